@@ -1,0 +1,26 @@
+// The states of a log, the reasons for them, and the flags of doubt: the contract's words, in one place.
+import { z } from "zod";
+
+export const LogState = z.enum(["pending", "archived", "absent", "failed"]);
+export type LogState = z.output<typeof LogState>;
+
+/** Why there is no log, checked. */
+export const AbsentReason = z.enum(["not_run", "not_a_job", "copied", "expired", "deleted", "empty", "removed"]);
+export type AbsentReason = z.output<typeof AbsentReason>;
+
+/** Why a log could not be had; listed, and tried again. */
+export const FailedReason = z.enum([
+  "forbidden",
+  "no_access",
+  "redirect_refused",
+  "too_large",
+  "incomplete",
+  "upstream_error",
+  "crashed",
+  "unloadable",
+]);
+export type FailedReason = z.output<typeof FailedReason>;
+
+/** Doubts about an archived log: it is stored and flagged, never refused. */
+export const LogFlag = z.enum(["outside_job_window", "no_end_marker", "changed_since", "same_as_other_job", "adopted"]);
+export type LogFlag = z.output<typeof LogFlag>;
