@@ -1,0 +1,61 @@
+// /livez, /readyz and /metrics on PORT. Live: the process makes progress; ready: its engines answer.
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+import { collectDefaultMetrics, Registry } from "prom-client";
+
+export { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+export type HealthChecks = {
+  /** Resolves while the process makes progress; rejects with the reason when it is stuck. */
+  readonly live?: () => Promise<void>;
+  /** Resolves when every engine answers; rejects with the reason. */
+  readonly ready: () => Promise<void>;
+};
+
+/** A registry of the process' metrics, Node's own included. One per process. */
+export function createMetrics(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** The three routes every worker has; the fetcher adds its webhook route to the same app. */
+export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
+  const app = new Hono();
+  const answer = async (check: (() => Promise<void>) | undefined) => {
+    try {
+      await check?.();
+      return { status: 200 as const, body: { status: "ok" } };
+    } catch (error) {
+      return { status: 503 as const, body: { status: "unavailable", reason: error instanceof Error ? error.message : "unknown" } };
+    }
+  };
+  app.get("/livez", async (c) => {
+    const { status, body } = await answer(checks.live);
+    return c.json(body, status);
+  });
+  app.get("/readyz", async (c) => {
+    const { status, body } = await answer(checks.ready);
+    return c.json(body, status);
+  });
+  app.get("/metrics", async (c) => c.text(await metrics.metrics(), 200, { "content-type": metrics.contentType }));
+  return app;
+}
+
+/** Serves `app` on `port` (0: any free one) until disposed; open requests are cut after two seconds. */
+export async function listen(app: Hono, port: number): Promise<AsyncDisposable & { readonly port: number }> {
+  const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
+  const server = serve({ fetch: app.fetch, port }, (address) => resolve(address.port));
+  server.once("error", reject);
+  const boundPort = await listening;
+  return {
+    port: boundPort,
+    async [Symbol.asyncDispose]() {
+      const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+      server.close(() => close());
+      const cut = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), 2_000);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// Whether a queue engine can be trusted, and its tables when it is Postgres.
+import { assertSchemaCompatibility, runMigrations, SchemaMigrationRequiredError, SchemaVersionMismatchError } from "bullmq";
+import { Redis } from "ioredis";
+import pg from "pg";
+
+import { ConfigError } from "./errors.ts";
+import { queueSchema } from "./queue.ts";
+
+/**
+ * Refuses an engine that would lose work: a Redis that evicts, a Postgres without the queue's schema.
+ * @throws ConfigError with the reason and the cure.
+ */
+export async function checkQueueEngine(url: URL): Promise<void> {
+  await (url.protocol.startsWith("redis") ? checkRedis(url) : checkPostgres(url));
+}
+
+/** Brings the queue's tables up to date when the queue is on Postgres; does nothing on Redis. Idempotent. */
+export async function migrateQueue(url: URL): Promise<void> {
+  if (url.protocol.startsWith("redis")) return;
+  await withClient(url, (client) => runMigrations(client, queueSchema));
+}
+
+async function checkPostgres(url: URL): Promise<void> {
+  try {
+    await withClient(url, (client) => assertSchemaCompatibility(client, queueSchema));
+  } catch (error) {
+    if (error instanceof SchemaMigrationRequiredError || error instanceof SchemaVersionMismatchError) {
+      throw new ConfigError(`QUEUE_URL: the queue's schema is missing or of another version. Run: actions-archive migrate`, { cause: error });
+    }
+    throw new ConfigError(`QUEUE_URL: Postgres at ${url.host} cannot be used as the queue: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+async function checkRedis(url: URL): Promise<void> {
+  const redis = new Redis(url.href, { lazyConnect: true, maxRetriesPerRequest: 1, retryStrategy: (times) => (times > 3 ? null : 300), connectTimeout: 5_000 });
+  redis.on("error", () => undefined);
+  try {
+    await redis.connect();
+    const policy = /maxmemory_policy:(\S+)/.exec(await redis.info("memory"))?.[1];
+    if (policy !== undefined && policy !== "noeviction") {
+      throw new ConfigError(
+        `QUEUE_URL: Redis at ${url.host} evicts keys under memory pressure (maxmemory-policy ${policy}), and with them queued work. Set: maxmemory-policy noeviction`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`QUEUE_URL: Redis at ${url.host} does not answer: ${reasonOf(error)}`, { cause: error });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function withClient<T>(url: URL, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url.href, connectionTimeoutMillis: 10_000 });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.message ? error.message : String(error);
+}

@@ -1,0 +1,196 @@
+// BullMQ on Redis or on Postgres, behind two small classes. The one place where our errors become BullMQ's, and where its
+// measured pitfalls are answered: error listeners, stalls, late rate limits, a close that never returns.
+import {
+  DelayedError,
+  type Job,
+  Queue,
+  type QueueOptions,
+  UnrecoverableError,
+  Worker,
+  type WorkerOptions,
+  createPostgresBackend,
+  withBackend,
+} from "bullmq";
+import { Redis } from "ioredis";
+
+import { PermanentError, RateLimitedError } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+import { maxStalledCount, type Payload, queueId, type StageName, stages } from "./stages.ts";
+
+/** Postgres schema of the queue's tables. */
+export const queueSchema = "queue";
+
+/** A dead worker's job is seen within lock + stalled interval: under a minute. */
+const lockDurationMs = 25_000;
+const stalledIntervalMs = 15_000;
+
+export type QueueSettings = {
+  /** redis://, rediss:// or postgres:// */
+  readonly url: URL;
+  /** With the host it names the queue, so that two archives never share one. */
+  readonly archiveId: string;
+  readonly host: string;
+};
+
+export type Delivery = {
+  /** Aborts when the worker must let go: shutdown deadline, or its lock was lost. Every fetch and store call takes it. */
+  readonly signal: AbortSignal;
+  /** From 1; waiting for a rate limit spends none. */
+  readonly attempt: number;
+  readonly isLastAttempt: boolean;
+};
+
+/** May be called twice for one payload, in two processes at once. */
+export type Handler<S extends StageName> = (payload: Payload<S>, delivery: Delivery) => Promise<void>;
+
+export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
+
+/** Adds work to one stage. */
+export class Producer<S extends StageName> implements AsyncDisposable {
+  readonly #stage: S;
+  readonly #queue: Queue;
+  readonly #disconnect: () => void;
+
+  constructor(stage: S, settings: QueueSettings, log: Logger) {
+    const { Queue: EngineQueue, options, disconnect } = engineOf(stage, settings, "producer");
+    this.#stage = stage;
+    this.#disconnect = disconnect;
+    const { attempts, backoffMs } = stages[stage];
+    const name = queueNameOf(stage, settings);
+    this.#queue = new EngineQueue(name, {
+      ...options,
+      defaultJobOptions: {
+        attempts,
+        backoff: { type: "exponential", delay: backoffMs, jitter: 0.5 },
+        // The ledger remembers outcomes; a kept job would swallow the next one with its id (taskforcesh/bullmq#941).
+        removeOnComplete: true,
+        removeOnFail: true,
+      },
+    });
+    this.#queue.on("error", (error) => log.warn({ err: error, queue: name }, "queue connection failed"));
+  }
+
+  /** Idempotent while the same work waits or runs. */
+  async add(payloads: readonly Payload<S>[]): Promise<void> {
+    if (payloads.length === 0) return;
+    await this.#queue.addBulk(payloads.map((data) => ({ name: this.#stage, data, opts: { jobId: queueId(this.#stage, data) } })));
+  }
+
+  /** One `payload` every `everySeconds`, whoever asks how often; set anew by each supervisor, since a flushed Redis forgets. */
+  async schedule(payload: Payload<S>, everySeconds: number): Promise<void> {
+    const id = queueId(this.#stage, payload);
+    await this.#queue.upsertJobScheduler(id, { every: everySeconds * 1000 }, { name: this.#stage, data: payload });
+  }
+
+  async counts(): Promise<QueueCounts> {
+    const counts = await this.#queue.getJobCounts("waiting", "prioritized", "active", "delayed");
+    return {
+      waiting: (counts["waiting"] ?? 0) + (counts["prioritized"] ?? 0),
+      active: counts["active"] ?? 0,
+      delayed: counts["delayed"] ?? 0,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await closeWithin(this.#queue, 5_000);
+    this.#disconnect();
+  }
+}
+
+export type ConsumerOptions = {
+  readonly concurrency: number;
+  /** How long a stop waits for running work before it is cancelled and goes back to the queue. */
+  readonly drainMs: number;
+  readonly log: Logger;
+};
+
+/** Takes work from one stage until it is disposed: then it takes no more, and waits for what runs. */
+export class Consumer<S extends StageName> implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #disconnect: () => void;
+  readonly #drainMs: number;
+
+  constructor(stage: S, settings: QueueSettings, handler: Handler<S>, { concurrency, drainMs, log }: ConsumerOptions) {
+    const { Worker: EngineWorker, options, disconnect } = engineOf(stage, settings, "consumer");
+    const name = queueNameOf(stage, settings);
+    this.#drainMs = drainMs;
+    this.#disconnect = disconnect;
+    this.#worker = new EngineWorker(name, (job, token, signal) => deliver(stage, handler, job, token, signal), {
+      ...options,
+      concurrency,
+      lockDuration: lockDurationMs,
+      stalledInterval: stalledIntervalMs,
+      maxStalledCount,
+    });
+    this.#worker.on("error", (error) => log.warn({ err: error, queue: name }, "queue connection failed"));
+    this.#worker.on("stalled", (id) => log.warn({ queueId: id, queue: name }, "work of a dead worker taken over"));
+    this.#worker.on("lockRenewalFailed", (ids) => {
+      for (const id of ids) this.#worker.cancelJob(id, "the lock was lost");
+    });
+    this.#worker.on("failed", (job, error) => log.warn({ err: error, queueId: job?.id, queue: name, attempt: job?.attemptsMade }, "work failed"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const cancel = setTimeout(() => this.#worker.cancelAllJobs("shutting down"), this.#drainMs);
+    // worker.close() never returns while Redis is away (taskforcesh/bullmq#4656), so it races a deadline of its own.
+    await closeWithin(this.#worker, this.#drainMs + 3_000);
+    clearTimeout(cancel);
+    this.#disconnect();
+  }
+}
+
+async function deliver<S extends StageName>(stage: S, handler: Handler<S>, job: Job, token?: string, signal?: AbortSignal): Promise<void> {
+  const payload = stages[stage].payload.safeParse(job.data);
+  if (!payload.success) throw new UnrecoverableError(`queue ${stage}: a message that is not understood: ${payload.error.message}`);
+  const attempt = job.attemptsMade + 1;
+  try {
+    // The schema was chosen by the same stage as the handler; TypeScript cannot follow that through the table.
+    await handler(payload.data as Payload<S>, {
+      signal: signal ?? new AbortController().signal,
+      attempt,
+      isLastAttempt: attempt >= (job.opts.attempts ?? 1),
+    });
+  } catch (error) {
+    if (error instanceof RateLimitedError) {
+      await job.moveToDelayed(error.retryAt.getTime(), token);
+      throw new DelayedError(error.message);
+    }
+    if (error instanceof PermanentError) throw new UnrecoverableError(error.message);
+    throw error;
+  }
+}
+
+// A queue in Postgres has no prefix of its own, so there the name carries the archive.
+function queueNameOf(stage: StageName, { url, archiveId, host }: QueueSettings): string {
+  return isRedis(url) ? stage : `${archiveId}/${host.replaceAll(":", "-")}/${stage}`;
+}
+
+function isRedis(url: URL): boolean {
+  return url.protocol === "redis:" || url.protocol === "rediss:";
+}
+
+function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, role: "producer" | "consumer") {
+  if (!isRedis(url)) {
+    const classes = withBackend(createPostgresBackend);
+    const connection = { connectionString: url.href, schema: queueSchema, max: 4, application_name: `actions-archive ${stage} ${role}` };
+    return { Queue: classes.Queue as unknown as QueueClass, Worker: classes.Worker as unknown as WorkerClass, options: { connection }, disconnect: () => undefined };
+  }
+  const connection = new Redis(url.href, { maxRetriesPerRequest: role === "consumer" ? null : 2, connectTimeout: 5_000 });
+  return {
+    Queue: Queue as QueueClass,
+    Worker: Worker as unknown as WorkerClass,
+    options: { connection, prefix: `actions-archive:${archiveId}:${host}` },
+    disconnect: () => connection.disconnect(),
+  };
+}
+
+type QueueClass = new (name: string, options: QueueOptions) => Queue;
+type WorkerClass = new (name: string, processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<void>, options: WorkerOptions) => Worker;
+
+async function closeWithin(closable: { close(force?: boolean): Promise<void> }, deadlineMs: number): Promise<void> {
+  const { promise: deadline, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), deadlineMs);
+  const outcome = await Promise.race([closable.close(), deadline]);
+  clearTimeout(timer);
+  if (outcome === "late") await Promise.race([closable.close(true), new Promise((done) => setTimeout(done, 1_000))]);
+}

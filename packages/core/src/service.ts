@@ -1,0 +1,65 @@
+// The life of a process: settings, start, signal, stop. The only place with signal handlers and exit codes of workers.
+import { once } from "node:events";
+
+import { ConfigError } from "./errors.ts";
+import { createLogger, type Logger, type LogLevel } from "./logger.ts";
+
+/** sysexits.h EX_CONFIG: settings are wrong, or an engine is refused. */
+export const exitConfig = 78;
+
+export type Service = {
+  readonly log: Logger;
+  /** Aborts with the signal's name when the process is asked to stop. */
+  readonly stopping: AbortSignal;
+  /** What is opened goes in here and is closed last opened first. Open the consumer last, so that it drains first. */
+  readonly resources: AsyncDisposableStack;
+};
+
+export type ServiceConfig = { readonly LOG_LEVEL: LogLevel; readonly SHUTDOWN_GRACE_SECONDS: number };
+
+/**
+ * Runs one worker until SIGTERM or SIGINT, then closes its resources and lets the process end with 0. Work still running
+ * after SHUTDOWN_GRACE_SECONDS is abandoned: the process ends with 2, the queue hands the work to another.
+ * Wrong settings end it with 78, a failed start with 2.
+ */
+export async function runService<C extends ServiceConfig>(
+  name: string,
+  loadConfig: () => C,
+  start: (config: C, service: Service) => Promise<void>,
+): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(signal));
+  let log = createLogger(name, "info");
+  try {
+    const config = loadConfig();
+    log = createLogger(name, config.LOG_LEVEL);
+    await using resources = new AsyncDisposableStack();
+    await start(config, { log, stopping: stop.signal, resources });
+    log.info("started");
+    if (!stop.signal.aborted) await once(stop.signal, "abort");
+    log.info({ reason: stop.signal.reason }, "stopping");
+    exitAfter(config.SHUTDOWN_GRACE_SECONDS, log);
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    if (error instanceof ConfigError) log.fatal(error.message);
+    else log.fatal({ err: error }, "failed to run");
+    exitAfter(2, log);
+    return;
+  }
+  log.info("stopped");
+}
+
+/** 78 for settings and refused engines, 2 for everything else. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof ConfigError) return exitConfig;
+  if (error instanceof SuppressedError) return Math.max(exitCodeOf(error.error), exitCodeOf(error.suppressed));
+  return 2;
+}
+
+// The single unref of the code base: a deadline must not keep alive what it exists to end.
+function exitAfter(seconds: number, log: Logger): void {
+  setTimeout(() => {
+    log.fatal({ afterSeconds: seconds }, "shutdown deadline passed");
+    process.exit(process.exitCode === undefined || process.exitCode === 0 ? 2 : process.exitCode);
+  }, seconds * 1000).unref();
+}
