@@ -1,0 +1,129 @@
+// The linter's rules. Type-aware, because the worst bug of a pipeline is a lost promise; and the directions of imports,
+// because a layout that nothing enforces does not last. Each restriction explains itself where it fires.
+import { defineConfig } from "oxlint";
+
+const packages = [
+  "core",
+  "github",
+  "archive",
+  "database",
+  "fetcher",
+  "log-worker",
+  "loader",
+  "cli",
+  "github-simulator",
+  "testkit",
+] as const;
+type Package = (typeof packages)[number];
+
+const systems: readonly Package[] = ["core", "github", "archive", "database"];
+
+/** What the sources of a package may import, and the sentence that stands behind it. */
+const directions: Record<Package, { readonly imports: readonly Package[]; readonly why: string }> = {
+  core: { imports: [], why: "core is the vocabulary of all others: it imports no package" },
+  github: { imports: ["core"], why: "github, archive and database know core alone, never each other" },
+  archive: { imports: ["core"], why: "github, archive and database know core alone, never each other" },
+  database: { imports: ["core"], why: "github, archive and database know core alone, never each other" },
+  fetcher: { imports: systems, why: "a worker imports core, github, archive and database, never another worker" },
+  "log-worker": { imports: systems, why: "a worker imports core, github, archive and database, never another worker" },
+  loader: {
+    imports: ["core", "archive", "database"],
+    why: "the loader imports core, archive and database: it never calls GitHub",
+  },
+  cli: {
+    imports: packages.filter((name) => name !== "testkit"),
+    why: "testkit is for tests: what runs in production may not need it",
+  },
+  "github-simulator": { imports: [], why: "the simulator knows GitHub's API, not our code, or both could be wrong alike" },
+  testkit: {
+    imports: systems,
+    why: "testkit holds fixtures for systems; a worker or a command is started by the test that needs it",
+  },
+};
+
+const everywhere = [
+  {
+    regex: String.raw`^\.\.?/.*/src/`,
+    message: "Import another package by its name, `@actions-archive/name/file`, not by a path.",
+  },
+  { regex: String.raw`^\.\.?/.*\.js$`, message: "Node runs the sources as they are: end a relative import in .ts." },
+];
+
+function withoutPackages(denied: readonly Package[], why: string) {
+  if (denied.length === 0) return [];
+  return [
+    {
+      regex: `^@actions-archive/(${denied.join("|")})/`,
+      message: `Imports go process -> github, archive, database -> core: ${why}.`,
+    },
+  ];
+}
+
+/** Two overrides for a package: its sources, and its tests, which may use testkit and the simulator too. */
+function directionOverrides(name: Package) {
+  const { imports, why } = directions[name];
+  const denied = packages.filter((other) => other !== name && !imports.includes(other));
+  const deniedToTests = denied.filter((other) => other !== "testkit" && other !== "github-simulator");
+  return [
+    {
+      files: [`packages/${name}/**/*.ts`],
+      rules: { "no-restricted-imports": ["error", { patterns: [...everywhere, ...withoutPackages(denied, why)] }] },
+    },
+    {
+      files: [`packages/${name}/**/*.test.ts`],
+      rules: {
+        "no-restricted-imports": ["error", { paths: noSleep, patterns: [...everywhere, ...withoutPackages(deniedToTests, why)] }],
+      },
+    },
+  ] as const;
+}
+
+const noSleep = [
+  { name: "node:timers/promises", message: "A test waits for an event or with `vi.waitFor`, never for time to pass." },
+];
+
+const noTextInSql = (property: "raw" | "lit") => ({
+  object: "sql",
+  property,
+  message: `sql.${property} puts text into a statement: pass values as parameters. Only migrations run SQL as text.`,
+});
+
+export default defineConfig({
+  plugins: ["eslint", "typescript", "unicorn", "oxc", "import", "node", "promise", "vitest"],
+  categories: { correctness: "error", suspicious: "error" },
+  options: { typeAware: true, reportUnusedDisableDirectives: "error" },
+  ignorePatterns: ["packages/database/src/schema.ts"],
+  rules: {
+    "typescript/no-floating-promises": "error",
+    "typescript/no-misused-promises": "error",
+    "typescript/switch-exhaustiveness-check": "error",
+    "typescript/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+    "typescript/only-throw-error": "error",
+    "no-console": "error",
+    "import/no-cycle": "error",
+    "import/no-default-export": "error",
+    "unicorn/prefer-node-protocol": "error",
+    // A helper stands beside its only caller, also when it captures nothing.
+    "unicorn/consistent-function-scoping": "off",
+    "max-lines": ["error", { max: 300, skipBlankLines: true, skipComments: true }],
+    "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
+    "node/no-process-env": "error",
+    "no-restricted-imports": ["error", { patterns: everywhere }],
+    "no-restricted-properties": ["error", noTextInSql("raw"), noTextInSql("lit")],
+  },
+  overrides: [
+    ...packages.flatMap(directionOverrides),
+    {
+      files: ["test/**/*.test.ts"],
+      rules: { "no-restricted-imports": ["error", { paths: noSleep, patterns: everywhere }] },
+    },
+    {
+      // A test file tells one story after another, and may be longer than what it tests.
+      files: ["**/*.test.ts"],
+      rules: { "max-lines": ["error", { max: 600, skipBlankLines: true, skipComments: true }], "max-lines-per-function": "off" },
+    },
+    { files: ["**/main.ts"], rules: { "node/no-process-env": "off" } },
+    { files: ["packages/database/src/migrate.ts"], rules: { "no-restricted-properties": "off" } },
+    { files: ["*.config.ts"], rules: { "import/no-default-export": "off" } },
+  ],
+});
