@@ -1,0 +1,34 @@
+// Two projects: `unit` does no I/O, `integration` (`*.int.test.ts`) has a real Postgres and Redis, which its set-up starts.
+import { defineConfig } from "vitest/config";
+
+const nowhere = ["**/node_modules/**"];
+
+export default defineConfig({
+  test: {
+    // Each test file in a process of its own; more than two of them slow each other down on a small machine.
+    pool: "forks",
+    maxWorkers: 2,
+    restoreMocks: true,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["**/*.int.test.ts", ...nowhere],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["packages/*/src/**/*.int.test.ts", "test/**/*.int.test.ts"],
+          exclude: nowhere,
+          globalSetup: ["./packages/testkit/src/global-setup.ts"],
+          testTimeout: 30_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
