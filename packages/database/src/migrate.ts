@@ -1,0 +1,80 @@
+// Brings the schema up to date from migrations/*.sql and rebuilds every view from views/*.sql. Run by `migrate` and by the
+// embedded set-up alone; workers only check.
+import { readdir, readFile } from "node:fs/promises";
+
+import { sql } from "kysely";
+import { Migrator, type Migration } from "kysely/migration";
+
+import { ConfigError } from "@actions-archive/core/errors";
+
+import { type Database, openDatabase } from "./open-database.ts";
+
+const migrationsFolder = new URL("../migrations/", import.meta.url);
+const viewsFolder = new URL("../views/", import.meta.url);
+const migrationTable = "migrations";
+
+/**
+ * Idempotent, and safe when several start at once: Kysely's migrator takes a lock.
+ * @returns the names of the migrations that were applied now.
+ * @throws ConfigError when the database is newer than this program, or a migration fails.
+ */
+export async function migrateDatabase(databaseUrl: string): Promise<string[]> {
+  await using database = await openDatabase({ url: databaseUrl, applicationName: "actions-archive migrate", maxConnections: 2 });
+  const { error, results = [] } = await migratorOf(database.db).migrateToLatest();
+  if (error !== undefined) {
+    const failed = results.find(({ status }) => status === "Error")?.migrationName;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`The schema could not be brought up to date${failed ? ` (${failed})` : ""}: ${reason}`, { cause: error });
+  }
+  await rebuildViews(database.db);
+  return results.map(({ migrationName }) => migrationName);
+}
+
+/** @throws ConfigError that names `migrate` when the schema is empty, older or newer than this program. */
+export async function checkSchema(db: Database): Promise<void> {
+  const known = Object.keys(await readSqlFolder(migrationsFolder));
+  const { rows: tables } = await sql<{ exists: boolean }>`select to_regclass(${`archive.${migrationTable}`}) is not null as exists`.execute(db);
+  const applied = tables[0]?.exists
+    ? (await sql<{ name: string }>`select name from archive.migrations order by name`.execute(db)).rows.map(({ name }) => name)
+    : [];
+  const missing = known.filter((name) => !applied.includes(name));
+  if (missing.length > 0) {
+    const state = applied.length === 0 ? "empty" : `older than this program (it lacks ${missing.join(", ")})`;
+    throw new ConfigError(`DATABASE_URL: the database's schema is ${state}. Run: actions-archive migrate`);
+  }
+  const unknown = applied.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new ConfigError(`DATABASE_URL: the database's schema is newer than this program (${unknown.join(", ")}). Update the program`);
+}
+
+function migratorOf(db: Database): Migrator {
+  return new Migrator({
+    db,
+    migrationTableSchema: "archive",
+    migrationTableName: migrationTable,
+    migrationLockTableName: `${migrationTable}_lock`,
+    provider: {
+      async getMigrations() {
+        const files = await readSqlFolder(migrationsFolder);
+        return Object.fromEntries(Object.entries(files).map(([name, text]): [string, Migration] => [name, { up: async (trx) => void (await sql.raw(text).execute(trx)) }]));
+      },
+    },
+  });
+}
+
+// One transaction: a reader sees the old views or the new ones, never none.
+async function rebuildViews(db: Database): Promise<void> {
+  const { grants, ...views } = await readSqlFolder(viewsFolder);
+  await db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(hashtext('actions-archive views'))`.execute(trx);
+    await sql`drop schema if exists audit cascade`.execute(trx);
+    await sql`create schema audit`.execute(trx);
+    await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(trx);
+    for (const text of [...Object.values(views), grants ?? ""]) await sql.raw(text).execute(trx);
+  });
+}
+
+async function readSqlFolder(folder: URL): Promise<Record<string, string>> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
+  const texts = await Promise.all(names.map((name) => readFile(new URL(name, folder), "utf8")));
+  return Object.fromEntries(names.map((name, index) => [name.slice(0, -".sql".length), texts[index] ?? ""]));
+}

@@ -1,0 +1,254 @@
+// What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
+import { sql } from "kysely";
+
+import type { AbsentReason, FailedReason, LogState } from "@actions-archive/core/states";
+
+import { jobColumns } from "./job-rows.ts";
+import { type Database, transact } from "./open-database.ts";
+import { distinctSorted, unnest } from "./unnest.ts";
+
+export type JobSighting = {
+  readonly object: unknown;
+  readonly source: "listing" | "webhook" | "get";
+  /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
+  readonly listedAttempt: number;
+};
+
+export type Obligation = {
+  job_id: number;
+  repository_id: number;
+  run_id: number;
+  run_attempt: number;
+  last_listed_attempt: number;
+  full_name: string;
+  log_retention_days: number | null;
+  object: unknown;
+  object_source: string;
+  object_received_at: Date;
+  log_state: LogState;
+  log_reason: string | null;
+  tries: number;
+  record_key: string | null;
+};
+
+type ObligationColumns = {
+  job_id: number;
+  repository_id: number;
+  run_id: number;
+  run_attempt: number;
+  job_name: string | null;
+  runner_name: string | null;
+  conclusion: string | null;
+  started_at: string | null;
+  completed_at: string | null;
+  object: unknown;
+  object_source: string;
+  object_steps: number;
+};
+
+const obligationTypes = {
+  job_id: "bigint",
+  repository_id: "bigint",
+  run_id: "bigint",
+  run_attempt: "integer",
+  job_name: "text",
+  runner_name: "text",
+  conclusion: "text",
+  started_at: "timestamptz",
+  completed_at: "timestamptz",
+  object: "json",
+  object_source: "text",
+  object_steps: "integer",
+} as const;
+
+/** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
+const defaultRetentionDays = 90;
+
+/**
+ * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps
+ * replaces one with fewer, never the other way round. Idempotent.
+ * @returns how many of the sightings were completed jobs.
+ */
+export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
+  const rows = distinctSorted(
+    sightings.map((sighting) => obligationColumns(repositoryId, sighting)).filter((row) => row !== undefined),
+    ({ job_id }) => [job_id],
+  );
+  if (rows.length === 0) return 0;
+  await transact(db, async (trx) => {
+    await sql`
+      insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
+        conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at)
+      select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
+        conclusion, started_at, completed_at, object, object_source, object_steps, now(),
+        completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays}))
+      from ${unnest(obligationTypes, rows)}
+      join archive.repositories on repositories.repository_id = incoming.repository_id
+      order by job_id
+      on conflict (job_id) do update set
+        run_attempt = least(obligations.run_attempt, excluded.run_attempt),
+        last_listed_attempt = greatest(obligations.last_listed_attempt, excluded.last_listed_attempt),
+        object = case when excluded.object_steps > obligations.object_steps then excluded.object else obligations.object end,
+        object_source = case when excluded.object_steps > obligations.object_steps then excluded.object_source else obligations.object_source end,
+        object_received_at = case when excluded.object_steps > obligations.object_steps then now() else obligations.object_received_at end,
+        object_steps = greatest(obligations.object_steps, excluded.object_steps),
+        rows_loaded_at = null
+      where excluded.run_attempt < obligations.run_attempt
+        or excluded.last_listed_attempt > obligations.last_listed_attempt
+        or excluded.object_steps > obligations.object_steps
+    `.execute(trx);
+  });
+  return rows.length;
+}
+
+function obligationColumns(repositoryId: number, { object, source, listedAttempt }: JobSighting): ObligationColumns | undefined {
+  const job = jobColumns(object);
+  if (job === undefined || job.status !== "completed") return undefined;
+  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at, steps } = job;
+  return {
+    job_id,
+    repository_id: repositoryId,
+    run_id,
+    run_attempt: listedAttempt,
+    job_name,
+    runner_name,
+    conclusion,
+    started_at,
+    completed_at,
+    object,
+    object_source: source,
+    object_steps: steps.length,
+  };
+}
+
+/** Jobs whose log is due, most urgent first: what expires within 48 hours, then the newest. */
+export async function listDueLogs(db: Database, limit: number): Promise<number[]> {
+  const rows = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "in", ["pending", "failed"])
+    .where("due_at", "<=", sql<Date>`now()`)
+    .orderBy(sql`expires_at between now() and now() + interval '48 hours'`, (order) => order.desc().nullsLast())
+    .orderBy("completed_at", (order) => order.desc().nullsLast())
+    .orderBy("job_id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ job_id }) => job_id);
+}
+
+/** Jobs whose rows are owed to the auditor's tables. */
+export async function listUnloadedJobs(db: Database, limit: number): Promise<number[]> {
+  const rows = await db.selectFrom("archive.obligations").select("job_id").where("rows_loaded_at", "is", null).orderBy("job_id").limit(limit).execute();
+  return rows.map(({ job_id }) => job_id);
+}
+
+export async function findObligation(db: Database, jobId: number): Promise<Obligation | undefined> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .select([
+      "job_id",
+      "archive.obligations.repository_id",
+      "run_id",
+      "run_attempt",
+      "last_listed_attempt",
+      "full_name",
+      "log_retention_days",
+      "object",
+      "object_source",
+      "object_received_at",
+      "log_state",
+      "log_reason",
+      "tries",
+      "record_key",
+    ])
+    .where("job_id", "=", jobId)
+    .executeTakeFirst();
+  // The column has a check constraint with exactly these words.
+  return row && { ...row, log_state: row.log_state as LogState };
+}
+
+export type Twin = { job_id: number; log_state: LogState };
+
+/**
+ * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
+ * and end. "Re-run failed jobs" lists the passed jobs again under new ids.
+ */
+export async function findTwin(db: Database, jobId: number): Promise<Twin | undefined> {
+  const row = await db
+    .selectFrom("archive.obligations as copy")
+    .innerJoin("archive.obligations as twin", (join) =>
+      join
+        .onRef("twin.run_id", "=", "copy.run_id")
+        .onRef("twin.run_attempt", "<", "copy.run_attempt")
+        .onRef("twin.job_name", "=", "copy.job_name")
+        .onRef("twin.runner_name", "=", "copy.runner_name")
+        .onRef("twin.started_at", "=", "copy.started_at")
+        .onRef("twin.completed_at", "=", "copy.completed_at"),
+    )
+    .select(["twin.job_id", "twin.log_state"])
+    .where("copy.job_id", "=", jobId)
+    .where("twin.runner_name", "!=", "")
+    .orderBy("twin.run_attempt")
+    .orderBy("twin.job_id")
+    .limit(1)
+    .executeTakeFirst();
+  return row && { job_id: row.job_id, log_state: row.log_state as LogState };
+}
+
+/** The log is asked for again in `seconds`; its state stays. */
+export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ due_at: sql<Date>`now() + make_interval(secs => ${seconds})`, log_detail: detail, tries: sql<number>`tries + 1` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+const day = 24 * 60 * 60;
+
+/**
+ * The log could not be had. It is tried again daily until its expiry, a last time then, and monthly after that;
+ * a log that is too large only by `retry`. A terminal state is never left.
+ */
+export async function failLog(db: Database, jobId: number, reason: FailedReason, detail: string): Promise<void> {
+  const dueAt =
+    reason === "too_large"
+      ? sql<Date>`'infinity'::timestamptz`
+      : sql<Date>`case
+          when expires_at <= now() then now() + interval '30 days'
+          else least(now() + make_interval(secs => ${day}), greatest(expires_at, now() + interval '1 hour'))
+        end`;
+  await db
+    .updateTable("archive.obligations")
+    .set({ log_state: "failed", log_reason: reason, log_detail: detail, due_at: dueAt, tries: sql<number>`tries + 1`, decided_at: sql<Date>`now()` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+/** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
+export async function noteRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ record_key: recordKey, due_at: sql<Date>`now() + interval '60 seconds'` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+export type Decision = { job_id: number; record_key: string } & (
+  | { log_state: "archived"; log_reason: null }
+  | { log_state: "absent"; log_reason: AbsentReason }
+);
+
+/** The log's terminal state, from its record. Archived outranks absent; nothing leaves archived. Idempotent. */
+export async function settleLog(db: Database, { job_id, record_key, log_state, log_reason }: Decision): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ log_state, log_reason, record_key, log_detail: null, decided_at: sql<Date>`now()` })
+    .where("job_id", "=", job_id)
+    .where((eb) => eb.or([eb("log_state", "!=", "archived"), eb.val(log_state === "archived")]))
+    .execute();
+}

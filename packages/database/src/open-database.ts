@@ -1,0 +1,85 @@
+// A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
+import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+
+import { ConfigError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
+
+import { translateDatabaseError } from "./failure.ts";
+import type { DB } from "./schema.ts";
+
+export type Database = Kysely<DB>;
+
+export type OpenDatabaseOptions = {
+  readonly url: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly maxConnections?: number;
+  readonly log?: Logger;
+};
+
+export type OpenDatabase = AsyncDisposable & { readonly db: Database; readonly pool: pg.Pool };
+
+/** BullMQ's and our oldest supported server: security_invoker views and `merge` came with it. */
+const oldestMajorVersion = 15;
+
+const int8Oid = 20;
+
+/**
+ * Opens a pool. bigint columns arrive as numbers: GitHub's ids and byte counts are far below 2^53, and a larger one throws.
+ * Every session has time-outs, so that a lock or a lost client cannot hold the pipeline.
+ * @throws ConfigError when Postgres does not answer or is older than 15.
+ */
+export async function openDatabase({ url, applicationName, maxConnections = 10, log }: OpenDatabaseOptions): Promise<OpenDatabase> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: applicationName,
+    max: maxConnections,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    types: { getTypeParser: (oid: number, format?: "text" | "binary") => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid, format as "text")) },
+    options: "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+  });
+  // An idle client that loses its server emits here; unheard, it would end the process.
+  pool.on("error", (error) => log?.warn({ err: error }, "idle database connection lost"));
+  pool.on("connect", (client) => client.on("error", (error: Error) => log?.debug({ err: error }, "database connection lost")));
+  try {
+    await checkServer(pool, url);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, [Symbol.asyncDispose]: () => db.destroy() };
+}
+
+/** Runs `use` in one transaction; a foreign error leaves as one of ours. */
+export async function transact<T>(db: Database, use: (trx: Database) => Promise<T>): Promise<T> {
+  try {
+    return await db.transaction().execute(use);
+  } catch (error) {
+    throw translateDatabaseError(error);
+  }
+}
+
+async function checkServer(pool: pg.Pool, url: string): Promise<void> {
+  const host = new URL(url).host;
+  let version: number;
+  try {
+    const { rows } = await pool.query<{ server_version_num: string }>("show server_version_num");
+    version = Number(rows[0]?.server_version_num);
+  } catch (error) {
+    const reason = error instanceof Error && error.message ? error.message : String(error);
+    throw new ConfigError(`DATABASE_URL: Postgres at ${host} does not answer: ${reason}`, { cause: error });
+  }
+  if (version < oldestMajorVersion * 10_000) {
+    throw new ConfigError(`DATABASE_URL: Postgres at ${host} is version ${Math.floor(version / 10_000)}; ${oldestMajorVersion} or newer is needed`);
+  }
+}
+
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`bigint ${text} does not fit a number`);
+  return value;
+}

@@ -1,0 +1,103 @@
+// Repositories of the ledger: which are archived, when each is due, and who polls it.
+import { sql } from "kysely";
+
+import type { Database } from "./open-database.ts";
+
+export type RepositorySighting = { repository_id: number; full_name: string; is_private: boolean | null };
+
+export type LedgerRepository = {
+  repository_id: number;
+  full_name: string;
+  log_retention_days: number | null;
+  archive_since: Date | null;
+  covered_until: Date | null;
+  rescanned_at: Date | null;
+  problem: string | null;
+};
+
+const columns = ["repository_id", "full_name", "log_retention_days", "archive_since", "covered_until", "rescanned_at", "problem"] as const;
+
+/** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
+export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    for (const { repository_id, full_name, is_private } of sightings.toSorted((a, b) => a.repository_id - b.repository_id)) {
+      await trx
+        .insertInto("archive.repositories")
+        .values({ repository_id, full_name, is_private })
+        .onConflict((conflict) => conflict.column("repository_id").doUpdateSet({ full_name, is_private, is_selected: true }))
+        .execute();
+    }
+    const ids = sightings.map(({ repository_id }) => repository_id);
+    await trx.updateTable("archive.repositories").set({ is_selected: false }).where("is_selected", "=", true).where(sql<boolean>`repository_id <> all(${sql.val(ids)}::bigint[])`).execute();
+  });
+}
+
+export async function listSelectedRepositories(db: Database): Promise<LedgerRepository[]> {
+  return db.selectFrom("archive.repositories").select(columns).where("is_selected", "=", true).orderBy("repository_id").execute();
+}
+
+export async function findRepository(db: Database, repositoryId: number): Promise<LedgerRepository | undefined> {
+  return db.selectFrom("archive.repositories").select(columns).where("repository_id", "=", repositoryId).executeTakeFirst();
+}
+
+/** Ids of selected repositories whose next poll is due, the longest due first. */
+export async function listDueRepositories(db: Database, limit: number): Promise<number[]> {
+  const rows = await db
+    .selectFrom("archive.repositories")
+    .select("repository_id")
+    .where("is_selected", "=", true)
+    .where("poll_due_at", "<=", sql<Date>`now()`)
+    .orderBy("poll_due_at")
+    .limit(limit)
+    .execute();
+  return rows.map(({ repository_id }) => repository_id);
+}
+
+/** @returns false while another holder has it. The lease ends by itself, by the database's clock. */
+export async function takeLease(db: Database, repositoryId: number, holder: string, seconds: number): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable("archive.repositories")
+    .set({ lease_holder: holder, leased_until: sql<Date>`now() + make_interval(secs => ${seconds})` })
+    .where("repository_id", "=", repositoryId)
+    .where((eb) => eb.or([eb("leased_until", "is", null), eb("leased_until", "<=", sql<Date>`now()`), eb("lease_holder", "=", holder)]))
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+export async function releaseLease(db: Database, repositoryId: number, holder: string): Promise<void> {
+  await db.updateTable("archive.repositories").set({ lease_holder: null, leased_until: null }).where("repository_id", "=", repositoryId).where("lease_holder", "=", holder).execute();
+}
+
+export type PollOutcome = {
+  nextPollSeconds: number;
+  /** Runs created before this were listed; left as it is when undefined. */
+  coveredUntil?: Date | undefined;
+  rescannedAt?: Date | undefined;
+  archiveSince?: Date | undefined;
+  logRetentionDays?: number | undefined;
+  /** Why the listing failed; null when it did not. */
+  problem: string | null;
+};
+
+/** Writes down how a poll ended and when the next one is due. */
+export async function finishPoll(db: Database, repositoryId: number, outcome: PollOutcome): Promise<void> {
+  await db
+    .updateTable("archive.repositories")
+    .set({
+      polled_at: sql<Date>`now()`,
+      poll_due_at: sql<Date>`now() + make_interval(secs => ${outcome.nextPollSeconds})`,
+      problem: outcome.problem,
+      problem_since: outcome.problem === null ? null : sql<Date>`coalesce(problem_since, now())`,
+      ...(outcome.coveredUntil ? { covered_until: sql<Date>`greatest(covered_until, ${outcome.coveredUntil})` } : {}),
+      ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
+      ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
+      ...(outcome.logRetentionDays === undefined ? {} : { log_retention_days: outcome.logRetentionDays }),
+    })
+    .where("repository_id", "=", repositoryId)
+    .execute();
+}
+
+/** The current name, after a rename or transfer was seen. Idempotent. */
+export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
+  await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}

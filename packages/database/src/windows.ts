@@ -1,0 +1,36 @@
+// Spans of run created_at that were listed to their end. Disjoint and half-open; touching ones become one row, so that a
+// poll every minute does not leave a row every minute.
+import { sql } from "kysely";
+
+import { type Database, transact } from "./open-database.ts";
+
+export type Window = { readonly start: Date; readonly end: Date };
+
+/** Adds a listed window, merged with every one that it overlaps or touches. Idempotent. */
+export async function addWindow(db: Database, repositoryId: number, window: Window): Promise<void> {
+  if (window.start >= window.end) return;
+  await transact(db, async (trx) => {
+    await sql`select from archive.repositories where repository_id = ${repositoryId} for no key update`.execute(trx);
+    const { rows } = await sql<{ window_start: Date; window_end: Date }>`
+      delete from archive.windows
+      where repository_id = ${repositoryId} and window_start <= ${window.end} and window_end >= ${window.start}
+      returning window_start, window_end`.execute(trx);
+    const start = new Date(Math.min(window.start.getTime(), ...rows.map((row) => row.window_start.getTime())));
+    const end = new Date(Math.max(window.end.getTime(), ...rows.map((row) => row.window_end.getTime())));
+    await trx.insertInto("archive.windows").values({ repository_id: repositoryId, window_start: start, window_end: end, scanned_at: sql<Date>`now()` }).execute();
+  });
+}
+
+export async function listWindows(db: Database, repositoryId: number): Promise<Window[]> {
+  const rows = await db.selectFrom("archive.windows").select(["window_start", "window_end"]).where("repository_id", "=", repositoryId).orderBy("window_start").execute();
+  return rows.map(({ window_start, window_end }) => ({ start: window_start, end: window_end }));
+}
+
+/** A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. */
+export async function markFullSecond(db: Database, repositoryId: number, secondStart: Date): Promise<void> {
+  await db.insertInto("archive.full_seconds").values({ repository_id: repositoryId, second_start: secondStart }).onConflict((conflict) => conflict.doNothing()).execute();
+}
+
+export async function listFullSeconds(db: Database): Promise<{ repository_id: number; second_start: Date }[]> {
+  return db.selectFrom("archive.full_seconds").select(["repository_id", "second_start"]).orderBy("second_start").execute();
+}

@@ -1,0 +1,24 @@
+create view audit.steps as
+select
+  identity.host,
+  jobs.repository_id,
+  steps.job_id,
+  steps.step_number,
+  steps.step_name,
+  steps.status,
+  steps.conclusion,
+  steps.started_at,
+  steps.completed_at,
+  greatest(0, floor(extract(epoch from steps.completed_at - steps.started_at)))::bigint as duration_seconds,
+  null::bigint as first_line,
+  null::bigint as line_count
+from archive.steps
+join archive.jobs on jobs.job_id = steps.job_id
+cross join archive.identity
+where jobs.status = 'completed';
+
+comment on view audit.steps is 'Steps of completed jobs.';
+comment on column audit.steps.step_number is 'GitHub''s number; numbers have gaps.';
+comment on column audit.steps.duration_seconds is 'Whole seconds from started_at to completed_at; 0 when negative, null when unknown.';
+comment on column audit.steps.first_line is 'First line of the step in the raw log, from 1; null where the log was not split.';
+comment on column audit.steps.line_count is 'Lines of the step in the raw log; null where the log was not split.';
