@@ -57,7 +57,9 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   const account = await choosePostgresAccount(dataFolderIn(folder));
   await mkdir(folder, { recursive: true, mode: 0o711 });
   if (!canReach(account, folder)) {
-    throw new ConfigError(`Uid ${account?.uid}, which runs Postgres for root, cannot reach ${folder}: chmod a+x its parents, or set DATABASE_URL and QUEUE_URL`);
+    throw new ConfigError(
+      `Uid ${account?.uid}, which runs Postgres for root, cannot reach ${folder}: chmod a+x its parents, or set DATABASE_URL and QUEUE_URL`,
+    );
   }
   const binaries = await binariesFor(account);
   const { dataFolder, logFile, password } = await openPostgresCluster(folder, binaries, account);
@@ -98,7 +100,9 @@ async function startOnFreePort(
     if (child) return { child, port };
     port = await getPort({ host: "127.0.0.1" });
   }
-  throw new ConfigError(`Postgres found no free port on 127.0.0.1, the last one tried was ${port}: free some, or set DATABASE_URL and QUEUE_URL`);
+  throw new ConfigError(
+    `Postgres found no free port on 127.0.0.1, the last one tried was ${port}: free some, or set DATABASE_URL and QUEUE_URL`,
+  );
 }
 
 async function ensureDatabase({ port, password, folder }: { port: number; password: string; folder: string }): Promise<void> {

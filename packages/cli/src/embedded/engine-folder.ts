@@ -76,7 +76,9 @@ export async function attachOrOpenEngines(options: EngineOptions): Promise<Engin
     if (!state?.ready || (state.postgresUrl && !(await answers(state.postgresUrl)))) continue;
     return { ...enginesOf(options, state), owner: false, [Symbol.asyncDispose]: async () => {} };
   }
-  throw new ConfigError(`Another process owns ${options.dir}, and its engines did not come up within ${attachTimeoutMs / 1000} s: look at its output, or stop it`);
+  throw new ConfigError(
+    `Another process owns ${options.dir}, and its engines did not come up within ${attachTimeoutMs / 1000} s: look at its output, or stop it`,
+  );
 }
 
 const noEngines: Engines = {
@@ -96,7 +98,10 @@ async function tryOwn(dir: string): Promise<Disposable | undefined> {
     // Others may pass through, not look: root's Postgres account must reach its data.
     await mkdir(dir, { recursive: true, mode: 0o711 });
   } catch (error) {
-    throw new ConfigError(`Cannot make the folder ${dir}: run in a folder that you may write to, or set DATABASE_URL, QUEUE_URL and ARCHIVE_URL`, { cause: error });
+    throw new ConfigError(
+      `Cannot make the folder ${dir}: run in a folder that you may write to, or set DATABASE_URL, QUEUE_URL and ARCHIVE_URL`,
+      { cause: error },
+    );
   }
   return tryLockOwner(join(dir, "owner.lock"));
 }
@@ -128,7 +133,10 @@ async function startEngines(options: EngineOptions, lock: Disposable): Promise<E
   return { ...enginesOf(options, state), owner: true, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-function enginesOf({ need, dir }: EngineOptions, { pid, postgresUrl, archiveUrl }: EngineState): Pick<Engines, "databaseUrl" | "queueUrl" | "archiveUrl"> {
+function enginesOf(
+  { need, dir }: EngineOptions,
+  { pid, postgresUrl, archiveUrl }: EngineState,
+): Pick<Engines, "databaseUrl" | "queueUrl" | "archiveUrl"> {
   const missing = [
     need.database && !postgresUrl && "DATABASE_URL",
     need.queue && !postgresUrl && "QUEUE_URL",

@@ -21,7 +21,9 @@ export function tryLockOwner(path: string): Disposable | undefined {
   } catch (error) {
     file?.close();
     if (Error.isError(error) && "errcode" in error && error.errcode === sqliteBusy) return undefined;
-    throw new ConfigError(`Cannot lock ${path}: use the account that made this folder, or a folder that you may write to`, { cause: error });
+    throw new ConfigError(`Cannot lock ${path}: use the account that made this folder, or a folder that you may write to`, {
+      cause: error,
+    });
   }
   const held = file;
   return { [Symbol.dispose]: () => held.close() };

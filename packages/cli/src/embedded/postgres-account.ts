@@ -17,7 +17,9 @@ export async function choosePostgresAccount(dataFolder: string): Promise<Postgre
   const owner = await stat(dataFolder).catch(() => undefined);
   if (self !== 0) {
     if (!owner || owner.uid === self) return undefined;
-    throw new ConfigError(`The database in ${dataFolder} belongs to uid ${owner.uid}: run as root or as that account, or move the folder away`);
+    throw new ConfigError(
+      `The database in ${dataFolder} belongs to uid ${owner.uid}: run as root or as that account, or move the folder away`,
+    );
   }
   if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid };
   const known = findAccount("postgres");
@@ -25,7 +27,9 @@ export async function choosePostgresAccount(dataFolder: string): Promise<Postgre
   spawnSync("useradd", ["--system", "--user-group", "--no-create-home", "--shell", "/bin/false", "postgres"]);
   const account = findAccount("postgres") ?? findAccount("nobody");
   if (account) return account;
-  throw new ConfigError("Postgres does not run as root, and there is no account to run it: create one (useradd --system postgres), or run as another user");
+  throw new ConfigError(
+    "Postgres does not run as root, and there is no account to run it: create one (useradd --system postgres), or run as another user",
+  );
 }
 
 /** Whether `account` may enter `folder`; asked of the kernel, because modes alone say nothing of mounts and access lists. */

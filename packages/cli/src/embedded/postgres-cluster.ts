@@ -42,7 +42,11 @@ export async function choosePostgresFolder(wanted: string): Promise<string> {
  * Opens the cluster in `folder`, made with a random password when there is none. Idempotent; for one caller at a time.
  * @throws ConfigError when initdb fails, or when the data is of another major version of Postgres.
  */
-export async function openPostgresCluster(folder: string, binaries: PostgresBinaries, account: PostgresAccount): Promise<Cluster> {
+export async function openPostgresCluster(
+  folder: string,
+  binaries: PostgresBinaries,
+  account: PostgresAccount,
+): Promise<Cluster> {
   await mkdir(folder, { recursive: true, mode: 0o711 });
   for (const name of await readdir(folder)) {
     // The initdb of a killed process may still be writing there: what resists now goes at the next start.
@@ -75,7 +79,9 @@ async function createCluster(folder: string, binaries: PostgresBinaries, account
   } catch (error) {
     // execFile attaches what the program said.
     const said = Error.isError(error) && "stderr" in error ? String(error.stderr).trim() : String(error);
-    throw new ConfigError(`initdb could not make a database in ${folder}:\n${said}\nCure it, or set DATABASE_URL and QUEUE_URL`, { cause: error });
+    throw new ConfigError(`initdb could not make a database in ${folder}:\n${said}\nCure it, or set DATABASE_URL and QUEUE_URL`, {
+      cause: error,
+    });
   }
   await rename(unfinished, join(folder, "cluster"));
 }

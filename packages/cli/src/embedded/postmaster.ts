@@ -1,7 +1,7 @@
 // One Postgres server process: start it, wait until it answers, stop it, and find one that outlived whoever started it.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { open, readFile, readlink, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, readFile, readlink, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -39,7 +39,11 @@ const maxLogBytes = 10 * 1024 * 1024;
  * @returns undefined when somebody else listens on `port`.
  * @throws ConfigError with the end of Postgres' log; `signal.reason` when aborted, after the server has stopped.
  */
-export async function startPostmaster(spec: PostmasterSpec, port: number, signal: AbortSignal): Promise<ChildProcess | undefined> {
+export async function startPostmaster(
+  spec: PostmasterSpec,
+  port: number,
+  signal: AbortSignal,
+): Promise<ChildProcess | undefined> {
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     await stopOrphan(spec.dataFolder);
@@ -49,8 +53,8 @@ export async function startPostmaster(spec: PostmasterSpec, port: number, signal
     signal.throwIfAborted();
     const log = await readLogFrom(spec.logFile, logOffset);
     if (log.includes("could not create any TCP/IP sockets")) return undefined;
-    // Both end by themselves: children of a killed server notice its death, and an orphan that had not written its
-    // postmaster.pid when we looked has now.
+    // An orphan that was still starting when we looked, or, where we cannot see them, the children of a killed server: the next
+    // round finds the first, and the others end by themselves.
     const passes = log.includes("pre-existing shared memory block") || log.includes('lock file "postmaster.pid" already exists');
     if (passes && Date.now() < deadline) {
       await sleep(pollMs);
@@ -78,25 +82,28 @@ export async function waitForEnd(child: ChildProcess): Promise<void> {
 }
 
 /**
- * Stops the server that a killed process of ours left running on `dataFolder`, and clears a `postmaster.pid` whose number now
- * belongs to another program (after a reboot, or in a container), which Postgres would take for a server. Idempotent.
- * @throws ConfigError when it does not end.
+ * Ends what a killed process of ours left running on `dataFolder`: a whole server, or the children of a killed one, which must
+ * not write beside a new one. Then clears a `postmaster.pid` whose number now belongs to another program (after a reboot, or in
+ * a container), which Postgres would take for a server. Idempotent.
+ * @param dataFolder its real path.
+ * @throws ConfigError when something does not end.
  */
 export async function stopOrphan(dataFolder: string): Promise<void> {
-  const found = await readPostmasterFile(dataFolder);
-  if (!found) return;
-  if (!(await isPostmasterOf(found.pid, dataFolder))) {
-    if (kill(found.pid, 0)) await rm(join(dataFolder, "postmaster.pid"), { force: true });
-    return;
-  }
   for (const [signal, timeoutMs] of stopSteps) {
-    kill(found.pid, signal);
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(pollMs)) {
-      if (!(await isPostmasterOf(found.pid, dataFolder))) return;
+      const running = await findProcesses(dataFolder);
+      const postmaster = await readPostmasterFile(dataFolder);
+      if (running.length === 0) {
+        if (postmaster && kill(postmaster.pid, 0)) await rm(join(dataFolder, "postmaster.pid"), { force: true });
+        return;
+      }
+      // To a child, SIGINT means something else; without a server it ends by itself.
+      for (const pid of running) if (signal === "SIGQUIT" || pid === postmaster?.pid) kill(pid, signal);
     }
   }
+  const pids = (await findProcesses(dataFolder)).join(" ");
   throw new ConfigError(
-    `Postgres of an earlier run (pid ${found.pid}, ${dataFolder}) does not stop: end it with kill -QUIT ${found.pid}, then start again`,
+    `Postgres of an earlier run (${dataFolder}) does not stop: end it with kill -9 ${pids}, then start again`,
   );
 }
 
@@ -105,13 +112,17 @@ async function spawnPostmaster(spec: PostmasterSpec, port: number): Promise<{ ch
   if (size > maxLogBytes) await rename(spec.logFile, `${spec.logFile}.old`);
   await using log = await open(spec.logFile, "a", 0o600);
   const settings = { ...spec.settings, port: String(port) };
-  const child = spawn(spec.binary, ["-D", spec.dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])], {
-    ...spec.account,
-    cwd: "/",
-    env: postgresEnvironment,
-    detached: true,
-    stdio: ["ignore", log.fd, log.fd],
-  });
+  const child = spawn(
+    spec.binary,
+    ["-D", spec.dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    {
+      ...spec.account,
+      cwd: "/",
+      env: postgresEnvironment,
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
+    },
+  );
   try {
     await once(child, "spawn");
   } catch (error) {
@@ -120,7 +131,11 @@ async function spawnPostmaster(spec: PostmasterSpec, port: number): Promise<{ ch
   return { child, logOffset: size > maxLogBytes ? 0 : size };
 }
 
-async function becomesReady(child: ChildProcess, dataFolder: string, { deadline, signal }: { deadline: number; signal: AbortSignal }): Promise<boolean> {
+async function becomesReady(
+  child: ChildProcess,
+  dataFolder: string,
+  { deadline, signal }: { deadline: number; signal: AbortSignal },
+): Promise<boolean> {
   while (!hasEnded(child) && !signal.aborted && Date.now() < deadline) {
     const found = await readPostmasterFile(dataFolder);
     if (found?.isReady && found.pid === child.pid) return true;
@@ -137,18 +152,23 @@ async function readPostmasterFile(dataFolder: string): Promise<{ pid: number; is
   return Number.isSafeInteger(pid) && pid > 1 ? { pid, isReady: lines[7]?.trim() === "ready" } : undefined;
 }
 
-/** Whether `pid` is a Postgres server on exactly this folder: the number alone may have passed to another program. */
-async function isPostmasterOf(pid: number, dataFolder: string): Promise<boolean> {
-  try {
-    if (process.platform === "linux") {
-      const [workingFolder, name] = await Promise.all([readlink(`/proc/${pid}/cwd`), readFile(`/proc/${pid}/comm`, "utf8")]);
-      return workingFolder === dataFolder && name.trim() === "postgres";
-    }
-    const { stdout } = await promisify(execFile)("ps", ["-o", "command=", "-p", String(pid)]);
-    return stdout.includes("postgres -D ") && stdout.includes(dataFolder);
-  } catch {
-    return false;
+/** The processes of Postgres on exactly this folder; on macOS the server alone. Zombies, which do nothing any more, are left out. */
+async function findProcesses(dataFolder: string): Promise<number[]> {
+  if (process.platform !== "linux") {
+    const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,command="]);
+    const servers = stdout.split("\n").filter((line) => line.includes(`/postgres -D ${dataFolder} `));
+    return servers.map((line) => Number.parseInt(line, 10));
   }
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // Postgres works in its data folder. A process that has ended, or that we may not look at, is none of ours.
+      if ((await readlink(`/proc/${pid}/cwd`).catch(() => "")) !== dataFolder) return [];
+      const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
+      return name.trim() === "postgres" ? [Number(pid)] : [];
+    }),
+  );
+  return found.flat();
 }
 
 /** @returns false when there is no such process, or it is not ours to signal. */

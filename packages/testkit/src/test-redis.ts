@@ -1,0 +1,114 @@
+// The Redis server of a test run: the one TEST_REDIS_URL names, or redis-server from the PATH, installed where we may.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { exists } from "@actions-archive/cli/embedded/postgres-binaries";
+import getPort from "get-port";
+import { Redis } from "ioredis";
+
+export type TestRedisServer = AsyncDisposable & {
+  readonly provided: { readonly url: string } | { readonly missing: string };
+};
+
+const run = promisify(execFile);
+const cure =
+  "install redis-server (apt-get install redis-server, brew install redis), or set TEST_REDIS_URL to a Redis that does not evict";
+
+/**
+ * Uses the server at `url` or starts one, which disposing stops. Without a server it does not fail: the tests that need one
+ * fail, each with the cure.
+ */
+export async function openTestRedis({ url, folder }: { url: string | undefined; folder: string }): Promise<TestRedisServer> {
+  if (url) return { provided: { url }, [Symbol.asyncDispose]: async () => {} };
+  try {
+    if (!(await isInstalled("redis-server"))) await installRedis();
+    return await startRedis(folder);
+  } catch (error) {
+    const reason = Error.isError(error) ? error.message : String(error);
+    return { provided: { missing: `This test needs Redis: ${cure}. (${reason})` }, [Symbol.asyncDispose]: async () => {} };
+  }
+}
+
+/** Ends the server that a killed run left in its folder; its socket tells that it is this one. */
+export async function stopAbandonedRedis(runFolder: string): Promise<void> {
+  if (!(await exists(socketIn(runFolder)))) return;
+  const client = new Redis(socketIn(runFolder), { lazyConnect: true, retryStrategy: () => null });
+  client.on("error", () => {});
+  await client.call("shutdown", "nosave").catch(() => undefined);
+  client.disconnect();
+}
+
+async function startRedis(folder: string): Promise<TestRedisServer> {
+  const port = await getPort({ host: "127.0.0.1" });
+  const settings = {
+    bind: "127.0.0.1",
+    port: String(port),
+    unixsocket: socketIn(folder),
+    dir: folder,
+    logfile: "redis.log",
+    save: "",
+    appendonly: "no",
+    "maxmemory-policy": "noeviction",
+  };
+  const child = spawn(
+    "redis-server",
+    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    { stdio: "ignore" },
+  );
+  const url = `redis://127.0.0.1:${port}`;
+  await waitUntilItAnswers(url, child);
+  return {
+    provided: { url },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    },
+  };
+}
+
+async function waitUntilItAnswers(url: string, child: ChildProcess): Promise<void> {
+  const client = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
+  client.on("error", () => {});
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`redis-server ended with ${code} at its start`);
+  });
+  try {
+    await Promise.race([client.ping(), ended]);
+  } finally {
+    client.disconnect();
+    ended.catch(() => undefined);
+  }
+}
+
+async function installRedis(): Promise<void> {
+  if (process.getuid?.() !== 0 || !(await isInstalled("apt-get"))) throw new Error("redis-server is not on the PATH");
+  // Debian starts a daemon at its installation unless this file says no: https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+  const guard = "/usr/sbin/policy-rc.d";
+  const isGuarded = await exists(guard);
+  if (!isGuarded) await writeFile(guard, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  const install = () =>
+    run("apt-get", ["-o", "DPkg::Lock::Timeout=120", "install", "-y", "--no-install-recommends", "redis-server"]);
+  try {
+    await install().catch(async () => {
+      await run("apt-get", ["-o", "DPkg::Lock::Timeout=120", "update"]);
+      await install();
+    });
+  } finally {
+    if (!isGuarded) await rm(guard, { force: true });
+  }
+}
+
+async function isInstalled(program: string): Promise<boolean> {
+  return run(program, ["--version"]).then(
+    () => true,
+    () => false,
+  );
+}
+
+function socketIn(folder: string): string {
+  return join(folder, "redis.sock");
+}
