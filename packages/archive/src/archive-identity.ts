@@ -1,0 +1,63 @@
+// archive.json at the root of the store: which archive this is, and of which GitHub host. It keeps two archives out of one
+// bucket, and a database away from a bucket that is not its own.
+import { createHash, randomUUID } from "node:crypto";
+
+import { ConfigError } from "@actions-archive/core/errors";
+import { archiveIdentityKey } from "@actions-archive/core/object-key";
+import { z } from "zod";
+
+import { canonicalBytes } from "./canonical-bytes.ts";
+import type { Store } from "./store.ts";
+
+export const ArchiveIdentity = z.object({
+  archive_id: z.uuid(),
+  host: z.string().min(1),
+  created_at: z.iso.datetime(),
+  version: z.literal(1).describe("of the layout of keys and objects"),
+});
+export type ArchiveIdentity = z.output<typeof ArchiveIdentity>;
+
+/**
+ * Reads the archive's identity, or gives the store one when it is new. `archiveId` is the database's, if it has one.
+ * Two processes that start at once end with the same identity. Idempotent.
+ * @throws ConfigError when the store belongs to another host or another archive, or is new while the database is not.
+ */
+export async function ensureArchiveIdentity(store: Store, expected: { host: string; archiveId?: string | undefined }): Promise<ArchiveIdentity> {
+  const { host, archiveId } = expected;
+  const found = (await readIdentity(store)) ?? (await createIdentity(store, host, archiveId));
+  if (found.host !== host) {
+    throw new ConfigError(
+      `${store.url} archives ${found.host}, and GITHUB_API_URL leads to ${host}. One archive holds one host: set ARCHIVE_URL to another prefix for ${host}, or GITHUB_API_URL (or GITHUB_HOST) to ${found.host}.`,
+    );
+  }
+  if (archiveId !== undefined && found.archive_id !== archiveId) {
+    throw new ConfigError(
+      `${store.url} is archive ${found.archive_id}, and the database belongs to archive ${archiveId}. Set ARCHIVE_URL and DATABASE_URL to the same archive, or start with an empty database and rebuild it.`,
+    );
+  }
+  return found;
+}
+
+async function createIdentity(store: Store, host: string, archiveId: string | undefined): Promise<ArchiveIdentity> {
+  if (archiveId !== undefined) {
+    throw new ConfigError(
+      `${store.url} holds no ${archiveIdentityKey}, and the database belongs to archive ${archiveId}, whose objects must be somewhere else. Set ARCHIVE_URL to where they are, or start with an empty database.`,
+    );
+  }
+  const identity: ArchiveIdentity = { archive_id: randomUUID(), host, created_at: new Date().toISOString(), version: 1 };
+  const body = canonicalBytes(identity);
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  const outcome = await store.put(archiveIdentityKey, body, { sha256, contentType: "application/json" });
+  if (outcome.kind === "created") return identity;
+  return (await readIdentity(store)) ?? identity;
+}
+
+async function readIdentity(store: Store): Promise<ArchiveIdentity | undefined> {
+  const bytes = await store.read(archiveIdentityKey);
+  if (!bytes) return undefined;
+  try {
+    return ArchiveIdentity.parse(JSON.parse(bytes.toString("utf8")));
+  } catch (error) {
+    throw new ConfigError(`${archiveIdentityKey} in ${store.url} is not one that this version wrote: use a newer version, or restore the object.`, { cause: error });
+  }
+}

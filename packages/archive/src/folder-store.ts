@@ -1,0 +1,241 @@
+// A folder as a store. An object is written beside, made durable, and then given its name by link(2), which never replaces:
+// whatever instant a crash picks, a name either leads to the whole object or to nothing.
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { z } from "zod";
+
+import { ensureFolder, folderFailure, isErrno, linkExclusively, removeIfThere, syncFolders, writeDurably } from "./folder-files.ts";
+import {
+  assertKey,
+  type ByteRange,
+  collect,
+  type ListedObject,
+  type ObjectInfo,
+  type PutOptions,
+  type PutOutcome,
+  type Store,
+  type StoreCapabilities,
+  type StoredBody,
+} from "./store.ts";
+
+/** Unfinished writes live here; no key can lead here, because no key's segment begins with a dot. */
+const unfinishedFolder = ".unfinished";
+
+/** Younger files may belong to a put that is still running in another process, or on another machine. */
+const abandonedAfterMs = 60 * 60 * 1000;
+
+/**
+ * Opens the folder that a `file:///path` URL names, makes it if it is missing, and removes what crashed puts left behind.
+ * @throws PermanentError `store/refused` when it cannot be made or written.
+ */
+export async function openFolderStore(url: URL): Promise<Store> {
+  const root = fileURLToPath(url).replace(/(?<=.)\/+$/, "");
+  return translated(`Opening the folder ${root}`, async () => {
+    await mkdir(join(root, unfinishedFolder), { recursive: true });
+    await syncFolders(dirname(root), join(root, unfinishedFolder));
+    await removeAbandoned(join(root, unfinishedFolder));
+    return new FolderStore(url.href, root);
+  });
+}
+
+class FolderStore implements Store {
+  readonly url: string;
+  readonly #root: string;
+  #capabilities: StoreCapabilities | undefined;
+
+  constructor(url: string, root: string) {
+    this.url = url;
+    this.#root = root;
+  }
+
+  get capabilities(): StoreCapabilities | undefined {
+    return this.#capabilities;
+  }
+
+  async probe(): Promise<StoreCapabilities> {
+    return translated(`Probing the folder ${this.#root}`, async () => {
+      const body = Buffer.from("probe");
+      const [file, name] = [this.#unfinished(), this.#unfinished()];
+      try {
+        await writeDurably(file, body, createHash("sha256").update(body).digest("hex"));
+        const conditionalPut = (await linkExclusively(file, name)) && !(await linkExclusively(file, name));
+        return (this.#capabilities = { conditionalPut, versioned: false });
+      } finally {
+        await Promise.all([file, name].map(removeIfThere));
+      }
+    });
+  }
+
+  async put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome> {
+    return translated(`Storing ${key} in ${this.#root}`, async () => {
+      const there = await this.#look(key);
+      if (there) {
+        await syncFolders(this.#root, dirname(this.#path(key)));
+        return { kind: "exists", info: there };
+      }
+      options.signal?.throwIfAborted();
+      const path = this.#path(key);
+      const file = this.#unfinished();
+      try {
+        await ensureFolder(this.#root, dirname(path));
+        await writeDurably(file, body, options.sha256);
+        const metadataPath = await this.#writeMetadata(path, options);
+        const created = await linkExclusively(file, path);
+        // Also for the loser: what it reports as there must not vanish with the power.
+        await syncFolders(this.#root, dirname(path));
+        if (created) return { kind: "created" };
+        const info = await this.#look(key);
+        if (!info) throw new PermanentError("store/corrupt", `${path} was there and is gone: something else removes objects from the archive.`);
+        if (metadataPath !== undefined && info.sha256 !== options.sha256) await removeIfThere(metadataPath);
+        return { kind: "exists", info };
+      } finally {
+        await removeIfThere(file);
+      }
+    });
+  }
+
+  async head(key: string): Promise<ObjectInfo | undefined> {
+    return translated(`Looking at ${key} in ${this.#root}`, () => this.#look(key));
+  }
+
+  async read(key: string, range?: ByteRange): Promise<Buffer | undefined> {
+    const stream = await this.open(key, range);
+    return stream && collect(stream);
+  }
+
+  async open(key: string, range?: ByteRange): Promise<AsyncIterable<Buffer> | undefined> {
+    const info = await this.#stat(key);
+    if (!info) return undefined;
+    const { start, end } = range ?? { start: 0, end: info.sizeBytes };
+    if (end > info.sizeBytes) throw new PermanentError("store/corrupt", `${key} in ${this.#root} has ${info.sizeBytes} bytes, not the ${end} that its readers expect.`);
+    return streamFile(this.#path(key), start, end);
+  }
+
+  async *list(prefix: string): AsyncIterable<ListedObject> {
+    if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    yield* this.#walk(folder, prefix);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #path(key: string): string {
+    assertKey(key);
+    return join(this.#root, key);
+  }
+
+  #unfinished(): string {
+    return join(this.#root, unfinishedFolder, randomUUID());
+  }
+
+  async #stat(key: string): Promise<ListedObject | undefined> {
+    try {
+      const found = await stat(this.#path(key));
+      return found.isFile() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined;
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+      throw folderFailure(error, `Looking at ${key} in ${this.#root}`);
+    }
+  }
+
+  async #look(key: string): Promise<ObjectInfo | undefined> {
+    const found = await this.#stat(key);
+    return found && { ...found, ...(await readMetadata(this.#path(key))) };
+  }
+
+  // Metadata lies beside its object under a name that holds the object's hash, and is durable before the object is visible:
+  // the writers of a race each bring their own, and the object's bytes tell whose counts. Survives copying the folder, too.
+  async #writeMetadata(path: string, { sha256, metadata = {} }: PutOptions): Promise<string | undefined> {
+    if (Object.keys(metadata).length === 0) return undefined;
+    const file = this.#unfinished();
+    const name = join(dirname(path), `.${basename(path)}.${sha256}.meta`);
+    const body = Buffer.from(JSON.stringify(metadata));
+    try {
+      await writeDurably(file, body, createHash("sha256").update(body).digest("hex"));
+      const created = await linkExclusively(file, name);
+      await syncFolders(dirname(path), dirname(path));
+      return created ? name : undefined;
+    } finally {
+      await removeIfThere(file);
+    }
+  }
+
+  async *#walk(folder: string, prefix: string): AsyncIterable<ListedObject> {
+    const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+      throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
+    });
+    // A folder sorts with its slash, as its keys do. What cannot be a key is not ours: metadata, unfinished writes, strangers.
+    const names = entries.filter(({ name }) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name)).map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
+    for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
+      const key = folder + name;
+      if (name.endsWith("/")) {
+        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* this.#walk(key, prefix);
+      } else if (key.startsWith(prefix)) {
+        const info = await this.#stat(key);
+        if (info) yield info;
+      }
+    }
+  }
+}
+
+async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
+  const start = `.${basename(path)}.`;
+  const names = await readdir(dirname(path));
+  const hashes = names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length))).map((name) => name.slice(start.length, -".meta".length));
+  // More than one is what a lost race leaves when it crashes; the bytes decide.
+  const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
+  if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };
+  const text = await readFile(join(dirname(path), `${start}${sha256}.meta`), "utf8");
+  return { metadata: parseMetadata(text), sha256 };
+}
+
+// Damaged metadata counts as missing: it is a hint, the object's bytes are the evidence.
+function parseMetadata(text: string): Record<string, string> {
+  try {
+    return z.record(z.string(), z.string()).parse(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function* streamFile(path: string, start: number, end: number): AsyncIterable<Buffer> {
+  if (start >= end) return;
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(path, { start, end: end - 1, highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+  } catch (error) {
+    throw folderFailure(error, `Reading ${path}`);
+  }
+  if (bytes !== end - start) throw new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${end - start} bytes: something shortened it.`);
+}
+
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > abandonedAfterMs) await removeIfThere(path);
+  }
+}
+
+async function translated<T>(doing: string, fn: () => Promise<T>): Promise<T> {
+  try {
+    return await fn();
+  } catch (error) {
+    throw folderFailure(error, doing);
+  }
+}

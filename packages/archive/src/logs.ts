@@ -1,0 +1,99 @@
+// Stores one log under its job's key, once. When the key is taken, the raw bytes decide: equal ones are the log already
+// archived, others are kept beside it, and nothing that is there is touched.
+import { createHash } from "node:crypto";
+
+import { PermanentError } from "@actions-archive/core/errors";
+import type { JobRef } from "@actions-archive/core/ids";
+import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
+
+import type { LogTotals } from "./log-format.ts";
+import { readLog } from "./read-log.ts";
+import type { ObjectInfo, Store, StoredBody } from "./store.ts";
+
+export const logContentType = "application/zstd";
+
+export type StoredLog = {
+  readonly key: string;
+  readonly versionId?: string;
+  /** The job's own key is taken by other raw bytes, or by something damaged: the log lies beside it. */
+  readonly conflict: boolean;
+  /** The log was there before; nothing was written. */
+  readonly existing: boolean;
+  /** Of the object that is there: another zstd version may have stored the same raw bytes differently. */
+  readonly storedBytes: number;
+  readonly storedSha256: string;
+};
+
+export type PutLogTotals = Pick<LogTotals, "rawBytes" | "rawSha256" | "storedBytes" | "storedSha256">;
+
+/**
+ * Stores the body that a LogEncoder made, with what it says of it. Idempotent, also after a lost answer and for two workers.
+ * @throws PermanentError `store/corrupt` when both of the job's keys are taken by something else.
+ */
+export async function putLog(store: Store, host: string, ref: JobRef, spooled: StoredBody, totals: PutLogTotals, signal?: AbortSignal): Promise<StoredLog> {
+  const places = [
+    { key: logKey(host, ref), conflict: false },
+    { key: conflictingLogKey(host, ref, totals.rawSha256), conflict: true },
+  ];
+  for (const place of places) {
+    const outcome = await store.put(place.key, spooled, {
+      sha256: totals.storedSha256,
+      contentType: logContentType,
+      metadata: { "raw-sha256": totals.rawSha256, "raw-bytes": String(totals.rawBytes) },
+      signal,
+    });
+    if (outcome.kind === "created") {
+      const { storedBytes, storedSha256 } = totals;
+      return { ...place, existing: false, storedBytes, storedSha256, ...(outcome.versionId === undefined ? {} : { versionId: outcome.versionId }) };
+    }
+    const there = await recognise(store, outcome.info, totals);
+    if (there) return { ...place, existing: true, ...there };
+  }
+  throw new PermanentError(
+    "store/corrupt",
+    `Both keys of job ${ref.job_id} of run ${ref.run_id} hold something else than its log of SHA-256 ${totals.rawSha256}: ${places.map(({ key }) => key).join(" and ")} in ${store.url}. Look at both; nothing was written.`,
+  );
+}
+
+/** What a log object really holds, read from end to end. */
+export type LogContent = { readonly rawBytes: number; readonly rawSha256: string; readonly storedBytes: number; readonly storedSha256: string };
+
+/**
+ * Reads the log `key` twice, as stored and decoded, and hashes both: the costly certainty behind the metadata's hint.
+ * @throws PermanentError `store/corrupt` when it is missing or damaged.
+ */
+export async function readLogContent(store: Store, key: string, { sizeBytes, versionId }: { sizeBytes?: number; versionId?: string } = {}): Promise<LogContent> {
+  const [stored, raw] = [createHash("sha256"), createHash("sha256")];
+  let [storedBytes, rawBytes] = [0, 0];
+  const stream = await store.open(key, undefined, versionId);
+  if (!stream) throw new PermanentError("store/corrupt", `The log ${key} in ${store.url} is not there.`);
+  for await (const chunk of stream) {
+    stored.update(chunk);
+    storedBytes += chunk.length;
+  }
+  for await (const chunk of readLog(store, key, { sizeBytes, versionId })) {
+    raw.update(chunk);
+    rawBytes += chunk.length;
+  }
+  return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
+}
+
+async function recognise(
+  store: Store,
+  info: ObjectInfo,
+  totals: PutLogTotals,
+): Promise<Pick<StoredLog, "storedBytes" | "storedSha256" | "versionId"> | undefined> {
+  const { sizeBytes, versionId } = info;
+  const version = versionId === undefined ? {} : { versionId };
+  const { "raw-sha256": rawSha256, "raw-bytes": rawBytes } = info.metadata;
+  if (rawSha256 !== undefined && (rawSha256 !== totals.rawSha256 || rawBytes !== String(totals.rawBytes))) return undefined;
+  try {
+    const content = await readLogContent(store, info.key, { sizeBytes, ...version });
+    const isEqual = content.rawSha256 === totals.rawSha256 && content.rawBytes === totals.rawBytes;
+    return isEqual ? { storedBytes: content.storedBytes, storedSha256: content.storedSha256, ...version } : undefined;
+  } catch (error) {
+    // Damaged: it stays as evidence, and the log goes beside it.
+    if (error instanceof PermanentError && error.code === "store/corrupt") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+// From settings to a store: the scheme of ARCHIVE_URL chooses, the probe refuses what could not keep the promises.
+import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
+
+import { openFolderStore } from "./folder-store.ts";
+import { createS3Client } from "./s3-client.ts";
+import { openS3Store } from "./s3-store.ts";
+import { assertKey, type Store, type StoreCapabilities } from "./store.ts";
+
+/** The settings of these names, as core/settings parses them. */
+export type StoreSettings = {
+  readonly ARCHIVE_URL: URL;
+  readonly S3_ENDPOINT?: URL | undefined;
+  readonly S3_FORCE_PATH_STYLE?: boolean | undefined;
+  readonly S3_OBJECT_LOCK_MODE?: "GOVERNANCE" | "COMPLIANCE" | undefined;
+  readonly S3_OBJECT_LOCK_DAYS?: number | undefined;
+  readonly S3_KMS_KEY_ID?: string | undefined;
+};
+
+/**
+ * Opens the store that ARCHIVE_URL names. Does not ask S3 anything yet: call `probeStore` before the first put.
+ * @throws ConfigError when the URL names no store, or a folder that cannot be made or written.
+ */
+export async function openStore(settings: StoreSettings): Promise<Store> {
+  const url = settings.ARCHIVE_URL;
+  if (url.protocol === "file:") return refuseWithCure(url.href, () => openFolderStore(url));
+  if (url.protocol !== "s3:" || url.hostname === "") throw new ConfigError(`ARCHIVE_URL ${url.href} must be s3://bucket/prefix or file:///path.`);
+  const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
+  if (prefix !== "") refusePrefix(prefix);
+  const { S3_OBJECT_LOCK_MODE: mode, S3_OBJECT_LOCK_DAYS: days } = settings;
+  if ((mode === undefined) !== (days === undefined)) throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
+  return openS3Store({
+    url: url.href,
+    client: createS3Client({ endpoint: settings.S3_ENDPOINT, forcePathStyle: settings.S3_FORCE_PATH_STYLE }),
+    bucket: url.hostname,
+    prefix,
+    protection: { lock: mode && days ? { mode, days } : undefined, kmsKeyId: settings.S3_KMS_KEY_ID },
+  });
+}
+
+/**
+ * Finds out what the store enforces, by writing a few bytes under `probe/`, and makes it known to `put`. Idempotent.
+ * @throws ConfigError with reason and cure when the store cannot be reached, written or read.
+ */
+export async function probeStore(store: Store): Promise<StoreCapabilities> {
+  return refuseWithCure(store.url, () => store.probe());
+}
+
+async function refuseWithCure<T>(url: string, fn: () => Promise<T>): Promise<T> {
+  try {
+    return await fn();
+  } catch (error) {
+    if (!(error instanceof ActionsArchiveError)) throw error;
+    throw new ConfigError(`The store of ARCHIVE_URL ${url} cannot be used. ${error.message}`, { cause: error });
+  }
+}
+
+function refusePrefix(prefix: string): void {
+  try {
+    assertKey(prefix);
+  } catch (error) {
+    throw new ConfigError(`The prefix of ARCHIVE_URL, ${prefix}, may hold letters, digits, . _ - and / only.`, { cause: error });
+  }
+}

@@ -1,0 +1,106 @@
+// A record is the whole story of one job, or of one attempt of a run: what GitHub said, what became of the log, and when that
+// was decided. Postgres can be rebuilt from records alone.
+import { GitHubId } from "@actions-archive/core/ids";
+import { AbsentReason, LogFlag } from "@actions-archive/core/states";
+import { z } from "zod";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.int().nonnegative();
+const instant = z.iso.datetime();
+/** An object exactly as GitHub sent it, whatever fields it may have. */
+const received = z.record(z.string(), z.json());
+
+const ids = {
+  schema_version: z.literal(1),
+  host: z.string().min(1),
+  repository_id: GitHubId,
+  repository: z.string().min(1).describe("owner/name when the object was received"),
+  run_id: GitHubId,
+};
+
+export const ArchivedLog = z.object({
+  state: z.literal("archived"),
+  flags: z.array(LogFlag),
+  key: z.string().min(1),
+  version_id: z.string().nullable().describe("of the object, where the store has versions"),
+  raw_bytes: count,
+  raw_sha256: sha256,
+  stored_bytes: count,
+  stored_sha256: sha256,
+  lines: count,
+  first_time: z.string().nullable().describe("as the log has it, with seven digits after the second"),
+  last_time: z.string().nullable(),
+  oddities: z.object({
+    bom: z.boolean(),
+    crlf: count.describe("lines that end in CR LF"),
+    nul: count.describe("NUL bytes"),
+    lines_without_time: count,
+  }),
+});
+export type ArchivedLog = z.output<typeof ArchivedLog>;
+
+export const AbsentLog = z.object({
+  state: z.literal("absent"),
+  reason: AbsentReason,
+  copied_from: GitHubId.nullable().describe("the job of the earlier attempt whose log this is, when `reason` is copied"),
+});
+export type AbsentLog = z.output<typeof AbsentLog>;
+
+export const Section = z.object({
+  step_number: z.int().nullable().describe("null where the lines cannot be attributed"),
+  first_line: z.int().positive(),
+  line_count: count,
+  raw_start: count,
+  raw_bytes: count,
+});
+export type Section = z.output<typeof Section>;
+
+export const ActionUse = z.object({
+  step_number: z.int().nullable(),
+  action: z.string(),
+  ref: z.string().nullable(),
+  sha: z.string().nullable(),
+});
+export type ActionUse = z.output<typeof ActionUse>;
+
+export const Annotation = z.object({
+  step_number: z.int().nullable(),
+  level: z.enum(["error", "warning", "notice"]),
+  line_number: z.int().positive(),
+  message: z.string(),
+});
+export type Annotation = z.output<typeof Annotation>;
+
+/** What the log's text says. Each list is capped; `left_out` counts what the cap cost. Missing: this log was not looked at. */
+const extracted = {
+  sections: z.array(Section).optional(),
+  action_uses: z.array(ActionUse).optional(),
+  annotations: z.array(Annotation).optional(),
+  runner: z.record(z.string(), z.string()).optional(),
+  token_permissions: z.record(z.string(), z.string()).optional(),
+  left_out: z.object({ sections: count, action_uses: count, annotations: count, token_permissions: count }).partial().optional(),
+};
+
+export const LogRecord = z.object({
+  ...ids,
+  job_id: GitHubId,
+  run_attempt: z.int().positive().describe("the attempt that ran the job: the first that listed it"),
+  last_listed_attempt: z.int().positive(),
+  job: received.describe("the job object"),
+  job_source: z.enum(["listing", "webhook", "get"]),
+  job_received_at: instant,
+  log: z.discriminatedUnion("state", [ArchivedLog, AbsentLog]),
+  ...extracted,
+  decided_at: instant.describe("when the log was archived, or found absent"),
+  previous_sha256: sha256.nullable().describe("of the bytes of the version before; null for the first"),
+});
+export type LogRecord = z.output<typeof LogRecord>;
+
+export const RunRecord = z.object({
+  ...ids,
+  run_attempt: z.int().positive(),
+  run: received.describe("the run object of this attempt"),
+  run_received_at: instant,
+  job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
+});
+export type RunRecord = z.output<typeof RunRecord>;

@@ -1,0 +1,41 @@
+// The AWS SDK's client as this archive needs it: one try a call (retries are ours), no silent hangs, plain bodies.
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { env } from "node:process";
+
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+
+const connectionTimeoutMs = 5_000;
+/** No byte in either direction for so long: the connection is dead. */
+const idleTimeoutMs = 60_000;
+
+/** Where the bucket is; the SDK's own chain finds region and credentials. */
+export type S3Location = { readonly endpoint?: URL | undefined; readonly forcePathStyle?: boolean | undefined };
+
+export function createS3Client({ endpoint, forcePathStyle = false }: S3Location): S3Client {
+  // HTTPS_PROXY and NO_PROXY are the environment's, like the AWS_* variables that the SDK reads by itself.
+  const agentOptions = { keepAlive: true, maxSockets: 64, proxyEnv: env };
+  const config: S3ClientConfig = {
+    forcePathStyle,
+    maxAttempts: 1,
+    // The default wraps bodies in aws-chunked with a trailer; several stores refuse that, or store the framing.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    // Stores that never answer "100 Continue" would cost the whole time-out at each put.
+    expectContinueHeader: false,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: connectionTimeoutMs,
+      socketTimeout: idleTimeoutMs,
+      requestTimeout: idleTimeoutMs,
+      throwOnRequestTimeout: true,
+      httpAgent: new HttpAgent(agentOptions),
+      httpsAgent: new HttpsAgent(agentOptions),
+    }),
+    ...(endpoint ? { endpoint: endpoint.href } : {}),
+  };
+  const client = new S3Client(config);
+  if (!endpoint) return client;
+  // A store of one's own has no regions, and its operator should not have to invent one.
+  return new S3Client({ ...config, region: () => client.config.region().catch(() => "us-east-1") });
+}

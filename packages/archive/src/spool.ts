@@ -1,0 +1,242 @@
+// Where the stored bytes of a log wait until all of them are there: in memory while they are few, then in a file. Bounded by
+// one quota for the whole process, so that no set of logs can fill the disk.
+import { createWriteStream, type WriteStream } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { finished } from "node:stream/promises";
+
+import { ConfigError, TransientError } from "@actions-archive/core/errors";
+
+import type { StoredBody } from "./store.ts";
+
+const memoryBytes = 4 * 1024 * 1024;
+/** A file that no reservation covers grows by so much at a time. */
+const growBytes = 1024 * 1024;
+/** Another machine's file in a shared folder: old enough that its process has surely finished. */
+const foreignAfterMs = 24 * 60 * 60 * 1000;
+
+export type SpoolOptions = { readonly dir: string; readonly maxBytes: number };
+
+/**
+ * Opens the spool in `dir`, makes it if it is missing, and removes the files of processes that are dead.
+ * @throws ConfigError when it cannot be made or written.
+ */
+export async function openSpool({ dir, maxBytes }: SpoolOptions): Promise<Spool> {
+  try {
+    await mkdir(dir, { recursive: true });
+    const start = (await startOf(process.pid)) ?? String(Math.round(performance.timeOrigin));
+    await removeDeadFiles(dir, start);
+    return new Spool(dir, maxBytes, `${host()}.${process.pid}.${start}`);
+  } catch (error) {
+    throw new ConfigError(`The spool folder ${dir} cannot be used: ${String(error)}. Set SPOOL_DIR to a folder that the process may write to.`, { cause: error });
+  }
+}
+
+export class Spool {
+  readonly #dir: string;
+  readonly #maxBytes: number;
+  readonly #owner: string;
+  #reservedBytes = 0;
+  #files = 0;
+  /** Who waits for room, first come first served: small logs never overtake a large one for ever. */
+  #waiting: { readonly bytes: number; readonly start: () => void }[] = [];
+
+  constructor(dir: string, maxBytes: number, owner: string) {
+    this.#dir = dir;
+    this.#maxBytes = maxBytes;
+    this.#owner = owner;
+  }
+
+  get reservedBytes(): number {
+    return this.#reservedBytes;
+  }
+
+  /**
+   * A place for one body, with room for `bytes` reserved; it may grow beyond while there is room.
+   * @throws TransientError `spool/full` when there is no room now, or others wait for it.
+   */
+  open(bytes: number): SpoolFile {
+    if (this.#waiting.length > 0 || !this.#reserve(bytes)) throw this.#full(bytes);
+    return this.#file(bytes);
+  }
+
+  /**
+   * As `open`, but waits its turn until there is room. More than the whole quota is never there: then it waits for all of it.
+   * Rejects with the signal's reason when it aborts.
+   */
+  async openWhenFree(bytes: number, signal: AbortSignal): Promise<SpoolFile> {
+    signal.throwIfAborted();
+    const wanted = Math.min(bytes, this.#maxBytes);
+    if (this.#waiting.length > 0 || !this.#reserve(wanted)) await this.#turn(wanted, signal);
+    return this.#file(wanted);
+  }
+
+  #file(reservedBytes: number): SpoolFile {
+    this.#files += 1;
+    return new SpoolFile({
+      path: join(this.#dir, `${this.#owner}.${this.#files}.spool`),
+      reservedBytes,
+      reserve: (bytes) => this.#waiting.length === 0 && this.#reserve(bytes),
+      release: (bytes) => this.#release(bytes),
+      full: (bytes) => this.#full(bytes),
+    });
+  }
+
+  #reserve(bytes: number): boolean {
+    if (this.#reservedBytes + bytes > this.#maxBytes) return false;
+    this.#reservedBytes += bytes;
+    return true;
+  }
+
+  #release(bytes: number): void {
+    this.#reservedBytes -= bytes;
+    this.#startWaiting();
+  }
+
+  #startWaiting(): void {
+    for (let next = this.#waiting[0]; next && this.#reserve(next.bytes); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      next.start();
+    }
+  }
+
+  async #turn(bytes: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const entry = { bytes, start: resolve };
+    const onAbort = () => {
+      this.#waiting = this.#waiting.filter((other) => other !== entry);
+      this.#startWaiting();
+      reject(signal.reason as Error);
+    };
+    this.#waiting.push(entry);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #full(bytes: number): TransientError {
+    const message = `The spool in ${this.#dir} has ${this.#reservedBytes} of ${this.#maxBytes} bytes reserved and no room for ${bytes} more. It is tried again; raise SPOOL_MAX_BYTES if this is frequent.`;
+    return new TransientError("spool/full", message);
+  }
+}
+
+type Quota = {
+  readonly path: string;
+  readonly reservedBytes: number;
+  readonly reserve: (bytes: number) => boolean;
+  readonly release: (bytes: number) => void;
+  readonly full: (bytes: number) => TransientError;
+};
+
+/** One body being spooled. Disposing it removes the file and gives the room back, whatever happened before. */
+export class SpoolFile implements AsyncDisposable {
+  readonly #quota: Quota;
+  #reservedBytes: number;
+  #sizeBytes = 0;
+  #chunks: Buffer[] = [];
+  #file: WriteStream | undefined;
+
+  constructor(quota: Quota) {
+    this.#quota = quota;
+    this.#reservedBytes = quota.reservedBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Appends `chunk`, which must not change afterwards; resolves when the next one is welcome. @throws TransientError `spool/full` */
+  async write(chunk: Buffer): Promise<void> {
+    const missing = this.#sizeBytes + chunk.length - this.#reservedBytes;
+    if (missing > 0) this.#grow(missing);
+    this.#sizeBytes += chunk.length;
+    if (!this.#file && this.#sizeBytes <= memoryBytes) {
+      this.#chunks.push(chunk);
+      return;
+    }
+    const pending = this.#file ? [chunk] : [...this.#chunks.splice(0), chunk];
+    this.#file ??= createWriteStream(this.#quota.path, { flags: "wx", mode: 0o600, highWaterMark: growBytes });
+    await this.#append(this.#file, Buffer.concat(pending));
+  }
+
+  /** All that was written, ready for `Store.put`; valid until disposed. @throws TransientError `spool/full` */
+  async finish(): Promise<StoredBody> {
+    if (!this.#file) return Buffer.concat(this.#chunks);
+    try {
+      this.#file.end();
+      await finished(this.#file);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    return { path: this.#quota.path, sizeBytes: this.#sizeBytes };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    this.#chunks = [];
+    if (file) {
+      file.destroy();
+      if (!file.closed) await finished(file).catch(() => undefined);
+      await rm(this.#quota.path, { force: true });
+    }
+    this.#quota.release(this.#reservedBytes);
+    this.#reservedBytes = 0;
+  }
+
+  #grow(missing: number): void {
+    const bytes = [Math.max(missing, growBytes), missing].find((wanted) => this.#quota.reserve(wanted));
+    if (bytes === undefined) throw this.#quota.full(missing);
+    this.#reservedBytes += bytes;
+  }
+
+  async #append(file: WriteStream, bytes: Buffer): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // A failed write fails its callback: nothing written is ever taken for kept.
+    file.write(bytes, (error) => (error ? reject(error) : resolve()));
+    await promise.catch((error: unknown) => {
+      throw this.#failure(error);
+    });
+  }
+
+  #failure(error: unknown): TransientError {
+    return new TransientError("spool/full", `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`, { cause: error });
+  }
+}
+
+async function removeDeadFiles(dir: string, ownStart: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const [, owner, pid, start] = /^(.+)\.(\d+)\.(\d+)\.\d+\.spool$/.exec(name) ?? [];
+    if (owner === undefined || pid === undefined || start === undefined) continue;
+    const path = join(dir, name);
+    const isDead = owner === host() ? !(await isAlive(Number(pid), start, ownStart)) : Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) > foreignAfterMs;
+    if (isDead) await rm(path, { force: true });
+  }
+}
+
+// A pid alone says little: in a container every process is number 1.
+async function isAlive(pid: number, start: string, ownStart: string): Promise<boolean> {
+  if (pid === process.pid) return start === ownStart;
+  const actual = await startOf(pid);
+  if (actual !== undefined) return actual === start;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+/** When a process began, in ticks since boot (proc(5), field 22); undefined where there is no /proc, or no such process. */
+async function startOf(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+function host(): string {
+  return hostname().replaceAll(/[^A-Za-z0-9-]/g, "-") || "localhost";
+}

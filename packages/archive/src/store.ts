@@ -1,0 +1,86 @@
+// The store: a flat space of objects that are created once, read, listed, and never replaced. A folder and S3 implement it
+// and pass one suite; nothing above this interface knows which of them it talks to.
+import { PermanentError } from "@actions-archive/core/errors";
+
+/** What is to be stored: bytes in memory, or a file of exactly `sizeBytes` that stays as it is until `put` settles. */
+export type StoredBody = Buffer | { readonly path: string; readonly sizeBytes: number };
+
+export type PutOptions = {
+  /** SHA-256 of the body, lower-case hex. The store refuses a body that does not have it. */
+  readonly sha256: string;
+  readonly contentType: string;
+  /** Names in lower case with hyphens, values printable ASCII. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+};
+
+export type ListedObject = { readonly key: string; readonly sizeBytes: number; readonly lastModified: Date };
+
+export type ObjectInfo = ListedObject & {
+  /** Empty where the store has none, for instance in a copied folder. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** SHA-256 of the stored bytes, lower-case hex, where the store has kept it: a hint, as metadata is. */
+  readonly sha256?: string;
+  readonly versionId?: string;
+};
+
+export type PutOutcome = { readonly kind: "created"; readonly versionId?: string } | { readonly kind: "exists"; readonly info: ObjectInfo };
+
+/** Bytes `start` to `end`, counted from 0; `end` is not included. */
+export type ByteRange = { readonly start: number; readonly end: number };
+
+/** What the start-up probe found this store to enforce. */
+export type StoreCapabilities = {
+  /** Two puts of one key: the second is refused by the store itself. Where it is not, `put` looks before it writes. */
+  readonly conditionalPut: boolean;
+  /** A put answers with the id of the version that it made. */
+  readonly versioned: boolean;
+};
+
+/**
+ * Keys are relative to the prefix of `url`, and must pass `assertKey`. Every method throws TransientError
+ * `store/unavailable` (after a few tries of its own), or PermanentError `store/refused` when credentials, bucket or policy
+ * are in the way.
+ */
+export interface Store extends AsyncDisposable {
+  /** As in ARCHIVE_URL: `s3://bucket/prefix` or `file:///path`. */
+  readonly url: string;
+  /** Undefined until `probe` has run; until then `put` takes nothing for granted and looks before it writes. */
+  readonly capabilities: StoreCapabilities | undefined;
+  /** Writes under `probe/` to find out what the store enforces, and remembers it. Idempotent. */
+  probe(): Promise<StoreCapabilities>;
+  /**
+   * Creates `key`, durably and whole, or tells what is there already. Never replaces. Safe to repeat: a try whose answer
+   * was lost is recognised by its bytes and reported as `created`.
+   */
+  put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome>;
+  head(key: string): Promise<ObjectInfo | undefined>;
+  /** The whole object, or a range of it, in memory: for small things. Undefined when there is no such object. */
+  read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined>;
+  /** As `read`, as a stream that ends after exactly the promised bytes or throws. Iterate it, or break out of it. */
+  open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined>;
+  /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes. */
+  list(prefix: string): AsyncIterable<ListedObject>;
+}
+
+/**
+ * Keys are made of ids; whatever else arrives here is a bug or an attack.
+ * @throws PermanentError for characters outside A-Z a-z 0-9 . _ / -, for empty segments, and for segments that begin with a dot.
+ */
+export function assertKey(key: string): void {
+  const isSafe = /^[A-Za-z0-9._/-]+$/.test(key) && key.length <= 900;
+  // A leading dot covers "." and "..", and keeps the folder's own files (temporary, metadata) out of every key's reach.
+  if (isSafe && key.split("/").every((segment) => segment !== "" && !segment.startsWith("."))) return;
+  throw new PermanentError("store/refused", `Refused the object key ${JSON.stringify(key.slice(0, 200))}: keys are made of ids only. Report this.`);
+}
+
+export function sizeOf(body: StoredBody): number {
+  return Buffer.isBuffer(body) ? body.length : body.sizeBytes;
+}
+
+/** Collects a stream that must have `sizeBytes` bytes. */
+export async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}
