@@ -1,0 +1,104 @@
+// What each answer and each foreign error means, case by case.
+import { expect, test } from "vitest";
+
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
+
+import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutSecrets } from "./failure.ts";
+
+const githubNow = new Date("2026-01-01T12:00:00Z");
+/** This machine is a day behind GitHub. */
+const now = Date.parse("2025-12-31T12:00:00Z");
+
+function answer(status: number, headers: Record<string, string> = {}, body: unknown = { message: "Forbidden" }): ApiAnswer {
+  return { status, headers, date: githubNow, text: typeof body === "string" ? body : JSON.stringify(body) };
+}
+
+function waitSeconds(given: ApiAnswer): number | undefined {
+  const limit = readLimit(given, now);
+  return limit === undefined ? undefined : (limit.until.getTime() - now) / 1_000;
+}
+
+const resetInAnHour = String(githubNow.getTime() / 1_000 + 3_600);
+
+test.each([
+  ["a 429 with Retry-After in seconds", answer(429, { "retry-after": "8" }), 8],
+  ["a 429 with Retry-After as a date, by GitHub's clock", answer(429, { "retry-after": "Thu, 01 Jan 2026 12:00:08 GMT" }), 9],
+  ["a 429 that says nothing", answer(429, {}, "Too many requests"), 60],
+  ["a 403 with nothing remaining, by GitHub's clock", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }), 3_601],
+  ["a secondary limit with requests remaining", answer(403, { "x-ratelimit-remaining": "4000", "x-ratelimit-reset": resetInAnHour }, { message: "You have exceeded a secondary rate limit." }), 60],
+  ["the older words for it", answer(403, {}, { message: "You have triggered an abuse detection mechanism." }), 60],
+  ["a 403 with Retry-After", answer(403, { "retry-after": "30" }, { message: "Must have push access" }), 30],
+  ["Retry-After before the reset", answer(403, { "retry-after": "5", "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }), 5],
+  ["a reset that is over", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000" }), 1],
+  ["a reset in milliseconds", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1767272400000" }), 86_400],
+  ["a Retry-After that is no time", answer(429, { "retry-after": "soon" }), 60],
+])("%s is a limit with its pause", (_, given, seconds) => {
+  expect(waitSeconds(given)).toBe(seconds);
+});
+
+test.each([
+  ["a permission 403", answer(403, { "x-ratelimit-remaining": "4999" }, { message: "Must have admin rights to Repository." })],
+  ["a permission 403 of a server without limits", answer(403, {}, { message: "Resource not accessible by integration" })],
+  ["a 404 with nothing remaining", answer(404, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour })],
+  ["a 200 with nothing remaining", answer(200, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour })],
+])("%s is no limit", (_, given) => {
+  expect(readLimit(given, now)).toBeUndefined();
+});
+
+test("the primary limit's reset is told by this machine's clock", () => {
+  const headers = { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-reset": resetInAnHour };
+  expect(readRate(answer(200, headers), now)).toEqual({ limit: 5_000, remaining: 4_999, resetAt: new Date(now + 3_601_000) });
+});
+
+test("a server without limits, and a limit that is not of the core API, tell no rate", () => {
+  expect(readRate(answer(200), now)).toBeUndefined();
+  const headers = { "x-ratelimit-limit": "30", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1", "x-ratelimit-resource": "search" };
+  expect(readRate(answer(200, headers), now)).toBeUndefined();
+});
+
+test.each([
+  [500, "Server Error", TransientError, "github/unavailable"],
+  [502, "<html>Unicorn</html>", TransientError, "github/unavailable"],
+  [408, "", TransientError, "github/unavailable"],
+  [403, { message: "Must have admin rights to Repository." }, PermanentError, "github/forbidden"],
+  [451, { message: "Repository access blocked" }, PermanentError, "github/forbidden"],
+  [404, { message: "Not Found" }, PermanentError, "github/not-found"],
+  [410, { message: "Server Error", status: "410" }, PermanentError, "github/gone"],
+  [404, "<html>no such page</html>", TransientError, "github/unexpected-answer"],
+  [410, "", TransientError, "github/unexpected-answer"],
+  [403, "<html>denied by the proxy</html>", TransientError, "github/unexpected-answer"],
+  [400, { message: "Bad Request" }, TransientError, "github/unexpected-answer"],
+  [200, "<html>Welcome</html>", TransientError, "github/unexpected-answer"],
+])("status %i with the body %j becomes its class and code", (status, body, expectedClass, code) => {
+  const failure = failureOf(answer(status, {}, body), "GET /x");
+  expect(failure).toBeInstanceOf(expectedClass);
+  expect(failure.code).toBe(code);
+});
+
+test("GitHub's words are shown short, on one line and without control characters", () => {
+  const failure = failureOf(answer(404, {}, { message: `a\u001B[31m\n\u202Eb${"x".repeat(5_000)}` }), "GET /x");
+  expect(failure.message).toContain("a [31m bxxx");
+  expect(failure.message.length).toBeLessThan(400);
+});
+
+test("a foreign error keeps its code and loses every signed link, its cause and what else it carries", () => {
+  const foreign = Object.assign(new Error("cannot reach https://host.example/a/secret?sig=secret&se=1", { cause: new Error("secret") }), {
+    code: "ECONNRESET",
+    data: "Location: https://host.example/?sig=secret",
+  });
+  const clean = withoutSecrets(foreign);
+  expect(clean.message).toBe("cannot reach https://host.example/…");
+  expect(clean.code).toBe("ECONNRESET");
+  expect(`${clean.stack}${JSON.stringify(clean)}${String(clean.cause)}`).not.toContain("secret");
+});
+
+test("a refused connection is named by its first address", () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED 192.0.2.1:443"), { code: "ECONNREFUSED" });
+  const failure = failureOfSend(new AggregateError([refused]), "GET /x", "github/unavailable");
+  expect(failure.message).toContain("connect ECONNREFUSED 192.0.2.1:443");
+});
+
+test("an unknown certificate authority comes with its cure", () => {
+  const unknown = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+  expect(failureOfSend(unknown, "GET /x", "github/unavailable").message).toContain("NODE_EXTRA_CA_CERTS");
+});

@@ -1,0 +1,134 @@
+// GitHub's answers and the network's errors in our three classes: the only place where one becomes the other.
+import type { IncomingHttpHeaders } from "node:http";
+
+import type { RateLimitReading } from "@actions-archive/core/budget";
+import { type ActionsArchiveError, type ErrorCode, PermanentError, TransientError } from "@actions-archive/core/errors";
+
+import { privateAddressCode } from "./log-hosts.ts";
+
+/** An answer of the API, whatever its status. */
+export type ApiAnswer = {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** GitHub's `Date`; this machine's time only where a server sent none. */
+  readonly date: Date;
+  readonly text: string;
+};
+
+const second = 1_000;
+/** GitHub asks for at least a minute where a secondary limit names no time. */
+const secondaryPauseMs = 60 * second;
+const longestPauseMs = 24 * 60 * 60 * second;
+
+/**
+ * Whether an answer is a limit, and until when (this machine's clock) its credential must not ask.
+ * A 429 always is; a 403 is when its headers or its text say so, else it is a permission.
+ * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+ * @param now this machine's time in milliseconds
+ */
+export function readLimit(answer: ApiAnswer, now: number): { until: Date; reason: string } | undefined {
+  if (answer.status !== 429 && answer.status !== 403) return undefined;
+  const retryAfterMs = readRetryAfter(answer);
+  const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
+  const saysSo = /rate limit|abuse detection/i.test(answer.text);
+  if (answer.status === 403 && retryAfterMs === undefined && remaining !== 0 && !saysSo) return undefined;
+
+  const resetMs = remaining === 0 ? readReset(answer) : undefined;
+  const waitMs = retryAfterMs ?? resetMs ?? secondaryPauseMs;
+  const bounded = Math.min(Math.max(waitMs, second), longestPauseMs);
+  const reason = readMessage(answer) ?? `GitHub answered ${answer.status}`;
+  return { until: new Date(now + bounded), reason };
+}
+
+/** The state of the primary limit, `resetAt` by this machine's clock. Undefined where the server has no limits, as most GHES. */
+export function readRate(answer: ApiAnswer, now: number): RateLimitReading | undefined {
+  const limit = readNumber(answer.headers, "x-ratelimit-limit");
+  const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
+  const resetMs = readReset(answer);
+  const resource = answer.headers["x-ratelimit-resource"] ?? "core";
+  if (limit === undefined || remaining === undefined || resetMs === undefined || resource !== "core") return undefined;
+  return { limit, remaining, resetAt: new Date(now + Math.min(Math.max(resetMs, 0), longestPauseMs)) };
+}
+
+/**
+ * The error of an answer that is neither what was asked for nor a limit nor a 401.
+ * @param what the request, as method and path; never with a query
+ */
+export function failureOf(answer: ApiAnswer, what: string): ActionsArchiveError {
+  const { status } = answer;
+  const message = readMessage(answer);
+  const said = `GitHub answered ${status} to ${what}${message === undefined ? "" : `: ${message}`}`;
+  if (status >= 500 || status === 408) return new TransientError("github/unavailable", `${said}. It is tried again.`);
+  // GitHub explains every refusal in JSON. One without that comes from something in between, and proves nothing.
+  if (message !== undefined) {
+    if (status === 403 || status === 451) {
+      return new PermanentError("github/forbidden", `${said}. Grant the credential Actions: read on this repository.`);
+    }
+    if (status === 404) return new PermanentError("github/not-found", `${said}. It is deleted, or this credential may not see it.`);
+    if (status === 410) return new PermanentError("github/gone", `${said}. GitHub's retention has removed it.`);
+  }
+  return new TransientError("github/unexpected-answer", `${said}. This is not a documented answer; check GITHUB_API_URL and proxies.`);
+}
+
+/**
+ * The error of a request that got no whole answer. A refused private address is final, everything else is tried again.
+ * @param code the code when it is tried again
+ */
+export function failureOfSend(error: unknown, what: string, code: ErrorCode): ActionsArchiveError {
+  const cause = withoutSecrets(error);
+  if (cause.code === privateAddressCode) {
+    return new PermanentError(
+      "log/redirect-refused",
+      `${what}: ${cause.message}. If the host is yours, name it in GITHUB_LOG_HOSTS without a *.`,
+      { cause },
+    );
+  }
+  const hint = /CERT|SELF_SIGNED|ISSUER/.test(cause.code ?? "") ? " Does NODE_EXTRA_CA_CERTS name your CA?" : "";
+  return new TransientError(code, `${what}: ${cause.message}.${hint} It is tried again.`, { cause });
+}
+
+/**
+ * A foreign error as far as it may be shown: name, code and message, with every URL cut down to its host. The HTTP client's
+ * errors carry raw bytes of the answer, where a signed link stands in full.
+ */
+export function withoutSecrets(error: unknown): Error & { readonly code?: string } {
+  if (!Error.isError(error)) return new Error("unknown error");
+  // A refused connection is an AggregateError, one error per address; its own message is empty.
+  const source = error instanceof AggregateError && Error.isError(error.errors[0]) ? error.errors[0] : error;
+  const message = source.message.replaceAll(/(https?:\/\/[^/?#\s"'<>]+)[^\s"'<>]*/g, "$1/…").replaceAll(/\?[^\s"'<>]+/g, "?…");
+  const clean = new Error(message === "" ? source.name : message);
+  clean.name = source.name;
+  const code = "code" in source && typeof source.code === "string" ? source.code : undefined;
+  return code === undefined ? clean : Object.assign(clean, { code });
+}
+
+/** GitHub's own explanation: short, one line, undefined where the body is not GitHub's JSON. */
+function readMessage(answer: ApiAnswer): string | undefined {
+  try {
+    const body: unknown = JSON.parse(answer.text);
+    if (typeof body !== "object" || body === null || !("message" in body) || typeof body.message !== "string") return undefined;
+    return body.message.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim().slice(0, 200).replace(/\.$/, "");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Seconds, or a date that is measured against GitHub's own. In milliseconds from now. */
+function readRetryAfter(answer: ApiAnswer): number | undefined {
+  const value = answer.headers["retry-after"];
+  if (value === undefined) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * second;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? undefined : at - answer.date.getTime() + second;
+}
+
+/** Milliseconds until the limit is reset. `Date` has whole seconds, hence one more. */
+function readReset(answer: ApiAnswer): number | undefined {
+  const reset = readNumber(answer.headers, "x-ratelimit-reset");
+  return reset === undefined ? undefined : reset * second - answer.date.getTime() + second;
+}
+
+function readNumber(headers: IncomingHttpHeaders, name: string): number | undefined {
+  const value = headers[name];
+  return typeof value === "string" && /^\d+$/.test(value) ? Number(value) : undefined;
+}

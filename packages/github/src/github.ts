@@ -1,0 +1,255 @@
+// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
+// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
+import type { z } from "zod";
+
+import type { Budget } from "@actions-archive/core/budget";
+import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
+import { retry } from "@actions-archive/core/retry";
+import type { Dispatcher } from "undici";
+
+import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";
+import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
+import { isLoopback, type LogHostRule } from "./log-hosts.ts";
+import { apiPathOf, isApiUrl, type RepositoryPath } from "./paths.ts";
+import { defaultTimeouts, type Timeouts, Transport } from "./transport.ts";
+
+export type GitHubOptions = {
+  /** `https://api.github.com`, `https://HOST/api/v3`, `https://api.NAME.ghe.com`; plain http to a loopback address only. */
+  readonly apiUrl: URL;
+  readonly credentials: Credentials;
+  readonly logHosts: readonly LogHostRule[];
+  readonly budget: Budget;
+  readonly log: Logger;
+  readonly userAgent?: string;
+  readonly timeouts?: Partial<Timeouts>;
+};
+
+/** What GitHub said, and when by its own clock: windows, ages and retention are measured by `date` alone. */
+export type Answer<T> = { readonly data: T; readonly date: Date; readonly etag: string | undefined };
+
+/** One page of a list; `hasNext` is whether GitHub names another. */
+export type Page<T> = Answer<readonly T[]> & { readonly hasNext: boolean };
+
+/** The answer to a request with an `etag` that still holds. It costs nothing of the primary limit. */
+export type NotModified = { readonly notModified: true; readonly date: Date; readonly etag: string };
+
+export type ApiRequest = {
+  readonly method?: "GET" | "POST";
+  /** Below the API's root, without a query. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Whose credential pays. */
+  readonly subject: Subject;
+  readonly etag?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly retries?: number;
+};
+
+/** 2026-03-10 exists too; this one is what GitHub assumes when none is named. A GHES before 3.9 ignores the header. */
+const apiVersion = "2022-11-28";
+const defaultUserAgent = "actions-archive";
+const unauthorizedPauseMs = 5 * 60_000;
+const mostMoves = 2;
+/** Far above a page of 100 jobs with hundreds of steps each, far below what would hurt. */
+const largestAnswerBytes = 64 * 1024 * 1024;
+
+/**
+ * Opens the client; nothing is sent yet. Dispose it to cut what is in flight.
+ * @throws ConfigError when the URL is not one that a credential may be sent to, or the App's key is no key.
+ */
+export function openGitHub(options: GitHubOptions): GitHub {
+  return new GitHub(options);
+}
+
+export class GitHub implements AsyncDisposable {
+  readonly apiUrl: URL;
+  readonly logHosts: readonly LogHostRule[];
+  readonly transport: Transport;
+  readonly timeouts: Timeouts;
+  readonly #budget: Budget;
+  readonly #log: Logger;
+  readonly #userAgent: string;
+  readonly #credentials: CredentialStore;
+  /** GitHub's clock minus this machine's: an App's token is only taken when its times are GitHub's. */
+  #clockOffsetMs = 0;
+
+  constructor(options: GitHubOptions) {
+    const { apiUrl } = options;
+    const isSafe = apiUrl.protocol === "https:" || (apiUrl.protocol === "http:" && isLoopback(apiUrl.hostname));
+    if (!isSafe || apiUrl.username !== "" || apiUrl.password !== "" || apiUrl.search !== "") {
+      throw new ConfigError("GITHUB_API_URL must be https (http to a loopback address only), without user, password or query");
+    }
+    this.apiUrl = apiUrl;
+    this.logHosts = options.logHosts;
+    this.timeouts = { ...defaultTimeouts, ...options.timeouts };
+    this.transport = new Transport(apiUrl, options.logHosts, this.timeouts);
+    this.#budget = options.budget;
+    this.#log = options.log;
+    this.#userAgent = options.userAgent ?? defaultUserAgent;
+    this.#credentials = new CredentialStore(options.credentials, this, () => Date.now() + this.#clockOffsetMs);
+  }
+
+  /** The id (never the secret) of the credential that pays for this repository: the key of its budget and of its ETags. */
+  async credentialFor(repository: RepositoryPath, signal?: AbortSignal): Promise<string> {
+    return (await this.#credentials.find({ repository }, signal)).id;
+  }
+
+  /** The credential that sees most of what an owner has. @throws PermanentError when the App is not installed there. */
+  async credentialForOwner(owner: string): Promise<Credential> {
+    return this.#credentials.find({ owner });
+  }
+
+  /** Every credential there is: the token, or one per installation of the App. */
+  async listCredentials(): Promise<readonly Credential[]> {
+    return this.#credentials.list();
+  }
+
+  /**
+   * Asks for JSON of a known shape. `data` is GitHub's object as received, unknown keys included.
+   * @throws RateLimitedError, PermanentError, TransientError as `failure.ts` maps them.
+   */
+  async get<S extends z.ZodType>(request: ApiRequest & { readonly schema: S }): Promise<Answer<z.output<S>> & { hasNext: boolean }> {
+    const answer = await this.getIfChanged(request);
+    if ("notModified" in answer) throw new TransientError("github/unexpected-answer", `GitHub answered 304 to ${describe(request)}`);
+    return answer;
+  }
+
+  /** As `get`; with an `etag`, the answer may be that nothing changed. */
+  async getIfChanged<S extends z.ZodType>(
+    request: ApiRequest & { readonly schema: S },
+  ): Promise<(Answer<z.output<S>> & { hasNext: boolean }) | NotModified> {
+    const answer = await this.ask(request);
+    if (answer.status === 304 && request.etag !== undefined) return { notModified: true, date: answer.date, etag: request.etag };
+    if (answer.status !== 200 && answer.status !== 201) throw failureOf(answer, describe(request));
+    const data = parseAs(request.schema, answer, describe(request));
+    return { data, date: answer.date, etag: answer.headers.etag, hasNext: hasNextPage(answer.headers["link"]) };
+  }
+
+  /**
+   * Asks, and returns GitHub's answer whatever its status, but for limits, 401 and 5xx, which are thrown; transient ones after
+   * `retries` (2) more tries. A repository that moved is followed inside the API.
+   */
+  async ask(request: ApiRequest): Promise<ApiAnswer> {
+    const { signal, retries } = request;
+    return retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.transport[Symbol.asyncDispose]();
+  }
+
+  async #askOnce(request: ApiRequest): Promise<ApiAnswer> {
+    const credential = await this.#credentials.find(request.subject, request.signal);
+    let url = this.#urlOf(request);
+    for (let moves = 0; ; moves++) {
+      const answer = await this.#sendAs(credential, url, request);
+      // 301 for a renamed or transferred repository, to /repositories/ID of the same API; 307 and 308 say the same.
+      const location = [301, 307, 308].includes(answer.status) ? answer.headers.location : undefined;
+      const target = location === undefined ? null : URL.parse(location, url);
+      if (target === null || moves === mostMoves || !isApiUrl(target, this.apiUrl)) return answer;
+      url = target;
+    }
+  }
+
+  async #sendAs(credential: Credential, url: URL, request: ApiRequest): Promise<ApiAnswer> {
+    const authorization = await credential.authorization();
+    let answer = await this.#send(credential.id, authorization, url, request);
+    if (answer.status === 401 && credential.renew(authorization)) {
+      answer = await this.#send(credential.id, await credential.authorization(), url, request);
+    }
+    if (answer.status >= 500) throw failureOf(answer, describe(request));
+    if (answer.status === 401) return this.refuse(credential.id, failureOf(answer, describe(request)).message);
+    return answer;
+  }
+
+  /** Pauses a credential that GitHub refuses altogether, and says so. */
+  async refuse(credentialId: string, message: string): Promise<never> {
+    await this.#budget.pause(credentialId, new Date(Date.now() + unauthorizedPauseMs), message);
+    throw new PermanentError("github/unauthorized", `${message} The credential ${credentialId} is refused: replace it or its rights.`);
+  }
+
+  async #send(credentialId: string, authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
+    await this.#budget.acquire(credentialId);
+    const started = performance.now();
+    const answer = await this.#exchange(authorization, url, request);
+    const durationMs = Math.round(performance.now() - started);
+    this.#log.debug({ request: describe(request), status: answer.status, credential: credentialId, durationMs }, "github answered");
+
+    const now = Date.now();
+    const rate = readRate(answer, now);
+    if (rate !== undefined) await this.#budget.observe(credentialId, rate);
+    const limit = readLimit(answer, now);
+    if (limit === undefined) return answer;
+    await this.#budget.pause(credentialId, limit.until, limit.reason);
+    throw new RateLimitedError(
+      `GitHub limits the credential ${credentialId} until ${limit.until.toISOString()}: ${limit.reason}`,
+      limit.until,
+    );
+  }
+
+  async #exchange(authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
+    const { method = "GET", etag, signal } = request;
+    const headers = {
+      accept: "application/vnd.github+json",
+      authorization,
+      "user-agent": this.#userAgent,
+      "x-github-api-version": apiVersion,
+      ...(etag === undefined ? {} : { "if-none-match": etag }),
+    };
+    try {
+      const response = await this.transport.callApi({ method, url, headers, signal });
+      const text = await readText(response);
+      const sent = Date.parse(String(response.headers["date"]));
+      if (!Number.isNaN(sent)) this.#clockOffsetMs = sent - Date.now();
+      return { status: response.statusCode, headers: response.headers, date: new Date(Number.isNaN(sent) ? Date.now() : sent), text };
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw failureOfSend(error, describe(request), "github/unavailable");
+    }
+  }
+
+  #urlOf({ path, query = {} }: ApiRequest): URL {
+    const url = new URL(apiPathOf(this.apiUrl, path), this.apiUrl);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+    return url;
+  }
+}
+
+/** Method and path: the query may hold search terms, never anything needed to find the request. */
+function describe({ method = "GET", path }: ApiRequest): string {
+  return `${method} ${path}`;
+}
+
+async function readText(response: Dispatcher.ResponseData): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of response.body) {
+    // undici's body yields Buffers; its type says any.
+    chunks.push(chunk as Buffer);
+    sizeBytes += (chunk as Buffer).length;
+    if (sizeBytes > largestAnswerBytes) throw new Error(`the answer is larger than ${largestAnswerBytes} bytes`);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what: string): z.output<S> {
+  let body: unknown;
+  try {
+    body = JSON.parse(answer.text);
+  } catch {
+    const type = answer.headers["content-type"] ?? "no content type";
+    throw new TransientError("github/unexpected-answer", `GitHub answered ${answer.status} to ${what} with ${type}, which is not JSON`);
+  }
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) {
+    const places = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new TransientError("github/unexpected-answer", `GitHub's answer to ${what} is not of the documented shape: ${places.join("; ")}`);
+  }
+  // Our schemas check and never transform, so the object as received, keys in its own order, is of their output type.
+  return body as z.output<S>;
+}
+
+function hasNextPage(link: string | string[] | undefined): boolean {
+  return /;\s*rel="?next"?/.test(String(link ?? ""));
+}

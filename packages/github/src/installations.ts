@@ -1,0 +1,63 @@
+// Where a GitHub App is installed, and what it sees there.
+import { z } from "zod";
+
+import { ConfigError } from "@actions-archive/core/errors";
+
+import type { Credential } from "./credentials.ts";
+import type { Answer, GitHub, Page } from "./github.ts";
+import { paginate } from "./paging.ts";
+import { idOf } from "./paths.ts";
+import { Installation, Repository } from "./schemas.ts";
+
+type As = { readonly credential: Credential; readonly signal?: AbortSignal | undefined };
+
+const InstallationToken = z.looseObject({ token: z.string().min(1), expires_at: z.iso.datetime({ offset: true }) });
+type InstallationToken = z.output<typeof InstallationToken>;
+
+/**
+ * Every repository that the App's installations see, page by page, each once.
+ * https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation
+ * @throws ConfigError when the credential is a token: it sees more than anybody meant to archive.
+ */
+export async function* listInstallationRepositories(
+  github: GitHub,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Page<Repository>, void, undefined> {
+  for (const credential of await github.listCredentials()) {
+    if (!credential.id.startsWith("installation-")) throw new ConfigError("With a token, ARCHIVE_REPOSITORIES must name the repositories");
+    yield* listRepositoriesOf(github, { credential, signal });
+  }
+}
+
+/** The repositories that one installation sees. */
+export async function* listRepositoriesOf(github: GitHub, { credential, signal }: As): AsyncGenerator<Page<Repository>, void, undefined> {
+  const schema = z.looseObject({ repositories: z.array(Repository) });
+  yield* paginate(async ({ page, perPage, retries }) => {
+    const query = { per_page: perPage, page };
+    const answer = await github.get({ path: "/installation/repositories", query, subject: { credential }, schema, signal, retries });
+    return { ...answer, data: answer.data.repositories };
+  });
+}
+
+/**
+ * The App's installations. `credential` is the App itself.
+ * https://docs.github.com/en/rest/apps/apps#list-installations-for-the-authenticated-app
+ */
+export async function* listInstallations(github: GitHub, { credential, signal }: As): AsyncGenerator<Page<Installation>, void, undefined> {
+  yield* paginate(({ page, perPage, retries }) => {
+    const query = { per_page: perPage, page };
+    return github.get({ path: "/app/installations", query, subject: { credential }, schema: z.array(Installation), signal, retries });
+  });
+}
+
+/**
+ * A token of one installation, good for an hour. `credential` is the App itself.
+ * https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app
+ */
+export async function createInstallationToken(
+  github: GitHub,
+  { credential, installationId, signal }: As & { readonly installationId: number },
+): Promise<Answer<InstallationToken>> {
+  const path = `/app/installations/${idOf(installationId)}/access_tokens`;
+  return github.get({ method: "POST", path, subject: { credential }, schema: InstallationToken, signal });
+}

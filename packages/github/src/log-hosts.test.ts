@@ -1,0 +1,126 @@
+// The list of log hosts: its grammar, what it lets through, and what it never does.
+import { promisify } from "node:util";
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import { ConfigError } from "@actions-archive/core/errors";
+
+import { defaultLogHosts, guardedLookup, isAllowed, isLoopback, isPublicAddress, parseLogHosts, privateAddressCode } from "./log-hosts.ts";
+
+const github = defaultLogHosts(new URL("https://api.github.com"));
+
+test.each([
+  "https://productionresultssa19.blob.core.windows.net/actions-results/a/logs/job/job-logs.txt?sig=x",
+  "https://productionresultssa199.blob.core.windows.net/",
+  "https://PRODUCTIONRESULTSSA0.blob.core.windows.net:443/",
+  "https://results-receiver.actions.githubusercontent.com/rest/runs/1/logs",
+  "https://pipelinesghubeus12.actions.githubusercontent.com/x",
+])("GitHub's own log host is allowed: %s", (url) => {
+  expect(isAllowed(new URL(url), github)).toBe(true);
+});
+
+test.each([
+  "http://productionresultssa19.blob.core.windows.net/",
+  "https://productionresultssa19.blob.core.windows.net:8443/",
+  "https://productionresultssa19.blob.core.windows.net.evil.example/",
+  "https://productionresultssa1.evil.blob.core.windows.net/",
+  "https://productionresultssa19.blob.core.windows.net./",
+  "https://evil.blob.core.windows.net/",
+  "https://productionresultssa19.blob.core.windows.net@evil.example/",
+  "https://user@productionresultssa19.blob.core.windows.net/",
+  "https://:password@productionresultssa19.blob.core.windows.net/",
+  "https://api.github.com/",
+  "https://a.b.actions.githubusercontent.com/",
+  "https://127.0.0.1/",
+  "https://[::1]/",
+  "https://169.254.169.254/latest/meta-data",
+  "file:///etc/passwd",
+  "ftp://productionresultssa19.blob.core.windows.net/",
+])("anything else is refused: %s", (url) => {
+  expect(isAllowed(new URL(url), github)).toBe(false);
+});
+
+test("on a GHES the API's host serves logs, on its own port, and on GHE.com the tenant's hosts and GitHub's stores do", () => {
+  expect(isAllowed(new URL("https://ghes.example/_services/x"), defaultLogHosts(new URL("https://ghes.example/api/v3")))).toBe(true);
+  expect(isAllowed(new URL("https://ghes.example:8443/x"), defaultLogHosts(new URL("https://ghes.example/api/v3")))).toBe(false);
+  expect(isAllowed(new URL("http://127.0.0.1:81/x"), defaultLogHosts(new URL("http://127.0.0.1:81/api/v3")))).toBe(true);
+  const tenant = defaultLogHosts(new URL("https://api.octocorp.ghe.com"));
+  expect(isAllowed(new URL("https://prodweu01resultssa2.blob.core.windows.net/x"), tenant)).toBe(true);
+  expect(isAllowed(new URL("https://results.actions.octocorp.ghe.com/x"), tenant)).toBe(true);
+  expect(isAllowed(new URL("https://results.actions.other.ghe.com/x"), tenant)).toBe(false);
+});
+
+test("entries are read with their scheme, port and literalness", () => {
+  expect(parseLogHosts(" *.Blob.example ,http://10.0.0.5:9000, minio.internal:9443,[FD00::1]")).toEqual([
+    { protocol: "https:", host: "*.blob.example", port: "443", literal: false },
+    { protocol: "http:", host: "10.0.0.5", port: "9000", literal: true },
+    { protocol: "https:", host: "minio.internal", port: "9443", literal: true },
+    { protocol: "https:", host: "[fd00::1]", port: "443", literal: true },
+  ]);
+});
+
+test.each(["", " , ", "*", "host.*", "https://", "ftp://host", "a/b", "https://a.example/path", "user@host", "a b", "host:99999", "-_*%", "a..b", "*.0.0.1", "10.0.*"])(
+  "%j is not a list of hosts",
+  (setting) => {
+    expect(() => parseLogHosts(setting)).toThrow(ConfigError);
+  },
+);
+
+test("the error names every wrong entry", () => {
+  expect(() => parseLogHosts("good.example, bad/one, *")).toThrow(/bad\/one, \*/);
+});
+
+test("a star stands for part of one label and never for a dot, an address or nothing", () => {
+  const rules = parseLogHosts("*.store.example, logs*.example, *.nip.io");
+  expect(isAllowed(new URL("https://a-1.store.example"), rules)).toBe(true);
+  expect(isAllowed(new URL("https://a.b.store.example"), rules)).toBe(false);
+  expect(isAllowed(new URL("https://store.example"), rules)).toBe(false);
+  expect(isAllowed(new URL("https://logs.example"), rules)).toBe(false);
+  expect(isAllowed(new URL("https://[::1]"), rules)).toBe(false);
+});
+
+test("an address is allowed by its own name only, however it is written", () => {
+  const rules = parseLogHosts("10.0.0.5, http://[::1]:80");
+  expect(isAllowed(new URL("https://10.0.0.5/"), rules)).toBe(true);
+  expect(isAllowed(new URL("https://0xa000005/"), rules)).toBe(true);
+  expect(isAllowed(new URL("https://10.0.0.6/"), rules)).toBe(false);
+  expect(isAllowed(new URL("http://[0:0::1]/"), rules)).toBe(true);
+});
+
+test("no host that differs from a pattern outside its star is ever allowed", () => {
+  const rules = parseLogHosts("logs*.store.example");
+  const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/);
+  fc.assert(
+    fc.property(fc.array(label, { minLength: 1, maxLength: 5 }), (labels) => {
+      const url = URL.parse(`https://${labels.join(".")}/`);
+      fc.pre(url !== null);
+      const [first, ...rest] = url.hostname.split(".");
+      const expected = rest.join(".") === "store.example" && /^logs[a-z0-9-]+$/.test(first ?? "");
+      return isAllowed(url, rules) === expected;
+    }),
+  );
+  fc.assert(fc.property(label, (tail) => isAllowed(new URL(`https://logs${tail}.store.example`), rules)));
+});
+
+test.each(["10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "ff02::1", "not an address"])(
+  "%s is not public",
+  (address) => {
+    expect(isPublicAddress(address)).toBe(false);
+  },
+);
+
+test.each(["20.60.1.2", "2603:1030::1", "::ffff:20.60.1.2", "64:ff9b::143c:102"])("%s is public", (address) => {
+  expect(isPublicAddress(address)).toBe(true);
+});
+
+test("loopback is known by name and by address", () => {
+  expect(["localhost", "127.0.0.9", "[::1]", "a.localhost"].map(isLoopback)).toEqual([true, true, true, true]);
+  expect(["10.0.0.1", "localhost.example", "example.com"].map(isLoopback)).toEqual([false, false, false]);
+});
+
+test("a name that leads to this machine is refused at DNS, unless a rule names it without a star", async () => {
+  const resolve = (setting: string) => promisify(guardedLookup(parseLogHosts(setting)))("localhost", { all: true });
+  await expect(resolve("*.example")).rejects.toMatchObject({ code: privateAddressCode });
+  await expect(resolve("http://localhost:9000")).resolves.toBeDefined();
+});

@@ -1,0 +1,130 @@
+// Which hosts may serve a log. GitHub's redirect decides where we connect to, so it is held against a list, by name before
+// the request and by address after DNS: a redirect must not turn a worker into a probe of its own network.
+import { lookup } from "node:dns";
+import type { LookupFunction } from "node:net";
+
+import ipaddr from "ipaddr.js";
+
+import { ConfigError } from "@actions-archive/core/errors";
+
+export type LogHostRule = {
+  readonly protocol: "https:" | "http:";
+  /** Lower case; IPv6 in brackets, as in a URL. */
+  readonly host: string;
+  readonly port: string;
+  /** Named without `*`: then it may be a private address, or lead to one. */
+  readonly literal: boolean;
+};
+
+/** Thrown into the connection by `guardedLookup`; `failure.ts` knows it by its code. */
+export const privateAddressCode = "ERR_LOG_HOST_PRIVATE_ADDRESS";
+
+const defaultPorts = { "https:": "443", "http:": "80" } as const;
+const labelPattern = /^[a-z0-9_*-]+$/;
+
+/**
+ * Parses GITHUB_LOG_HOSTS: comma-separated host patterns, `*` for letters, digits and hyphens inside one label, https unless an
+ * entry says `http://host:port`; `host:port` is https on that port.
+ * @throws ConfigError naming every entry that is wrong.
+ */
+export function parseLogHosts(setting: string): readonly LogHostRule[] {
+  const entries = setting.split(",").map((entry) => entry.trim()).filter((entry) => entry !== "");
+  const rules = entries.map(tryParseRule);
+  const wrong = entries.filter((_, index) => rules[index] === undefined);
+  if (entries.length === 0) throw new ConfigError("GITHUB_LOG_HOSTS names no host");
+  if (wrong.length > 0) {
+    throw new ConfigError(`GITHUB_LOG_HOSTS: not a host pattern: ${wrong.join(", ")}. Write host, *.example.com or http://host:port`);
+  }
+  return rules.filter((rule) => rule !== undefined);
+}
+
+/**
+ * Where GitHub keeps logs when GITHUB_LOG_HOSTS is unset: its own hosts, or the API's host of a GHES.
+ * https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency/network-details-for-ghecom ·
+ * https://github.blog/changelog/2026-10-22-meta-api-endpoints-updated-for-actions-blob-storage
+ */
+export function defaultLogHosts(apiUrl: URL): readonly LogHostRule[] {
+  const host = apiUrl.hostname;
+  if (host === "api.github.com") {
+    return parseLogHosts("productionresultssa*.blob.core.windows.net, *.actions.githubusercontent.com");
+  }
+  if (host.startsWith("api.") && host.endsWith(".ghe.com")) {
+    const tenant = host.slice("api.".length);
+    return parseLogHosts(
+      `prod*resultssa*.blob.core.windows.net, *.actions.githubusercontent.com, *.${tenant}, *.actions.${tenant}`,
+    );
+  }
+  return parseLogHosts(apiUrl.origin);
+}
+
+/** Whether a log may be asked of `url`: scheme, host and port named by a rule, and no user or password in it. */
+export function isAllowed(url: URL, rules: readonly LogHostRule[]): boolean {
+  return url.username === "" && url.password === "" && findRule(url, rules) !== undefined;
+}
+
+/** Whether traffic to this host stays on this machine. */
+export function isLoopback(hostname: string): boolean {
+  if (hostname === "localhost" || hostname.endsWith(".localhost")) return true;
+  return parseAddress(hostname)?.range() === "loopback";
+}
+
+/** Whether the address is one of the public internet; private, loopback, link-local, ULA and reserved ones are not. */
+export function isPublicAddress(address: string): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return false;
+  // 64:ff9b::/96 is how an IPv6-only network reaches IPv4 (DNS64): what counts is the IPv4 address inside.
+  if (parsed.range() === "rfc6052") return isPublicAddress(parsed.toByteArray().slice(-4).join("."));
+  return parsed.range() === "unicast";
+}
+
+/**
+ * DNS for connections to log hosts: refuses a name that has any address that is not public, unless a rule names it without `*`.
+ * Behind a proxy the proxy resolves the name, and this sees nothing of it.
+ */
+export function guardedLookup(rules: readonly LogHostRule[]): LookupFunction {
+  return (hostname, options, callback) => {
+    const mayBePrivate = rules.some((rule) => rule.literal && rule.host === hostname.toLowerCase());
+    lookup(hostname, options, (error, address, family) => {
+      if (error !== null || mayBePrivate) return callback(error, address, family);
+      const found = Array.isArray(address) ? address.map((entry) => entry.address) : [address];
+      if (found.length > 0 && found.every(isPublicAddress)) return callback(null, address, family);
+      const refusal = Object.assign(new Error(`${hostname} resolves to an address that is not public`), { code: privateAddressCode });
+      callback(refusal, address, family);
+    });
+  };
+}
+
+function tryParseRule(entry: string): LogHostRule | undefined {
+  const [, scheme, rest] = /^(?:(https?):\/\/)?([^/?#@\s]+)\/?$/i.exec(entry) ?? [];
+  if (rest === undefined) return undefined;
+  const protocol = scheme?.toLowerCase() === "http" ? "http:" : "https:";
+  const url = URL.parse(`${protocol}//${rest}`);
+  if (url === null) return undefined;
+  const host = url.hostname;
+  const labels = host.split(".");
+  const isAddress = parseAddress(host) !== undefined;
+  // `*` as the last label would allow a whole top-level domain, or every host there is.
+  if (!isAddress && !(labels.every((label) => labelPattern.test(label)) && !labels.at(-1)?.includes("*"))) return undefined;
+  return { protocol, host, port: url.port === "" ? defaultPorts[protocol] : url.port, literal: !host.includes("*") };
+}
+
+function findRule(url: URL, rules: readonly LogHostRule[]): LogHostRule | undefined {
+  const isAddress = parseAddress(url.hostname) !== undefined;
+  return rules.find((rule) => {
+    if (rule.protocol !== url.protocol) return false;
+    if (rule.port !== (url.port === "" ? defaultPorts[rule.protocol] : url.port)) return false;
+    // An address is only ever allowed by its own name: `*.0.0.1` is not a host pattern.
+    return rule.literal ? rule.host === url.hostname : !isAddress && matches(rule.host, url.hostname);
+  });
+}
+
+function matches(pattern: string, host: string): boolean {
+  // Letters, digits, `_`, `-` and dots are all that `tryParseRule` lets into a pattern.
+  const source = pattern.replaceAll(".", "\\.").replaceAll(/\*+/g, "[a-z0-9-]+");
+  return new RegExp(`^${source}$`).test(host);
+}
+
+function parseAddress(host: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
+}

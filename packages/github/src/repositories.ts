@@ -1,0 +1,103 @@
+// Repositories: what they are called now, which ones an owner has, and how long they keep logs.
+import { z } from "zod";
+
+import { PermanentError } from "@actions-archive/core/errors";
+
+import type { Answer, GitHub, Page } from "./github.ts";
+import { listRepositoriesOf } from "./installations.ts";
+import { paginate } from "./paging.ts";
+import { nameOf, repositoryPath, type RepositoryPath } from "./paths.ts";
+import { Repository } from "./schemas.ts";
+
+type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
+
+const Retention = z.looseObject({ days: z.int().positive() });
+
+/**
+ * A repository by `owner/name` or id. An old name leads to the new one: compare `full_name` and, above all, `id`.
+ * https://docs.github.com/en/rest/repos/repos#get-a-repository
+ * @throws PermanentError `github/not-found`; `github/unauthorized` (401, or 403 on the repository itself) after pausing the
+ * credential; RateLimitedError; TransientError.
+ */
+export async function getRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
+  try {
+    return await github.get({ path: repositoryPath(repository), subject: { repository }, schema: Repository, signal });
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== "github/forbidden") throw error;
+    return github.refuse(await github.credentialFor(repository, signal), error.message);
+  }
+}
+
+/**
+ * A repository by its id, whatever it is called by now. Not in GitHub's reference, but the form of its own redirects and links.
+ * @throws as `getRepository`.
+ */
+export async function getRepositoryById(
+  github: GitHub,
+  { repositoryId, signal }: { readonly repositoryId: number; readonly signal?: AbortSignal | undefined },
+): Promise<Answer<Repository>> {
+  return getRepository(github, { repository: repositoryId, signal });
+}
+
+/**
+ * What an organisation or a user has and this credential sees, page by page, each repository once.
+ * With an App, what its installation there sees.
+ * https://docs.github.com/en/rest/repos/repos#list-organization-repositories ·
+ * https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user (a user's private ones) ·
+ * https://docs.github.com/en/rest/repos/repos#list-repositories-for-a-user
+ * @throws PermanentError `github/not-found` when there is no such owner; RateLimitedError; TransientError.
+ */
+export async function* listOwnerRepositories(
+  github: GitHub,
+  { owner, signal }: { readonly owner: string; readonly signal?: AbortSignal | undefined },
+): AsyncGenerator<Page<Repository>, void, undefined> {
+  const credential = await github.credentialForOwner(owner);
+  if (credential.id !== "token") return yield* listRepositoriesOf(github, { credential, signal });
+
+  const list = (path: string, type: Record<string, string>) =>
+    paginate(({ page, perPage, retries }) => {
+      const query = { ...type, per_page: perPage, page };
+      return github.get({ path, query, subject: { credential }, schema: z.array(Repository), signal, retries });
+    });
+  const isOrganisation = yield* unlessAbsent(list(`/orgs/${nameOf(owner)}/repos`, { type: "all" }));
+  if (isOrganisation) return;
+
+  const seen = new Set<number>();
+  // A fine-grained or App token may not have this list; then the public one is what it sees.
+  const own = unlessAbsent(list("/user/repos", { affiliation: "owner,collaborator" }));
+  for await (const page of own) {
+    const data = page.data.filter((repository) => repository.owner.login.toLowerCase() === owner.toLowerCase());
+    for (const { id } of data) seen.add(id);
+    yield { ...page, data };
+  }
+  for await (const page of list(`/users/${nameOf(owner)}/repos`, { type: "owner" })) {
+    yield { ...page, data: page.data.filter(({ id }) => !seen.has(id)) };
+  }
+}
+
+/**
+ * For how many days logs are kept; undefined where this credential may not know (it takes the right to administer the
+ * repository) or the server cannot tell (GHES before 3.19).
+ * https://docs.github.com/en/rest/actions/permissions#get-artifact-and-log-retention-settings-for-a-repository
+ * @throws RateLimitedError; TransientError.
+ */
+export async function getLogRetention(github: GitHub, { repository, signal }: InRepository): Promise<number | undefined> {
+  const path = `${repositoryPath(repository)}/actions/permissions/artifact-and-log-retention`;
+  try {
+    return (await github.get({ path, subject: { repository }, schema: Retention, signal })).data.days;
+  } catch (error) {
+    if (error instanceof PermanentError && (error.code === "github/not-found" || error.code === "github/forbidden")) return undefined;
+    throw error;
+  }
+}
+
+/** Yields the pages; whether there was such a list at all. */
+async function* unlessAbsent<T>(pages: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, boolean, undefined> {
+  try {
+    yield* pages;
+    return true;
+  } catch (error) {
+    if (error instanceof PermanentError && (error.code === "github/not-found" || error.code === "github/forbidden")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+// Runs: https://docs.github.com/en/rest/actions/workflow-runs
+import { z } from "zod";
+
+import type { Answer, GitHub, NotModified, Page } from "./github.ts";
+import { paginate } from "./paging.ts";
+import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
+import { WorkflowRun } from "./schemas.ts";
+
+type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
+
+/** GitHub's own filters. With any of them a list ends after 1,000 runs, whatever there is. */
+export type RunFilter = {
+  /** GitHub's date search: `2026-01-01T00:00:00Z..2026-01-02T00:00:00Z`, `>=2026-01-01`. */
+  readonly created?: string;
+  /** A status or a conclusion. */
+  readonly status?: string;
+  readonly branch?: string;
+  readonly event?: string;
+  readonly headSha?: string;
+  /** Leaves out `pull_requests`, which nobody reads here. Default: true. */
+  readonly excludePullRequests?: boolean;
+};
+
+export type ListRuns = InRepository & RunFilter & { readonly page?: number; readonly perPage?: number; readonly retries?: number };
+
+const RunList = z.looseObject({ workflow_runs: z.array(WorkflowRun) });
+
+/**
+ * One page (100 runs unless told) of a repository's runs, newest first as far as anybody saw. With the `etag` of an earlier
+ * answer to the same question by the same credential it may be `NotModified`.
+ * https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
+ * @throws PermanentError `github/not-found`, `github/forbidden`; RateLimitedError; TransientError.
+ */
+export async function listRuns(github: GitHub, params: ListRuns & { readonly etag?: undefined }): Promise<Page<WorkflowRun>>;
+export async function listRuns(
+  github: GitHub,
+  params: ListRuns & { readonly etag?: string | undefined },
+): Promise<Page<WorkflowRun> | NotModified>;
+export async function listRuns(
+  github: GitHub,
+  params: ListRuns & { readonly etag?: string | undefined },
+): Promise<Page<WorkflowRun> | NotModified> {
+  const { repository, signal, etag, retries } = params;
+  const answer = await github.getIfChanged({
+    path: `${repositoryPath(repository)}/actions/runs`,
+    query: {
+      created: params.created,
+      status: params.status,
+      branch: params.branch,
+      event: params.event,
+      head_sha: params.headSha,
+      exclude_pull_requests: params.excludePullRequests ?? true,
+      per_page: params.perPage ?? 100,
+      page: params.page ?? 1,
+    },
+    subject: { repository },
+    schema: RunList,
+    etag,
+    signal,
+    ...(retries === undefined ? {} : { retries }),
+  });
+  return "notModified" in answer ? answer : { ...answer, data: answer.data.workflow_runs };
+}
+
+/** All pages of `listRuns`, each run once, with smaller pages where large ones fail. Filtered, it ends after 1,000 runs. */
+export function listAllRuns(
+  github: GitHub,
+  params: InRepository & RunFilter,
+): AsyncGenerator<Page<WorkflowRun>, void, undefined> {
+  return paginate((request) => listRuns(github, { ...params, ...request }));
+}
+
+/**
+ * A run as it stands now: its latest attempt.
+ * https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run
+ * @throws as `listRuns`.
+ */
+export async function getRun(
+  github: GitHub,
+  { repository, runId, signal }: InRepository & { readonly runId: number },
+): Promise<Answer<WorkflowRun>> {
+  const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}`;
+  return github.get({ path, query: { exclude_pull_requests: true }, subject: { repository }, schema: WorkflowRun, signal });
+}
+
+/**
+ * One attempt of a run; its `created_at` is the attempt's.
+ * https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run-attempt
+ * @throws as `listRuns`.
+ */
+export async function getRunAttempt(
+  github: GitHub,
+  { repository, runId, runAttempt, signal }: InRepository & { readonly runId: number; readonly runAttempt: number },
+): Promise<Answer<WorkflowRun>> {
+  const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}/attempts/${idOf(runAttempt)}`;
+  return github.get({ path, query: { exclude_pull_requests: true }, subject: { repository }, schema: WorkflowRun, signal });
+}
