@@ -1,6 +1,6 @@
 // The engines of a machine where nothing is configured, in one folder with one owner at a time: Postgres for data and queue, a
 // folder for the archive. The owner runs them; every other command attaches to them, or owns them for as long as it takes.
-import { mkdir, open, readFile, realpath, rename } from "node:fs/promises";
+import { mkdir, open, readFile, realpath, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -182,6 +182,9 @@ async function writeState(dir: string, state: EngineState): Promise<void> {
   const next = `${path}.next`;
   {
     await using file = await open(next, "w", 0o600);
+    // One run as root must not lock out the account whose folder this is.
+    const { uid, gid } = await stat(dir);
+    if (process.getuid?.() === 0) await file.chown(uid, gid);
     await file.writeFile(`${JSON.stringify(state, null, 2)}\n`);
     await file.sync();
   }
