@@ -1,0 +1,38 @@
+// The papers name files, commands and settings; this keeps them true when those are renamed.
+import { existsSync, globSync, readFileSync } from "node:fs";
+
+import { settingNames } from "@actions-archive/core/settings";
+import { expect, test } from "vitest";
+import { z } from "zod";
+
+const root = new URL("../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+
+const maxLines: Readonly<Record<string, number>> = { "README.md": 120, "ARCHITECTURE.md": 250, "CONTRIBUTING.md": 80 };
+const papers = [...Object.keys(maxLines), "AGENTS.md", ...globSync("docs/**/*.md", { cwd: root })];
+const { scripts } = z.object({ scripts: z.record(z.string(), z.string()) }).parse(JSON.parse(read("package.json")));
+
+test.each(Object.entries(maxLines))("%s has at most %i lines", (paper, lines) => {
+  expect(read(paper).split("\n").length).toBeLessThanOrEqual(lines + 1);
+});
+
+test.each(papers)("every link of %s leads to a file", (paper) => {
+  const links = [...read(paper).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, target = ""]) => target);
+  expect(links.filter((target) => !existsSync(new URL(target, new URL(paper, root))))).toEqual([]);
+});
+
+test.each(papers)("every path that %s names exists", (paper) => {
+  const quoted = [...read(paper).matchAll(/`([\w.-]+(?:\/[\w.*-]+)+\/?)`/g)].map(([, path = ""]) => path);
+  const ours = quoted.filter((path) => /^(packages|docs|infra|test|\.ci)\//.test(path));
+  expect(ours.filter((path) => globSync(path, { cwd: root }).length === 0)).toEqual([]);
+});
+
+test.each(papers)("every pnpm command that %s names exists", (paper) => {
+  const named = [...read(paper).matchAll(/npx pnpm ([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
+  expect(named.filter((name) => !(name in scripts) && !["exec", "install"].includes(name))).toEqual([]);
+});
+
+test.each(papers)("every setting that %s names exists", (paper) => {
+  const named = [...read(paper).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)].map(([, name = ""]) => name);
+  expect(named.filter((name) => !settingNames.includes(name) && !/^(TEST|AWS|ERR)_/.test(name))).toEqual([]);
+});
