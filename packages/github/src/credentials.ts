@@ -62,10 +62,12 @@ export class CredentialStore {
     if (!this.#isApp) return this.#single;
     if ("server" in subject) {
       const [first] = await this.list();
-      if (first === undefined) throw new PermanentError("github/not-found", "The App has no installation. Install it on an account.");
+      if (first === undefined)
+        throw new PermanentError("github/not-found", "The App has no installation. Install it on an account.");
       return first;
     }
-    if ("repository" in subject && typeof subject.repository === "number") return this.#findByRepositoryId(subject.repository, signal);
+    if ("repository" in subject && typeof subject.repository === "number")
+      return this.#findByRepositoryId(subject.repository, signal);
     const owner = "owner" in subject ? subject.owner : ownerOf(String(subject.repository));
     return this.#findByOwner(owner);
   }
@@ -99,7 +101,10 @@ export class CredentialStore {
       }
       if (this.#installationOfRepository.has(repositoryId)) return this.#credentialOf(id);
     }
-    throw new PermanentError("github/not-found", `No installation of the App sees the repository ${repositoryId}. Install it there.`);
+    throw new PermanentError(
+      "github/not-found",
+      `No installation of the App sees the repository ${repositoryId}. Install it there.`,
+    );
   }
 
   async #listInstallations(maxAgeMs: number): Promise<readonly Installation[]> {
@@ -123,43 +128,57 @@ export class CredentialStore {
   #credentialOf(installationId: number): Credential {
     const existing = this.#byInstallation.get(installationId);
     if (existing !== undefined) return existing;
-    const created = this.#installationCredential(installationId);
-    this.#byInstallation.set(installationId, created);
-    return created;
-  }
-
-  #installationCredential(installationId: number): Credential {
-    type Token = { readonly authorization: string; readonly expiresAt: number };
-    let current: Promise<Token> | undefined;
-    const fetchToken = async (): Promise<Token> => {
+    const fetch = async (): Promise<Token> => {
       const { data } = await createInstallationToken(this.#github, { credential: this.#single, installationId });
       return { authorization: `Bearer ${data.token}`, expiresAt: Date.parse(data.expires_at) };
     };
-    const replace = (): Promise<Token> => {
-      const next = fetchToken();
-      current = next;
-      next.catch(() => {
-        if (current === next) current = undefined;
-      });
-      return next;
-    };
-    let last: string | undefined;
-    return {
-      id: `installation-${installationId}`,
-      authorization: async () => {
-        const asked = current ?? replace();
-        const token = await asked;
-        const isOld = token.expiresAt - this.#now() < tokenMarginMs;
-        // Only the first to notice replaces it; the others find the new promise in its place.
-        const fresh = isOld ? await (current === asked || current === undefined ? replace() : current) : token;
-        last = fresh.authorization;
-        return fresh.authorization;
-      },
-      renew: (authorization) => {
-        if (authorization === last) current = undefined;
-        return true;
-      },
-    };
+    const created = new InstallationCredential(installationId, fetch, this.#now);
+    this.#byInstallation.set(installationId, created);
+    return created;
+  }
+}
+
+type Token = { readonly authorization: string; readonly expiresAt: number };
+/** `authorization` is known once somebody got it. */
+type TokenInUse = { readonly token: Promise<Token>; authorization?: string };
+
+/** The token of one installation, kept until it is old or refused. */
+class InstallationCredential implements Credential {
+  readonly id: string;
+  readonly #fetch: () => Promise<Token>;
+  readonly #now: () => number;
+  #current: TokenInUse | undefined;
+
+  constructor(installationId: number, fetch: () => Promise<Token>, now: () => number) {
+    this.id = `installation-${installationId}`;
+    this.#fetch = fetch;
+    this.#now = now;
+  }
+
+  async authorization(): Promise<string> {
+    const asked = this.#current ?? this.#replace();
+    const token = await asked.token;
+    asked.authorization = token.authorization;
+    if (token.expiresAt - this.#now() >= tokenMarginMs) return token.authorization;
+    // Only the first to notice replaces it; the others find the new one in its place.
+    const next = this.#current === asked || this.#current === undefined ? this.#replace() : this.#current;
+    next.authorization = (await next.token).authorization;
+    return next.authorization;
+  }
+
+  // Of many that were refused with one token, the first drops it; the others find the new one in its place, or on its way.
+  renew(authorization: string): boolean {
+    if (this.#current?.authorization === authorization) this.#current = undefined;
+    return true;
+  }
+
+  #replace(): TokenInUse {
+    const entry: TokenInUse = { token: this.#fetch() };
+    this.#current = entry;
+    entry.token.catch(() => {
+      if (this.#current === entry) this.#current = undefined;
+    });
+    return entry;
   }
 }
 

@@ -1,7 +1,6 @@
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // What each answer and each foreign error means, case by case.
 import { expect, test } from "vitest";
-
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutSecrets } from "./failure.ts";
 
@@ -24,11 +23,27 @@ test.each([
   ["a 429 with Retry-After in seconds", answer(429, { "retry-after": "8" }), 8],
   ["a 429 with Retry-After as a date, by GitHub's clock", answer(429, { "retry-after": "Thu, 01 Jan 2026 12:00:08 GMT" }), 9],
   ["a 429 that says nothing", answer(429, {}, "Too many requests"), 60],
-  ["a 403 with nothing remaining, by GitHub's clock", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }), 3_601],
-  ["a secondary limit with requests remaining", answer(403, { "x-ratelimit-remaining": "4000", "x-ratelimit-reset": resetInAnHour }, { message: "You have exceeded a secondary rate limit." }), 60],
+  [
+    "a 403 with nothing remaining, by GitHub's clock",
+    answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }),
+    3_601,
+  ],
+  [
+    "a secondary limit with requests remaining",
+    answer(
+      403,
+      { "x-ratelimit-remaining": "4000", "x-ratelimit-reset": resetInAnHour },
+      { message: "You have exceeded a secondary rate limit." },
+    ),
+    60,
+  ],
   ["the older words for it", answer(403, {}, { message: "You have triggered an abuse detection mechanism." }), 60],
   ["a 403 with Retry-After", answer(403, { "retry-after": "30" }, { message: "Must have push access" }), 30],
-  ["Retry-After before the reset", answer(403, { "retry-after": "5", "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }), 5],
+  [
+    "Retry-After before the reset",
+    answer(403, { "retry-after": "5", "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour }),
+    5,
+  ],
   ["a reset that is over", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1000" }), 1],
   ["a reset in milliseconds", answer(403, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1767272400000" }), 86_400],
   ["a Retry-After that is no time", answer(429, { "retry-after": "soon" }), 60],
@@ -52,7 +67,12 @@ test("the primary limit's reset is told by this machine's clock", () => {
 
 test("a server without limits, and a limit that is not of the core API, tell no rate", () => {
   expect(readRate(answer(200), now)).toBeUndefined();
-  const headers = { "x-ratelimit-limit": "30", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "1", "x-ratelimit-resource": "search" };
+  const headers = {
+    "x-ratelimit-limit": "30",
+    "x-ratelimit-remaining": "0",
+    "x-ratelimit-reset": "1",
+    "x-ratelimit-resource": "search",
+  };
   expect(readRate(answer(200, headers), now)).toBeUndefined();
 });
 
@@ -82,10 +102,13 @@ test("GitHub's words are shown short, on one line and without control characters
 });
 
 test("a foreign error keeps its code and loses every signed link, its cause and what else it carries", () => {
-  const foreign = Object.assign(new Error("cannot reach https://host.example/a/secret?sig=secret&se=1", { cause: new Error("secret") }), {
-    code: "ECONNRESET",
-    data: "Location: https://host.example/?sig=secret",
-  });
+  const foreign = Object.assign(
+    new Error("cannot reach https://host.example/a/secret?sig=secret&se=1", { cause: new Error("secret") }),
+    {
+      code: "ECONNRESET",
+      data: "Location: https://host.example/?sig=secret",
+    },
+  );
   const clean = withoutSecrets(foreign);
   expect(clean.message).toBe("cannot reach https://host.example/…");
   expect(clean.code).toBe("ECONNRESET");

@@ -64,10 +64,14 @@ export function failureOf(answer: ApiAnswer, what: string): ActionsArchiveError 
     if (status === 403 || status === 451) {
       return new PermanentError("github/forbidden", `${said}. Grant the credential Actions: read on this repository.`);
     }
-    if (status === 404) return new PermanentError("github/not-found", `${said}. It is deleted, or this credential may not see it.`);
+    if (status === 404)
+      return new PermanentError("github/not-found", `${said}. It is deleted, or this credential may not see it.`);
     if (status === 410) return new PermanentError("github/gone", `${said}. GitHub's retention has removed it.`);
   }
-  return new TransientError("github/unexpected-answer", `${said}. This is not a documented answer; check GITHUB_API_URL and proxies.`);
+  return new TransientError(
+    "github/unexpected-answer",
+    `${said}. This is not a documented answer; check GITHUB_API_URL and proxies.`,
+  );
 }
 
 /**
@@ -107,7 +111,11 @@ function readMessage(answer: ApiAnswer): string | undefined {
   try {
     const body: unknown = JSON.parse(answer.text);
     if (typeof body !== "object" || body === null || !("message" in body) || typeof body.message !== "string") return undefined;
-    return body.message.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim().slice(0, 200).replace(/\.$/, "");
+    return body.message
+      .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, " ")
+      .trim()
+      .slice(0, 200)
+      .replace(/\.$/, "");
   } catch {
     return undefined;
   }

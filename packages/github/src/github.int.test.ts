@@ -2,10 +2,9 @@
 import { once } from "node:events";
 import { Writable } from "node:stream";
 
-import { expect, test } from "vitest";
-
 import { ConfigError } from "@actions-archive/core/errors";
 import { createLogger } from "@actions-archive/core/logger";
+import { expect, test } from "vitest";
 
 import { type GitHub, type GitHubOptions, openGitHub } from "./github.ts";
 import { createProcessBudget } from "./process-budget.ts";
@@ -102,7 +101,11 @@ test("an aborted request ends with the signal's reason and is not tried again", 
 });
 
 test.each([
-  ["a page instead of JSON", { body: "<html>Welcome to the proxy</html>", headers: { "content-type": "text/html" } }, "github/unexpected-answer"],
+  [
+    "a page instead of JSON",
+    { body: "<html>Welcome to the proxy</html>", headers: { "content-type": "text/html" } },
+    "github/unexpected-answer",
+  ],
   ["JSON of another shape", { body: { message: "hello" } }, "github/unexpected-answer"],
   ["a cut JSON", { body: '{"id":7,"run_id"' }, "github/unexpected-answer"],
   ["a 304 that was not asked for", { status: 304 }, "github/unexpected-answer"],
@@ -140,7 +143,10 @@ test("a refused token pauses its credential and is thrown as unauthorized, once"
 });
 
 test("a 403 on the repository itself is a credential that is refused", async () => {
-  await using server = await startScriptedServer(() => ({ status: 403, body: { message: "Resource protected by organization SAML enforcement." } }));
+  await using server = await startScriptedServer(() => ({
+    status: 403,
+    body: { message: "Resource protected by organization SAML enforcement." },
+  }));
   await using github = open(server.origin);
   await expect(getRepository(github, { repository: "octo/app" })).rejects.toMatchObject({ code: "github/unauthorized" });
   await expect(getRepository(github, { repository: "octo/app" })).rejects.toMatchObject({ code: "github/rate-limited" });
@@ -148,7 +154,9 @@ test("a 403 on the repository itself is a credential that is refused", async () 
 
 test("a renamed repository is followed inside the API, with the credential", async () => {
   await using server = await startScriptedServer(({ url }) =>
-    url === "/repositories/12" ? { body: repository } : { status: 301, headers: { location: "/repositories/12" }, body: { message: "Moved Permanently" } },
+    url === "/repositories/12"
+      ? { body: repository }
+      : { status: 301, headers: { location: "/repositories/12" }, body: { message: "Moved Permanently" } },
   );
   await using github = open(server.origin);
   const { data } = await getRepository(github, { repository: "octo/old-name" });
@@ -157,7 +165,11 @@ test("a renamed repository is followed inside the API, with the credential", asy
 });
 
 test("a move in a circle ends", async () => {
-  await using server = await startScriptedServer(() => ({ status: 301, headers: { location: "/repositories/12" }, body: { message: "Moved" } }));
+  await using server = await startScriptedServer(() => ({
+    status: 301,
+    headers: { location: "/repositories/12" },
+    body: { message: "Moved" },
+  }));
   await using github = open(server.origin);
   await expect(getRepository(github, { repository: "octo/app" })).rejects.toMatchObject({ code: "github/unexpected-answer" });
 });
@@ -198,7 +210,9 @@ test("no line of the log holds the credential", async () => {
 
 test("a list of runs that did not change costs no body", async () => {
   await using server = await startScriptedServer(({ headers }) =>
-    headers["if-none-match"] === 'W/"1"' ? { status: 304, headers: { etag: 'W/"1"' } } : { body: { total_count: 0, workflow_runs: [] }, headers: { etag: 'W/"1"' } },
+    headers["if-none-match"] === 'W/"1"'
+      ? { status: 304, headers: { etag: 'W/"1"' } }
+      : { body: { total_count: 0, workflow_runs: [] }, headers: { etag: 'W/"1"' } },
   );
   await using github = open(server.origin);
   const params = { repository: "octo/app", created: ">=2026-01-01T00:00:00+00:00", status: "completed" };
@@ -216,18 +230,26 @@ test("the jobs of an attempt are listed in smaller pages when large ones fail", 
     const query = new URL(url, "http://x").searchParams;
     const [perPage, page] = [Number(query.get("per_page")), Number(query.get("page"))];
     if (perPage > 30) return { status: 502, body: "" };
-    const next = page * perPage < jobs.length ? { link: `<https://api.example/repositories/12/x?page=${page + 1}>; rel="next"` } : undefined;
-    return { body: { total_count: 9_999, jobs: jobs.slice((page - 1) * perPage, page * perPage) }, ...(next ? { headers: next } : {}) };
+    const next =
+      page * perPage < jobs.length ? { link: `<https://api.example/repositories/12/x?page=${page + 1}>; rel="next"` } : undefined;
+    return {
+      body: { total_count: 9_999, jobs: jobs.slice((page - 1) * perPage, page * perPage) },
+      ...(next ? { headers: next } : {}),
+    };
   });
   await using github = open(server.origin);
   const ids: number[] = [];
-  for await (const page of listJobsForRunAttempt(github, { repository: "octo/app", runId: 3, runAttempt: 2 })) ids.push(...page.data.map(({ id }) => id));
+  for await (const page of listJobsForRunAttempt(github, { repository: "octo/app", runId: 3, runAttempt: 2 }))
+    ids.push(...page.data.map(({ id }) => id));
   expect(ids).toEqual(jobs.map(({ id }) => id));
   expect(server.journal.at(-1)?.path).toBe("/repos/octo/app/actions/runs/3/attempts/2/jobs?per_page=30&page=2");
 });
 
 test("what a credential may not know of retention and limits is undefined, not an error", async () => {
-  await using server = await startScriptedServer(({ url = "" }) => ({ status: url.includes("retention") ? 403 : 404, body: { message: "No" } }));
+  await using server = await startScriptedServer(({ url = "" }) => ({
+    status: url.includes("retention") ? 403 : 404,
+    body: { message: "No" },
+  }));
   await using github = open(server.origin);
   expect(await getLogRetention(github, { repository: "octo/app" })).toBeUndefined();
   const [credential] = await github.listCredentials();
@@ -244,6 +266,7 @@ test("a user's repositories are the public ones and those that the token sees, e
   });
   await using github = open(server.origin);
   const names: string[] = [];
-  for await (const page of listOwnerRepositories(github, { owner: "octo" })) names.push(...page.data.map((found) => found.full_name));
+  for await (const page of listOwnerRepositories(github, { owner: "octo" }))
+    names.push(...page.data.map((found) => found.full_name));
   expect(names).toEqual(["octo/app", "octo/secret"]);
 });

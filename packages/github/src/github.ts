@@ -1,12 +1,11 @@
-// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
-// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
-import type { z } from "zod";
-
 import type { Budget } from "@actions-archive/core/budget";
 import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { retry } from "@actions-archive/core/retry";
 import type { Dispatcher } from "undici";
+// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
+// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
+import type { z } from "zod";
 
 import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
@@ -109,9 +108,12 @@ export class GitHub implements AsyncDisposable {
    * Asks for JSON of a known shape. `data` is GitHub's object as received, unknown keys included.
    * @throws RateLimitedError, PermanentError, TransientError as `failure.ts` maps them.
    */
-  async get<S extends z.ZodType>(request: ApiRequest & { readonly schema: S }): Promise<Answer<z.output<S>> & { hasNext: boolean }> {
+  async get<S extends z.ZodType>(
+    request: ApiRequest & { readonly schema: S },
+  ): Promise<Answer<z.output<S>> & { hasNext: boolean }> {
     const answer = await this.getIfChanged(request);
-    if ("notModified" in answer) throw new TransientError("github/unexpected-answer", `GitHub answered 304 to ${describe(request)}`);
+    if ("notModified" in answer)
+      throw new TransientError("github/unexpected-answer", `GitHub answered 304 to ${describe(request)}`);
     return answer;
   }
 
@@ -166,7 +168,10 @@ export class GitHub implements AsyncDisposable {
   /** Pauses a credential that GitHub refuses altogether, and says so. */
   async refuse(credentialId: string, message: string): Promise<never> {
     await this.#budget.pause(credentialId, new Date(Date.now() + unauthorizedPauseMs), message);
-    throw new PermanentError("github/unauthorized", `${message} The credential ${credentialId} is refused: replace it or its rights.`);
+    throw new PermanentError(
+      "github/unauthorized",
+      `${message} The credential ${credentialId} is refused: replace it or its rights.`,
+    );
   }
 
   async #send(credentialId: string, authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
@@ -174,7 +179,10 @@ export class GitHub implements AsyncDisposable {
     const started = performance.now();
     const answer = await this.#exchange(authorization, url, request);
     const durationMs = Math.round(performance.now() - started);
-    this.#log.debug({ request: describe(request), status: answer.status, credential: credentialId, durationMs }, "github answered");
+    this.#log.debug(
+      { request: describe(request), status: answer.status, credential: credentialId, durationMs },
+      "github answered",
+    );
 
     const now = Date.now();
     const rate = readRate(answer, now);
@@ -202,7 +210,12 @@ export class GitHub implements AsyncDisposable {
       const text = await readText(response);
       const sent = Date.parse(String(response.headers["date"]));
       if (!Number.isNaN(sent)) this.#clockOffsetMs = sent - Date.now();
-      return { status: response.statusCode, headers: response.headers, date: new Date(Number.isNaN(sent) ? Date.now() : sent), text };
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        date: new Date(Number.isNaN(sent) ? Date.now() : sent),
+        text,
+      };
     } catch (error) {
       signal?.throwIfAborted();
       throw failureOfSend(error, describe(request), "github/unavailable");
@@ -239,12 +252,18 @@ function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what: string
     body = JSON.parse(answer.text);
   } catch {
     const type = answer.headers["content-type"] ?? "no content type";
-    throw new TransientError("github/unexpected-answer", `GitHub answered ${answer.status} to ${what} with ${type}, which is not JSON`);
+    throw new TransientError(
+      "github/unexpected-answer",
+      `GitHub answered ${answer.status} to ${what} with ${type}, which is not JSON`,
+    );
   }
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
     const places = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    throw new TransientError("github/unexpected-answer", `GitHub's answer to ${what} is not of the documented shape: ${places.join("; ")}`);
+    throw new TransientError(
+      "github/unexpected-answer",
+      `GitHub's answer to ${what} is not of the documented shape: ${places.join("; ")}`,
+    );
   }
   // Our schemas check and never transform, so the object as received, keys in its own order, is of their output type.
   return body as z.output<S>;

@@ -1,7 +1,6 @@
+import { ConfigError } from "@actions-archive/core/errors";
 // Where a GitHub App is installed, and what it sees there.
 import { z } from "zod";
-
-import { ConfigError } from "@actions-archive/core/errors";
 
 import type { Credential } from "./credentials.ts";
 import type { Answer, GitHub, Page } from "./github.ts";
@@ -24,17 +23,28 @@ export async function* listInstallationRepositories(
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Page<Repository>, void, undefined> {
   for (const credential of await github.listCredentials()) {
-    if (!credential.id.startsWith("installation-")) throw new ConfigError("With a token, ARCHIVE_REPOSITORIES must name the repositories");
+    if (!credential.id.startsWith("installation-"))
+      throw new ConfigError("With a token, ARCHIVE_REPOSITORIES must name the repositories");
     yield* listRepositoriesOf(github, { credential, signal });
   }
 }
 
 /** The repositories that one installation sees. */
-export async function* listRepositoriesOf(github: GitHub, { credential, signal }: As): AsyncGenerator<Page<Repository>, void, undefined> {
+export async function* listRepositoriesOf(
+  github: GitHub,
+  { credential, signal }: As,
+): AsyncGenerator<Page<Repository>, void, undefined> {
   const schema = z.looseObject({ repositories: z.array(Repository) });
   yield* paginate(async ({ page, perPage, retries }) => {
     const query = { per_page: perPage, page };
-    const answer = await github.get({ path: "/installation/repositories", query, subject: { credential }, schema, signal, retries });
+    const answer = await github.get({
+      path: "/installation/repositories",
+      query,
+      subject: { credential },
+      schema,
+      signal,
+      retries,
+    });
     return { ...answer, data: answer.data.repositories };
   });
 }
@@ -43,10 +53,20 @@ export async function* listRepositoriesOf(github: GitHub, { credential, signal }
  * The App's installations. `credential` is the App itself.
  * https://docs.github.com/en/rest/apps/apps#list-installations-for-the-authenticated-app
  */
-export async function* listInstallations(github: GitHub, { credential, signal }: As): AsyncGenerator<Page<Installation>, void, undefined> {
+export async function* listInstallations(
+  github: GitHub,
+  { credential, signal }: As,
+): AsyncGenerator<Page<Installation>, void, undefined> {
   yield* paginate(({ page, perPage, retries }) => {
     const query = { per_page: perPage, page };
-    return github.get({ path: "/app/installations", query, subject: { credential }, schema: z.array(Installation), signal, retries });
+    return github.get({
+      path: "/app/installations",
+      query,
+      subject: { credential },
+      schema: z.array(Installation),
+      signal,
+      retries,
+    });
   });
 }
 

@@ -1,8 +1,7 @@
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // A job's log: the link of about one minute that the API hands out, followed at once by a request that carries nothing of ours.
 // The link is a secret: it stays in this file's variables and never enters an error, a log line or a return value.
 import type { Dispatcher } from "undici";
-
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 
 import { failureOf, failureOfSend } from "./failure.ts";
 import type { GitHub } from "./github.ts";
@@ -55,7 +54,8 @@ export async function requestJobLog(github: GitHub, { repository, jobId, signal 
   if (status >= 300 && status < 400) {
     const location = answer.headers.location;
     const link = location === undefined ? null : URL.parse(location, github.apiUrl);
-    if (link === null) throw new TransientError("github/unexpected-answer", `GitHub answered ${status} to ${what} without a link`);
+    if (link === null)
+      throw new TransientError("github/unexpected-answer", `GitHub answered ${status} to ${what} without a link`);
     return follow(github, { link, what: `The log of job ${jobId} of ${repository}`, date, signal });
   }
   const failure = failureOf(answer, what);
@@ -69,7 +69,8 @@ type Download = { readonly link: URL; readonly what: string; readonly date: Date
 async function follow(github: GitHub, { link, what, date, signal }: Download): Promise<JobLogAnswer> {
   let url = link;
   for (let hop = 1; ; hop++) {
-    if (!isAllowed(url, github.logHosts)) throw refused(what, `${url.protocol}//${url.host}, which GITHUB_LOG_HOSTS does not allow`);
+    if (!isAllowed(url, github.logHosts))
+      throw refused(what, `${url.protocol}//${url.host}, which GITHUB_LOG_HOSTS does not allow`);
     const response = await download(github, url, what, signal);
     const { statusCode, headers } = response;
     if (statusCode === 200) return accept(github, response, { what, date, signal });
@@ -89,7 +90,12 @@ async function follow(github: GitHub, { link, what, date, signal }: Download): P
   }
 }
 
-async function download(github: GitHub, url: URL, what: string, signal: AbortSignal | undefined): Promise<Dispatcher.ResponseData> {
+async function download(
+  github: GitHub,
+  url: URL,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<Dispatcher.ResponseData> {
   try {
     return await github.transport.downloadLog(url, signal);
   } catch (error) {
@@ -153,5 +159,8 @@ async function isMissing(response: Dispatcher.ResponseData): Promise<boolean> {
 }
 
 function refused(what: string, where: string): PermanentError {
-  return new PermanentError("log/redirect-refused", `${what} is said to be at ${where}. If that is yours, add it to GITHUB_LOG_HOSTS.`);
+  return new PermanentError(
+    "log/redirect-refused",
+    `${what} is said to be at ${where}. If that is yours, add it to GITHUB_LOG_HOSTS.`,
+  );
 }

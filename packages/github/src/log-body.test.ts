@@ -27,7 +27,10 @@ test.each([
   ["short", 8, /ended after 7 of 8 bytes/],
   ["long", 6, /longer than its 6 bytes/],
 ])("a body that is too %s is incomplete", async (_, declaredBytes, message) => {
-  await expect(read(chunks(3, 4), declaredBytes)).rejects.toMatchObject({ code: "log/incomplete", message: expect.stringMatching(message) });
+  await expect(read(chunks(3, 4), declaredBytes)).rejects.toMatchObject({
+    code: "log/incomplete",
+    message: expect.stringMatching(message),
+  });
 });
 
 test("a body that is cut is incomplete, and its error says nothing of the link", async () => {

@@ -15,7 +15,12 @@ const leastBytesPerStall = 16 * 1024;
  */
 export async function* readLogBody(
   source: AsyncIterable<Buffer>,
-  { declaredBytes, stallMs, what, signal }: {
+  {
+    declaredBytes,
+    stallMs,
+    what,
+    signal,
+  }: {
     readonly declaredBytes: number | undefined;
     readonly stallMs: number;
     readonly what: string;
@@ -31,7 +36,8 @@ export async function* readLogBody(
       waitedMs += performance.now() - since;
       receivedBytes += chunk.length;
       windowBytes += chunk.length;
-      if (declaredBytes !== undefined && receivedBytes > declaredBytes) throw incomplete(`is longer than its ${declaredBytes} bytes`);
+      if (declaredBytes !== undefined && receivedBytes > declaredBytes)
+        throw incomplete(`is longer than its ${declaredBytes} bytes`);
       if (waitedMs >= stallMs) {
         if (windowBytes < leastBytesPerStall) throw incomplete(`stalled after ${receivedBytes} bytes`);
         waitedMs = 0;

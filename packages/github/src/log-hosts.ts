@@ -3,9 +3,8 @@
 import { lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 
-import ipaddr from "ipaddr.js";
-
 import { ConfigError } from "@actions-archive/core/errors";
+import ipaddr from "ipaddr.js";
 
 export type LogHostRule = {
   readonly protocol: "https:" | "http:";
@@ -28,12 +27,17 @@ const labelPattern = /^[a-z0-9_*-]+$/;
  * @throws ConfigError naming every entry that is wrong.
  */
 export function parseLogHosts(setting: string): readonly LogHostRule[] {
-  const entries = setting.split(",").map((entry) => entry.trim()).filter((entry) => entry !== "");
+  const entries = setting
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
   const rules = entries.map(tryParseRule);
   const wrong = entries.filter((_, index) => rules[index] === undefined);
   if (entries.length === 0) throw new ConfigError("GITHUB_LOG_HOSTS names no host");
   if (wrong.length > 0) {
-    throw new ConfigError(`GITHUB_LOG_HOSTS: not a host pattern: ${wrong.join(", ")}. Write host, *.example.com or http://host:port`);
+    throw new ConfigError(
+      `GITHUB_LOG_HOSTS: not a host pattern: ${wrong.join(", ")}. Write host, *.example.com or http://host:port`,
+    );
   }
   return rules.filter((rule) => rule !== undefined);
 }
@@ -88,7 +92,9 @@ export function guardedLookup(rules: readonly LogHostRule[]): LookupFunction {
       if (error !== null || mayBePrivate) return callback(error, address, family);
       const found = Array.isArray(address) ? address.map((entry) => entry.address) : [address];
       if (found.length > 0 && found.every(isPublicAddress)) return callback(null, address, family);
-      const refusal = Object.assign(new Error(`${hostname} resolves to an address that is not public`), { code: privateAddressCode });
+      const refusal = Object.assign(new Error(`${hostname} resolves to an address that is not public`), {
+        code: privateAddressCode,
+      });
       callback(refusal, address, family);
     });
   };

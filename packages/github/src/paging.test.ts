@@ -1,7 +1,6 @@
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // How lists are walked, against pages written for the case.
 import { expect, test } from "vitest";
-
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 
 import type { Page } from "./github.ts";
 import { paginate, type PageRequest } from "./paging.ts";
@@ -36,14 +35,24 @@ async function ids(pages: AsyncIterable<Page<Item>>): Promise<number[]> {
 test("every item comes once, and the last page is the one without a next", async () => {
   const { requests, fetchPage } = server(250);
   const pages = await collect(paginate(fetchPage));
-  expect(pages.map(({ data, hasNext }) => [data.length, hasNext])).toEqual([[100, true], [100, true], [50, false]]);
+  expect(pages.map(({ data, hasNext }) => [data.length, hasNext])).toEqual([
+    [100, true],
+    [100, true],
+    [50, false],
+  ]);
   expect(requests.map(({ page }) => page)).toEqual([1, 2, 3]);
 });
 
 test("a list that fails in large pages starts again in smaller ones", async () => {
   const { requests, fetchPage } = server(25, { largestPage: 10 });
   expect(await ids(paginate(fetchPage))).toHaveLength(25);
-  expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([[1, 100], [1, 30], [1, 10], [2, 10], [3, 10]]);
+  expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([
+    [1, 100],
+    [1, 30],
+    [1, 10],
+    [2, 10],
+    [3, 10],
+  ]);
 });
 
 test("what was yielded before a list started again is not yielded twice", async () => {
@@ -60,7 +69,10 @@ test("what was yielded before a list started again is not yielded twice", async 
 });
 
 test("items that move to the next page while it is asked for come once", async () => {
-  const pages = [[1, 2], [2, 3]];
+  const pages = [
+    [1, 2],
+    [2, 3],
+  ];
   const shifting = async ({ page }: PageRequest): Promise<Page<Item>> => ({
     data: (pages[page - 1] ?? []).map((id) => ({ id })),
     date: new Date(started),
@@ -82,7 +94,12 @@ test("an empty page ends a list, whatever it says of a next one", async () => {
 
 test("a list that has no end is an error", async () => {
   let id = 0;
-  const endless = async (): Promise<Page<Item>> => ({ data: [{ id: (id += 1) }], date: new Date(started), etag: undefined, hasNext: true });
+  const endless = async (): Promise<Page<Item>> => ({
+    data: [{ id: (id += 1) }],
+    date: new Date(started),
+    etag: undefined,
+    hasNext: true,
+  });
   await expect(ids(paginate(endless))).rejects.toMatchObject({ code: "github/unexpected-answer" });
 });
 

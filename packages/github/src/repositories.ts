@@ -1,7 +1,6 @@
+import { PermanentError } from "@actions-archive/core/errors";
 // Repositories: what they are called now, which ones an owner has, and how long they keep logs.
 import { z } from "zod";
-
-import { PermanentError } from "@actions-archive/core/errors";
 
 import type { Answer, GitHub, Page } from "./github.ts";
 import { listRepositoriesOf } from "./installations.ts";
@@ -52,7 +51,10 @@ export async function* listOwnerRepositories(
   { owner, signal }: { readonly owner: string; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Page<Repository>, void, undefined> {
   const credential = await github.credentialForOwner(owner);
-  if (credential.id !== "token") return yield* listRepositoriesOf(github, { credential, signal });
+  if (credential.id !== "token") {
+    yield* listRepositoriesOf(github, { credential, signal });
+    return;
+  }
 
   const list = (path: string, type: Record<string, string>) =>
     paginate(({ page, perPage, retries }) => {
@@ -86,7 +88,8 @@ export async function getLogRetention(github: GitHub, { repository, signal }: In
   try {
     return (await github.get({ path, subject: { repository }, schema: Retention, signal })).data.days;
   } catch (error) {
-    if (error instanceof PermanentError && (error.code === "github/not-found" || error.code === "github/forbidden")) return undefined;
+    if (error instanceof PermanentError && (error.code === "github/not-found" || error.code === "github/forbidden"))
+      return undefined;
     throw error;
   }
 }

@@ -47,7 +47,14 @@ test("a job with the least a server sends is taken", () => {
 });
 
 test("words that nobody has seen yet are taken, ids that are no ids are not", () => {
-  const job = { id: 1, run_id: 2, name: "build", status: "frozen", conclusion: "melted", steps: [{ number: 9, name: "x", status: "odd" }] };
+  const job = {
+    id: 1,
+    run_id: 2,
+    name: "build",
+    status: "frozen",
+    conclusion: "melted",
+    steps: [{ number: 9, name: "x", status: "odd" }],
+  };
   expect(WorkflowJob.safeParse(job).success).toBe(true);
   expect(WorkflowJob.safeParse({ ...job, id: "1" }).success).toBe(false);
   expect(WorkflowJob.safeParse({ ...job, run_id: 2 ** 60 }).success).toBe(false);

@@ -1,9 +1,8 @@
+import { GitHubId } from "@actions-archive/core/ids";
 // What we rely on in GitHub's objects: as little as possible. Status and conclusion are open sets, older servers leave fields
 // out, and null turns up where the published description forbids it; a schema that insisted would lose the whole page.
 // No schema transforms anything: what passes is handed on as received, keys that nobody knows yet included.
 import { z } from "zod";
-
-import { GitHubId } from "@actions-archive/core/ids";
 
 const text = z.string().nullish();
 /** An instant with its offset, as received: GitHub writes `Z`, `.000Z`, `.000+08:00` and `.000-07:00`. */

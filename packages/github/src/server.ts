@@ -1,7 +1,6 @@
+import { PermanentError } from "@actions-archive/core/errors";
 // What the server says about itself and about our credential.
 import { z } from "zod";
-
-import { PermanentError } from "@actions-archive/core/errors";
 
 import type { Credential } from "./credentials.ts";
 import type { Answer, GitHub } from "./github.ts";
@@ -18,7 +17,10 @@ type Rate = z.output<typeof Rate>;
  * https://docs.github.com/en/rest/meta/meta#get-github-meta-information
  * @throws PermanentError, RateLimitedError, TransientError.
  */
-export async function getMeta(github: GitHub, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Answer<Meta>> {
+export async function getMeta(
+  github: GitHub,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Answer<Meta>> {
   return github.get({ path: "/meta", subject: { server: true }, schema: Meta, signal });
 }
 

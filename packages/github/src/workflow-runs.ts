@@ -21,7 +21,8 @@ export type RunFilter = {
   readonly excludePullRequests?: boolean;
 };
 
-export type ListRuns = InRepository & RunFilter & { readonly page?: number; readonly perPage?: number; readonly retries?: number };
+export type ListRuns = InRepository &
+  RunFilter & { readonly page?: number; readonly perPage?: number; readonly retries?: number };
 
 const RunList = z.looseObject({ workflow_runs: z.array(WorkflowRun) });
 
