@@ -22,7 +22,10 @@ export type ArchiveIdentity = z.output<typeof ArchiveIdentity>;
  * Two processes that start at once end with the same identity. Idempotent.
  * @throws ConfigError when the store belongs to another host or another archive, or is new while the database is not.
  */
-export async function ensureArchiveIdentity(store: Store, expected: { host: string; archiveId?: string | undefined }): Promise<ArchiveIdentity> {
+export async function ensureArchiveIdentity(
+  store: Store,
+  expected: { host: string; archiveId?: string | undefined },
+): Promise<ArchiveIdentity> {
   const { host, archiveId } = expected;
   const found = (await readIdentity(store)) ?? (await createIdentity(store, host, archiveId));
   if (found.host !== host) {
@@ -58,6 +61,9 @@ async function readIdentity(store: Store): Promise<ArchiveIdentity | undefined> 
   try {
     return ArchiveIdentity.parse(JSON.parse(bytes.toString("utf8")));
   } catch (error) {
-    throw new ConfigError(`${archiveIdentityKey} in ${store.url} is not one that this version wrote: use a newer version, or restore the object.`, { cause: error });
+    throw new ConfigError(
+      `${archiveIdentityKey} in ${store.url} is not one that this version wrote: use a newer version, or restore the object.`,
+      { cause: error },
+    );
   }
 }

@@ -46,7 +46,10 @@ export async function writeDurably(path: string, body: StoredBody, sha256: strin
     }
     const actual = hash.digest("hex");
     if (actual !== sha256) {
-      throw new TransientError("store/unavailable", `The bytes to store have SHA-256 ${actual}, not ${sha256} as announced: memory or disk changed them. It is tried again.`);
+      throw new TransientError(
+        "store/unavailable",
+        `The bytes to store have SHA-256 ${actual}, not ${sha256} as announced: memory or disk changed them. It is tried again.`,
+      );
     }
     await file.sync();
   } finally {
@@ -78,7 +81,9 @@ export function folderFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof Error) || error instanceof ActionsArchiveError || !("errno" in error)) return error;
   const message = `${doing}: ${error.message}.`;
   if (isErrno(error, "ENOSPC", "EDQUOT")) {
-    return new TransientError("store/unavailable", `${message} The disk is full: free space; it is tried again.`, { cause: error });
+    return new TransientError("store/unavailable", `${message} The disk is full: free space; it is tried again.`, {
+      cause: error,
+    });
   }
   if (isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOTSUP", "EOPNOTSUPP", "EXDEV", "ELOOP", "ENAMETOOLONG")) {
     const cure = "Give the process a folder that it may write to, on one file system that knows hard links.";
@@ -88,7 +93,7 @@ export function folderFailure(error: unknown, doing: string): unknown {
 }
 
 async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let written = 0; written < chunk.length; ) {
+  for (let written = 0; written < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, written);
     written += bytesWritten;
   }

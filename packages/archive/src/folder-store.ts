@@ -9,7 +9,15 @@ import { fileURLToPath } from "node:url";
 import { PermanentError } from "@actions-archive/core/errors";
 import { z } from "zod";
 
-import { ensureFolder, folderFailure, isErrno, linkExclusively, removeIfThere, syncFolders, writeDurably } from "./folder-files.ts";
+import {
+  ensureFolder,
+  folderFailure,
+  isErrno,
+  linkExclusively,
+  removeIfThere,
+  syncFolders,
+  writeDurably,
+} from "./folder-files.ts";
 import {
   assertKey,
   type ByteRange,
@@ -90,7 +98,11 @@ class FolderStore implements Store {
         await syncFolders(this.#root, dirname(path));
         if (created) return { kind: "created" };
         const info = await this.#look(key);
-        if (!info) throw new PermanentError("store/corrupt", `${path} was there and is gone: something else removes objects from the archive.`);
+        if (!info)
+          throw new PermanentError(
+            "store/corrupt",
+            `${path} was there and is gone: something else removes objects from the archive.`,
+          );
         if (metadataPath !== undefined && info.sha256 !== options.sha256) await removeIfThere(metadataPath);
         return { kind: "exists", info };
       } finally {
@@ -112,7 +124,11 @@ class FolderStore implements Store {
     const info = await this.#stat(key);
     if (!info) return undefined;
     const { start, end } = range ?? { start: 0, end: info.sizeBytes };
-    if (end > info.sizeBytes) throw new PermanentError("store/corrupt", `${key} in ${this.#root} has ${info.sizeBytes} bytes, not the ${end} that its readers expect.`);
+    if (end > info.sizeBytes)
+      throw new PermanentError(
+        "store/corrupt",
+        `${key} in ${this.#root} has ${info.sizeBytes} bytes, not the ${end} that its readers expect.`,
+      );
     return streamFile(this.#path(key), start, end);
   }
 
@@ -171,7 +187,9 @@ class FolderStore implements Store {
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
     });
     // A folder sorts with its slash, as its keys do. What cannot be a key is not ours: metadata, unfinished writes, strangers.
-    const names = entries.filter(({ name }) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name)).map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
+    const names = entries
+      .filter(({ name }) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name))
+      .map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {
@@ -187,7 +205,9 @@ class FolderStore implements Store {
 async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
   const start = `.${basename(path)}.`;
   const names = await readdir(dirname(path));
-  const hashes = names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length))).map((name) => name.slice(start.length, -".meta".length));
+  const hashes = names
+    .filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)))
+    .map((name) => name.slice(start.length, -".meta".length));
   // More than one is what a lost race leaves when it crashes; the bytes decide.
   const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
   if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };
@@ -214,14 +234,19 @@ async function* streamFile(path: string, start: number, end: number): AsyncItera
   if (start >= end) return;
   let bytes = 0;
   try {
-    for await (const chunk of createReadStream(path, { start, end: end - 1, highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(path, {
+      start,
+      end: end - 1,
+      highWaterMark: 256 * 1024,
+    }) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       yield chunk;
     }
   } catch (error) {
     throw folderFailure(error, `Reading ${path}`);
   }
-  if (bytes !== end - start) throw new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${end - start} bytes: something shortened it.`);
+  if (bytes !== end - start)
+    throw new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${end - start} bytes: something shortened it.`);
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

@@ -6,7 +6,9 @@ const stampLength = 29;
 const endMarker = "Cleaning up orphan processes";
 
 /** The runner writes these where a step, or a part of one, begins. User output can fake them: they only say where to cut. */
-const markers = ["##[group]", "##[section]", "Post job cleanup.", endMarker, "Current runner version:"].map((text) => Buffer.from(text));
+const markers = ["##[group]", "##[section]", "Post job cleanup.", endMarker, "Current runner version:"].map((text) =>
+  Buffer.from(text),
+);
 const markerFirstBytes = new Set(markers.map((marker) => marker[0]));
 
 /** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it; three for a BOM. */
@@ -76,7 +78,8 @@ export class LineScanner {
       }
       at = stop;
     }
-    if (this.#lastStampAt !== -1) this.#lastTime = chunk.latin1Slice(this.#lastStampAt, this.#lastStampAt + stampLength - 1);
+    if (this.#lastStampAt !== -1)
+      this.#lastTime = chunk.toString("latin1", this.#lastStampAt, this.#lastStampAt + stampLength - 1);
     this.#lastByte = chunk.at(-1) ?? this.#lastByte;
     this.#offset += chunk.length;
   }
@@ -119,7 +122,7 @@ export class LineScanner {
       this.#lastStampAt = start;
       return;
     }
-    this.#lastTime = bytes.latin1Slice(start, start + stampLength - 1);
+    this.#lastTime = bytes.toString("latin1", start, start + stampLength - 1);
     this.#lastStampAt = -1;
     this.#firstTime ??= this.#lastTime;
   }
@@ -130,8 +133,8 @@ export function isBom(bytes: Buffer, at: number, stop: number): boolean {
 }
 
 const stampShape = "dddd-dd-ddTdd:dd:dd.dddddddZ";
-const stampFixed = [...stampShape].flatMap((char, index) => (char === "d" ? [] : [{ index, byte: char.charCodeAt(0) }]));
-const stampDigits = [...stampShape].flatMap((char, index) => (char === "d" ? [index] : []));
+const stampFixed = stampShape.split("").flatMap((char, index) => (char === "d" ? [] : [{ index, byte: char.charCodeAt(0) }]));
+const stampDigits = stampShape.split("").flatMap((char, index) => (char === "d" ? [index] : []));
 
 // 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later.
 function isStamp(bytes: Buffer, at: number): boolean {
@@ -139,7 +142,15 @@ function isStamp(bytes: Buffer, at: number): boolean {
   for (const index of stampDigits) if (!isDigit(bytes[at + index])) return false;
   const month = number(bytes, at + 5);
   const day = number(bytes, at + 8);
-  return month >= 1 && month <= 12 && day >= 1 && day <= 31 && number(bytes, at + 11) < 24 && number(bytes, at + 14) < 60 && number(bytes, at + 17) < 60;
+  return (
+    month >= 1 &&
+    month <= 12 &&
+    day >= 1 &&
+    day <= 31 &&
+    number(bytes, at + 11) < 24 &&
+    number(bytes, at + 14) < 60 &&
+    number(bytes, at + 17) < 60
+  );
 }
 
 function isDigit(byte: number | undefined): boolean {
@@ -152,6 +163,8 @@ function number(bytes: Buffer, at: number): number {
 
 function markerAt(bytes: Buffer, at: number, stop: number): string | undefined {
   if (!markerFirstBytes.has(bytes[at])) return undefined;
-  const found = markers.find((marker) => stop - at >= marker.length && bytes.compare(marker, 0, marker.length, at, at + marker.length) === 0);
+  const found = markers.find(
+    (marker) => stop - at >= marker.length && bytes.compare(marker, 0, marker.length, at, at + marker.length) === 0,
+  );
   return found?.toString();
 }

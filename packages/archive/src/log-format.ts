@@ -19,7 +19,12 @@ const entryBytes = 8;
 export const footerBytes = 9;
 
 /** Where a frame is: its text in the log (raw), its bytes in the object (stored). */
-export type Frame = { readonly rawStart: number; readonly rawBytes: number; readonly storedStart: number; readonly storedBytes: number };
+export type Frame = {
+  readonly rawStart: number;
+  readonly rawBytes: number;
+  readonly storedStart: number;
+  readonly storedBytes: number;
+};
 
 export type LogTotals = {
   readonly rawBytes: number;
@@ -119,7 +124,11 @@ export class LogEncoder {
     const rawBytes = rawEnd - this.#frameStart;
     if (rawBytes === 0) return;
     const stored = zstdCompressSync(this.#text.subarray(0, rawBytes), {
-      params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_contentSizeFlag]: 1 },
+      params: {
+        [constants.ZSTD_c_compressionLevel]: 3,
+        [constants.ZSTD_c_checksumFlag]: 1,
+        [constants.ZSTD_c_contentSizeFlag]: 1,
+      },
       pledgedSrcSize: rawBytes,
     });
     this.#frames.push({ rawStart: this.#frameStart, rawBytes, storedStart: this.#storedBytes, storedBytes: stored.length });
@@ -173,7 +182,8 @@ export function parseFooter(footer: Buffer, objectBytes: number): number {
 /** The frames of an object of `objectBytes` bytes, checked against it and against each other. @throws PermanentError `store/corrupt` */
 export function parseSeekTable(table: Buffer, objectBytes: number): Frame[] {
   const storedEnd = objectBytes - table.length;
-  if (table.readUInt32LE(0) !== skippableMagic || table.readUInt32LE(4) !== table.length - headerBytes) throw corrupt("has a damaged seek table");
+  if (table.readUInt32LE(0) !== skippableMagic || table.readUInt32LE(4) !== table.length - headerBytes)
+    throw corrupt("has a damaged seek table");
   const frames: Frame[] = [];
   let [rawStart, storedStart] = [0, 0];
   for (let at = headerBytes; at < table.length - footerBytes; at += entryBytes) {

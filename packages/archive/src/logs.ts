@@ -30,7 +30,14 @@ export type PutLogTotals = Pick<LogTotals, "rawBytes" | "rawSha256" | "storedByt
  * Stores the body that a LogEncoder made, with what it says of it. Idempotent, also after a lost answer and for two workers.
  * @throws PermanentError `store/corrupt` when both of the job's keys are taken by something else.
  */
-export async function putLog(store: Store, host: string, ref: JobRef, spooled: StoredBody, totals: PutLogTotals, signal?: AbortSignal): Promise<StoredLog> {
+export async function putLog(
+  store: Store,
+  host: string,
+  ref: JobRef,
+  spooled: StoredBody,
+  totals: PutLogTotals,
+  signal?: AbortSignal,
+): Promise<StoredLog> {
   const places = [
     { key: logKey(host, ref), conflict: false },
     { key: conflictingLogKey(host, ref, totals.rawSha256), conflict: true },
@@ -44,7 +51,13 @@ export async function putLog(store: Store, host: string, ref: JobRef, spooled: S
     });
     if (outcome.kind === "created") {
       const { storedBytes, storedSha256 } = totals;
-      return { ...place, existing: false, storedBytes, storedSha256, ...(outcome.versionId === undefined ? {} : { versionId: outcome.versionId }) };
+      return {
+        ...place,
+        existing: false,
+        storedBytes,
+        storedSha256,
+        ...(outcome.versionId === undefined ? {} : { versionId: outcome.versionId }),
+      };
     }
     const there = await recognise(store, outcome.info, totals);
     if (there) return { ...place, existing: true, ...there };
@@ -56,13 +69,22 @@ export async function putLog(store: Store, host: string, ref: JobRef, spooled: S
 }
 
 /** What a log object really holds, read from end to end. */
-export type LogContent = { readonly rawBytes: number; readonly rawSha256: string; readonly storedBytes: number; readonly storedSha256: string };
+export type LogContent = {
+  readonly rawBytes: number;
+  readonly rawSha256: string;
+  readonly storedBytes: number;
+  readonly storedSha256: string;
+};
 
 /**
  * Reads the log `key` twice, as stored and decoded, and hashes both: the costly certainty behind the metadata's hint.
  * @throws PermanentError `store/corrupt` when it is missing or damaged.
  */
-export async function readLogContent(store: Store, key: string, { sizeBytes, versionId }: { sizeBytes?: number; versionId?: string } = {}): Promise<LogContent> {
+export async function readLogContent(
+  store: Store,
+  key: string,
+  { sizeBytes, versionId }: { sizeBytes?: number; versionId?: string } = {},
+): Promise<LogContent> {
   const [stored, raw] = [createHash("sha256"), createHash("sha256")];
   let [storedBytes, rawBytes] = [0, 0];
   const stream = await store.open(key, undefined, versionId);

@@ -23,11 +23,13 @@ export type StoreSettings = {
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const url = settings.ARCHIVE_URL;
   if (url.protocol === "file:") return refuseWithCure(url.href, () => openFolderStore(url));
-  if (url.protocol !== "s3:" || url.hostname === "") throw new ConfigError(`ARCHIVE_URL ${url.href} must be s3://bucket/prefix or file:///path.`);
+  if (url.protocol !== "s3:" || url.hostname === "")
+    throw new ConfigError(`ARCHIVE_URL ${url.href} must be s3://bucket/prefix or file:///path.`);
   const prefix = url.pathname.replace(/^\/+|\/+$/g, "");
   if (prefix !== "") refusePrefix(prefix);
   const { S3_OBJECT_LOCK_MODE: mode, S3_OBJECT_LOCK_DAYS: days } = settings;
-  if ((mode === undefined) !== (days === undefined)) throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
+  if ((mode === undefined) !== (days === undefined))
+    throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
   return openS3Store({
     url: url.href,
     client: createS3Client({ endpoint: settings.S3_ENDPOINT, forcePathStyle: settings.S3_FORCE_PATH_STYLE }),

@@ -41,7 +41,12 @@ export async function* readLog(store: Store, key: string, options: ReadOptions =
  * The bytes of the log from `range.start` to before `range.end`: one ranged read of the frames that hold them. A range that
  * goes beyond the log ends with it. Give `table` to save the read of the seek table.
  */
-export async function* readLogRange(store: Store, key: string, range: ByteRange, options: ReadOptions & { readonly table?: SeekTable } = {}): AsyncIterable<Buffer> {
+export async function* readLogRange(
+  store: Store,
+  key: string,
+  range: ByteRange,
+  options: ReadOptions & { readonly table?: SeekTable } = {},
+): AsyncIterable<Buffer> {
   const { frames } = options.table ?? (await readSeekTable(store, key, options));
   const wanted = frames.filter(({ rawStart, rawBytes }) => rawStart < range.end && rawStart + rawBytes > range.start);
   let rawStart = wanted[0]?.rawStart ?? 0;
@@ -54,18 +59,25 @@ export async function* readLogRange(store: Store, key: string, range: ByteRange,
 /** The text of one stored frame. @throws PermanentError `store/corrupt` when it is not exactly what its table entry says. */
 export function decodeFrame(stored: Buffer, rawBytes: number): Buffer {
   // Node gives the text of all frames that it finds, or on older versions of the first alone: each gets one frame only.
-  if (stored.length < 4 || stored.readUInt32LE(0) !== zstdMagic) throw new PermanentError("store/corrupt", "has a frame that is not zstd");
+  if (stored.length < 4 || stored.readUInt32LE(0) !== zstdMagic)
+    throw new PermanentError("store/corrupt", "has a frame that is not zstd");
   let text: Buffer;
   try {
     text = zstdDecompressSync(stored, { maxOutputLength: rawBytes });
   } catch (error) {
     throw new PermanentError("store/corrupt", "has a frame that cannot be decoded", { cause: error });
   }
-  if (text.length !== rawBytes) throw new PermanentError("store/corrupt", `has a frame of ${text.length} bytes of text where its table says ${rawBytes}`);
+  if (text.length !== rawBytes)
+    throw new PermanentError("store/corrupt", `has a frame of ${text.length} bytes of text where its table says ${rawBytes}`);
   return text;
 }
 
-async function* readFrames(store: Store, key: string, frames: readonly Frame[], { versionId }: ReadOptions): AsyncIterable<Buffer> {
+async function* readFrames(
+  store: Store,
+  key: string,
+  frames: readonly Frame[],
+  { versionId }: ReadOptions,
+): AsyncIterable<Buffer> {
   const [first, last] = [frames[0], frames.at(-1)];
   if (!first || !last) return;
   const stream = await store.open(key, { start: first.storedStart, end: last.storedStart + last.storedBytes }, versionId);
@@ -94,7 +106,11 @@ function decodeNamed(store: Store, key: string, stored: Buffer, frame: Frame): B
   }
 }
 
-async function readTail(store: Store, key: string, { size, bytes, versionId }: { size: number; bytes: number; versionId: string | undefined }): Promise<Buffer> {
+async function readTail(
+  store: Store,
+  key: string,
+  { size, bytes, versionId }: { size: number; bytes: number; versionId: string | undefined },
+): Promise<Buffer> {
   if (size === 0) throw new PermanentError("store/corrupt", "has no bytes");
   const tail = await store.read(key, { start: Math.max(0, size - bytes), end: size }, versionId);
   if (!tail) throw missing();
@@ -115,5 +131,9 @@ async function named<T>(store: Store, key: string, fn: () => Promise<T>): Promis
 
 function inObject(store: Store, key: string, error: unknown): unknown {
   if (!(error instanceof PermanentError) || error.code !== "store/corrupt" || error.message.includes(key)) return error;
-  return new PermanentError("store/corrupt", `The log ${key} in ${store.url} ${error.message}: it was damaged or changed. Compare it with its record, and restore it from a copy.`, { cause: error });
+  return new PermanentError(
+    "store/corrupt",
+    `The log ${key} in ${store.url} ${error.message}: it was damaged or changed. Compare it with its record, and restore it from a copy.`,
+    { cause: error },
+  );
 }

@@ -6,7 +6,7 @@ import type { AttemptRef, JobRef } from "@actions-archive/core/ids";
 import { recordKey, runRecordKey } from "@actions-archive/core/object-key";
 import type { z } from "zod";
 
-import { canonicalBytes } from "./canonical-bytes.ts";
+import { canonicalBytes, wellFormed } from "./canonical-bytes.ts";
 import { LogRecord, RunRecord } from "./record.ts";
 import type { Store } from "./store.ts";
 
@@ -38,12 +38,17 @@ export async function findRecord(store: Store, host: string, ref: JobRef): Promi
  * Makes `record` the next version. When the record in force, or the newest, says the same already (the times of deciding
  * aside), nothing is written and that one is returned: safe to repeat, and for two workers at once.
  */
-export async function putRecord(store: Store, host: string, ref: JobRef, record: NewLogRecord): Promise<FoundRecord & { readonly created: boolean }> {
+export async function putRecord(
+  store: Store,
+  host: string,
+  ref: JobRef,
+  record: NewLogRecord,
+): Promise<FoundRecord & { readonly created: boolean }> {
   for (let race = 0; race < maxRaces; race += 1) {
     const versions = await readVersions(store, host, ref);
     const newest = versions.at(-1);
     const inForce = versions.findLast((version) => version.record.log.state === "archived");
-    const next = LogRecord.parse({ ...record, schema_version: 1, previous_sha256: newest?.sha256 ?? null });
+    const next = LogRecord.parse(wellFormed({ ...record, schema_version: 1, previous_sha256: newest?.sha256 ?? null }));
     const same = [newest, inForce].find((version) => version !== undefined && saysTheSame(version.record, next));
     if (same) return { ...same, created: false };
     const version = versions.length + 1;
@@ -53,16 +58,24 @@ export async function putRecord(store: Store, host: string, ref: JobRef, record:
     const outcome = await store.put(key, body, { sha256, contentType: "application/json" });
     if (outcome.kind === "created") return { key, version, sha256, record: next, created: true };
   }
-  throw new TransientError("store/unavailable", `Other workers keep writing records of job ${ref.job_id} of run ${ref.run_id}. It is tried again.`);
+  throw new TransientError(
+    "store/unavailable",
+    `Other workers keep writing records of job ${ref.job_id} of run ${ref.run_id}. It is tried again.`,
+  );
 }
 
 /** @throws PermanentError `store/corrupt` */
-export async function findRunRecord(store: Store, host: string, ref: AttemptRef): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord } | undefined> {
+export async function findRunRecord(
+  store: Store,
+  host: string,
+  ref: AttemptRef,
+): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord } | undefined> {
   const key = runRecordKey(host, ref);
   const bytes = await store.read(key);
   if (!bytes) return undefined;
   const record = parseRecord(RunRecord, bytes, `${key} in ${store.url}`);
-  if (record.host !== host || record.run_id !== ref.run_id || record.run_attempt !== ref.run_attempt) throw corrupt(`${key} in ${store.url}`);
+  if (record.host !== host || record.run_id !== ref.run_id || record.run_attempt !== ref.run_attempt)
+    throw corrupt(`${key} in ${store.url}`);
   return { key, sha256: hashOf(bytes), record };
 }
 
@@ -73,14 +86,18 @@ export async function putRunRecord(
   ref: AttemptRef,
   record: Omit<RunRecord, "schema_version">,
 ): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord; readonly created: boolean }> {
-  const whole = RunRecord.parse({ ...record, schema_version: 1, job_ids: record.job_ids.toSorted((a, b) => a - b) });
+  const whole = RunRecord.parse(wellFormed({ ...record, schema_version: 1, job_ids: record.job_ids.toSorted((a, b) => a - b) }));
   const key = runRecordKey(host, ref);
   const body = canonicalBytes(whole);
   const sha256 = hashOf(body);
   const outcome = await store.put(key, body, { sha256, contentType: "application/json" });
   if (outcome.kind === "created") return { key, sha256, record: whole, created: true };
   const found = await findRunRecord(store, host, ref);
-  if (!found) throw new TransientError("store/unavailable", `${key} in ${store.url} is said to exist and cannot be read. It is tried again.`);
+  if (!found)
+    throw new TransientError(
+      "store/unavailable",
+      `${key} in ${store.url} is said to exist and cannot be read. It is tried again.`,
+    );
   return { ...found, created: false };
 }
 
@@ -100,7 +117,12 @@ async function readVersions(store: Store, host: string, ref: JobRef): Promise<Fo
     const bytes = await store.read(key);
     if (!bytes) return versions;
     const record = parseRecord(LogRecord, bytes, `${key} in ${store.url}`);
-    if (record.host !== host || record.job_id !== ref.job_id || record.run_id !== ref.run_id || record.repository_id !== ref.repository_id) {
+    if (
+      record.host !== host ||
+      record.job_id !== ref.job_id ||
+      record.run_id !== ref.run_id ||
+      record.repository_id !== ref.repository_id
+    ) {
       throw corrupt(`${key} in ${store.url}`);
     }
     versions.push({ key, version, sha256: hashOf(bytes), record });
@@ -118,5 +140,9 @@ function hashOf(bytes: Buffer): string {
 }
 
 function corrupt(name: string, cause?: unknown): PermanentError {
-  return new PermanentError("store/corrupt", `The record ${name} is not one that this version wrote for its key: it was changed, or a newer version wrote it. Restore it from a copy, or use the newer version.`, { cause });
+  return new PermanentError(
+    "store/corrupt",
+    `The record ${name} is not one that this version wrote for its key: it was changed, or a newer version wrote it. Restore it from a copy, or use the newer version.`,
+    { cause },
+  );
 }

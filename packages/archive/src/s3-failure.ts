@@ -24,7 +24,8 @@ const transientNames = new Set([
 ]);
 
 const cures: Record<string, string> = {
-  AccessDenied: "Grant the credentials s3:PutObject, s3:GetObject and s3:ListBucket on the bucket (and the KMS key, if there is one).",
+  AccessDenied:
+    "Grant the credentials s3:PutObject, s3:GetObject and s3:ListBucket on the bucket (and the KMS key, if there is one).",
   InvalidAccessKeyId: "The access key is not known to this store: correct AWS_ACCESS_KEY_ID.",
   NoSuchBucket: "Make the bucket, or correct ARCHIVE_URL.",
   PermanentRedirect: "The bucket is in another region: correct AWS_REGION.",
@@ -57,7 +58,8 @@ export function s3Failure(error: unknown, doing: string): Error {
   const what = `${doing}: ${[status, error.name, error.message].filter(Boolean).join(" ")}.`;
   const isRefusal = status !== undefined && status >= 300 && status < 500 && status !== 408 && status !== 409 && status !== 429;
   if (isRefusal && !transientNames.has(error.name)) {
-    const cure = cures[error.name] ?? (status === 403 ? cures["AccessDenied"] : "Correct the store's settings or the bucket's policy.");
+    const cure =
+      cures[error.name] ?? (status === 403 ? cures["AccessDenied"] : "Correct the store's settings or the bucket's policy.");
     return new PermanentError("store/refused", `${what} ${cure}`, { cause: error });
   }
   if (error.name === "CredentialsProviderError") {

@@ -78,7 +78,8 @@ function timeoutMs(sizeBytes: number): number {
 }
 
 async function protectionHeaders({ lock, kmsKeyId }: Protection, body: StoredBody): Promise<Partial<PutObjectCommandInput>> {
-  const encryption: Partial<PutObjectCommandInput> = kmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: kmsKeyId };
+  const encryption: Partial<PutObjectCommandInput> =
+    kmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: kmsKeyId };
   if (!lock) return encryption;
   return {
     ...encryption,
@@ -92,6 +93,7 @@ async function protectionHeaders({ lock, kmsKeyId }: Protection, body: StoredBod
 async function md5(body: StoredBody): Promise<string> {
   const hash = createHash("md5");
   if (Buffer.isBuffer(body)) return hash.update(body).digest("base64");
-  for await (const chunk of createReadStream(body.path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) hash.update(chunk);
+  for await (const chunk of createReadStream(body.path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>)
+    hash.update(chunk);
   return hash.digest("base64");
 }

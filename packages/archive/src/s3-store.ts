@@ -3,6 +3,9 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
+import { probePrefix } from "@actions-archive/core/object-key";
+import { retry } from "@actions-archive/core/retry";
 import {
   GetObjectCommand,
   HeadObjectCommand,
@@ -10,10 +13,6 @@ import {
   type ListObjectsV2CommandOutput,
   type S3Client,
 } from "@aws-sdk/client-s3";
-
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
-import { probePrefix } from "@actions-archive/core/object-key";
-import { retry } from "@actions-archive/core/retry";
 
 import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
 import { type Protection, sendPut } from "./s3-put.ts";
@@ -82,7 +81,8 @@ class S3Store implements Store {
     await create();
     const conditionalPut = (await create()) === undefined;
     const info = await this.head(key);
-    if (!info) throw new TransientError("store/unavailable", `${this.#name(key)} was written and is not there. It is tried again.`);
+    if (!info)
+      throw new TransientError("store/unavailable", `${this.#name(key)} was written and is not there. It is tried again.`);
     return (this.#capabilities = { conditionalPut, versioned: info.versionId !== undefined });
   }
 
@@ -108,7 +108,11 @@ class S3Store implements Store {
           }
           isUnsettled = true;
           throw isTaken(error)
-            ? new TransientError("store/unavailable", `${this.#name(key)} is said to exist and cannot be seen. It is tried again.`, { cause: error })
+            ? new TransientError(
+                "store/unavailable",
+                `${this.#name(key)} is said to exist and cannot be seen. It is tried again.`,
+                { cause: error },
+              )
             : this.#failure(error, "Storing", key);
         }
       },
@@ -152,7 +156,14 @@ class S3Store implements Store {
   }
 
   #send(key: string, body: StoredBody, options: PutOptions) {
-    return sendPut({ client: this.#client, bucket: this.#bucket, key: this.#prefix + key, body, options, protection: this.#protection });
+    return sendPut({
+      client: this.#client,
+      bucket: this.#bucket,
+      key: this.#prefix + key,
+      body,
+      options,
+      protection: this.#protection,
+    });
   }
 
   async #headOnce(key: string): Promise<ObjectInfo | undefined> {
@@ -173,7 +184,11 @@ class S3Store implements Store {
     }
   }
 
-  async #openOnce(key: string, range: ByteRange | undefined, versionId: string | undefined): Promise<AsyncIterable<Buffer> | undefined> {
+  async #openOnce(
+    key: string,
+    range: ByteRange | undefined,
+    versionId: string | undefined,
+  ): Promise<AsyncIterable<Buffer> | undefined> {
     try {
       const found = await this.#client.send(
         new GetObjectCommand({
@@ -188,10 +203,14 @@ class S3Store implements Store {
       const body = found.Body as Readable | undefined;
       if (body && found.ContentLength === expected) return this.#checkLength(key, body, expected ?? 0);
       body?.destroy();
-      throw new PermanentError("store/corrupt", `${this.#name(key)} gave ${found.ContentLength} bytes where ${expected} were asked for: it is shorter than its readers expect.`);
+      throw new PermanentError(
+        "store/corrupt",
+        `${this.#name(key)} gave ${found.ContentLength} bytes where ${expected} were asked for: it is shorter than its readers expect.`,
+      );
     } catch (error) {
       if (isNotFound(error)) return undefined;
-      if (statusOf(error) === 416) throw new PermanentError("store/corrupt", `${this.#name(key)} is shorter than its readers expect.`, { cause: error });
+      if (statusOf(error) === 416)
+        throw new PermanentError("store/corrupt", `${this.#name(key)} is shorter than its readers expect.`, { cause: error });
       throw this.#failure(error, "Reading", key);
     }
   }
@@ -206,13 +225,21 @@ class S3Store implements Store {
     } catch (error) {
       throw this.#failure(error, "Reading", key);
     }
-    if (bytes !== expectedBytes) throw new TransientError("store/unavailable", `${this.#name(key)} ended after ${bytes} of ${expectedBytes} bytes. It is tried again.`);
+    if (bytes !== expectedBytes)
+      throw new TransientError(
+        "store/unavailable",
+        `${this.#name(key)} ended after ${bytes} of ${expectedBytes} bytes. It is tried again.`,
+      );
   }
 
   async #listOnce(prefix: string, token: string | undefined): Promise<ListObjectsV2CommandOutput> {
     try {
       return await this.#client.send(
-        new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: this.#prefix + prefix, ...(token ? { ContinuationToken: token } : {}) }),
+        new ListObjectsV2Command({
+          Bucket: this.#bucket,
+          Prefix: this.#prefix + prefix,
+          ...(token ? { ContinuationToken: token } : {}),
+        }),
       );
     } catch (error) {
       throw this.#failure(error, "Listing", prefix);

@@ -29,7 +29,10 @@ export async function openSpool({ dir, maxBytes }: SpoolOptions): Promise<Spool>
     await removeDeadFiles(dir, start);
     return new Spool(dir, maxBytes, `${host()}.${process.pid}.${start}`);
   } catch (error) {
-    throw new ConfigError(`The spool folder ${dir} cannot be used: ${String(error)}. Set SPOOL_DIR to a folder that the process may write to.`, { cause: error });
+    throw new ConfigError(
+      `The spool folder ${dir} cannot be used: ${String(error)}. Set SPOOL_DIR to a folder that the process may write to.`,
+      { cause: error },
+    );
   }
 }
 
@@ -159,7 +162,7 @@ export class SpoolFile implements AsyncDisposable {
       return;
     }
     const pending = this.#file ? [chunk] : [...this.#chunks.splice(0), chunk];
-    this.#file ??= createWriteStream(this.#quota.path, { flags: "wx", mode: 0o600, highWaterMark: growBytes });
+    this.#file ??= this.#createFile();
     await this.#append(this.#file, Buffer.concat(pending));
   }
 
@@ -194,6 +197,12 @@ export class SpoolFile implements AsyncDisposable {
     this.#reservedBytes += bytes;
   }
 
+  #createFile(): WriteStream {
+    const file = createWriteStream(this.#quota.path, { flags: "wx", mode: 0o600, highWaterMark: growBytes });
+    // Each write and the end report their own failure; without a listener the event would end the process.
+    return file.on("error", () => undefined);
+  }
+
   async #append(file: WriteStream, bytes: Buffer): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // A failed write fails its callback: nothing written is ever taken for kept.
@@ -204,7 +213,11 @@ export class SpoolFile implements AsyncDisposable {
   }
 
   #failure(error: unknown): TransientError {
-    return new TransientError("spool/full", `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`, { cause: error });
+    return new TransientError(
+      "spool/full",
+      `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`,
+      { cause: error },
+    );
   }
 }
 
@@ -213,7 +226,10 @@ async function removeDeadFiles(dir: string, ownStart: string): Promise<void> {
     const [, owner, pid, start] = /^(.+)\.(\d+)\.(\d+)\.\d+\.spool$/.exec(name) ?? [];
     if (owner === undefined || pid === undefined || start === undefined) continue;
     const path = join(dir, name);
-    const isDead = owner === host() ? !(await isAlive(Number(pid), start, ownStart)) : Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) > foreignAfterMs;
+    const isDead =
+      owner === host()
+        ? !(await isAlive(Number(pid), start, ownStart))
+        : Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity) > foreignAfterMs;
     if (isDead) await rm(path, { force: true });
   }
 }

@@ -24,7 +24,9 @@ export type ObjectInfo = ListedObject & {
   readonly versionId?: string;
 };
 
-export type PutOutcome = { readonly kind: "created"; readonly versionId?: string } | { readonly kind: "exists"; readonly info: ObjectInfo };
+export type PutOutcome =
+  | { readonly kind: "created"; readonly versionId?: string }
+  | { readonly kind: "exists"; readonly info: ObjectInfo };
 
 /** Bytes `start` to `end`, counted from 0; `end` is not included. */
 export type ByteRange = { readonly start: number; readonly end: number };
@@ -71,7 +73,10 @@ export function assertKey(key: string): void {
   const isSafe = /^[A-Za-z0-9._/-]+$/.test(key) && key.length <= 900;
   // A leading dot covers "." and "..", and keeps the folder's own files (temporary, metadata) out of every key's reach.
   if (isSafe && key.split("/").every((segment) => segment !== "" && !segment.startsWith("."))) return;
-  throw new PermanentError("store/refused", `Refused the object key ${JSON.stringify(key.slice(0, 200))}: keys are made of ids only. Report this.`);
+  throw new PermanentError(
+    "store/refused",
+    `Refused the object key ${JSON.stringify(key.slice(0, 200))}: keys are made of ids only. Report this.`,
+  );
 }
 
 export function sizeOf(body: StoredBody): number {

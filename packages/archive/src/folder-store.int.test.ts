@@ -1,0 +1,134 @@
+// What a folder must survive: kill -9 at any instant, damage, refusal by the system.
+import { type ChildProcess, fork } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { chmod, link, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { expect, test } from "vitest";
+
+import { openFolderStore } from "./folder-store.ts";
+import { openStore, probeStore } from "./open-store.ts";
+import type { PutOptions, Store } from "./store.ts";
+
+const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({
+  sha256: createHash("sha256").update(body).digest("hex"),
+  contentType: "text/plain",
+  metadata,
+});
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string; readonly open: () => Promise<Store> }> {
+  const path = await mkdtemp(join(tmpdir(), "actions-archive-folder-"));
+  return { path, open: () => openFolderStore(pathToFileURL(path)), [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
+/** A process that puts objects without end, and says each key once it is stored. */
+function startWriter(folder: string, name: string): { readonly child: ChildProcess; readonly stored: string[] } {
+  const child = fork(join(import.meta.dirname, "folder-writer.testing.ts"), [pathToFileURL(folder).href, name], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  const stored: string[] = [];
+  child.on("message", (key) => typeof key === "string" && stored.push(key));
+  return { child, stored };
+}
+
+test(
+  "whatever instant kill -9 picks, every object is whole, has its metadata, and what was reported is there",
+  { timeout: 60_000 },
+  async () => {
+    await using folder = await temporaryFolder();
+    for (let round = 0; round < 12; round += 1) {
+      // Two processes race for the same keys, with bodies of their own.
+      const writers = ["a", "b"].map((name) => startWriter(folder.path, `${round}${name}`));
+      await Promise.all(writers.map(({ child }) => once(child, "message")));
+      const killAfter = 3 + round * 2;
+      while (writers.some(({ stored }) => stored.length < killAfter))
+        await Promise.race(writers.map(({ child }) => once(child, "message")));
+      const exits = writers.map(({ child }) => once(child, "exit"));
+      for (const { child } of writers) child.kill("SIGKILL");
+      await Promise.all(exits);
+
+      const store = await folder.open();
+      const listed = new Set<string>();
+      for await (const { key } of store.list("")) {
+        listed.add(key);
+        const body = await store.read(key);
+        const info = await store.head(key);
+        expect(info?.metadata["sha256"], key).toBe(body && createHash("sha256").update(body).digest("hex"));
+      }
+      for (const { stored } of writers) for (const key of stored) expect(listed.has(key), key).toBe(true);
+    }
+    expect((await readdir(join(folder.path, ".unfinished"))).length).toBeLessThanOrEqual(48);
+  },
+);
+
+test("opening removes what crashed puts left behind, once no running put can own it", async () => {
+  await using folder = await temporaryFolder();
+  await folder.open();
+  const [old, young] = [join(folder.path, ".unfinished", "old"), join(folder.path, ".unfinished", "young")];
+  await writeFile(old, "x");
+  await writeFile(young, "x");
+  const twoHoursAgo = new Date(Date.now() - 2 * 60 * 60 * 1000);
+  await utimes(old, twoHoursAgo, twoHoursAgo);
+  await folder.open();
+  expect(await readdir(join(folder.path, ".unfinished"))).toEqual(["young"]);
+});
+
+test("metadata that a lost race left beside an object is told from the object's own by the bytes", async () => {
+  await using folder = await temporaryFolder();
+  const store = await folder.open();
+  const [mine, lost] = [Buffer.from("mine"), Buffer.from("lost")];
+  await store.put("a/object", mine, options(mine, { from: "mine" }));
+  // As a writer leaves it that dies between its metadata and its object.
+  await writeFile(join(folder.path, "a", `.object.${options(lost).sha256}.meta`), JSON.stringify({ from: "lost" }));
+  expect(await store.head("a/object")).toMatchObject({ metadata: { from: "mine" }, sha256: options(mine).sha256 });
+});
+
+test("metadata that is missing or damaged is no metadata", async () => {
+  await using folder = await temporaryFolder();
+  const store = await folder.open();
+  const body = Buffer.from("body");
+  await store.put("object", body, options(body, { from: "here" }));
+  const path = join(folder.path, `.object.${options(body).sha256}.meta`);
+  await rm(path);
+  expect(await store.head("object")).toMatchObject({ sizeBytes: 4, metadata: {} });
+  await writeFile(path, "{ torn");
+  expect((await store.head("object"))?.metadata).toEqual({});
+});
+
+test("a stored object's file is read-only, and strangers in the folder are no objects", async () => {
+  await using folder = await temporaryFolder();
+  const store = await folder.open();
+  const body = Buffer.from("body");
+  await store.put("a/object", body, options(body));
+  await writeFile(join(folder.path, "a", "holiday picture.jpg"), "x");
+  await mkdir(join(folder.path, "lost+found"));
+  await link(join(folder.path, "a", "object"), join(folder.path, "a", "copy"));
+  expect((await all(store.list(""))).map(({ key }) => key)).toEqual(["a/copy", "a/object"]);
+});
+
+test("a path that leads through a file is refused at the start, with the reason", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, "file"), "x");
+  const opening = openStore({ ARCHIVE_URL: pathToFileURL(join(folder.path, "file", "archive")) });
+  await expect(opening).rejects.toMatchObject({ code: "config/invalid", message: expect.stringContaining("may write to") });
+});
+
+test.skipIf(process.getuid?.() === 0)(
+  "a folder that cannot be written is refused by the probe (skipped for root, who may write everywhere)",
+  async () => {
+    await using folder = await temporaryFolder();
+    const store = await folder.open();
+    await chmod(join(folder.path, ".unfinished"), 0o500);
+    await expect(probeStore(store)).rejects.toMatchObject({ code: "config/invalid" });
+    await chmod(join(folder.path, ".unfinished"), 0o700);
+  },
+);

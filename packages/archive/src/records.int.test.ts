@@ -1,0 +1,155 @@
+// Records: versions that are only added, one in force, equal bytes for equal content.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { expect, test } from "vitest";
+
+import { openStore } from "./open-store.ts";
+import { findRecord, findRunRecord, type NewLogRecord, putRecord, putRunRecord } from "./records.ts";
+import type { Store } from "./store.ts";
+
+const host = "github.com";
+const ref = { repository_id: 11, run_id: 22, job_id: 33 };
+
+async function openFolder(): Promise<AsyncDisposable & { readonly store: Store }> {
+  const path = await mkdtemp(join(tmpdir(), "actions-archive-records-"));
+  return {
+    store: await openStore({ ARCHIVE_URL: pathToFileURL(path) }),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true }),
+  };
+}
+
+function absentRecord(over: Partial<NewLogRecord> = {}): NewLogRecord {
+  return {
+    host,
+    repository_id: 11,
+    repository: "octo-org/octo-repo",
+    run_id: 22,
+    job_id: 33,
+    run_attempt: 1,
+    last_listed_attempt: 2,
+    job: { id: 33, name: "build \u0000 \ud800 ü", steps: [{ number: 1 }], runner_id: null, ratio: 0.5 },
+    job_source: "listing",
+    job_received_at: "2024-05-06T07:08:09Z",
+    log: { state: "absent", reason: "deleted", copied_from: null },
+    decided_at: "2024-05-06T08:00:00.000Z",
+    ...over,
+  };
+}
+
+const archivedLog: NewLogRecord["log"] = {
+  state: "archived",
+  flags: ["no_end_marker"],
+  key: "logs/github.com/11/22/33.log.zst",
+  version_id: null,
+  raw_bytes: 5,
+  raw_sha256: "a".repeat(64),
+  stored_bytes: 40,
+  stored_sha256: "b".repeat(64),
+  lines: 1,
+  first_time: null,
+  last_time: null,
+  oddities: { bom: false, crlf: 0, nul: 0, lines_without_time: 1 },
+};
+
+test("a record comes back as it was put, and is found under the first key", async () => {
+  await using folder = await openFolder();
+  expect(await findRecord(folder.store, host, ref)).toBeUndefined();
+  const put = await putRecord(folder.store, host, ref, absentRecord());
+  expect(put).toMatchObject({ key: "records/github.com/11/22/33.json", version: 1, created: true });
+  const { created: _, ...found } = put;
+  expect(await findRecord(folder.store, host, ref)).toEqual(found);
+  // Half a surrogate pair is no text: it is the one thing that cannot be kept as received.
+  const job = { ...absentRecord().job, name: "build \u0000 \ufffd ü" };
+  expect(found.record).toEqual({ ...absentRecord({ job }), schema_version: 1, previous_sha256: null });
+});
+
+test("equal content makes no new version, whatever the order of its keys and the time of deciding", async () => {
+  await using folder = await openFolder();
+  const first = await putRecord(folder.store, host, ref, absentRecord());
+  const job = Object.fromEntries(Object.entries(absentRecord().job).toReversed());
+  const second = await putRecord(folder.store, host, ref, absentRecord({ job, decided_at: "2025-01-01T00:00:00Z" }));
+  expect(second).toEqual({ ...first, created: false });
+  expect(await folder.store.head("records/github.com/11/22/33.2.json")).toBeUndefined();
+});
+
+test("other content becomes the next version, which names the bytes of the one before", async () => {
+  await using folder = await openFolder();
+  const first = await putRecord(folder.store, host, ref, absentRecord());
+  const second = await putRecord(
+    folder.store,
+    host,
+    ref,
+    absentRecord({ log: { state: "absent", reason: "expired", copied_from: null } }),
+  );
+  expect(second).toMatchObject({
+    key: "records/github.com/11/22/33.2.json",
+    version: 2,
+    record: { previous_sha256: first.sha256 },
+  });
+  expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2 });
+});
+
+test("an archived log outranks a later absence", async () => {
+  await using folder = await openFolder();
+  await putRecord(folder.store, host, ref, absentRecord());
+  const archived = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
+  const later = await putRecord(
+    folder.store,
+    host,
+    ref,
+    absentRecord({ log: { state: "absent", reason: "expired", copied_from: null } }),
+  );
+  expect(later.version).toBe(3);
+  expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2, sha256: archived.sha256 });
+  expect(await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }))).toMatchObject({
+    version: 2,
+    created: false,
+  });
+});
+
+test("two workers that decide the same at once write one version, others each their own", async () => {
+  await using folder = await openFolder();
+  const same = await Promise.all(
+    Array.from({ length: 6 }, (_, second) =>
+      putRecord(folder.store, host, ref, absentRecord({ decided_at: `2024-05-06T08:00:0${second}Z` })),
+    ),
+  );
+  expect(new Set(same.map(({ key }) => key)).size).toBe(1);
+  expect(same.filter(({ created }) => created)).toHaveLength(1);
+  const different = await Promise.all(
+    Array.from({ length: 4 }, (_, index) => putRecord(folder.store, host, ref, absentRecord({ last_listed_attempt: 3 + index }))),
+  );
+  expect(different.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5]);
+});
+
+test("a record that was changed, or lies under another job's key, is refused", async () => {
+  await using folder = await openFolder();
+  const { sha256 } = await putRecord(folder.store, host, ref, absentRecord());
+  const bytes = (await folder.store.read("records/github.com/11/22/33.json")) ?? Buffer.alloc(0);
+  await folder.store.put("records/github.com/11/22/44.json", bytes, { sha256, contentType: "application/json" });
+  await expect(findRecord(folder.store, host, { ...ref, job_id: 44 })).rejects.toMatchObject({ code: "store/corrupt" });
+  const empty = { sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", contentType: "application/json" };
+  await folder.store.put("records/github.com/11/22/55.json", Buffer.alloc(0), empty);
+  await expect(findRecord(folder.store, host, { ...ref, job_id: 55 })).rejects.toMatchObject({ code: "store/corrupt" });
+});
+
+test("a run record is written once, and what is there stays", async () => {
+  await using folder = await openFolder();
+  const attempt = { repository_id: 11, run_id: 22, run_attempt: 1 };
+  const record = {
+    host,
+    ...attempt,
+    repository: "octo-org/octo-repo",
+    run: { id: 22, name: "CI" },
+    run_received_at: "2024-05-06T07:08:09Z",
+    job_ids: [34, 33],
+  };
+  expect(await findRunRecord(folder.store, host, attempt)).toBeUndefined();
+  const first = await putRunRecord(folder.store, host, attempt, record);
+  expect(first).toMatchObject({ key: "runs/github.com/11/22/1.json", created: true, record: { job_ids: [33, 34] } });
+  const second = await putRunRecord(folder.store, host, attempt, { ...record, job_ids: [33] });
+  expect(second).toEqual({ ...first, created: false });
+});

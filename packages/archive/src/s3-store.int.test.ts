@@ -1,0 +1,209 @@
+// What happens on the way to S3: lost answers, refusals, errors inside a 200. A front stands before a server and misbehaves
+// as told; it also enforces If-None-Match, which the server behind it ignores.
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import { startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
+import { beforeEach, expect, test, vi } from "vitest";
+
+import { openStore, probeStore } from "./open-store.ts";
+import type { PutOptions, Store } from "./store.ts";
+
+type Fault = "lose-answer" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
+
+type Front = AsyncDisposable & {
+  readonly store: Store;
+  readonly faults: Fault[];
+  readonly puts: () => number;
+  readonly requests: { method: string; headers: IncomingMessage["headers"] }[];
+};
+
+const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({
+  sha256: createHash("sha256").update(body).digest("hex"),
+  contentType: "text/plain",
+  metadata,
+});
+const errorBody = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`;
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+function forward(
+  s3: TestS3,
+  method: string | undefined,
+  from: IncomingMessage,
+  body: Buffer,
+): Promise<{ status: number; headers: IncomingMessage["headers"]; body: Buffer }> {
+  const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof forward>>>();
+  const { "content-length": _length, "if-none-match": _condition, ...headers } = from.headers;
+  const hasBody = method === "PUT";
+  const upstream = request(`${s3.endpoint}${from.url}`, { method, headers: hasBody ? from.headers : headers }, (response) => {
+    all(response as AsyncIterable<Buffer>).then(
+      (chunks) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      reject,
+    );
+  });
+  upstream.on("error", reject);
+  upstream.end(hasBody ? body : undefined);
+  return promise;
+}
+
+async function answer(s3: TestS3, fault: Fault | undefined, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const body = Buffer.concat(await all(incoming as AsyncIterable<Buffer>));
+  const reply = (status: number, code: string) =>
+    outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
+  if (fault === 403) return void reply(403, "AccessDenied");
+  if (fault === 404) return void reply(404, "NoSuchBucket");
+  if (fault === 409) return void reply(409, "ConditionalRequestConflict");
+  if (fault === 412) return void reply(412, "PreconditionFailed");
+  if (fault === 503) return void reply(503, "SlowDown");
+  if (fault === "error-in-200") return void reply(200, "InternalError");
+  if (fault === "refuse-after-body") return void incoming.socket.destroy();
+  const isTaken = incoming.headers["if-none-match"] === "*" && (await forward(s3, "HEAD", incoming, body)).status === 200;
+  if (isTaken) return void reply(412, "PreconditionFailed");
+  const result = await forward(s3, incoming.method, incoming, body);
+  if (fault === "lose-answer") return void incoming.socket.destroy();
+  outgoing.writeHead(result.status, result.headers);
+  outgoing.end(result.body);
+}
+
+async function openFront(): Promise<Front> {
+  const s3 = await startTestS3();
+  const faults: Fault[] = [];
+  const requests: Front["requests"] = [];
+  const server = createServer((incoming, outgoing) => {
+    requests.push({ method: incoming.method ?? "", headers: incoming.headers });
+    const fault = incoming.method === "PUT" ? faults.shift() : undefined;
+    answer(s3, fault, incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A server that was given a port has an address with one.
+  const { port } = server.address() as AddressInfo;
+  const store = await openStore({
+    ARCHIVE_URL: new URL(`s3://${s3.bucket}/${s3.prefix}`),
+    S3_ENDPOINT: new URL(`http://127.0.0.1:${port}`),
+    S3_FORCE_PATH_STYLE: true,
+  });
+  return {
+    store,
+    faults,
+    requests,
+    puts: () => requests.filter(({ method }) => method === "PUT").length,
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      server.closeAllConnections();
+      server.close();
+      await s3[Symbol.asyncDispose]();
+    },
+  };
+}
+
+beforeEach(() => {
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "S3RVER");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "S3RVER");
+});
+
+const body = Buffer.from("the log");
+
+test("a put is one plain request with length, hash and condition, and its signature covers the bytes", async () => {
+  await using front = await openFront();
+  await probeStore(front.store);
+  front.requests.length = 0;
+  await front.store.put("key", body, options(body, { "raw-bytes": "7" }));
+  expect(front.requests).toHaveLength(1);
+  expect(front.requests[0]?.headers).toMatchObject({
+    "content-length": "7",
+    "if-none-match": "*",
+    "x-amz-checksum-sha256": createHash("sha256").update(body).digest("base64"),
+    "x-amz-content-sha256": options(body).sha256,
+    "x-amz-meta-raw-bytes": "7",
+  });
+  expect(front.requests[0]?.headers).not.toHaveProperty("content-encoding");
+  expect(front.requests[0]?.headers).not.toHaveProperty("x-amz-trailer");
+});
+
+test("a put whose answer was lost is recognised as its own", async () => {
+  await using front = await openFront();
+  await probeStore(front.store);
+  front.faults.push("lose-answer");
+  expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
+  expect((await front.store.read("key"))?.toString()).toBe("the log");
+  expect((await all(front.store.list("key"))).length).toBe(1);
+});
+
+test("what another writer stored while our answer was lost is reported as existing, and kept", async () => {
+  await using front = await openFront();
+  await probeStore(front.store);
+  const other = Buffer.from("another");
+  await front.store.put("key", other, options(other));
+  front.faults.push("refuse-after-body");
+  expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "exists", info: { sizeBytes: other.length } });
+  expect((await front.store.read("key"))?.toString()).toBe("another");
+});
+
+test.for<Fault>([409, 503, "error-in-200", "refuse-after-body"])(
+  "a put that meets %s is tried again and succeeds",
+  async (fault) => {
+    await using front = await openFront();
+    await probeStore(front.store);
+    const before = front.puts();
+    front.faults.push(fault);
+    expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
+    expect(front.puts() - before).toBe(2);
+  },
+);
+
+test("a 412 for a key that cannot be seen is tried again, not believed", async () => {
+  await using front = await openFront();
+  await probeStore(front.store);
+  front.faults.push(412);
+  expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
+});
+
+test("a store that stays away ends in a transient error, one that refuses in a permanent one", async () => {
+  await using front = await openFront();
+  await probeStore(front.store);
+  front.faults.push(503, 503, 503);
+  await expect(front.store.put("key", body, options(body))).rejects.toMatchObject({
+    name: "TransientError",
+    code: "store/unavailable",
+  });
+  front.faults.push(403);
+  const before = front.puts();
+  await expect(front.store.put("key", body, options(body))).rejects.toMatchObject({
+    name: "PermanentError",
+    code: "store/refused",
+    message: expect.stringContaining("s3:PutObject"),
+  });
+  expect(front.puts() - before).toBe(1);
+});
+
+test("a store that refuses the probe is refused at the start, with the cure", async () => {
+  await using front = await openFront();
+  front.faults.push(403);
+  await expect(probeStore(front.store)).rejects.toMatchObject({
+    code: "config/invalid",
+    message: expect.stringContaining("Grant the credentials"),
+  });
+  front.faults.push(404);
+  await expect(probeStore(front.store)).rejects.toMatchObject({
+    code: "config/invalid",
+    message: expect.stringContaining("Make the bucket"),
+  });
+});
+
+test("a put that is aborted rejects with the signal's reason", async () => {
+  await using front = await openFront();
+  const signal = AbortSignal.abort(new Error("shutting down"));
+  await expect(front.store.put("key", body, { ...options(body), signal })).rejects.toThrow("shutting down");
+});
+
+test("an unprobed store looks before it writes", async () => {
+  await using front = await openFront();
+  await front.store.put("key", body, options(body));
+  expect(front.requests.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
+});

@@ -1,0 +1,7 @@
+// A process for the spool's crash test: leaves a file open and waits to be killed.
+import { openSpool } from "./spool.ts";
+
+const spool = await openSpool({ dir: process.argv[2] ?? "", maxBytes: 64 * 1024 * 1024 });
+const file = spool.open(0);
+await file.write(Buffer.alloc(5 * 1024 * 1024));
+process.send?.("written");

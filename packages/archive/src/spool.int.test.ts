@@ -1,0 +1,141 @@
+// The spool: bounded, fair, and clean after whatever happened.
+import { fork } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { expect, test } from "vitest";
+
+import { openSpool, type SpoolFile } from "./spool.ts";
+
+const MiB = 1024 * 1024;
+
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "actions-archive-spool-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
+async function fill(file: SpoolFile, chunks: readonly Buffer[]): Promise<void> {
+  for (const chunk of chunks) await file.write(chunk);
+}
+
+test("a small body stays in memory, a large one goes to a file, and both come back whole", async () => {
+  await using folder = await temporaryFolder();
+  const spool = await openSpool({ dir: folder.path, maxBytes: 64 * MiB });
+  const chunks = Array.from({ length: 9 }, () => randomBytes(MiB - 3));
+  {
+    await using small = spool.open(0);
+    await fill(small, chunks.slice(0, 4));
+    const body = await small.finish();
+    expect(Buffer.isBuffer(body) && body.equals(Buffer.concat(chunks.slice(0, 4)))).toBe(true);
+    expect(await readdir(folder.path)).toEqual([]);
+  }
+  {
+    await using large = spool.open(0);
+    await fill(large, chunks);
+    const body = await large.finish();
+    if (Buffer.isBuffer(body)) throw new Error("expected a file");
+    expect(body.sizeBytes).toBe(9 * (MiB - 3));
+    expect((await readFile(body.path)).equals(Buffer.concat(chunks))).toBe(true);
+  }
+  expect(await readdir(folder.path)).toEqual([]);
+  expect(spool.reservedBytes).toBe(0);
+});
+
+test("what does not fit the quota is refused, and its room given back", async () => {
+  await using folder = await temporaryFolder();
+  const spool = await openSpool({ dir: folder.path, maxBytes: 10 * MiB });
+  {
+    await using first = spool.open(6 * MiB);
+    expect(() => spool.open(6 * MiB)).toThrow(expect.objectContaining({ name: "TransientError", code: "spool/full" }));
+    await using second = spool.open(0);
+    const chunk = randomBytes(MiB);
+    await fill(second, [chunk, chunk, chunk, chunk]);
+    await expect(second.write(chunk)).rejects.toMatchObject({ code: "spool/full" });
+    await fill(
+      first,
+      Array.from({ length: 6 }, () => chunk),
+    );
+    await expect(first.write(chunk)).rejects.toMatchObject({ code: "spool/full" });
+  }
+  expect(spool.reservedBytes).toBe(0);
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test("who waits for room gets it in turn, and small ones do not overtake a large one", async () => {
+  await using folder = await temporaryFolder();
+  const spool = await openSpool({ dir: folder.path, maxBytes: 10 * MiB });
+  const { signal } = new AbortController();
+  const order: string[] = [];
+  const first = spool.open(6 * MiB);
+  const large = spool.openWhenFree(100 * MiB, signal).then((file) => (order.push("large"), file));
+  const small = spool.openWhenFree(MiB, signal).then((file) => (order.push("small"), file));
+  expect(() => spool.open(MiB)).toThrow("no room");
+  await first[Symbol.asyncDispose]();
+  await (await large)[Symbol.asyncDispose]();
+  await (await small)[Symbol.asyncDispose]();
+  expect(order).toEqual(["large", "small"]);
+  expect(spool.reservedBytes).toBe(0);
+});
+
+test("who gives up waiting lets the next one in", async () => {
+  await using folder = await temporaryFolder();
+  const spool = await openSpool({ dir: folder.path, maxBytes: 10 * MiB });
+  const impatient = new AbortController();
+  await using _first = spool.open(6 * MiB);
+  const large = spool.openWhenFree(8 * MiB, impatient.signal);
+  const small = spool.openWhenFree(2 * MiB, new AbortController().signal);
+  impatient.abort(new Error("stopping"));
+  await expect(large).rejects.toThrow("stopping");
+  await (await small)[Symbol.asyncDispose]();
+  expect(spool.reservedBytes).toBe(6 * MiB);
+});
+
+test("a disk that refuses ends in a transient error, and nothing stays behind", async () => {
+  await using folder = await temporaryFolder();
+  const spool = await openSpool({ dir: folder.path, maxBytes: 64 * MiB });
+  {
+    await using file = spool.open(0);
+    await fill(
+      file,
+      Array.from({ length: 4 }, () => randomBytes(MiB)),
+    );
+    await rm(folder.path, { recursive: true });
+    await expect(file.write(randomBytes(MiB))).rejects.toMatchObject({ name: "TransientError", code: "spool/full" });
+    await expect(file.finish()).rejects.toMatchObject({ name: "TransientError", code: "spool/full" });
+  }
+  expect(spool.reservedBytes).toBe(0);
+  await openSpool({ dir: folder.path, maxBytes: 1 });
+});
+
+test("files of processes that died are removed at the start, those of living ones and of strangers stay", async () => {
+  await using folder = await temporaryFolder();
+  const child = fork(join(import.meta.dirname, "spool-writer.testing.ts"), [folder.path], {
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  await once(child, "message");
+  const [living] = await readdir(folder.path);
+  const reused = `${hostname()}.${process.pid}.1.1.spool`;
+  const [foreign, oldForeign] = ["other-machine.7.1.1.spool", "other-machine.8.1.1.spool"];
+  for (const name of [reused, foreign, oldForeign, "notes.txt"]) await writeFile(join(folder.path, name), "x");
+  const twoDaysAgo = new Date(Date.now() - 48 * 60 * 60 * 1000);
+  await utimes(join(folder.path, oldForeign), twoDaysAgo, twoDaysAgo);
+  await openSpool({ dir: folder.path, maxBytes: MiB });
+  expect((await readdir(folder.path)).toSorted()).toEqual([foreign, "notes.txt", living ?? ""].toSorted());
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+  await openSpool({ dir: folder.path, maxBytes: MiB });
+  expect((await readdir(folder.path)).toSorted()).toEqual([foreign, "notes.txt"].toSorted());
+});
+
+test("a spool folder that cannot be made is a wrong setting", async () => {
+  await using folder = await temporaryFolder();
+  await writeFile(join(folder.path, "file"), "x");
+  await expect(openSpool({ dir: join(folder.path, "file", "spool"), maxBytes: 1 })).rejects.toMatchObject({
+    code: "config/invalid",
+    message: expect.stringContaining("SPOOL_DIR"),
+  });
+});

@@ -1,0 +1,314 @@
+// One suite for every store: what the rest of the program relies on, whatever ARCHIVE_URL names.
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import fc from "fast-check";
+import { describe, expect, test, vi } from "vitest";
+
+import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
+import { assertKey, collect, type PutOptions, type Store } from "./store.ts";
+
+type Opened = AsyncDisposable & { readonly store: Store };
+
+const sha256 = (body: Buffer) => createHash("sha256").update(body).digest("hex");
+const options = (body: Buffer, metadata?: Record<string, string>): PutOptions => ({
+  sha256: sha256(body),
+  contentType: "application/octet-stream",
+  ...(metadata ? { metadata } : {}),
+});
+const put = (store: Store, key: string, text: string, metadata?: Record<string, string>) =>
+  store.put(key, Buffer.from(text), options(Buffer.from(text), metadata));
+
+async function withFile<T>(body: Buffer, fn: (file: { path: string; sizeBytes: number }) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "actions-archive-body-"));
+  try {
+    const path = join(folder, "body");
+    await writeFile(path, body);
+    return await fn({ path, sizeBytes: body.length });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+async function keysOf(store: Store, prefix: string): Promise<string[]> {
+  return (await all(store.list(prefix))).map(({ key }) => key);
+}
+
+/**
+ * `open` gives an empty store of its own to each test. `isFaithful`: the store keeps S3's promises by itself. s3rver does not:
+ * it ignores conditions and hashes, writes in place, sorts folders first and cannot list a second page.
+ */
+function storeConformance(name: string, open: () => Promise<Opened>, { isFaithful }: { isFaithful: boolean }): void {
+  describe(name, () => {
+    test("the probe tells what the store enforces, also the second time", async () => {
+      await using opened = await open();
+      expect(opened.store.capabilities).toBeUndefined();
+      const capabilities = await probeStore(opened.store);
+      expect(capabilities.conditionalPut).toBe(isFaithful);
+      expect(await probeStore(opened.store)).toEqual(capabilities);
+      expect(opened.store.capabilities).toEqual(capabilities);
+    });
+
+    test("an object comes back as it was put, with its size, time and metadata", async () => {
+      await using opened = await open();
+      const body = randomBytes(100_000);
+      const outcome = await opened.store.put(
+        "logs/h/1/2/3.log.zst",
+        body,
+        options(body, { "raw-sha256": "ab", "raw-bytes": "12" }),
+      );
+      expect(outcome.kind).toBe("created");
+      const info = await opened.store.head("logs/h/1/2/3.log.zst");
+      expect(info).toMatchObject({
+        key: "logs/h/1/2/3.log.zst",
+        sizeBytes: body.length,
+        metadata: { "raw-sha256": "ab", "raw-bytes": "12" },
+      });
+      expect(Math.abs((info?.lastModified.getTime() ?? 0) - Date.now())).toBeLessThan(120_000);
+      expect(await opened.store.read("logs/h/1/2/3.log.zst")).toEqual(body);
+    });
+
+    test("a file of several MiB is stored whole and read as a stream", async () => {
+      await using opened = await open();
+      const body = randomBytes(9_000_001);
+      await withFile(body, async (file) => {
+        const outcome = await opened.store.put("logs/large", file, options(body));
+        expect(outcome.kind).toBe("created");
+      });
+      const stream = await opened.store.open("logs/large");
+      expect(stream && sha256(await collect(stream))).toBe(sha256(body));
+    });
+
+    test("an empty object can be stored and read", async () => {
+      await using opened = await open();
+      expect(await put(opened.store, "empty", "")).toMatchObject({ kind: "created" });
+      expect(await opened.store.read("empty")).toEqual(Buffer.alloc(0));
+    });
+
+    test("a range gives exactly its bytes, and one beyond the end is refused", async () => {
+      await using opened = await open();
+      await put(opened.store, "object", "0123456789");
+      expect((await opened.store.read("object", { start: 2, end: 5 }))?.toString()).toBe("234");
+      expect((await opened.store.read("object", { start: 0, end: 10 }))?.toString()).toBe("0123456789");
+      expect((await opened.store.read("object", { start: 9, end: 10 }))?.toString()).toBe("9");
+      await expect(opened.store.read("object", { start: 5, end: 11 })).rejects.toMatchObject({ code: "store/corrupt" });
+      await expect(opened.store.read("object", { start: 20, end: 21 })).rejects.toMatchObject({ code: "store/corrupt" });
+    });
+
+    test("what is not there is undefined, not an error", async () => {
+      await using opened = await open();
+      expect(await opened.store.head("logs/none")).toBeUndefined();
+      expect(await opened.store.read("logs/none")).toBeUndefined();
+      expect(await opened.store.open("logs/none", { start: 0, end: 1 })).toBeUndefined();
+      expect(await keysOf(opened.store, "")).toEqual([]);
+    });
+
+    test.for([false, true])("a key that is taken keeps its first bytes (probed before: %s)", async (isProbed) => {
+      await using opened = await open();
+      if (isProbed) await probeStore(opened.store);
+      await put(opened.store, "key", "first", { "raw-bytes": "5" });
+      const again = await put(opened.store, "key", "first", { "raw-bytes": "5" });
+      const other = await put(opened.store, "key", "another", { "raw-bytes": "7" });
+      expect(again).toMatchObject({ kind: "exists", info: { sizeBytes: 5, metadata: { "raw-bytes": "5" } } });
+      expect(other).toMatchObject({ kind: "exists", info: { sizeBytes: 5, metadata: { "raw-bytes": "5" } } });
+      expect((await opened.store.read("key"))?.toString()).toBe("first");
+    });
+
+    test.runIf(isFaithful)("of 16 puts of one key at once, one wins, and its bytes and metadata stay together", async () => {
+      await using opened = await open();
+      await probeStore(opened.store);
+      for (let round = 0; round < 5; round += 1) {
+        const outcomes = await Promise.all(
+          Array.from({ length: 16 }, (_, writer) =>
+            put(opened.store, `race/${round}`, `writer ${writer}`, { writer: String(writer) }),
+          ),
+        );
+        const winners = outcomes.flatMap(({ kind }, writer) => (kind === "created" ? [writer] : []));
+        expect(winners).toHaveLength(1);
+        expect((await opened.store.read(`race/${round}`))?.toString()).toBe(`writer ${winners[0]}`);
+        expect((await opened.store.head(`race/${round}`))?.metadata).toEqual({ writer: String(winners[0]) });
+      }
+    });
+
+    test.runIf(isFaithful)("bytes that do not have the announced hash are not stored", async () => {
+      await using opened = await open();
+      const wrong = { ...options(Buffer.from("good")), sha256: sha256(Buffer.from("evil")) };
+      await expect(opened.store.put("wrong", Buffer.from("good"), wrong)).rejects.toMatchObject({ code: "store/unavailable" });
+      expect(await opened.store.head("wrong")).toBeUndefined();
+    });
+
+    test.runIf(isFaithful)("a file that ends early, or cannot be read, is not stored", async () => {
+      await using opened = await open();
+      const body = randomBytes(500_000);
+      await withFile(body, async ({ path }) => {
+        const grown = opened.store.put(
+          "short",
+          { path, sizeBytes: body.length + 10 },
+          options(Buffer.concat([body, Buffer.alloc(10)])),
+        );
+        await expect(grown).rejects.toMatchObject({ code: "store/unavailable" });
+        await expect(opened.store.put("short", { path: `${path}.gone`, sizeBytes: 10 }, options(body))).rejects.toMatchObject({
+          code: "store/unavailable",
+        });
+      });
+      expect(await opened.store.head("short")).toBeUndefined();
+    });
+
+    test("keys are listed by prefix, in the order of their bytes, objects only", async () => {
+      await using opened = await open();
+      const keys = ["a.b", "a/1", "a/10.json", "a/2/x", "a/2.json", "a-b", "b"];
+      for (const key of keys) await put(opened.store, key, key, { about: key });
+      const sorted = ["a-b", "a.b", "a/1", "a/10.json", "a/2.json", "a/2/x", "b"];
+      const keysListed = await keysOf(opened.store, "");
+      expect(isFaithful ? keysListed : keysListed.toSorted()).toEqual(sorted);
+      expect((await keysOf(opened.store, "a/")).toSorted()).toEqual(sorted.filter((key) => key.startsWith("a/")));
+      expect(await keysOf(opened.store, "a/1")).toEqual(["a/1", "a/10.json"]);
+      expect(await keysOf(opened.store, "a/2.")).toEqual(["a/2.json"]);
+      expect(await keysOf(opened.store, "c")).toEqual([]);
+      for await (const { key, sizeBytes } of opened.store.list("")) expect(sizeBytes).toBe(key.length);
+    });
+
+    test.runIf(isFaithful)("more objects than one page of a listing are all listed", async () => {
+      await using opened = await open();
+      await probeStore(opened.store);
+      const names = Array.from({ length: 1005 }, (_, index) => `many/${String(index).padStart(4, "0")}`);
+      for (let at = 0; at < names.length; at += 50)
+        await Promise.all(names.slice(at, at + 50).map((key) => put(opened.store, key, "x")));
+      expect(await keysOf(opened.store, "many/")).toEqual(names);
+    });
+
+    test("keys that could leave the archive are refused before anything is done", async () => {
+      await using opened = await open();
+      const hostile = [
+        "",
+        "/",
+        "a//b",
+        "../x",
+        "a/../b",
+        "a/..",
+        ".",
+        "./a",
+        "a/.hidden",
+        ".unfinished/x",
+        "a/",
+        "/a",
+        "a b",
+        "a\\b",
+        "a\0b",
+        "ä",
+        "a\nb",
+        "a%2e%2e",
+        "x".repeat(901),
+      ];
+      for (const key of hostile) {
+        await expect(put(opened.store, key, "x"), key).rejects.toThrow(PermanentError);
+        await expect(opened.store.read(key), key).rejects.toThrow(PermanentError);
+        await expect(opened.store.head(key), key).rejects.toThrow(PermanentError);
+      }
+      expect(await keysOf(opened.store, "")).toEqual([]);
+    });
+  });
+}
+
+test("any text either is a harmless key or is refused", () => {
+  const isRefused = (key: string) => {
+    try {
+      assertKey(key);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[a-z./_-]{0,12}$/)), (key) => {
+      const isHarmless =
+        /^[A-Za-z0-9._/-]+$/.test(key) && key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+      expect(isRefused(key) || isHarmless).toBe(true);
+    }),
+  );
+});
+
+async function openFolder(): Promise<Opened> {
+  const folder = await mkdtemp(join(tmpdir(), "actions-archive-store-"));
+  const store = await openStore({ ARCHIVE_URL: pathToFileURL(join(folder, "a b", "archive")) });
+  return { store, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+}
+
+async function openS3(s3: TestS3, settings: Partial<StoreSettings> = {}): Promise<Opened> {
+  // The SDK reads its credentials from the environment, as in production.
+  vi.stubEnv("AWS_ACCESS_KEY_ID", s3.accessKeyId);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", s3.secretAccessKey);
+  const ARCHIVE_URL = new URL(`s3://${s3.bucket}/${s3.prefix}/${randomBytes(4).toString("hex")}`);
+  const store = await openStore({ ARCHIVE_URL, S3_ENDPOINT: new URL(s3.endpoint), S3_FORCE_PATH_STYLE: true, ...settings });
+  return { store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+}
+
+async function openS3rver(): Promise<Opened> {
+  const server = await startTestS3();
+  const opened = await openS3(server);
+  return {
+    store: opened.store,
+    async [Symbol.asyncDispose]() {
+      await opened[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+storeConformance("a folder", openFolder, { isFaithful: true });
+storeConformance("s3rver", openS3rver, { isFaithful: false });
+
+const real = await realS3();
+if (real) {
+  storeConformance("the S3 store of TEST_S3_ENDPOINT", () => openS3(real), { isFaithful: true });
+
+  test("in a locked bucket of the real store, an object has a version and cannot be deleted", async () => {
+    const client = new S3Client({
+      endpoint: real.endpoint,
+      region: real.region,
+      forcePathStyle: true,
+      credentials: { accessKeyId: real.accessKeyId, secretAccessKey: real.secretAccessKey },
+    });
+    const bucket = `locked-${randomBytes(6).toString("hex")}`;
+    await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: true }));
+    client.destroy();
+    await using opened = await openS3({ ...real, bucket }, { S3_OBJECT_LOCK_MODE: "GOVERNANCE", S3_OBJECT_LOCK_DAYS: 1 });
+    expect(await probeStore(opened.store)).toMatchObject({ versioned: true });
+    const first = await put(opened.store, "key", "first");
+    expect(first).toMatchObject({ kind: "created", versionId: expect.any(String) });
+    expect(await put(opened.store, "key", "second")).toMatchObject({
+      kind: "exists",
+      info: { versionId: first.kind === "created" && first.versionId },
+    });
+    await withFile(randomBytes(70_000), async (file) => {
+      const body = { sha256: sha256(Buffer.alloc(0)), contentType: "text/plain" };
+      await expect(opened.store.put("wrong", file, body)).rejects.toMatchObject({ code: "store/unavailable" });
+    });
+  });
+
+  test("Object Lock asked of a bucket that has none is refused at the start, with the reason", async () => {
+    await using opened = await openS3(real, { S3_OBJECT_LOCK_MODE: "GOVERNANCE", S3_OBJECT_LOCK_DAYS: 1 });
+    await expect(probeStore(opened.store)).rejects.toMatchObject({ code: "config/invalid" });
+  });
+
+  test("a bucket that is not there, and a wrong key, are refused at the start, with the cure", async () => {
+    await using missing = await openS3({ ...real, bucket: "no-such-bucket-here" });
+    await expect(probeStore(missing.store)).rejects.toThrow(/Make the bucket, or correct ARCHIVE_URL/);
+    await using stranger = await openS3({ ...real, accessKeyId: "NOBODY" });
+    await expect(probeStore(stranger.store)).rejects.toThrow(/AWS_ACCESS_KEY_ID/);
+  });
+} else {
+  test.skip("the store's suite on a real S3 store was NOT RUN: set TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", () => {});
+}
