@@ -79,7 +79,7 @@ test("a log comes whole, with its length, the log host's etag and the API's date
 test("the log host gets a bare request: the path, the host, and that nothing may be encoded", async () => {
   const { asked } = await play({});
   expect(asked).toHaveLength(1);
-  expect(Object.keys(asked[0]?.headers ?? {}).sort()).toEqual(["accept-encoding", "connection", "host"]);
+  expect(Object.keys(asked[0]?.headers ?? {}).toSorted()).toEqual(["accept-encoding", "connection", "host"]);
   expect(asked[0]?.headers["accept-encoding"]).toBe("identity");
   expect(asked[0]?.path).toBe(`/job.txt${signature}`);
 });
@@ -302,5 +302,5 @@ test("a log that is not wanted after all lets go of its connection", async () =>
   const answer = await requestJobLog(github, { repository: "octo/app", jobId: 7 });
   if (answer.kind !== "log") throw new Error("no log");
   answer.discard();
-  await closed;
+  await expect(closed).resolves.toBeUndefined();
 });
