@@ -132,25 +132,24 @@ export function isBom(bytes: Buffer, at: number, stop: number): boolean {
   return stop - at >= 3 && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
 }
 
-const stampShape = "dddd-dd-ddTdd:dd:dd.dddddddZ";
-const stampFixed = stampShape.split("").flatMap((char, index) => (char === "d" ? [] : [{ index, byte: char.charCodeAt(0) }]));
-const stampDigits = stampShape.split("").flatMap((char, index) => (char === "d" ? [index] : []));
+const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
+const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
 
 // 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later.
 function isStamp(bytes: Buffer, at: number): boolean {
-  for (const { index, byte } of stampFixed) if (bytes[at + index] !== byte) return false;
-  for (const index of stampDigits) if (!isDigit(bytes[at + index])) return false;
-  const month = number(bytes, at + 5);
-  const day = number(bytes, at + 8);
-  return (
-    month >= 1 &&
-    month <= 12 &&
-    day >= 1 &&
-    day <= 31 &&
-    number(bytes, at + 11) < 24 &&
-    number(bytes, at + 14) < 60 &&
-    number(bytes, at + 17) < 60
-  );
+  const isShaped =
+    bytes[at + 27] === letterZ &&
+    bytes[at + 4] === dash &&
+    bytes[at + 7] === dash &&
+    bytes[at + 10] === letterT &&
+    bytes[at + 13] === colon &&
+    bytes[at + 16] === colon &&
+    bytes[at + 19] === dot;
+  if (!isShaped) return false;
+  for (const offset of digitsAt) if (!isDigit(bytes[at + offset])) return false;
+  const [month, day] = [number(bytes, at + 5), number(bytes, at + 8)];
+  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= 31;
+  return isDay && number(bytes, at + 11) < 24 && number(bytes, at + 14) < 60 && number(bytes, at + 17) < 60;
 }
 
 function isDigit(byte: number | undefined): boolean {

@@ -9,6 +9,8 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
 const connectionTimeoutMs = 5_000;
 /** No byte in either direction for so long: the connection is dead. */
 const idleTimeoutMs = 60_000;
+/** The SDK warns on stderr about what we handle, and stdout and stderr are our log's. */
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** Where the bucket is; the SDK's own chain finds region and credentials. */
 export type S3Location = { readonly endpoint?: URL | undefined; readonly forcePathStyle?: boolean | undefined };
@@ -19,6 +21,7 @@ export function createS3Client({ endpoint, forcePathStyle = false }: S3Location)
   const config: S3ClientConfig = {
     forcePathStyle,
     maxAttempts: 1,
+    logger: silent,
     // The default wraps bodies in aws-chunked with a trailer; several stores refuse that, or store the framing.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",

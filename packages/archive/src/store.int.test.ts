@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
@@ -283,7 +283,6 @@ if (real) {
     });
     const bucket = `locked-${randomBytes(6).toString("hex")}`;
     await client.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: true }));
-    client.destroy();
     await using opened = await openS3({ ...real, bucket }, { S3_OBJECT_LOCK_MODE: "GOVERNANCE", S3_OBJECT_LOCK_DAYS: 1 });
     expect(await probeStore(opened.store)).toMatchObject({ versioned: true });
     const first = await put(opened.store, "key", "first");
@@ -292,6 +291,12 @@ if (real) {
       kind: "exists",
       info: { versionId: first.kind === "created" && first.versionId },
     });
+    const versionId = first.kind === "created" ? first.versionId : undefined;
+    expect((await opened.store.read("key", undefined, versionId))?.toString()).toBe("first");
+    const Key = `${opened.store.url.slice(`s3://${bucket}/`.length)}/key`;
+    const deleting = client.send(new DeleteObjectCommand({ Bucket: bucket, Key, VersionId: versionId }));
+    await expect(deleting).rejects.toMatchObject({ name: "AccessDenied" });
+    client.destroy();
     await withFile(randomBytes(70_000), async (file) => {
       const body = { sha256: sha256(Buffer.alloc(0)), contentType: "text/plain" };
       await expect(opened.store.put("wrong", file, body)).rejects.toMatchObject({ code: "store/unavailable" });
