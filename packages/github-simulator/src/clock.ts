@@ -1,0 +1,39 @@
+// The simulator's time: frozen, as fast as the world's, or faster. Everything that the simulated GitHub says of time, its Date
+// header included, comes from here.
+
+export type Clock = {
+  readonly now: () => Date;
+  /** Simulated milliseconds since the epoch, with fractions. */
+  readonly nowMs: () => number;
+  /** Moves time forward by `ms` at once. Time never goes back. */
+  readonly advance: (ms: number) => void;
+  /** Simulated milliseconds per real millisecond; 0 is frozen. */
+  readonly speed: number;
+  /** The simulated time at which the clock was made. */
+  readonly start: Date;
+  /** Calls `listener` after each `advance`; the function that comes back removes it. */
+  readonly onAdvance: (listener: () => void) => () => void;
+};
+
+/** @param speed 0: frozen, 1: real time, more: faster. */
+export function createClock(start: Date, speed: number): Clock {
+  const realStart = performance.now();
+  const listeners = new Set<() => void>();
+  let advanced = 0;
+  const nowMs = () => start.getTime() + advanced + (performance.now() - realStart) * speed;
+  return {
+    now: () => new Date(nowMs()),
+    nowMs,
+    speed,
+    start,
+    advance: (ms) => {
+      if (!(ms >= 0)) throw new RangeError(`a clock advances by 0 ms or more, not by ${ms}`);
+      advanced += ms;
+      for (const listener of listeners) listener();
+    },
+    onAdvance: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}

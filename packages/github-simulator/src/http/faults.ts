@@ -1,0 +1,90 @@
+// Scripted misbehaviour: which requests it hits, how often, and what then happens to the answer.
+import { z } from "zod";
+
+import { createRandom } from "../random.ts";
+
+/** A fault. With `status` the answer is made up; without, the true answer is sent and spoiled. */
+export const Fault = z
+  .strictObject({
+    origin: z.enum(["api", "log"]).optional().describe("both when left out"),
+    method: z.string().optional(),
+    path: z.string().optional().describe("path without /api/v3 and query; * stands for anything. All paths when left out"),
+    times: z.union([z.int().positive(), z.literal("forever")]).default(1),
+    skip: z.int().nonnegative().default(0).describe("matching requests that pass before the first one is hit"),
+    chance: z.number().min(0).max(1).default(1).describe("share of the matching requests that is hit, repeatable"),
+    status: z.int().min(200).max(599).optional(),
+    headers: z.record(z.string(), z.string()).default({}).describe("added, or put in place of the true ones"),
+    body: z.string().optional(),
+    delayMs: z.number().nonnegative().default(0).describe("real time before the first byte"),
+    reset: z.boolean().default(false).describe("the connection is reset before an answer"),
+    cutAfterBytes: z.int().nonnegative().optional().describe("the connection closes after so many bytes of the body"),
+    endAfterBytes: z
+      .int()
+      .nonnegative()
+      .optional()
+      .describe("the body ends early, with a Content-Length that says that this is all"),
+    stallAfterBytes: z.int().nonnegative().optional().describe("nothing more is sent, the connection stays open"),
+    contentLength: z
+      .union([z.enum(["short", "long"]), z.int().nonnegative()])
+      .optional()
+      .describe("Content-Length is a tenth too small, a tenth too large, or this"),
+    framing: z
+      .enum(["chunked", "close"])
+      .optional()
+      .describe("instead of Content-Length; close: the end of the connection is the end"),
+    location: z.string().optional().describe("where a redirect leads instead"),
+    endless: z.boolean().default(false).describe("the body is sent again and again"),
+  })
+  .describe("one scripted fault");
+export type Fault = z.output<typeof Fault>;
+export type FaultInput = z.input<typeof Fault>;
+
+export type ScriptedFault = Fault & { readonly id: string; hits: number; seen: number };
+
+export class Faults {
+  #scripted: ScriptedFault[] = [];
+  #count = 0;
+  readonly #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** Scripts a fault; older ones go first. The id names it in the journal. */
+  add(input: FaultInput): ScriptedFault {
+    const fault = { ...Fault.parse(input), id: `fault-${++this.#count}`, hits: 0, seen: 0 };
+    this.#scripted.push(fault);
+    return fault;
+  }
+
+  list(): readonly ScriptedFault[] {
+    return this.#scripted;
+  }
+
+  /** Removes one fault, or all. */
+  clear(id?: string): void {
+    this.#scripted = id === undefined ? [] : this.#scripted.filter((fault) => fault.id !== id);
+  }
+
+  /** The fault that hits this request, counted; undefined for none. `path` has neither prefix nor query. */
+  take(request: { readonly origin: "api" | "log"; readonly method: string; readonly path: string }): ScriptedFault | undefined {
+    for (const fault of this.#scripted) {
+      if (!isHitBy(fault, request)) continue;
+      fault.seen++;
+      if (fault.seen <= fault.skip) continue;
+      if (fault.times !== "forever" && fault.hits >= fault.times) continue;
+      if (fault.chance < 1 && !createRandom(this.#seed, fault.id, fault.seen).chance(fault.chance)) continue;
+      fault.hits++;
+      return fault;
+    }
+    return undefined;
+  }
+}
+
+function isHitBy(fault: Fault, request: { readonly origin: string; readonly method: string; readonly path: string }): boolean {
+  if (fault.origin !== undefined && fault.origin !== request.origin) return false;
+  if (fault.method !== undefined && fault.method.toUpperCase() !== request.method) return false;
+  if (fault.path === undefined) return true;
+  const pattern = fault.path.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
+  return new RegExp(`^${pattern.join(".*")}$`, "i").test(request.path);
+}

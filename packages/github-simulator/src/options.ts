@@ -1,0 +1,123 @@
+// What the simulated GitHub is like: size, face, time, credentials. Every option has a default that suits a small test.
+import type { KeyObject } from "node:crypto";
+
+export type LogSizeOptions = {
+  /** Bytes of the middle ordinary log. Real job logs: 100 KB. */
+  readonly medianBytes: number;
+  /** This share of the logs … */
+  readonly tailShareOfLogs: number;
+  /** … holds this share of all bytes. At GitHub 0.6 % hold 60 %. */
+  readonly tailShareOfBytes: number;
+  /** No generated log is longer. */
+  readonly capBytes: number;
+};
+
+export type WebhookOptions = {
+  readonly url: string;
+  readonly secret: string;
+  readonly events?: readonly ("workflow_job" | "workflow_run")[];
+};
+
+export type RateLimitOptions = {
+  /** Requests per hour and credential. Off on GHES, where it is off by default. */
+  readonly perHour: number;
+  /** Requests per simulated minute and credential before the secondary limit answers; off by default, 900 at GitHub. */
+  readonly perMinute?: number;
+  /** Requests at once and credential before the secondary limit answers; 100 at GitHub. */
+  readonly concurrent: number;
+};
+
+export type AppOptions = {
+  readonly id: number;
+  /** PEM or key; a pair is made, and shown by the simulator, when it is left out. */
+  readonly publicKey?: string | KeyObject;
+  /** Owners who installed the App, with the repositories (names) that it may see; all of the owner's when left out. */
+  readonly installations?: readonly { readonly owner: string; readonly repositories?: readonly string[] }[];
+};
+
+export type CredentialOptions = {
+  readonly token: string;
+  /** Name in the journal; never the secret. */
+  readonly id?: string;
+  /** `owner/name` of the repositories it sees; all when left out. */
+  readonly repositories?: readonly string[];
+  /** Without it logs answer 403. */
+  readonly canReadActions?: boolean;
+};
+
+export type SimulatorOptions = {
+  readonly seed?: number;
+  readonly face?: "github.com" | "ghes";
+  readonly ghesVersion?: string;
+  /** `demo`: a small world with every case that can end; then the sizes below do not apply. */
+  readonly scenario?: "generated" | "demo" | "empty";
+  readonly owners?: number;
+  readonly repositories?: number;
+  readonly runsPerDay?: number;
+  readonly days?: number;
+  readonly jobsPerRun?: number;
+  /** `all`: every kind of run that GitHub knows; `plain`: matrix runs that succeed, for measuring. */
+  readonly cases?: "all" | "plain";
+  readonly logs?: Partial<LogSizeOptions>;
+  /** New runs keep arriving while the clock flows. Otherwise history ends before the start. */
+  readonly live?: boolean;
+  readonly clockStart?: Date;
+  readonly clockSpeed?: number;
+  readonly ports?: { readonly api?: number; readonly log?: number; readonly control?: number };
+  readonly linkLifetimeSeconds?: number;
+  /** After its completion a job's log answers BlobNotFound for so long. */
+  readonly logDelaySeconds?: number;
+  readonly retentionDays?: number;
+  /** Recorded job objects, runs and logs; see docs/simulator.md. */
+  readonly replayDir?: string;
+  /** Job objects as GitHub serves them, added to the world. */
+  readonly extraJobs?: readonly Readonly<Record<string, unknown>>[];
+  readonly webhook?: WebhookOptions;
+  readonly rateLimits?: Partial<RateLimitOptions>;
+  readonly app?: AppOptions;
+  readonly credentials?: readonly CredentialOptions[];
+};
+
+export type Settings = {
+  readonly seed: number;
+  readonly face: "github.com" | "ghes";
+  readonly ghesVersion: string;
+  readonly scenario: "generated" | "demo" | "empty";
+  readonly owners: number;
+  readonly repositories: number;
+  readonly runsPerDay: number;
+  readonly days: number;
+  readonly jobsPerRun: number;
+  readonly cases: "all" | "plain";
+  readonly logs: LogSizeOptions;
+  readonly live: boolean;
+  readonly linkLifetimeMs: number;
+  readonly logDelayMs: number;
+  readonly retentionDays: number;
+  /** Undefined: no limits, as on a GHES. */
+  readonly rateLimits: RateLimitOptions | undefined;
+};
+
+/** Fills in the defaults. */
+export function settle(options: SimulatorOptions): Settings {
+  const face = options.face ?? "github.com";
+  const limits = { perHour: 5_000, concurrent: 100, ...options.rateLimits };
+  return {
+    seed: options.seed ?? 1,
+    face,
+    ghesVersion: options.ghesVersion ?? "3.19.1",
+    scenario: options.scenario ?? "generated",
+    owners: options.owners ?? 1,
+    repositories: options.repositories ?? 2,
+    runsPerDay: options.runsPerDay ?? 5,
+    days: options.days ?? 2,
+    jobsPerRun: options.jobsPerRun ?? 4,
+    cases: options.cases ?? "all",
+    logs: { medianBytes: 60_000, tailShareOfLogs: 0.006, tailShareOfBytes: 0.6, capBytes: 64 * 1024 * 1024, ...options.logs },
+    live: options.live ?? false,
+    linkLifetimeMs: (options.linkLifetimeSeconds ?? 60) * 1000,
+    logDelayMs: (options.logDelaySeconds ?? 0) * 1000,
+    retentionDays: options.retentionDays ?? 90,
+    rateLimits: face === "ghes" && options.rateLimits === undefined ? undefined : limits,
+  };
+}

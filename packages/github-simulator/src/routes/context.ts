@@ -1,0 +1,95 @@
+// What every route has: the world, the time, who asks, and how GitHub answers errors and lists.
+import type { Context } from "hono";
+
+import type { AppAuthority } from "../app-authority.ts";
+import type { Clock } from "../clock.ts";
+import type { Credential } from "../http/credentials.ts";
+import type { LogLinks } from "../http/log-links.ts";
+import type { RateLimits } from "../http/rate-limits.ts";
+import type { Settings } from "../options.ts";
+import type { Json } from "../render/repository.ts";
+import type { Urls } from "../render/urls.ts";
+import type { Webhooks } from "../webhooks.ts";
+import type { Repository } from "../world/model.ts";
+import type { World } from "../world/world.ts";
+
+export type ApiDeps = {
+  readonly world: World;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly urls: Urls;
+  readonly logOrigin: string;
+  readonly links: LogLinks;
+  readonly limits: RateLimits;
+  readonly webhooks: Webhooks;
+  readonly app: AppAuthority | undefined;
+};
+
+export type ApiEnv = { Bindings: { readonly credential: Credential }; Variables: { repository: Repository } };
+export type ApiContext = Context<ApiEnv>;
+
+const docs = "https://docs.github.com/rest";
+
+/** GitHub's error body: `status` is a string. */
+export function errorAnswer(c: ApiContext, status: 400 | 401 | 403 | 404 | 410 | 422, message: string, page = ""): Response {
+  return c.json({ message, documentation_url: `${docs}${page}`, status: String(status) }, status);
+}
+
+export function notFound(c: ApiContext, page = ""): Response {
+  return errorAnswer(c, 404, "Not Found", page);
+}
+
+/** A positive whole number from the path or the query. */
+export function numberOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+export type Page = { readonly perPage: number; readonly page: number };
+
+/** `per_page` (30, at most 100) and `page` (1), forgiving as GitHub is. */
+export function pageOf(c: ApiContext): Page {
+  const perPage = Math.min(numberOf(c.req.query("per_page")) ?? 30, 100);
+  return { perPage: perPage === 0 ? 30 : perPage, page: Math.max(numberOf(c.req.query("page")) ?? 1, 1) };
+}
+
+/**
+ * Answers one page of `items`, with the `Link` header when there is more than one page. `path` is what the links show: GitHub
+ * writes `/repositories/{id}/…` there, whatever the request said.
+ */
+export function pagedAnswer<T>(
+  c: ApiContext,
+  {
+    items,
+    path,
+    urls,
+    bodyOf,
+  }: { items: readonly T[]; path: string; urls: Urls; bodyOf: (items: readonly T[]) => Json | readonly Json[] },
+): Response {
+  const { perPage, page } = pageOf(c);
+  const last = Math.max(Math.ceil(items.length / perPage), 1);
+  const link = linkHeader(c, { page, last, base: urls.api + path });
+  if (link !== "") c.header("link", link);
+  return c.json(bodyOf(items.slice((page - 1) * perPage, page * perPage)));
+}
+
+function linkHeader(c: ApiContext, { page, last, base }: { page: number; last: number; base: string }): string {
+  const to = (target: number, rel: string) => {
+    const query = new URLSearchParams(new URL(c.req.url).search);
+    query.set("page", String(target));
+    return `<${base}?${query.toString()}>; rel="${rel}"`;
+  };
+  const links = [
+    ...(page > 1 ? [to(Math.min(page - 1, last), "prev")] : []),
+    ...(page < last ? [to(page + 1, "next"), to(last, "last")] : []),
+    ...(page > 1 ? [to(1, "first")] : []),
+  ];
+  return links.join(", ");
+}
+
+/** Whether a GHES of `version` has what came with `since`; github.com has everything. */
+export function hasFeature(settings: Settings, since: string): boolean {
+  if (settings.face === "github.com") return true;
+  const [major = 0, minor = 0] = settings.ghesVersion.split(".").map(Number);
+  const [sinceMajor = 0, sinceMinor = 0] = since.split(".").map(Number);
+  return major > sinceMajor || (major === sinceMajor && minor >= sinceMinor);
+}

@@ -1,0 +1,222 @@
+// A GitHub Actions API on this machine, faithful to the published OpenAPI description: an API host, a log host of another
+// origin, and a host of its own for scripting both. For tests, measurements and the demo.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import { AppAuthority } from "./app-authority.ts";
+import { type Clock, createClock } from "./clock.ts";
+import { answerControlRequest } from "./control-origin.ts";
+import { type Control, createControl } from "./control.ts";
+import { EventPump } from "./event-pump.ts";
+import { type Answer, sendAnswer } from "./http/answer.ts";
+import { createApiOrigin } from "./http/api-origin.ts";
+import { Credentials } from "./http/credentials.ts";
+import { Faults, type ScriptedFault } from "./http/faults.ts";
+import { Journal, type JournalEntry } from "./http/journal.ts";
+import { LogLinks } from "./http/log-links.ts";
+import { answerLogRequest } from "./http/log-origin.ts";
+import { RateLimits } from "./http/rate-limits.ts";
+import { settle, type Settings, type SimulatorOptions } from "./options.ts";
+import { hexOf } from "./random.ts";
+import type { Urls } from "./render/urls.ts";
+import { Webhooks } from "./webhooks.ts";
+import { Builder } from "./world/builder.ts";
+import { demoLogs, generateDemo } from "./world/demo.ts";
+import { generateWorld, type Generator } from "./world/generate.ts";
+import { addRecordedJob, RecordedJob } from "./world/recorded.ts";
+import { loadReplay } from "./world/replay.ts";
+import { World } from "./world/world.ts";
+
+export type Simulator = AsyncDisposable & {
+  /** `http://127.0.0.1:PORT`, with `/api/v3` for a GHES. */
+  readonly apiUrl: string;
+  readonly logOrigin: string;
+  readonly controlUrl: string;
+  /** A credential that sees everything. */
+  readonly token: string;
+  readonly world: World;
+  readonly journal: Journal;
+  readonly faults: Faults;
+  readonly clock: Clock;
+  readonly webhooks: Webhooks;
+  readonly control: Control;
+  readonly app: AppAuthority | undefined;
+  /** Ends all connections; idempotent. */
+  readonly close: () => Promise<void>;
+};
+
+/** Starts the three hosts on the loopback address. @throws when a port is taken or a replay folder is unusable. */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const settings = settle(options);
+  const clock = createClock(options.clockStart ?? new Date(), options.clockSpeed ?? 1);
+  const { world, builder, generator } = await createWorld(options, settings, clock);
+  const closing = new AbortController();
+  await using stack = new AsyncDisposableStack();
+  const [api, log, controlServer] = await Promise.all([
+    listen(options.ports?.api),
+    listen(options.ports?.log),
+    listen(options.ports?.control),
+  ]);
+  for (const server of [api, log, controlServer]) stack.use(server);
+  stack.defer(() => closing.abort());
+
+  const prefix = settings.face === "ghes" ? "/api/v3" : "";
+  const urls: Urls = { api: api.origin + prefix, web: api.origin };
+  const token = options.credentials?.[0]?.token ?? `ghp_${hexOf(36, "token", settings.seed)}`;
+  const credentials = new Credentials(clock, options.credentials ?? [{ token }]);
+  const app = options.app && new AppAuthority(options.app, { world, clock, credentials });
+  const journal = new Journal();
+  const faults = new Faults(settings.seed);
+  const limits = new RateLimits(clock, settings.rateLimits);
+  const links = new LogLinks(settings.seed, settings.linkLifetimeMs);
+  const webhooks = new Webhooks(options.webhook, {
+    clock,
+    urls,
+    seed: settings.seed,
+    installationId: (repository) => app?.installationOf(repository.owner.login)?.id,
+    enterpriseVersion: settings.face === "ghes" ? settings.ghesVersion : undefined,
+  });
+  const pump = stack.use(new EventPump({ clock, webhooks, grow: () => generator.generateUntil(clock.nowMs()) }));
+  for (const run of world.runs.values()) if (run.attempts.length > 0) pump.plan(run);
+  const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
+
+  const deps = { world, clock, settings, urls, logOrigin: log.origin, links, limits, webhooks, app };
+  const apiOrigin = createApiOrigin(deps, credentials, prefix);
+  const exchange = { journal, faults, clock, closing: closing.signal };
+  api.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "api" }, apiOrigin.pathOf(request), async (entry, fault) => {
+      if (settings.live) pump.pump();
+      return fault?.status === undefined
+        ? apiOrigin.answer(request, entry)
+        : { answer: apiOrigin.bareAnswer(), done: () => undefined };
+    }),
+  );
+  log.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async () => ({
+      answer: answerLogRequest(request, { world, clock, links, logDelayMs: settings.logDelayMs }),
+      done: () => undefined,
+    })),
+  );
+  controlServer.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "control" }, "/", async () => ({
+      answer: await answerControlRequest(request, control),
+      done: () => undefined,
+    })),
+  );
+
+  const resources = stack.move();
+  const close = () => resources.disposeAsync();
+  return {
+    apiUrl: urls.api,
+    logOrigin: log.origin,
+    controlUrl: controlServer.origin,
+    token,
+    world,
+    journal,
+    faults,
+    clock,
+    webhooks,
+    control,
+    app,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+async function createWorld(
+  options: SimulatorOptions,
+  settings: Settings,
+  clock: Clock,
+): Promise<{ world: World; builder: Builder; generator: Generator }> {
+  const world = new World();
+  const isDemo = settings.scenario === "demo";
+  const builder = new Builder(world, settings.seed, isDemo ? { ...demoLogs, ...options.logs } : settings.logs);
+  const startMs = clock.start.getTime();
+  let generator: Generator = { generateUntil: () => [] };
+  if (isDemo) generateDemo(builder, settings, startMs);
+  else if (settings.scenario === "generated" && options.replayDir === undefined)
+    generator = generateWorld(builder, settings, startMs);
+  if (options.replayDir !== undefined) await loadReplay(builder, options.replayDir);
+  for (const job of options.extraJobs ?? []) addRecordedJob(builder, { job: RecordedJob.parse(job) });
+  return { world, builder, generator };
+}
+
+type Exchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly origin: JournalEntry["origin"];
+  readonly journal: Journal;
+  readonly faults: Faults;
+  readonly clock: Clock;
+  readonly closing: AbortSignal;
+};
+
+type Responder = (
+  entry: JournalEntry,
+  fault: ScriptedFault | undefined,
+) => Promise<{ readonly answer: Answer; readonly done: () => void }>;
+
+async function handle(
+  { request, response, origin, journal, faults, clock, closing }: Exchange,
+  path: string,
+  respond: Responder,
+): Promise<void> {
+  const method = request.method ?? "GET";
+  const fault = origin === "control" ? undefined : faults.take({ origin, method, path });
+  const { authorization, ...headers } = request.headers;
+  const entry = journal.add({
+    receivedAt: new Date(),
+    simulatedAt: clock.now(),
+    origin,
+    method,
+    url: request.url ?? "/",
+    headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])),
+    hasAuthorization: authorization !== undefined,
+    credential: undefined,
+    status: 0,
+    bytesSent: 0,
+    finishedAt: undefined,
+    fault: fault?.id,
+  });
+  let done: (() => void) | undefined;
+  try {
+    const responded = await respond(entry, fault);
+    done = responded.done;
+    if (origin !== "control") request.resume();
+    await sendAnswer(response, { answer: responded.answer, fault, entry, closing });
+  } catch (error) {
+    // A client that left or a closing simulator; anything else is our own fault and shows as a 500 that no GitHub would send.
+    if (!response.headersSent && !closing.aborted)
+      response.writeHead(500, { "content-type": "text/plain" }).end(`simulator: ${String(error)}`);
+    else response.destroy();
+  } finally {
+    done?.();
+    journal.finish(entry);
+  }
+}
+
+type Host = AsyncDisposable & {
+  readonly origin: string;
+  readonly serve: (handler: (request: IncomingMessage, response: ServerResponse) => Promise<void>) => void;
+};
+
+async function listen(port = 0): Promise<Host> {
+  const server: Server = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(port, "127.0.0.1", resolve);
+  await promise;
+  // Loopback TCP servers have an address with a port.
+  const address = server.address() as AddressInfo;
+  return {
+    origin: `http://127.0.0.1:${address.port}`,
+    serve: (handler) =>
+      void server.on("request", (request: IncomingMessage, response: ServerResponse) => void handler(request, response)),
+    async [Symbol.asyncDispose]() {
+      const { promise: closed, resolve: close } = Promise.withResolvers<void>();
+      server.close(() => close());
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
