@@ -32,3 +32,16 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   const isMissing = issue.code === "invalid_type" && issue.message.endsWith("received undefined");
   return isMissing ? "is required" : issue.message;
 }
+
+/** A rule from a parser that throws: what it said of the setting, once. */
+export function settingError(name: string, env: Environment, parse: (value: string) => unknown): string | undefined {
+  const value = env[name];
+  if (value === undefined) return undefined;
+  try {
+    parse(value);
+    return undefined;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `${name}: ${reason.replace(new RegExp(`^${name}:? ?`), "")}`;
+  }
+}

@@ -18,12 +18,10 @@ create table archive.repositories (
   is_selected boolean not null default true,
   log_retention_days integer,
   archive_since timestamptz,
-  covered_until timestamptz,
   rescanned_at timestamptz,
+  youngest_gone_seconds bigint,
   polled_at timestamptz,
   poll_due_at timestamptz not null default now(),
-  runs_etag text,
-  runs_etag_credential text,
   problem text,
   problem_since timestamptz,
   lease_holder uuid,
@@ -36,7 +34,7 @@ comment on column archive.repositories.full_name is 'The current owner/name.';
 comment on column archive.repositories.is_selected is 'False once ARCHIVE_REPOSITORIES no longer names it; what was archived stays.';
 comment on column archive.repositories.log_retention_days is 'How many days GitHub keeps logs, by its retention endpoint; null where it does not say.';
 comment on column archive.repositories.archive_since is 'Runs created earlier are not asked for.';
-comment on column archive.repositories.covered_until is 'Runs created before this were listed, by GitHub''s clock.';
+comment on column archive.repositories.youngest_gone_seconds is 'The youngest age at which a log here answered 410: how long logs are kept where the endpoint does not say.';
 comment on column archive.repositories.rescanned_at is 'When the last 30 days were last compared for re-runs.';
 comment on column archive.repositories.problem is 'Why it could not be listed the last time; null when it could.';
 comment on column archive.repositories.leased_until is 'One poll at a time: the holder''s lease, by the database''s clock.';
@@ -129,11 +127,14 @@ create table archive.obligations (
   due_at timestamptz not null default now(),
   expires_at timestamptz,
   record_key text,
+  unsettled_at timestamptz,
+  relook_at timestamptz,
   rows_loaded_at timestamptz,
   decided_at timestamptz,
   first_seen_at timestamptz not null default now()
 );
 create index obligations_due_idx on archive.obligations (due_at) where log_state in ('pending', 'failed');
+create index obligations_relook_idx on archive.obligations (relook_at) where relook_at is not null;
 create index obligations_unloaded_idx on archive.obligations (job_id) where rows_loaded_at is null;
 create index obligations_run_id_idx on archive.obligations (run_id, run_attempt);
 create index obligations_repository_id_idx on archive.obligations (repository_id);
@@ -143,6 +144,8 @@ comment on column archive.obligations.object is 'The job object as received; jso
 comment on column archive.obligations.object_steps is 'How many steps the object holds: one with more replaces one with fewer.';
 comment on column archive.obligations.log_detail is 'What happened the last time, in words for an operator; never a signed link.';
 comment on column archive.obligations.due_at is 'When a pending or failed log is asked for next, by the database''s clock.';
+comment on column archive.obligations.unsettled_at is 'When the log was first read without its end; the next reading is stored as it is.';
+comment on column archive.obligations.relook_at is 'When a log that looks deleted is looked at once more, before its expiry.';
 comment on column archive.obligations.expires_at is 'When GitHub''s retention removes the log, as far as we know.';
 comment on column archive.obligations.rows_loaded_at is 'When the job''s rows were last loaded; null while they are owed.';
 
@@ -156,3 +159,10 @@ create table archive.credentials (
   observed_at timestamptz
 );
 comment on table archive.credentials is 'What each GitHub credential may still ask, shared by all workers. Holds names of credentials, never secrets.';
+
+create table archive.unreadable_repositories (
+  name text primary key,
+  problem text not null,
+  since timestamptz not null default now()
+);
+comment on table archive.unreadable_repositories is 'Entries of ARCHIVE_REPOSITORIES that lead to no readable repository, as of the last look.';

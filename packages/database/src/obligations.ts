@@ -1,7 +1,7 @@
 // What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
 import { sql } from "kysely";
 
-import type { AbsentReason, FailedReason, LogState } from "@actions-archive/core/states";
+import type { LogState } from "@actions-archive/core/states";
 
 import { jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
@@ -22,12 +22,15 @@ export type Obligation = {
   last_listed_attempt: number;
   full_name: string;
   log_retention_days: number | null;
+  youngest_gone_seconds: number | null;
   object: unknown;
   object_source: string;
   object_received_at: Date;
   log_state: LogState;
   log_reason: string | null;
   tries: number;
+  unsettled_at: Date | null;
+  relook_at: Date | null;
   record_key: string | null;
 };
 
@@ -126,8 +129,12 @@ export async function listDueLogs(db: Database, limit: number): Promise<number[]
   const rows = await db
     .selectFrom("archive.obligations")
     .select("job_id")
-    .where("log_state", "in", ["pending", "failed"])
-    .where("due_at", "<=", sql<Date>`now()`)
+    .where((eb) =>
+      eb.or([
+        eb.and([eb("log_state", "in", ["pending", "failed"]), eb("due_at", "<=", sql<Date>`now()`)]),
+        eb("relook_at", "<=", sql<Date>`now()`),
+      ]),
+    )
     .orderBy(sql`expires_at between now() and now() + interval '48 hours'`, (order) => order.desc().nullsLast())
     .orderBy("completed_at", (order) => order.desc().nullsLast())
     .orderBy("job_id")
@@ -154,18 +161,34 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
       "last_listed_attempt",
       "full_name",
       "log_retention_days",
+      "youngest_gone_seconds",
       "object",
       "object_source",
       "object_received_at",
       "log_state",
       "log_reason",
       "tries",
+      "unsettled_at",
+      "relook_at",
       "record_key",
     ])
     .where("job_id", "=", jobId)
     .executeTakeFirst();
   // The column has a check constraint with exactly these words.
   return row && { ...row, log_state: row.log_state as LogState };
+}
+
+/** Whether an earlier attempt of the run still owes its listing: until then a copy cannot be told from a job of its own. */
+export async function hasUnlistedEarlierAttempt(db: Database, { run_id, run_attempt }: { run_id: number; run_attempt: number }): Promise<boolean> {
+  const row = await db
+    .selectFrom("archive.attempts")
+    .select("run_attempt")
+    .where("run_id", "=", run_id)
+    .where("run_attempt", "<", run_attempt)
+    .where("state", "=", "open")
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export type Twin = { job_id: number; log_state: LogState };
@@ -196,59 +219,18 @@ export async function findTwin(db: Database, jobId: number): Promise<Twin | unde
   return row && { job_id: row.job_id, log_state: row.log_state as LogState };
 }
 
-/** The log is asked for again in `seconds`; its state stays. */
-export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
-  await db
-    .updateTable("archive.obligations")
-    .set({ due_at: sql<Date>`now() + make_interval(secs => ${seconds})`, log_detail: detail, tries: sql<number>`tries + 1` })
-    .where("job_id", "=", jobId)
-    .where("log_state", "in", ["pending", "failed"])
+/** The jobs among `jobIds` whose rows are owed, locked for the rest of the transaction, in the order of their ids. */
+export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[]): Promise<{ job_id: number; repository_id: number; run_attempt: number; last_listed_attempt: number; object: unknown }[]> {
+  return trx
+    .selectFrom("archive.obligations")
+    .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object"])
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .where("rows_loaded_at", "is", null)
+    .orderBy("job_id")
+    .forNoKeyUpdate()
     .execute();
 }
 
-const day = 24 * 60 * 60;
-
-/**
- * The log could not be had. It is tried again daily until its expiry, a last time then, and monthly after that;
- * a log that is too large only by `retry`. A terminal state is never left.
- */
-export async function failLog(db: Database, jobId: number, reason: FailedReason, detail: string): Promise<void> {
-  const dueAt =
-    reason === "too_large"
-      ? sql<Date>`'infinity'::timestamptz`
-      : sql<Date>`case
-          when expires_at <= now() then now() + interval '30 days'
-          else least(now() + make_interval(secs => ${day}), greatest(expires_at, now() + interval '1 hour'))
-        end`;
-  await db
-    .updateTable("archive.obligations")
-    .set({ log_state: "failed", log_reason: reason, log_detail: detail, due_at: dueAt, tries: sql<number>`tries + 1`, decided_at: sql<Date>`now()` })
-    .where("job_id", "=", jobId)
-    .where("log_state", "in", ["pending", "failed"])
-    .execute();
-}
-
-/** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
-export async function noteRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
-  await db
-    .updateTable("archive.obligations")
-    .set({ record_key: recordKey, due_at: sql<Date>`now() + interval '60 seconds'` })
-    .where("job_id", "=", jobId)
-    .where("log_state", "in", ["pending", "failed"])
-    .execute();
-}
-
-export type Decision = { job_id: number; record_key: string } & (
-  | { log_state: "archived"; log_reason: null }
-  | { log_state: "absent"; log_reason: AbsentReason }
-);
-
-/** The log's terminal state, from its record. Archived outranks absent; nothing leaves archived. Idempotent. */
-export async function settleLog(db: Database, { job_id, record_key, log_state, log_reason }: Decision): Promise<void> {
-  await db
-    .updateTable("archive.obligations")
-    .set({ log_state, log_reason, record_key, log_detail: null, decided_at: sql<Date>`now()` })
-    .where("job_id", "=", job_id)
-    .where((eb) => eb.or([eb("log_state", "!=", "archived"), eb.val(log_state === "archived")]))
-    .execute();
+export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {
+  await trx.updateTable("archive.obligations").set({ rows_loaded_at: sql<Date>`now()` }).where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`).execute();
 }

@@ -9,13 +9,13 @@ export type LedgerRepository = {
   repository_id: number;
   full_name: string;
   log_retention_days: number | null;
+  youngest_gone_seconds: number | null;
   archive_since: Date | null;
-  covered_until: Date | null;
   rescanned_at: Date | null;
   problem: string | null;
 };
 
-const columns = ["repository_id", "full_name", "log_retention_days", "archive_since", "covered_until", "rescanned_at", "problem"] as const;
+const columns = ["repository_id", "full_name", "log_retention_days", "youngest_gone_seconds", "archive_since", "rescanned_at", "problem"] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
 export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
@@ -70,8 +70,6 @@ export async function releaseLease(db: Database, repositoryId: number, holder: s
 
 export type PollOutcome = {
   nextPollSeconds: number;
-  /** Runs created before this were listed; left as it is when undefined. */
-  coveredUntil?: Date | undefined;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
   logRetentionDays?: number | undefined;
@@ -88,7 +86,6 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
       poll_due_at: sql<Date>`now() + make_interval(secs => ${outcome.nextPollSeconds})`,
       problem: outcome.problem,
       problem_since: outcome.problem === null ? null : sql<Date>`coalesce(problem_since, now())`,
-      ...(outcome.coveredUntil ? { covered_until: sql<Date>`greatest(covered_until, ${outcome.coveredUntil})` } : {}),
       ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
       ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
       ...(outcome.logRetentionDays === undefined ? {} : { log_retention_days: outcome.logRetentionDays }),
@@ -100,4 +97,30 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}
+
+/** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */
+export async function noteGoneLog(db: Database, repositoryId: number, ageSeconds: number): Promise<void> {
+  await db
+    .updateTable("archive.repositories")
+    .set({ youngest_gone_seconds: sql<number>`least(youngest_gone_seconds, ${ageSeconds}::bigint)` })
+    .where("repository_id", "=", repositoryId)
+    .execute();
+}
+
+export type UnreadableRepository = { name: string; problem: string };
+
+/** Replaces the list of configured names that lead nowhere. Idempotent. */
+export async function noteUnreadableRepositories(db: Database, unreadable: readonly UnreadableRepository[]): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const names = unreadable.map(({ name }) => name);
+    await trx.deleteFrom("archive.unreadable_repositories").where(sql<boolean>`name <> all(${sql.val(names)}::text[])`).execute();
+    for (const { name, problem } of unreadable) {
+      await trx.insertInto("archive.unreadable_repositories").values({ name, problem }).onConflict((conflict) => conflict.column("name").doUpdateSet({ problem })).execute();
+    }
+  });
+}
+
+export async function listUnreadableRepositories(db: Database): Promise<UnreadableRepository[]> {
+  return db.selectFrom("archive.unreadable_repositories").select(["name", "problem"]).orderBy("name").execute();
 }

@@ -174,28 +174,28 @@ export async function listUnrecordedAttempts(db: Database, limit: number): Promi
   return db.selectFrom("archive.attempts").select(["run_id", "run_attempt"]).where("state", "=", "listed").where("record_key", "is", null).orderBy("run_id").limit(limit).execute();
 }
 
-export type AttemptStory = { repository_id: number; full_name: string; object: unknown; jobs: { job_id: number; object: unknown }[] };
+export type AttemptStory = { repository_id: number; full_name: string; object: unknown; listed_at: Date; job_ids: number[] };
 
 /** An attempt and the final list of the jobs it showed, for its run record. Undefined until it is listed. */
 export async function findListedAttempt(db: Database, attempt: { run_id: number; run_attempt: number }): Promise<AttemptStory | undefined> {
   const row = await db
     .selectFrom("archive.attempts")
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .select(["archive.attempts.repository_id", "archive.attempts.object", "archive.repositories.full_name"])
+    .select(["archive.attempts.repository_id", "archive.attempts.object", "archive.attempts.listed_at", "archive.repositories.full_name"])
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
     .where("state", "=", "listed")
     .executeTakeFirst();
-  if (row === undefined) return undefined;
+  if (row?.listed_at == null) return undefined;
   const jobs = await db
     .selectFrom("archive.obligations")
-    .select(["job_id", "object"])
+    .select("job_id")
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "<=", attempt.run_attempt)
     .where("last_listed_attempt", ">=", attempt.run_attempt)
     .orderBy("job_id")
     .execute();
-  return { ...row, jobs };
+  return { ...row, listed_at: row.listed_at, job_ids: jobs.map(({ job_id }) => job_id) };
 }
 
 export async function markAttemptRecorded(db: Database, attempt: { run_id: number; run_attempt: number }, recordKey: string): Promise<void> {

@@ -141,6 +141,10 @@ export interface ArchiveObligations {
    */
   object_steps: Generated<number>;
   record_key: string | null;
+  /**
+   * When a log that looks deleted is looked at once more, before its expiry.
+   */
+  relook_at: Timestamp | null;
   repository_id: number;
   /**
    * When the job's rows were last loaded; null while they are owed.
@@ -154,6 +158,10 @@ export interface ArchiveObligations {
   runner_name: string | null;
   started_at: Timestamp | null;
   tries: Generated<number>;
+  /**
+   * When the log was first read without its end; the next reading is stored as it is.
+   */
+  unsettled_at: Timestamp | null;
 }
 
 export interface ArchiveRepositories {
@@ -161,10 +169,6 @@ export interface ArchiveRepositories {
    * Runs created earlier are not asked for.
    */
   archive_since: Timestamp | null;
-  /**
-   * Runs created before this were listed, by GitHub's clock.
-   */
-  covered_until: Timestamp | null;
   first_seen_at: Generated<Timestamp>;
   /**
    * The current owner/name.
@@ -196,8 +200,10 @@ export interface ArchiveRepositories {
    * When the last 30 days were last compared for re-runs.
    */
   rescanned_at: Timestamp | null;
-  runs_etag: string | null;
-  runs_etag_credential: string | null;
+  /**
+   * The youngest age at which a log here answered 410: how long logs are kept where the endpoint does not say.
+   */
+  youngest_gone_seconds: number | null;
 }
 
 export interface ArchiveRuns {
@@ -232,6 +238,12 @@ export interface ArchiveSteps {
   status: string | null;
   step_name: string | null;
   step_number: number;
+}
+
+export interface ArchiveUnreadableRepositories {
+  name: string;
+  problem: string;
+  since: Generated<Timestamp>;
 }
 
 export interface ArchiveWindows {
@@ -354,6 +366,7 @@ export interface DB {
   "archive.repositories": ArchiveRepositories;
   "archive.runs": ArchiveRuns;
   "archive.steps": ArchiveSteps;
+  "archive.unreadable_repositories": ArchiveUnreadableRepositories;
   "archive.windows": ArchiveWindows;
   "audit.jobs": AuditJobs;
   "audit.steps": AuditSteps;

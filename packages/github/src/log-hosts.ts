@@ -134,3 +134,13 @@ function parseAddress(host: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
   return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 }
+
+/** The rules that the settings name, or GitHub's own hosts. @throws ConfigError that names every wrong entry. */
+export function logHostsFrom(settings: {
+  readonly GITHUB_API_URL: URL;
+  readonly GITHUB_LOG_HOSTS?: string | undefined;
+}): readonly LogHostRule[] {
+  return settings.GITHUB_LOG_HOSTS === undefined
+    ? defaultLogHosts(settings.GITHUB_API_URL)
+    : parseLogHosts(settings.GITHUB_LOG_HOSTS);
+}

@@ -1,0 +1,88 @@
+// How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
+// that takes the place of an absent one.
+import { sql } from "kysely";
+
+import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
+
+import type { Database } from "./open-database.ts";
+
+/** The log is asked for again in `seconds`; its state stays. */
+export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ due_at: sql<Date>`now() + make_interval(secs => ${seconds})`, log_detail: detail, tries: sql<number>`tries + 1` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+/** The log was read without its end: it is read once more in `seconds`, and then stored as it is. */
+export async function deferUnsettledLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
+  await deferLog(db, jobId, seconds, detail);
+  await db.updateTable("archive.obligations").set({ unsettled_at: sql<Date>`now()` }).where("job_id", "=", jobId).where("unsettled_at", "is", null).execute();
+}
+
+/** The second look at a log that seems deleted was taken. */
+export async function finishRelook(db: Database, jobId: number): Promise<void> {
+  await db.updateTable("archive.obligations").set({ relook_at: null }).where("job_id", "=", jobId).execute();
+}
+
+const day = 24 * 60 * 60;
+
+/**
+ * The log could not be had. It is tried again daily until its expiry, a last time then, and monthly after that;
+ * a log that is too large only by `retry`. A terminal state is never left.
+ */
+export async function failLog(db: Database, jobId: number, reason: FailedReason, detail: string): Promise<void> {
+  const dueAt =
+    reason === "too_large"
+      ? sql<Date>`'infinity'::timestamptz`
+      : sql<Date>`case
+          when expires_at <= now() then now() + interval '30 days'
+          else least(now() + make_interval(secs => ${day}), greatest(expires_at, now() + interval '1 hour'))
+        end`;
+  await db
+    .updateTable("archive.obligations")
+    .set({ log_state: "failed", log_reason: reason, log_detail: detail, due_at: dueAt, tries: sql<number>`tries + 1`, decided_at: sql<Date>`now()` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+/** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
+export async function noteRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ record_key: recordKey, due_at: sql<Date>`now() + interval '60 seconds'` })
+    .where("job_id", "=", jobId)
+    .where("log_state", "in", ["pending", "failed"])
+    .execute();
+}
+
+export type Decision = { job_id: number; record_key: string } & (
+  | { log_state: "archived"; log_reason: null }
+  | { log_state: "absent"; log_reason: AbsentReason }
+);
+
+/**
+ * The log's terminal state, from its record. Archived outranks absent; nothing leaves archived. A log that looks deleted is
+ * looked at once more two days before its expiry. Idempotent.
+ */
+export async function settleLog(db: Database, { job_id, record_key, log_state, log_reason }: Decision): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({
+      log_state,
+      log_reason,
+      record_key,
+      log_detail: null,
+      decided_at: sql<Date>`now()`,
+      relook_at:
+        log_reason === "deleted"
+          ? sql<Date>`case when log_state <> 'absent' and expires_at > now() then greatest(expires_at - interval '2 days', now() + interval '1 hour') else relook_at end`
+          : null,
+    })
+    .where("job_id", "=", job_id)
+    .where((eb) => eb.or([eb("log_state", "!=", "archived"), eb.val(log_state === "archived")]))
+    .execute();
+}

@@ -1,0 +1,24 @@
+// What every part of the fetcher works with.
+import type { Producer } from "@actions-archive/core/queue";
+import type { Logger } from "@actions-archive/core/logger";
+import type { Database } from "@actions-archive/database/open-database";
+import type { GitHub } from "@actions-archive/github/github";
+
+export type Fetcher = {
+  readonly db: Database;
+  readonly github: GitHub;
+  readonly archiveQueue: Producer<"archive">;
+  readonly loadQueue: Producer<"load">;
+  readonly log: Logger;
+  readonly settings: FetcherSettings;
+};
+
+export type FetcherSettings = {
+  readonly ARCHIVE_REPOSITORIES?: string | undefined;
+  readonly ARCHIVE_SINCE?: Date | undefined;
+  readonly POLL_INTERVAL_SECONDS: number;
+};
+
+/** What GitHub keeps when nobody says otherwise, and the least that a start looks back. */
+export const defaultRetentionDays = 90;
+export const dayMs = 24 * 60 * 60 * 1000;

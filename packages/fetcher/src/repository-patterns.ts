@@ -1,0 +1,41 @@
+// ARCHIVE_REPOSITORIES: which repositories are archived. Case-insensitive, as GitHub's names are; exclusions win.
+import { ConfigError } from "@actions-archive/core/errors";
+
+export type RepositoryPatterns = {
+  /** Named one by one: `owner/name`. */
+  readonly names: readonly string[];
+  /** Owners of whom a part or all is archived: `owner/*`. */
+  readonly owners: readonly string[];
+  /** Whether `fullName` is meant. */
+  includes(fullName: string): boolean;
+};
+
+/**
+ * Parses `owner/name`, `owner/*`, `owner/prefix-*` and `!…` for exclusions, comma-separated.
+ * @throws ConfigError that names every entry of another form.
+ */
+export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
+  const entries = setting.split(",").map((entry) => entry.trim().toLowerCase()).filter((entry) => entry !== "");
+  const wrong = entries.filter((entry) => !/^(!?[a-z0-9_.-]+\/[a-z0-9_.*-]+|![a-z0-9_.*-]+\/[a-z0-9_.*-]+)$/.test(entry));
+  const included = entries.filter((entry) => !entry.startsWith("!"));
+  if (wrong.length > 0) throw new ConfigError(`ARCHIVE_REPOSITORIES: not of the form owner/name, owner/* or !owner/private-*: ${wrong.join(", ")}`);
+  if (included.length === 0) throw new ConfigError("ARCHIVE_REPOSITORIES: names nothing to archive; an exclusion alone is not enough with a token");
+  const excluded = entries.filter((entry) => entry.startsWith("!")).map((entry) => globOf(entry.slice(1)));
+  const globs = included.map(globOf);
+  const matches = (patterns: readonly RegExp[], name: string) => patterns.some((pattern) => pattern.test(name));
+  return {
+    names: [...new Set(included.filter((entry) => !entry.includes("*")))].filter((name) => !matches(excluded, name)),
+    owners: [...new Set(included.filter((entry) => entry.includes("*")).map((entry) => entry.slice(0, entry.indexOf("/"))))],
+    includes: (fullName) => matches(globs, fullName.toLowerCase()) && !matches(excluded, fullName.toLowerCase()),
+  };
+}
+
+/** Everything that an App's installations see, less the exclusions in `setting`. */
+export function everythingBut(setting: string | undefined): (fullName: string) => boolean {
+  const excluded = (setting ?? "").split(",").map((entry) => entry.trim().toLowerCase()).filter((entry) => entry.startsWith("!")).map((entry) => globOf(entry.slice(1)));
+  return (fullName) => !excluded.some((pattern) => pattern.test(fullName.toLowerCase()));
+}
+
+function globOf(entry: string): RegExp {
+  return new RegExp(`^${entry.split("*").map(RegExp.escape).join("[^/]*")}$`);
+}

@@ -1,0 +1,39 @@
+// Rows of jobs and steps from the ledger's job objects, so that a job can be asked for before its log is archived.
+import { PermanentError } from "@actions-archive/core/errors";
+import { failLog } from "@actions-archive/database/log-states";
+import { lockUnloadedJobs, markRowsLoaded } from "@actions-archive/database/obligations";
+import { transact } from "@actions-archive/database/open-database";
+import { upsertJobs } from "@actions-archive/database/rows";
+
+import type { Loader } from "./loader.ts";
+
+/**
+ * Loads the rows of these jobs in one transaction; a row that no table takes is found out one by one, listed as
+ * `unloadable`, and the rest loads. Idempotent.
+ */
+export async function loadJobs(loader: Loader, jobIds: readonly number[]): Promise<void> {
+  try {
+    await loadTogether(loader, jobIds);
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    if (jobIds.length === 1) return refuse(loader, jobIds, error);
+    for (const jobId of jobIds) await loadJobs(loader, [jobId]);
+  }
+}
+
+async function loadTogether({ db }: Loader, jobIds: readonly number[]): Promise<void> {
+  await transact(db, async (trx) => {
+    // Locked, so that an object that improves meanwhile is loaded after this one and not lost.
+    const stories = await lockUnloadedJobs(trx, jobIds);
+    await upsertJobs(trx, stories);
+    await markRowsLoaded(trx, stories.map(({ job_id }) => job_id));
+  });
+}
+
+async function refuse({ db, log }: Loader, jobIds: readonly number[], error: PermanentError): Promise<void> {
+  for (const jobId of jobIds) {
+    log.error({ err: error, jobId }, "row refused");
+    await failLog(db, jobId, "unloadable", error.message);
+    await markRowsLoaded(db, [jobId]);
+  }
+}

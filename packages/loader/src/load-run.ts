@@ -1,0 +1,24 @@
+// The run record of a listed attempt: the run as GitHub showed it, and its final list of jobs.
+import type { RunRecord } from "@actions-archive/archive/record";
+import { putRunRecord } from "@actions-archive/archive/records";
+import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/runs";
+
+import type { Loader } from "./loader.ts";
+
+/** Writes the record once, and its key into the ledger. Idempotent. */
+export async function loadRun({ db, store, host, log }: Loader, attempt: { readonly run_id: number; readonly run_attempt: number }): Promise<void> {
+  const story = await findListedAttempt(db, attempt);
+  if (story === undefined) return;
+  const ref = { repository_id: story.repository_id, ...attempt };
+  const { key } = await putRunRecord(store, host, ref, {
+    host,
+    ...ref,
+    repository: story.full_name,
+    // The ledger holds the object as JSON, as it was received.
+    run: (story.object ?? {}) as RunRecord["run"],
+    run_received_at: story.listed_at.toISOString(),
+    job_ids: story.job_ids,
+  });
+  await markAttemptRecorded(db, attempt, key);
+  log.debug({ runId: attempt.run_id, attempt: attempt.run_attempt, objectKey: key }, "run recorded");
+}

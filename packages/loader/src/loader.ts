@@ -1,0 +1,12 @@
+// What every part of the loader works with.
+import type { Store } from "@actions-archive/archive/store";
+import type { Logger } from "@actions-archive/core/logger";
+import type { Database } from "@actions-archive/database/open-database";
+
+export type Loader = {
+  readonly db: Database;
+  readonly store: Store;
+  /** As it stands in keys. */
+  readonly host: string;
+  readonly log: Logger;
+};

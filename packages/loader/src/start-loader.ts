@@ -1,0 +1,48 @@
+// Opens what the loader needs, and takes work from the load queue.
+import { openArchive } from "@actions-archive/archive/open-archive";
+import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { Consumer, type Handler } from "@actions-archive/core/queue";
+import { checkQueueEngine } from "@actions-archive/core/queue-engine";
+import type { Service } from "@actions-archive/core/service";
+import { githubHost } from "@actions-archive/core/settings";
+import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
+import { openLedger } from "@actions-archive/database/open-ledger";
+
+import { createBatcher } from "./batcher.ts";
+import type { LoaderConfig } from "./config.ts";
+import { loadJobs } from "./load-jobs.ts";
+import { loadRecords, type RecordToLoad } from "./load-records.ts";
+import { loadRun } from "./load-run.ts";
+import type { Loader } from "./loader.ts";
+
+/** Large enough to make the transaction cheap, small enough to hold rows and locks for milliseconds. */
+const batch = { maxItems: 200, maxWaitMs: 20 };
+const concurrency = 256;
+
+/** Returns once the loader takes work; `resources` end it. @throws ConfigError when an engine is refused. */
+export async function startLoader(config: LoaderConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
+  const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
+  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive loader", log }));
+  const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  await claimIdentity(db, identity);
+  await checkQueueEngine(config.QUEUE_URL);
+  const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
+  if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
+  const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
+  resources.use(new Consumer("load", queue, loadWork({ db, store, host, log }), { concurrency, drainMs, log }));
+}
+
+function loadWork(loader: Loader): Handler<"load"> {
+  const addJob = createBatcher<number>(batch, (jobIds) => loadJobs(loader, [...new Set(jobIds)]));
+  const addRecord = createBatcher<RecordToLoad>(batch, (records) => loadRecords(loader, records));
+  return async (payload) => {
+    switch (payload.kind) {
+      case "job":
+        return addJob(payload.job_id);
+      case "record":
+        return addRecord(payload);
+      case "run":
+        return loadRun(loader, payload);
+    }
+  };
+}

@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+
+import { jobFacts } from "./job-facts.ts";
+import { flagsOf, lacksEnd } from "./judge-log.ts";
+
+const completedAt = new Date("2026-05-01T10:00:00Z");
+const log = (lastTime: string | undefined, hasEndMarker: boolean) => ({ tail: { hasEndMarker }, ...(lastTime === undefined ? {} : { lastTime }) });
+
+test.each([
+  ["2026-05-01T09:59:59.1234567Z", false, false],
+  ["2026-05-01T09:59:54.9000000Z", false, true],
+  ["2026-05-01T09:50:00.0000000Z", true, false],
+  [undefined, false, false],
+])("a last line at %s with end marker %s lacks its end: %s", (lastTime, hasEndMarker, lacks) => {
+  expect(lacksEnd(log(lastTime, hasEndMarker), completedAt)).toBe(lacks);
+});
+
+test("only a last line far from the job's end is outside of its window", () => {
+  expect(flagsOf(log("2026-05-01T10:01:59.0000000Z", true), completedAt)).toEqual([]);
+  expect(flagsOf(log("2026-05-01T10:02:01.0000000Z", true), completedAt)).toEqual(["outside_job_window"]);
+  expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), completedAt)).toEqual(["no_end_marker", "outside_job_window"]);
+});
+
+test("a job without times is not doubted for them", () => {
+  expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), undefined)).toEqual([]);
+});
+
+const job = { id: 1, run_id: 2, status: "completed", conclusion: "failure", runner_id: 0, steps: [], labels: [] };
+
+test.each([
+  [{ ...job, conclusion: "cancelled" }, "not_run"],
+  [{ ...job, labels: ["ubuntu-latest"] }, "not_run"],
+  [{ ...job, runner_id: null }, "not_a_job"],
+  [{ ...job, runner_id: 7, labels: ["ubuntu-latest"] }, undefined],
+  [{ ...job, runner_id: undefined }, undefined],
+  [{ ...job, steps: undefined }, undefined],
+  [{ ...job, labels: undefined }, undefined],
+])("a job without runner and steps is told by what it has, and a missing field decides nothing: %j", (object, neverRan) => {
+  expect(jobFacts(object).neverRan).toBe(neverRan);
+});

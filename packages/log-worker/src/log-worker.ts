@@ -1,0 +1,25 @@
+// What every part of the log-worker works with.
+import type { Spool } from "@actions-archive/archive/spool";
+import type { Store } from "@actions-archive/archive/store";
+import type { Logger } from "@actions-archive/core/logger";
+import type { Producer } from "@actions-archive/core/queue";
+import type { Database } from "@actions-archive/database/open-database";
+import type { GitHub } from "@actions-archive/github/github";
+
+export type LogWorker = {
+  readonly db: Database;
+  readonly store: Store;
+  readonly github: GitHub;
+  readonly spool: Spool;
+  readonly loadQueue: Producer<"load">;
+  /** As it stands in keys. */
+  readonly host: string;
+  readonly log: Logger;
+  readonly settings: LogWorkerSettings;
+};
+
+export type LogWorkerSettings = {
+  readonly LOG_WAIT_SECONDS: number;
+  readonly LOG_SETTLE_SECONDS: number;
+  readonly MAX_LOG_BYTES: number;
+};

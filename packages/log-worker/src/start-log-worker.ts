@@ -1,0 +1,42 @@
+// Opens what the log-worker needs, and takes work from the archive queue.
+import { openArchive } from "@actions-archive/archive/open-archive";
+import { openSpool } from "@actions-archive/archive/spool";
+import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { Consumer, Producer } from "@actions-archive/core/queue";
+import { checkQueueEngine } from "@actions-archive/core/queue-engine";
+import type { Service } from "@actions-archive/core/service";
+import { githubHost } from "@actions-archive/core/settings";
+import { openDatabaseBudget } from "@actions-archive/database/credentials";
+import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import { credentialsFrom } from "@actions-archive/github/credentials-from";
+import { openGitHub } from "@actions-archive/github/github";
+import { logHostsFrom } from "@actions-archive/github/log-hosts";
+
+import { archiveLog } from "./archive-log.ts";
+import type { LogWorkerConfig } from "./config.ts";
+
+/** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
+export async function startLogWorker(config: LogWorkerConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
+  const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
+  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive log-worker", maxConnections: config.DOWNLOAD_CONCURRENCY + 2, log }));
+  const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  await claimIdentity(db, identity);
+  await checkQueueEngine(config.QUEUE_URL);
+  const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
+  const github = resources.use(
+    openGitHub({
+      apiUrl: config.GITHUB_API_URL,
+      credentials: credentialsFrom(config),
+      logHosts: logHostsFrom(config),
+      budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }),
+      log,
+    }),
+  );
+  const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
+  const loadQueue = resources.use(new Producer("load", queue, log));
+  if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
+  const handler = archiveLog({ db, store, github, spool, loadQueue, host, log, settings: config });
+  const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
+  resources.use(new Consumer("archive", queue, handler, { concurrency: config.DOWNLOAD_CONCURRENCY, drainMs, log }));
+}
