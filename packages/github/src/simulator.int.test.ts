@@ -149,7 +149,7 @@ test("after a limiting answer nothing more is asked", async () => {
   await using simulator = await startSimulator();
   await using github = open(simulator);
   const repository = firstRepository(simulator);
-  await simulator.control.secondaryLimit({ status: 403 });
+  simulator.control.secondaryLimit({ status: 403 });
   await expect(listRuns(github, { repository })).rejects.toMatchObject({ code: "github/rate-limited" });
   await expect(listRuns(github, { repository })).rejects.toMatchObject({ code: "github/rate-limited" });
   expect(simulator.journal.entries({ origin: "api" })).toHaveLength(1);
@@ -159,7 +159,7 @@ test("a primary limit that is used up pauses until GitHub's reset, also when its
   await using simulator = await startSimulator({ clockStart: new Date("2030-01-01T00:00:00Z") });
   await using github = open(simulator);
   const repository = firstRepository(simulator);
-  await simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
+  simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
   const error = await listRuns(github, { repository }).catch((caught: unknown) => caught as { retryAt: Date });
   const seconds = "retryAt" in error ? (error.retryAt.getTime() - Date.now()) / 1_000 : 0;
   expect(seconds).toBeGreaterThan(590);
@@ -168,7 +168,7 @@ test("a primary limit that is used up pauses until GitHub's reset, also when its
 
 test("a token without the right to read Actions is told so", async () => {
   await using simulator = await startSimulator();
-  await simulator.control.addToken({ token: "weak", canReadActions: false });
+  simulator.control.addToken({ token: "weak", canReadActions: false });
   await using github = open(simulator, { kind: "token", token: "weak" });
   const [job] = (await simulator.control.world({})).jobs.filter((each) => each.expected?.state === "archived");
   if (job === undefined) throw new Error("no log");
@@ -186,7 +186,7 @@ test.each([
 ] as const)("a log host with %s is asked again with a fresh link", async (_, fault, code) => {
   await using simulator = await startSimulator();
   await using github = open(simulator);
-  await simulator.control.addFault({ origin: "log", ...fault });
+  simulator.control.addFault({ origin: "log", ...fault });
   const [job] = (await simulator.control.world({})).jobs.filter((each) => each.expected?.state === "archived");
   if (job === undefined || job.expected?.state !== "archived") throw new Error("no log");
   const { repository, jobId } = job;
