@@ -36,3 +36,10 @@ test.each(papers)("every setting that %s names exists", (paper) => {
   const named = [...read(paper).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`/g)].map(([, name = ""]) => name);
   expect(named.filter((name) => !settingNames.includes(name) && !/^(TEST|AWS|ERR)_/.test(name))).toEqual([]);
 });
+
+test("every log line that ARCHITECTURE.md names is logged", () => {
+  const lines = [...read("ARCHITECTURE.md").matchAll(/\| `([a-z ]+)` \|$/gm)].map(([, line = ""]) => `"${line}"`);
+  const sources = globSync("packages/*/src/**/*.ts", { cwd: root }).map(read).join("\n");
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.filter((line) => !sources.includes(line))).toEqual([]);
+});
