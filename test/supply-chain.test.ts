@@ -64,3 +64,7 @@ test("the root pins its tools to one version each", () => {
     expect(version === "catalog:" || version === "workspace:*" || isExact(version), `${name}: ${version}`).toBe(true);
   }
 });
+
+test("what only tests need does not reach production", () => {
+  expect(Manifest.parse(JSON.parse(read("packages/testkit/package.json"))).dependencies).toEqual({});
+});
