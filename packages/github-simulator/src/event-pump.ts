@@ -53,8 +53,7 @@ export class EventPump implements Disposable {
     const nowMs = this.#clock.nowMs();
     const due = this.#planned.filter((each) => each.atMs <= nowMs);
     this.#planned = this.#planned.slice(due.length);
-    // One after the other, so that they leave in the order of the world; a failed delivery is recorded, never thrown.
-    void due.reduce((before, each) => before.then(each.emit), Promise.resolve());
+    this.#webhooks.sendInOrder(due.map((each) => each.emit));
     this.#arm();
   }
 
@@ -65,8 +64,9 @@ export class EventPump implements Disposable {
 
   #arm(): void {
     clearTimeout(this.#timer);
-    const next = this.#planned[0]?.atMs ?? Infinity;
     if (this.#clock.speed === 0) return;
+    // At least every hour of the world, since a live one grows in between.
+    const next = Math.min(this.#planned[0]?.atMs ?? Infinity, this.#clock.nowMs() + 3_600_000);
     const waitMs = Math.min((next - this.#clock.nowMs()) / this.#clock.speed, longestTimerMs);
     this.#timer = setTimeout(() => this.pump(), Math.max(waitMs, 1));
   }

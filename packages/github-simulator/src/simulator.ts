@@ -78,6 +78,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   });
   const pump = stack.use(new EventPump({ clock, webhooks, grow: () => generator.generateUntil(clock.nowMs()) }));
   for (const run of world.runs.values()) if (run.attempts.length > 0) pump.plan(run);
+  pump.pump();
   const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
 
   const deps = { world, clock, settings, urls, logOrigin: log.origin, links, limits, webhooks, app };
@@ -88,7 +89,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       if (settings.live) pump.pump();
       return fault?.status === undefined
         ? apiOrigin.answer(request, entry)
-        : { answer: apiOrigin.bareAnswer(), done: () => undefined };
+        : { answer: apiOrigin.bareAnswer(request, entry), done: () => undefined };
     }),
   );
   log.serve((request, response) =>

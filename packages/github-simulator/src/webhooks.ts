@@ -60,6 +60,7 @@ export class Webhooks {
   readonly #deps: WebhookDeps;
   readonly #inFlight = new Set<Promise<void>>();
   #options: WebhookOptions | undefined;
+  #ordered: Promise<void> = Promise.resolve();
   #dropNext = 0;
   #held: Event[] | undefined;
   #count = 0;
@@ -113,6 +114,12 @@ export class Webhooks {
   /** The same payload and guid under a new delivery id, as GitHub's redelivery does. */
   redeliver(delivery: Delivery): void {
     this.#track(this.#post({ ...delivery, id: this.#nextId(), redelivery: true, deliveredAtMs: this.#deps.clock.nowMs() }, {}));
+  }
+
+  /** Sends after everything that was given here before, one after the other. A failed delivery is recorded, never thrown. */
+  sendInOrder(emits: readonly (() => Promise<void>)[]): void {
+    this.#ordered = emits.reduce((before, emit) => before.then(emit), this.#ordered);
+    this.#track(this.#ordered);
   }
 
   /** Resolves when no delivery is under way. */

@@ -22,8 +22,8 @@ export type ApiOrigin = {
     request: IncomingMessage,
     entry: JournalEntry,
   ) => Promise<{ readonly answer: Answer; readonly done: () => void }>;
-  /** What every answer has, for an answer that a fault makes up. */
-  readonly bareAnswer: () => Answer;
+  /** What every answer has, for an answer that a fault makes up. Names the credential in `entry`. */
+  readonly bareAnswer: (request: IncomingMessage, entry: JournalEntry) => Answer;
   /** The path that routes see: without GHES's prefix and the query. */
   readonly pathOf: (request: IncomingMessage) => string;
 };
@@ -80,7 +80,13 @@ export function createApiOrigin(deps: ApiDeps, credentials: Credentials, prefix:
     return prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
   }
 
-  return { answer, bareAnswer: () => answerOf(200, common(), ""), pathOf };
+  function bareAnswer(request: IncomingMessage, entry: JournalEntry): Answer {
+    const credential = authenticate(request, deps, credentials);
+    entry.credential = "message" in credential ? undefined : credential.id;
+    return answerOf(200, common(), "");
+  }
+
+  return { answer, bareAnswer, pathOf };
 }
 
 function createRoutes(deps: ApiDeps): Hono<ApiEnv> {

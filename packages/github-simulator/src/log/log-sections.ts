@@ -39,18 +39,14 @@ function withoutEnd(sections: readonly LogSection[]): readonly LogSection[] {
 
 function sectionOf(job: Job, step: PlannedStep, steps: readonly PlannedStep[]): LogSection {
   const window = { startMs: step.startedAtMs, endMs: step.completedAtMs };
+  const spanMs = step.completedAtMs - step.startedAtMs;
   switch (step.kind) {
     case "set-up":
       return { ...window, head: setUpLines(job, steps), tail: [], fillerWeight: 0 };
     case "action":
-      return { ...window, head: actionLines(job, step), tail: [], fillerWeight: 0.5 };
+      return { ...window, head: actionLines(job, step), tail: endingOf(job, step), fillerWeight: spanMs * 0.3 };
     case "script":
-      return {
-        ...window,
-        head: scriptLines(job, step),
-        tail: endingOf(job, step),
-        fillerWeight: step.name.startsWith("Run ") ? 1 : 8,
-      };
+      return { ...window, head: scriptLines(job, step), tail: endingOf(job, step), fillerWeight: spanMs };
     case "post":
       return { ...window, head: postLines(step), tail: [], fillerWeight: 0 };
     case "complete":
@@ -176,7 +172,7 @@ function endingOf(job: Job, step: PlannedStep): LogLine[] {
     return [{ text: `FAIL ${where} expected 200, received 500` }, { text: "##[error]Process completed with exit code 1." }];
   }
   if (step.conclusion === "cancelled") return [{ text: "##[error]The operation was canceled." }];
-  return [{ text: `Done: ${step.runs}` }];
+  return step.kind === "script" ? [{ text: `Done: ${step.runs}` }] : [];
 }
 
 function postLines(step: PlannedStep): LogLine[] {

@@ -16,6 +16,9 @@ export function repositoryRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.get("/orgs/:owner/repos", (c) => listOwned(c, deps, "orgs"));
   app.get("/users/:owner/repos", (c) => listOwned(c, deps, "users"));
+  // Where the `Link` headers of the two lists above lead.
+  app.get("/organizations/:id/repos", (c) => listOwned(c, deps, "orgs"));
+  app.get("/user/:id{[0-9]+}/repos", (c) => listOwned(c, deps, "users"));
   app.get("/user/repos", (c) => listFor(c, deps, "/user/repos"));
   app.get("/orgs/:owner/actions/permissions/artifact-and-log-retention", (c) => {
     const owner = deps.world.findOwner(c.req.param("owner"));
@@ -93,7 +96,8 @@ function movedAnswer(c: ApiContext, deps: ApiDeps, repository: Repository): Resp
 }
 
 function listOwned(c: ApiContext, deps: ApiDeps, kind: "orgs" | "users"): Response {
-  const owner = deps.world.findOwner(c.req.param("owner") ?? "");
+  const id = numberOf(c.req.param("id"));
+  const owner = deps.world.owners.find((each) => each.id === id) ?? deps.world.findOwner(c.req.param("owner") ?? "");
   if (owner === undefined || (kind === "orgs" && owner.type !== "Organization")) return notFound(c, "/repos/repos");
   const base = kind === "orgs" ? `/organizations/${owner.id}/repos` : `/user/${owner.id}/repos`;
   return listFor(c, deps, base, owner);
