@@ -16,16 +16,18 @@ export type PausedCredential = { credential: string; paused_until: Date; pause_r
  * are that few, the credential pauses until the limit's reset.
  */
 export function openDatabaseBudget(db: Database, { reservePercent }: { reservePercent: number }): Budget {
-  const cache = new Map<string, { until: Date | undefined; reason: string | null; readAt: number }>();
+  const cache = new Map<string, { until: Date; reason: string | null; readAt: number }>();
+  // Pauses are kept by the database's clock; `until` is by this machine's, which may differ from those of other workers.
   const pause = async (credential: string, until: Date, reason: string): Promise<void> => {
     cache.set(credential, { until, reason, readAt: performance.now() });
+    const pausedUntil = sql<Date>`now() + make_interval(secs => ${Math.max(0, until.getTime() - Date.now()) / 1000})`;
     await db
       .insertInto("archive.credentials")
-      .values({ credential, paused_until: until, pause_reason: reason })
+      .values({ credential, paused_until: pausedUntil, pause_reason: reason })
       .onConflict((conflict) =>
         conflict
           .column("credential")
-          .doUpdateSet({ paused_until: until, pause_reason: reason })
+          .doUpdateSet({ paused_until: pausedUntil, pause_reason: reason })
           .where(sql<boolean>`credentials.paused_until is null or credentials.paused_until < excluded.paused_until`),
       )
       .execute();
@@ -35,11 +37,15 @@ export function openDatabaseBudget(db: Database, { reservePercent }: { reservePe
     async acquire(credential) {
       let known = cache.get(credential);
       if (known === undefined || performance.now() - known.readAt > cachedForMs) {
-        const row = await db.selectFrom("archive.credentials").select(["paused_until", "pause_reason"]).where("credential", "=", credential).executeTakeFirst();
-        known = { until: row?.paused_until ?? undefined, reason: row?.pause_reason ?? null, readAt: performance.now() };
+        const row = await db
+          .selectFrom("archive.credentials")
+          .select([sql<number>`greatest(0, coalesce(extract(epoch from paused_until - now()), 0))::float8 * 1000`.as("left_ms"), "pause_reason"])
+          .where("credential", "=", credential)
+          .executeTakeFirst();
+        known = { until: new Date(Date.now() + (row?.left_ms ?? 0)), reason: row?.pause_reason ?? null, readAt: performance.now() };
         cache.set(credential, known);
       }
-      if (known.until !== undefined && known.until.getTime() > Date.now()) {
+      if (known.until.getTime() > Date.now()) {
         throw new RateLimitedError(`GitHub credential ${credential} pauses until ${known.until.toISOString()}: ${known.reason ?? "limit"}`, known.until);
       }
     },

@@ -1,4 +1,5 @@
--- The auditor reads the views and nothing else, and cannot write.
+-- The auditor reads the views and nothing else, and cannot write. Roles belong to the whole server: several archives on one
+-- server share this one, and whoever migrates may become it.
 do $$
 begin
   if not exists (select from pg_roles where rolname = 'actions_archive_auditor') then
@@ -13,6 +14,11 @@ begin
   if exists (select from pg_roles where rolname = 'actions_archive_auditor') then
     grant usage on schema audit to actions_archive_auditor;
     grant select on all tables in schema audit to actions_archive_auditor;
+    if not pg_has_role(current_user, 'actions_archive_auditor', 'member') then
+      execute format('grant actions_archive_auditor to %I', current_user);
+    end if;
   end if;
+exception when insufficient_privilege then
+  raise notice 'the auditor has no grants here: %', sqlerrm;
 end
 $$;

@@ -1,0 +1,39 @@
+// What every command works with, and the exit codes of what went wrong.
+import { CommanderError } from "commander";
+import { destination } from "pino";
+
+import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
+import { settings } from "@actions-archive/core/settings";
+import { exitCodeOf } from "@actions-archive/core/service";
+import type { Environment } from "@actions-archive/core/config";
+
+export type CommandContext = {
+  readonly env: Environment;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+};
+
+/** Where the embedded engines live, below the folder that the command runs in. */
+export const enginesFolder = ".actions-archive";
+export const demoFolder = `${enginesFolder}/demo`;
+
+/** 0 for help that was asked for, 2 for wrong usage, 78 for settings, 2 for the rest. */
+export function exitCodeOfCommand(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  return exitCodeOf(error);
+}
+
+/** A command's own log: on stderr, and only what somebody must know unless LOG_LEVEL says otherwise. */
+export function createCommandLogger({ env }: CommandContext, fallback: LogLevel = "warn"): Logger {
+  const level = env["LOG_LEVEL"] ? settings.LOG_LEVEL.safeParse(env["LOG_LEVEL"]).data : undefined;
+  return createLogger("actions-archive", level ?? fallback, destination({ dest: 2, sync: true }));
+}
+
+/** One JSON document, or text made for people. */
+export function print({ stdout }: CommandContext, text: string): void {
+  stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+export function printJson(context: CommandContext, value: unknown): void {
+  print(context, JSON.stringify(value, null, 2));
+}

@@ -1,0 +1,65 @@
+// `start`: all workers in one process; `start --once`: one full pass, then the end.
+import { type Command, InvalidArgumentError } from "commander";
+
+import { runService } from "@actions-archive/core/service";
+
+import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
+import { formatPassReport, type PassReport } from "../once/pass-report.ts";
+import { runPass } from "../once/run-pass.ts";
+import { openProgress } from "../once/progress.ts";
+import { loadStartConfig, type StartConfig } from "../start-config.ts";
+import { startWorkers } from "../start-workers.ts";
+import { openEngineEnvironment, withPlaceholders } from "../with-engines.ts";
+
+/** Something failed, is pending, or is not covered. */
+const exitIncomplete = 3;
+
+type StartOptions = { once?: true; maxWait: number; json?: true };
+
+export function addStart(program: Command, context: CommandContext): void {
+  program
+    .command("start")
+    .description("run all workers in one process")
+    .option("--once", "one full pass: every repository from its start to now, then end")
+    .option("--max-wait <seconds>", "with --once: how long back-offs and pauses are waited for", parseSeconds, 600)
+    .option("--json", "with --once: one JSON document at the end")
+    .addHelpText("after", "\nExamples:\n  actions-archive start\n  actions-archive start --once --max-wait 60\n\nExit codes of --once: 0 complete, 3 something failed, is pending or not covered, 78 settings.")
+    .action(async (options: StartOptions) => {
+      if (options.once) return startOnce(context, options);
+      await runService(
+        "actions-archive",
+        () => loadStartConfig(withPlaceholders(context.env)),
+        async (_checked, service) => {
+          const { env } = service.resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log: service.log, mode: "own" }));
+          await startWorkers(loadStartConfig(env), service);
+        },
+      );
+    });
+}
+
+async function startOnce(context: CommandContext, { maxWait, json }: StartOptions): Promise<void> {
+  // Settings first: a wrong one must not cost the start of an engine.
+  loadStartConfig(withPlaceholders(context.env));
+  const log = createCommandLogger(context);
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  const report = await passOnEngines(context, { maxWait, log, stopping: stop.signal });
+  if (json) printJson(context, report);
+  else print(context, formatPassReport(report));
+  process.exitCode = report.complete ? 0 : exitIncomplete;
+}
+
+type OnePass = { readonly maxWait: number; readonly log: ReturnType<typeof createCommandLogger>; readonly stopping: AbortSignal };
+
+async function passOnEngines(context: CommandContext, { maxWait, log, stopping }: OnePass): Promise<PassReport> {
+  await using resources = new AsyncDisposableStack();
+  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "own" }));
+  const config: StartConfig = loadStartConfig(env);
+  using progress = openProgress(context.stderr);
+  return await runPass(config, { log, resources, stopping }, { maxWaitSeconds: maxWait, onProgress: progress.show });
+}
+
+function parseSeconds(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("must be a whole number of seconds");
+  return Number(text);
+}

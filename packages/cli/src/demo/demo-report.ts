@@ -1,0 +1,124 @@
+// What a demo proved: every job's state against the simulator's truth, what it cost, and what can be asked now.
+import { queryAsAuditor, type Row } from "@actions-archive/database/auditor";
+import type { OpenDatabase } from "@actions-archive/database/open-database";
+import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
+import { expectedOf } from "@actions-archive/github-simulator/world/expected";
+import type { Simulator } from "@actions-archive/github-simulator/simulator";
+
+import { formatTable } from "../format-table.ts";
+import type { PassReport } from "../once/pass-report.ts";
+import { formatBytes } from "./format-bytes.ts";
+
+export type DemoReport = {
+  readonly proven: boolean;
+  readonly seconds: number;
+  readonly size: ArchiveSize;
+  readonly logs: readonly ReasonCount[];
+  readonly in_progress: number;
+  /** Jobs whose state, reason or bytes are not what the simulator knows to be right. */
+  readonly wrong: readonly string[];
+  readonly compared: number;
+  /** This run's requests, those of the log host aside. */
+  readonly api_calls: number;
+  readonly downloads: number;
+  readonly archive: string;
+  readonly database: string;
+  readonly queries: readonly { readonly question: string; readonly sql: string; readonly rows: readonly Row[] }[];
+};
+
+type Demo = {
+  readonly pass: PassReport;
+  readonly simulator: Simulator;
+  readonly database: OpenDatabase;
+  readonly archiveUrl: URL;
+  readonly databaseUrl: string;
+  readonly seconds: number;
+};
+
+const examples = [
+  {
+    question: "Which jobs failed, and is their log kept?",
+    sql: "select repository, job_name, conclusion, log_state, log_reason, log_bytes from audit.jobs where conclusion = 'failure' order by completed_at desc, job_id limit 5",
+  },
+  {
+    question: "Which steps take the longest?",
+    sql: "select j.repository, s.step_name, count(*) as runs, round(avg(s.duration_seconds), 1)::float8 as mean_seconds from audit.steps s join audit.jobs j using (job_id) group by 1, 2 order by 4 desc nulls last, 1, 2 limit 5",
+  },
+  {
+    question: "What is the proof for one log?",
+    sql: "select job_id, run_attempt, log_key, log_sha256, archived_at from audit.jobs where log_state = 'archived' order by log_bytes desc, job_id limit 3",
+  },
+];
+
+/** Compares the archive with the simulator's truth, and asks the example queries as the auditor. */
+export async function makeDemoReport({ pass, simulator, database, archiveUrl, databaseUrl, seconds }: Demo): Promise<DemoReport> {
+  const { wrong, compared } = await compareWithTruth(simulator, database);
+  const calls = simulator.journal.entries({ origin: "api" }).filter(({ status }) => status !== 304);
+  const queries = [];
+  for (const example of examples) queries.push({ ...example, rows: await queryAsAuditor(database.pool, example.sql) });
+  return {
+    proven: pass.complete && wrong.length === 0,
+    seconds: Math.round(seconds * 10) / 10,
+    size: await measureArchive(database.db),
+    logs: await countByReason(database.db),
+    in_progress: pass.unlisted_attempts.filter(({ state }) => state === "open").length,
+    wrong,
+    compared,
+    api_calls: calls.length,
+    downloads: simulator.journal.entries({ origin: "log", status: 200 }).length,
+    archive: archiveUrl.href,
+    database: withoutPassword(databaseUrl),
+    queries,
+  };
+}
+
+async function compareWithTruth({ world, clock }: Simulator, { db }: OpenDatabase): Promise<{ wrong: string[]; compared: number }> {
+  const rows = await db.selectFrom("audit.jobs").select(["job_id", "log_state", "log_reason", "log_sha256", "log_bytes"]).execute();
+  const found = new Map(rows.map((row) => [row.job_id, row]));
+  const wrong: string[] = [];
+  let compared = 0;
+  for (const job of world.jobs.values()) {
+    const expected = await expectedOf(job, clock.nowMs());
+    if (expected === undefined) continue;
+    compared++;
+    const row = found.get(job.id);
+    found.delete(job.id);
+    const isRight = expected.state === "archived" ? row?.log_sha256 === expected.rawSha256 && row.log_bytes === expected.rawBytes : row?.log_state === expected.state && row.log_reason === expected.reason;
+    if (!isRight) wrong.push(`job ${job.id}: expected ${JSON.stringify(expected)}, found ${JSON.stringify(row ?? null)}`);
+  }
+  for (const id of found.keys()) wrong.push(`job ${id}: the simulator has no such completed job`);
+  return { wrong, compared };
+}
+
+/** The report for people. */
+export function formatDemoReport(report: DemoReport): string {
+  const { size, logs, wrong } = report;
+  const total = (state: string, key: "jobs" | "raw_bytes" | "stored_bytes") => logs.filter(({ log_state }) => log_state === state).reduce((sum, row) => sum + row[key], 0);
+  const archived = total("archived", "jobs");
+  const [raw, stored] = [total("archived", "raw_bytes"), total("archived", "stored_bytes")];
+  return [
+    "",
+    `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
+    "",
+    formatTable(logs.map(({ log_state, reason, jobs }) => ({ log: log_state, reason, jobs }))),
+    "",
+    `${formatBytes(raw)} of logs in, ${formatBytes(stored)} stored${stored > 0 ? ` (${(raw / stored).toFixed(1)} ×)` : ""}`,
+    `${report.api_calls} API calls and ${report.downloads} downloads in this run${report.downloads > 0 ? `: ${(report.api_calls / archived).toFixed(2)} calls for each archived job` : ": nothing was left to do"}`,
+    ...(report.in_progress > 0 ? [`${report.in_progress} attempts still run at the simulated GitHub; a later pass takes them`] : []),
+    "",
+    `Objects:  ${report.archive}`,
+    `Database: ${report.database} (the password is in engines.json beside it; or: npx pnpm actions-archive sql "…")`,
+    ...report.queries.flatMap(({ question, sql, rows }) => ["", question, `  ${sql}`, "", formatTable(rows)]),
+    "",
+    ...wrong.slice(0, 20).map((line) => `WRONG: ${line}`),
+    report.proven
+      ? `Proven: ${report.compared} of ${report.compared} jobs are in the state, and their logs have the bytes, that the simulated GitHub knows to be right (${report.seconds} s).`
+      : `Not proven: ${wrong.length} of ${report.compared} jobs are wrong, or something is still owed (${report.seconds} s).`,
+  ].join("\n");
+}
+
+function withoutPassword(text: string): string {
+  const url = new URL(text);
+  url.password = "";
+  return url.href;
+}

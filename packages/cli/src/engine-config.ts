@@ -1,0 +1,13 @@
+// The settings of commands that read what is archived and call GitHub never.
+import { z } from "zod";
+
+import { type Environment, loadConfig } from "@actions-archive/core/config";
+import { commonSettings, objectLockRule } from "@actions-archive/core/settings";
+
+const EngineConfig = z.object(commonSettings);
+export type EngineConfig = Readonly<z.output<typeof EngineConfig>>;
+
+/** @throws ConfigError that names every wrong setting. */
+export function loadEngineConfig(env: Environment): EngineConfig {
+  return loadConfig(EngineConfig, env, [objectLockRule]);
+}

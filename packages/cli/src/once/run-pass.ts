@@ -1,0 +1,123 @@
+// One full pass: every repository from its start to now, the last 30 days again for re-runs, open runs once, and the queues
+// until nothing can run. Back-offs and pauses are waited for, but not for ever.
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
+import type { Service } from "@actions-archive/core/service";
+import { countWork, type WorkCounts } from "@actions-archive/database/summary";
+import { listSelectedRepositories } from "@actions-archive/database/repositories";
+import { feed } from "@actions-archive/fetcher/feed";
+import type { Fetcher } from "@actions-archive/fetcher/fetcher";
+import { pollRepository } from "@actions-archive/fetcher/poll-repository";
+import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
+import { openFetcher } from "@actions-archive/fetcher/start-fetcher";
+import { startLoader } from "@actions-archive/loader/start-loader";
+import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
+
+import type { StartConfig } from "../start-config.ts";
+import { Patience } from "./patience.ts";
+import { makePassReport, type PassReport } from "./pass-report.ts";
+
+export type PassProgress = {
+  readonly repositories: number;
+  readonly repositoriesListed: number;
+  readonly jobs: number;
+  readonly settled: number;
+  readonly waitedSeconds: number;
+};
+
+export type PassOptions = { readonly maxWaitSeconds: number; readonly onProgress: (progress: PassProgress) => void };
+
+type Pass = {
+  readonly fetcher: Fetcher;
+  readonly patience: Patience;
+  readonly stopping: AbortSignal;
+  repositories: number;
+  repositoriesListed: number;
+  isListing: boolean;
+};
+
+const feedEveryMs = 150;
+const pollsAtOnce = 4;
+const lateRetryMs = 2_000;
+
+/** @returns what is complete and what is not. @throws ConfigError; the signal's reason when it was stopped. */
+export async function runPass(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">, options: PassOptions): Promise<PassReport> {
+  const { resources, stopping } = service;
+  const { fetcher } = await openFetcher(config, service);
+  const withoutPort = { ...config, PORT: undefined };
+  await startLoader(withoutPort, service);
+  await startLogWorker(withoutPort, service);
+  const pass: Pass = { fetcher, patience: new Patience(options.maxWaitSeconds), stopping, repositories: 0, repositoriesListed: 0, isListing: true };
+  const listing = listRepositories(pass).finally(() => {
+    pass.isListing = false;
+  });
+  await Promise.all([listing, feedUntilDone(pass, options)]);
+  stopping.throwIfAborted();
+  return makePassReport(fetcher.db);
+}
+
+async function listRepositories(pass: Pass): Promise<void> {
+  const { fetcher, stopping } = pass;
+  await patiently(pass, async () => void (await selectRepositories(fetcher, stopping)));
+  const repositories = await listSelectedRepositories(fetcher.db);
+  pass.repositories = repositories.length;
+  const queue = repositories.values();
+  const lane = async () => {
+    for (const { repository_id } of queue) {
+      await patiently(pass, () => listRepository(pass, repository_id));
+      pass.repositoriesListed++;
+    }
+  };
+  await Promise.all(Array.from({ length: pollsAtOnce }, lane));
+}
+
+async function listRepository({ fetcher, patience, stopping }: Pass, repositoryId: number): Promise<void> {
+  const signal = stopping;
+  const outcome = await patience.whileWorking(() => pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => patience.noteProgress() }));
+  // Another process, or one that died less than a minute ago, holds the lease: its pass may be older than this one.
+  if (outcome === "leased") throw new RateLimitedError("another process lists the repository", new Date(Date.now() + lateRetryMs));
+}
+
+/** Does `work` until it ends, or cannot end, or nothing has moved for as long as the operator wants to wait. */
+async function patiently({ patience, stopping }: Pass, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (stopping.aborted || !(error instanceof ActionsArchiveError)) throw error;
+      // What it was is written down in the ledger, and listed at the end.
+      if (error instanceof PermanentError || patience.isOver) return;
+      const waitMs = error instanceof RateLimitedError ? error.retryAt.getTime() - Date.now() : lateRetryMs;
+      await sleep(Math.min(Math.max(waitMs, 100), patience.leftMs), undefined, { signal: stopping });
+    }
+  }
+}
+
+async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<void> {
+  const { fetcher, patience, stopping } = pass;
+  let last = "";
+  for (;;) {
+    if (stopping.aborted) return;
+    await feed(fetcher);
+    const counts = await countWork(fetcher.db);
+    const state = JSON.stringify(counts);
+    if (state !== last) patience.noteProgress();
+    last = state;
+    onProgress({ ...pass, jobs: counts.jobs, settled: counts.archived + counts.absent + counts.failed, waitedSeconds: patience.waitedSeconds });
+    if (!pass.isListing && isDone(counts)) return;
+    if (patience.isOver && !(await isArchiving(pass))) return;
+    await sleep(feedEveryMs);
+  }
+}
+
+function isDone({ pending, unloadedJobs, unrecordedAttempts, laggingAttempts }: WorkCounts): boolean {
+  return pending === 0 && unloadedJobs === 0 && unrecordedAttempts === 0 && laggingAttempts === 0;
+}
+
+/** A long download changes no count until it ends: that is work, not waiting. */
+async function isArchiving({ fetcher, patience }: Pass): Promise<boolean> {
+  const { active } = await fetcher.archiveQueue.counts();
+  if (active > 0) patience.noteProgress();
+  return active > 0;
+}

@@ -1,0 +1,14 @@
+// The settings of all workers in one process.
+import { z } from "zod";
+
+import { type Environment, loadConfig } from "@actions-archive/core/config";
+import { fetcherRules, fetcherSettings } from "@actions-archive/fetcher/config";
+import { logWorkerRules, logWorkerSettings } from "@actions-archive/log-worker/config";
+
+const StartConfig = z.object({ ...fetcherSettings, ...logWorkerSettings });
+export type StartConfig = Readonly<z.output<typeof StartConfig>>;
+
+/** @throws ConfigError that names every wrong setting. */
+export function loadStartConfig(env: Environment): StartConfig {
+  return loadConfig(StartConfig, env, [...fetcherRules, ...logWorkerRules]);
+}

@@ -1,0 +1,16 @@
+// All workers in one process, by the clock.
+import type { Service } from "@actions-archive/core/service";
+import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
+import { startLoader } from "@actions-archive/loader/start-loader";
+import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
+
+import type { StartConfig } from "./start-config.ts";
+
+/** Returns once all three run; `resources` end them. One of them serves PORT, which one process has once. */
+export async function startWorkers(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">): Promise<void> {
+  const withoutPort = { ...config, PORT: undefined };
+  const named = (worker: string) => ({ ...service, log: service.log.child({ worker }) });
+  await startLoader(withoutPort, named("loader"));
+  await startLogWorker(withoutPort, named("log-worker"));
+  await startFetcher(config, named("fetcher"));
+}

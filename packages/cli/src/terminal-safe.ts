@@ -1,0 +1,57 @@
+// Text from elsewhere, made safe for a terminal. A log can hold escape sequences that move the cursor, set the title, or
+// worse (CVE-2026-45803 of the GitHub CLI): only newline, tab and colours (SGR) pass, the rest is made visible.
+import { Transform, type TransformCallback } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
+
+// An SGR sequence is ESC [ digits, ; and : m. Anything longer than this is no colour.
+const sgr = /^\u001B\[[0-9;:]{0,32}m/;
+const unfinishedSgr = /\u001B(\[[0-9;:]{0,32})?$/;
+
+/** One line or cell: every control character is shown, colours included. */
+export function showControls(text: string): string {
+  return Array.from(text, (character) => (isHarmless(character) && character !== "\n" && character !== "\t" ? character : visible(character))).join("");
+}
+
+/** A stream of UTF-8 bytes in any chunks; what comes out is safe to print. Invalid UTF-8 becomes U+FFFD. */
+export class TerminalSafe extends Transform {
+  readonly #decoder = new StringDecoder("utf8");
+  #rest = "";
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    const text = this.#rest + this.#decoder.write(chunk);
+    // A colour may be cut by the end of the chunk.
+    const cut = unfinishedSgr.exec(text)?.index ?? text.length;
+    this.#rest = text.slice(cut);
+    done(null, makeSafe(text.slice(0, cut)));
+  }
+
+  override _flush(done: TransformCallback): void {
+    done(null, makeSafe(this.#rest + this.#decoder.end()));
+  }
+}
+
+/** `text` with newlines, tabs and colours, and everything else that a terminal would obey made visible. */
+export function makeSafe(text: string): string {
+  let safe = "";
+  let from = 0;
+  // Anything that is not plain: C0, DEL, C1, bidirectional controls and isolates, line separators, byte order mark.
+  for (const { index } of text.matchAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF]/g)) {
+    if (index < from) continue;
+    safe += text.slice(from, index);
+    const colour = sgr.exec(text.slice(index, index + 40))?.[0];
+    safe += colour ?? visible(text.charAt(index));
+    from = index + (colour?.length ?? 1);
+  }
+  return safe + text.slice(from);
+}
+
+function isHarmless(character: string): boolean {
+  return makeSafe(character) === character;
+}
+
+function visible(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  if (code < 0x20) return `^${String.fromCharCode(code + 0x40)}`;
+  if (code === 0x7f) return "^?";
+  return `<U+${code.toString(16).toUpperCase().padStart(4, "0")}>`;
+}

@@ -1,0 +1,121 @@
+// Counts and lists for operators: what is archived, what is owed, what went wrong.
+import { sql } from "kysely";
+
+import type { Database } from "./open-database.ts";
+
+export type WorkCounts = {
+  jobs: number;
+  pending: number;
+  archived: number;
+  absent: number;
+  failed: number;
+  /** Jobs whose rows are owed. */
+  unloadedJobs: number;
+  /** Listed attempts whose run record is owed. */
+  unrecordedAttempts: number;
+  /** Attempts that are over, and whose jobs are still owed. */
+  laggingAttempts: number;
+};
+
+/** What is done and what is owed, in one look. */
+export async function countWork(db: Database): Promise<WorkCounts> {
+  const { rows } = await sql<WorkCounts>`
+    select
+      count(*)::int as jobs,
+      (count(*) filter (where log_state = 'pending'))::int as pending,
+      (count(*) filter (where log_state = 'archived'))::int as archived,
+      (count(*) filter (where log_state = 'absent'))::int as absent,
+      (count(*) filter (where log_state = 'failed'))::int as failed,
+      (count(*) filter (where rows_loaded_at is null))::int as "unloadedJobs",
+      (select count(*) from archive.attempts where state = 'listed' and record_key is null)::int as "unrecordedAttempts",
+      (select count(*) from archive.attempts join archive.repositories using (repository_id)
+        where is_selected and attempts.state = 'open' and (attempts.status = 'completed'
+          or attempts.run_attempt < (select run_attempt from archive.runs where runs.run_id = attempts.run_id)))::int as "laggingAttempts"
+    from archive.obligations
+  `.execute(db);
+  const [counts] = rows;
+  if (counts === undefined) throw new Error("an aggregate without a group answers with one row");
+  return counts;
+}
+
+export type OwedLog = { repository: string; run_id: number; job_id: number; log_state: string; reason: string | null; detail: string | null; due_at: Date | null };
+
+/** Logs that are pending or failed, failed ones first. */
+export async function listOwedLogs(db: Database, limit: number): Promise<OwedLog[]> {
+  return db
+    .selectFrom("archive.obligations")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .select([
+      "full_name as repository",
+      "run_id",
+      "job_id",
+      "log_state",
+      "log_reason as reason",
+      "log_detail as detail",
+      sql<Date | null>`nullif(due_at, 'infinity')`.as("due_at"),
+    ])
+    .where("log_state", "in", ["pending", "failed"])
+    .orderBy("log_state")
+    .orderBy("job_id")
+    .limit(limit)
+    .execute();
+}
+
+export type UnlistedAttempt = { repository: string; run_id: number; run_attempt: number; state: string; status: string | null; run_created_at: Date };
+
+/** Attempts that are open (their run goes on), gone, or never completed. */
+export async function listUnlistedAttempts(db: Database, limit: number): Promise<UnlistedAttempt[]> {
+  return db
+    .selectFrom("archive.attempts")
+    .innerJoin("archive.runs", "archive.runs.run_id", "archive.attempts.run_id")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
+    .select([
+      "full_name as repository",
+      "archive.attempts.run_id",
+      "archive.attempts.run_attempt",
+      "archive.attempts.state",
+      "archive.attempts.status",
+      "archive.runs.created_at as run_created_at",
+    ])
+    .where("archive.attempts.state", "!=", "listed")
+    .orderBy("archive.attempts.run_id")
+    .limit(limit)
+    .execute();
+}
+
+export type Problem = { repository: string; problem: string };
+
+/** Repositories that could not be listed the last time. */
+export async function listProblems(db: Database): Promise<Problem[]> {
+  const rows = await db.selectFrom("archive.repositories").select(["full_name as repository", "problem"]).where("is_selected", "=", true).where("problem", "is not", null).orderBy("full_name").execute();
+  return rows.map(({ repository, problem }) => ({ repository, problem: problem ?? "" }));
+}
+
+export type ReasonCount = { log_state: string; reason: string | null; jobs: number; raw_bytes: number; stored_bytes: number };
+
+/** Jobs and bytes by the state of their log and its reason. */
+export async function countByReason(db: Database): Promise<ReasonCount[]> {
+  const { rows } = await sql<ReasonCount>`
+    select obligations.log_state, obligations.log_reason as reason, count(*)::int as jobs,
+      coalesce(sum(logs.raw_bytes), 0)::bigint as raw_bytes, coalesce(sum(logs.stored_bytes), 0)::bigint as stored_bytes
+    from archive.obligations
+    left join archive.logs using (job_id)
+    group by 1, 2
+    order by 1, 2
+  `.execute(db);
+  return rows;
+}
+
+export type ArchiveSize = { repositories: number; runs: number; attempts: number; jobs: number; steps: number };
+
+export async function measureArchive(db: Database): Promise<ArchiveSize> {
+  const { rows } = await sql<ArchiveSize>`
+    select
+      (select count(*) from archive.repositories where is_selected)::int as repositories,
+      (select count(*) from archive.runs)::int as runs,
+      (select count(*) from archive.attempts)::int as attempts,
+      (select count(*) from archive.jobs)::int as jobs,
+      (select count(*) from archive.steps)::int as steps
+  `.execute(db);
+  return rows[0] ?? { repositories: 0, runs: 0, attempts: 0, jobs: 0, steps: 0 };
+}
