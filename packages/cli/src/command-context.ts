@@ -1,11 +1,10 @@
+import type { Environment } from "@actions-archive/core/config";
+import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
+import { exitCodeOf } from "@actions-archive/core/service";
+import { settings } from "@actions-archive/core/settings";
 // What every command works with, and the exit codes of what went wrong.
 import { CommanderError } from "commander";
 import { destination } from "pino";
-
-import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
-import { settings } from "@actions-archive/core/settings";
-import { exitCodeOf } from "@actions-archive/core/service";
-import type { Environment } from "@actions-archive/core/config";
 
 export type CommandContext = {
   readonly env: Environment;

@@ -15,7 +15,23 @@ export function formatTable(rows: readonly Readonly<Record<string, unknown>>[]):
     head: heads.map(showControls),
     colAligns: heads.map((head) => (isNumeric(head) ? "right" : "left")),
     style: { head: [], border: [], compact: true },
-    chars: { top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "", left: "", "left-mid": "", mid: "─", "mid-mid": "┼", right: "", "right-mid": "", middle: "│" },
+    chars: {
+      top: "",
+      "top-mid": "",
+      "top-left": "",
+      "top-right": "",
+      bottom: "",
+      "bottom-mid": "",
+      "bottom-left": "",
+      "bottom-right": "",
+      left: "",
+      "left-mid": "",
+      mid: "─",
+      "mid-mid": "┼",
+      right: "",
+      "right-mid": "",
+      middle: "│",
+    },
   });
   table.push(...rows.map((row) => heads.map((head) => formatCell(row[head]))));
   return table.toString();
@@ -24,6 +40,6 @@ export function formatTable(rows: readonly Readonly<Record<string, unknown>>[]):
 function formatCell(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (value instanceof Date) return value.toISOString().replace(".000Z", "Z");
-  const text = showControls(typeof value === "object" ? JSON.stringify(value) : String(value));
+  const text = showControls(typeof value === "string" ? value : JSON.stringify(value));
   return text.length > longestCell ? `${text.slice(0, longestCell - 1)}…` : text;
 }

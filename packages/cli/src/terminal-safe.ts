@@ -3,13 +3,17 @@
 import { Transform, type TransformCallback } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
+// These patterns look for control characters: that is what they are for.
+/* oxlint-disable no-control-regex */
 // An SGR sequence is ESC [ digits, ; and : m. Anything longer than this is no colour.
 const sgr = /^\u001B\[[0-9;:]{0,32}m/;
 const unfinishedSgr = /\u001B(\[[0-9;:]{0,32})?$/;
 
 /** One line or cell: every control character is shown, colours included. */
 export function showControls(text: string): string {
-  return Array.from(text, (character) => (isHarmless(character) && character !== "\n" && character !== "\t" ? character : visible(character))).join("");
+  return Array.from(text, (character) =>
+    isHarmless(character) && character !== "\n" && character !== "\t" ? character : visible(character),
+  ).join("");
 }
 
 /** A stream of UTF-8 bytes in any chunks; what comes out is safe to print. Invalid UTF-8 becomes U+FFFD. */
@@ -35,7 +39,9 @@ export function makeSafe(text: string): string {
   let safe = "";
   let from = 0;
   // Anything that is not plain: C0, DEL, C1, bidirectional controls and isolates, line separators, byte order mark.
-  for (const { index } of text.matchAll(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF]/g)) {
+  for (const { index } of text.matchAll(
+    /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF]/g,
+  )) {
     if (index < from) continue;
     safe += text.slice(from, index);
     const colour = sgr.exec(text.slice(index, index + 40))?.[0];

@@ -7,7 +7,11 @@ import { migrateDatabase } from "@actions-archive/database/migrate";
 import { attachOrOpenEngines, type Engines, openEngines } from "./embedded/engine-folder.ts";
 
 /** Stand-ins while settings are checked before any engine runs. */
-const placeholders = { ARCHIVE_URL: "file:///embedded", DATABASE_URL: "postgres://embedded/embedded", QUEUE_URL: "postgres://embedded/embedded" };
+const placeholders = {
+  ARCHIVE_URL: "file:///embedded",
+  DATABASE_URL: "postgres://embedded/embedded",
+  QUEUE_URL: "postgres://embedded/embedded",
+};
 
 /** The environment with a stand-in for every URL that is not set, to check the rest of it. */
 export function withPlaceholders(env: Environment): Record<string, string> {
@@ -40,5 +44,9 @@ export async function openEngineEnvironment(env: Environment, { dir, log, mode }
     throw error;
   }
   const embedded = { DATABASE_URL: engines.databaseUrl, QUEUE_URL: engines.queueUrl, ARCHIVE_URL: engines.archiveUrl };
-  return { env: { ...present, ...presentSettings(embedded) }, engines, [Symbol.asyncDispose]: () => engines[Symbol.asyncDispose]() };
+  return {
+    env: { ...present, ...presentSettings(embedded) },
+    engines,
+    [Symbol.asyncDispose]: () => engines[Symbol.asyncDispose](),
+  };
 }

@@ -1,7 +1,8 @@
 // Reads settings from an environment: once, whole, and with every wrong one named in one error.
-import { z } from "zod";
+import type { z } from "zod";
 
 import { ConfigError } from "./errors.ts";
+import { reasonOf } from "./reason-of.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,7 +13,11 @@ export type SettingsRule = (env: Environment) => string | undefined;
  * Parses the environment with `schema` and checks `rules`. An empty variable counts as unset: compose files pass those.
  * @throws ConfigError that names every wrong setting and what it should be, and repeats no value.
  */
-export function loadConfig<S extends z.ZodType>(schema: S, env: Environment, rules: readonly SettingsRule[] = []): Readonly<z.output<S>> {
+export function loadConfig<S extends z.ZodType>(
+  schema: S,
+  env: Environment,
+  rules: readonly SettingsRule[] = [],
+): Readonly<z.output<S>> {
   const present = presentSettings(env);
   const parsed = schema.safeParse(present);
   const wrong = [
@@ -41,7 +46,6 @@ export function settingError(name: string, env: Environment, parse: (value: stri
     parse(value);
     return undefined;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return `${name}: ${reason.replace(new RegExp(`^${name}:? ?`), "")}`;
+    return `${name}: ${reasonOf(error).replace(new RegExp(`^${name}:? ?`), "")}`;
   }
 }

@@ -3,7 +3,7 @@ import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { collectDefaultMetrics, Registry } from "prom-client";
 
-export { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { reasonOf } from "./reason-of.ts";
 
 export type HealthChecks = {
   /** Resolves while the process makes progress; rejects with the reason when it is stuck. */
@@ -27,7 +27,7 @@ export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
       await check?.();
       return { status: 200 as const, body: { status: "ok" } };
     } catch (error) {
-      return { status: 503 as const, body: { status: "unavailable", reason: error instanceof Error ? error.message : "unknown" } };
+      return { status: 503 as const, body: { status: "unavailable", reason: reasonOf(error) } };
     }
   };
   app.get("/livez", async (c) => {

@@ -5,6 +5,7 @@ import pg from "pg";
 
 import { ConfigError } from "./errors.ts";
 import { queueSchema } from "./queue.ts";
+import { reasonOf } from "./reason-of.ts";
 
 /**
  * Refuses an engine that would lose work: a Redis that evicts, a Postgres without the queue's schema.
@@ -25,14 +26,21 @@ async function checkPostgres(url: URL): Promise<void> {
     await withClient(url, (client) => assertSchemaCompatibility(client, queueSchema));
   } catch (error) {
     if (error instanceof SchemaMigrationRequiredError || error instanceof SchemaVersionMismatchError) {
-      throw new ConfigError(`QUEUE_URL: the queue's schema is missing or of another version. Run: actions-archive migrate`, { cause: error });
+      throw new ConfigError(`QUEUE_URL: the queue's schema is missing or of another version. Run: actions-archive migrate`, {
+        cause: error,
+      });
     }
     throw new ConfigError(`QUEUE_URL: Postgres at ${url.host} cannot be used as the queue: ${reasonOf(error)}`, { cause: error });
   }
 }
 
 async function checkRedis(url: URL): Promise<void> {
-  const redis = new Redis(url.href, { lazyConnect: true, maxRetriesPerRequest: 1, retryStrategy: (times) => (times > 3 ? null : 300), connectTimeout: 5_000 });
+  const redis = new Redis(url.href, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 1,
+    retryStrategy: (times) => (times > 3 ? null : 300),
+    connectTimeout: 5_000,
+  });
   redis.on("error", () => undefined);
   try {
     await redis.connect();
@@ -59,8 +67,4 @@ async function withClient<T>(url: URL, use: (client: pg.Client) => Promise<T>): 
   } finally {
     await client.end();
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error && error.message ? error.message : String(error);
 }

@@ -127,7 +127,9 @@ export class Consumer<S extends StageName> implements AsyncDisposable {
     this.#worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) this.#worker.cancelJob(id, "the lock was lost");
     });
-    this.#worker.on("failed", (job, error) => log.warn({ err: error, queueId: job?.id, queue: name, attempt: job?.attemptsMade }, "work failed"));
+    this.#worker.on("failed", (job, error) =>
+      log.warn({ err: error, queueId: job?.id, queue: name, attempt: job?.attemptsMade }, "work failed"),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -139,9 +141,16 @@ export class Consumer<S extends StageName> implements AsyncDisposable {
   }
 }
 
-async function deliver<S extends StageName>(stage: S, handler: Handler<S>, job: Job, token?: string, signal?: AbortSignal): Promise<void> {
+async function deliver<S extends StageName>(
+  stage: S,
+  handler: Handler<S>,
+  job: Job,
+  token?: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const payload = stages[stage].payload.safeParse(job.data);
-  if (!payload.success) throw new UnrecoverableError(`queue ${stage}: a message that is not understood: ${payload.error.message}`);
+  if (!payload.success)
+    throw new UnrecoverableError(`queue ${stage}: a message that is not understood: ${payload.error.message}`);
   const attempt = job.attemptsMade + 1;
   try {
     // The schema was chosen by the same stage as the handler; TypeScript cannot follow that through the table.
@@ -172,8 +181,18 @@ function isRedis(url: URL): boolean {
 function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, role: "producer" | "consumer") {
   if (!isRedis(url)) {
     const classes = withBackend(createPostgresBackend);
-    const connection = { connectionString: url.href, schema: queueSchema, max: 4, application_name: `actions-archive ${stage} ${role}` };
-    return { Queue: classes.Queue as unknown as QueueClass, Worker: classes.Worker as unknown as WorkerClass, options: { connection }, disconnect: () => undefined };
+    const connection = {
+      connectionString: url.href,
+      schema: queueSchema,
+      max: 4,
+      application_name: `actions-archive ${stage} ${role}`,
+    };
+    return {
+      Queue: classes.Queue as unknown as QueueClass,
+      Worker: classes.Worker as unknown as WorkerClass,
+      options: { connection },
+      disconnect: () => undefined,
+    };
   }
   const connection = new Redis(url.href, { maxRetriesPerRequest: role === "consumer" ? null : 2, connectTimeout: 5_000 });
   return {
@@ -185,7 +204,11 @@ function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, rol
 }
 
 type QueueClass = new (name: string, options: QueueOptions) => Queue;
-type WorkerClass = new (name: string, processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<void>, options: WorkerOptions) => Worker;
+type WorkerClass = new (
+  name: string,
+  processor: (job: Job, token?: string, signal?: AbortSignal) => Promise<void>,
+  options: WorkerOptions,
+) => Worker;
 
 async function closeWithin(closable: { close(force?: boolean): Promise<void> }, deadlineMs: number): Promise<void> {
   const { promise: deadline, resolve } = Promise.withResolvers<"late">();

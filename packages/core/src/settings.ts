@@ -25,10 +25,16 @@ const isLoopback = (host: string) => host === "localhost" || host === "[::1]" ||
 
 export const settings = {
   GITHUB_API_URL: url(["http:", "https:"], "https://api.github.com or https://HOST/api/v3")
-    .refine((api) => api.protocol === "https:" || isLoopback(api.hostname), "must be https; plain http reaches a loopback address only")
+    .refine(
+      (api) => api.protocol === "https:" || isLoopback(api.hostname),
+      "must be https; plain http reaches a loopback address only",
+    )
     .refine((api) => api.username === "" && api.password === "" && api.search === "", "must hold neither credentials nor a query")
     .prefault("https://api.github.com"),
-  GITHUB_HOST: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, "must be a host name in lower case, as it stands in keys and views").optional(),
+  GITHUB_HOST: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]*$/, "must be a host name in lower case, as it stands in keys and views")
+    .optional(),
   GITHUB_TOKEN: z.string().optional(),
   GITHUB_APP_ID: z.coerce.number("must be the App's numeric id").int().positive().optional(),
   GITHUB_APP_PRIVATE_KEY: privateKey((text) => text.replaceAll("\\n", "\n")).optional(),
@@ -56,7 +62,9 @@ export const settings = {
   MAX_LOG_BYTES: integer(1, 2 * 1024 ** 3),
   SPOOL_DIR: z.string().default(() => `${tmpdir()}/actions-archive-spool`),
   SPOOL_MAX_BYTES: integer(1, 4 * 1024 ** 3),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "must be a level such as info or debug").default("info"),
+  LOG_LEVEL: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "must be a level such as info or debug")
+    .default("info"),
   PORT: z.coerce.number("must be a port").int().min(0).max(65_535).optional(),
   SHUTDOWN_GRACE_SECONDS: integer(1, 25),
 } as const;
@@ -94,9 +102,13 @@ export const githubSettings = {
 /** One credential: a token, or an App with its key. */
 export const credentialRule: SettingsRule = (env) => {
   const hasAppKey = env["GITHUB_APP_PRIVATE_KEY"] !== undefined || env["GITHUB_APP_PRIVATE_KEY_FILE"] !== undefined;
-  if (env["GITHUB_TOKEN"] !== undefined && env["GITHUB_APP_ID"] !== undefined) return "GITHUB_TOKEN: unset it, or unset GITHUB_APP_ID: one credential is used";
-  if (env["GITHUB_APP_ID"] !== undefined) return hasAppKey ? undefined : "GITHUB_APP_PRIVATE_KEY_FILE: is required with GITHUB_APP_ID (or GITHUB_APP_PRIVATE_KEY)";
-  return env["GITHUB_TOKEN"] === undefined ? "GITHUB_TOKEN: is required (or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY_FILE)" : undefined;
+  if (env["GITHUB_TOKEN"] !== undefined && env["GITHUB_APP_ID"] !== undefined)
+    return "GITHUB_TOKEN: unset it, or unset GITHUB_APP_ID: one credential is used";
+  if (env["GITHUB_APP_ID"] !== undefined)
+    return hasAppKey ? undefined : "GITHUB_APP_PRIVATE_KEY_FILE: is required with GITHUB_APP_ID (or GITHUB_APP_PRIVATE_KEY)";
+  return env["GITHUB_TOKEN"] === undefined
+    ? "GITHUB_TOKEN: is required (or GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY_FILE)"
+    : undefined;
 };
 
 /** A token cannot tell which of all repositories are meant; an App's installations can. */
@@ -106,8 +118,13 @@ export const repositoriesRule: SettingsRule = (env) =>
     : undefined;
 
 export const spoolRule: SettingsRule = (env) => {
-  const [spool, log] = [settings.SPOOL_MAX_BYTES.safeParse(env["SPOOL_MAX_BYTES"]), settings.MAX_LOG_BYTES.safeParse(env["MAX_LOG_BYTES"])];
-  return spool.success && log.success && spool.data < log.data ? "SPOOL_MAX_BYTES: must not be under MAX_LOG_BYTES, or the largest log never fits" : undefined;
+  const [spool, log] = [
+    settings.SPOOL_MAX_BYTES.safeParse(env["SPOOL_MAX_BYTES"]),
+    settings.MAX_LOG_BYTES.safeParse(env["MAX_LOG_BYTES"]),
+  ];
+  return spool.success && log.success && spool.data < log.data
+    ? "SPOOL_MAX_BYTES: must not be under MAX_LOG_BYTES, or the largest log never fits"
+    : undefined;
 };
 
 export const objectLockRule: SettingsRule = (env) =>
@@ -118,7 +135,10 @@ export const objectLockRule: SettingsRule = (env) =>
 /** The host's name in keys and views: github.com, acme.ghe.com, or a GHES's own host, with its port if it is not the default. */
 export function githubHost(apiUrl: URL, override: string | undefined): string {
   if (override !== undefined) return override;
-  const host = apiUrl.hostname.toLowerCase().replace(/^\[|\]$/g, "").replaceAll(":", "-");
+  const host = apiUrl.hostname
+    .toLowerCase()
+    .replace(/^\[|\]$/g, "")
+    .replaceAll(":", "-");
   if (host === "api.github.com") return "github.com";
   const dataResidency = /^api\.([a-z0-9-]+\.ghe\.com)$/.exec(host)?.[1];
   return dataResidency ?? (apiUrl.port ? `${host}_${apiUrl.port}` : host);

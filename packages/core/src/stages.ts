@@ -18,7 +18,11 @@ export type ArchivePayload = z.output<typeof ArchivePayload>;
 /** Work of the loader. */
 export const LoadPayload = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("job"), job_id: GitHubId.describe("its rows, from the ledger's job object") }),
-  z.object({ kind: z.literal("record"), job_id: GitHubId, key: z.string().describe("the record object; rows come from it alone") }),
+  z.object({
+    kind: z.literal("record"),
+    job_id: GitHubId,
+    key: z.string().describe("the record object; rows come from it alone"),
+  }),
   z.object({ kind: z.literal("run"), run_id: GitHubId, run_attempt: z.int().positive() }).describe("the attempt's run record"),
 ]);
 export type LoadPayload = z.output<typeof LoadPayload>;

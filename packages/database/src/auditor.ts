@@ -1,7 +1,7 @@
+import { PermanentError } from "@actions-archive/core/errors";
+import { reasonOf } from "@actions-archive/core/reason-of";
 // A query as the auditor: who may read the views of schema audit, and nothing else.
 import type pg from "pg";
-
-import { PermanentError } from "@actions-archive/core/errors";
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -21,7 +21,7 @@ export async function queryAsAuditor(pool: pg.Pool, statement: string): Promise<
     const { rows } = await client.query<Record<string, unknown>>(config);
     return rows;
   } catch (error) {
-    throw new PermanentError("usage/invalid", `Postgres refuses the query: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new PermanentError("usage/invalid", `Postgres refuses the query: ${reasonOf(error)}`, { cause: error });
   } finally {
     // The connection may have been made anything by the statement: it is not used again.
     client.release(true);

@@ -1,8 +1,7 @@
-// The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
-import { sql } from "kysely";
-
 import type { Budget } from "@actions-archive/core/budget";
 import { RateLimitedError } from "@actions-archive/core/errors";
+// The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
+import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
 
@@ -39,14 +38,24 @@ export function openDatabaseBudget(db: Database, { reservePercent }: { reservePe
       if (known === undefined || performance.now() - known.readAt > cachedForMs) {
         const row = await db
           .selectFrom("archive.credentials")
-          .select([sql<number>`greatest(0, coalesce(extract(epoch from paused_until - now()), 0))::float8 * 1000`.as("left_ms"), "pause_reason"])
+          .select([
+            sql<number>`greatest(0, coalesce(extract(epoch from paused_until - now()), 0))::float8 * 1000`.as("left_ms"),
+            "pause_reason",
+          ])
           .where("credential", "=", credential)
           .executeTakeFirst();
-        known = { until: new Date(Date.now() + (row?.left_ms ?? 0)), reason: row?.pause_reason ?? null, readAt: performance.now() };
+        known = {
+          until: new Date(Date.now() + (row?.left_ms ?? 0)),
+          reason: row?.pause_reason ?? null,
+          readAt: performance.now(),
+        };
         cache.set(credential, known);
       }
       if (known.until.getTime() > Date.now()) {
-        throw new RateLimitedError(`GitHub credential ${credential} pauses until ${known.until.toISOString()}: ${known.reason ?? "limit"}`, known.until);
+        throw new RateLimitedError(
+          `GitHub credential ${credential} pauses until ${known.until.toISOString()}: ${known.reason ?? "limit"}`,
+          known.until,
+        );
       }
     },
     async observe(credential, { limit, remaining, resetAt }) {
@@ -54,15 +63,24 @@ export function openDatabaseBudget(db: Database, { reservePercent }: { reservePe
       await db
         .insertInto("archive.credentials")
         .values({ credential, limit_per_hour: limit, remaining, reset_at: resetAt, observed_at: sql<Date>`now()` })
-        .onConflict((conflict) => conflict.column("credential").doUpdateSet({ limit_per_hour: limit, remaining, reset_at: resetAt, observed_at: sql<Date>`now()` }))
+        .onConflict((conflict) =>
+          conflict
+            .column("credential")
+            .doUpdateSet({ limit_per_hour: limit, remaining, reset_at: resetAt, observed_at: sql<Date>`now()` }),
+        )
         .execute();
-      if (remaining <= reserve) await pause(credential, resetAt, `${remaining} of ${limit} requests left, ${reserve} are reserved for others`);
+      if (remaining <= reserve)
+        await pause(credential, resetAt, `${remaining} of ${limit} requests left, ${reserve} are reserved for others`);
     },
   };
 }
 
 /** Credentials that pause now, for operators. */
 export async function listPausedCredentials(db: Database): Promise<PausedCredential[]> {
-  const rows = await db.selectFrom("archive.credentials").select(["credential", "paused_until", "pause_reason"]).where("paused_until", ">", sql<Date>`now()`).execute();
+  const rows = await db
+    .selectFrom("archive.credentials")
+    .select(["credential", "paused_until", "pause_reason"])
+    .where("paused_until", ">", sql<Date>`now()`)
+    .execute();
   return rows.flatMap(({ paused_until, ...row }) => (paused_until ? [{ ...row, paused_until }] : []));
 }

@@ -20,7 +20,9 @@ export async function generateTypes(serverUrl: string, options: { verify: boolea
     const url = new URL(serverUrl);
     url.pathname = `/${database}`;
     await migrateDatabase(url.href);
-    const run = spawnSync("kysely-codegen", codegenArguments(url.href, options.verify), { stdio: ["ignore", "inherit", "inherit"] });
+    const run = spawnSync("kysely-codegen", codegenArguments(url.href, options.verify), {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     return run.status ?? 1;
   } finally {
     await admin.query(`drop database ${database} with (force)`);

@@ -14,7 +14,11 @@ export async function findIdentity(db: Database): Promise<Identity | undefined> 
  * @throws ConfigError when it already belongs to another archive or host.
  */
 export async function claimIdentity(db: Database, identity: Identity): Promise<void> {
-  await db.insertInto("archive.identity").values(identity).onConflict((conflict) => conflict.doNothing()).execute();
+  await db
+    .insertInto("archive.identity")
+    .values(identity)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
   const actual = await findIdentity(db);
   if (actual?.archive_id === identity.archive_id && actual.host === identity.host) return;
   throw new ConfigError(

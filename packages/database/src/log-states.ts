@@ -1,8 +1,7 @@
+import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
 // How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
 // that takes the place of an absent one.
 import { sql } from "kysely";
-
-import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
 
 import type { Database } from "./open-database.ts";
 
@@ -19,7 +18,12 @@ export async function deferLog(db: Database, jobId: number, seconds: number, det
 /** The log was read without its end: it is read once more in `seconds`, and then stored as it is. */
 export async function deferUnsettledLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   await deferLog(db, jobId, seconds, detail);
-  await db.updateTable("archive.obligations").set({ unsettled_at: sql<Date>`now()` }).where("job_id", "=", jobId).where("unsettled_at", "is", null).execute();
+  await db
+    .updateTable("archive.obligations")
+    .set({ unsettled_at: sql<Date>`now()` })
+    .where("job_id", "=", jobId)
+    .where("unsettled_at", "is", null)
+    .execute();
 }
 
 /** The second look at a log that seems deleted was taken. */
@@ -43,7 +47,14 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
         end`;
   await db
     .updateTable("archive.obligations")
-    .set({ log_state: "failed", log_reason: reason, log_detail: detail, due_at: dueAt, tries: sql<number>`tries + 1`, decided_at: sql<Date>`now()` })
+    .set({
+      log_state: "failed",
+      log_reason: reason,
+      log_detail: detail,
+      due_at: dueAt,
+      tries: sql<number>`tries + 1`,
+      decided_at: sql<Date>`now()`,
+    })
     .where("job_id", "=", jobId)
     .where("log_state", "in", ["pending", "failed"])
     .execute();

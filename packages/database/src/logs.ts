@@ -2,7 +2,10 @@
 import type { Database } from "./open-database.ts";
 
 /** Another job whose archived log has the same raw bytes: equality is raw SHA-256 and raw length. */
-export async function findSameLog(db: Database, { rawSha256, rawBytes, butOf }: { rawSha256: string; rawBytes: number; butOf: number }): Promise<number | undefined> {
+export async function findSameLog(
+  db: Database,
+  { rawSha256, rawBytes, butOf }: { rawSha256: string; rawBytes: number; butOf: number },
+): Promise<number | undefined> {
   const row = await db
     .selectFrom("archive.logs")
     .select("job_id")
@@ -15,7 +18,13 @@ export async function findSameLog(db: Database, { rawSha256, rawBytes, butOf }: 
   return row?.job_id;
 }
 
-export type ArchivedLogPlace = { log_state: string; log_reason: string | null; log_key: string | null; log_version_id: string | null; stored_bytes: number | null };
+export type ArchivedLogPlace = {
+  log_state: string;
+  log_reason: string | null;
+  log_key: string | null;
+  log_version_id: string | null;
+  stored_bytes: number | null;
+};
 
 /** Where a job's log lies, or why there is none. Undefined when no record of the job is loaded. */
 export async function findLog(db: Database, jobId: number): Promise<ArchivedLogPlace | undefined> {

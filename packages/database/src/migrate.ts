@@ -2,10 +2,10 @@
 // embedded set-up alone; workers only check.
 import { readdir, readFile } from "node:fs/promises";
 
+import { ConfigError } from "@actions-archive/core/errors";
+import { reasonOf } from "@actions-archive/core/reason-of";
 import { sql } from "kysely";
 import { Migrator, type Migration } from "kysely/migration";
-
-import { ConfigError } from "@actions-archive/core/errors";
 
 import { type Database, openDatabase } from "./open-database.ts";
 
@@ -23,8 +23,9 @@ export async function migrateDatabase(databaseUrl: string): Promise<string[]> {
   const { error, results = [] } = await migratorOf(database.db).migrateToLatest();
   if (error !== undefined) {
     const failed = results.find(({ status }) => status === "Error")?.migrationName;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`The schema could not be brought up to date${failed ? ` (${failed})` : ""}: ${reason}`, { cause: error });
+    throw new ConfigError(`The schema could not be brought up to date${failed ? ` (${failed})` : ""}: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
   await rebuildViews(database.db);
   return results.map(({ migrationName }) => migrationName);
@@ -33,7 +34,9 @@ export async function migrateDatabase(databaseUrl: string): Promise<string[]> {
 /** @throws ConfigError that names `migrate` when the schema is empty, older or newer than this program. */
 export async function checkSchema(db: Database): Promise<void> {
   const known = Object.keys(await readSqlFolder(migrationsFolder));
-  const { rows: tables } = await sql<{ exists: boolean }>`select to_regclass(${`archive.${migrationTable}`}) is not null as exists`.execute(db);
+  const { rows: tables } = await sql<{
+    exists: boolean;
+  }>`select to_regclass(${`archive.${migrationTable}`}) is not null as exists`.execute(db);
   const applied = tables[0]?.exists
     ? (await sql<{ name: string }>`select name from archive.migrations order by name`.execute(db)).rows.map(({ name }) => name)
     : [];
@@ -43,7 +46,10 @@ export async function checkSchema(db: Database): Promise<void> {
     throw new ConfigError(`DATABASE_URL: the database's schema is ${state}. Run: actions-archive migrate`);
   }
   const unknown = applied.filter((name) => !known.includes(name));
-  if (unknown.length > 0) throw new ConfigError(`DATABASE_URL: the database's schema is newer than this program (${unknown.join(", ")}). Update the program`);
+  if (unknown.length > 0)
+    throw new ConfigError(
+      `DATABASE_URL: the database's schema is newer than this program (${unknown.join(", ")}). Update the program`,
+    );
 }
 
 function migratorOf(db: Database): Migrator {
@@ -55,7 +61,12 @@ function migratorOf(db: Database): Migrator {
     provider: {
       async getMigrations() {
         const files = await readSqlFolder(migrationsFolder);
-        return Object.fromEntries(Object.entries(files).map(([name, text]): [string, Migration] => [name, { up: async (trx) => void (await sql.raw(text).execute(trx)) }]));
+        return Object.fromEntries(
+          Object.entries(files).map(([name, text]): [string, Migration] => [
+            name,
+            { up: async (trx) => void (await sql.raw(text).execute(trx)) },
+          ]),
+        );
       },
     },
   });
@@ -68,7 +79,9 @@ async function rebuildViews(db: Database): Promise<void> {
     await sql`select pg_advisory_xact_lock(hashtext('actions-archive views'))`.execute(trx);
     await sql`drop schema if exists audit cascade`.execute(trx);
     await sql`create schema audit`.execute(trx);
-    await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(trx);
+    await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(
+      trx,
+    );
     for (const text of [...Object.values(views), grants ?? ""]) await sql.raw(text).execute(trx);
   });
 }

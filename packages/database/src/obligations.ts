@@ -1,7 +1,6 @@
+import type { LogState } from "@actions-archive/core/states";
 // What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
 import { sql } from "kysely";
-
-import type { LogState } from "@actions-archive/core/states";
 
 import { jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
@@ -145,7 +144,13 @@ export async function listDueLogs(db: Database, limit: number): Promise<number[]
 
 /** Jobs whose rows are owed to the auditor's tables. */
 export async function listUnloadedJobs(db: Database, limit: number): Promise<number[]> {
-  const rows = await db.selectFrom("archive.obligations").select("job_id").where("rows_loaded_at", "is", null).orderBy("job_id").limit(limit).execute();
+  const rows = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("rows_loaded_at", "is", null)
+    .orderBy("job_id")
+    .limit(limit)
+    .execute();
   return rows.map(({ job_id }) => job_id);
 }
 
@@ -179,7 +184,10 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
 }
 
 /** Whether an earlier attempt of the run still owes its listing: until then a copy cannot be told from a job of its own. */
-export async function hasUnlistedEarlierAttempt(db: Database, { run_id, run_attempt }: { run_id: number; run_attempt: number }): Promise<boolean> {
+export async function hasUnlistedEarlierAttempt(
+  db: Database,
+  { run_id, run_attempt }: { run_id: number; run_attempt: number },
+): Promise<boolean> {
   const row = await db
     .selectFrom("archive.attempts")
     .select("run_attempt")
@@ -220,7 +228,10 @@ export async function findTwin(db: Database, jobId: number): Promise<Twin | unde
 }
 
 /** The jobs among `jobIds` whose rows are owed, locked for the rest of the transaction, in the order of their ids. */
-export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[]): Promise<{ job_id: number; repository_id: number; run_attempt: number; last_listed_attempt: number; object: unknown }[]> {
+export async function lockUnloadedJobs(
+  trx: Database,
+  jobIds: readonly number[],
+): Promise<{ job_id: number; repository_id: number; run_attempt: number; last_listed_attempt: number; object: unknown }[]> {
   return trx
     .selectFrom("archive.obligations")
     .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object"])
@@ -232,5 +243,9 @@ export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[])
 }
 
 export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {
-  await trx.updateTable("archive.obligations").set({ rows_loaded_at: sql<Date>`now()` }).where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`).execute();
+  await trx
+    .updateTable("archive.obligations")
+    .set({ rows_loaded_at: sql<Date>`now()` })
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .execute();
 }

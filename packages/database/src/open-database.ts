@@ -1,9 +1,9 @@
+import { ConfigError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
+import { reasonOf } from "@actions-archive/core/reason-of";
 // A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
-
-import { ConfigError } from "@actions-archive/core/errors";
-import type { Logger } from "@actions-archive/core/logger";
 
 import { translateDatabaseError } from "./failure.ts";
 import type { DB } from "./schema.ts";
@@ -30,7 +30,12 @@ const int8Oid = 20;
  * Every session has time-outs, so that a lock or a lost client cannot hold the pipeline.
  * @throws ConfigError when Postgres does not answer or is older than 15.
  */
-export async function openDatabase({ url, applicationName, maxConnections = 10, log }: OpenDatabaseOptions): Promise<OpenDatabase> {
+export async function openDatabase({
+  url,
+  applicationName,
+  maxConnections = 10,
+  log,
+}: OpenDatabaseOptions): Promise<OpenDatabase> {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: applicationName,
@@ -38,7 +43,9 @@ export async function openDatabase({ url, applicationName, maxConnections = 10, 
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    types: { getTypeParser: (oid: number, format?: "text" | "binary") => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid, format as "text")) },
+    types: {
+      getTypeParser: (oid: number) => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid)),
+    },
     options: "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
   });
   // An idle client that loses its server emits here; unheard, it would end the process.
@@ -70,11 +77,12 @@ async function checkServer(pool: pg.Pool, url: string): Promise<void> {
     const { rows } = await pool.query<{ server_version_num: string }>("show server_version_num");
     version = Number(rows[0]?.server_version_num);
   } catch (error) {
-    const reason = error instanceof Error && error.message ? error.message : String(error);
-    throw new ConfigError(`DATABASE_URL: Postgres at ${host} does not answer: ${reason}`, { cause: error });
+    throw new ConfigError(`DATABASE_URL: Postgres at ${host} does not answer: ${reasonOf(error)}`, { cause: error });
   }
   if (version < oldestMajorVersion * 10_000) {
-    throw new ConfigError(`DATABASE_URL: Postgres at ${host} is version ${Math.floor(version / 10_000)}; ${oldestMajorVersion} or newer is needed`);
+    throw new ConfigError(
+      `DATABASE_URL: Postgres at ${host} is version ${Math.floor(version / 10_000)}; ${oldestMajorVersion} or newer is needed`,
+    );
   }
 }
 

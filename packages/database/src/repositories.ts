@@ -15,7 +15,15 @@ export type LedgerRepository = {
   problem: string | null;
 };
 
-const columns = ["repository_id", "full_name", "log_retention_days", "youngest_gone_seconds", "archive_since", "rescanned_at", "problem"] as const;
+const columns = [
+  "repository_id",
+  "full_name",
+  "log_retention_days",
+  "youngest_gone_seconds",
+  "archive_since",
+  "rescanned_at",
+  "problem",
+] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
 export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
@@ -28,7 +36,12 @@ export async function selectRepositories(db: Database, sightings: readonly Repos
         .execute();
     }
     const ids = sightings.map(({ repository_id }) => repository_id);
-    await trx.updateTable("archive.repositories").set({ is_selected: false }).where("is_selected", "=", true).where(sql<boolean>`repository_id <> all(${sql.val(ids)}::bigint[])`).execute();
+    await trx
+      .updateTable("archive.repositories")
+      .set({ is_selected: false })
+      .where("is_selected", "=", true)
+      .where(sql<boolean>`repository_id <> all(${sql.val(ids)}::bigint[])`)
+      .execute();
   });
 }
 
@@ -59,13 +72,20 @@ export async function takeLease(db: Database, repositoryId: number, holder: stri
     .updateTable("archive.repositories")
     .set({ lease_holder: holder, leased_until: sql<Date>`now() + make_interval(secs => ${seconds})` })
     .where("repository_id", "=", repositoryId)
-    .where((eb) => eb.or([eb("leased_until", "is", null), eb("leased_until", "<=", sql<Date>`now()`), eb("lease_holder", "=", holder)]))
+    .where((eb) =>
+      eb.or([eb("leased_until", "is", null), eb("leased_until", "<=", sql<Date>`now()`), eb("lease_holder", "=", holder)]),
+    )
     .executeTakeFirst();
   return numUpdatedRows > 0n;
 }
 
 export async function releaseLease(db: Database, repositoryId: number, holder: string): Promise<void> {
-  await db.updateTable("archive.repositories").set({ lease_holder: null, leased_until: null }).where("repository_id", "=", repositoryId).where("lease_holder", "=", holder).execute();
+  await db
+    .updateTable("archive.repositories")
+    .set({ lease_holder: null, leased_until: null })
+    .where("repository_id", "=", repositoryId)
+    .where("lease_holder", "=", holder)
+    .execute();
 }
 
 export type PollOutcome = {
@@ -114,9 +134,16 @@ export type UnreadableRepository = { name: string; problem: string };
 export async function noteUnreadableRepositories(db: Database, unreadable: readonly UnreadableRepository[]): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const names = unreadable.map(({ name }) => name);
-    await trx.deleteFrom("archive.unreadable_repositories").where(sql<boolean>`name <> all(${sql.val(names)}::text[])`).execute();
+    await trx
+      .deleteFrom("archive.unreadable_repositories")
+      .where(sql<boolean>`name <> all(${sql.val(names)}::text[])`)
+      .execute();
     for (const { name, problem } of unreadable) {
-      await trx.insertInto("archive.unreadable_repositories").values({ name, problem }).onConflict((conflict) => conflict.column("name").doUpdateSet({ problem })).execute();
+      await trx
+        .insertInto("archive.unreadable_repositories")
+        .values({ name, problem })
+        .onConflict((conflict) => conflict.column("name").doUpdateSet({ problem }))
+        .execute();
     }
   });
 }

@@ -1,9 +1,8 @@
+import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 // The auditor's tables. Rows are joined field by field instead of by arrival: a completed status outranks an open one, null
 // never replaces a value (`greatest` passes over it), steps are merged by number, an archived log outranks an absent one.
 // `greatest` settles the rest by content alone, so that any order and repetition of deliveries ends in the same rows.
 import { sql } from "kysely";
-
-import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
@@ -112,13 +111,21 @@ export async function upsertJobs(trx: Database, stories: readonly JobStory[]): P
   if (jobs.length === 0) return [];
   await writeJobs(trx, jobs);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
-  await writeSteps(trx, distinctSorted(steps, ({ job_id, step_number }) => [job_id, step_number]));
+  await writeSteps(
+    trx,
+    distinctSorted(steps, ({ job_id, step_number }) => [job_id, step_number]),
+  );
   return jobs.map(({ job_id }) => job_id);
 }
 
 function jobRow({ story, columns }: { story: JobStory; columns: JobColumns }): JobRow {
   const { steps: _steps, run_attempt: _echoedAttempt, ...rest } = columns;
-  return { ...rest, repository_id: story.repository_id, run_attempt: story.run_attempt, last_listed_attempt: story.last_listed_attempt };
+  return {
+    ...rest,
+    repository_id: story.repository_id,
+    run_attempt: story.run_attempt,
+    last_listed_attempt: story.last_listed_attempt,
+  };
 }
 
 async function writeJobs(trx: Database, rows: readonly JobRow[]): Promise<void> {

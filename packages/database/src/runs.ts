@@ -1,8 +1,8 @@
 // Runs of the ledger and their attempts: what was seen, and which attempts still owe a listing of their jobs.
 import { sql } from "kysely";
 
-import { type Database, transact } from "./open-database.ts";
 import { asFields, id, instant, text } from "./job-rows.ts";
+import { type Database, transact } from "./open-database.ts";
 import { distinctSorted, unnest } from "./unnest.ts";
 
 type RunColumns = {
@@ -62,7 +62,11 @@ export type LedgerAttempt = {
  * A run that was seen newer before is left as it is; an open attempt whose run changed is due at once. Idempotent.
  * @param objects run objects as GitHub sent them; those without a usable id or created_at are counted, not written.
  */
-export async function recordRuns(db: Database, repositoryId: number, objects: readonly unknown[]): Promise<{ recorded: number; unusable: number }> {
+export async function recordRuns(
+  db: Database,
+  repositoryId: number,
+  objects: readonly unknown[],
+): Promise<{ recorded: number; unusable: number }> {
   const usable = objects.map((object) => runColumns(repositoryId, object)).filter((row) => row !== undefined);
   const rows = distinctSorted(usable, ({ run_id }) => [run_id]);
   if (rows.length > 0) {
@@ -121,7 +125,11 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
 }
 
 /** Open attempts of a repository, oldest run first. @param onlyDue leaves out those whose next visit is later. */
-export async function listOpenAttempts(db: Database, repositoryId: number, { onlyDue, limit }: { onlyDue: boolean; limit: number }): Promise<LedgerAttempt[]> {
+export async function listOpenAttempts(
+  db: Database,
+  repositoryId: number,
+  { onlyDue, limit }: { onlyDue: boolean; limit: number },
+): Promise<LedgerAttempt[]> {
   return db
     .selectFrom("archive.attempts")
     .innerJoin("archive.runs", "archive.runs.run_id", "archive.attempts.run_id")
@@ -171,17 +179,32 @@ export async function finishVisit(db: Database, attempt: { run_id: number; run_a
 
 /** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
 export async function listUnrecordedAttempts(db: Database, limit: number): Promise<{ run_id: number; run_attempt: number }[]> {
-  return db.selectFrom("archive.attempts").select(["run_id", "run_attempt"]).where("state", "=", "listed").where("record_key", "is", null).orderBy("run_id").limit(limit).execute();
+  return db
+    .selectFrom("archive.attempts")
+    .select(["run_id", "run_attempt"])
+    .where("state", "=", "listed")
+    .where("record_key", "is", null)
+    .orderBy("run_id")
+    .limit(limit)
+    .execute();
 }
 
 export type AttemptStory = { repository_id: number; full_name: string; object: unknown; listed_at: Date; job_ids: number[] };
 
 /** An attempt and the final list of the jobs it showed, for its run record. Undefined until it is listed. */
-export async function findListedAttempt(db: Database, attempt: { run_id: number; run_attempt: number }): Promise<AttemptStory | undefined> {
+export async function findListedAttempt(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+): Promise<AttemptStory | undefined> {
   const row = await db
     .selectFrom("archive.attempts")
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .select(["archive.attempts.repository_id", "archive.attempts.object", "archive.attempts.listed_at", "archive.repositories.full_name"])
+    .select([
+      "archive.attempts.repository_id",
+      "archive.attempts.object",
+      "archive.attempts.listed_at",
+      "archive.repositories.full_name",
+    ])
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
     .where("state", "=", "listed")
@@ -198,8 +221,17 @@ export async function findListedAttempt(db: Database, attempt: { run_id: number;
   return { ...row, listed_at: row.listed_at, job_ids: jobs.map(({ job_id }) => job_id) };
 }
 
-export async function markAttemptRecorded(db: Database, attempt: { run_id: number; run_attempt: number }, recordKey: string): Promise<void> {
-  await db.updateTable("archive.attempts").set({ record_key: recordKey }).where("run_id", "=", attempt.run_id).where("run_attempt", "=", attempt.run_attempt).execute();
+export async function markAttemptRecorded(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+  recordKey: string,
+): Promise<void> {
+  await db
+    .updateTable("archive.attempts")
+    .set({ record_key: recordKey })
+    .where("run_id", "=", attempt.run_id)
+    .where("run_attempt", "=", attempt.run_attempt)
+    .execute();
 }
 
 function attemptSeen(object: unknown): { status: string | null; conclusion: string | null; object: string } {

@@ -38,7 +38,15 @@ export async function countWork(db: Database): Promise<WorkCounts> {
   return counts;
 }
 
-export type OwedLog = { repository: string; run_id: number; job_id: number; log_state: string; reason: string | null; detail: string | null; due_at: Date | null };
+export type OwedLog = {
+  repository: string;
+  run_id: number;
+  job_id: number;
+  log_state: string;
+  reason: string | null;
+  detail: string | null;
+  due_at: Date | null;
+};
 
 /** Logs that are pending or failed, failed ones first. */
 export async function listOwedLogs(db: Database, limit: number): Promise<OwedLog[]> {
@@ -61,7 +69,14 @@ export async function listOwedLogs(db: Database, limit: number): Promise<OwedLog
     .execute();
 }
 
-export type UnlistedAttempt = { repository: string; run_id: number; run_attempt: number; state: string; status: string | null; run_created_at: Date };
+export type UnlistedAttempt = {
+  repository: string;
+  run_id: number;
+  run_attempt: number;
+  state: string;
+  status: string | null;
+  run_created_at: Date;
+};
 
 /** Attempts that are open (their run goes on), gone, or never completed. */
 export async function listUnlistedAttempts(db: Database, limit: number): Promise<UnlistedAttempt[]> {
@@ -87,7 +102,13 @@ export type Problem = { repository: string; problem: string };
 
 /** Repositories that could not be listed the last time. */
 export async function listProblems(db: Database): Promise<Problem[]> {
-  const rows = await db.selectFrom("archive.repositories").select(["full_name as repository", "problem"]).where("is_selected", "=", true).where("problem", "is not", null).orderBy("full_name").execute();
+  const rows = await db
+    .selectFrom("archive.repositories")
+    .select(["full_name as repository", "problem"])
+    .where("is_selected", "=", true)
+    .where("problem", "is not", null)
+    .orderBy("full_name")
+    .execute();
   return rows.map(({ repository, problem }) => ({ repository, problem: problem ?? "" }));
 }
 

@@ -17,18 +17,30 @@ export async function addWindow(db: Database, repositoryId: number, window: Wind
       returning window_start, window_end`.execute(trx);
     const start = new Date(Math.min(window.start.getTime(), ...rows.map((row) => row.window_start.getTime())));
     const end = new Date(Math.max(window.end.getTime(), ...rows.map((row) => row.window_end.getTime())));
-    await trx.insertInto("archive.windows").values({ repository_id: repositoryId, window_start: start, window_end: end, scanned_at: sql<Date>`now()` }).execute();
+    await trx
+      .insertInto("archive.windows")
+      .values({ repository_id: repositoryId, window_start: start, window_end: end, scanned_at: sql<Date>`now()` })
+      .execute();
   });
 }
 
 export async function listWindows(db: Database, repositoryId: number): Promise<Window[]> {
-  const rows = await db.selectFrom("archive.windows").select(["window_start", "window_end"]).where("repository_id", "=", repositoryId).orderBy("window_start").execute();
+  const rows = await db
+    .selectFrom("archive.windows")
+    .select(["window_start", "window_end"])
+    .where("repository_id", "=", repositoryId)
+    .orderBy("window_start")
+    .execute();
   return rows.map(({ window_start, window_end }) => ({ start: window_start, end: window_end }));
 }
 
 /** A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. */
 export async function markFullSecond(db: Database, repositoryId: number, secondStart: Date): Promise<void> {
-  await db.insertInto("archive.full_seconds").values({ repository_id: repositoryId, second_start: secondStart }).onConflict((conflict) => conflict.doNothing()).execute();
+  await db
+    .insertInto("archive.full_seconds")
+    .values({ repository_id: repositoryId, second_start: secondStart })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
 }
 
 export async function listFullSeconds(db: Database): Promise<{ repository_id: number; second_start: Date }[]> {

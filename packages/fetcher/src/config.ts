@@ -1,10 +1,16 @@
+import { type Environment, loadConfig, type SettingsRule } from "@actions-archive/core/config";
+import { settingError } from "@actions-archive/core/config";
+import {
+  commonSettings,
+  credentialRule,
+  githubSettings,
+  objectLockRule,
+  repositoriesRule,
+  settings,
+} from "@actions-archive/core/settings";
+import { parseLogHosts } from "@actions-archive/github/log-hosts";
 // The fetcher's settings.
 import { z } from "zod";
-
-import { type Environment, loadConfig, type SettingsRule } from "@actions-archive/core/config";
-import { commonSettings, credentialRule, githubSettings, objectLockRule, repositoriesRule, settings } from "@actions-archive/core/settings";
-import { settingError } from "@actions-archive/core/config";
-import { parseLogHosts } from "@actions-archive/github/log-hosts";
 
 import { parseRepositoryPatterns } from "./repository-patterns.ts";
 
@@ -23,7 +29,8 @@ export const fetcherRules: readonly SettingsRule[] = [
   credentialRule,
   repositoriesRule,
   objectLockRule,
-  (env) => settingError("ARCHIVE_REPOSITORIES", env, (value) => env["GITHUB_APP_ID"] === undefined && parseRepositoryPatterns(value)),
+  (env) =>
+    settingError("ARCHIVE_REPOSITORIES", env, (value) => env["GITHUB_APP_ID"] === undefined && parseRepositoryPatterns(value)),
   (env) => settingError("GITHUB_LOG_HOSTS", env, parseLogHosts),
 ];
 

@@ -10,8 +10,16 @@ const mostQueuedLogs = 300;
 const mostQueuedLoads = 500;
 
 /** Queues what is due: logs to archive, rows and run records to load. Idempotent; any process may call it at any time. */
-export async function feed({ db, archiveQueue, loadQueue }: Pick<Fetcher, "db" | "archiveQueue" | "loadQueue">): Promise<{ logs: number; loads: number }> {
-  const [jobs, attempts, logs] = await Promise.all([listUnloadedJobs(db, mostQueuedLoads), listUnrecordedAttempts(db, mostQueuedLoads), listDueLogs(db, mostQueuedLogs)]);
+export async function feed({
+  db,
+  archiveQueue,
+  loadQueue,
+}: Pick<Fetcher, "db" | "archiveQueue" | "loadQueue">): Promise<{ logs: number; loads: number }> {
+  const [jobs, attempts, logs] = await Promise.all([
+    listUnloadedJobs(db, mostQueuedLoads),
+    listUnrecordedAttempts(db, mostQueuedLoads),
+    listDueLogs(db, mostQueuedLogs),
+  ]);
   await loadQueue.add([
     ...jobs.map((job_id) => ({ kind: "job", job_id }) as const),
     ...attempts.map(({ run_id, run_attempt }) => ({ kind: "run", run_id, run_attempt }) as const),

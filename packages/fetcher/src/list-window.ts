@@ -1,9 +1,9 @@
+import { PermanentError } from "@actions-archive/core/errors";
+import { recordRuns } from "@actions-archive/database/runs";
 // Lists the runs of a span of time. GitHub shows at most 1,000 runs of a filtered list, so a span that reaches the cap is
 // halved until each part stays below it. What was listed is written page by page: listing twice changes nothing.
 // https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 import { markFullSecond, type Window } from "@actions-archive/database/windows";
-import { recordRuns } from "@actions-archive/database/runs";
-import { PermanentError } from "@actions-archive/core/errors";
 import { listAllRuns } from "@actions-archive/github/workflow-runs";
 
 import type { Fetcher } from "./fetcher.ts";
@@ -42,19 +42,32 @@ export async function listWindow(
   }
   // Neighbours share the border second: a run on it is seen twice, never missed.
   const middle = floorSecond(new Date((start.getTime() + end.getTime()) / 2));
-  const newer = await listWindow(fetcher, repository, { start: middle.getTime() === start.getTime() ? end : middle, end: window.end }, { onListed, signal });
+  const newer = await listWindow(
+    fetcher,
+    repository,
+    { start: middle.getTime() === start.getTime() ? end : middle, end: window.end },
+    { onListed, signal },
+  );
   const older = await listWindow(fetcher, repository, { start: window.start, end: middle }, { onListed, signal });
   return { runs: newer.runs + older.runs, date: older.date ?? newer.date ?? date };
 }
 
-async function listPages(fetcher: Fetcher, repository: ListedRepository, { start, end }: Window, signal: AbortSignal): Promise<{ seen: number; date: Date | undefined }> {
+async function listPages(
+  fetcher: Fetcher,
+  repository: ListedRepository,
+  { start, end }: Window,
+  signal: AbortSignal,
+): Promise<{ seen: number; date: Date | undefined }> {
   let seen = 0;
   let date: Date | undefined;
   const created = `${isoSecond(start)}..${isoSecond(end)}`;
   for await (const page of listAllRuns(fetcher.github, { repository: repository.full_name, created, signal })) {
     const stranger = page.data.find((run) => run.repository?.id !== undefined && run.repository.id !== repository.repository_id);
     if (stranger) {
-      throw new PermanentError("github/not-found", `${repository.full_name} is now another repository (id ${stranger.repository?.id}, was ${repository.repository_id})`);
+      throw new PermanentError(
+        "github/not-found",
+        `${repository.full_name} is now another repository (id ${stranger.repository?.id}, was ${repository.repository_id})`,
+      );
     }
     const { unusable } = await recordRuns(fetcher.db, repository.repository_id, page.data);
     if (unusable > 0) fetcher.log.error({ repository: repository.full_name, unusable }, "runs without a usable id or created_at");

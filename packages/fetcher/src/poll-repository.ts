@@ -3,7 +3,14 @@
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
-import { findRepository, finishPoll, type LedgerRepository, releaseLease, renameRepository, takeLease } from "@actions-archive/database/repositories";
+import {
+  findRepository,
+  finishPoll,
+  type LedgerRepository,
+  releaseLease,
+  renameRepository,
+  takeLease,
+} from "@actions-archive/database/repositories";
 import { listOpenAttempts } from "@actions-archive/database/runs";
 import { addWindow, listWindows, type Window } from "@actions-archive/database/windows";
 import { getLogRetention, getRepository } from "@actions-archive/github/repositories";
@@ -46,7 +53,8 @@ export type PollOutcome = "polled" | "leased" | "unknown";
 export async function pollRepository(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<PollOutcome> {
   const { db } = fetcher;
   const holder = randomUUID();
-  if (!(await takeLease(db, repositoryId, holder, leaseSeconds))) return (await findRepository(db, repositoryId)) ? "leased" : "unknown";
+  if (!(await takeLease(db, repositoryId, holder, leaseSeconds)))
+    return (await findRepository(db, repositoryId)) ? "leased" : "unknown";
   const lost = new AbortController();
   const renewal = setInterval(() => {
     takeLease(db, repositoryId, holder, leaseSeconds).then(
@@ -76,7 +84,10 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const windows = await listWindows(db, repositoryId);
   const spans = uncoveredSpans({ start: since, end: date }, windows);
   // On a full pass the last 30 days are listed again where an earlier pass has covered them; a first pass just did.
-  const again = rescan && windows.length > 0 ? [{ start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date }] : [];
+  const again =
+    rescan && windows.length > 0
+      ? [{ start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date }]
+      : [];
   const settled = new Date(date.getTime() - settleMs);
   for (const span of again.length > 0 ? mergeNewest(spans, again[0]) : spans) {
     await listWindow(fetcher, repository, span, {
@@ -103,7 +114,10 @@ async function greet(fetcher: Fetcher, known: LedgerRepository, options: PollOpt
   const { github, db } = fetcher;
   const { data, date } = await getRepository(github, { repository: known.full_name, signal: options.signal });
   if (data.id !== known.repository_id) {
-    throw new PermanentError("github/not-found", `${known.full_name} is now another repository (id ${data.id}, was ${known.repository_id})`);
+    throw new PermanentError(
+      "github/not-found",
+      `${known.full_name} is now another repository (id ${data.id}, was ${known.repository_id})`,
+    );
   }
   if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
   const repository = { ...known, full_name: data.full_name };
@@ -114,8 +128,14 @@ async function greet(fetcher: Fetcher, known: LedgerRepository, options: PollOpt
 }
 
 // Retention is not retroactive, so a repository that now keeps 30 days may still have logs of 90.
-function startOf({ settings }: Fetcher, { archive_since }: LedgerRepository, date: Date, logRetentionDays: number | undefined): Date {
-  const wanted = settings.ARCHIVE_SINCE ?? new Date(date.getTime() - Math.max(logRetentionDays ?? 0, defaultRetentionDays) * dayMs);
+function startOf(
+  { settings }: Fetcher,
+  { archive_since }: LedgerRepository,
+  date: Date,
+  logRetentionDays: number | undefined,
+): Date {
+  const wanted =
+    settings.ARCHIVE_SINCE ?? new Date(date.getTime() - Math.max(logRetentionDays ?? 0, defaultRetentionDays) * dayMs);
   return archive_since !== null && archive_since < wanted ? archive_since : wanted;
 }
 
@@ -125,13 +145,25 @@ function isRescanDue({ rescanned_at }: LedgerRepository, date: Date, { isFullPas
 
 function mergeNewest(spans: readonly Window[], newest: Window | undefined): Window[] {
   if (newest === undefined) return [...spans];
-  return [newest, ...spans.filter(({ start }) => start < newest.start).map(({ start, end }) => ({ start, end: end < newest.start ? end : newest.start }))];
+  return [
+    newest,
+    ...spans
+      .filter(({ start }) => start < newest.start)
+      .map(({ start, end }) => ({ start, end: end < newest.start ? end : newest.start })),
+  ];
 }
 
-async function visitOpenAttempts(fetcher: Fetcher, repository: LedgerRepository, { isFullPass, signal, onProgress }: PollOptions): Promise<void> {
+async function visitOpenAttempts(
+  fetcher: Fetcher,
+  repository: LedgerRepository,
+  { isFullPass, signal, onProgress }: PollOptions,
+): Promise<void> {
   const visited = new Set<string>();
   for (;;) {
-    const due = await listOpenAttempts(fetcher.db, repository.repository_id, { onlyDue: !isFullPass || visited.size > 0, limit: visitsAtOnce });
+    const due = await listOpenAttempts(fetcher.db, repository.repository_id, {
+      onlyDue: !isFullPass || visited.size > 0,
+      limit: visitsAtOnce,
+    });
     const fresh = due.filter(({ run_id, run_attempt }) => !visited.has(`${run_id}/${run_attempt}`));
     if (fresh.length === 0) return;
     for (const attempt of fresh) {

@@ -15,11 +15,16 @@ export type RepositoryPatterns = {
  * @throws ConfigError that names every entry of another form.
  */
 export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
-  const entries = setting.split(",").map((entry) => entry.trim().toLowerCase()).filter((entry) => entry !== "");
+  const entries = setting
+    .split(",")
+    .map((entry) => entry.trim().toLowerCase())
+    .filter((entry) => entry !== "");
   const wrong = entries.filter((entry) => !/^(!?[a-z0-9_.-]+\/[a-z0-9_.*-]+|![a-z0-9_.*-]+\/[a-z0-9_.*-]+)$/.test(entry));
   const included = entries.filter((entry) => !entry.startsWith("!"));
-  if (wrong.length > 0) throw new ConfigError(`ARCHIVE_REPOSITORIES: not of the form owner/name, owner/* or !owner/private-*: ${wrong.join(", ")}`);
-  if (included.length === 0) throw new ConfigError("ARCHIVE_REPOSITORIES: names nothing to archive; an exclusion alone is not enough with a token");
+  if (wrong.length > 0)
+    throw new ConfigError(`ARCHIVE_REPOSITORIES: not of the form owner/name, owner/* or !owner/private-*: ${wrong.join(", ")}`);
+  if (included.length === 0)
+    throw new ConfigError("ARCHIVE_REPOSITORIES: names nothing to archive; an exclusion alone is not enough with a token");
   const excluded = entries.filter((entry) => entry.startsWith("!")).map((entry) => globOf(entry.slice(1)));
   const globs = included.map(globOf);
   const matches = (patterns: readonly RegExp[], name: string) => patterns.some((pattern) => pattern.test(name));
@@ -32,10 +37,19 @@ export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
 
 /** Everything that an App's installations see, less the exclusions in `setting`. */
 export function everythingBut(setting: string | undefined): (fullName: string) => boolean {
-  const excluded = (setting ?? "").split(",").map((entry) => entry.trim().toLowerCase()).filter((entry) => entry.startsWith("!")).map((entry) => globOf(entry.slice(1)));
+  const excluded = (setting ?? "")
+    .split(",")
+    .map((entry) => entry.trim().toLowerCase())
+    .filter((entry) => entry.startsWith("!"))
+    .map((entry) => globOf(entry.slice(1)));
   return (fullName) => !excluded.some((pattern) => pattern.test(fullName.toLowerCase()));
 }
 
 function globOf(entry: string): RegExp {
-  return new RegExp(`^${entry.split("*").map(RegExp.escape).join("[^/]*")}$`);
+  return new RegExp(
+    `^${entry
+      .split("*")
+      .map((part) => RegExp.escape(part))
+      .join("[^/]*")}$`,
+  );
 }

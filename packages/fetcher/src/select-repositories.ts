@@ -31,8 +31,14 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const lost = new Set(unreadable.map(({ name }) => name));
   const kept = known.filter(({ full_name }) => lost.has(full_name.toLowerCase()));
   const sightings = new Map<number, RepositorySighting>([
-    ...kept.map(({ repository_id, full_name }): [number, RepositorySighting] => [repository_id, { repository_id, full_name, is_private: null }]),
-    ...repositories.map(({ id, full_name, private: is_private }): [number, RepositorySighting] => [id, { repository_id: id, full_name, is_private: is_private ?? null }]),
+    ...kept.map(({ repository_id, full_name }): [number, RepositorySighting] => [
+      repository_id,
+      { repository_id, full_name, is_private: null },
+    ]),
+    ...repositories.map(({ id, full_name, private: is_private }): [number, RepositorySighting] => [
+      id,
+      { repository_id: id, full_name, is_private: is_private ?? null },
+    ]),
   ]);
   await writeSelection(db, [...sightings.values()]);
   await noteUnreadableRepositories(db, unreadable);

@@ -31,9 +31,14 @@ const duePollsAtOnce = 100;
 export type OpenFetcher = { readonly fetcher: Fetcher; readonly queue: QueueSettings };
 
 /** Opens the fetcher without its clock. @throws ConfigError when an engine is refused. */
-export async function openFetcher(config: FetcherConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<OpenFetcher> {
+export async function openFetcher(
+  config: FetcherConfig,
+  { log, resources }: Pick<Service, "log" | "resources">,
+): Promise<OpenFetcher> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
-  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive fetcher", log }));
+  const { db, ping } = resources.use(
+    await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive fetcher", log }),
+  );
   const { identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
@@ -54,7 +59,10 @@ export async function openFetcher(config: FetcherConfig, { log, resources }: Pic
 }
 
 /** Returns once the fetcher runs by the clock; `resources` end it. @throws ConfigError when an engine is refused. */
-export async function startFetcher(config: FetcherConfig, service: Pick<Service, "log" | "resources" | "stopping">): Promise<void> {
+export async function startFetcher(
+  config: FetcherConfig,
+  service: Pick<Service, "log" | "resources" | "stopping">,
+): Promise<void> {
   const { log, resources, stopping } = service;
   const { fetcher, queue } = await openFetcher(config, service);
   const clock = resources.use(new Producer("fetch", queue, log));
@@ -77,7 +85,9 @@ export async function startFetcher(config: FetcherConfig, service: Pick<Service,
   resources.use(every(superviseEveryMs, supervise));
   resources.use(every(selectEveryMs, select));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
-  resources.use(new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), { concurrency: pollsAtOnce + 1, drainMs, log }));
+  resources.use(
+    new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), { concurrency: pollsAtOnce + 1, drainMs, log }),
+  );
 }
 
 function fetchWork(fetcher: Fetcher, clock: Producer<"fetch">, stopping: AbortSignal): Handler<"fetch"> {

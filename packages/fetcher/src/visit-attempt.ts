@@ -25,14 +25,23 @@ const mostLaggingVisits = 20;
  * @returns whether the attempt is settled: listed, gone or never completed.
  * @throws the client's errors, a 404 of the repository itself included; the attempt stays open.
  */
-export async function visitAttempt(fetcher: Fetcher, repository: ListedRepository, attempt: LedgerAttempt, signal: AbortSignal): Promise<boolean> {
+export async function visitAttempt(
+  fetcher: Fetcher,
+  repository: ListedRepository,
+  attempt: LedgerAttempt,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { db, log } = fetcher;
   const context = { repository: repository.full_name, runId: attempt.run_id, attempt: attempt.run_attempt };
   try {
     // Asked before the jobs are listed: only a listing that began after the completion is final.
     const run = await lookAtAttempt(fetcher, repository, attempt, signal);
     const jobs = await listJobs(fetcher, repository, attempt, signal);
-    await recordJobs(db, repository.repository_id, jobs.map((object) => ({ object, source: "listing", listedAttempt: attempt.run_attempt })));
+    await recordJobs(
+      db,
+      repository.repository_id,
+      jobs.map((object) => ({ object, source: "listing", listedAttempt: attempt.run_attempt })),
+    );
     const lagging = jobs.filter(({ status }) => status !== "completed").length;
     if (run.isComplete && (lagging === 0 || attempt.visits >= mostLaggingVisits)) {
       if (lagging > 0) log.error({ ...context, lagging }, "a completed attempt lists jobs that are not");
@@ -60,7 +69,12 @@ type AttemptLook = { readonly isComplete: boolean; readonly object?: unknown; re
 
 // The run list already described the newest attempt; an earlier one is over once there is a later one, but its own object
 // (conclusion, times, who triggered it) is nowhere else.
-async function lookAtAttempt({ github }: Fetcher, { full_name }: ListedRepository, attempt: LedgerAttempt, signal: AbortSignal): Promise<AttemptLook> {
+async function lookAtAttempt(
+  { github }: Fetcher,
+  { full_name }: ListedRepository,
+  attempt: LedgerAttempt,
+  signal: AbortSignal,
+): Promise<AttemptLook> {
   const run = { repository: full_name, runId: attempt.run_id, signal };
   if (attempt.run_attempt < attempt.newest_attempt) {
     const { data, date } = await getRunAttempt(github, { ...run, runAttempt: attempt.run_attempt });
@@ -72,13 +86,23 @@ async function lookAtAttempt({ github }: Fetcher, { full_name }: ListedRepositor
   return { isComplete: data.status === "completed" || !isSameAttempt, date, ...(isSameAttempt ? { object: data } : {}) };
 }
 
-async function listJobs({ github }: Fetcher, { full_name }: ListedRepository, { run_id, run_attempt }: LedgerAttempt, signal: AbortSignal) {
+async function listJobs(
+  { github }: Fetcher,
+  { full_name }: ListedRepository,
+  { run_id, run_attempt }: LedgerAttempt,
+  signal: AbortSignal,
+) {
   const pages = listJobsForRunAttempt(github, { repository: full_name, runId: run_id, runAttempt: run_attempt, signal });
   return (await Array.fromAsync(pages)).flatMap(({ data }) => data);
 }
 
 /** Lost access looks like deletion; a run is only gone when its repository can still be read. */
-async function checkRepositoryIsThere({ github }: Fetcher, { repository_id, full_name }: ListedRepository, signal: AbortSignal): Promise<void> {
+async function checkRepositoryIsThere(
+  { github }: Fetcher,
+  { repository_id, full_name }: ListedRepository,
+  signal: AbortSignal,
+): Promise<void> {
   const { data } = await getRepository(github, { repository: full_name, signal });
-  if (data.id !== repository_id) throw new PermanentError("github/not-found", `${full_name} is now another repository (id ${data.id}, was ${repository_id})`);
+  if (data.id !== repository_id)
+    throw new PermanentError("github/not-found", `${full_name} is now another repository (id ${data.id}, was ${repository_id})`);
 }

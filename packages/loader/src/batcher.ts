@@ -6,7 +6,10 @@ export type BatchLimits = { readonly maxItems: number; readonly maxWaitMs: numbe
  * @param run gets each batch; one at a time, so that the next one gathers while it runs.
  * @returns a function that resolves when its item's batch has run, or rejects as that batch did.
  */
-export function createBatcher<T>({ maxItems, maxWaitMs }: BatchLimits, run: (items: T[]) => Promise<void>): (item: T) => Promise<void> {
+export function createBatcher<T>(
+  { maxItems, maxWaitMs }: BatchLimits,
+  run: (items: T[]) => Promise<void>,
+): (item: T) => Promise<void> {
   let waiting: { item: T; resolve: () => void; reject: (error: unknown) => void }[] = [];
   let running: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;

@@ -26,7 +26,10 @@ async function loadTogether({ db }: Loader, jobIds: readonly number[]): Promise<
     // Locked, so that an object that improves meanwhile is loaded after this one and not lost.
     const stories = await lockUnloadedJobs(trx, jobIds);
     await upsertJobs(trx, stories);
-    await markRowsLoaded(trx, stories.map(({ job_id }) => job_id));
+    await markRowsLoaded(
+      trx,
+      stories.map(({ job_id }) => job_id),
+    );
   });
 }
 

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 // Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
 import { LogRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
@@ -6,7 +8,6 @@ import { recordKey } from "@actions-archive/core/object-key";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
-import { createHash } from "node:crypto";
 
 import type { Loader } from "./loader.ts";
 
@@ -47,11 +48,19 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
 
 async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promise<void> {
   await transact(db, async (trx) => {
-    await upsertJobs(trx, records.map(({ record }) => ({ ...record, object: record.job })));
+    await upsertJobs(
+      trx,
+      records.map(({ record }) => ({ ...record, object: record.job })),
+    );
     await upsertLogs(trx, records.map(logRow));
     for (const { key, record } of records.toSorted((a, b) => a.record.job_id - b.record.job_id)) {
       const { job_id, log } = record;
-      await settleLog(trx, log.state === "archived" ? { job_id, record_key: key, log_state: "archived", log_reason: null } : { job_id, record_key: key, log_state: "absent", log_reason: log.reason });
+      await settleLog(
+        trx,
+        log.state === "archived"
+          ? { job_id, record_key: key, log_state: "archived", log_reason: null }
+          : { job_id, record_key: key, log_state: "absent", log_reason: log.reason },
+      );
     }
   });
 }

@@ -6,7 +6,10 @@ import { findListedAttempt, markAttemptRecorded } from "@actions-archive/databas
 import type { Loader } from "./loader.ts";
 
 /** Writes the record once, and its key into the ledger. Idempotent. */
-export async function loadRun({ db, store, host, log }: Loader, attempt: { readonly run_id: number; readonly run_attempt: number }): Promise<void> {
+export async function loadRun(
+  { db, store, host, log }: Loader,
+  attempt: { readonly run_id: number; readonly run_attempt: number },
+): Promise<void> {
   const story = await findListedAttempt(db, attempt);
   if (story === undefined) return;
   const ref = { repository_id: story.repository_id, ...attempt };

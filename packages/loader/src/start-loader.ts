@@ -22,7 +22,9 @@ const concurrency = 256;
 /** Returns once the loader takes work; `resources` end it. @throws ConfigError when an engine is refused. */
 export async function startLoader(config: LoaderConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
-  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive loader", log }));
+  const { db, ping } = resources.use(
+    await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive loader", log }),
+  );
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);

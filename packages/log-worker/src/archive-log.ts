@@ -4,8 +4,8 @@ import { putLog } from "@actions-archive/archive/logs";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
-import { findSameLog } from "@actions-archive/database/logs";
 import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-archive/database/log-states";
+import { findSameLog } from "@actions-archive/database/logs";
 import { findObligation, findTwin, hasUnlistedEarlierAttempt, type Obligation } from "@actions-archive/database/obligations";
 import { noteGoneLog } from "@actions-archive/database/repositories";
 
@@ -26,7 +26,8 @@ const originalPollSeconds = 3;
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
   return async ({ job_id }, delivery) => {
     const job = await findObligation(worker.db, job_id);
-    if (job === undefined) throw new PermanentError("queue/unknown-payload", `The ledger has no job ${job_id}; the message is dropped`);
+    if (job === undefined)
+      throw new PermanentError("queue/unknown-payload", `The ledger has no job ${job_id}; the message is dropped`);
     const isSettled = job.log_state === "archived" || job.log_state === "absent";
     if (isSettled && job.relook_at === null) return;
     try {
@@ -63,7 +64,13 @@ async function waitForOriginal(worker: LogWorker, job: Obligation): Promise<bool
   return true;
 }
 
-async function storeLog(worker: LogWorker, job: Obligation, facts: JobFacts, { totals, body }: Extract<Download, { kind: "log" }>, signal: AbortSignal): Promise<void> {
+async function storeLog(
+  worker: LogWorker,
+  job: Obligation,
+  facts: JobFacts,
+  { totals, body }: Extract<Download, { kind: "log" }>,
+  signal: AbortSignal,
+): Promise<void> {
   const { db, store, host, settings } = worker;
   if (job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
     return deferUnsettledLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
@@ -75,7 +82,9 @@ async function storeLog(worker: LogWorker, job: Obligation, facts: JobFacts, { t
     ...flagsOf(totals, facts.completedAt),
     ...(stored.conflict ? (["changed_since"] as const) : []),
     ...(stored.existing ? (["adopted"] as const) : []),
-    ...((await findSameLog(db, { rawSha256: totals.rawSha256, rawBytes: totals.rawBytes, butOf: job.job_id })) === undefined ? [] : (["same_as_other_job"] as const)),
+    ...((await findSameLog(db, { rawSha256: totals.rawSha256, rawBytes: totals.rawBytes, butOf: job.job_id })) === undefined
+      ? []
+      : (["same_as_other_job"] as const)),
   ];
   await writeOutcome(worker, job, {
     state: "archived",
@@ -91,11 +100,18 @@ async function storeLog(worker: LogWorker, job: Obligation, facts: JobFacts, { t
 }
 
 async function settleGone(worker: LogWorker, job: Obligation, { completedAt }: JobFacts, date: Date): Promise<void> {
-  if (completedAt !== undefined) await noteGoneLog(worker.db, job.repository_id, Math.max(0, Math.floor((date.getTime() - completedAt.getTime()) / 1000)));
+  if (completedAt !== undefined)
+    await noteGoneLog(worker.db, job.repository_id, Math.max(0, Math.floor((date.getTime() - completedAt.getTime()) / 1000)));
   await settleAbsent(worker, job, "expired");
 }
 
-async function settleNothing(worker: LogWorker, job: Obligation, facts: JobFacts, emptiness: Emptiness, signal: AbortSignal): Promise<void> {
+async function settleNothing(
+  worker: LogWorker,
+  job: Obligation,
+  facts: JobFacts,
+  emptiness: Emptiness,
+  signal: AbortSignal,
+): Promise<void> {
   const absence = await judgeAbsence(worker, job, facts, emptiness, signal);
   if (absence.kind === "wait") return deferLog(worker.db, job.job_id, absence.seconds, "GitHub has no log yet");
   if (absence.kind === "no-access") return failLog(worker.db, job.job_id, "no_access", absence.detail);

@@ -1,9 +1,15 @@
+import { type Environment, loadConfig, settingError, type SettingsRule } from "@actions-archive/core/config";
+import {
+  commonSettings,
+  credentialRule,
+  githubSettings,
+  objectLockRule,
+  settings,
+  spoolRule,
+} from "@actions-archive/core/settings";
+import { parseLogHosts } from "@actions-archive/github/log-hosts";
 // The log-worker's settings.
 import { z } from "zod";
-
-import { type Environment, loadConfig, settingError, type SettingsRule } from "@actions-archive/core/config";
-import { commonSettings, credentialRule, githubSettings, objectLockRule, settings, spoolRule } from "@actions-archive/core/settings";
-import { parseLogHosts } from "@actions-archive/github/log-hosts";
 
 export const logWorkerSettings = {
   ...commonSettings,

@@ -52,5 +52,8 @@ async function encodeInto(file: SpoolFile, body: AsyncIterable<Buffer>, maxBytes
 
 function checkSize(bytes: number, maxBytes: number): void {
   if (bytes <= maxBytes) return;
-  throw new PermanentError("log/too-large", `The log has ${bytes} bytes or more, over MAX_LOG_BYTES (${maxBytes}). Raise it, then: actions-archive retry`);
+  throw new PermanentError(
+    "log/too-large",
+    `The log has ${bytes} bytes or more, over MAX_LOG_BYTES (${maxBytes}). Raise it, then: actions-archive retry`,
+  );
 }

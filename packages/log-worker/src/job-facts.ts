@@ -21,7 +21,11 @@ export function jobFacts(object: unknown): JobFacts {
   const hadNoSteps = Array.isArray(fields["steps"]) && fields["steps"].length === 0;
   const conclusion = columns?.conclusion ?? null;
   const completedAt = columns?.completed_at ? new Date(columns.completed_at) : undefined;
-  return { conclusion, completedAt, neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined };
+  return {
+    conclusion,
+    completedAt,
+    neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined,
+  };
 }
 
 function kindWithoutRunner(conclusion: string | null, labels: unknown): JobFacts["neverRan"] {

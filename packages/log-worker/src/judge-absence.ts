@@ -22,8 +22,15 @@ export type Emptiness = { readonly isEmpty: boolean; readonly date: Date };
  * Judges a 404, a BlobNotFound or zero bytes. `date` is GitHub's clock.
  * @throws RateLimitedError, TransientError, PermanentError `github/unauthorized` of the look at the repository.
  */
-export async function judgeAbsence(worker: LogWorker, job: Obligation, facts: JobFacts, { isEmpty, date }: Emptiness, signal: AbortSignal): Promise<Absence> {
-  const ageSeconds = facts.completedAt === undefined ? Number.POSITIVE_INFINITY : (date.getTime() - facts.completedAt.getTime()) / 1000;
+export async function judgeAbsence(
+  worker: LogWorker,
+  job: Obligation,
+  facts: JobFacts,
+  { isEmpty, date }: Emptiness,
+  signal: AbortSignal,
+): Promise<Absence> {
+  const ageSeconds =
+    facts.completedAt === undefined ? Number.POSITIVE_INFINITY : (date.getTime() - facts.completedAt.getTime()) / 1000;
   const wait = waitSeconds(ageSeconds, job.tries, worker.settings.LOG_WAIT_SECONDS);
   if (wait !== undefined) return { kind: "wait", seconds: wait };
   if (isEmpty) return { kind: "absent", reason: "empty" };
@@ -41,13 +48,20 @@ export function waitSeconds(ageSeconds: number, tries: number, waitForSeconds: n
 }
 
 /** How long logs are kept here: what the endpoint says, else the youngest 410 that was seen, else GitHub's default. */
-export function retentionSeconds({ log_retention_days, youngest_gone_seconds }: Pick<Obligation, "log_retention_days" | "youngest_gone_seconds">): number {
+export function retentionSeconds({
+  log_retention_days,
+  youngest_gone_seconds,
+}: Pick<Obligation, "log_retention_days" | "youngest_gone_seconds">): number {
   if (log_retention_days !== null) return log_retention_days * 24 * 60 * 60;
   return youngest_gone_seconds ?? defaultRetentionSeconds;
 }
 
 // Lost access looks like deletion, so the repository and its runs must be readable before a log is called deleted.
-async function findAccessProblem({ github }: LogWorker, { full_name, repository_id }: Obligation, signal: AbortSignal): Promise<string | undefined> {
+async function findAccessProblem(
+  { github }: LogWorker,
+  { full_name, repository_id }: Obligation,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
     const { data } = await getRepository(github, { repository: full_name, signal });
     if (data.id !== repository_id) return `${full_name} is now another repository (id ${data.id}, was ${repository_id})`;

@@ -2,6 +2,7 @@
 // queue must leave a state that operators see and the feeder tries again.
 import { PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Delivery } from "@actions-archive/core/queue";
+import { reasonOf } from "@actions-archive/core/reason-of";
 import type { FailedReason } from "@actions-archive/core/states";
 import { deferLog, failLog } from "@actions-archive/database/log-states";
 import type { Obligation } from "@actions-archive/database/obligations";
@@ -13,12 +14,20 @@ const engineRetrySeconds = 60;
 const spoolRetrySeconds = 10;
 const unauthorizedRetrySeconds = 5 * 60;
 
-type Fate = { readonly kind: "failed"; readonly reason: FailedReason } | { readonly kind: "later"; readonly seconds: number } | { readonly kind: "rethrow" };
+type Fate =
+  | { readonly kind: "failed"; readonly reason: FailedReason }
+  | { readonly kind: "later"; readonly seconds: number }
+  | { readonly kind: "rethrow" };
 
 /** @throws `error` itself while the queue is to try again. */
-export async function settleFailure({ db, log }: LogWorker, job: Obligation, error: unknown, delivery: Pick<Delivery, "isLastAttempt" | "signal">): Promise<void> {
+export async function settleFailure(
+  { db, log }: LogWorker,
+  job: Obligation,
+  error: unknown,
+  delivery: Pick<Delivery, "isLastAttempt" | "signal">,
+): Promise<void> {
   const fate = fateOf(error, delivery);
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = reasonOf(error);
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
   switch (fate.kind) {
     case "rethrow":

@@ -17,9 +17,19 @@ import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
 
 /** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
-export async function startLogWorker(config: LogWorkerConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
+export async function startLogWorker(
+  config: LogWorkerConfig,
+  { log, resources }: Pick<Service, "log" | "resources">,
+): Promise<void> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
-  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive log-worker", maxConnections: config.DOWNLOAD_CONCURRENCY + 2, log }));
+  const { db, ping } = resources.use(
+    await openLedger({
+      url: config.DATABASE_URL.href,
+      applicationName: "actions-archive log-worker",
+      maxConnections: config.DOWNLOAD_CONCURRENCY + 2,
+      log,
+    }),
+  );
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);

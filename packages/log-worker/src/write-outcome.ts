@@ -29,11 +29,22 @@ export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: 
     decided_at: new Date().toISOString(),
   });
   await handOver(worker, job, record);
-  const facts = outcome.state === "archived" ? { sizeBytes: outcome.raw_bytes, objectKey: outcome.key, flags: outcome.flags } : { reason: outcome.reason };
-  log.info({ repository: full_name, runId: run_id, jobId: job_id, ...facts }, outcome.state === "archived" ? "log archived" : "log absent");
+  const facts =
+    outcome.state === "archived"
+      ? { sizeBytes: outcome.raw_bytes, objectKey: outcome.key, flags: outcome.flags }
+      : { reason: outcome.reason };
+  log.info(
+    { repository: full_name, runId: run_id, jobId: job_id, ...facts },
+    outcome.state === "archived" ? "log archived" : "log absent",
+  );
 }
 
-export async function writeAbsence(worker: LogWorker, job: Obligation, reason: AbsentReason, copiedFrom: number | null = null): Promise<void> {
+export async function writeAbsence(
+  worker: LogWorker,
+  job: Obligation,
+  reason: AbsentReason,
+  copiedFrom: number | null = null,
+): Promise<void> {
   await writeOutcome(worker, job, { state: "absent", reason, copied_from: copiedFrom });
 }
 

@@ -1,14 +1,13 @@
 // `demo`: the whole pipeline on the embedded engines against the simulator, then an audit report.
 import { join } from "node:path";
 
-import type { Command } from "commander";
-
 import { openDatabase } from "@actions-archive/database/open-database";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
+import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, demoFolder, print, printJson } from "../command-context.ts";
-import { readDemoState } from "../demo/demo-state.ts";
 import { formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
+import { readDemoState } from "../demo/demo-state.ts";
 import { openProgress } from "../once/progress.ts";
 import { runPass } from "../once/run-pass.ts";
 import { loadStartConfig } from "../start-config.ts";
@@ -23,18 +22,29 @@ export function addDemo(program: Command, context: CommandContext): void {
     .command("demo")
     .description("the whole pipeline on embedded engines against a simulated GitHub, then an audit report")
     .option("--json", "one JSON document")
-    .addHelpText("after", `\nNeeds nothing and reaches nothing outside this machine. Data stays under ${demoFolder}/; a second run continues there.\n\nExample:\n  npx pnpm demo`)
+    .addHelpText(
+      "after",
+      `\nNeeds nothing and reaches nothing outside this machine. Data stays under ${demoFolder}/; a second run continues there.\n\nExample:\n  npx pnpm demo`,
+    )
     .action(async ({ json }: { json?: true }) => {
       const started = performance.now();
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context, "error");
       const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+      for (const signal of ["SIGINT", "SIGTERM"] as const)
+        process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
       if (!json) print(context, "Starting Postgres, the archive folder and the simulated GitHub …");
       // Nothing of the operator's own settings: the demo must not touch a real archive.
       const { env, engines } = resources.use(await openEngineEnvironment({}, { dir: demoFolder, log, mode: "own" }));
       const state = await readDemoState(demoFolder);
-      const simulator = resources.use(await startSimulator({ scenario: "demo", seed: state.seed, clockStart: state.clockStart, rateLimits: { perHour: 100_000 } }));
+      const simulator = resources.use(
+        await startSimulator({
+          scenario: "demo",
+          seed: state.seed,
+          clockStart: state.clockStart,
+          rateLimits: { perHour: 100_000 },
+        }),
+      );
       const config = loadStartConfig({
         ...env,
         GITHUB_API_URL: simulator.apiUrl,
@@ -46,15 +56,28 @@ export function addDemo(program: Command, context: CommandContext): void {
         SPOOL_DIR: join(demoFolder, "spool"),
       });
       const pass = await runDemoPass(config, { log, stopping: stop.signal }, context);
-      const database = resources.use(await openDatabase({ url: config.DATABASE_URL.href, applicationName: "actions-archive demo", maxConnections: 2 }));
-      const report = await makeDemoReport({ pass, simulator, database, archiveUrl: config.ARCHIVE_URL, databaseUrl: engines.databaseUrl ?? "", seconds: (performance.now() - started) / 1000 });
+      const database = resources.use(
+        await openDatabase({ url: config.DATABASE_URL.href, applicationName: "actions-archive demo", maxConnections: 2 }),
+      );
+      const report = await makeDemoReport({
+        pass,
+        simulator,
+        database,
+        archiveUrl: config.ARCHIVE_URL,
+        databaseUrl: engines.databaseUrl ?? "",
+        seconds: (performance.now() - started) / 1000,
+      });
       if (json) printJson(context, report);
       else print(context, formatDemoReport(report));
       process.exitCode = report.proven ? 0 : exitIncomplete;
     });
 }
 
-async function runDemoPass(config: ReturnType<typeof loadStartConfig>, service: { log: ReturnType<typeof createCommandLogger>; stopping: AbortSignal }, { stderr }: CommandContext) {
+async function runDemoPass(
+  config: ReturnType<typeof loadStartConfig>,
+  service: { log: ReturnType<typeof createCommandLogger>; stopping: AbortSignal },
+  { stderr }: CommandContext,
+) {
   await using resources = new AsyncDisposableStack();
   using progress = openProgress(stderr);
   return await runPass(config, { ...service, resources }, { maxWaitSeconds: 120, onProgress: progress.show });

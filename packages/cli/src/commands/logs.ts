@@ -2,15 +2,14 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-import { type Command, InvalidArgumentError } from "commander";
-
-import { readLog } from "@actions-archive/archive/read-log";
 import { openStore } from "@actions-archive/archive/open-store";
+import { readLog } from "@actions-archive/archive/read-log";
 import { PermanentError } from "@actions-archive/core/errors";
 import { findLog } from "@actions-archive/database/logs";
 import { findObligation } from "@actions-archive/database/obligations";
 import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
+import { type Command, InvalidArgumentError } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
@@ -32,12 +31,19 @@ export function addLogs(program: Command, context: CommandContext): void {
       const log = createCommandLogger(context);
       const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
       const config = loadEngineConfig(env);
-      const { db } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive logs", maxConnections: 1, log }));
+      const { db } = resources.use(
+        await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive logs", maxConnections: 1, log }),
+      );
       const place = await findArchivedLog(db, jobId);
       if (json) return printJson(context, { job_id: jobId, ...place });
       const store = resources.use(await openStore(config));
-      const text = readLog(store, place.log_key, { sizeBytes: place.stored_bytes ?? undefined, versionId: place.log_version_id ?? undefined });
-      await (raw ? pipeline(Readable.from(text), context.stdout, { end: false }) : pipeline(Readable.from(text), new TerminalSafe(), context.stdout, { end: false }));
+      const text = readLog(store, place.log_key, {
+        sizeBytes: place.stored_bytes ?? undefined,
+        versionId: place.log_version_id ?? undefined,
+      });
+      await (raw
+        ? pipeline(Readable.from(text), context.stdout, { end: false })
+        : pipeline(Readable.from(text), new TerminalSafe(), context.stdout, { end: false }));
     });
 }
 
@@ -46,14 +52,22 @@ async function findArchivedLog(db: Database, jobId: number) {
   const place = await findLog(db, jobId);
   if (place?.log_key != null) return { ...place, log_key: place.log_key };
   const job = await findObligation(db, jobId);
-  if (place === undefined && job === undefined) throw new PermanentError("usage/invalid", `No job ${jobId} is known. Its repository may not be archived, or its run not listed yet: actions-archive status`);
+  if (place === undefined && job === undefined)
+    throw new PermanentError(
+      "usage/invalid",
+      `No job ${jobId} is known. Its repository may not be archived, or its run not listed yet: actions-archive status`,
+    );
   const state = place?.log_state ?? job?.log_state ?? "pending";
   const reason = place?.log_reason ?? job?.log_reason;
-  throw new PermanentError("usage/invalid", `The log of job ${jobId}${job ? ` of run ${job.run_id} in ${job.full_name}` : ""} is ${state}${reason ? `: ${reason}` : ""}`);
+  throw new PermanentError(
+    "usage/invalid",
+    `The log of job ${jobId}${job ? ` of run ${job.run_id} in ${job.full_name}` : ""} is ${state}${reason ? `: ${reason}` : ""}`,
+  );
 }
 
 function parseJobId(text: string): number {
   const id = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id === 0) throw new InvalidArgumentError("must be a job's id, a whole number");
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id === 0)
+    throw new InvalidArgumentError("must be a job's id, a whole number");
   return id;
 }

@@ -1,8 +1,7 @@
-// `migrate`: brings the schemas up to date.
-import type { Command } from "commander";
-
 import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { migrateDatabase } from "@actions-archive/database/migrate";
+// `migrate`: brings the schemas up to date.
+import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
@@ -13,11 +12,16 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .command("migrate")
     .description("bring the schema up to date, the queue's too when it is on Postgres")
     .option("--json", "one JSON document")
-    .addHelpText("after", "\nExample:\n  DATABASE_URL=postgres://owner@db/archive actions-archive migrate\n\nSafe to run again, and while workers run.")
+    .addHelpText(
+      "after",
+      "\nExample:\n  DATABASE_URL=postgres://owner@db/archive actions-archive migrate\n\nSafe to run again, and while workers run.",
+    )
     .action(async ({ json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
-      const { env, engines } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
+      const { env, engines } = resources.use(
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }),
+      );
       const { DATABASE_URL, QUEUE_URL } = loadEngineConfig(env);
       const applied = await migrateDatabase(DATABASE_URL.href);
       await migrateQueue(QUEUE_URL);

@@ -1,8 +1,7 @@
-// `sql QUERY`: read-only SQL as the auditor, for those without psql.
-import type { Command } from "commander";
-
 import { queryAsAuditor } from "@actions-archive/database/auditor";
 import { openLedger } from "@actions-archive/database/open-ledger";
+// `sql QUERY`: read-only SQL as the auditor, for those without psql.
+import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
@@ -15,13 +14,18 @@ export function addSql(program: Command, context: CommandContext): void {
     .description("one read-only SQL statement on the views of schema audit")
     .argument("<query>", "a statement; audit is on the search path")
     .option("--json", "one JSON document: the rows")
-    .addHelpText("after", '\nExamples:\n  actions-archive sql "select conclusion, count(*) from jobs group by 1"\n  actions-archive sql --json "select * from audit.steps where job_id = 399444496"')
+    .addHelpText(
+      "after",
+      '\nExamples:\n  actions-archive sql "select conclusion, count(*) from jobs group by 1"\n  actions-archive sql --json "select * from audit.steps where job_id = 399444496"',
+    )
     .action(async (query: string, { json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
       const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
       const { DATABASE_URL } = loadEngineConfig(env);
-      const { pool } = resources.use(await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive sql", maxConnections: 1, log }));
+      const { pool } = resources.use(
+        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive sql", maxConnections: 1, log }),
+      );
       const rows = await queryAsAuditor(pool, query);
       if (json) return printJson(context, rows);
       print(context, `${formatTable(rows)}\n(${rows.length} ${rows.length === 1 ? "row" : "rows"})`);

@@ -1,12 +1,11 @@
+import { runService } from "@actions-archive/core/service";
 // `start`: all workers in one process; `start --once`: one full pass, then the end.
 import { type Command, InvalidArgumentError } from "commander";
 
-import { runService } from "@actions-archive/core/service";
-
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
 import { formatPassReport, type PassReport } from "../once/pass-report.ts";
-import { runPass } from "../once/run-pass.ts";
 import { openProgress } from "../once/progress.ts";
+import { runPass } from "../once/run-pass.ts";
 import { loadStartConfig, type StartConfig } from "../start-config.ts";
 import { startWorkers } from "../start-workers.ts";
 import { openEngineEnvironment, withPlaceholders } from "../with-engines.ts";
@@ -23,14 +22,19 @@ export function addStart(program: Command, context: CommandContext): void {
     .option("--once", "one full pass: every repository from its start to now, then end")
     .option("--max-wait <seconds>", "with --once: how long back-offs and pauses are waited for", parseSeconds, 600)
     .option("--json", "with --once: one JSON document at the end")
-    .addHelpText("after", "\nExamples:\n  actions-archive start\n  actions-archive start --once --max-wait 60\n\nExit codes of --once: 0 complete, 3 something failed, is pending or not covered, 78 settings.")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  actions-archive start\n  actions-archive start --once --max-wait 60\n\nExit codes of --once: 0 complete, 3 something failed, is pending or not covered, 78 settings.",
+    )
     .action(async (options: StartOptions) => {
       if (options.once) return startOnce(context, options);
       await runService(
         "actions-archive",
         () => loadStartConfig(withPlaceholders(context.env)),
         async (_checked, service) => {
-          const { env } = service.resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log: service.log, mode: "own" }));
+          const { env } = service.resources.use(
+            await openEngineEnvironment(context.env, { dir: enginesFolder, log: service.log, mode: "own" }),
+          );
           await startWorkers(loadStartConfig(env), service);
         },
       );

@@ -1,12 +1,11 @@
-// `status`: what is archived, what is owed, what waits.
-import type { Command } from "commander";
-
 import { listPausedCredentials } from "@actions-archive/database/credentials";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { listUnreadableRepositories } from "@actions-archive/database/repositories";
 import { countByReason, countWork, listProblems, listUnlistedAttempts, measureArchive } from "@actions-archive/database/summary";
+// `status`: what is archived, what is owed, what waits.
+import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
@@ -24,7 +23,9 @@ export function addStatus(program: Command, context: CommandContext): void {
       const log = createCommandLogger(context);
       const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
       const { DATABASE_URL } = loadEngineConfig(env);
-      const { db } = resources.use(await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive status", maxConnections: 2, log }));
+      const { db } = resources.use(
+        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive status", maxConnections: 2, log }),
+      );
       const status = await readStatus(db);
       if (json) printJson(context, status);
       else print(context, formatStatus(status));
@@ -41,7 +42,10 @@ async function readStatus(db: Database) {
     size: await measureArchive(db),
     counts: await countWork(db),
     logs: await countByReason(db),
-    problems: [...(await listUnreadableRepositories(db)).map(({ name, problem }) => ({ repository: name, problem })), ...(await listProblems(db))],
+    problems: [
+      ...(await listUnreadableRepositories(db)).map(({ name, problem }) => ({ repository: name, problem })),
+      ...(await listProblems(db)),
+    ],
     unlisted_attempts: await listUnlistedAttempts(db, 100),
     paused_credentials: await listPausedCredentials(db),
   };
@@ -52,9 +56,22 @@ function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted
     host === null ? "Nothing is archived yet." : `Archive ${archive_id} of ${host}`,
     `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
   ];
-  if (logs.length > 0) lines.push("", formatTable(logs.map((row) => ({ log: row.log_state, reason: row.reason, jobs: row.jobs, raw_bytes: row.raw_bytes, stored_bytes: row.stored_bytes }))));
+  if (logs.length > 0)
+    lines.push(
+      "",
+      formatTable(
+        logs.map((row) => ({
+          log: row.log_state,
+          reason: row.reason,
+          jobs: row.jobs,
+          raw_bytes: row.raw_bytes,
+          stored_bytes: row.stored_bytes,
+        })),
+      ),
+    );
   if (counts.unloadedJobs > 0) lines.push(`Rows of ${counts.unloadedJobs} jobs are owed.`);
-  if (unlisted_attempts.length > 0) lines.push("", "Attempts in progress, or gone before their jobs were listed:", formatTable(unlisted_attempts));
+  if (unlisted_attempts.length > 0)
+    lines.push("", "Attempts in progress, or gone before their jobs were listed:", formatTable(unlisted_attempts));
   if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
   for (const { credential, paused_until, pause_reason } of paused_credentials) {
     lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);

@@ -2,8 +2,8 @@
 import { queryAsAuditor, type Row } from "@actions-archive/database/auditor";
 import type { OpenDatabase } from "@actions-archive/database/open-database";
 import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
-import { expectedOf } from "@actions-archive/github-simulator/world/expected";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
+import { expectedOf } from "@actions-archive/github-simulator/world/expected";
 
 import { formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
@@ -72,8 +72,14 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
   };
 }
 
-async function compareWithTruth({ world, clock }: Simulator, { db }: OpenDatabase): Promise<{ wrong: string[]; compared: number }> {
-  const rows = await db.selectFrom("audit.jobs").select(["job_id", "log_state", "log_reason", "log_sha256", "log_bytes"]).execute();
+async function compareWithTruth(
+  { world, clock }: Simulator,
+  { db }: OpenDatabase,
+): Promise<{ wrong: string[]; compared: number }> {
+  const rows = await db
+    .selectFrom("audit.jobs")
+    .select(["job_id", "log_state", "log_reason", "log_sha256", "log_bytes"])
+    .execute();
   const found = new Map(rows.map((row) => [row.job_id, row]));
   const wrong: string[] = [];
   let compared = 0;
@@ -83,7 +89,10 @@ async function compareWithTruth({ world, clock }: Simulator, { db }: OpenDatabas
     compared++;
     const row = found.get(job.id);
     found.delete(job.id);
-    const isRight = expected.state === "archived" ? row?.log_sha256 === expected.rawSha256 && row.log_bytes === expected.rawBytes : row?.log_state === expected.state && row.log_reason === expected.reason;
+    const isRight =
+      expected.state === "archived"
+        ? row?.log_sha256 === expected.rawSha256 && row.log_bytes === expected.rawBytes
+        : row?.log_state === expected.state && row.log_reason === expected.reason;
     if (!isRight) wrong.push(`job ${job.id}: expected ${JSON.stringify(expected)}, found ${JSON.stringify(row ?? null)}`);
   }
   for (const id of found.keys()) wrong.push(`job ${id}: the simulator has no such completed job`);
@@ -93,7 +102,8 @@ async function compareWithTruth({ world, clock }: Simulator, { db }: OpenDatabas
 /** The report for people. */
 export function formatDemoReport(report: DemoReport): string {
   const { size, logs, wrong } = report;
-  const total = (state: string, key: "jobs" | "raw_bytes" | "stored_bytes") => logs.filter(({ log_state }) => log_state === state).reduce((sum, row) => sum + row[key], 0);
+  const total = (state: string, key: "jobs" | "raw_bytes" | "stored_bytes") =>
+    logs.filter(({ log_state }) => log_state === state).reduce((sum, row) => sum + row[key], 0);
   const archived = total("archived", "jobs");
   const [raw, stored] = [total("archived", "raw_bytes"), total("archived", "stored_bytes")];
   return [
@@ -104,7 +114,9 @@ export function formatDemoReport(report: DemoReport): string {
     "",
     `${formatBytes(raw)} of logs in, ${formatBytes(stored)} stored${stored > 0 ? ` (${(raw / stored).toFixed(1)} ×)` : ""}`,
     `${report.api_calls} API calls and ${report.downloads} downloads in this run${report.downloads > 0 ? `: ${(report.api_calls / archived).toFixed(2)} calls for each archived job` : ": nothing was left to do"}`,
-    ...(report.in_progress > 0 ? [`${report.in_progress} attempts still run at the simulated GitHub; a later pass takes them`] : []),
+    ...(report.in_progress > 0
+      ? [`${report.in_progress} attempts still run at the simulated GitHub; a later pass takes them`]
+      : []),
     "",
     `Objects:  ${report.archive}`,
     `Database: ${report.database} (the password is in engines.json beside it; or: npx pnpm actions-archive sql "…")`,

@@ -36,7 +36,10 @@ const longestPrinted = 20;
 export async function makePassReport(db: Database): Promise<PassReport> {
   const counts = await countWork(db);
   const unreadable = await listUnreadableRepositories(db);
-  const problems = [...unreadable.map(({ name, problem }: UnreadableRepository) => ({ repository: name, problem })), ...(await listProblems(db))];
+  const problems = [
+    ...unreadable.map(({ name, problem }: UnreadableRepository) => ({ repository: name, problem })),
+    ...(await listProblems(db)),
+  ];
   const full_seconds = await listFullSeconds(db);
   const owed = counts.pending + counts.failed + counts.unloadedJobs + counts.unrecordedAttempts + counts.laggingAttempts;
   return {
@@ -56,17 +59,34 @@ export function formatPassReport(report: PassReport): string {
   const lines = [
     `${counts.jobs} jobs: ${counts.archived} logs archived, ${counts.absent} absent, ${counts.failed} failed, ${counts.pending} pending.`,
     ...problems.map(({ repository, problem }) => `Not listed: ${repository}: ${problem}`),
-    ...full_seconds.map(({ repository_id, second_start }) => `Not covered: repository ${repository_id} has 1,000 runs in the second ${second_start.toISOString()}; GitHub shows no more`),
+    ...full_seconds.map(
+      ({ repository_id, second_start }) =>
+        `Not covered: repository ${repository_id} has 1,000 runs in the second ${second_start.toISOString()}; GitHub shows no more`,
+    ),
   ];
   if (owed.length > 0) {
-    lines.push("", `Logs that are owed${owed.length > longestPrinted ? ` (${longestPrinted} of ${counts.pending + counts.failed}; --json lists more)` : ""}:`);
-    lines.push(formatTable(owed.slice(0, longestPrinted).map(({ repository, job_id, log_state, reason, detail }) => ({ repository, job_id, state: log_state, reason, detail }))));
+    lines.push(
+      "",
+      `Logs that are owed${owed.length > longestPrinted ? ` (${longestPrinted} of ${counts.pending + counts.failed}; --json lists more)` : ""}:`,
+    );
+    lines.push(
+      formatTable(
+        owed
+          .slice(0, longestPrinted)
+          .map(({ repository, job_id, log_state, reason, detail }) => ({ repository, job_id, state: log_state, reason, detail })),
+      ),
+    );
   }
   const count = (state: string) => unlisted_attempts.filter((attempt) => attempt.state === state).length;
   if (count("open") > 0) lines.push(`${count("open")} attempts are still in progress; a later pass takes them.`);
-  if (count("gone") + count("never_completed") > 0) lines.push(`${count("gone")} attempts were deleted before their jobs were listed, ${count("never_completed")} never completed.`);
+  if (count("gone") + count("never_completed") > 0)
+    lines.push(
+      `${count("gone")} attempts were deleted before their jobs were listed, ${count("never_completed")} never completed.`,
+    );
   if (counts.unloadedJobs + counts.unrecordedAttempts + counts.laggingAttempts > 0) {
-    lines.push(`Still owed: rows of ${counts.unloadedJobs} jobs, ${counts.unrecordedAttempts} run records, jobs of ${counts.laggingAttempts} attempts.`);
+    lines.push(
+      `Still owed: rows of ${counts.unloadedJobs} jobs, ${counts.unrecordedAttempts} run records, jobs of ${counts.laggingAttempts} attempts.`,
+    );
   }
   lines.push(report.complete ? "Complete." : "Not complete.");
   return lines.join("\n");

@@ -13,14 +13,22 @@ export function openProgress(stream: NodeJS.WriteStream): Progress {
 
 function openBar(stream: NodeJS.WriteStream): Progress {
   const bar = new SingleBar(
-    { stream, clearOnComplete: true, hideCursor: true, format: "{bar} {value}/{total} logs · {repositories} repositories listed · {waiting}" },
+    {
+      stream,
+      clearOnComplete: true,
+      hideCursor: true,
+      format: "{bar} {value}/{total} logs · {repositories} repositories listed · {waiting}",
+    },
     Presets.shades_classic,
   );
   bar.start(0, 0, { repositories: "0/0", waiting: "" });
   return {
     show(progress) {
       bar.setTotal(progress.jobs);
-      bar.update(progress.settled, { repositories: `${progress.repositoriesListed}/${progress.repositories}`, waiting: waitingText(progress) });
+      bar.update(progress.settled, {
+        repositories: `${progress.repositoriesListed}/${progress.repositories}`,
+        waiting: waitingText(progress),
+      });
     },
     [Symbol.dispose]: () => bar.stop(),
   };
@@ -32,7 +40,9 @@ function openLines(stream: NodeJS.WriteStream): Progress {
     show(progress) {
       if (performance.now() - lastAt < lineEveryMs) return;
       lastAt = performance.now();
-      stream.write(`${progress.settled}/${progress.jobs} logs, ${progress.repositoriesListed}/${progress.repositories} repositories listed ${waitingText(progress)}\n`);
+      stream.write(
+        `${progress.settled}/${progress.jobs} logs, ${progress.repositoriesListed}/${progress.repositories} repositories listed ${waitingText(progress)}\n`,
+      );
     },
     [Symbol.dispose]: () => undefined,
   };

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import type { Service } from "@actions-archive/core/service";
-import { countWork, type WorkCounts } from "@actions-archive/database/summary";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
+import { countWork, type WorkCounts } from "@actions-archive/database/summary";
 import { feed } from "@actions-archive/fetcher/feed";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { pollRepository } from "@actions-archive/fetcher/poll-repository";
@@ -15,8 +15,8 @@ import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import type { StartConfig } from "../start-config.ts";
-import { Patience } from "./patience.ts";
 import { makePassReport, type PassReport } from "./pass-report.ts";
+import { Patience } from "./patience.ts";
 
 export type PassProgress = {
   readonly repositories: number;
@@ -42,13 +42,24 @@ const pollsAtOnce = 4;
 const lateRetryMs = 2_000;
 
 /** @returns what is complete and what is not. @throws ConfigError; the signal's reason when it was stopped. */
-export async function runPass(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">, options: PassOptions): Promise<PassReport> {
-  const { resources, stopping } = service;
+export async function runPass(
+  config: StartConfig,
+  service: Pick<Service, "log" | "resources" | "stopping">,
+  options: PassOptions,
+): Promise<PassReport> {
+  const { stopping } = service;
   const { fetcher } = await openFetcher(config, service);
   const withoutPort = { ...config, PORT: undefined };
   await startLoader(withoutPort, service);
   await startLogWorker(withoutPort, service);
-  const pass: Pass = { fetcher, patience: new Patience(options.maxWaitSeconds), stopping, repositories: 0, repositoriesListed: 0, isListing: true };
+  const pass: Pass = {
+    fetcher,
+    patience: new Patience(options.maxWaitSeconds),
+    stopping,
+    repositories: 0,
+    repositoriesListed: 0,
+    isListing: true,
+  };
   const listing = listRepositories(pass).finally(() => {
     pass.isListing = false;
   });
@@ -74,9 +85,12 @@ async function listRepositories(pass: Pass): Promise<void> {
 
 async function listRepository({ fetcher, patience, stopping }: Pass, repositoryId: number): Promise<void> {
   const signal = stopping;
-  const outcome = await patience.whileWorking(() => pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => patience.noteProgress() }));
+  const outcome = await patience.whileWorking(() =>
+    pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => patience.noteProgress() }),
+  );
   // Another process, or one that died less than a minute ago, holds the lease: its pass may be older than this one.
-  if (outcome === "leased") throw new RateLimitedError("another process lists the repository", new Date(Date.now() + lateRetryMs));
+  if (outcome === "leased")
+    throw new RateLimitedError("another process lists the repository", new Date(Date.now() + lateRetryMs));
 }
 
 /** Does `work` until it ends, or cannot end, or nothing has moved for as long as the operator wants to wait. */
@@ -104,7 +118,12 @@ async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<v
     const state = JSON.stringify(counts);
     if (state !== last) patience.noteProgress();
     last = state;
-    onProgress({ ...pass, jobs: counts.jobs, settled: counts.archived + counts.absent + counts.failed, waitedSeconds: patience.waitedSeconds });
+    onProgress({
+      ...pass,
+      jobs: counts.jobs,
+      settled: counts.archived + counts.absent + counts.failed,
+      waitedSeconds: patience.waitedSeconds,
+    });
     if (!pass.isListing && isDone(counts)) return;
     if (patience.isOver && !(await isArchiving(pass))) return;
     await sleep(feedEveryMs);
