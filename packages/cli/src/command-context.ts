@@ -36,3 +36,14 @@ export function print({ stdout }: CommandContext, text: string): void {
 export function printJson(context: CommandContext, value: unknown): void {
   print(context, JSON.stringify(value, null, 2));
 }
+
+/** Aborts at the first SIGINT or SIGTERM; its reason is what the command says before it ends with 2. A second one ends it at once. */
+export function stopOnSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () =>
+      stop.abort(new DOMException(`Stopped by ${signal}. What is done stays done: run it again to continue.`, "AbortError")),
+    );
+  }
+  return stop.signal;
+}

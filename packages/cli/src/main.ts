@@ -34,7 +34,9 @@ try {
   // Commander has printed its own; an error of ours says what to do, and a crash shows where.
   if (!(error instanceof CommanderError)) {
     const text =
-      error instanceof ActionsArchiveError || !(error instanceof Error) ? reasonOf(error) : (error.stack ?? error.message);
+      error instanceof ActionsArchiveError || !(error instanceof Error) || error.name === "AbortError"
+        ? reasonOf(error)
+        : (error.stack ?? error.message);
     process.stderr.write(`${text}\n`);
   }
 }

@@ -22,11 +22,15 @@ test("a cell of a table holds no newline and no colour", () => {
 });
 
 test("whatever the text and however it is cut, nothing but newline, tab and colours is left to obey", async () => {
-  const nasty = fc.array(fc.constantFrom("\u001B", "[", "3", "1", ";", "m", "\r", "\u009B", "\u202E", "é", "x", "\n", "]0;"), { maxLength: 60 }).map((parts) => parts.join(""));
+  const nasty = fc
+    .array(fc.constantFrom("\u001B", "[", "3", "1", ";", "m", "\r", "\u009B", "\u202E", "é", "x", "\n", "]0;"), { maxLength: 60 })
+    .map((parts) => parts.join(""));
   await fc.assert(
     fc.asyncProperty(nasty, fc.integer({ min: 1, max: 7 }), async (input, size) => {
       const bytes = Buffer.from(input);
-      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size));
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.subarray(index * size, (index + 1) * size),
+      );
       const output = await text(Readable.from(chunks).pipe(new TerminalSafe()));
       const withoutColours = output.replaceAll(/\u001B\[[0-9;:]{0,32}m/g, "");
       expect(withoutColours).not.toMatch(dangerous);

@@ -6,7 +6,7 @@ import { migrateDatabase } from "@actions-archive/database/migrate";
 
 import { attachOrOpenEngines, type Engines, openEngines } from "./embedded/engine-folder.ts";
 
-/** Stand-ins while settings are checked before any engine runs. */
+/** Stand-ins: for engines that do not run yet, and for those that a command does not use. */
 const placeholders = {
   ARCHIVE_URL: "file:///embedded",
   DATABASE_URL: "postgres://embedded/embedded",
@@ -19,22 +19,28 @@ export function withPlaceholders(env: Environment): Record<string, string> {
 }
 
 export type EngineEnvironment = AsyncDisposable & {
-  /** `env` with all three URLs. */
+  /** `env` with all three URLs; those that the command does not use are stand-ins. */
   readonly env: Record<string, string>;
   readonly engines: Engines;
 };
+
+export type EngineUrl = keyof typeof placeholders;
 
 export type EngineRequest = {
   readonly dir: string;
   readonly log: Logger;
   /** `own`: this process runs them, and is refused where another does. `attach`: uses running ones, or runs them for the call. */
   readonly mode: "own" | "attach";
+  /** The engines that the command uses; no other is started. All of them unless told. */
+  readonly uses?: readonly EngineUrl[];
 };
 
 /** Opens what no setting names and brings embedded databases up to date. @throws ConfigError */
-export async function openEngineEnvironment(env: Environment, { dir, log, mode }: EngineRequest): Promise<EngineEnvironment> {
+export async function openEngineEnvironment(env: Environment, request: EngineRequest): Promise<EngineEnvironment> {
+  const { dir, log, mode, uses = ["DATABASE_URL", "QUEUE_URL", "ARCHIVE_URL"] } = request;
   const present = presentSettings(env);
-  const need = { database: !present["DATABASE_URL"], queue: !present["QUEUE_URL"], archive: !present["ARCHIVE_URL"] };
+  const isMissing = (name: EngineUrl) => uses.includes(name) && present[name] === undefined;
+  const need = { database: isMissing("DATABASE_URL"), queue: isMissing("QUEUE_URL"), archive: isMissing("ARCHIVE_URL") };
   const engines = await (mode === "own" ? openEngines : attachOrOpenEngines)({ dir, log, need });
   try {
     if (engines.owner && engines.databaseUrl !== undefined) await migrateDatabase(engines.databaseUrl);
@@ -45,7 +51,7 @@ export async function openEngineEnvironment(env: Environment, { dir, log, mode }
   }
   const embedded = { DATABASE_URL: engines.databaseUrl, QUEUE_URL: engines.queueUrl, ARCHIVE_URL: engines.archiveUrl };
   return {
-    env: { ...present, ...presentSettings(embedded) },
+    env: { ...withPlaceholders(present), ...presentSettings(embedded) },
     engines,
     [Symbol.asyncDispose]: () => engines[Symbol.asyncDispose](),
   };

@@ -78,22 +78,22 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const { db, settings } = fetcher;
   const known = await findRepository(db, repositoryId);
   if (known === undefined) return;
-  const { repository, date, logRetentionDays } = await greet(fetcher, known, options);
+  const rescan = isRescanDue(known, fetcher.github.now(), options);
+  const { repository, date, logRetentionDays } =
+    rescan || known.problem !== null ? await greet(fetcher, known, options) : unchanged(fetcher, known);
   const since = startOf(fetcher, repository, date, logRetentionDays);
-  const rescan = isRescanDue(repository, date, options);
   const windows = await listWindows(db, repositoryId);
   const spans = uncoveredSpans({ start: since, end: date }, windows);
-  // On a full pass the last 30 days are listed again where an earlier pass has covered them; a first pass just did.
-  const again =
-    rescan && windows.length > 0
-      ? [{ start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date }]
-      : [];
+  // The last 30 days are listed again for re-runs where an earlier look has covered them; a first look just did.
+  const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
   const settled = new Date(date.getTime() - settleMs);
-  for (const span of again.length > 0 ? mergeNewest(spans, again[0]) : spans) {
+  for (const span of rescan && windows.length > 0 ? [again, ...spansBefore(spans, again.start)] : spans) {
     await listWindow(fetcher, repository, span, {
       signal: options.signal,
+      // Newest first to the end: a part's jobs are archived before the part before it is listed.
       async onListed(window) {
         await addWindow(db, repositoryId, { start: window.start, end: window.end < settled ? window.end : settled });
+        await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false });
       },
     });
   }
@@ -107,12 +107,15 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   });
 }
 
-type Greeting = { readonly repository: LedgerRepository; readonly date: Date; readonly logRetentionDays: number | undefined };
+type Greeting = {
+  readonly repository: LedgerRepository;
+  readonly date: Date;
+  readonly logRetentionDays: number | undefined;
+};
 
-// GitHub's clock and the repository's present name cost one call. Retention is asked for with each rescan.
-async function greet(fetcher: Fetcher, known: LedgerRepository, options: PollOptions): Promise<Greeting> {
-  const { github, db } = fetcher;
-  const { data, date } = await getRepository(github, { repository: known.full_name, signal: options.signal });
+// Asked with each look back, and after trouble: what the repository is called now, how long it keeps logs, what time it is.
+async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<Greeting> {
+  const { data, date } = await getRepository(github, { repository: known.full_name, signal });
   if (data.id !== known.repository_id) {
     throw new PermanentError(
       "github/not-found",
@@ -120,11 +123,13 @@ async function greet(fetcher: Fetcher, known: LedgerRepository, options: PollOpt
     );
   }
   if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
-  const repository = { ...known, full_name: data.full_name };
-  const logRetentionDays = isRescanDue(known, date, options)
-    ? await getLogRetention(github, { repository: repository.full_name, signal: options.signal })
-    : (known.log_retention_days ?? undefined);
-  return { repository, date, logRetentionDays };
+  const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
+  return { repository: { ...known, full_name: data.full_name }, date, logRetentionDays };
+}
+
+// Between looks back a poll costs one call: the client follows a rename, and refuses another repository's runs.
+function unchanged({ github }: Fetcher, known: LedgerRepository): Greeting {
+  return { repository: known, date: github.now(), logRetentionDays: known.log_retention_days ?? undefined };
 }
 
 // Retention is not retroactive, so a repository that now keeps 30 days may still have logs of 90.
@@ -143,14 +148,8 @@ function isRescanDue({ rescanned_at }: LedgerRepository, date: Date, { isFullPas
   return isFullPass || rescanned_at === null || date.getTime() - rescanned_at.getTime() >= rescanEveryMs;
 }
 
-function mergeNewest(spans: readonly Window[], newest: Window | undefined): Window[] {
-  if (newest === undefined) return [...spans];
-  return [
-    newest,
-    ...spans
-      .filter(({ start }) => start < newest.start)
-      .map(({ start, end }) => ({ start, end: end < newest.start ? end : newest.start })),
-  ];
+function spansBefore(spans: readonly Window[], instant: Date): Window[] {
+  return spans.filter(({ start }) => start < instant).map(({ start, end }) => ({ start, end: end < instant ? end : instant }));
 }
 
 async function visitOpenAttempts(

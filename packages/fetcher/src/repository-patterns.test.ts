@@ -1,6 +1,5 @@
-import { expect, test } from "vitest";
-
 import { ConfigError } from "@actions-archive/core/errors";
+import { expect, test } from "vitest";
 
 import { everythingBut, parseRepositoryPatterns } from "./repository-patterns.ts";
 
@@ -8,7 +7,15 @@ test("names, owners and exclusions are told apart, without regard to case", () =
   const patterns = parseRepositoryPatterns("Acme/*, octo/Hello-World, octo/service-*, !acme/private-*, !octo/service-b");
   expect(patterns.names).toEqual(["octo/hello-world"]);
   expect(patterns.owners).toEqual(["acme", "octo"]);
-  const answers = ["ACME/web", "acme/Private-keys", "octo/hello-world", "octo/service-a", "octo/service-b", "octo/other", "other/web"].map(patterns.includes);
+  const answers = [
+    "ACME/web",
+    "acme/Private-keys",
+    "octo/hello-world",
+    "octo/service-a",
+    "octo/service-b",
+    "octo/other",
+    "other/web",
+  ].map(patterns.includes);
   expect(answers).toEqual([true, false, true, true, false, false, false]);
 });
 

@@ -73,9 +73,12 @@ export async function startFetcher(
       log.warn({ err: error }, "clock not set");
     }
   };
+  let selectDueAt = 0;
   const select = async () => {
+    if (performance.now() < selectDueAt) return;
     try {
       await selectRepositories(fetcher, stopping);
+      selectDueAt = performance.now() + selectEveryMs;
     } catch (error) {
       if (!stopping.aborted) log.warn({ err: error }, "repositories not selected");
     }
@@ -83,7 +86,7 @@ export async function startFetcher(
   await select();
   await supervise();
   resources.use(every(superviseEveryMs, supervise));
-  resources.use(every(selectEveryMs, select));
+  resources.use(every(superviseEveryMs, select));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
     new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), { concurrency: pollsAtOnce + 1, drainMs, log }),

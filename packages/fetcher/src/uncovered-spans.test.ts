@@ -18,7 +18,8 @@ test("every second is either in a window or in a span, and never in two spans", 
     fc.property(fc.array(window, { maxLength: 6 }), (windows) => {
       const spans = uncoveredSpans(span(10, 50), windows);
       for (let second = 10; second < 50; second++) {
-        const inside = (list: readonly { start: Date; end: Date }[]) => list.filter(({ start, end }) => start <= at(second) && at(second) < end).length;
+        const inside = (list: readonly { start: Date; end: Date }[]) =>
+          list.filter(({ start, end }) => start <= at(second) && at(second) < end).length;
         expect(inside(spans)).toBe(inside(windows) > 0 ? 0 : 1);
       }
     }),

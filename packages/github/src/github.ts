@@ -89,6 +89,11 @@ export class GitHub implements AsyncDisposable {
     this.#credentials = new CredentialStore(options.credentials, this, () => Date.now() + this.#clockOffsetMs);
   }
 
+  /** GitHub's time, as far as it is known: its clock at the last answer, moved on by this machine's. */
+  now(): Date {
+    return new Date(Date.now() + this.#clockOffsetMs);
+  }
+
   /** The id (never the secret) of the credential that pays for this repository: the key of its budget and of its ETags. */
   async credentialFor(repository: RepositoryPath, signal?: AbortSignal): Promise<string> {
     return (await this.#credentials.find({ repository }, signal)).id;

@@ -5,7 +5,7 @@ import { openDatabase } from "@actions-archive/database/open-database";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, demoFolder, print, printJson } from "../command-context.ts";
+import { type CommandContext, createCommandLogger, demoFolder, print, printJson, stopOnSignal } from "../command-context.ts";
 import { formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
 import { readDemoState } from "../demo/demo-state.ts";
 import { openProgress } from "../once/progress.ts";
@@ -30,9 +30,7 @@ export function addDemo(program: Command, context: CommandContext): void {
       const started = performance.now();
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context, "error");
-      const stop = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM"] as const)
-        process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+      const stopping = stopOnSignal();
       if (!json) print(context, "Starting Postgres, the archive folder and the simulated GitHub …");
       // Nothing of the operator's own settings: the demo must not touch a real archive.
       const { env, engines } = resources.use(await openEngineEnvironment({}, { dir: demoFolder, log, mode: "own" }));
@@ -55,7 +53,7 @@ export function addDemo(program: Command, context: CommandContext): void {
         LOG_SETTLE_SECONDS: "1",
         SPOOL_DIR: join(demoFolder, "spool"),
       });
-      const pass = await runDemoPass(config, { log, stopping: stop.signal }, context);
+      const pass = await runDemoPass(config, { log, stopping }, context);
       const database = resources.use(
         await openDatabase({ url: config.DATABASE_URL.href, applicationName: "actions-archive demo", maxConnections: 2 }),
       );

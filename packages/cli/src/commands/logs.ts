@@ -29,7 +29,14 @@ export function addLogs(program: Command, context: CommandContext): void {
     .action(async (jobId: number, { raw, json }: LogsOptions) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
-      const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
+      const { env } = resources.use(
+        await openEngineEnvironment(context.env, {
+          dir: enginesFolder,
+          log,
+          mode: "attach",
+          uses: ["DATABASE_URL", "ARCHIVE_URL"],
+        }),
+      );
       const config = loadEngineConfig(env);
       const { db } = resources.use(
         await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive logs", maxConnections: 1, log }),

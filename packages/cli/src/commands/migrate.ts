@@ -19,12 +19,13 @@ export function addMigrate(program: Command, context: CommandContext): void {
     .action(async ({ json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
+      const uses = context.env["DATABASE_URL"] ? [] : (["DATABASE_URL", "QUEUE_URL"] as const);
       const { env, engines } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }),
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }),
       );
       const { DATABASE_URL, QUEUE_URL } = loadEngineConfig(env);
       const applied = await migrateDatabase(DATABASE_URL.href);
-      await migrateQueue(QUEUE_URL);
+      if (engines.queueUrl !== undefined || context.env["QUEUE_URL"]) await migrateQueue(QUEUE_URL);
       if (json) return printJson(context, { applied });
       if (engines.owner && engines.databaseUrl !== undefined) return print(context, "The embedded database is up to date.");
       print(context, applied.length > 0 ? `Applied: ${applied.join(", ")}` : "Nothing to apply: the schema is up to date.");

@@ -21,7 +21,9 @@ export function addSql(program: Command, context: CommandContext): void {
     .action(async (query: string, { json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
-      const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
+      const { env } = resources.use(
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
+      );
       const { DATABASE_URL } = loadEngineConfig(env);
       const { pool } = resources.use(
         await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive sql", maxConnections: 1, log }),

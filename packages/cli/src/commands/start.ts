@@ -2,7 +2,7 @@ import { runService } from "@actions-archive/core/service";
 // `start`: all workers in one process; `start --once`: one full pass, then the end.
 import { type Command, InvalidArgumentError } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
+import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";
 import { formatPassReport, type PassReport } from "../once/pass-report.ts";
 import { openProgress } from "../once/progress.ts";
 import { runPass } from "../once/run-pass.ts";
@@ -45,9 +45,8 @@ async function startOnce(context: CommandContext, { maxWait, json }: StartOption
   // Settings first: a wrong one must not cost the start of an engine.
   loadStartConfig(withPlaceholders(context.env));
   const log = createCommandLogger(context);
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
-  const report = await passOnEngines(context, { maxWait, log, stopping: stop.signal });
+  const stopping = stopOnSignal();
+  const report = await passOnEngines(context, { maxWait, log, stopping });
   if (json) printJson(context, report);
   else print(context, formatPassReport(report));
   process.exitCode = report.complete ? 0 : exitIncomplete;

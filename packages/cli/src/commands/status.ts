@@ -21,7 +21,9 @@ export function addStatus(program: Command, context: CommandContext): void {
     .action(async ({ json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
-      const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
+      const { env } = resources.use(
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
+      );
       const { DATABASE_URL } = loadEngineConfig(env);
       const { db } = resources.use(
         await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive status", maxConnections: 2, log }),
