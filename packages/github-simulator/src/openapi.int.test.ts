@@ -4,8 +4,10 @@ import { readFile } from "node:fs/promises";
 
 import { expect, test } from "vitest";
 
+import { makeJwt } from "./jwt.test-support.ts";
 import { loadDescription } from "./openapi.test-support.ts";
 import { startSimulator } from "./simulator.ts";
+import { hookId } from "./webhooks.ts";
 import { documentedExample } from "./world/documented-example.ts";
 import { fullNameOf } from "./world/world.ts";
 
@@ -30,6 +32,7 @@ test.each(faces)(
       });
       expect(response.status, path).toBe(status);
       const body: unknown = await response.json();
+      if (!published.has(operation)) return body;
       for (const { at, message } of published.check(operation, status, body)) problems.add(`${at.split("/").at(-1)}: ${message}`);
       return body;
     };
@@ -51,13 +54,8 @@ test.each(faces)(
           ))
             keys.job.add(key);
       }
-      const hasRetention = published.has("GET /repos/{owner}/{repo}/actions/permissions/artifact-and-log-retention");
-      const retention = `${base}/actions/permissions/artifact-and-log-retention`;
-      if (hasRetention) await get("GET /repos/{owner}/{repo}/actions/permissions/artifact-and-log-retention", retention);
-      else
-        expect(
-          (await fetch(simulator.apiUrl + retention, { headers: { authorization: `Bearer ${simulator.token}` } })).status,
-        ).toBe(404);
+      const retention = "GET /repos/{owner}/{repo}/actions/permissions/artifact-and-log-retention";
+      await get(retention, `${base}/actions/permissions/artifact-and-log-retention`, published.has(retention) ? 200 : 404);
     }
     await get("GET /orgs/{org}/repos", "/orgs/octo-org/repos");
     await get("GET /users/{username}/repos", "/users/first-timer/repos");
@@ -67,11 +65,51 @@ test.each(faces)(
     if (face === "github.com") await get("GET /rate_limit", "/rate_limit");
     else await get("GET /rate_limit", "/rate_limit", 404);
     const fields = new Set([...problems].map((problem) => problem.split(":")[0]));
-    expect([...fields].toSorted()).toEqual(deviations);
+    expect(fields).toEqual(new Set(deviations));
     expect(unknownKeys(published.example("GET /repos/{owner}/{repo}/actions/runs/{run_id}", 200), keys.run)).toEqual([]);
     expect(unknownKeys(documentedExample(), keys.job)).toEqual(["created_at", "run_attempt"]);
   },
 );
+
+test("what an App and a hook are told is what the description says", async () => {
+  const app = { id: 7, installations: [{ owner: "octo-org" }] };
+  const webhook = { url: "http://127.0.0.1:9/", secret: "hush" };
+  await using simulator = await startSimulator({ days: 1, runsPerDay: 1, app, webhook });
+  const published = loadDescription("api.github.com");
+  const ask = async (operation: string, path: string, { status = 200, token = simulator.token, method = "GET" } = {}) => {
+    const response = await fetch(simulator.apiUrl + path, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "user-agent": "test" },
+    });
+    const body: unknown = await response.json();
+    expect([path, response.status, published.check(operation, status, body)]).toEqual([path, status, []]);
+    return Object(body);
+  };
+  const jwt = { token: makeJwt(7, simulator.app?.privateKey ?? "") };
+  const installation = simulator.app?.installations[0]?.id;
+  await ask("GET /app", "/app", jwt);
+  // The list's own description wants an account to be a user and an enterprise at once; its published example fails too.
+  await ask("GET /app/installations/{installation_id}", `/app/installations/${installation}`, jwt);
+  await ask("GET /repos/{owner}/{repo}/installation", "/repos/octo-org/api/installation", jwt);
+  await ask("GET /orgs/{org}/installation", "/orgs/octo-org/installation", jwt);
+  const path = `/app/installations/${installation}/access_tokens`;
+  const created = await ask("POST /app/installations/{installation_id}/access_tokens", path, {
+    ...jwt,
+    method: "POST",
+    status: 201,
+  });
+  await ask("GET /installation/repositories", "/installation/repositories", { token: created.token });
+  await simulator.control.completeRun({
+    runId: simulator.control.addRun({ repository: "octo-org/api", state: "in_progress" }).runId,
+  });
+  await simulator.webhooks.settled();
+  const [delivery] = await ask("GET /app/hook/deliveries", "/app/hook/deliveries", jwt);
+  await ask("GET /app/hook/deliveries/{delivery_id}", `/app/hook/deliveries/${delivery.id}`, jwt);
+  await ask("GET /repos/{owner}/{repo}/hooks/{hook_id}/deliveries", `/repos/octo-org/api/hooks/${hookId}/deliveries`);
+  await ask("GET /orgs/{org}/hooks/{hook_id}/deliveries", `/orgs/octo-org/hooks/${hookId}/deliveries`);
+  const again = `/app/hook/deliveries/${delivery.id}/attempts`;
+  await ask("POST /app/hook/deliveries/{delivery_id}/attempts", again, { ...jwt, method: "POST", status: 202 });
+});
 
 test("the documented example is the published one, value for value", () => {
   const published = loadDescription("api.github.com").example("GET /repos/{owner}/{repo}/actions/jobs/{job_id}", 200);

@@ -9,7 +9,7 @@ import { answerControlRequest } from "./control-origin.ts";
 import { type Control, createControl } from "./control.ts";
 import { EventPump } from "./event-pump.ts";
 import { type Answer, sendAnswer } from "./http/answer.ts";
-import { createApiOrigin } from "./http/api-origin.ts";
+import { type ApiOrigin, createApiOrigin } from "./http/api-origin.ts";
 import { Credentials } from "./http/credentials.ts";
 import { Faults, type ScriptedFault } from "./http/faults.ts";
 import { Journal, type JournalEntry } from "./http/journal.ts";
@@ -19,6 +19,7 @@ import { RateLimits } from "./http/rate-limits.ts";
 import { settle, type Settings, type SimulatorOptions } from "./options.ts";
 import { hexOf } from "./random.ts";
 import type { Urls } from "./render/urls.ts";
+import type { ApiDeps } from "./routes/context.ts";
 import { Webhooks } from "./webhooks.ts";
 import { Builder } from "./world/builder.ts";
 import { demoLogs, generateDemo } from "./world/demo.ts";
@@ -39,6 +40,7 @@ export type Simulator = AsyncDisposable & {
   readonly faults: Faults;
   readonly clock: Clock;
   readonly webhooks: Webhooks;
+  /** Everything that the control host does over HTTP. */
   readonly control: Control;
   readonly app: AppAuthority | undefined;
   /** Ends all connections; idempotent. */
@@ -52,16 +54,15 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { world, builder, generator } = await createWorld(options, settings, clock);
   const closing = new AbortController();
   await using stack = new AsyncDisposableStack();
-  const [api, log, controlServer] = await Promise.all([
-    listen(options.ports?.api),
-    listen(options.ports?.log),
-    listen(options.ports?.control),
-  ]);
-  for (const server of [api, log, controlServer]) stack.use(server);
+  const hosts = {
+    api: stack.use(await listen(options.ports?.api)),
+    log: stack.use(await listen(options.ports?.log)),
+    control: stack.use(await listen(options.ports?.control)),
+  };
   stack.defer(() => closing.abort());
 
   const prefix = settings.face === "ghes" ? "/api/v3" : "";
-  const urls: Urls = { api: api.origin + prefix, web: api.origin };
+  const urls: Urls = { api: hosts.api.origin + prefix, web: hosts.api.origin };
   const token = options.credentials?.[0]?.token ?? `ghp_${hexOf(36, "token", settings.seed)}`;
   const credentials = new Credentials(clock, options.credentials ?? [{ token }]);
   const app = options.app && new AppAuthority(options.app, { world, clock, credentials });
@@ -73,44 +74,24 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     clock,
     urls,
     seed: settings.seed,
-    installationId: (repository) => app?.installationOf(repository.owner.login)?.id,
     enterpriseVersion: settings.face === "ghes" ? settings.ghesVersion : undefined,
+    installationId: (repository) => app?.installationOf(repository.owner.login)?.id,
   });
   const pump = stack.use(new EventPump({ clock, webhooks, grow: () => generator.generateUntil(clock.nowMs()) }));
   for (const run of world.runs.values()) if (run.attempts.length > 0) pump.plan(run);
   pump.pump();
   const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
 
-  const deps = { world, clock, settings, urls, logOrigin: log.origin, links, limits, webhooks, app };
+  const deps = { world, clock, settings, urls, logOrigin: hosts.log.origin, links, limits, webhooks, app };
   const apiOrigin = createApiOrigin(deps, credentials, prefix);
-  const exchange = { journal, faults, clock, closing: closing.signal };
-  api.serve((request, response) =>
-    handle({ ...exchange, request, response, origin: "api" }, apiOrigin.pathOf(request), async (entry, fault) => {
-      if (settings.live) pump.pump();
-      return fault?.status === undefined
-        ? apiOrigin.answer(request, entry)
-        : { answer: apiOrigin.bareAnswer(request, entry), done: () => undefined };
-    }),
-  );
-  log.serve((request, response) =>
-    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async () => ({
-      answer: answerLogRequest(request, { world, clock, links, logDelayMs: settings.logDelayMs }),
-      done: () => undefined,
-    })),
-  );
-  controlServer.serve((request, response) =>
-    handle({ ...exchange, request, response, origin: "control" }, "/", async () => ({
-      answer: await answerControlRequest(request, control),
-      done: () => undefined,
-    })),
-  );
+  serve(hosts, { journal, faults, clock, closing: closing.signal, pump, control, apiOrigin, deps });
 
   const resources = stack.move();
   const close = () => resources.disposeAsync();
   return {
     apiUrl: urls.api,
-    logOrigin: log.origin,
-    controlUrl: controlServer.origin,
+    logOrigin: hosts.log.origin,
+    controlUrl: hosts.control.origin,
     token,
     world,
     journal,
@@ -122,6 +103,36 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+type Hosts = { readonly api: Host; readonly log: Host; readonly control: Host };
+
+type Service = Pick<Exchange, "journal" | "faults" | "clock" | "closing"> & {
+  readonly pump: EventPump;
+  readonly control: Control;
+  readonly apiOrigin: ApiOrigin;
+  readonly deps: ApiDeps;
+};
+
+function serve(hosts: Hosts, { journal, faults, clock, closing, pump, control, apiOrigin, deps }: Service): void {
+  const exchange = { journal, faults, clock, closing };
+  hosts.api.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "api" }, apiOrigin.pathOf(request), async (entry, fault) => {
+      if (deps.settings.live) pump.pump();
+      return fault?.status === undefined ? apiOrigin.answer(request, entry) : { answer: apiOrigin.bareAnswer(request, entry) };
+    }),
+  );
+  const logDeps = { world: deps.world, clock, links: deps.links, logDelayMs: deps.settings.logDelayMs };
+  hosts.log.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async () => ({
+      answer: answerLogRequest(request, logDeps),
+    })),
+  );
+  hosts.control.serve((request, response) =>
+    handle({ ...exchange, request, response, origin: "control" }, "/", async () => ({
+      answer: await answerControlRequest(request, control),
+    })),
+  );
 }
 
 async function createWorld(
@@ -155,7 +166,7 @@ type Exchange = {
 type Responder = (
   entry: JournalEntry,
   fault: ScriptedFault | undefined,
-) => Promise<{ readonly answer: Answer; readonly done: () => void }>;
+) => Promise<{ readonly answer: Answer; readonly done?: () => void }>;
 
 async function handle(
   { request, response, origin, journal, faults, clock, closing }: Exchange,

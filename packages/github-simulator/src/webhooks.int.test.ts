@@ -1,6 +1,6 @@
 // Webhooks: signed, in order, and as unreliable as they are told to be.
 import { createHmac } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 
@@ -17,11 +17,12 @@ async function startReceiver(
 ): Promise<AsyncDisposable & { url: string; received: Received[]; answerWith: (status: number) => void }> {
   const received: Received[] = [];
   let answer = status;
-  const server = createServer(async (request, response) => {
+  const receive = async (request: IncomingMessage, response: ServerResponse) => {
     const raw = await buffer(request);
     received.push({ headers: { ...request.headers }, raw, body: JSON.parse(raw.toString("utf8")) });
     response.writeHead(answer).end("ok");
-  });
+  };
+  const server = createServer((request, response) => void receive(request, response));
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
@@ -114,7 +115,7 @@ test("failed deliveries are listed by cursor, shown, and sent again under the sa
     clockSpeed: 0,
     webhook: { url: receiver.url, secret, events: ["workflow_job"] },
   });
-  const { jobIds } = simulator.control.addRun({ repository: "octo-org/api", jobs: [{ name: "a" }, { name: "b" }] });
+  simulator.control.addRun({ repository: "octo-org/api", jobs: [{ name: "a" }, { name: "b" }] });
   await vi.waitFor(() => expect(receiver.received).toHaveLength(6));
   await simulator.webhooks.settled();
   const octokit = new Octokit({ baseUrl: simulator.apiUrl, auth: simulator.token });

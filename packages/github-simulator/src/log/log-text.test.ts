@@ -42,7 +42,8 @@ test.each([0, 9_000, 12_345, 100_001, 3_000_003])("a log that is asked for with 
     const job = makeJob({ bytes, style });
     const promised = logContent(job)?.bytes;
     expect(read(job).length).toBe(promised);
-    if (bytes > 9_000) expect(promised).toBe(bytes);
+    // The runner's own lines alone need some thousand bytes.
+    expect(bytes > 9_000 ? promised : bytes).toBe(bytes);
   }
 });
 
