@@ -17,7 +17,7 @@ export async function loadReplay(builder: Builder, directory: string): Promise<R
   const jobs = new Map<number, RecordedJob>();
   const runs = new Map<number, RecordedRun>();
   for (const path of await find(directory, "**/*.json")) {
-    for (const value of candidates(await readJson(path))) {
+    for (const value of candidates(await tryReadJson(path))) {
       const job = RecordedJob.safeParse(value);
       const run = RecordedRun.safeParse(value);
       if (job.success && !jobs.has(job.data.id)) jobs.set(job.data.id, job.data);
@@ -48,11 +48,13 @@ async function find(directory: string, pattern: string): Promise<readonly string
   return paths.toSorted();
 }
 
-async function readJson(path: string): Promise<unknown> {
+// Recordings lie beside templates and other files that are called JSON: what cannot be read as such is none.
+async function tryReadJson(path: string): Promise<unknown> {
+  const text = await readFile(path, "utf8");
   try {
-    return JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    throw new Error(`${path} is not JSON`, { cause: error });
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
