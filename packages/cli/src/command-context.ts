@@ -6,6 +6,8 @@ import { settings } from "@actions-archive/core/settings";
 import { CommanderError } from "commander";
 import { destination } from "pino";
 
+import { makeSafe } from "./terminal-safe.ts";
+
 export type CommandContext = {
   readonly env: Environment;
   readonly stdout: NodeJS.WriteStream;
@@ -28,13 +30,14 @@ export function createCommandLogger({ env }: CommandContext, fallback: LogLevel 
   return createLogger("actions-archive", level ?? fallback, destination({ dest: 2, sync: true }));
 }
 
-/** One JSON document, or text made for people. */
+/** Text made for people. Names and messages in it come from elsewhere, so it is made safe for a terminal. */
 export function print({ stdout }: CommandContext, text: string): void {
-  stdout.write(text.endsWith("\n") ? text : `${text}\n`);
+  stdout.write(makeSafe(text.endsWith("\n") ? text : `${text}\n`));
 }
 
-export function printJson(context: CommandContext, value: unknown): void {
-  print(context, JSON.stringify(value, null, 2));
+/** One JSON document, for programs: nothing in it is changed. */
+export function printJson({ stdout }: CommandContext, value: unknown): void {
+  stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 /** Aborts at the first SIGINT or SIGTERM; its reason is what the command says before it ends with 2. A second one ends it at once. */

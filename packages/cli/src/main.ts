@@ -5,6 +5,7 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
+import { makeSafe } from "./terminal-safe.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
@@ -27,16 +28,26 @@ for (const add of [addStart, addDemo, addMigrate, addStatus, addLogs, addSql]) a
 // Subcommands do not inherit what their parent overrides.
 for (const command of program.commands) command.exitOverride();
 
+// A reader that has seen enough (`… | head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = exitCodeOfCommand(error);
-  // Commander has printed its own; an error of ours says what to do, and a crash shows where.
-  if (!(error instanceof CommanderError)) {
-    const text =
-      error instanceof ActionsArchiveError || !(error instanceof Error) || error.name === "AbortError"
-        ? reasonOf(error)
-        : (error.stack ?? error.message);
-    process.stderr.write(`${text}\n`);
+  if (!isClosedPipe(error)) {
+    process.exitCode = exitCodeOfCommand(error);
+    // Commander has printed its own; an error of ours says what to do, and a crash shows where.
+    if (!(error instanceof CommanderError)) process.stderr.write(makeSafe(`${explain(error)}\n`));
   }
+}
+
+function explain(error: unknown): string {
+  const isPlain = error instanceof ActionsArchiveError || !(error instanceof Error) || error.name === "AbortError";
+  return isPlain ? reasonOf(error) : (error.stack ?? error.message);
+}
+
+function isClosedPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
 }
