@@ -10,9 +10,7 @@ import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { listDueRepositories } from "@actions-archive/database/repositories";
-import { credentialsFrom } from "@actions-archive/github/credentials-from";
-import { openGitHub } from "@actions-archive/github/github";
-import { logHostsFrom } from "@actions-archive/github/log-hosts";
+import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import type { FetcherConfig } from "./config.ts";
 import { feed } from "./feed.ts";
@@ -43,13 +41,7 @@ export async function openFetcher(
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const github = resources.use(
-    openGitHub({
-      apiUrl: config.GITHUB_API_URL,
-      credentials: credentialsFrom(config),
-      logHosts: logHostsFrom(config),
-      budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }),
-      log,
-    }),
+    openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }), log }),
   );
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const archiveQueue = resources.use(new Producer("archive", queue, log));

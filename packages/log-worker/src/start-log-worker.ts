@@ -9,9 +9,7 @@ import { githubHost } from "@actions-archive/core/settings";
 import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
-import { credentialsFrom } from "@actions-archive/github/credentials-from";
-import { openGitHub } from "@actions-archive/github/github";
-import { logHostsFrom } from "@actions-archive/github/log-hosts";
+import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
@@ -35,13 +33,7 @@ export async function startLogWorker(
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
   const github = resources.use(
-    openGitHub({
-      apiUrl: config.GITHUB_API_URL,
-      credentials: credentialsFrom(config),
-      logHosts: logHostsFrom(config),
-      budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }),
-      log,
-    }),
+    openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }), log }),
   );
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
