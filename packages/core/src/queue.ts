@@ -50,6 +50,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
   readonly #stage: S;
   readonly #queue: Queue;
   readonly #disconnect: () => void;
+  #isClosing = false;
 
   constructor(stage: S, settings: QueueSettings, log: Logger) {
     const { Queue: EngineQueue, options, disconnect } = engineOf(stage, settings, "producer");
@@ -67,7 +68,8 @@ export class Producer<S extends StageName> implements AsyncDisposable {
         removeOnFail: true,
       },
     });
-    this.#queue.on("error", (error) => log.warn({ err: error, queue: name }, "queue connection failed"));
+    // An engine that stops with us cuts connections that are being closed anyway.
+    this.#queue.on("error", (error) => this.#isClosing || log.warn({ err: error, queue: name }, "queue connection failed"));
   }
 
   /** Idempotent while the same work waits or runs. */
@@ -92,6 +94,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     await closeWithin(this.#queue, 5_000);
     this.#disconnect();
   }
@@ -109,6 +112,7 @@ export class Consumer<S extends StageName> implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #disconnect: () => void;
   readonly #drainMs: number;
+  #isClosing = false;
 
   constructor(stage: S, settings: QueueSettings, handler: Handler<S>, { concurrency, drainMs, log }: ConsumerOptions) {
     const { Worker: EngineWorker, options, disconnect } = engineOf(stage, settings, "consumer");
@@ -122,7 +126,7 @@ export class Consumer<S extends StageName> implements AsyncDisposable {
       stalledInterval: stalledIntervalMs,
       maxStalledCount,
     });
-    this.#worker.on("error", (error) => log.warn({ err: error, queue: name }, "queue connection failed"));
+    this.#worker.on("error", (error) => this.#isClosing || log.warn({ err: error, queue: name }, "queue connection failed"));
     this.#worker.on("stalled", (id) => log.warn({ queueId: id, queue: name }, "work of a dead worker taken over"));
     this.#worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) this.#worker.cancelJob(id, "the lock was lost");
@@ -133,6 +137,7 @@ export class Consumer<S extends StageName> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
     const cancel = setTimeout(() => this.#worker.cancelAllJobs("shutting down"), this.#drainMs);
     // worker.close() never returns while Redis is away (taskforcesh/bullmq#4656), so it races a deadline of its own.
     await closeWithin(this.#worker, this.#drainMs + 3_000);
