@@ -3,20 +3,21 @@ import { type DestinationStream, type Logger, pino } from "pino";
 
 export type { Logger } from "pino";
 
-/** Paths under which a secret could reach a log line by mistake. */
-const redactedPaths = [
+const secretNames = [
   "authorization",
-  "*.authorization",
-  "*.*.authorization",
   "token",
-  "*.token",
-  "*.GITHUB_TOKEN",
-  "*.GITHUB_APP_PRIVATE_KEY",
-  "*.GITHUB_WEBHOOK_SECRET",
-  "*.SEAL_KEY",
-  "*.DATABASE_URL",
-  "*.QUEUE_URL",
+  "GITHUB_TOKEN",
+  "GITHUB_APP_PRIVATE_KEY",
+  "GITHUB_APP_PRIVATE_KEY_FILE",
+  "GITHUB_WEBHOOK_SECRET",
+  "SEAL_KEY",
+  "SEAL_KEY_FILE",
+  "DATABASE_URL",
+  "QUEUE_URL",
 ];
+
+/** Where a secret could reach a log line by mistake: alone, in a configuration, in a request's headers. */
+const redactedPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
