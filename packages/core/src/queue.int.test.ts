@@ -1,0 +1,207 @@
+// One suite for both engines of the queue: what our errors do to a job, what is doubled and what is not, and how work ends.
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+
+import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { createTestDatabase } from "@actions-archive/testkit/test-database";
+import { describe, test, vi } from "vitest";
+
+import { PermanentError, RateLimitedError, TransientError } from "./errors.ts";
+import { createLogger } from "./logger.ts";
+import { checkQueueEngine, migrateQueue } from "./queue-engine.ts";
+import { Consumer, type Delivery, type Handler, Producer, type QueueSettings } from "./queue.ts";
+import type { Payload } from "./stages.ts";
+
+const engines = [
+  { engine: "Redis", openUrl: async () => new URL(requireRedis().url) },
+  { engine: "Postgres", openUrl: async () => openPostgresQueue() },
+];
+
+const log = createLogger("test", "silent");
+const patience = { timeout: 15_000, interval: 20 };
+const job = (job_id: number) => ({ kind: "job", job_id }) as const;
+
+async function openPostgresQueue(): Promise<URL> {
+  const url = new URL(await createTestDatabase({ migrated: false }));
+  await migrateQueue(url);
+  return url;
+}
+
+type Call = { readonly payload: Payload<"load">; readonly delivery: Delivery; readonly at: number };
+
+type Bench = AsyncDisposable & {
+  readonly queue: QueueSettings;
+  readonly producer: Producer<"load">;
+  readonly calls: Call[];
+  /** Takes work with `handler`, which `calls` has seen before it runs. */
+  readonly consume: (handler: Handler<"load">, drainMs?: number) => Consumer<"load">;
+  /** Waits until nothing is queued, running or delayed. */
+  readonly untilEmpty: () => Promise<void>;
+};
+
+async function openBench(openUrl: () => Promise<URL>): Promise<Bench> {
+  const resources = new AsyncDisposableStack();
+  const queue = { url: await openUrl(), archiveId: randomUUID(), host: "github.com" };
+  const producer = resources.use(new Producer("load", queue, log));
+  const calls: Call[] = [];
+  return {
+    queue,
+    producer,
+    calls,
+    consume: (handler, drainMs = 5_000) =>
+      resources.use(
+        new Consumer(
+          "load",
+          queue,
+          async (payload, delivery) => {
+            calls.push({ payload, delivery, at: Date.now() });
+            await handler(payload, delivery);
+          },
+          { concurrency: 4, drainMs, log },
+        ),
+      ),
+    untilEmpty: () =>
+      vi.waitFor(async () => {
+        const { waiting, active, delayed } = await producer.counts();
+        if (waiting + active + delayed > 0) throw new Error("there is work in the queue");
+      }, patience),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
+  test("a transient error is tried again, each try with its number", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    bench.consume(async (_payload, { attempt }) => {
+      if (attempt < 3) throw new TransientError("store/unavailable", "not now");
+    });
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(3), patience);
+    await bench.untilEmpty();
+    expect(bench.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3]);
+    expect(bench.calls.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, false]);
+  });
+
+  test("a permanent error is not tried again", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    bench.consume(async () => {
+      throw new PermanentError("store/corrupt", "never");
+    });
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await bench.untilEmpty();
+    expect(bench.calls).toHaveLength(1);
+  });
+
+  test("a rate limit delays the job until its time and spends no attempt", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    const retryAt = new Date(Date.now() + 1_200);
+    bench.consume(async () => {
+      if (bench.calls.length === 1) throw new RateLimitedError("too many requests", retryAt);
+    });
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
+    await bench.untilEmpty();
+    expect(bench.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 1]);
+    expect(bench.calls[1]?.at).toBeGreaterThanOrEqual(retryAt.getTime());
+  });
+
+  test("the same work is queued once while it waits, and again once it is done", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    await bench.producer.add([job(1), job(1), job(2)]);
+    await bench.producer.add([job(2)]);
+    expect(await bench.producer.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
+    bench.consume(async () => undefined);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
+    await bench.untilEmpty();
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(3), patience);
+    await bench.untilEmpty();
+  });
+
+  test("work that failed for good can be queued again", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    bench.consume(async () => {
+      if (bench.calls.length === 1) throw new PermanentError("store/corrupt", "not this time");
+    });
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await bench.untilEmpty();
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
+    await bench.untilEmpty();
+  });
+
+  test("a message that is not understood reaches no handler and does not come back", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    await bench.producer.add([{ kind: "job", job_id: "1; drop table" } as never, { kind: "nonsense" } as never, job(7)]);
+    bench.consume(async () => undefined);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await bench.untilEmpty();
+    expect(bench.calls.map(({ payload }) => payload)).toEqual([job(7)]);
+  });
+
+  test("closing waits for what runs, and afterwards nothing more is taken", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let isDone = false;
+    const consumer = bench.consume(async () => {
+      await released;
+      isDone = true;
+    });
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    const closed = consumer[Symbol.asyncDispose]();
+    expect(isDone).toBe(false);
+    release();
+    await closed;
+    expect(isDone).toBe(true);
+    await bench.producer.add([job(2)]);
+    expect(await bench.producer.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+    expect(bench.calls).toHaveLength(1);
+  });
+
+  test("work that outlasts the drain is told to stop and goes back to the queue", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    const consumer = bench.consume(async (_payload, { signal }) => {
+      await once(signal, "abort");
+      signal.throwIfAborted();
+    }, 100);
+    await bench.producer.add([job(1)]);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await consumer[Symbol.asyncDispose]();
+    expect(bench.calls[0]?.delivery.signal.aborted).toBe(true);
+    const { waiting, active, delayed } = await bench.producer.counts();
+    expect({ queued: waiting + delayed, active }).toEqual({ queued: 1, active: 0 });
+  });
+
+  test("a clock that is set twice ticks once an interval", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    await Promise.all([bench.producer.schedule(job(1), 1), bench.producer.schedule(job(1), 1)]);
+    await bench.producer.schedule(job(1), 1);
+    bench.consume(async () => undefined);
+    await vi.waitFor(() => expect(bench.calls.length).toBeGreaterThanOrEqual(4), patience);
+    const times = bench.calls.map(({ at }) => at);
+    // The first tick may come early; those after it keep the interval.
+    expect((times[3] ?? 0) - (times[1] ?? 0)).toBeGreaterThan(1_500);
+  });
+
+  test("the queue of another archive on the same server is not touched", async ({ expect }) => {
+    await using bench = await openBench(openUrl);
+    await using other = new Producer("load", { ...bench.queue, archiveId: randomUUID() }, log);
+    await using otherHost = new Producer("load", { ...bench.queue, host: "ghes.example.com" }, log);
+    await other.add([job(1)]);
+    await otherHost.add([job(1)]);
+    await bench.producer.add([job(2)]);
+    bench.consume(async () => undefined);
+    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await bench.untilEmpty();
+    expect(bench.calls.map(({ payload }) => payload)).toEqual([job(2)]);
+    expect((await other.counts()).waiting).toBe(1);
+    expect((await otherHost.counts()).waiting).toBe(1);
+  });
+
+  test("an engine that is fit for use is accepted", async ({ expect }) => {
+    await expect(checkQueueEngine(await openUrl())).resolves.toBeUndefined();
+  });
+});
