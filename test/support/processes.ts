@@ -1,0 +1,94 @@
+// The programs of the project as an operator runs them: processes of their own, with an environment that holds nothing else.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+export type Settings = Readonly<Record<string, string>>;
+
+export type Ended = {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  /** Byte for byte. */
+  readonly stdoutBytes: Buffer;
+  readonly stderr: string;
+};
+
+export type ProgramOptions = {
+  /** Where it runs: embedded engines are made below it. */
+  readonly cwd: string;
+  readonly settings: Settings;
+  /** A process group of its own, which a test can kill as a whole. */
+  readonly isGroupLeader?: boolean;
+};
+
+/** Killed when it is disposed before it has ended. */
+export type Program = AsyncDisposable & {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  readonly stop: (signal: NodeJS.Signals) => void;
+  /** What it has printed to stdout until now. */
+  readonly printed: () => string;
+  /** Resolves when stdout holds `text` `times` times; rejects when the program ends before. */
+  readonly prints: (text: string, times?: number) => Promise<void>;
+};
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** `packages/NAME/src/main.ts` of the project. */
+export function mainOf(name: "cli" | "fetcher" | "loader" | "log-worker"): string {
+  return `${root}packages/${name}/src/main.ts`;
+}
+
+/** Starts a program of the project. */
+export function startProgram(main: string, args: readonly string[], options: ProgramOptions): Program {
+  const { cwd, settings, isGroupLeader = false } = options;
+  const env = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: cwd, ...settings };
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd,
+    env,
+    detached: isGroupLeader,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
+  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+  const textOf = (chunks: readonly Buffer[]) => Buffer.concat(chunks).toString("utf8");
+  const printed = () => textOf(stdout);
+  // `close` comes after the last byte of both streams.
+  const ended = once(child, "close").then((): Ended => ({
+    code: child.exitCode,
+    signal: child.signalCode,
+    stdout: printed(),
+    stdoutBytes: Buffer.concat(stdout),
+    stderr: textOf(stderr),
+  }));
+  return {
+    // Undefined only when the program could not be started; then `ended` rejects.
+    pid: child.pid ?? 0,
+    ended,
+    stop: (signal) => void child.kill(signal),
+    printed,
+    prints: (text, times = 1) => untilPrinted(child, { ended, isPrinted: () => printed().split(text).length > times, text }),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+/** Runs one command of the operator's program to its end. */
+export async function runCli(args: readonly string[], options: ProgramOptions): Promise<Ended> {
+  await using program = startProgram(mainOf("cli"), args, options);
+  return await program.ended;
+}
+
+type Awaited = { readonly ended: Promise<Ended>; readonly isPrinted: () => boolean; readonly text: string };
+
+async function untilPrinted(child: ChildProcess, { ended, isPrinted, text }: Awaited): Promise<void> {
+  const early = ended.then(({ code, stdout, stderr }): never => {
+    throw new Error(`the program ended with ${code} before it printed ${text}:\n${stdout}\n${stderr}`);
+  });
+  early.catch(() => undefined);
+  while (!isPrinted()) await Promise.race([once(child.stdout ?? child, "data"), early]);
+}
