@@ -43,7 +43,7 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
       ? sql<Date>`'infinity'::timestamptz`
       : sql<Date>`case
           when expires_at <= now() then now() + interval '30 days'
-          else least(now() + make_interval(secs => ${day}), greatest(expires_at, now() + interval '1 hour'))
+          else least(now() + make_interval(secs => ${day}), greatest(coalesce(expires_at, 'infinity'), now() + interval '1 hour'))
         end`;
   await db
     .updateTable("archive.obligations")
