@@ -1,6 +1,7 @@
 // What tests of the ledger write into it: runs and jobs as GitHub sends them, with only what a test changes to be said.
 import type { Database } from "./open-database.ts";
 import { selectRepositories } from "./repositories.ts";
+import type { LogRow } from "./rows.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -73,3 +74,50 @@ export function stepObject(number: number, changes: Json = {}): Json {
     ...changes,
   };
 }
+
+/** How the log of the sample job ended, as one version of its record says. */
+export function logRow({ state, version, job_id = jobId, reason = "deleted" }: LogEnd): LogRow {
+  const hash = `${job_id}${version}`.padStart(64, "0");
+  const common = {
+    job_id,
+    log_flags: [],
+    copied_from_job_id: null,
+    log_version_id: null,
+    record_key: `records/github.com/${repositoryId}/${runId}/${job_id}.${version === 1 ? "" : `${version}.`}json`,
+    record_version: version,
+    record_sha256: hash,
+  };
+  if (state === "absent") {
+    const nothing = { log_key: null, raw_bytes: null, raw_sha256: null, stored_bytes: null, stored_sha256: null, lines: null };
+    return {
+      ...common,
+      ...nothing,
+      log_state: state,
+      log_reason: reason,
+      first_line_at: null,
+      last_line_at: null,
+      archived_at: null,
+    };
+  }
+  return {
+    ...common,
+    log_state: state,
+    log_reason: null,
+    log_key: `logs/github.com/${repositoryId}/${runId}/${job_id}.log.zst`,
+    raw_bytes: 5_000_000_000 + version,
+    raw_sha256: hash,
+    stored_bytes: 1_000,
+    stored_sha256: hash,
+    lines: 12,
+    first_line_at: "2026-05-01T10:00:10.1234567Z",
+    last_line_at: "2026-05-01T10:04:00.1234567Z",
+    archived_at: "2026-05-01T10:05:00.000Z",
+  };
+}
+
+type LogEnd = {
+  readonly state: "archived" | "absent";
+  readonly version: number;
+  readonly job_id?: number;
+  readonly reason?: "deleted" | "empty";
+};
