@@ -29,6 +29,7 @@ export type Obligation = {
   log_reason: string | null;
   tries: number;
   unsettled_at: Date | null;
+  /** Null also until it is due. */
   relook_at: Date | null;
   record_key: string | null;
 };
@@ -183,7 +184,7 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
       "log_reason",
       "tries",
       "unsettled_at",
-      "relook_at",
+      sql<Date | null>`case when relook_at <= now() then relook_at end`.as("relook_at"),
       "record_key",
     ])
     .where("job_id", "=", jobId)
