@@ -10,6 +10,12 @@ import type { Fetcher } from "./fetcher.ts";
 
 const listCap = 1_000;
 
+/**
+ * Runs that turn up while pages are read push others to the next page, where they are seen twice and count once: a list this
+ * long may have reached the cap.
+ */
+const nearCap = listCap - 100;
+
 export type ListedRepository = { readonly repository_id: number; readonly full_name: string };
 
 export type ListingProgress = {
@@ -17,6 +23,11 @@ export type ListingProgress = {
   readonly onListed: (window: Window) => Promise<void>;
   readonly signal: AbortSignal;
 };
+
+/** The span that a listing covers, and the seconds that are asked for, both included. */
+type Part = { readonly covers: Window; readonly first: Date; readonly last: Date };
+
+type Listed = { readonly runs: number; readonly date: Date | undefined };
 
 /**
  * Lists the runs created in `window`, both border seconds included, and writes them into the ledger. Idempotent.
@@ -27,40 +38,53 @@ export async function listWindow(
   fetcher: Fetcher,
   repository: ListedRepository,
   window: Window,
-  { onListed, signal }: ListingProgress,
-): Promise<{ runs: number; date: Date | undefined }> {
-  const [start, end] = [floorSecond(window.start), floorSecond(window.end)];
-  const { seen, date } = await listPages(fetcher, repository, { start, end }, signal);
-  if (seen < listCap) {
-    await onListed(window);
+  progress: ListingProgress,
+): Promise<Listed> {
+  const part = { covers: window, first: floorSecond(window.start), last: floorSecond(window.end) };
+  return listPart(fetcher, repository, part, progress);
+}
+
+async function listPart(fetcher: Fetcher, repository: ListedRepository, part: Part, progress: ListingProgress): Promise<Listed> {
+  const { covers, first, last } = part;
+  const { seen, date } = await listPages(fetcher, repository, part, progress.signal);
+  const isOneSecond = first.getTime() >= last.getTime();
+  if (seen < (isOneSecond ? listCap : nearCap)) {
+    await progress.onListed(covers);
     return { runs: seen, date };
   }
-  if (start.getTime() >= end.getTime()) {
-    fetcher.log.error({ repository: repository.full_name, second: start }, "a second with 1000 runs: GitHub shows no more of it");
-    await markFullSecond(fetcher.db, repository.repository_id, start);
+  if (isOneSecond) {
+    fetcher.log.error({ repository: repository.full_name, second: first }, "a second with 1000 runs: GitHub shows no more of it");
+    await markFullSecond(fetcher.db, repository.repository_id, first);
     return { runs: seen, date };
   }
-  // Neighbours share the border second: a run on it is seen twice, never missed.
-  const middle = floorSecond(new Date((start.getTime() + end.getTime()) / 2));
-  const newer = await listWindow(
+  // Neighbours share the border second: a run on it is seen twice, never missed. Two seconds can only be taken apart.
+  const middle = floorSecond(new Date((first.getTime() + last.getTime()) / 2));
+  const isTwoSeconds = middle.getTime() === first.getTime();
+  const border = isTwoSeconds ? last : middle;
+  const newer = await listPart(
     fetcher,
     repository,
-    { start: middle.getTime() === start.getTime() ? end : middle, end: window.end },
-    { onListed, signal },
+    { covers: { start: border, end: covers.end }, first: border, last },
+    progress,
   );
-  const older = await listWindow(fetcher, repository, { start: window.start, end: middle }, { onListed, signal });
+  const older = await listPart(
+    fetcher,
+    repository,
+    { covers: { start: covers.start, end: border }, first, last: isTwoSeconds ? first : middle },
+    progress,
+  );
   return { runs: newer.runs + older.runs, date: older.date ?? newer.date ?? date };
 }
 
 async function listPages(
   fetcher: Fetcher,
   repository: ListedRepository,
-  { start, end }: Window,
+  { first, last }: Part,
   signal: AbortSignal,
 ): Promise<{ seen: number; date: Date | undefined }> {
   let seen = 0;
   let date: Date | undefined;
-  const created = `${isoSecond(start)}..${isoSecond(end)}`;
+  const created = `${isoSecond(first)}..${isoSecond(last)}`;
   for await (const page of listAllRuns(fetcher.github, { repository: repository.full_name, created, signal })) {
     const stranger = page.data.find((run) => run.repository?.id !== undefined && run.repository.id !== repository.repository_id);
     if (stranger) {
