@@ -92,7 +92,6 @@ export type PollOutcome = {
   nextPollSeconds: number;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
-  logRetentionDays?: number | undefined;
   /** Why the listing failed; null when it did not. */
   problem: string | null;
 };
@@ -108,7 +107,6 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
       problem_since: outcome.problem === null ? null : sql<Date>`coalesce(problem_since, now())`,
       ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
       ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
-      ...(outcome.logRetentionDays === undefined ? {} : { log_retention_days: outcome.logRetentionDays }),
     })
     .where("repository_id", "=", repositoryId)
     .execute();
@@ -117,6 +115,15 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}
+
+/** For how many days GitHub keeps logs here, as its retention endpoint says. Idempotent. */
+export async function noteLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
+  await db
+    .updateTable("archive.repositories")
+    .set({ log_retention_days: days })
+    .where("repository_id", "=", repositoryId)
+    .execute();
 }
 
 /** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */

@@ -7,6 +7,7 @@ import {
   findRepository,
   finishPoll,
   type LedgerRepository,
+  noteLogRetention,
   releaseLease,
   renameRepository,
   takeLease,
@@ -103,7 +104,6 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
     problem: null,
     archiveSince: since,
     ...(rescan ? { rescannedAt: date } : {}),
-    ...(logRetentionDays === undefined ? {} : { logRetentionDays }),
   });
 }
 
@@ -124,6 +124,8 @@ async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal 
   }
   if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
   const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
+  // Before the first job is written down: its expiry follows from this.
+  if (logRetentionDays !== undefined) await noteLogRetention(db, known.repository_id, logRetentionDays);
   return { repository: { ...known, full_name: data.full_name }, date, logRetentionDays };
 }
 
