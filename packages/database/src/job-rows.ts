@@ -79,16 +79,19 @@ function stepColumns(steps: unknown): StepColumns[] {
   return [...byNumber.values()].toSorted((a, b) => a.step_number - b.step_number);
 }
 
-/** Text that Postgres takes: U+0000 becomes U+FFFD. Null when it is no string. */
+/** Text that Postgres takes: U+0000 and half a surrogate pair become U+FFFD. Null when it is no string. */
 export function text(value: unknown): string | null {
-  return typeof value === "string" ? value.replaceAll("\0", "\uFFFD") : null;
+  return typeof value === "string" ? value.replaceAll("\0", "\uFFFD").toWellFormed() : null;
 }
 
 /** An instant with its offset resolved, as ISO 8601 in UTC; null when it is none that Postgres takes. */
 export function instant(value: unknown): string | null {
   if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T/.test(value)) return null;
   const date = new Date(value);
-  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+  if (Number.isNaN(date.getTime())) return null;
+  const iso = date.toISOString();
+  // Its offset may carry it out of the four digits; and Postgres knows no year 0.
+  return /^\d{4}-/.test(iso) && !iso.startsWith("0000") ? iso : null;
 }
 
 /** A GitHub id; null when it is none. */

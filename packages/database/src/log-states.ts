@@ -5,13 +5,22 @@ import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
 
-/** The log is asked for again in `seconds`; its state stays. */
+/**
+ * The log is asked for again in `seconds`; its state stays. A second look at a log that seems deleted is put off alike, and
+ * given up once the log has expired.
+ */
 export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
+  const later = sql<Date>`now() + make_interval(secs => ${seconds})`;
   await db
     .updateTable("archive.obligations")
-    .set({ due_at: sql<Date>`now() + make_interval(secs => ${seconds})`, log_detail: detail, tries: sql<number>`tries + 1` })
+    .set({
+      due_at: later,
+      relook_at: sql<Date | null>`case when relook_at is not null and expires_at > now() then ${later} end`,
+      log_detail: detail,
+      tries: sql<number>`tries + 1`,
+    })
     .where("job_id", "=", jobId)
-    .where("log_state", "in", ["pending", "failed"])
+    .where((eb) => eb.or([eb("log_state", "in", ["pending", "failed"]), eb("relook_at", "is not", null)]))
     .execute();
 }
 
@@ -35,7 +44,7 @@ const day = 24 * 60 * 60;
 
 /**
  * The log could not be had. It is tried again daily until its expiry, a last time then, and monthly after that;
- * a log that is too large only by `retry`. A terminal state is never left.
+ * a log that is too large only by `retry`. A terminal state is never left: a second look that failed is taken a day later.
  */
 export async function failLog(db: Database, jobId: number, reason: FailedReason, detail: string): Promise<void> {
   const dueAt =
@@ -43,9 +52,9 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
       ? sql<Date>`'infinity'::timestamptz`
       : sql<Date>`case
           when expires_at <= now() then now() + interval '30 days'
-          else least(now() + make_interval(secs => ${day}), greatest(expires_at, now() + interval '1 hour'))
+          else least(now() + make_interval(secs => ${day}), greatest(coalesce(expires_at, 'infinity'), now() + interval '1 hour'))
         end`;
-  await db
+  const { numUpdatedRows } = await db
     .updateTable("archive.obligations")
     .set({
       log_state: "failed",
@@ -57,7 +66,8 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
     })
     .where("job_id", "=", jobId)
     .where("log_state", "in", ["pending", "failed"])
-    .execute();
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) await deferLog(db, jobId, day, detail);
 }
 
 /** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
@@ -76,8 +86,9 @@ export type Decision = { job_id: number; record_key: string } & (
 );
 
 /**
- * The log's terminal state, from its record. Archived outranks absent; nothing leaves archived. A log that looks deleted is
- * looked at once more two days before its expiry. Idempotent.
+ * The log's terminal state, from its record, once `upsertLogs` has taken that record's row: an older version of the record
+ * changes nothing. Archived outranks absent; nothing leaves archived. A log that looks deleted is looked at once more two days
+ * before its expiry. Idempotent.
  */
 export async function settleLog(db: Database, { job_id, record_key, log_state, log_reason }: Decision): Promise<void> {
   await db
@@ -95,5 +106,14 @@ export async function settleLog(db: Database, { job_id, record_key, log_state, l
     })
     .where("job_id", "=", job_id)
     .where((eb) => eb.or([eb("log_state", "!=", "archived"), eb.val(log_state === "archived")]))
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("archive.logs")
+          .select("archive.logs.job_id")
+          .whereRef("archive.logs.job_id", "=", "archive.obligations.job_id")
+          .where("archive.logs.record_key", "=", record_key),
+      ),
+    )
     .execute();
 }

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 
 import { jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
-import { distinctSorted, unnest } from "./unnest.ts";
+import { roundsOf, unnest } from "./unnest.ts";
 
 export type JobSighting = {
   readonly object: unknown;
@@ -29,6 +29,7 @@ export type Obligation = {
   log_reason: string | null;
   tries: number;
   unsettled_at: Date | null;
+  /** Null also until it is due. */
   relook_at: Date | null;
   record_key: string | null;
 };
@@ -72,35 +73,44 @@ const defaultRetentionDays = 90;
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
-  const rows = distinctSorted(
-    sightings.map((sighting) => obligationColumns(repositoryId, sighting)).filter((row) => row !== undefined),
-    ({ job_id }) => [job_id],
-  );
+  const rows = sightings.map((sighting) => obligationColumns(repositoryId, sighting)).filter((row) => row !== undefined);
   if (rows.length === 0) return 0;
   await transact(db, async (trx) => {
-    await sql`
-      insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
-        conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at)
-      select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
-        conclusion, started_at, completed_at, object, object_source, object_steps, now(),
-        completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays}))
-      from ${unnest(obligationTypes, rows)}
-      join archive.repositories on repositories.repository_id = incoming.repository_id
-      order by job_id
-      on conflict (job_id) do update set
-        run_attempt = least(obligations.run_attempt, excluded.run_attempt),
-        last_listed_attempt = greatest(obligations.last_listed_attempt, excluded.last_listed_attempt),
-        object = case when excluded.object_steps > obligations.object_steps then excluded.object else obligations.object end,
-        object_source = case when excluded.object_steps > obligations.object_steps then excluded.object_source else obligations.object_source end,
-        object_received_at = case when excluded.object_steps > obligations.object_steps then now() else obligations.object_received_at end,
-        object_steps = greatest(obligations.object_steps, excluded.object_steps),
-        rows_loaded_at = null
-      where excluded.run_attempt < obligations.run_attempt
-        or excluded.last_listed_attempt > obligations.last_listed_attempt
-        or excluded.object_steps > obligations.object_steps
-    `.execute(trx);
+    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertObligations(trx, round);
   });
   return rows.length;
+}
+
+// What the columns say of a job follows its object, and null never takes the place of a value.
+async function upsertObligations(trx: Database, rows: readonly ObligationColumns[]): Promise<void> {
+  const isBetter = sql`excluded.object_steps > obligations.object_steps`;
+  const follow = (column: string) => {
+    const [old, fresh] = [sql.ref(`obligations.${column}`), sql.ref(`excluded.${column}`)];
+    return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
+  };
+  const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
+  await sql`
+    insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
+      conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at)
+    select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
+      conclusion, started_at, completed_at, object, object_source, object_steps, now(),
+      completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays}))
+    from ${unnest(obligationTypes, rows)}
+    join archive.repositories on repositories.repository_id = incoming.repository_id
+    order by job_id
+    on conflict (job_id) do update set
+      run_attempt = least(obligations.run_attempt, excluded.run_attempt),
+      last_listed_attempt = greatest(obligations.last_listed_attempt, excluded.last_listed_attempt),
+      ${sql.join(followed.map(follow))},
+      object = case when ${isBetter} then excluded.object else obligations.object end,
+      object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
+      object_received_at = case when ${isBetter} then now() else obligations.object_received_at end,
+      object_steps = greatest(obligations.object_steps, excluded.object_steps),
+      rows_loaded_at = null
+    where excluded.run_attempt < obligations.run_attempt
+      or excluded.last_listed_attempt > obligations.last_listed_attempt
+      or ${isBetter}
+  `.execute(trx);
 }
 
 function obligationColumns(repositoryId: number, { object, source, listedAttempt }: JobSighting): ObligationColumns | undefined {
@@ -174,7 +184,7 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
       "log_reason",
       "tries",
       "unsettled_at",
-      "relook_at",
+      sql<Date | null>`case when relook_at <= now() then relook_at end`.as("relook_at"),
       "record_key",
     ])
     .where("job_id", "=", jobId)

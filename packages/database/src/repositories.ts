@@ -1,4 +1,5 @@
 // Repositories of the ledger: which are archived, when each is due, and who polls it.
+
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
@@ -96,7 +97,6 @@ export type PollOutcome = {
   nextPollSeconds: number;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
-  logRetentionDays?: number | undefined;
   /** Of the first page of the run list, and whose it is. Left as it is when undefined. */
   runsEtag?: { readonly etag: string; readonly credential: string } | undefined;
   /** Why the listing failed; null when it did not. */
@@ -115,7 +115,6 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
       ...(outcome.runsEtag ? { runs_etag: outcome.runsEtag.etag, runs_etag_credential: outcome.runsEtag.credential } : {}),
       ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
       ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
-      ...(outcome.logRetentionDays === undefined ? {} : { log_retention_days: outcome.logRetentionDays }),
     })
     .where("repository_id", "=", repositoryId)
     .execute();
@@ -124,6 +123,15 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}
+
+/** For how many days GitHub keeps logs here, as its retention endpoint says. Idempotent. */
+export async function noteLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
+  await db
+    .updateTable("archive.repositories")
+    .set({ log_retention_days: days })
+    .where("repository_id", "=", repositoryId)
+    .execute();
 }
 
 /** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */

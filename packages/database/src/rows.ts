@@ -6,7 +6,7 @@ import { sql } from "kysely";
 
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
-import { distinctSorted, unnest } from "./unnest.ts";
+import { roundsOf, unnest } from "./unnest.ts";
 
 /** A job to load: its object as GitHub sent it, and the attempts that listed it. */
 export type JobStory = {
@@ -107,15 +107,11 @@ export async function upsertJobs(trx: Database, stories: readonly JobStory[]): P
     const columns = jobColumns(story.object);
     return columns ? [{ story, columns }] : [];
   });
-  const jobs = distinctSorted(parsed.map(jobRow), ({ job_id }) => [job_id]);
-  if (jobs.length === 0) return [];
-  await writeJobs(trx, jobs);
+  const jobs = parsed.map(jobRow);
+  for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, round);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
-  await writeSteps(
-    trx,
-    distinctSorted(steps, ({ job_id, step_number }) => [job_id, step_number]),
-  );
-  return jobs.map(({ job_id }) => job_id);
+  for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, round);
+  return [...new Set(jobs.map(({ job_id }) => job_id))];
 }
 
 function jobRow({ story, columns }: { story: JobStory; columns: JobColumns }): JobRow {
@@ -160,7 +156,6 @@ async function writeJobs(trx: Database, rows: readonly JobRow[]): Promise<void> 
 }
 
 async function writeSteps(trx: Database, rows: readonly { job_id: number; step_number: number }[]): Promise<void> {
-  if (rows.length === 0) return;
   await sql`
     insert into archive.steps (job_id, step_number, step_name, status, conclusion, started_at, completed_at)
     select job_id, step_number, step_name, status, conclusion, started_at, completed_at
@@ -178,8 +173,10 @@ async function writeSteps(trx: Database, rows: readonly { job_id: number; step_n
 
 /** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent. */
 export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<void> {
-  const rows = distinctSorted(logs, ({ job_id }) => [job_id]);
-  if (rows.length === 0) return;
+  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, round);
+}
+
+async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<void> {
   await sql`
     insert into archive.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
       raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256)

@@ -3,7 +3,7 @@ import { sql } from "kysely";
 
 import { asFields, id, instant, text } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
-import { distinctSorted, unnest } from "./unnest.ts";
+import { roundsOf, unnest } from "./unnest.ts";
 
 type RunColumns = {
   run_id: number;
@@ -68,14 +68,13 @@ export async function recordRuns(
   objects: readonly unknown[],
 ): Promise<{ recorded: number; unusable: number }> {
   const usable = objects.map((object) => runColumns(repositoryId, object)).filter((row) => row !== undefined);
-  const rows = distinctSorted(usable, ({ run_id }) => [run_id]);
-  if (rows.length > 0) {
-    await transact(db, async (trx) => {
-      await upsertRuns(trx, rows);
-      await upsertAttempts(trx, rows);
-    });
-  }
-  return { recorded: rows.length, unusable: objects.length - usable.length };
+  await transact(db, async (trx) => {
+    for (const round of roundsOf(usable, ({ run_id }) => [run_id])) {
+      await upsertRuns(trx, round);
+      await upsertAttempts(trx, round);
+    }
+  });
+  return { recorded: usable.length, unusable: objects.length - usable.length };
 }
 
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {

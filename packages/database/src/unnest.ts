@@ -23,12 +23,22 @@ export function unnest<R extends object>(types: ColumnTypes<R>, rows: readonly R
   return sql`unnest(${sql.join(arrays)}) as incoming(${sql.join(names.map((name) => sql.ref(name)))})`;
 }
 
-/** One row a key, the last one of each, sorted by key: two rows of one key break an upsert, and order avoids deadlocks. */
-export function distinctSorted<R>(rows: readonly R[], keyOf: (row: R) => readonly number[]): R[] {
-  const byKey = new Map(rows.map((row) => [keyOf(row).join("/"), row]));
-  return [...byKey.values()].toSorted((a, b) => {
-    const [left, right] = [keyOf(a), keyOf(b)];
-    const at = left.findIndex((part, index) => part !== right[index]);
-    return at === -1 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
-  });
+/**
+ * Rows in rounds, one statement each: two rows of one key break an upsert, and dropping one would lose what it knows.
+ * Almost always there is one round. Sorted by key, which avoids deadlocks.
+ */
+export function roundsOf<R>(rows: readonly R[], keyOf: (row: R) => readonly number[]): R[][] {
+  const rounds: Map<string, R>[] = [];
+  for (const row of rows) {
+    const key = keyOf(row).join("/");
+    const free = rounds.find((round) => !round.has(key));
+    if (free === undefined) rounds.push(new Map([[key, row]]));
+    else free.set(key, row);
+  }
+  return rounds.map((round) => [...round.values()].toSorted((a, b) => compareKeys(keyOf(a), keyOf(b))));
+}
+
+function compareKeys(left: readonly number[], right: readonly number[]): number {
+  const at = left.findIndex((part, index) => part !== right[index]);
+  return at === -1 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
 }

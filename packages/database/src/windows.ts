@@ -6,7 +6,7 @@ import { type Database, transact } from "./open-database.ts";
 
 export type Window = { readonly start: Date; readonly end: Date };
 
-/** Adds a listed window, merged with every one that it overlaps or touches. Idempotent. */
+/** Adds a listed window, merged with every one that it overlaps or touches. A second that was too full is not in it. Idempotent. */
 export async function addWindow(db: Database, repositoryId: number, window: Window): Promise<void> {
   if (window.start >= window.end) return;
   await transact(db, async (trx) => {
@@ -20,6 +20,12 @@ export async function addWindow(db: Database, repositoryId: number, window: Wind
     await trx
       .insertInto("archive.windows")
       .values({ repository_id: repositoryId, window_start: start, window_end: end, scanned_at: sql<Date>`now()` })
+      .execute();
+    await trx
+      .deleteFrom("archive.full_seconds")
+      .where("repository_id", "=", repositoryId)
+      .where("second_start", ">=", window.start)
+      .where("second_start", "<", window.end)
       .execute();
   });
 }

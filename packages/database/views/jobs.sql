@@ -22,7 +22,11 @@ select
   jobs.created_at,
   jobs.started_at,
   jobs.completed_at,
-  greatest(0, floor(extract(epoch from jobs.completed_at - jobs.started_at)))::bigint as duration_seconds,
+  -- greatest() alone would pass over null and answer 0.
+  case
+    when jobs.started_at <= jobs.completed_at then floor(extract(epoch from jobs.completed_at - jobs.started_at))::bigint
+    when jobs.started_at > jobs.completed_at then 0
+  end as duration_seconds,
   coalesce(logs.log_state, obligations.log_state, 'pending') as log_state,
   case when logs.job_id is null then obligations.log_reason else logs.log_reason end as log_reason,
   coalesce(logs.log_flags, '{}') as log_flags,

@@ -9,7 +9,11 @@ select
   steps.conclusion,
   steps.started_at,
   steps.completed_at,
-  greatest(0, floor(extract(epoch from steps.completed_at - steps.started_at)))::bigint as duration_seconds,
+  -- greatest() alone would pass over null and answer 0.
+  case
+    when steps.started_at <= steps.completed_at then floor(extract(epoch from steps.completed_at - steps.started_at))::bigint
+    when steps.started_at > steps.completed_at then 0
+  end as duration_seconds,
   null::bigint as first_line,
   null::bigint as line_count
 from archive.steps

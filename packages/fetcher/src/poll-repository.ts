@@ -1,5 +1,6 @@
 // One look at one repository: lists what is not covered yet, newest first, compares the last 30 days for re-runs from time to
 // time, and visits the attempts that still owe their jobs. Only one process looks at a repository at a time.
+
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
@@ -7,6 +8,7 @@ import {
   findRepository,
   finishPoll,
   type LedgerRepository,
+  noteLogRetention,
   releaseLease,
   renameRepository,
   takeLease,
@@ -80,13 +82,12 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const known = await findRepository(db, repositoryId);
   if (known === undefined) return;
   const isLookBack = isLookBackDue(known, fetcher.github.now(), options);
-  const greeting = isLookBack || known.problem !== null ? await greet(fetcher, known, options) : undefined;
-  const repository = greeting?.repository ?? known;
+  const repository = isLookBack || known.problem !== null ? await greet(fetcher, known, options) : known;
   const windows = await listWindows(db, repositoryId);
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isLookBack ? null : known.runs_etag, credential: known.runs_etag_credential };
   const head = await listHead({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
-  const since = startOf(fetcher, repository, head.date, greeting?.logRetentionDays ?? known.log_retention_days ?? 0);
+  const since = startOf(fetcher, repository, head.date);
   await listSpans({ fetcher, repository, head, options }, spansToList({ since, head, windows, isLookBack }));
   await visitOpenAttempts(fetcher, repository, options);
   await finishPoll(db, repositoryId, {
@@ -95,7 +96,6 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
     archiveSince: since,
     runsEtag: head.runsEtag,
     ...(isLookBack ? { rescannedAt: head.date } : {}),
-    ...(greeting?.logRetentionDays === undefined ? {} : { logRetentionDays: greeting.logRetentionDays }),
   });
 }
 
@@ -136,10 +136,8 @@ async function listSpans({ fetcher, repository, head, options }: SpanListing, sp
   }
 }
 
-type Greeting = { readonly repository: LedgerRepository; readonly logRetentionDays: number | undefined };
-
 // Asked with each look back, and after trouble: what the repository is called now, and how long it keeps logs.
-async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<Greeting> {
+async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
   const { data } = await getRepository(github, { repository: known.full_name, signal });
   if (data.id !== known.repository_id) {
     throw new PermanentError(
@@ -149,12 +147,15 @@ async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal 
   }
   if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
   const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
-  return { repository: { ...known, full_name: data.full_name }, logRetentionDays };
+  // Before the first job is written down: its expiry follows from this.
+  if (logRetentionDays !== undefined) await noteLogRetention(db, known.repository_id, logRetentionDays);
+  return { ...known, full_name: data.full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
 }
 
 // Retention is not retroactive, so a repository that now keeps 30 days may still have logs of 90.
-function startOf({ settings }: Fetcher, { archive_since }: LedgerRepository, date: Date, logRetentionDays: number): Date {
-  const wanted = settings.ARCHIVE_SINCE ?? new Date(date.getTime() - Math.max(logRetentionDays, defaultRetentionDays) * dayMs);
+function startOf({ settings }: Fetcher, { archive_since, log_retention_days }: LedgerRepository, date: Date): Date {
+  const days = Math.max(log_retention_days ?? 0, defaultRetentionDays);
+  const wanted = settings.ARCHIVE_SINCE ?? new Date(date.getTime() - days * dayMs);
   return archive_since !== null && archive_since < wanted ? archive_since : wanted;
 }
 

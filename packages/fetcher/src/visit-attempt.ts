@@ -1,5 +1,6 @@
 // Looks at one attempt that still owes its jobs: is it complete, and which jobs does it have? Jobs that are complete go into
 // the ledger at once, even while their run goes on.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { finishVisit, type LedgerAttempt } from "@actions-archive/database/runs";

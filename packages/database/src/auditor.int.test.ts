@@ -1,0 +1,65 @@
+// Who asks as the auditor reads the views and nothing else, whatever the statement tries.
+import { PermanentError } from "@actions-archive/core/errors";
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { expect, test } from "vitest";
+
+import { queryAsAuditor } from "./auditor.ts";
+import { claimIdentity } from "./identity.ts";
+import { upsertJobs } from "./rows.ts";
+import { addRepository, jobId, jobObject, repositoryId } from "./samples.test-support.ts";
+
+async function openAudited() {
+  const database = await openTestDatabase();
+  await claimIdentity(database.db, { archive_id: "7a8d3f1e-1d6c-4a53-9a59-2c8f8d6c1a11", host: "github.com" });
+  await addRepository(database.db);
+  const story = { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() };
+  await database.db.transaction().execute((trx) => upsertJobs(trx, [story]));
+  return database;
+}
+
+test("the auditor reads the views, without naming their schema, with ids and times as they are", async () => {
+  await using database = await openAudited();
+  const rows = await queryAsAuditor(database.pool, "select job_id, labels, started_at, log_state, actor from jobs");
+  expect(rows).toEqual([
+    { job_id: jobId, labels: ["ubuntu-24.04"], started_at: new Date("2026-05-01T10:00:10Z"), log_state: "pending", actor: null },
+  ]);
+  expect(await queryAsAuditor(database.pool, "select count(*) as steps from audit.steps")).toEqual([{ steps: 3 }]);
+});
+
+test.each([
+  "insert into audit.jobs (job_id) values (1)",
+  "with gone as (delete from archive.jobs returning 1) select * from gone",
+  "create table audit.mine ()",
+  "create temp table mine ()",
+  "select * from archive.jobs",
+  "select * from archive.credentials",
+  "select pg_read_file('/etc/passwd')",
+  "select 1; select 2",
+  "commit; select 1",
+  "rollback; delete from archive.jobs",
+  "set role none",
+  "reset role",
+  "reset session authorization",
+  "set transaction read write",
+  "do $$ begin reset role; end $$",
+  "copy (select 1) to program 'true'",
+  "select set_config('role', 'none', true), query_to_xml('select * from archive.jobs', true, true, '')",
+  "select set_config('session_authorization', session_user, true)",
+  "select set_config('transaction_read_only', 'off', true)",
+  "selct 1",
+  "",
+])("the auditor is refused: %s", async (statement) => {
+  await using database = await openAudited();
+  await expect(queryAsAuditor(database.pool, statement)).rejects.toThrow(PermanentError);
+  await expect(queryAsAuditor(database.pool, statement)).rejects.toThrow(/^Postgres refuses the query: ./);
+  expect((await database.pool.query("select from archive.jobs")).rowCount).toBe(1);
+});
+
+test("after the auditor's query nothing of it is left in the pool", async () => {
+  await using database = await openAudited();
+  await queryAsAuditor(database.pool, "select 1 as one");
+  const { rows } = await database.pool.query<{ same: boolean; jobs: string }>(
+    "select current_user = session_user as same, (select count(*) from archive.jobs)::text as jobs",
+  );
+  expect(rows).toEqual([{ same: true, jobs: "1" }]);
+});

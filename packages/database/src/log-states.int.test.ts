@@ -1,0 +1,169 @@
+// How a log's state moves: when it is asked for again, and that a terminal state is never left.
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { expect, test } from "vitest";
+
+import { deferLog, deferUnsettledLog, failLog, finishRelook, noteRecord, settleLog } from "./log-states.ts";
+import { findObligation, listDueLogs, recordJobs } from "./obligations.ts";
+import type { Database } from "./open-database.ts";
+import { upsertJobs, upsertLogs } from "./rows.ts";
+import { addRepository, jobId, jobObject, repositoryId } from "./samples.test-support.ts";
+import { logRow } from "./samples.test-support.ts";
+
+const hour = 3_600;
+const day = 24 * hour;
+
+/** A job whose log expires in so many seconds from now; in the past when negative. */
+async function openLedgerOf({ expiresIn }: { expiresIn: number | null }) {
+  const database = await openTestDatabase();
+  await addRepository(database.db);
+  await recordJobs(database.db, repositoryId, [{ object: jobObject(), source: "listing", listedAttempt: 1 }]);
+  await database.pool.query("update archive.obligations set expires_at = now() + make_interval(secs => $1::float8)", [expiresIn]);
+  return database;
+}
+
+/** Where the job stands, with times as whole seconds from now. */
+async function look(db: Database) {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .select(["log_state", "log_reason", "due_at", "relook_at", "unsettled_at", "record_key", "tries"])
+    .executeTakeFirstOrThrow();
+  const fromNow = (time: Date | null) => time && Math.round((time.getTime() - Date.now()) / 1000);
+  return { ...row, due_at: fromNow(row.due_at), relook_at: fromNow(row.relook_at) };
+}
+
+async function settle(db: Database, state: "archived" | "absent", version: number, reason: "deleted" | "empty" = "deleted") {
+  const row = logRow({ state, version, reason });
+  await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
+  await upsertLogs(db, [row]);
+  const { job_id, record_key } = row;
+  await settleLog(
+    db,
+    state === "archived"
+      ? { job_id, record_key, log_state: "archived", log_reason: null }
+      : { job_id, record_key, log_state: "absent", log_reason: reason },
+  );
+}
+
+const near = (seconds: number) => expect.closeTo(seconds, -1) as number;
+
+test.each([
+  { when: "long before its expiry, a day later", expiresIn: 40 * day, due: day },
+  { when: "on its last day, at its expiry", expiresIn: 5 * hour, due: 5 * hour },
+  { when: "just before its expiry, in an hour", expiresIn: 60, due: hour },
+  { when: "after its expiry, in a month", expiresIn: -60, due: 30 * day },
+  { when: "with an expiry that nobody knows, a day later", expiresIn: null, due: day },
+])("a failed log is tried again $when", async ({ expiresIn, due }) => {
+  await using database = await openLedgerOf({ expiresIn });
+  await failLog(database.db, jobId, "forbidden", "403");
+  expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "forbidden", due_at: near(due), tries: 1 });
+});
+
+test("a log that is too large is not tried again by itself", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  await failLog(database.db, jobId, "too_large", "3 GiB");
+  await database.pool.query("update archive.obligations set expires_at = now() - interval '1 year'");
+  expect(await listDueLogs(database.db, 10)).toEqual([]);
+  const { rows } = await database.pool.query<{ never: boolean }>("select due_at = 'infinity' as never from archive.obligations");
+  expect(rows).toEqual([{ never: true }]);
+});
+
+test("a log that waits keeps its state and counts its tries", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  await deferLog(database.db, jobId, 30, "not there yet");
+  expect(await look(database.db)).toMatchObject({ log_state: "pending", due_at: near(30), tries: 1 });
+  await failLog(database.db, jobId, "incomplete", "cut");
+  await deferLog(database.db, jobId, 60, "store away");
+  expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "incomplete", due_at: near(60), tries: 3 });
+  expect(await listDueLogs(database.db, 10)).toEqual([]);
+});
+
+test("a log without its end is remembered as read once, and only the first time counts", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  await deferUnsettledLog(database.db, jobId, 60, "no end");
+  const { unsettled_at } = await look(database.db);
+  expect(unsettled_at).not.toBeNull();
+  await deferUnsettledLog(database.db, jobId, 60, "no end");
+  expect((await look(database.db)).unsettled_at).toEqual(unsettled_at);
+});
+
+test("a record that is written but not loaded keeps the feeder away for a minute, not for ever", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  await noteRecord(database.db, jobId, "records/github.com/1/2/3.json");
+  expect(await look(database.db)).toMatchObject({
+    log_state: "pending",
+    due_at: near(60),
+    record_key: "records/github.com/1/2/3.json",
+  });
+});
+
+test("archived is left by nothing", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db } = database;
+  await settle(db, "archived", 2);
+  const settled = await look(db);
+  expect(settled).toMatchObject({ log_state: "archived", log_reason: null });
+  await failLog(db, jobId, "upstream_error", "late");
+  await deferLog(db, jobId, 1, "late");
+  await noteRecord(db, jobId, "records/other.json");
+  await settle(db, "absent", 3);
+  await settle(db, "archived", 1);
+  expect(await look(db)).toEqual(settled);
+});
+
+test("archived takes the place of absent and of failed", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db } = database;
+  await failLog(db, jobId, "incomplete", "cut");
+  await settle(db, "absent", 1);
+  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted" });
+  await settle(db, "archived", 2);
+  expect(await look(db)).toMatchObject({ log_state: "archived", log_reason: null, relook_at: null });
+});
+
+test("an older version of a record changes nothing when it comes later", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  await settle(database.db, "absent", 2, "empty");
+  await settle(database.db, "absent", 1, "deleted");
+  expect(await look(database.db)).toMatchObject({
+    log_reason: "empty",
+    record_key: logRow({ state: "absent", version: 2 }).record_key,
+  });
+});
+
+test("a log that looks deleted is looked at again two days before its expiry, once", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db, pool } = database;
+  await settle(db, "absent", 1);
+  expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(38 * day) });
+  expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
+  expect(await listDueLogs(db, 10)).toEqual([]);
+  await pool.query("update archive.obligations set relook_at = now()");
+  expect(await listDueLogs(db, 10)).toEqual([jobId]);
+  expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
+  await finishRelook(db, jobId);
+  await settle(db, "absent", 2);
+  expect(await look(db)).toMatchObject({ relook_at: null });
+});
+
+test.each([
+  ["one that is expired", -60, "deleted"],
+  ["one that is empty", 40 * day, "empty"],
+] as const)("there is no second look at %s", async (_kind, expiresIn, reason) => {
+  await using database = await openLedgerOf({ expiresIn });
+  await settle(database.db, "absent", 1, reason);
+  expect(await look(database.db)).toMatchObject({ log_state: "absent", log_reason: reason, relook_at: null });
+});
+
+test("a second look that fails leaves the state and is taken later, until the expiry", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db, pool } = database;
+  await settle(db, "absent", 1);
+  await pool.query("update archive.obligations set relook_at = now()");
+  await failLog(db, jobId, "no_access", "404");
+  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", relook_at: near(day) });
+  await deferLog(db, jobId, 60, "the store is away");
+  expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(60) });
+  await pool.query("update archive.obligations set expires_at = now()");
+  await failLog(db, jobId, "no_access", "404");
+  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", relook_at: null });
+});
