@@ -111,8 +111,7 @@ function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice)
   const uncovered = uncoveredSpans({ start: since, end: date }, windows);
   if (!isLookBack || windows.length === 0) return uncovered;
   const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
-  const before = uncovered.filter(({ start }) => start < again.start);
-  return [again, ...before.map(({ start, end }) => ({ start, end: end < again.start ? end : again.start }))];
+  return [again, ...spansBefore(uncovered, again.start)];
 }
 
 type SpanListing = {
