@@ -1,4 +1,5 @@
 // Repositories of the ledger: which are archived, when each is due, and who polls it.
+
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
@@ -13,6 +14,8 @@ export type LedgerRepository = {
   archive_since: Date | null;
   rescanned_at: Date | null;
   problem: string | null;
+  runs_etag: string | null;
+  runs_etag_credential: string | null;
 };
 
 const columns = [
@@ -23,6 +26,8 @@ const columns = [
   "archive_since",
   "rescanned_at",
   "problem",
+  "runs_etag",
+  "runs_etag_credential",
 ] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
@@ -92,6 +97,8 @@ export type PollOutcome = {
   nextPollSeconds: number;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
+  /** Of the first page of the run list, and whose it is. Left as it is when undefined. */
+  runsEtag?: { readonly etag: string; readonly credential: string } | undefined;
   /** Why the listing failed; null when it did not. */
   problem: string | null;
 };
@@ -105,6 +112,7 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
       poll_due_at: sql<Date>`now() + make_interval(secs => ${outcome.nextPollSeconds})`,
       problem: outcome.problem,
       problem_since: outcome.problem === null ? null : sql<Date>`coalesce(problem_since, now())`,
+      ...(outcome.runsEtag ? { runs_etag: outcome.runsEtag.etag, runs_etag_credential: outcome.runsEtag.credential } : {}),
       ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
       ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
     })

@@ -1,4 +1,5 @@
 // A fetcher as tests need it: a simulated GitHub, a database and queues of its own.
+
 import { randomUUID } from "node:crypto";
 
 import { createLogger } from "@actions-archive/core/logger";

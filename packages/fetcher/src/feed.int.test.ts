@@ -1,4 +1,5 @@
 // The feeder: what is due is queued once, however often it is fed, and what a queue forgot is fed again.
+
 import { expect, test } from "vitest";
 
 import { openBench } from "./bench.test-support.ts";

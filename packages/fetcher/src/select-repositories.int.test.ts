@@ -1,4 +1,5 @@
 // From ARCHIVE_REPOSITORIES to the ledger: owners, exclusions, names that lead nowhere, and what is no longer meant.
+
 import { listSelectedRepositories, listUnreadableRepositories } from "@actions-archive/database/repositories";
 import { expect, test } from "vitest";
 

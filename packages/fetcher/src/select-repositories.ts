@@ -1,4 +1,5 @@
 // Finds out which repositories are meant by ARCHIVE_REPOSITORIES, or seen by the App, and writes them into the ledger.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import {
   listSelectedRepositories,
