@@ -14,6 +14,13 @@ export const webhookPath = "/webhooks/github";
 export const largestBodyBytes = 25 * 1024 * 1024;
 /** What unchecked bodies may hold together: whoever sends them without the secret must not fill the memory. */
 const mostBufferedBytes = 8 * largestBodyBytes;
+/** GitHub gives up after 10 seconds, a GHES after 30. */
+const longestReadMs = 30_000;
+
+const tooLarge = { error: "the payload is over 25 MB" };
+
+/** What bodies that are being read hold together now. */
+type Buffered = { bytes: number };
 
 export type WebhookOptions = {
   /** One, or two while one takes the place of the other. None: every delivery is answered with 503. */
@@ -28,26 +35,17 @@ export type WebhookOptions = {
  * 25 MB; 503 no secret is set, too much is under way, or nothing could be stored.
  */
 export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOptions): void {
-  let bufferedBytes = 0;
+  const buffered: Buffered = { bytes: 0 };
   app.post(webhookPath, async (c) => {
     const [secret, ...others] = secrets;
     if (secret === undefined) return c.json({ error: "GITHUB_WEBHOOK_SECRET is not set" }, 503);
     const signature = c.req.header("x-hub-signature-256");
     if (signature === undefined || !/^sha256=[0-9a-f]{64}$/.test(signature)) return refuse(c);
-    const declaredBytes = Number(c.req.header("content-length") ?? largestBodyBytes);
-    if (declaredBytes > largestBodyBytes) return c.json({ error: "the payload is over 25 MB" }, 413);
-    if (bufferedBytes + declaredBytes > mostBufferedBytes) return c.json({ error: "too many deliveries at once" }, 503);
-    bufferedBytes += declaredBytes;
-    let body: Uint8Array | undefined;
-    try {
-      body = await readBody(c.req.raw.body, largestBodyBytes);
-    } catch {
-      // The sender left in the middle of it.
-      return refuse(c);
-    } finally {
-      bufferedBytes -= declaredBytes;
-    }
-    if (body === undefined) return c.json({ error: "the payload is over 25 MB" }, 413);
+    if (Number(c.req.header("content-length")) > largestBodyBytes) return c.json(tooLarge, 413);
+    const body = await readBody(c.req.raw.body, buffered);
+    if (body === "too large") return c.json(tooLarge, 413);
+    if (body === "too many") return c.json({ error: "too many deliveries at once" }, 503);
+    if (body === "cut") return refuse(c);
     const text = tryDecode(body);
     if (!text || !(await verifyWithFallback(secret, text, signature, others))) return refuse(c);
     const guid = guidOf(c, body);
@@ -71,16 +69,28 @@ function guidOf(c: Context, body: Uint8Array): string {
   return /^[\w-]{8,64}$/.test(guid) ? guid : createHash("sha256").update(body).digest("hex");
 }
 
-/** Undefined once it is larger; what comes after that is not read. */
-async function readBody(stream: ReadableStream<Uint8Array> | null, mostBytes: number): Promise<Uint8Array | undefined> {
+/** Whole, or why not. What comes after the limit is not read; what takes too long is cut. */
+async function readBody(
+  stream: ReadableStream<Uint8Array> | null,
+  buffered: Buffered,
+): Promise<Uint8Array | "too large" | "too many" | "cut"> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of stream ?? []) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > mostBytes) return undefined;
-    chunks.push(chunk);
+  try {
+    const timely = stream?.pipeThrough(new TransformStream<Uint8Array>(), { signal: AbortSignal.timeout(longestReadMs) });
+    for await (const chunk of timely ?? []) {
+      sizeBytes += chunk.length;
+      buffered.bytes += chunk.length;
+      if (sizeBytes > largestBodyBytes) return "too large";
+      if (buffered.bytes > mostBufferedBytes) return "too many";
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } catch {
+    return "cut";
+  } finally {
+    buffered.bytes -= sizeBytes;
   }
-  return Buffer.concat(chunks);
 }
 
 /** Exactly the text that these bytes are: with a replaced or a left out character the signature would be over another body. */
