@@ -36,24 +36,24 @@ export async function waitForOriginal(worker: LogWorker, job: Obligation, signal
     await deferLog(worker.db, job.job_id, originalPollSeconds, `waits for job ${original.job_id}, of which it is a copy`);
     return true;
   }
-  const startedAt = new Date(started_at);
+  const completedAt = new Date(completed_at);
   const earlier = await findEarlierAttempts(worker.db, job);
-  if (isNoCopy(job, startedAt, earlier)) return false;
+  if (isNoCopy(job, completedAt, earlier)) return false;
   // A webhook can tell of a run that no listing showed yet.
   const isUnknown = earlier.known < job.run_attempt - 1;
   if (isUnknown) {
     if (!(await learnRun(worker, job, signal))) return false;
-    if (isNoCopy(job, startedAt, await findEarlierAttempts(worker.db, job))) return false;
+    if (isNoCopy(job, completedAt, await findEarlierAttempts(worker.db, job))) return false;
   }
   const again = isUnknown ? listingPollSeconds : originalPollSeconds;
   await deferLog(worker.db, job.job_id, again, "an earlier attempt of the run is not listed yet");
   return true;
 }
 
-/** No job of an earlier attempt is like it, or none can be: it began after its own attempt did, and theirs before. */
-function isNoCopy({ run_attempt }: Obligation, startedAt: Date, earlier: EarlierAttempts): boolean {
+/** No job of an earlier attempt is like it, or none can be: a run is only re-run once all its jobs have ended. */
+function isNoCopy({ run_attempt }: Obligation, completedAt: Date, earlier: EarlierAttempts): boolean {
   if (earlier.settled === run_attempt - 1) return true;
-  return earlier.startedAt !== null && startedAt > earlier.startedAt;
+  return earlier.startedAt !== null && completedAt > earlier.startedAt;
 }
 
 /** One call; the fetcher lists the attempts then. False when there is no such run any more: nothing can be compared. */
