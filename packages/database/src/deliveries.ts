@@ -89,7 +89,7 @@ export async function storeDelivery(db: Database, delivery: DeliveryRef, body: U
 
 export type StoredDelivery = { guid: string; event: string; body: Buffer };
 
-/** Deliveries that wait, the oldest first; without those that failed `mostTries` times. */
+/** Deliveries that wait, those that failed least and then the oldest first; without those that failed `mostTries` times. */
 export async function listStoredDeliveries(
   db: Database,
   { limit, mostTries }: { limit: number; mostTries: number },
@@ -99,6 +99,7 @@ export async function listStoredDeliveries(
     .select(["guid", "event", "body"])
     .where("outcome", "=", "stored")
     .where("tries", "<", mostTries)
+    .orderBy("tries")
     .orderBy("received_at")
     .limit(limit)
     .execute();

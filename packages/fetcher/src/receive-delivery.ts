@@ -44,25 +44,41 @@ export async function receiveDelivery(receiver: Receiver, delivery: Delivery): P
   }
 }
 
-/** Writes deliveries into the ledger that waited for it. Idempotent; several processes may do it at once. @returns how many. */
+/**
+ * Writes deliveries into the ledger that waited for it, until none is left that can be written. Idempotent; several processes
+ * may do it at once.
+ * @returns how many were written.
+ * @throws TransientError while the database is away.
+ */
 export async function recordStoredDeliveries(receiver: Receiver): Promise<number> {
-  const { db, log } = receiver;
   let recorded = 0;
-  for (const { guid, event: name, body } of await listStoredDeliveries(db, { limit: storedAtOnce, mostTries })) {
-    const delivery = { guid, event: name, body: body.toString("utf8") };
-    const event = readDelivery(receiver, delivery);
-    try {
-      const outcome = event === undefined ? "not_selected" : await writeDelivery(receiver, delivery, event);
-      if (outcome === "not_selected") await dropStoredDelivery(db, guid);
-      else recorded++;
-    } catch (error) {
-      // Without a database there is nothing to write down, and nothing else to try.
-      if (event === undefined || error instanceof TransientError) throw error;
-      await storeDelivery(db, refOf(delivery, event), body, reasonOf(error));
-      log.error({ err: error, guid, repositoryId: event.repository.id }, "delivery not recorded");
+  for (;;) {
+    const stored = await listStoredDeliveries(receiver.db, { limit: storedAtOnce, mostTries });
+    let settled = 0;
+    for (const { guid, event, body } of stored) {
+      const outcome = await recordStored(receiver, { guid, event, body: body.toString("utf8") });
+      if (outcome !== "stored") settled++;
+      if (outcome === "recorded") recorded++;
     }
+    if (settled === 0) return recorded;
   }
-  return recorded;
+}
+
+async function recordStored(receiver: Receiver, delivery: Delivery): Promise<DeliveryOutcome | "stored"> {
+  const { db, log } = receiver;
+  const { guid } = delivery;
+  const event = readDelivery(receiver, delivery);
+  try {
+    const outcome = event === undefined ? "not_selected" : await writeDelivery(receiver, delivery, event);
+    if (outcome === "not_selected") await dropStoredDelivery(db, guid);
+    return outcome;
+  } catch (error) {
+    // Without a database there is nothing to write down, and nothing else to try.
+    if (event === undefined || error instanceof TransientError) throw error;
+    await storeDelivery(db, refOf(delivery, event), Buffer.from(delivery.body), reasonOf(error));
+    log.error({ err: error, guid, repositoryId: event.repository.id }, "delivery not recorded");
+    return "stored";
+  }
 }
 
 function readDelivery({ github }: Receiver, { event, body }: Delivery): WebhookEvent | undefined {
