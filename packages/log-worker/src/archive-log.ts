@@ -43,7 +43,8 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   if (await waitForOriginal(worker, job, signal)) return;
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
-  if (download.kind === "log") return storeLog(worker, job, facts, download, signal);
+  // Awaited here: the spooled body goes away when this function ends.
+  if (download.kind === "log") return await storeLog(worker, job, facts, download, signal);
   if (download.kind === "gone") return settleGone(worker, job, facts, download.date);
   return settleNothing(worker, job, facts, download, signal);
 }
