@@ -41,6 +41,14 @@ export const settings = {
   GITHUB_APP_PRIVATE_KEY_FILE: privateKey((path) => readFileSync(path, "utf8")).optional(),
   GITHUB_LOG_HOSTS: z.string().optional(),
   GITHUB_RESERVE_PERCENT: integer(0, 20, 99),
+  GITHUB_WEBHOOK_SECRET: z
+    .string()
+    .transform((text) => text.split(",").map((secret) => secret.trim()))
+    .refine(
+      (secrets) => secrets.length <= 2 && !secrets.includes(""),
+      "must be one secret, or two with a comma between them while one takes the place of the other",
+    )
+    .optional(),
   ARCHIVE_REPOSITORIES: z.string().optional(),
   ARCHIVE_SINCE: z
     .string()

@@ -3,9 +3,9 @@ import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
 import {
+  findEarlierAttempts,
   findObligation,
   findTwin,
-  hasUnlistedEarlierAttempt,
   type JobSighting,
   listDueLogs,
   listUnloadedJobs,
@@ -152,7 +152,7 @@ test("an earlier attempt that is not listed yet may still hold the original", as
   await using database = await openLedgerOf();
   await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2 })]);
   const second = { run_id: runId, run_attempt: 2 };
-  expect(await hasUnlistedEarlierAttempt(database.db, second)).toBe(true);
+  expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 0, known: 1 });
   await finishVisit(database.db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 1 });
-  expect(await hasUnlistedEarlierAttempt(database.db, second)).toBe(false);
+  expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 1, known: 1 });
 });

@@ -2,7 +2,7 @@ import type { LogState } from "@actions-archive/core/states";
 // What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
 import { sql } from "kysely";
 
-import { jobColumns } from "./job-rows.ts";
+import { asFields, instant, jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
@@ -68,8 +68,8 @@ const obligationTypes = {
 const defaultRetentionDays = 90;
 
 /**
- * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps
- * replaces one with fewer, never the other way round. Idempotent.
+ * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
+ * or more of them completed, replaces one with fewer, never the other way round. Idempotent.
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
@@ -129,7 +129,8 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
     completed_at,
     object,
     object_source: source,
-    object_steps: steps.length,
+    // A webhook's steps may still be in progress: a listing that shows them completed says more.
+    object_steps: steps.length + steps.filter(({ status }) => status === "completed").length,
   };
 }
 
@@ -193,20 +194,34 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
   return row && { ...row, log_state: row.log_state as LogState };
 }
 
-/** Whether an earlier attempt of the run still owes its listing: until then a copy cannot be told from a job of its own. */
-export async function hasUnlistedEarlierAttempt(
+export type EarlierAttempts = {
+  /** Earlier attempts whose jobs the ledger has, or will never have. */
+  settled: number;
+  /** Earlier attempts that the ledger knows. */
+  known: number;
+  /** When the job's own attempt began; null while the run was not seen in that attempt. */
+  startedAt: Date | null;
+};
+
+/** What the ledger knows of the attempts before a job's own. A copy can only be told for sure when all of them are settled. */
+export async function findEarlierAttempts(
   db: Database,
   { run_id, run_attempt }: { run_id: number; run_attempt: number },
-): Promise<boolean> {
-  const row = await db
+): Promise<EarlierAttempts> {
+  const attempts = await db
     .selectFrom("archive.attempts")
-    .select("run_attempt")
+    .select(["run_attempt", "state", "object"])
     .where("run_id", "=", run_id)
-    .where("run_attempt", "<", run_attempt)
-    .where("state", "=", "open")
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+    .where("run_attempt", "<=", run_attempt)
+    .execute();
+  const earlier = attempts.filter((attempt) => attempt.run_attempt < run_attempt);
+  const own = attempts.find((attempt) => attempt.run_attempt === run_attempt);
+  const startedAt = instant(asFields(own?.object)["run_started_at"]);
+  return {
+    settled: earlier.filter(({ state }) => state !== "open").length,
+    known: earlier.length,
+    startedAt: startedAt === null ? null : new Date(startedAt),
+  };
 }
 
 export type Twin = { job_id: number; log_state: LogState };

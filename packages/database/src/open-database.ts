@@ -61,9 +61,10 @@ export async function openDatabase({
   return { db, pool, [Symbol.asyncDispose]: () => db.destroy() };
 }
 
-/** Runs `use` in one transaction; a foreign error leaves as one of ours. */
+/** Runs `use` in one transaction, in the caller's where there is one; a foreign error leaves as one of ours. */
 export async function transact<T>(db: Database, use: (trx: Database) => Promise<T>): Promise<T> {
   try {
+    if (db.isTransaction) return await use(db);
     return await db.transaction().execute(use);
   } catch (error) {
     throw translateDatabaseError(error);

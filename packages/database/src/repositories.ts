@@ -32,12 +32,15 @@ const columns = [
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
 export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
+  const namedAt = sql<Date | null>`case when repositories.full_name = excluded.full_name then repositories.named_at else now() end`;
   await db.transaction().execute(async (trx) => {
     for (const { repository_id, full_name, is_private } of sightings.toSorted((a, b) => a.repository_id - b.repository_id)) {
       await trx
         .insertInto("archive.repositories")
-        .values({ repository_id, full_name, is_private })
-        .onConflict((conflict) => conflict.column("repository_id").doUpdateSet({ full_name, is_private, is_selected: true }))
+        .values({ repository_id, full_name, is_private, named_at: sql<Date>`now()` })
+        .onConflict((conflict) =>
+          conflict.column("repository_id").doUpdateSet({ full_name, is_private, is_selected: true, named_at: namedAt }),
+        )
         .execute();
     }
     const ids = sightings.map(({ repository_id }) => repository_id);
@@ -122,7 +125,11 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
-  await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+  await db
+    .updateTable("archive.repositories")
+    .set({ full_name: fullName, named_at: sql<Date>`now()` })
+    .where("repository_id", "=", repositoryId)
+    .execute();
 }
 
 /** For how many days GitHub keeps logs here, as its retention endpoint says. Idempotent. */

@@ -97,6 +97,7 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<v
       run_started_at = coalesce(excluded.run_started_at, runs.run_started_at),
       updated_at = excluded.updated_at
     where (excluded.run_attempt, coalesce(excluded.updated_at, '-infinity')) >= (runs.run_attempt, coalesce(runs.updated_at, '-infinity'))
+      and (excluded.run_attempt > runs.run_attempt or runs.status is distinct from 'completed' or excluded.status = 'completed')
   `.execute(trx);
 }
 
@@ -119,8 +120,31 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
       run_updated_at = excluded.run_updated_at,
       visit_due_at = now()
     where attempts.state = 'open' and excluded.run_updated_at is not null
-      and excluded.run_updated_at > coalesce(attempts.run_updated_at, '-infinity')
+      and (attempts.status is distinct from 'completed' or excluded.status = 'completed')
+      and (excluded.run_updated_at > coalesce(attempts.run_updated_at, '-infinity')
+        -- A run can begin and end within one second.
+        or (excluded.run_updated_at = attempts.run_updated_at and excluded.status = 'completed' and attempts.status is distinct from 'completed'))
   `.execute(trx);
+}
+
+/**
+ * An attempt that goes on is not looked at before `seconds` have passed: a webhook will tell its end, and the visit is for the
+ * case that it does not. One that was visited keeps its own pace. Idempotent.
+ */
+export async function postponeFirstVisit(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+  seconds: number,
+): Promise<void> {
+  await db
+    .updateTable("archive.attempts")
+    .set({ visit_due_at: sql<Date>`greatest(visit_due_at, now() + make_interval(secs => ${seconds}))` })
+    .where("run_id", "=", attempt.run_id)
+    .where("run_attempt", "=", attempt.run_attempt)
+    .where("state", "=", "open")
+    .where("visits", "=", 0)
+    .where(sql<boolean>`status is distinct from 'completed'`)
+    .execute();
 }
 
 /** Open attempts of a repository, oldest run first. @param onlyDue leaves out those whose next visit is later. */

@@ -47,6 +47,39 @@ export interface ArchiveCredentials {
   reset_at: Timestamp | null;
 }
 
+export interface ArchiveDeliveries {
+  action: string | null;
+  asked_at: Timestamp | null;
+  /**
+   * How often GitHub was asked to send it again.
+   */
+  asks: Generated<number>;
+  /**
+   * The payload as it was received, while it waits.
+   */
+  body: Buffer | null;
+  event: string;
+  first_seen_at: Generated<Timestamp>;
+  /**
+   * GitHub's X-GitHub-Delivery: the same for every redelivery.
+   */
+  guid: string;
+  /**
+   * Missed: GitHub could not deliver it, and is asked to send it again. Stored: it waits to be written into the ledger. Recorded: it is. Ignored: it held nothing to write.
+   */
+  outcome: string;
+  /**
+   * Why it could not be written into the ledger at once.
+   */
+  problem: string | null;
+  received_at: Timestamp | null;
+  repository_id: number;
+  /**
+   * How often it failed to be written into the ledger.
+   */
+  tries: Generated<number>;
+}
+
 export interface ArchiveFullSeconds {
   repository_id: number;
   second_start: Timestamp;
@@ -137,7 +170,7 @@ export interface ArchiveObligations {
   object_received_at: Timestamp;
   object_source: string;
   /**
-   * How many steps the object holds: one with more replaces one with fewer.
+   * How complete the object is, its steps and its completed steps counted together: one with more replaces one with fewer.
    */
   object_steps: Generated<number>;
   record_key: string | null;
@@ -188,6 +221,10 @@ export interface ArchiveRepositories {
    * How many days GitHub keeps logs, by its retention endpoint; null where it does not say.
    */
   log_retention_days: number | null;
+  /**
+   * When full_name last changed: an older webhook does not bring an old name back.
+   */
+  named_at: Timestamp | null;
   poll_due_at: Generated<Timestamp>;
   polled_at: Timestamp | null;
   /**
@@ -366,6 +403,7 @@ export interface AuditSteps {
 export interface DB {
   "archive.attempts": ArchiveAttempts;
   "archive.credentials": ArchiveCredentials;
+  "archive.deliveries": ArchiveDeliveries;
   "archive.full_seconds": ArchiveFullSeconds;
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;

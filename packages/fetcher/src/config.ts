@@ -18,6 +18,7 @@ import { parseRepositoryPatterns } from "./repository-patterns.ts";
 export const fetcherSettings = {
   ...commonSettings,
   ...githubSettings,
+  GITHUB_WEBHOOK_SECRET: settings.GITHUB_WEBHOOK_SECRET,
   ARCHIVE_REPOSITORIES: settings.ARCHIVE_REPOSITORIES,
   ARCHIVE_SINCE: settings.ARCHIVE_SINCE,
   POLL_INTERVAL_SECONDS: settings.POLL_INTERVAL_SECONDS,

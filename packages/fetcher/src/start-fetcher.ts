@@ -1,4 +1,5 @@
-// Opens what the fetcher needs, and runs it by the clock: repositories that are due are polled, the queues are fed.
+// Opens what the fetcher needs, takes webhooks where there is a PORT, and runs by the clock: repositories that are due are
+// polled, the queues are fed.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
@@ -12,18 +13,24 @@ import { claimIdentity, findIdentity } from "@actions-archive/database/identity"
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { listDueRepositories } from "@actions-archive/database/repositories";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
+import type { Hono } from "hono";
 
 import type { FetcherConfig } from "./config.ts";
+import { openFeedSoon } from "./feed-soon.ts";
 import { feed } from "./feed.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { pollRepository } from "./poll-repository.ts";
+import { receiveDelivery, recordStoredDeliveries } from "./receive-delivery.ts";
 import { selectRepositories } from "./select-repositories.ts";
+import { sweepDeliveries } from "./sweep-deliveries.ts";
+import { addWebhookRoute } from "./webhook-route.ts";
 
 /** The feeder's clock; polls themselves are POLL_INTERVAL_SECONDS apart. */
 const tickSeconds = 2;
 /** A flushed Redis forgets its schedulers, so each replica says again what it wants. */
 const superviseEveryMs = 30_000;
 const selectEveryMs = 10 * 60_000;
+const sweepEveryMs = 10 * 60_000;
 const pollsAtOnce = 4;
 const duePollsAtOnce = 100;
 
@@ -47,8 +54,13 @@ export async function openFetcher(
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));
-  if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
-  return { fetcher: { db, github, archiveQueue, loadQueue, log, settings: config }, queue };
+  const fetcher: Fetcher = { db, github, archiveQueue, loadQueue, log, settings: config };
+  if (config.PORT !== undefined) {
+    const app = createHealthApp({ ready: ping }, createMetrics());
+    serveWebhooks(app, fetcher, { secrets: config.GITHUB_WEBHOOK_SECRET ?? [], resources });
+    resources.use(await listen(app, config.PORT));
+  }
+  return { fetcher, queue };
 }
 
 /** Returns once the fetcher runs by the clock; `resources` end it. @throws ConfigError when an engine is refused. */
@@ -80,10 +92,56 @@ export async function startFetcher(
   await supervise();
   resources.use(every(superviseEveryMs, supervise));
   resources.use(every(superviseEveryMs, select));
+  resources.use(every(superviseEveryMs, careForDeliveries(fetcher, stopping)));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
     new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), { concurrency: pollsAtOnce + 1, drainMs, log }),
   );
+}
+
+type Webhooks = { readonly secrets: readonly string[] } & Pick<Service, "resources">;
+
+function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, resources }: Webhooks): void {
+  const { log } = fetcher;
+  const feeder = resources.use(
+    openFeedSoon(async () => {
+      try {
+        await feed(fetcher);
+      } catch (error) {
+        log.warn({ err: error }, "queue not fed");
+      }
+    }),
+  );
+  addWebhookRoute(app, {
+    secrets,
+    log,
+    async receive(delivery) {
+      const outcome = await receiveDelivery(fetcher, delivery);
+      if (outcome === "recorded") feeder.ask();
+      return outcome;
+    },
+  });
+}
+
+/** Takes care of deliveries that wait or went astray; called again and again, and busy one call at a time. */
+function careForDeliveries(fetcher: Fetcher, stopping: AbortSignal): () => Promise<void> {
+  let sweepDueAt = 0;
+  let sweptUntil: Date | undefined;
+  let isBusy = false;
+  return async () => {
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      if ((await recordStoredDeliveries(fetcher)) > 0) await feed(fetcher);
+      if (performance.now() < sweepDueAt) return;
+      sweepDueAt = performance.now() + sweepEveryMs;
+      ({ sweptUntil } = await sweepDeliveries(fetcher, { signal: stopping, sweptUntil }));
+    } catch (error) {
+      if (!stopping.aborted) fetcher.log.warn({ err: error }, "deliveries not swept");
+    } finally {
+      isBusy = false;
+    }
+  };
 }
 
 function fetchWork(fetcher: Fetcher, clock: Producer<"fetch">, stopping: AbortSignal): Handler<"fetch"> {

@@ -72,6 +72,11 @@ export class CredentialStore {
     return this.#findByOwner(owner);
   }
 
+  /** The App itself; undefined with a token. */
+  get app(): Credential | undefined {
+    return this.#isApp ? this.#single : undefined;
+  }
+
   /** The token, or one credential per installation that is not suspended. */
   async list(): Promise<readonly Credential[]> {
     if (!this.#isApp) return [this.#single];
@@ -187,7 +192,7 @@ function tokenCredential(token: string): Credential {
 }
 
 /**
- * The App itself, which may only list installations and get their tokens.
+ * The App itself, which may only list installations, get their tokens, and look after its webhook.
  * https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
  */
 function appCredential({ appId, privateKey }: { appId: string; privateKey: string }, now: () => number): Credential {

@@ -109,6 +109,11 @@ export class GitHub implements AsyncDisposable {
     return this.#credentials.list();
   }
 
+  /** The App itself, for what only it may ask; undefined with a token. */
+  get app(): Credential | undefined {
+    return this.#credentials.app;
+  }
+
   /**
    * Asks for JSON of a known shape. `data` is GitHub's object as received, unknown keys included.
    * @throws RateLimitedError, PermanentError, TransientError as `failure.ts` maps them.
@@ -252,7 +257,8 @@ async function readText(response: Dispatcher.ResponseData): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what: string): z.output<S> {
+/** The body of an answer in a known shape, as received. @throws TransientError when it has another. */
+export function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what: string): z.output<S> {
   let body: unknown;
   try {
     body = JSON.parse(answer.text);

@@ -6,7 +6,7 @@ import type { Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
 import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-archive/database/log-states";
 import { findSameLog } from "@actions-archive/database/logs";
-import { findObligation, findTwin, hasUnlistedEarlierAttempt, type Obligation } from "@actions-archive/database/obligations";
+import { findObligation, type Obligation } from "@actions-archive/database/obligations";
 import { noteGoneLog } from "@actions-archive/database/repositories";
 
 import { adoptStoredLog } from "./adopt-log.ts";
@@ -17,10 +17,8 @@ import { flagsOf, lacksEnd } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { settleFailure } from "./settle-failure.ts";
 import { textFacts } from "./text-facts.ts";
+import { waitForOriginal } from "./wait-for-original.ts";
 import { handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
-
-/** How soon a copy looks again whether its original is done. */
-const originalPollSeconds = 3;
 
 /** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
@@ -42,26 +40,13 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
   if (facts.conclusion === "skipped") return writeAbsence(worker, job, "not_run");
-  if (await waitForOriginal(worker, job)) return;
+  if (await waitForOriginal(worker, job, signal)) return;
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
-  if (download.kind === "log") return storeLog(worker, job, facts, download, signal);
+  // Awaited here: the spooled body goes away when this function ends.
+  if (download.kind === "log") return await storeLog(worker, job, facts, download, signal);
   if (download.kind === "gone") return settleGone(worker, job, facts, download.date);
   return settleNothing(worker, job, facts, download, signal);
-}
-
-// "Re-run failed jobs" lists the passed jobs again under new ids; their log is the original's.
-async function waitForOriginal(worker: LogWorker, job: Obligation): Promise<boolean> {
-  if (job.run_attempt === 1) return false;
-  if (await hasUnlistedEarlierAttempt(worker.db, job)) {
-    await deferLog(worker.db, job.job_id, originalPollSeconds, "an earlier attempt of the run is not listed yet");
-    return true;
-  }
-  const original = await findTwin(worker.db, job.job_id);
-  if (original === undefined || original.log_state === "absent") return false;
-  if (original.log_state === "archived") await writeAbsence(worker, job, "copied", original.job_id);
-  else await deferLog(worker.db, job.job_id, originalPollSeconds, `waits for job ${original.job_id}, of which it is a copy`);
-  return true;
 }
 
 async function storeLog(

@@ -1,4 +1,4 @@
-// One full pass: every repository from its start to now, the last 30 days again for re-runs, open runs once, and the queues
+// One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, and the queues
 // until nothing can run. Back-offs and pauses are waited for, but not for ever.
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -9,6 +9,7 @@ import { countWork, type WorkCounts } from "@actions-archive/database/summary";
 import { feed } from "@actions-archive/fetcher/feed";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { pollRepository } from "@actions-archive/fetcher/poll-repository";
+import { recordStoredDeliveries } from "@actions-archive/fetcher/receive-delivery";
 import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
 import { openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
@@ -60,6 +61,7 @@ export async function runPass(
     repositoriesListed: 0,
     isListing: true,
   };
+  await patiently(pass, async () => void (await recordStoredDeliveries(fetcher)));
   const listing = listRepositories(pass).finally(() => {
     pass.isListing = false;
   });

@@ -1,0 +1,30 @@
+// Feeds the queue soon after it is asked to, one feeding at a time: many deliveries at once need one, and no answer waits for it.
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+export type FeedSoon = AsyncDisposable & {
+  /** Feeds after what runs now has ended. Never throws. */
+  readonly ask: () => void;
+};
+
+/** Disposing waits for the feeding that runs. @param feed must not throw; a feeding that fails is made up by the next tick. */
+export function openFeedSoon(feed: () => Promise<void>): FeedSoon {
+  let running: Promise<void> | undefined;
+  let isWanted = false;
+  const run = async () => {
+    while (isWanted) {
+      await nextTurn();
+      isWanted = false;
+      await feed();
+    }
+    running = undefined;
+  };
+  return {
+    ask() {
+      isWanted = true;
+      running ??= run();
+    },
+    async [Symbol.asyncDispose]() {
+      await running;
+    },
+  };
+}

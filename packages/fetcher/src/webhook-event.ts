@@ -1,0 +1,112 @@
+// What a webhook's payload says, as far as we write it down: a completed job, or a run. Pure. Anything else is nothing: events
+// of other kinds, actions that nobody knows yet, fields that are not what they should be.
+// https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
+import { GitHubId } from "@actions-archive/core/ids";
+import { z } from "zod";
+
+import { dayMs } from "./fetcher.ts";
+
+export type WebhookEvent = {
+  readonly action: string;
+  readonly repository: { readonly id: number; readonly full_name: string };
+  /** When what it says was true, by GitHub's clock. */
+  readonly seenAt: Date;
+  /** Undefined: it concerns the repository, and holds nothing to write. */
+  readonly subject:
+    | { readonly kind: "job"; readonly object: unknown; readonly attempt: number }
+    | {
+        readonly kind: "run";
+        readonly object: unknown;
+        readonly run_id: number;
+        readonly attempt: number;
+        readonly isOver: boolean;
+      }
+    | undefined;
+};
+
+/** GitHub allows 50 re-runs of a run today, and allowed more before. https://docs.github.com/actions/reference/limits */
+const mostAttempts = 1_000;
+
+const Repository = z.object({ id: GitHubId, full_name: z.string().regex(/^(?!\.\.?\/)[\w.-]{1,100}\/(?!\.\.?$)[\w.-]{1,100}$/) });
+const Envelope = z.object({ action: z.string().max(100), repository: Repository });
+
+/** Missing on a GHES of 2021, where only the first attempt can be told. */
+const attempt = z.int().positive().max(mostAttempts).nullish();
+const time = z.iso.datetime({ offset: true });
+
+const CompletedJob = z.object({
+  workflow_job: z.object({
+    id: GitHubId,
+    run_id: GitHubId,
+    run_attempt: attempt,
+    status: z.literal("completed"),
+    started_at: time.nullish(),
+    completed_at: time.nullish(),
+  }),
+});
+
+const Run = z.object({
+  workflow_run: z.object({ id: GitHubId, run_attempt: attempt, status: z.string(), created_at: time, updated_at: time }),
+});
+
+/** Whether an event can matter, before its payload is looked into. */
+export function isKnownEvent(event: string): boolean {
+  return event === "workflow_job" || event === "workflow_run";
+}
+
+/**
+ * Reads a payload; never throws.
+ * @param body JSON, or a form with the JSON in its field `payload`, whatever the content type says
+ * @param now GitHub's clock: what claims to be of a later day is not believed, since nothing that follows could outdate it
+ * @returns undefined when it says nothing about a job that ended, or about a run.
+ */
+export function readWebhookEvent(event: string, body: string, now: Date): WebhookEvent | undefined {
+  const payload = tryParseJson(body) ?? tryParseJson(new URLSearchParams(body).get("payload") ?? "");
+  const envelope = Envelope.safeParse(payload);
+  if (!envelope.success || payload === undefined) return undefined;
+  const { action, repository } = envelope.data;
+  const nothing = { action, repository, seenAt: new Date(0), subject: undefined };
+  if (event === "workflow_job" && action === "completed") return { ...nothing, ...readJob(payload, now) };
+  if (event === "workflow_run" && isRunAction(action)) return { ...nothing, ...readRun(payload, now) };
+  return undefined;
+}
+
+function isRunAction(action: string): boolean {
+  return action === "requested" || action === "in_progress" || action === "completed";
+}
+
+type Told = Partial<Pick<WebhookEvent, "seenAt" | "subject">>;
+
+function readJob(payload: Record<string, unknown>, now: Date): Told {
+  const parsed = CompletedJob.safeParse(payload);
+  if (!parsed.success) return {};
+  const { completed_at, run_attempt } = parsed.data.workflow_job;
+  const seenAt = new Date(completed_at ?? 0);
+  if (isFuture(seenAt, now)) return {};
+  // The object itself, as received: the schema keeps only what it names.
+  return { seenAt, subject: { kind: "job", object: payload["workflow_job"], attempt: run_attempt ?? 1 } };
+}
+
+function readRun(payload: Record<string, unknown>, now: Date): Told {
+  const parsed = Run.safeParse(payload);
+  if (!parsed.success) return {};
+  const { id, run_attempt, status, created_at, updated_at } = parsed.data.workflow_run;
+  const seenAt = new Date(updated_at);
+  if (isFuture(seenAt, now) || isFuture(new Date(created_at), now)) return {};
+  const object = payload["workflow_run"];
+  return { seenAt, subject: { kind: "run", object, run_id: id, attempt: run_attempt ?? 1, isOver: status === "completed" } };
+}
+
+function isFuture(instant: Date, now: Date): boolean {
+  return instant.getTime() - now.getTime() > dayMs;
+}
+
+function tryParseJson(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    // An object's fields are unknown until a schema has looked at them.
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

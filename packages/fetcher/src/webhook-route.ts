@@ -1,0 +1,103 @@
+// POST /webhooks/github. Nothing is believed, and nothing touches the database, before the signature over the raw body holds.
+// https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+import { createHash } from "node:crypto";
+
+import type { Logger } from "@actions-archive/core/logger";
+import { verifyWithFallback } from "@octokit/webhooks-methods";
+import type { Context, Hono } from "hono";
+
+import type { Delivery } from "./receive-delivery.ts";
+
+export const webhookPath = "/webhooks/github";
+
+/** GitHub delivers no larger payload. https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap */
+export const largestBodyBytes = 25 * 1024 * 1024;
+/** What unchecked bodies may hold together: whoever sends them without the secret must not fill the memory. */
+const mostBufferedBytes = 8 * largestBodyBytes;
+/** GitHub gives up after 10 seconds, a GHES after 30. */
+const longestReadMs = 30_000;
+
+const tooLarge = { error: "the payload is over 25 MB" };
+
+/** What bodies that are being read hold together now. */
+type Buffered = { bytes: number };
+
+export type WebhookOptions = {
+  /** One, or two while one takes the place of the other. None: every delivery is answered with 503. */
+  readonly secrets: readonly string[];
+  /** Stores the delivery; rejects when it could not be stored. */
+  readonly receive: (delivery: Delivery) => Promise<string>;
+  readonly log: Logger;
+};
+
+/**
+ * Adds the route to the app of the fetcher's PORT. Its answers: 202 stored, or nothing to store; 401 the signature; 413 over
+ * 25 MB; 503 no secret is set, too much is under way, or nothing could be stored.
+ */
+export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOptions): void {
+  const buffered: Buffered = { bytes: 0 };
+  app.post(webhookPath, async (c) => {
+    const [secret, ...others] = secrets;
+    if (secret === undefined) return c.json({ error: "GITHUB_WEBHOOK_SECRET is not set" }, 503);
+    const signature = c.req.header("x-hub-signature-256");
+    if (signature === undefined || !/^sha256=[0-9a-f]{64}$/.test(signature)) return refuse(c);
+    if (Number(c.req.header("content-length")) > largestBodyBytes) return c.json(tooLarge, 413);
+    const body = await readBody(c.req.raw.body, buffered);
+    if (body === "too large") return c.json(tooLarge, 413);
+    if (body === "too many") return c.json({ error: "too many deliveries at once" }, 503);
+    if (body === "cut") return refuse(c);
+    const text = tryDecode(body);
+    if (!text || !(await verifyWithFallback(secret, text, signature, others))) return refuse(c);
+    const guid = guidOf(c, body);
+    const event = c.req.header("x-github-event") ?? "";
+    try {
+      return c.json({ outcome: await receive({ guid, event, body: text }) }, 202);
+    } catch (error) {
+      log.warn({ err: error, guid }, "delivery not stored");
+      return c.json({ error: "the delivery could not be stored; deliver it again" }, 503);
+    }
+  });
+}
+
+function refuse(c: Context): Response {
+  return c.json({ error: "the signature is not one of ours" }, 401);
+}
+
+/** The delivery's own id; a body without one is known by its bytes. The signature does not cover headers, so any id may come. */
+function guidOf(c: Context, body: Uint8Array): string {
+  const guid = c.req.header("x-github-delivery") ?? "";
+  return /^[\w-]{8,64}$/.test(guid) ? guid : createHash("sha256").update(body).digest("hex");
+}
+
+/** Whole, or why not. What comes after the limit is not read; what takes too long is cut. */
+async function readBody(
+  stream: ReadableStream<Uint8Array> | null,
+  buffered: Buffered,
+): Promise<Uint8Array | "too large" | "too many" | "cut"> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  try {
+    const timely = stream?.pipeThrough(new TransformStream<Uint8Array>(), { signal: AbortSignal.timeout(longestReadMs) });
+    for await (const chunk of timely ?? []) {
+      sizeBytes += chunk.length;
+      buffered.bytes += chunk.length;
+      if (sizeBytes > largestBodyBytes) return "too large";
+      if (buffered.bytes > mostBufferedBytes) return "too many";
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } catch {
+    return "cut";
+  } finally {
+    buffered.bytes -= sizeBytes;
+  }
+}
+
+/** Exactly the text that these bytes are: with a replaced or a left out character the signature would be over another body. */
+function tryDecode(body: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,71 @@
+// "Re-run failed jobs" lists the passed jobs again under new ids, and their webhooks come again too; the log of such a copy is
+// the original's. A copy is told by what is known already, and GitHub is asked only where nothing known decides.
+// https://github.com/actions/actions-runner-controller/issues/4315
+import { PermanentError } from "@actions-archive/core/errors";
+import { jobColumns } from "@actions-archive/database/job-rows";
+import { deferLog } from "@actions-archive/database/log-states";
+import { type EarlierAttempts, findEarlierAttempts, findTwin, type Obligation } from "@actions-archive/database/obligations";
+import { recordRuns } from "@actions-archive/database/runs";
+import { getRun } from "@actions-archive/github/workflow-runs";
+
+import type { LogWorker } from "./log-worker.ts";
+import { writeAbsence } from "./write-outcome.ts";
+
+/** How soon a copy looks again whether its original is done. */
+const originalPollSeconds = 3;
+/** How soon again when GitHub was asked for the run, and its attempts must be listed first. */
+const listingPollSeconds = 10;
+
+/**
+ * Whether nothing more is to be done for this job now: it is a copy, recorded or waiting for its original, or it waits until
+ * it is known not to be one. Idempotent.
+ * @throws the client's errors when the run must be asked for and cannot be had now.
+ */
+export async function waitForOriginal(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<boolean> {
+  if (job.run_attempt === 1) return false;
+  const { runner_name, started_at, completed_at } = jobColumns(job.object) ?? {};
+  // A copy has its original's runner, start and end: what lacks one of them is none.
+  if (!runner_name || !started_at || !completed_at) return false;
+  const original = await findTwin(worker.db, job.job_id);
+  if (original?.log_state === "absent") return false;
+  if (original?.log_state === "archived") {
+    await writeAbsence(worker, job, "copied", original.job_id);
+    return true;
+  }
+  if (original !== undefined) {
+    await deferLog(worker.db, job.job_id, originalPollSeconds, `waits for job ${original.job_id}, of which it is a copy`);
+    return true;
+  }
+  const completedAt = new Date(completed_at);
+  const earlier = await findEarlierAttempts(worker.db, job);
+  if (isNoCopy(job, completedAt, earlier)) return false;
+  // A webhook can tell of a run that no listing showed yet.
+  const isUnknown = earlier.known < job.run_attempt - 1;
+  if (isUnknown) {
+    if (!(await learnRun(worker, job, signal))) return false;
+    if (isNoCopy(job, completedAt, await findEarlierAttempts(worker.db, job))) return false;
+  }
+  const again = isUnknown ? listingPollSeconds : originalPollSeconds;
+  await deferLog(worker.db, job.job_id, again, "an earlier attempt of the run is not listed yet");
+  return true;
+}
+
+/** No job of an earlier attempt is like it, or none can be: a run is only re-run once all its jobs have ended. */
+function isNoCopy({ run_attempt }: Obligation, completedAt: Date, earlier: EarlierAttempts): boolean {
+  if (earlier.settled === run_attempt - 1) return true;
+  return earlier.startedAt !== null && completedAt > earlier.startedAt;
+}
+
+/** One call; the fetcher lists the attempts then. False when there is no such run any more: nothing can be compared. */
+async function learnRun({ db, github }: LogWorker, job: Obligation, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { data } = await getRun(github, { repository: job.full_name, runId: job.run_id, signal });
+    // Under a name that another repository has taken, this is not the run.
+    if (data.repository?.id !== undefined && data.repository.id !== job.repository_id) return false;
+    await recordRuns(db, job.repository_id, [data]);
+    return true;
+  } catch (error) {
+    if (error instanceof PermanentError && error.code === "github/not-found") return false;
+    throw error;
+  }
+}
