@@ -5,13 +5,13 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
-import { makeSafe } from "./terminal-safe.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
+import { makeSafe } from "./terminal-safe.ts";
 
 const context: CommandContext = { env: process.env, stdout: process.stdout, stderr: process.stderr };
 
