@@ -13,6 +13,8 @@ export type LedgerRepository = {
   archive_since: Date | null;
   rescanned_at: Date | null;
   problem: string | null;
+  /** Whose budget pays for it, as of its last poll. */
+  credential: string | null;
 };
 
 const columns = [
@@ -23,6 +25,7 @@ const columns = [
   "archive_since",
   "rescanned_at",
   "problem",
+  "credential",
 ] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
@@ -117,6 +120,11 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}
+
+/** Whose budget pays for it: nothing is fed for a credential that pauses. Idempotent. */
+export async function noteCredential(db: Database, repositoryId: number, credential: string): Promise<void> {
+  await db.updateTable("archive.repositories").set({ credential }).where("repository_id", "=", repositoryId).execute();
 }
 
 /** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */

@@ -7,6 +7,7 @@ import {
   findRepository,
   finishPoll,
   type LedgerRepository,
+  noteCredential,
   releaseLease,
   renameRepository,
   takeLease,
@@ -81,6 +82,8 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const rescan = isRescanDue(known, fetcher.github.now(), options);
   const { repository, date, logRetentionDays } =
     rescan || known.problem !== null ? await greet(fetcher, known, options) : unchanged(fetcher, known);
+  const credential = await fetcher.github.credentialFor(repository.full_name, options.signal);
+  if (credential !== known.credential) await noteCredential(db, repositoryId, credential);
   const since = startOf(fetcher, repository, date, logRetentionDays);
   const windows = await listWindows(db, repositoryId);
   const spans = uncoveredSpans({ start: since, end: date }, windows);
