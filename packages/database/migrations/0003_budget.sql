@@ -2,6 +2,8 @@
 alter table archive.credentials
   drop column remaining,
   add column used integer not null default 0,
+  add column unread integer not null default 0,
+  add column unread_at timestamptz,
   add column reset_seconds bigint,
   add column paced_until timestamptz,
   add column hour_started_at timestamptz,
@@ -9,7 +11,8 @@ alter table archive.credentials
   add column guessed_until timestamptz,
   add column guesses integer not null default 0;
 comment on column archive.credentials.limit_per_hour is 'GitHub''s primary limit, as of the last answer that told; it holds until reset_at.';
-comment on column archive.credentials.used is 'Requests of the current window by GitHub''s count, others'' included; those that run are not.';
+comment on column archive.credentials.used is 'Requests of the current window by GitHub''s count, others'' included.';
+comment on column archive.credentials.unread is 'Requests that ended without an answer''s count: in none, until an answer to a request that began after unread_at.';
 comment on column archive.credentials.reset_at is 'When the window ends, by the database''s clock.';
 comment on column archive.credentials.reset_seconds is 'The same by GitHub''s clock, as its header said it: it tells one window from the next.';
 comment on column archive.credentials.paced_until is 'Up to when the requests started so far use up the pace; at most 15 seconds ahead.';
@@ -33,7 +36,7 @@ comment on column archive.repositories.credential is 'Whose budget pays for it, 
 -- One call tells what ended and asks what may start. `holder_running` is a whole count, not a difference: a call whose
 -- outcome was lost is set right by the next one. clock_timestamp(): a call may have waited for its turn.
 create function archive.ask_budget(
-  asked_credential text, asking_holder uuid, holder_running integer, wanted integer, counted integer, unread integer,
+  asked_credential text, asking_holder uuid, holder_running integer, wanted integer, counted integer, ended_unread integer,
   reading jsonb, pause jsonb, reserve_percent integer, most_per_hour integer
 ) returns table (granted integer, wait_ms double precision, is_paused boolean, reason text)
 language plpgsql as $$
@@ -70,7 +73,10 @@ begin
   from archive.credential_holders where credential = asked_credential and holder <> asking_holder;
 
   -- What ended. A reading of another window begins a new count; one of a window that is over says nothing any more.
-  known.used := case when known.reset_at > instant then known.used + unread + lost else 0 end;
+  if known.reset_at is null or known.reset_at <= instant then
+    known.used := 0;
+    known.unread := 0;
+  end if;
   if reading is not null and (reading->>'resetInMs')::float8 > 0 then
     pause_end := instant + make_interval(secs => (reading->>'resetInMs')::float8 / 1000);
     if abs(known.reset_seconds - (reading->>'resetAtSeconds')::bigint) <= 60 then
@@ -83,6 +89,11 @@ begin
     end if;
     known.limit_per_hour := (reading->>'limit')::integer;
     known.observed_at := instant;
+    if known.unread_at < instant - make_interval(secs => (reading->>'beganAgoMs')::float8 / 1000) then known.unread := 0; end if;
+  end if;
+  if ended_unread + lost > 0 then
+    known.unread := known.unread + ended_unread + lost;
+    known.unread_at := instant;
   end if;
   if known.hour_started_at is null or known.hour_started_at <= instant - interval '1 hour' then
     known.hour_started_at := instant;
@@ -112,11 +123,11 @@ begin
   room := least(wanted, most_at_once - busy);
   if known.reset_at > instant then
     cap := floor(known.limit_per_hour * (100 - reserve_percent) / 100.0);
-    room := least(room, cap - known.used - busy);
-    if known.used >= cap and (known.paused_until is null or known.paused_until < known.reset_at) then
+    room := least(room, cap - known.used - known.unread - busy);
+    if known.used + known.unread >= cap and (known.paused_until is null or known.paused_until < known.reset_at) then
       known.paused_until := known.reset_at;
       known.pause_reason := format('%s of %s requests are used, %s are left to others',
-        known.used, known.limit_per_hour, known.limit_per_hour - cap);
+        known.used + known.unread, known.limit_per_hour, known.limit_per_hour - cap);
     end if;
     known.paced_until := greatest(known.paced_until, instant);
     room := least(room, floor(most_in_burst - extract(epoch from known.paced_until - instant) * pace_per_second)::integer);
@@ -141,7 +152,7 @@ begin
 
   update archive.credentials set
     paused_until = known.paused_until, pause_reason = known.pause_reason, limit_per_hour = known.limit_per_hour,
-    used = known.used, reset_at = known.reset_at, reset_seconds = known.reset_seconds, observed_at = known.observed_at,
+    used = known.used, unread = known.unread, unread_at = known.unread_at, reset_at = known.reset_at, reset_seconds = known.reset_seconds, observed_at = known.observed_at,
     paced_until = known.paced_until, hour_started_at = known.hour_started_at, hour_requests = known.hour_requests,
     guessed_until = known.guessed_until, guesses = known.guesses
   where credential = asked_credential;

@@ -11,11 +11,14 @@ export type BudgetLimits = {
   readonly mostPerHour?: number | undefined;
 };
 
-/** What a process has to tell. `counted` requests ended and cost one each, `unread` ones of them without a reading. */
+/**
+ * What a process has to tell. `counted` requests ended and cost one each, `unread` ones of them without a reading.
+ * `beganAgoMs`: when the request began whose answer brought the reading; it counts all that had ended by then.
+ */
 export type Tidings = {
   readonly counted: number;
   readonly unread: number;
-  readonly reading?: RateLimitReading | undefined;
+  readonly reading?: (RateLimitReading & { readonly beganAgoMs: number }) | undefined;
   readonly pause?: Pause | undefined;
 };
 

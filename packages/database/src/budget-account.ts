@@ -18,8 +18,9 @@ const longestTurnMs = 30_000;
 const tellAfterMs = 50;
 
 type Waiter = { readonly since: number; readonly grant: () => void; readonly refuse: (error: unknown) => void };
-type News = { counted: number; unread: number; reading?: Dated<RateLimitReading>; pause?: Dated<Pause> };
+type News = { counted: number; unread: number; reading?: Read; pause?: Dated<Pause> };
 type Dated<T> = { readonly value: T; readonly at: number };
+type Read = Dated<RateLimitReading> & { readonly beganAt: number };
 
 export class BudgetAccount {
   readonly #credential: string;
@@ -29,6 +30,8 @@ export class BudgetAccount {
   readonly #waiting: Waiter[] = [];
   #news: News = { counted: 0, unread: 0 };
   #running = 0;
+  /** How many requests Postgres holds to be running here. */
+  #toldRunning = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #isServing = false;
   #isTellingSoon = false;
@@ -69,22 +72,23 @@ export class BudgetAccount {
 
   #permit(): Permit {
     this.#running++;
+    const beganAt = performance.now();
     let isOver = false;
     return {
       end: (outcome) => {
         if (isOver) return;
         isOver = true;
         this.#running--;
-        this.#note(outcome);
+        this.#note(outcome, beganAt);
         void this.#tellSoon();
       },
     };
   }
 
-  #note({ reading, isFree }: RequestOutcome): void {
+  #note({ reading, isFree }: RequestOutcome, beganAt: number): void {
     if (!isFree) this.#news.counted++;
     if (!isFree && reading === undefined) this.#news.unread++;
-    if (reading !== undefined) this.#news.reading = later(this.#news.reading, { value: reading, at: performance.now() });
+    if (reading !== undefined) this.#news.reading = later(this.#news.reading, { value: reading, at: performance.now(), beganAt });
   }
 
   async #serve(): Promise<void> {
@@ -108,9 +112,11 @@ export class BudgetAccount {
     const exchange = this.#turn.then(async () => {
       const news = this.#news;
       this.#news = { counted: 0, unread: 0 };
+      const running = this.#running;
       const asked = performance.now();
       try {
-        const answer = await this.#ask({ running: this.#running, wanted, tidings: tidingsOf(news) });
+        const answer = await this.#ask({ running, wanted, tidings: tidingsOf(news) });
+        this.#toldRunning = running + answer.granted;
         const isFresh = performance.now() - asked < permissionLivesMs;
         // What nobody takes any more is set right by the next count.
         const granted = isFresh ? this.#waiting.splice(0, answer.granted) : [];
@@ -131,7 +137,9 @@ export class BudgetAccount {
     this.#isTellingSoon = true;
     try {
       await sleep(tellAfterMs);
-      if (!this.#isServing) await this.#exchange(0);
+      const { counted, reading, pause } = this.#news;
+      const hasNews = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#toldRunning;
+      if (hasNews && !this.#isServing) await this.#exchange(0);
     } catch {
       // It is told with the next question; without one nobody needs it, and the count of this process lapses.
     } finally {
@@ -158,7 +166,11 @@ function tidingsOf({ counted, unread, reading, pause }: News): Tidings {
   return {
     counted,
     unread,
-    reading: reading && { ...reading.value, resetInMs: leftMs(reading, reading.value.resetInMs) },
+    reading: reading && {
+      ...reading.value,
+      resetInMs: leftMs(reading, reading.value.resetInMs),
+      beganAgoMs: performance.now() - reading.beganAt,
+    },
     pause: pause && { ...pause.value, waitMs: leftMs(pause, pause.value.waitMs) },
   };
 }
@@ -168,7 +180,7 @@ function leftMs({ at }: Dated<unknown>, waitMs: number): number {
 }
 
 /** Of two readings of one window the one that saw more use; of two windows the one that was read last. */
-function later(known: Dated<RateLimitReading> | undefined, read: Dated<RateLimitReading>): Dated<RateLimitReading> {
+function later(known: Read | undefined, read: Read): Read {
   const isSameWindow = known !== undefined && Math.abs(known.value.resetAtSeconds - read.value.resetAtSeconds) <= 60;
   return isSameWindow && known.value.used > read.value.used ? known : read;
 }

@@ -59,8 +59,8 @@ export async function listCredentials(db: Database): Promise<CredentialState[]> 
       case when paused_until > now() then paused_until end as paused_until,
       case when paused_until > now() then pause_reason end as pause_reason,
       case when reset_at > now() then limit_per_hour end as "limit",
-      case when reset_at > now() then used end as used,
-      case when reset_at > now() then greatest(limit_per_hour - used, 0) end as remaining,
+      case when reset_at > now() then used + unread end as used,
+      case when reset_at > now() then greatest(limit_per_hour - used - unread, 0) end as remaining,
       case when reset_at > now() then reset_at end as reset_at,
       case when hour_started_at > now() - interval '1 hour' then hour_requests else 0 end as requests_this_hour,
       (select coalesce(sum(requests), 0)::integer from archive.credential_holders as holders

@@ -82,7 +82,12 @@ export interface ArchiveCredentials {
    */
   reset_seconds: number | null;
   /**
-   * Requests of the current window by GitHub's count, others' included; those that run are not.
+   * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
+   */
+  unread: Generated<number>;
+  unread_at: Timestamp | null;
+  /**
+   * Requests of the current window by GitHub's count, others' included.
    */
   used: Generated<number>;
 }
