@@ -15,7 +15,7 @@ comment on column archive.credentials.used is 'Requests of the current window by
 comment on column archive.credentials.unread is 'Requests that ended without an answer''s count: in none, until an answer to a request that began after unread_at.';
 comment on column archive.credentials.reset_at is 'When the window ends, by the database''s clock.';
 comment on column archive.credentials.reset_seconds is 'The same by GitHub''s clock, as its header said it: it tells one window from the next.';
-comment on column archive.credentials.paced_until is 'Up to when the requests started so far use up the pace; at most 15 seconds ahead.';
+comment on column archive.credentials.paced_until is 'Up to when the requests started so far use up the pace; at most two minutes ahead.';
 comment on column archive.credentials.hour_started_at is 'The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators.';
 comment on column archive.credentials.hour_requests is 'Our own requests of that hour that are over, answers that nothing had changed left out.';
 comment on column archive.credentials.guessed_until is 'The end of the last pause whose length GitHub did not name.';
@@ -42,10 +42,11 @@ create function archive.ask_budget(
 language plpgsql as $$
 declare
   -- https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
-  -- At most 100 requests at once, and 900 points a minute: 180 in a burst and 12 a second are 900 in any minute.
+  -- At most 100 requests at once, and 900 points a minute: 600 in a burst and 5 a second are 900 in any minute, and 18,000
+  -- in an hour, more than any primary limit.
   most_at_once constant integer := 100;
-  most_in_burst constant integer := 180;
-  pace_per_second constant integer := 12;
+  most_in_burst constant integer := 600;
+  pace_per_second constant integer := 5;
   known archive.credentials;
   instant timestamptz;
   lost integer;

@@ -68,7 +68,7 @@ export interface ArchiveCredentials {
   limit_per_hour: number | null;
   observed_at: Timestamp | null;
   /**
-   * Up to when the requests started so far use up the pace; at most 15 seconds ahead.
+   * Up to when the requests started so far use up the pace; at most two minutes ahead.
    */
   paced_until: Timestamp | null;
   pause_reason: string | null;
