@@ -29,6 +29,8 @@ export type Program = AsyncDisposable & {
   readonly stop: (signal: NodeJS.Signals) => void;
   /** What it has printed to stdout until now. */
   readonly printed: () => string;
+  /** Resolves once stdout holds `text` so many times; rejects when the program ends before. */
+  readonly prints: (text: string, times?: number) => Promise<void>;
 };
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -67,6 +69,12 @@ export function startProgram(main: string, args: readonly string[], options: Pro
     ended,
     stop: (signal) => void child.kill(signal),
     printed,
+    async prints(text, times = 1) {
+      while (printed().split(text).length - 1 < times) {
+        const next = await Promise.race([once(child.stdout, "data"), ended]);
+        if ("code" in next) throw new Error(`the program ended before it printed ${text}: ${next.stdout}${next.stderr}`);
+      }
+    },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;

@@ -49,6 +49,12 @@ export const settings = {
       "must be one secret, or two with a comma between them while one takes the place of the other",
     )
     .optional(),
+  GITHUB_MAX_REQUESTS_PER_HOUR: z.coerce
+    .number("must be a number of requests, 1 or more")
+    .int("must be a whole number")
+    .min(1, "must be 1 or more")
+    .max(1_000_000_000, "must be 1,000,000,000 or less")
+    .optional(),
   ARCHIVE_REPOSITORIES: z.string().optional(),
   ARCHIVE_SINCE: z
     .string()
@@ -105,6 +111,7 @@ export const githubSettings = {
   GITHUB_APP_PRIVATE_KEY_FILE: settings.GITHUB_APP_PRIVATE_KEY_FILE,
   GITHUB_LOG_HOSTS: settings.GITHUB_LOG_HOSTS,
   GITHUB_RESERVE_PERCENT: settings.GITHUB_RESERVE_PERCENT,
+  GITHUB_MAX_REQUESTS_PER_HOUR: settings.GITHUB_MAX_REQUESTS_PER_HOUR,
 } as const;
 
 /** One credential: a token, or an App with its key. */

@@ -1,86 +1,72 @@
+import { randomUUID } from "node:crypto";
+
 import type { Budget } from "@actions-archive/core/budget";
-import { RateLimitedError } from "@actions-archive/core/errors";
 // The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
 import { sql } from "kysely";
 
+import { askBudget, type BudgetLimits } from "./ask-budget.ts";
+import { BudgetAccount } from "./budget-account.ts";
 import type { Database } from "./open-database.ts";
 
-/** Asking the database before each of 15 requests a second is waste: one answer serves this long. */
-const cachedForMs = 500;
-
-export type PausedCredential = { credential: string; paused_until: Date; pause_reason: string | null };
+export type DatabaseBudgetOptions = BudgetLimits & {
+  /** This machine's time in milliseconds, for saying when a pause ends. What may start is decided by the database's clock. */
+  readonly now?: () => number;
+};
 
 /**
- * A budget that all processes share. `reservePercent` of GitHub's limit stays for others: once the remaining requests
- * are that few, the credential pauses until the limit's reset.
+ * A budget that all processes on one database share. A database belongs to one GitHub host, so a credential's id is its key.
+ * `reservePercent` of GitHub's limit is never touched; at most 100 requests run at once; `mostPerHour` is our own cap.
+ * `acquire` fails with TransientError `database/unavailable` while Postgres is away: no database, no request.
  */
-export function openDatabaseBudget(db: Database, { reservePercent }: { reservePercent: number }): Budget {
-  const cache = new Map<string, { until: Date; reason: string | null; readAt: number }>();
-  // Pauses are kept by the database's clock; `until` is by this machine's, which may differ from those of other workers.
-  const pause = async (credential: string, until: Date, reason: string): Promise<void> => {
-    cache.set(credential, { until, reason, readAt: performance.now() });
-    const pausedUntil = sql<Date>`now() + make_interval(secs => ${Math.max(0, until.getTime() - Date.now()) / 1000})`;
-    await db
-      .insertInto("archive.credentials")
-      .values({ credential, paused_until: pausedUntil, pause_reason: reason })
-      .onConflict((conflict) =>
-        conflict
-          .column("credential")
-          .doUpdateSet({ paused_until: pausedUntil, pause_reason: reason })
-          .where(sql<boolean>`credentials.paused_until is null or credentials.paused_until < excluded.paused_until`),
-      )
-      .execute();
+export function openDatabaseBudget(db: Database, { now = Date.now, ...limits }: DatabaseBudgetOptions): Budget {
+  const holder = randomUUID();
+  const accounts = new Map<string, BudgetAccount>();
+  const accountOf = (credential: string): BudgetAccount => {
+    const known = accounts.get(credential);
+    if (known !== undefined) return known;
+    const opened = new BudgetAccount(credential, {
+      ask: (question) => askBudget(db, limits, { ...question, credential, holder }),
+      now,
+    });
+    accounts.set(credential, opened);
+    return opened;
   };
   return {
-    pause,
-    async acquire(credential) {
-      let known = cache.get(credential);
-      if (known === undefined || performance.now() - known.readAt > cachedForMs) {
-        const row = await db
-          .selectFrom("archive.credentials")
-          .select([
-            sql<number>`greatest(0, coalesce(extract(epoch from paused_until - now()), 0))::float8 * 1000`.as("left_ms"),
-            "pause_reason",
-          ])
-          .where("credential", "=", credential)
-          .executeTakeFirst();
-        known = {
-          until: new Date(Date.now() + (row?.left_ms ?? 0)),
-          reason: row?.pause_reason ?? null,
-          readAt: performance.now(),
-        };
-        cache.set(credential, known);
-      }
-      if (known.until.getTime() > Date.now()) {
-        throw new RateLimitedError(
-          `GitHub credential ${credential} pauses until ${known.until.toISOString()}: ${known.reason ?? "limit"}`,
-          known.until,
-        );
-      }
-    },
-    async observe(credential, { limit, remaining, resetAt }) {
-      const reserve = Math.floor((limit * reservePercent) / 100);
-      await db
-        .insertInto("archive.credentials")
-        .values({ credential, limit_per_hour: limit, remaining, reset_at: resetAt, observed_at: sql<Date>`now()` })
-        .onConflict((conflict) =>
-          conflict
-            .column("credential")
-            .doUpdateSet({ limit_per_hour: limit, remaining, reset_at: resetAt, observed_at: sql<Date>`now()` }),
-        )
-        .execute();
-      if (remaining <= reserve)
-        await pause(credential, resetAt, `${remaining} of ${limit} requests left, ${reserve} are reserved for others`);
-    },
+    acquire: (credential, signal) => accountOf(credential).acquire(signal),
+    pause: (credential, pause) => accountOf(credential).pause(pause),
   };
 }
 
-/** Credentials that pause now, for operators. */
-export async function listPausedCredentials(db: Database): Promise<PausedCredential[]> {
-  const rows = await db
-    .selectFrom("archive.credentials")
-    .select(["credential", "paused_until", "pause_reason"])
-    .where("paused_until", ">", sql<Date>`now()`)
-    .execute();
-  return rows.flatMap(({ paused_until, ...row }) => (paused_until ? [{ ...row, paused_until }] : []));
+export type CredentialState = {
+  credential: string;
+  /** Null when it does not pause now. */
+  paused_until: Date | null;
+  pause_reason: string | null;
+  /** GitHub's limit in its current window, all of its users together; null on a server without limits, or not told yet. */
+  limit: number | null;
+  used: number | null;
+  remaining: number | null;
+  reset_at: Date | null;
+  /** Our own requests in the hour that our count is in. */
+  requests_this_hour: number;
+  running: number;
+};
+
+/** Every credential that was ever used, for operators. */
+export async function listCredentials(db: Database): Promise<CredentialState[]> {
+  const { rows } = await sql<CredentialState>`
+    select credential,
+      case when paused_until > now() then paused_until end as paused_until,
+      case when paused_until > now() then pause_reason end as pause_reason,
+      case when reset_at > now() then limit_per_hour end as "limit",
+      case when reset_at > now() then used + unread end as used,
+      case when reset_at > now() then greatest(limit_per_hour - used - unread, 0) end as remaining,
+      case when reset_at > now() then reset_at end as reset_at,
+      case when hour_started_at > now() - interval '1 hour' then hour_requests else 0 end as requests_this_hour,
+      (select coalesce(sum(requests), 0)::integer from archive.credential_holders as holders
+        where holders.credential = credentials.credential and leased_until > now()) as running
+    from archive.credentials
+    order by credential
+  `.execute(db);
+  return rows;
 }

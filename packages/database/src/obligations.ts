@@ -134,7 +134,10 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
   };
 }
 
-/** Jobs whose log is due, most urgent first: what expires within 48 hours, then the newest. */
+/**
+ * Jobs whose log is due, most urgent first: what expires within 48 hours, then the newest. None of a repository whose
+ * credential pauses.
+ */
 export async function listDueLogs(db: Database, limit: number): Promise<number[]> {
   const rows = await db
     .selectFrom("archive.obligations")
@@ -144,6 +147,13 @@ export async function listDueLogs(db: Database, limit: number): Promise<number[]
         eb.and([eb("log_state", "in", ["pending", "failed"]), eb("due_at", "<=", sql<Date>`now()`)]),
         eb("relook_at", "<=", sql<Date>`now()`),
       ]),
+    )
+    .where("repository_id", "not in", (eb) =>
+      eb
+        .selectFrom("archive.repositories")
+        .innerJoin("archive.credentials", "archive.credentials.credential", "archive.repositories.credential")
+        .select("archive.repositories.repository_id")
+        .where("paused_until", ">", sql<Date>`now()`),
     )
     .orderBy(sql`expires_at between now() and now() + interval '48 hours'`, (order) => order.desc().nullsLast())
     .orderBy("completed_at", (order) => order.desc().nullsLast())

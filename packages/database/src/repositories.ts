@@ -16,6 +16,8 @@ export type LedgerRepository = {
   problem: string | null;
   runs_etag: string | null;
   runs_etag_credential: string | null;
+  /** Whose budget pays for it, as of its last poll. */
+  credential: string | null;
 };
 
 const columns = [
@@ -28,6 +30,7 @@ const columns = [
   "problem",
   "runs_etag",
   "runs_etag_credential",
+  "credential",
 ] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
@@ -139,6 +142,11 @@ export async function noteLogRetention(db: Database, repositoryId: number, days:
     .set({ log_retention_days: days })
     .where("repository_id", "=", repositoryId)
     .execute();
+}
+
+/** Whose budget pays for it: nothing is fed for a credential that pauses. Idempotent. */
+export async function noteCredential(db: Database, repositoryId: number, credential: string): Promise<void> {
+  await db.updateTable("archive.repositories").set({ credential }).where("repository_id", "=", repositoryId).execute();
 }
 
 /** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */

@@ -37,14 +37,59 @@ export interface ArchiveAttempts {
   visits: Generated<number>;
 }
 
+export interface ArchiveCredentialHolders {
+  credential: string;
+  holder: string;
+  leased_until: Timestamp;
+  requests: number;
+}
+
 export interface ArchiveCredentials {
   credential: string;
+  /**
+   * The end of the last pause whose length GitHub did not name.
+   */
+  guessed_until: Timestamp | null;
+  /**
+   * How many such pauses came within an hour of each other: each is twice as long.
+   */
+  guesses: Generated<number>;
+  /**
+   * Our own requests of that hour that are over, answers that nothing had changed left out.
+   */
+  hour_requests: Generated<number>;
+  /**
+   * The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators.
+   */
+  hour_started_at: Timestamp | null;
+  /**
+   * GitHub's primary limit, as of the last answer that told; it holds until reset_at.
+   */
   limit_per_hour: number | null;
   observed_at: Timestamp | null;
+  /**
+   * Up to when the requests started so far use up the pace; at most two minutes ahead.
+   */
+  paced_until: Timestamp | null;
   pause_reason: string | null;
   paused_until: Timestamp | null;
-  remaining: number | null;
+  /**
+   * When the window ends, by the database's clock.
+   */
   reset_at: Timestamp | null;
+  /**
+   * The same by GitHub's clock, as its header said it: it tells one window from the next.
+   */
+  reset_seconds: number | null;
+  /**
+   * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
+   */
+  unread: Generated<number>;
+  unread_at: Timestamp | null;
+  /**
+   * Requests of the current window by GitHub's count, others' included.
+   */
+  used: Generated<number>;
 }
 
 export interface ArchiveDeliveries {
@@ -202,6 +247,10 @@ export interface ArchiveRepositories {
    * Runs created earlier are not asked for.
    */
   archive_since: Timestamp | null;
+  /**
+   * Whose budget pays for it, as of its last poll.
+   */
+  credential: string | null;
   first_seen_at: Generated<Timestamp>;
   /**
    * The current owner/name.
@@ -402,6 +451,7 @@ export interface AuditSteps {
 
 export interface DB {
   "archive.attempts": ArchiveAttempts;
+  "archive.credential_holders": ArchiveCredentialHolders;
   "archive.credentials": ArchiveCredentials;
   "archive.deliveries": ArchiveDeliveries;
   "archive.full_seconds": ArchiveFullSeconds;

@@ -8,6 +8,7 @@ import {
   findRepository,
   finishPoll,
   type LedgerRepository,
+  noteCredential,
   noteLogRetention,
   releaseLease,
   renameRepository,
@@ -83,6 +84,8 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   if (known === undefined) return;
   const isLookBack = isLookBackDue(known, fetcher.github.now(), options);
   const repository = isLookBack || known.problem !== null ? await greet(fetcher, known, options) : known;
+  const credential = await fetcher.github.credentialFor(repository.full_name, options.signal);
+  if (credential !== known.credential) await noteCredential(db, repositoryId, credential);
   const windows = await listWindows(db, repositoryId);
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isLookBack ? null : known.runs_etag, credential: known.runs_etag_credential };

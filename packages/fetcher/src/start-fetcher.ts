@@ -48,9 +48,8 @@ export async function openFetcher(
   const { identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
-  const github = resources.use(
-    openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }), log }),
-  );
+  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: mostPerHour } = config;
+  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, mostPerHour }), log }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));

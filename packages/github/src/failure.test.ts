@@ -5,16 +5,14 @@ import { expect, test } from "vitest";
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutSecrets } from "./failure.ts";
 
 const githubNow = new Date("2026-01-01T12:00:00Z");
-/** This machine is a day behind GitHub. */
-const now = Date.parse("2025-12-31T12:00:00Z");
 
 function answer(status: number, headers: Record<string, string> = {}, body: unknown = { message: "Forbidden" }): ApiAnswer {
   return { status, headers, date: githubNow, text: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
 function waitSeconds(given: ApiAnswer): number | undefined {
-  const limit = readLimit(given, now);
-  return limit === undefined ? undefined : (limit.until.getTime() - now) / 1_000;
+  const limit = readLimit(given);
+  return limit && limit.waitMs / 1_000;
 }
 
 const resetInAnHour = String(githubNow.getTime() / 1_000 + 3_600);
@@ -57,23 +55,33 @@ test.each([
   ["a 404 with nothing remaining", answer(404, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour })],
   ["a 200 with nothing remaining", answer(200, { "x-ratelimit-remaining": "0", "x-ratelimit-reset": resetInAnHour })],
 ])("%s is no limit", (_, given) => {
-  expect(readLimit(given, now)).toBeUndefined();
+  expect(readLimit(given)).toBeUndefined();
 });
 
-test("the primary limit's reset is told by this machine's clock", () => {
+test("a limit that names no time is a guess, and one that does is none", () => {
+  expect(readLimit(answer(429))).toMatchObject({ waitMs: 60_000, isGuess: true });
+  expect(readLimit(answer(429, { "retry-after": "60" }))).toMatchObject({ waitMs: 60_000, isGuess: false });
+});
+
+test("the primary limit's reset is told by GitHub's clock, and as the time until then", () => {
   const headers = { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-reset": resetInAnHour };
-  expect(readRate(answer(200, headers), now)).toEqual({ limit: 5_000, remaining: 4_999, resetAt: new Date(now + 3_601_000) });
+  expect(readRate(answer(200, headers))).toEqual({
+    limit: 5_000,
+    used: 1,
+    resetAtSeconds: Number(resetInAnHour),
+    resetInMs: 3_601_000,
+  });
 });
 
 test("a server without limits, and a limit that is not of the core API, tell no rate", () => {
-  expect(readRate(answer(200), now)).toBeUndefined();
+  expect(readRate(answer(200))).toBeUndefined();
   const headers = {
     "x-ratelimit-limit": "30",
     "x-ratelimit-remaining": "0",
     "x-ratelimit-reset": "1",
     "x-ratelimit-resource": "search",
   };
-  expect(readRate(answer(200, headers), now)).toBeUndefined();
+  expect(readRate(answer(200, headers))).toBeUndefined();
 });
 
 test.each([

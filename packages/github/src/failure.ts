@@ -1,7 +1,7 @@
 // GitHub's answers and the network's errors in our three classes: the only place where one becomes the other.
 import type { IncomingHttpHeaders } from "node:http";
 
-import type { RateLimitReading } from "@actions-archive/core/budget";
+import type { Pause, RateLimitReading } from "@actions-archive/core/budget";
 import { type ActionsArchiveError, type ErrorCode, PermanentError, TransientError } from "@actions-archive/core/errors";
 
 import { privateAddressCode } from "./log-hosts.ts";
@@ -21,12 +21,11 @@ const secondaryPauseMs = 60 * second;
 const longestPauseMs = 24 * 60 * 60 * second;
 
 /**
- * Whether an answer is a limit, and until when (this machine's clock) its credential must not ask.
+ * Whether an answer is a limit, and for how long its credential must not ask.
  * A 429 always is; a 403 is when its headers or its text say so, else it is a permission.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
- * @param now this machine's time in milliseconds
  */
-export function readLimit(answer: ApiAnswer, now: number): { until: Date; reason: string } | undefined {
+export function readLimit(answer: ApiAnswer): Pause | undefined {
   if (answer.status !== 429 && answer.status !== 403) return undefined;
   const retryAfterMs = readRetryAfter(answer);
   const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
@@ -34,20 +33,23 @@ export function readLimit(answer: ApiAnswer, now: number): { until: Date; reason
   if (answer.status === 403 && retryAfterMs === undefined && remaining !== 0 && !saysSo) return undefined;
 
   const resetMs = remaining === 0 ? readReset(answer) : undefined;
-  const waitMs = retryAfterMs ?? resetMs ?? secondaryPauseMs;
-  const bounded = Math.min(Math.max(waitMs, second), longestPauseMs);
+  const namedMs = retryAfterMs ?? resetMs;
+  const waitMs = Math.min(Math.max(namedMs ?? secondaryPauseMs, second), longestPauseMs);
   const reason = readMessage(answer) ?? `GitHub answered ${answer.status}`;
-  return { until: new Date(now + bounded), reason };
+  return { waitMs, reason, isGuess: namedMs === undefined };
 }
 
-/** The state of the primary limit, `resetAt` by this machine's clock. Undefined where the server has no limits, as most GHES. */
-export function readRate(answer: ApiAnswer, now: number): RateLimitReading | undefined {
+/** The state of the primary limit. Undefined where the server has no limits, as most GHES. */
+export function readRate(answer: ApiAnswer): RateLimitReading | undefined {
   const limit = readNumber(answer.headers, "x-ratelimit-limit");
   const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
+  const resetAtSeconds = readNumber(answer.headers, "x-ratelimit-reset");
   const resetMs = readReset(answer);
   const resource = answer.headers["x-ratelimit-resource"] ?? "core";
-  if (limit === undefined || remaining === undefined || resetMs === undefined || resource !== "core") return undefined;
-  return { limit, remaining, resetAt: new Date(now + Math.min(Math.max(resetMs, 0), longestPauseMs)) };
+  if (limit === undefined || remaining === undefined || resetAtSeconds === undefined || resetMs === undefined) return undefined;
+  if (resource !== "core") return undefined;
+  const resetInMs = Math.min(Math.max(resetMs, 0), longestPauseMs);
+  return { limit, used: Math.max(limit - remaining, 0), resetAtSeconds, resetInMs };
 }
 
 /**

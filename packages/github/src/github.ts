@@ -1,4 +1,4 @@
-import type { Budget } from "@actions-archive/core/budget";
+import type { Budget, RequestOutcome } from "@actions-archive/core/budget";
 import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { retry } from "@actions-archive/core/retry";
@@ -177,7 +177,7 @@ export class GitHub implements AsyncDisposable {
 
   /** Pauses a credential that GitHub refuses altogether, and says so. */
   async refuse(credentialId: string, message: string): Promise<never> {
-    await this.#budget.pause(credentialId, new Date(Date.now() + unauthorizedPauseMs), message);
+    await this.#budget.pause(credentialId, { waitMs: unauthorizedPauseMs, reason: message, isGuess: false });
     throw new PermanentError(
       "github/unauthorized",
       `${message} The credential ${credentialId} is refused: replace it or its rights.`,
@@ -185,25 +185,29 @@ export class GitHub implements AsyncDisposable {
   }
 
   async #send(credentialId: string, authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
-    await this.#budget.acquire(credentialId);
-    const started = performance.now();
-    const answer = await this.#exchange(authorization, url, request);
-    const durationMs = Math.round(performance.now() - started);
-    this.#log.debug(
-      { request: describe(request), status: answer.status, credential: credentialId, durationMs },
-      "github answered",
-    );
-
-    const now = Date.now();
-    const rate = readRate(answer, now);
-    if (rate !== undefined) await this.#budget.observe(credentialId, rate);
-    const limit = readLimit(answer, now);
-    if (limit === undefined) return answer;
-    await this.#budget.pause(credentialId, limit.until, limit.reason);
-    throw new RateLimitedError(
-      `GitHub limits the credential ${credentialId} until ${limit.until.toISOString()}: ${limit.reason}`,
-      limit.until,
-    );
+    const permit = await this.#budget.acquire(credentialId, request.signal);
+    let outcome: RequestOutcome = { isFree: false };
+    try {
+      const started = performance.now();
+      const answer = await this.#exchange(authorization, url, request);
+      const durationMs = Math.round(performance.now() - started);
+      this.#log.debug(
+        { request: describe(request), status: answer.status, credential: credentialId, durationMs },
+        "github answered",
+      );
+      // "A conditional request does not count against your primary rate limit if a 304 response is returned."
+      // https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+      outcome = { reading: readRate(answer), isFree: answer.status === 304 };
+      const limit = readLimit(answer);
+      if (limit === undefined) return answer;
+      const until = await this.#budget.pause(credentialId, limit);
+      throw new RateLimitedError(
+        `GitHub limits the credential ${credentialId} until ${until.toISOString()}: ${limit.reason}`,
+        until,
+      );
+    } finally {
+      permit.end(outcome);
+    }
   }
 
   async #exchange(authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {

@@ -8,8 +8,8 @@ test("a paused credential waits, others go on, and a shorter pause does not shor
   try {
     const budget = createProcessBudget();
     const until = new Date(Date.now() + 10_000);
-    await budget.pause("a", until, "secondary limit");
-    await budget.pause("a", new Date(Date.now() + 1_000), "later and shorter");
+    await budget.pause("a", { waitMs: 10_000, reason: "secondary limit", isGuess: true });
+    expect(await budget.pause("a", { waitMs: 1_000, reason: "later and shorter", isGuess: false })).toEqual(until);
     await expect(budget.acquire("a")).rejects.toMatchObject({ code: "github/rate-limited", retryAt: until });
     await budget.acquire("b");
     vi.setSystemTime(until);
@@ -20,10 +20,14 @@ test("a paused credential waits, others go on, and a shorter pause does not shor
 });
 
 test("nothing remaining is a pause until the reset", async () => {
-  const budget = createProcessBudget();
-  const resetAt = new Date(Date.now() + 60_000);
-  await budget.observe("a", { limit: 5_000, remaining: 1, resetAt });
-  await budget.acquire("a");
-  await budget.observe("a", { limit: 5_000, remaining: 0, resetAt });
-  await expect(budget.acquire("a")).rejects.toMatchObject({ retryAt: resetAt });
+  vi.useFakeTimers();
+  try {
+    const budget = createProcessBudget();
+    const reading = { limit: 5_000, used: 4_999, resetAtSeconds: 0, resetInMs: 60_000 };
+    (await budget.acquire("a")).end({ reading, isFree: false });
+    (await budget.acquire("a")).end({ reading: { ...reading, used: 5_000 }, isFree: false });
+    await expect(budget.acquire("a")).rejects.toMatchObject({ retryAt: new Date(Date.now() + 60_000) });
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -7,26 +7,30 @@ import { RateLimitedError } from "@actions-archive/core/errors";
 export function createProcessBudget(): Budget {
   const pauses = new Map<string, { until: Date; reason: string }>();
 
-  const pause = async (credential: string, until: Date, reason: string) => {
+  const pauseFor = (credential: string, waitMs: number, reason: string): Date => {
+    const until = new Date(Date.now() + waitMs);
     const current = pauses.get(credential);
-    if (current === undefined || current.until < until) pauses.set(credential, { until, reason });
+    if (current !== undefined && current.until >= until) return current.until;
+    pauses.set(credential, { until, reason });
+    return until;
+  };
+  const observe = (credential: string, { limit, used, resetInMs }: RateLimitReading) => {
+    if (used >= limit) pauseFor(credential, resetInMs, "the primary rate limit is used up");
   };
 
   return {
-    async acquire(credential) {
+    async acquire(credential, signal) {
+      signal?.throwIfAborted();
       const current = pauses.get(credential);
-      if (current === undefined) return;
-      if (current.until.getTime() > Date.now()) {
+      if (current !== undefined && current.until.getTime() > Date.now()) {
         throw new RateLimitedError(
           `The credential ${credential} pauses until ${current.until.toISOString()}: ${current.reason}`,
           current.until,
         );
       }
       pauses.delete(credential);
+      return { end: ({ reading }) => reading && observe(credential, reading) };
     },
-    async observe(credential: string, reading: RateLimitReading) {
-      if (reading.remaining <= 0) await pause(credential, reading.resetAt, "the primary rate limit is used up");
-    },
-    pause,
+    pause: async (credential, { waitMs, reason }) => pauseFor(credential, waitMs, reason),
   };
 }

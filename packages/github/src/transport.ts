@@ -23,9 +23,6 @@ export type ApiCall = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** GitHub serves at most 100 requests at once, REST and GraphQL together; other tools want some too. */
-const apiConnections = 50;
-
 /** Opened once per process; disposing it cuts what is still in flight. */
 export class Transport implements AsyncDisposable {
   readonly #timeouts: Timeouts;
@@ -37,7 +34,8 @@ export class Transport implements AsyncDisposable {
     this.#timeouts = timeouts;
     // HTTP/1.1 alone: there a body's framing is visible, and a log without framing is refused.
     const common = { allowH2: false, connectTimeout: timeouts.connectMs };
-    const api = { ...common, connections: apiConnections, headersTimeout: timeouts.apiMs, bodyTimeout: timeouts.apiMs };
+    // As many connections as requests: what may start was decided by the budget, and one that queues here would start late.
+    const api = { ...common, headersTimeout: timeouts.apiMs, bodyTimeout: timeouts.apiMs };
     const logs = {
       ...common,
       headersTimeout: timeouts.firstByteMs,

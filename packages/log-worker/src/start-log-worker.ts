@@ -32,9 +32,8 @@ export async function startLogWorker(
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
-  const github = resources.use(
-    openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent: config.GITHUB_RESERVE_PERCENT }), log }),
-  );
+  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: mostPerHour } = config;
+  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, mostPerHour }), log }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));

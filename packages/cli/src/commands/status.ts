@@ -1,4 +1,4 @@
-import { listPausedCredentials } from "@actions-archive/database/credentials";
+import { listCredentials } from "@actions-archive/database/credentials";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
@@ -49,11 +49,11 @@ async function readStatus(db: Database) {
       ...(await listProblems(db)),
     ],
     unlisted_attempts: await listUnlistedAttempts(db, 100),
-    paused_credentials: await listPausedCredentials(db),
+    credentials: await listCredentials(db),
   };
 }
 
-function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted_attempts, paused_credentials }: Status): string {
+function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted_attempts, credentials }: Status): string {
   const lines = [
     host === null ? "Nothing is archived yet." : `Archive ${archive_id} of ${host}`,
     `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
@@ -75,7 +75,22 @@ function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted
   if (unlisted_attempts.length > 0)
     lines.push("", "Attempts in progress, or gone before their jobs were listed:", formatTable(unlisted_attempts));
   if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
-  for (const { credential, paused_until, pause_reason } of paused_credentials) {
+  if (credentials.length > 0)
+    lines.push(
+      "",
+      formatTable(
+        credentials.map(({ credential, limit, used, remaining, requests_this_hour, running }) => ({
+          credential,
+          limit,
+          used,
+          remaining,
+          ours_this_hour: requests_this_hour,
+          running,
+        })),
+      ),
+    );
+  for (const { credential, paused_until, pause_reason } of credentials) {
+    if (paused_until === null) continue;
     lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);
   }
   return lines.join("\n");

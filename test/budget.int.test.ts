@@ -1,0 +1,111 @@
+import { fileURLToPath } from "node:url";
+
+// Four processes, one of them with a clock that is two hours off, ask GitHub on one credential as fast as they may. The
+// simulator's journal judges what they sent: never over the limit less the reserve, nothing once one of them was told to wait.
+import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
+import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { createTestDatabase } from "@actions-archive/testkit/test-database";
+import { Client } from "pg";
+import { expect, test } from "vitest";
+
+import { type Program, startProgram } from "./support/processes.ts";
+import { openWorkspace } from "./support/workspace.ts";
+
+const askGitHub = fileURLToPath(new URL("support/ask-github.ts", import.meta.url));
+const twoHoursMs = 2 * 60 * 60 * 1_000;
+
+type Crowd = AsyncDisposable & { readonly programs: readonly Program[]; readonly databaseUrl: string };
+
+async function startCrowd({ apiUrl, token, app, world }: Simulator, { atOnce }: { atOnce: number }): Promise<Crowd> {
+  await using stack = new AsyncDisposableStack();
+  const { folder } = stack.use(await openWorkspace());
+  const databaseUrl = await createTestDatabase({ migrated: true });
+  const credentials =
+    app === undefined ? { kind: "token", token } : { kind: "app", appId: String(app.id), privateKey: app.privateKey };
+  const isSeen = ({ owner }: (typeof world.repositories)[number]) => app === undefined || app.installationOf(owner.login);
+  const repositories = world.repositories.filter(isSeen).map(fullNameOf);
+  const programs = [0, 0, 0, twoHoursMs].map((clockShiftMs) => {
+    const order = { databaseUrl, apiUrl, credentials, repositories, atOnce, clockShiftMs };
+    return stack.use(startProgram(askGitHub, [JSON.stringify(order)], { cwd: folder, settings: {} }));
+  });
+  const started = stack.move();
+  return { programs, databaseUrl, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+async function stopAll({ programs }: Crowd): Promise<void> {
+  for (const program of programs) program.stop("SIGTERM");
+  for (const { code, stderr } of await Promise.all(programs.map(({ ended }) => ended)))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+}
+
+/** What the credential asked of the API, free questions left out. */
+function requestsOf({ journal }: Simulator, credential?: string) {
+  const asked = journal.entries({ origin: "api" });
+  return asked.filter((entry) => credential === undefined || entry.credential === credential);
+}
+
+test("four processes on one credential with 200 requests an hour send 160, and leave the reserve of 20 % alone", async () => {
+  await using simulator = await startSimulator({ rateLimits: { perHour: 200 }, repositories: 2, days: 1 });
+  await using crowd = await startCrowd(simulator, { atOnce: 5 });
+  // Each goes on asking for more than a second after the last was sent.
+  await Promise.all(crowd.programs.map((program) => program.prints("refused", 150)));
+  await stopAll(crowd);
+  expect(requestsOf(simulator)).toHaveLength(160);
+  expect(requestsOf(simulator).every(({ status }) => status === 200)).toBe(true);
+});
+
+test("a limit that is used up by others stops all four processes within the second", async () => {
+  await using simulator = await startSimulator({ repositories: 2, days: 1 });
+  await using crowd = await startCrowd(simulator, { atOnce: 5 });
+  await expect.poll(() => requestsOf(simulator).length, { timeout: 20_000 }).toBeGreaterThan(150);
+  simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
+  const limiting = await simulator.journal.next({ origin: "api", status: 403 });
+  await Promise.all(crowd.programs.map((program) => program.prints("refused", 200)));
+  await stopAll(crowd);
+  expect(startedAfter(simulator, limiting)).toEqual([]);
+});
+
+/** Requests of the credential that was told to wait which arrived more than a second after that. */
+function startedAfter(
+  simulator: Simulator,
+  { credential, finishedAt }: { credential: string | undefined; finishedAt: Date | undefined },
+) {
+  const deadline = (finishedAt?.getTime() ?? 0) + 1_000;
+  return requestsOf(simulator, credential).filter(({ receivedAt }) => receivedAt.getTime() > deadline);
+}
+
+test.each([
+  ["403 with Retry-After in seconds", 403, "30", 30],
+  ["429 with Retry-After as a date", 429, "date", 30],
+  ["403 without Retry-After", 403, undefined, 60],
+] as const)("one %s stops all four processes, and another installation goes on", async (_, status, retryAfter, seconds) => {
+  await using simulator = await startSimulator({ owners: 2, repositories: 2, days: 1, cases: "plain", app: { id: 7 } });
+  await using crowd = await startCrowd(simulator, { atOnce: 3 });
+  const installations = simulator.app?.installations.map(({ id }) => `installation-${id}`) ?? [];
+  for (const id of installations)
+    await expect.poll(() => requestsOf(simulator, id).length, { timeout: 20_000 }).toBeGreaterThan(50);
+  const date = new Date(simulator.clock.nowMs() + 30_000).toUTCString();
+  const told = retryAfter === "date" ? date : retryAfter;
+  simulator.control.secondaryLimit({ status, ...(told === undefined ? {} : { retryAfter: told }) });
+  const limiting = await simulator.journal.next({ origin: "api", status });
+  const other = installations.find((id) => id !== limiting.credential) ?? "";
+  const before = requestsOf(simulator, other).length;
+  await Promise.all(crowd.programs.map((program) => program.prints("refused", 60)));
+  await expect.poll(() => requestsOf(simulator, other).length, { timeout: 20_000 }).toBeGreaterThan(before + 20);
+  const pauses = await pausesOf(crowd.databaseUrl);
+  await stopAll(crowd);
+  expect(startedAfter(simulator, limiting)).toEqual([]);
+  expect(pauses).toEqual([{ credential: limiting.credential, seconds: expect.closeTo(seconds, -1.2) }]);
+  expect(requestsOf(simulator, other).every((entry) => entry.status === 200)).toBe(true);
+});
+
+async function pausesOf(databaseUrl: string): Promise<{ credential: string; seconds: number }[]> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  const { rows } = await client.query<{ credential: string; seconds: number }>(
+    `select credential, extract(epoch from paused_until - now())::float8 as seconds
+      from archive.credentials where paused_until > now()`,
+  );
+  await client.end();
+  return rows;
+}

@@ -1,0 +1,47 @@
+// A process that asks GitHub for repositories as fast as it may, on the budget that it shares with others, and never heeds how
+// long it is told to wait: only the budget holds it back. Its one argument is JSON. Prints a line per refusal, ends on SIGTERM.
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { RateLimitedError } from "@actions-archive/core/errors";
+import { createLogger } from "@actions-archive/core/logger";
+import { openDatabaseBudget } from "@actions-archive/database/credentials";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import type { Credentials } from "@actions-archive/github/credentials";
+import { openGitHub } from "@actions-archive/github/github";
+import { getRepository } from "@actions-archive/github/repositories";
+import { z } from "zod";
+
+const Order = z.object({
+  databaseUrl: z.string(),
+  apiUrl: z.string(),
+  credentials: z.custom<Credentials>(),
+  repositories: z.array(z.string()),
+  /** How many requests at once for each repository. */
+  atOnce: z.int(),
+  /** How wrong this process' clock is. */
+  clockShiftMs: z.int(),
+});
+
+const { databaseUrl, apiUrl, credentials, repositories, atOnce, clockShiftMs } = Order.parse(JSON.parse(process.argv[2] ?? ""));
+const log = createLogger("ask-github", "warn");
+const stop = new AbortController();
+void once(process, "SIGTERM").then(() => stop.abort());
+
+async function askOn(repository: string, shouldStop: AbortSignal): Promise<void> {
+  while (!shouldStop.aborted) {
+    try {
+      await getRepository(github, { repository, signal: shouldStop });
+    } catch (error) {
+      if (shouldStop.aborted) return;
+      if (!(error instanceof RateLimitedError)) throw error;
+      process.stdout.write(`refused ${repository}\n`);
+      await sleep(100, undefined, { signal: shouldStop }).catch(() => undefined);
+    }
+  }
+}
+
+await using database = await openLedger({ url: databaseUrl, applicationName: "ask-github", log });
+const budget = openDatabaseBudget(database.db, { reservePercent: 20, now: () => Date.now() + clockShiftMs });
+await using github = openGitHub({ apiUrl: new URL(apiUrl), credentials, logHosts: [], budget, log });
+await Promise.all(repositories.flatMap((repository) => Array.from({ length: atOnce }, () => askOn(repository, stop.signal))));
