@@ -37,7 +37,6 @@ test("the documented job arrives in the views with every value right and every t
     complete: true,
     counts: { jobs: 1, archived: 1, absent: 0, failed: 0, pending: 0 },
     owed: [],
-    problems: [],
   });
 
   const logs = await runCli(["logs", "399444496", "--raw"], options);

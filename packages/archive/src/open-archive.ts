@@ -3,13 +3,19 @@ import { ensureArchiveIdentity, type ArchiveIdentity } from "./archive-identity.
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
 import type { Store } from "./store.ts";
 
-export type OpenArchive = AsyncDisposable & { readonly store: Store; readonly identity: Pick<ArchiveIdentity, "archive_id" | "host"> };
+export type OpenArchive = AsyncDisposable & {
+  readonly store: Store;
+  readonly identity: Pick<ArchiveIdentity, "archive_id" | "host">;
+};
 
 /**
  * Opens the store and finds out what it enforces; a new one gets its `archive.json`. Idempotent.
  * @throws ConfigError when it cannot be written, or belongs to another archive or host than `expected`.
  */
-export async function openArchive(settings: StoreSettings, expected: { host: string; archiveId: string | undefined }): Promise<OpenArchive> {
+export async function openArchive(
+  settings: StoreSettings,
+  expected: { host: string; archiveId: string | undefined },
+): Promise<OpenArchive> {
   const store = await openStore(settings);
   try {
     await probeStore(store);

@@ -5,13 +5,15 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
-import { makeSafe } from "./terminal-safe.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addRetry } from "./commands/retry.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
+import { makeSafe } from "./terminal-safe.ts";
 
 const context: CommandContext = { env: process.env, stdout: process.stdout, stderr: process.stderr };
 
@@ -24,7 +26,7 @@ const program = new Command("actions-archive")
   .showHelpAfterError("(--help shows how it is used)")
   .exitOverride();
 
-for (const add of [addStart, addDemo, addMigrate, addStatus, addLogs, addSql]) add(program, context);
+for (const add of [addStart, addDemo, addMigrate, addStatus, addGaps, addRetry, addLogs, addSql]) add(program, context);
 // Subcommands do not inherit what their parent overrides.
 for (const command of program.commands) command.exitOverride();
 

@@ -3,15 +3,35 @@ import { z } from "zod";
 
 import { loadConfig } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { commonSettings, credentialRule, githubHost, githubSettings, parseSince, repositoriesRule, settings, spoolRule } from "./settings.ts";
+import {
+  commonSettings,
+  credentialRule,
+  githubHost,
+  githubSettings,
+  parseSince,
+  repositoriesRule,
+  settings,
+  spoolRule,
+} from "./settings.ts";
 
 const worker = z.object({ ...commonSettings, ...githubSettings });
 
 test("every wrong setting is named in one error", () => {
   const load = () =>
-    loadConfig(worker, { GITHUB_API_URL: "http://github.example.com/api/v3", LOG_LEVEL: "loud", QUEUE_URL: "http://q" }, [credentialRule, repositoriesRule]);
+    loadConfig(worker, { GITHUB_API_URL: "http://github.example.com/api/v3", LOG_LEVEL: "loud", QUEUE_URL: "http://q" }, [
+      credentialRule,
+      repositoriesRule,
+    ]);
   expect(load).toThrow(ConfigError);
-  for (const name of ["GITHUB_API_URL", "LOG_LEVEL", "QUEUE_URL", "ARCHIVE_URL", "DATABASE_URL", "GITHUB_TOKEN", "ARCHIVE_REPOSITORIES"]) {
+  for (const name of [
+    "GITHUB_API_URL",
+    "LOG_LEVEL",
+    "QUEUE_URL",
+    "ARCHIVE_URL",
+    "DATABASE_URL",
+    "GITHUB_TOKEN",
+    "ARCHIVE_REPOSITORIES",
+  ]) {
     expect(load).toThrow(new RegExp(`  ${name}: `));
   }
 });
@@ -21,7 +41,14 @@ test("an error repeats no value", () => {
 });
 
 test("an empty variable counts as unset", () => {
-  const env = { ARCHIVE_URL: "file:///a", DATABASE_URL: "postgres://h/d", QUEUE_URL: "redis://h", LOG_LEVEL: "", PORT: " ", GITHUB_API_URL: "" };
+  const env = {
+    ARCHIVE_URL: "file:///a",
+    DATABASE_URL: "postgres://h/d",
+    QUEUE_URL: "redis://h",
+    LOG_LEVEL: "",
+    PORT: " ",
+    GITHUB_API_URL: "",
+  };
   expect(loadConfig(worker, env)).toMatchObject({ LOG_LEVEL: "info", GITHUB_API_URL: new URL("https://api.github.com") });
 });
 

@@ -117,3 +117,49 @@ export async function settleLog(db: Database, { job_id, record_key, log_state, l
     )
     .execute();
 }
+
+export type RetryChoice = {
+  /** None: every job. */
+  readonly jobIds?: readonly number[];
+  readonly reason?: FailedReason | undefined;
+  /** owner/name, in any case. */
+  readonly repository?: string | undefined;
+};
+
+export type RetriedLog = { job_id: number; repository: string; reason: string | null };
+
+/**
+ * Makes failed logs due now, those that are too large included; a job whose rows were refused is loaded again. They stay
+ * failed until they are had. Idempotent.
+ * @returns what was made due, by job id.
+ */
+export async function retryFailedLogs(db: Database, { jobIds, reason, repository }: RetryChoice): Promise<RetriedLog[]> {
+  const rows = await db
+    .updateTable("archive.obligations")
+    .from("archive.repositories")
+    .set({
+      due_at: sql<Date>`now()`,
+      rows_loaded_at: sql<Date | null>`case when log_reason = 'unloadable' then null else rows_loaded_at end`,
+    })
+    .whereRef("archive.repositories.repository_id", "=", "archive.obligations.repository_id")
+    .where("log_state", "=", "failed")
+    .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
+    .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
+    .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(full_name) = lower(${repository ?? null}::text)`))
+    .returning(["job_id", "full_name as repository", "log_reason as reason"])
+    .execute();
+  return rows.toSorted((a, b) => a.job_id - b.job_id);
+}
+
+export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };
+
+/** How the logs of these jobs stand; a job that the ledger does not know is left out. */
+export async function listLogStandings(db: Database, jobIds: readonly number[]): Promise<LogStanding[]> {
+  return db
+    .selectFrom("archive.obligations")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .select(["job_id", "full_name as repository", "run_id", "log_state", "log_reason"])
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .orderBy("job_id")
+    .execute();
+}

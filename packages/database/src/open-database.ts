@@ -46,7 +46,8 @@ export async function openDatabase({
     types: {
       getTypeParser: (oid: number) => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid)),
     },
-    options: "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    // Compiling the plan of audit.coverage took longer than running it: 650 of 1,300 ms at 134,000 jobs.
+    options: "-c jit=off -c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
   });
   // An idle client that loses its server emits here; unheard, it would end the process.
   pool.on("error", (error) => log?.warn({ err: error }, "idle database connection lost"));

@@ -4,7 +4,10 @@ import { jobFacts } from "./job-facts.ts";
 import { flagsOf, lacksEnd } from "./judge-log.ts";
 
 const completedAt = new Date("2026-05-01T10:00:00Z");
-const log = (lastTime: string | undefined, hasEndMarker: boolean) => ({ tail: { hasEndMarker }, ...(lastTime === undefined ? {} : { lastTime }) });
+const log = (lastTime: string | undefined, hasEndMarker: boolean) => ({
+  tail: { hasEndMarker },
+  ...(lastTime === undefined ? {} : { lastTime }),
+});
 
 test.each([
   ["2026-05-01T09:59:59.1234567Z", false, false],

@@ -61,7 +61,7 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
     seconds: Math.round(seconds * 10) / 10,
     size: await measureArchive(database.db),
     logs: await countByReason(database.db),
-    in_progress: pass.unlisted_attempts.filter(({ state }) => state === "open").length,
+    in_progress: pass.not_owed.filter(({ kind }) => kind === "run_open").length,
     wrong,
     compared,
     api_calls: calls.length,
