@@ -60,9 +60,11 @@ export async function markFullSecond(db: Database, repositoryId: number, secondS
         returning window_start, window_end, scanned_at
       )
       insert into archive.windows (repository_id, window_start, window_end, scanned_at)
-      select ${repositoryId}, window_start, ${secondStart}, scanned_at from opened where window_start < ${secondStart}
+      select ${repositoryId}::bigint, window_start, ${secondStart}::timestamptz, scanned_at from opened where window_start < ${secondStart}
       union all
-      select ${repositoryId}, ${secondEnd}, window_end, scanned_at from opened where window_end > ${secondEnd}`.execute(trx);
+      select ${repositoryId}::bigint, ${secondEnd}::timestamptz, window_end, scanned_at from opened where window_end > ${secondEnd}`.execute(
+      trx,
+    );
   });
 }
 
