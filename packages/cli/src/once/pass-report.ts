@@ -14,6 +14,8 @@ export type PassReport = {
   readonly gaps: readonly GapCount[];
   /** The gaps that make the pass incomplete. */
   readonly owed: readonly Gap[];
+  /** What this pass did not look at to its end, and why: it may be covered by an earlier one alone. */
+  readonly given_up: readonly string[];
   /** Runs in progress, and closed gaps: neither makes a pass incomplete. */
   readonly not_owed: readonly Gap[];
 };
@@ -22,25 +24,27 @@ export type PassReport = {
 const longestList = 1_000;
 const longestPrinted = 20;
 
-export async function makePassReport(db: Database): Promise<PassReport> {
+export async function makePassReport(db: Database, givenUp: readonly string[]): Promise<PassReport> {
   const counts = await countWork(db);
   const gaps = await countGaps(db);
   const list = async (choice: (gap: GapCount) => boolean) =>
     (await Promise.all(gaps.filter(choice).map(({ kind, reason }) => listGaps(db, { kind, reason, limit: longestList })))).flat();
   return {
-    complete: !gaps.some(isOwed) && counts.unrecordedAttempts === 0,
+    complete: !gaps.some(isOwed) && givenUp.length === 0 && counts.unrecordedAttempts === 0,
     counts,
     logs: await countByReason(db),
     gaps,
     owed: await list(isOwed),
+    given_up: givenUp,
     not_owed: await list((gap) => !isOwed(gap) && gap.kind !== "not_sealed"),
   };
 }
 
 /** The report for people. */
-export function formatPassReport({ complete, counts, gaps, owed }: PassReport): string {
+export function formatPassReport({ complete, counts, gaps, owed, given_up }: PassReport): string {
   const lines = [
     `${counts.jobs} jobs: ${counts.archived} logs archived, ${counts.absent} absent, ${counts.failed} failed, ${counts.pending} pending.`,
+    ...given_up.map((text) => `Not listed: ${text}`),
   ];
   const total = gaps.filter(isOwed).reduce((sum, group) => sum + group.gaps, 0);
   if (total > 0) {
