@@ -3,6 +3,7 @@
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { attemptStatus, currentAttempt } from "@actions-archive/github-simulator/world/timeline";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
@@ -179,5 +180,26 @@ test("a repository that cannot be found is a gap, and makes the pass incomplete"
   expect(JSON.parse(stdout)).toMatchObject({
     complete: false,
     owed: [{ kind: "window_open", repository: "acme/none", reason: "problem", detail: expect.stringContaining("404") as string }],
+    given_up: [],
   });
+}, 60_000);
+
+test("a repository that another process holds for too long makes the pass incomplete, though it was covered before", async () => {
+  await using workspace = await openWorkspace();
+  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
+  simulator.control.addRun({ repository: "acme/app", completedSecondsAgo: 3_600 });
+  const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)) };
+  const options = { cwd: workspace.folder, settings };
+  expect((await runCli(["start", "--once"], options)).code).toBe(0);
+  const client = new Client({ connectionString: settings["DATABASE_URL"] });
+  await client.connect();
+  await client.query(
+    "update archive.repositories set lease_holder = gen_random_uuid(), leased_until = now() + interval '10 minutes'",
+  );
+  await client.end();
+
+  const { code, stdout, stderr } = await runCli(["start", "--once", "--max-wait", "1"], options);
+  expect(code, stderr).toBe(3);
+  expect(stdout).toContain("Not listed: acme/app: another process lists the repository");
+  expect(stdout).toContain("Not complete.");
 }, 60_000);

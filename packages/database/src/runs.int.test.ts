@@ -134,3 +134,14 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   await markAttemptRecorded(db, first, "runs/github.com/1/2/1.json");
   expect(await listUnrecordedAttempts(db, 10)).toEqual([second]);
 });
+
+test("a final listing with jobs that never completed says how many the ledger has no row of", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await addRepository(db);
+  await recordRuns(db, repositoryId, [runObject()]);
+  await recordJobs(db, repositoryId, [{ object: jobObject(), source: "listing", listedAttempt: 1 }]);
+  await finishVisit(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 3 });
+  const attempts = await db.selectFrom("archive.attempts").select(["state", "listed_jobs", "missing_jobs"]).execute();
+  expect(attempts).toEqual([{ state: "listed", listed_jobs: 3, missing_jobs: 2 }]);
+});
