@@ -62,7 +62,7 @@ function withoutPackages(denied: readonly Package[], why: string) {
   ];
 }
 
-/** Two overrides for a package: its sources, and its tests, which may use testkit and the simulator too. */
+/** Two overrides for a package: its sources, and its tests with what they share, which may use testkit and the simulator too. */
 function directionOverrides(name: Package): OxlintOverride[] {
   const { imports, why } = directions[name];
   const denied = packages.filter((other) => other !== name && !imports.includes(other));
@@ -73,7 +73,7 @@ function directionOverrides(name: Package): OxlintOverride[] {
       rules: { "no-restricted-imports": ["error", { patterns: [...everywhere, ...withoutPackages(denied, why)] }] },
     },
     {
-      files: [`packages/${name}/**/*.test.ts`],
+      files: [`packages/${name}/**/*.test.ts`, `packages/${name}/**/*.test-support.ts`],
       rules: {
         "no-restricted-imports": ["error", { paths: noSleep, patterns: [...everywhere, ...withoutPackages(deniedToTests, why)] }],
       },

@@ -1,5 +1,5 @@
 // The programs of the project as an operator runs them: processes of their own, with an environment that holds nothing else.
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
@@ -29,8 +29,6 @@ export type Program = AsyncDisposable & {
   readonly stop: (signal: NodeJS.Signals) => void;
   /** What it has printed to stdout until now. */
   readonly printed: () => string;
-  /** Resolves when stdout holds `text` `times` times; rejects when the program ends before. */
-  readonly prints: (text: string, times?: number) => Promise<void>;
 };
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -69,7 +67,6 @@ export function startProgram(main: string, args: readonly string[], options: Pro
     ended,
     stop: (signal) => void child.kill(signal),
     printed,
-    prints: (text, times = 1) => untilPrinted(child, { ended, isPrinted: () => printed().split(text).length > times, text }),
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
       await ended;
@@ -81,14 +78,4 @@ export function startProgram(main: string, args: readonly string[], options: Pro
 export async function runCli(args: readonly string[], options: ProgramOptions): Promise<Ended> {
   await using program = startProgram(mainOf("cli"), args, options);
   return await program.ended;
-}
-
-type Awaited = { readonly ended: Promise<Ended>; readonly isPrinted: () => boolean; readonly text: string };
-
-async function untilPrinted(child: ChildProcess, { ended, isPrinted, text }: Awaited): Promise<void> {
-  const early = ended.then(({ code, stdout, stderr }): never => {
-    throw new Error(`the program ended with ${code} before it printed ${text}:\n${stdout}\n${stderr}`);
-  });
-  early.catch(() => undefined);
-  while (!isPrinted()) await Promise.race([once(child.stdout ?? child, "data"), early]);
 }

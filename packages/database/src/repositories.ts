@@ -1,4 +1,5 @@
 // Repositories of the ledger: which are archived, when each is due, and who polls it.
+
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
@@ -13,6 +14,8 @@ export type LedgerRepository = {
   archive_since: Date | null;
   rescanned_at: Date | null;
   problem: string | null;
+  runs_etag: string | null;
+  runs_etag_credential: string | null;
 };
 
 const columns = [
@@ -23,6 +26,8 @@ const columns = [
   "archive_since",
   "rescanned_at",
   "problem",
+  "runs_etag",
+  "runs_etag_credential",
 ] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
@@ -92,7 +97,8 @@ export type PollOutcome = {
   nextPollSeconds: number;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
-  logRetentionDays?: number | undefined;
+  /** Of the first page of the run list, and whose it is. Left as it is when undefined. */
+  runsEtag?: { readonly etag: string; readonly credential: string } | undefined;
   /** Why the listing failed; null when it did not. */
   problem: string | null;
 };
@@ -106,9 +112,9 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
       poll_due_at: sql<Date>`now() + make_interval(secs => ${outcome.nextPollSeconds})`,
       problem: outcome.problem,
       problem_since: outcome.problem === null ? null : sql<Date>`coalesce(problem_since, now())`,
+      ...(outcome.runsEtag ? { runs_etag: outcome.runsEtag.etag, runs_etag_credential: outcome.runsEtag.credential } : {}),
       ...(outcome.rescannedAt ? { rescanned_at: outcome.rescannedAt } : {}),
       ...(outcome.archiveSince ? { archive_since: sql<Date>`least(archive_since, ${outcome.archiveSince})` } : {}),
-      ...(outcome.logRetentionDays === undefined ? {} : { log_retention_days: outcome.logRetentionDays }),
     })
     .where("repository_id", "=", repositoryId)
     .execute();
@@ -117,6 +123,15 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 /** The current name, after a rename or transfer was seen. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ full_name: fullName }).where("repository_id", "=", repositoryId).execute();
+}
+
+/** For how many days GitHub keeps logs here, as its retention endpoint says. Idempotent. */
+export async function noteLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
+  await db
+    .updateTable("archive.repositories")
+    .set({ log_retention_days: days })
+    .where("repository_id", "=", repositoryId)
+    .execute();
 }
 
 /** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */

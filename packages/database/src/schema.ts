@@ -205,6 +205,14 @@ export interface ArchiveRepositories {
    */
   rescanned_at: Timestamp | null;
   /**
+   * ETag of the first page of the run list, as of the last poll that listed everything.
+   */
+  runs_etag: string | null;
+  /**
+   * The credential that the ETag was given to: it holds for no other.
+   */
+  runs_etag_credential: string | null;
+  /**
    * The youngest age at which a log here answered 410: how long logs are kept where the endpoint does not say.
    */
   youngest_gone_seconds: number | null;

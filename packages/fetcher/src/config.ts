@@ -1,3 +1,5 @@
+// The fetcher's settings.
+
 import { type Environment, loadConfig, type SettingsRule } from "@actions-archive/core/config";
 import { settingError } from "@actions-archive/core/config";
 import {
@@ -9,7 +11,6 @@ import {
   settings,
 } from "@actions-archive/core/settings";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
-// The fetcher's settings.
 import { z } from "zod";
 
 import { parseRepositoryPatterns } from "./repository-patterns.ts";

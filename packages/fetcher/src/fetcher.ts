@@ -1,5 +1,6 @@
-import type { Logger } from "@actions-archive/core/logger";
 // What every part of the fetcher works with.
+
+import type { Logger } from "@actions-archive/core/logger";
 import type { Producer } from "@actions-archive/core/queue";
 import type { Database } from "@actions-archive/database/open-database";
 import type { GitHub } from "@actions-archive/github/github";

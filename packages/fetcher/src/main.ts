@@ -1,4 +1,5 @@
 // The fetcher as a process: finds completed jobs, writes the ledger, feeds the queues.
+
 import { runService } from "@actions-archive/core/service";
 
 import { loadFetcherConfig } from "./config.ts";

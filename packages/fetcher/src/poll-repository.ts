@@ -1,5 +1,6 @@
 // One look at one repository: lists what is not covered yet, newest first, compares the last 30 days for re-runs from time to
 // time, and visits the attempts that still owe their jobs. Only one process looks at a repository at a time.
+
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
@@ -7,6 +8,7 @@ import {
   findRepository,
   finishPoll,
   type LedgerRepository,
+  noteLogRetention,
   releaseLease,
   renameRepository,
   takeLease,
@@ -16,13 +18,14 @@ import { addWindow, listWindows, type Window } from "@actions-archive/database/w
 import { getLogRetention, getRepository } from "@actions-archive/github/repositories";
 
 import { dayMs, defaultRetentionDays, type Fetcher } from "./fetcher.ts";
+import { type Head, listHead } from "./list-head.ts";
 import { listWindow } from "./list-window.ts";
 import { uncoveredSpans } from "./uncovered-spans.ts";
 import { visitAttempt } from "./visit-attempt.ts";
 
 /** A run can be re-run for 30 days. https://docs.github.com/actions/managing-workflow-runs/re-running-workflows-and-jobs */
 const rerunDays = 30;
-const rescanEveryMs = 6 * 60 * 60 * 1000;
+const lookBackEveryMs = 6 * 60 * 60 * 1000;
 
 /** A window is closed only up to here: a run can show up in the list a little after it was created. */
 const settleMs = 2 * 60 * 1000;
@@ -78,44 +81,63 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const { db, settings } = fetcher;
   const known = await findRepository(db, repositoryId);
   if (known === undefined) return;
-  const rescan = isRescanDue(known, fetcher.github.now(), options);
-  const { repository, date, logRetentionDays } =
-    rescan || known.problem !== null ? await greet(fetcher, known, options) : unchanged(fetcher, known);
-  const since = startOf(fetcher, repository, date, logRetentionDays);
+  const isLookBack = isLookBackDue(known, fetcher.github.now(), options);
+  const repository = isLookBack || known.problem !== null ? await greet(fetcher, known, options) : known;
   const windows = await listWindows(db, repositoryId);
-  const spans = uncoveredSpans({ start: since, end: date }, windows);
-  // The last 30 days are listed again for re-runs where an earlier look has covered them; a first look just did.
-  const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
-  const settled = new Date(date.getTime() - settleMs);
-  for (const span of rescan && windows.length > 0 ? [again, ...spansBefore(spans, again.start)] : spans) {
-    await listWindow(fetcher, repository, span, {
-      signal: options.signal,
-      // Newest first to the end: a part's jobs are archived before the part before it is listed.
-      async onListed(window) {
-        await addWindow(db, repositoryId, { start: window.start, end: window.end < settled ? window.end : settled });
-        await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false });
-      },
-    });
-  }
+  const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
+  const etag = { etag: isLookBack ? null : known.runs_etag, credential: known.runs_etag_credential };
+  const head = await listHead({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
+  const since = startOf(fetcher, repository, head.date);
+  await listSpans({ fetcher, repository, head, options }, spansToList({ since, head, windows, isLookBack }));
   await visitOpenAttempts(fetcher, repository, options);
   await finishPoll(db, repositoryId, {
     nextPollSeconds: settings.POLL_INTERVAL_SECONDS,
     problem: null,
     archiveSince: since,
-    ...(rescan ? { rescannedAt: date } : {}),
-    ...(logRetentionDays === undefined ? {} : { logRetentionDays }),
+    runsEtag: head.runsEtag,
+    ...(isLookBack ? { rescannedAt: head.date } : {}),
   });
 }
 
-type Greeting = {
-  readonly repository: LedgerRepository;
-  readonly date: Date;
-  readonly logRetentionDays: number | undefined;
+type SpanChoice = {
+  readonly since: Date;
+  readonly head: Head;
+  readonly windows: readonly Window[];
+  readonly isLookBack: boolean;
 };
 
-// Asked with each look back, and after trouble: what the repository is called now, how long it keeps logs, what time it is.
-async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<Greeting> {
-  const { data, date } = await getRepository(github, { repository: known.full_name, signal });
+// The last 30 days are listed again for re-runs where an earlier look has covered them; a first look is just about to.
+function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice): Window[] {
+  const uncovered = uncoveredSpans({ start: since, end: date }, windows);
+  if (!isLookBack || windows.length === 0) return uncovered;
+  const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
+  return [again, ...spansBefore(uncovered, again.start)];
+}
+
+type SpanListing = {
+  readonly fetcher: Fetcher;
+  readonly repository: LedgerRepository;
+  readonly head: Head;
+  readonly options: PollOptions;
+};
+
+async function listSpans({ fetcher, repository, head, options }: SpanListing, spans: readonly Window[]): Promise<void> {
+  const settled = new Date(head.date.getTime() - settleMs);
+  // Newest first to the end: a part's jobs are archived before the part before it is listed.
+  const onListed = async ({ start, end }: Window): Promise<void> => {
+    await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
+    await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false });
+  };
+  for (const span of spans) {
+    // What the first page has shown to its end need not be asked for again.
+    const isListed = head.listedFrom !== undefined && head.listedFrom <= span.start;
+    await (isListed ? onListed(span) : listWindow({ fetcher, repository, signal: options.signal, onListed }, span));
+  }
+}
+
+// Asked with each look back, and after trouble: what the repository is called now, and how long it keeps logs.
+async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
+  const { data } = await getRepository(github, { repository: known.full_name, signal });
   if (data.id !== known.repository_id) {
     throw new PermanentError(
       "github/not-found",
@@ -124,28 +146,20 @@ async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal 
   }
   if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
   const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
-  return { repository: { ...known, full_name: data.full_name }, date, logRetentionDays };
-}
-
-// Between looks back a poll costs one call: the client follows a rename, and refuses another repository's runs.
-function unchanged({ github }: Fetcher, known: LedgerRepository): Greeting {
-  return { repository: known, date: github.now(), logRetentionDays: known.log_retention_days ?? undefined };
+  // Before the first job is written down: its expiry follows from this.
+  if (logRetentionDays !== undefined) await noteLogRetention(db, known.repository_id, logRetentionDays);
+  return { ...known, full_name: data.full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
 }
 
 // Retention is not retroactive, so a repository that now keeps 30 days may still have logs of 90.
-function startOf(
-  { settings }: Fetcher,
-  { archive_since }: LedgerRepository,
-  date: Date,
-  logRetentionDays: number | undefined,
-): Date {
-  const wanted =
-    settings.ARCHIVE_SINCE ?? new Date(date.getTime() - Math.max(logRetentionDays ?? 0, defaultRetentionDays) * dayMs);
+function startOf({ settings }: Fetcher, { archive_since, log_retention_days }: LedgerRepository, date: Date): Date {
+  const days = Math.max(log_retention_days ?? 0, defaultRetentionDays);
+  const wanted = settings.ARCHIVE_SINCE ?? new Date(date.getTime() - days * dayMs);
   return archive_since !== null && archive_since < wanted ? archive_since : wanted;
 }
 
-function isRescanDue({ rescanned_at }: LedgerRepository, date: Date, { isFullPass }: PollOptions): boolean {
-  return isFullPass || rescanned_at === null || date.getTime() - rescanned_at.getTime() >= rescanEveryMs;
+function isLookBackDue({ rescanned_at }: LedgerRepository, date: Date, { isFullPass }: PollOptions): boolean {
+  return isFullPass || rescanned_at === null || date.getTime() - rescanned_at.getTime() >= lookBackEveryMs;
 }
 
 function spansBefore(spans: readonly Window[], instant: Date): Window[] {

@@ -1,4 +1,5 @@
 // ARCHIVE_REPOSITORIES: which repositories are archived. Case-insensitive, as GitHub's names are; exclusions win.
+
 import { ConfigError } from "@actions-archive/core/errors";
 
 export type RepositoryPatterns = {

@@ -1,4 +1,5 @@
 // Finds out which repositories are meant by ARCHIVE_REPOSITORIES, or seen by the App, and writes them into the ledger.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import {
   listSelectedRepositories,
@@ -14,22 +15,28 @@ import type { Repository } from "@actions-archive/github/schemas";
 import type { Fetcher } from "./fetcher.ts";
 import { everythingBut, parseRepositoryPatterns } from "./repository-patterns.ts";
 
-type Selection = { readonly repositories: readonly Repository[]; readonly unreadable: readonly UnreadableRepository[] };
+type Selection = {
+  readonly repositories: readonly Repository[];
+  readonly unreadable: readonly UnreadableRepository[];
+  /** Whether the setting still means this repository. */
+  readonly includes: (fullName: string) => boolean;
+};
 
 /**
- * Selects the repositories to archive. A name that leads nowhere is noted for operators; a repository that was known by
- * that name stays selected, since lost access looks like deletion. Idempotent.
+ * Selects the repositories to archive. A name that leads nowhere is noted for operators; what was known by that name, or of
+ * that owner, stays selected, since lost access looks like deletion. Idempotent.
  * @returns the names that lead to no readable repository.
  * @throws RateLimitedError or TransientError when GitHub cannot say now; the selection stays as it was.
  */
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
   const { db, log, settings } = fetcher;
-  const { repositories, unreadable } = hasIncludes(settings.ARCHIVE_REPOSITORIES)
+  const { repositories, unreadable, includes } = hasIncludes(settings.ARCHIVE_REPOSITORIES)
     ? await findNamed(fetcher, settings.ARCHIVE_REPOSITORIES, signal)
     : await findInstalled(fetcher, signal);
   const known = await listSelectedRepositories(db);
   const lost = new Set(unreadable.map(({ name }) => name));
-  const kept = known.filter(({ full_name }) => lost.has(full_name.toLowerCase()));
+  const isLost = (name: string) => lost.has(name) || lost.has(`${name.split("/")[0]}/*`);
+  const kept = known.filter(({ full_name }) => includes(full_name) && isLost(full_name.toLowerCase()));
   const sightings = new Map<number, RepositorySighting>([
     ...kept.map(({ repository_id, full_name }): [number, RepositorySighting] => [
       repository_id,
@@ -75,7 +82,7 @@ async function findNamed({ github }: Fetcher, setting: string, signal: AbortSign
       }
     });
   }
-  return { repositories, unreadable };
+  return { repositories, unreadable, includes: (name) => patterns.includes(name) };
 }
 
 async function findInstalled({ github, settings }: Fetcher, signal: AbortSignal): Promise<Selection> {
@@ -84,5 +91,5 @@ async function findInstalled({ github, settings }: Fetcher, signal: AbortSignal)
   for await (const { data } of listInstallationRepositories(github, { signal })) {
     repositories.push(...data.filter(({ full_name }) => includes(full_name)));
   }
-  return { repositories, unreadable: [] };
+  return { repositories, unreadable: [], includes };
 }

@@ -1,4 +1,5 @@
 // Opens what the fetcher needs, and runs it by the clock: repositories that are due are polled, the queues are fed.
+
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";

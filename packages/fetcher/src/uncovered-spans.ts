@@ -1,4 +1,5 @@
 // Which parts of a span of time no window covers.
+
 import type { Window } from "@actions-archive/database/windows";
 
 /** @returns the parts of `whole` outside of `windows`, newest first; neighbours of a window begin where it ends. */

@@ -1,10 +1,12 @@
 // Looks at one attempt that still owes its jobs: is it complete, and which jobs does it have? Jobs that are complete go into
 // the ledger at once, even while their run goes on.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { finishVisit, type LedgerAttempt } from "@actions-archive/database/runs";
 import { getRepository } from "@actions-archive/github/repositories";
-import { listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
+import type { WorkflowJob } from "@actions-archive/github/schemas";
+import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
 import { getRun, getRunAttempt } from "@actions-archive/github/workflow-runs";
 
 import { dayMs, type Fetcher } from "./fetcher.ts";
@@ -79,8 +81,8 @@ async function lookAtAttempt(
 ): Promise<AttemptLook> {
   const run = { repository: full_name, runId: attempt.run_id, signal };
   if (attempt.run_attempt < attempt.newest_attempt) {
-    const { data, date } = await getRunAttempt(github, { ...run, runAttempt: attempt.run_attempt });
-    return { isComplete: true, object: data, date };
+    const answer = await unlessNotFound(getRunAttempt(github, { ...run, runAttempt: attempt.run_attempt }));
+    return answer ? { isComplete: true, object: answer.data, date: answer.date } : { isComplete: true };
   }
   if (attempt.status === "completed") return { isComplete: true };
   const { data, date } = await getRun(github, run);
@@ -88,14 +90,27 @@ async function lookAtAttempt(
   return { isComplete: data.status === "completed" || !isSameAttempt, date, ...(isSameAttempt ? { object: data } : {}) };
 }
 
+// A GHES before 3.5 has no attempts of its own; there the list of all jobs says which attempt each belongs to.
 async function listJobs(
   { github }: Fetcher,
   { full_name }: ListedRepository,
   { run_id, run_attempt }: LedgerAttempt,
   signal: AbortSignal,
-) {
-  const pages = listJobsForRunAttempt(github, { repository: full_name, runId: run_id, runAttempt: run_attempt, signal });
-  return (await Array.fromAsync(pages)).flatMap(({ data }) => data);
+): Promise<WorkflowJob[]> {
+  const run = { repository: full_name, runId: run_id, signal };
+  const listed = await unlessNotFound(Array.fromAsync(listJobsForRunAttempt(github, { ...run, runAttempt: run_attempt })));
+  if (listed !== undefined) return listed.flatMap(({ data }) => data);
+  const all = await Array.fromAsync(listJobsForRun(github, { ...run, filter: "all" }));
+  return all.flatMap(({ data }) => data).filter((job) => (job.run_attempt ?? 1) === run_attempt);
+}
+
+async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof PermanentError && error.code === "github/not-found") return undefined;
+    throw error;
+  }
 }
 
 /** Lost access looks like deletion; a run is only gone when its repository can still be read. */

@@ -219,7 +219,8 @@ export class GitHub implements AsyncDisposable {
         status: response.statusCode,
         headers: response.headers,
         date: new Date(Number.isNaN(sent) ? Date.now() : sent),
-        text,
+        // Something in between may quote what it was sent, and what a refusal says is logged, and kept in the ledger.
+        text: response.statusCode < 400 ? text : text.replaceAll(authorization.replace(/^\w+ /, ""), "[redacted]"),
       };
     } catch (error) {
       signal?.throwIfAborted();

@@ -1,10 +1,11 @@
+// Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
 import { createHash } from "node:crypto";
 
-// Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
 import { LogRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey } from "@actions-archive/core/object-key";
+import { jobColumns } from "@actions-archive/database/job-rows";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
@@ -35,7 +36,9 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
     if (bytes === undefined) throw new PermanentError("store/corrupt", `There is no record ${key} in ${store.url}`);
     const record = parseRecord(LogRecord, bytes, `${key} in ${store.url}`);
     const version = versionOf(key);
-    if (record.job_id !== job_id || record.host !== host || recordKey(host, record, version) !== key) {
+    const told = jobColumns(record.job);
+    const isOwn = record.job_id === job_id && told?.job_id === job_id && told.run_id === record.run_id;
+    if (!isOwn || record.host !== host || recordKey(host, record, version) !== key) {
       throw new PermanentError("store/corrupt", `${key} in ${store.url} is not a record of job ${job_id}`);
     }
     return { key, version, sha256: createHash("sha256").update(bytes).digest("hex"), record };

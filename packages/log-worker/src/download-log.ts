@@ -33,11 +33,12 @@ export async function downloadLog(
   if (declaredBytes === 0) return { kind: "nothing", isEmpty: true, date };
   const file = resources.use(spool.open(declaredBytes ?? 0));
   const totals = await encodeInto(file, body, settings.MAX_LOG_BYTES);
-  if (totals.rawBytes === 0) return { kind: "nothing", isEmpty: true, date };
+  if (totals === undefined) return { kind: "nothing", isEmpty: true, date };
   return { kind: "log", date, totals, body: await file.finish() };
 }
 
-async function encodeInto(file: SpoolFile, body: AsyncIterable<Buffer>, maxBytes: number): Promise<LogTotals> {
+/** @returns undefined for a body without a byte, which a chunked one may be. */
+async function encodeInto(file: SpoolFile, body: AsyncIterable<Buffer>, maxBytes: number): Promise<LogTotals | undefined> {
   const encoder = new LogEncoder();
   let countedBytes = 0;
   for await (const chunk of body) {
@@ -45,6 +46,7 @@ async function encodeInto(file: SpoolFile, body: AsyncIterable<Buffer>, maxBytes
     checkSize(countedBytes, maxBytes);
     for (const stored of encoder.write(chunk)) await file.write(stored);
   }
+  if (countedBytes === 0) return undefined;
   const { stored, totals } = encoder.end();
   for (const last of stored) await file.write(last);
   return totals;

@@ -29,8 +29,8 @@ export async function judgeAbsence(
   { isEmpty, date }: Emptiness,
   signal: AbortSignal,
 ): Promise<Absence> {
-  const ageSeconds =
-    facts.completedAt === undefined ? Number.POSITIVE_INFINITY : (date.getTime() - facts.completedAt.getTime()) / 1000;
+  // A job that does not say when it ended had ended when it was received: it is at least that old.
+  const ageSeconds = (date.getTime() - (facts.completedAt ?? job.object_received_at).getTime()) / 1000;
   const wait = waitSeconds(ageSeconds, job.tries, worker.settings.LOG_WAIT_SECONDS);
   if (wait !== undefined) return { kind: "wait", seconds: wait };
   if (isEmpty) return { kind: "absent", reason: "empty" };

@@ -1,0 +1,223 @@
+// One look after another at a repository: what is new is found once, what goes on is visited again, and what is gone is told
+// from what may not be seen.
+
+import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
+import { takeLease } from "@actions-archive/database/repositories";
+import { expect, test } from "vitest";
+
+import { type Bench, openBench } from "./bench.test-support.ts";
+import { pollRepository } from "./poll-repository.ts";
+
+const repository = "acme/app";
+const twoJobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }];
+
+async function openRepository(): Promise<Bench & { readonly id: number }> {
+  const bench = await openBench({ retentionDays: 90 });
+  return { ...bench, id: await bench.addRepository(repository) };
+}
+
+const attempts = ({ ask }: Bench) =>
+  ask("select run_attempt, state, listed_jobs from archive.attempts order by run_id, run_attempt");
+const jobs = ({ ask }: Bench) =>
+  ask("select job_id, run_attempt, last_listed_attempt, log_state from archive.obligations order by job_id");
+const makeDue = ({ ask }: Bench) => ask("update archive.attempts set visit_due_at = now()");
+
+test("a completed run is listed with its jobs, whose logs are owed from then on", async () => {
+  await using bench = await openRepository();
+  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  expect(await bench.poll(bench.id, false)).toBe("polled");
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+  expect(await jobs(bench)).toEqual(
+    run.jobIds.map((job_id) => ({ job_id, run_attempt: 1, last_listed_attempt: 1, log_state: "pending" })),
+  );
+});
+
+test("the second poll costs one call and finds nothing new", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await bench.poll(bench.id, false);
+  const before = await bench.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
+  bench.simulator.control.clearJournal({});
+  await bench.poll(bench.id, false);
+  expect(bench.asked()).toHaveLength(1);
+  expect(bench.asked()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
+  expect(await bench.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(before);
+  expect(await bench.ask("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
+});
+
+test("the first look goes as far back as logs are kept, and the newest two minutes stay open", async () => {
+  await using bench = await openRepository();
+  await bench.poll(bench.id, false);
+  const [window] = await bench.ask(
+    "select extract(epoch from now() - window_start) / 86400 as days, extract(epoch from now() - window_end) as left from archive.windows",
+  );
+  expect(Number(window?.["days"])).toBeCloseTo(90, 1);
+  expect(Number(window?.["left"])).toBeGreaterThanOrEqual(119);
+  expect(Number(window?.["left"])).toBeLessThan(130);
+});
+
+test("a job's expiry follows from the repository's own retention from the first look on", async () => {
+  await using bench = await openBench();
+  const id = await bench.addRepository(repository);
+  const found = bench.simulator.world.findRepositoryById(id);
+  if (found === undefined) throw new Error("no repository");
+  found.retentionDays = 7;
+  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  await bench.poll(id, false);
+  expect(await bench.ask("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual([
+    { days: 7 },
+  ]);
+});
+
+test("a run in progress owes a visit until it is completed, and its jobs come as they complete", async () => {
+  await using bench = await openRepository();
+  const run = bench.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
+  await bench.poll(bench.id, false);
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
+  expect(await jobs(bench)).toEqual([]);
+  await bench.simulator.control.completeRun({ runId: run.runId });
+  await makeDue(bench);
+  await bench.poll(bench.id, false);
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+  expect((await jobs(bench)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
+});
+
+test("an attempt that goes on is not visited before its time", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, state: "in_progress" });
+  await bench.poll(bench.id, false);
+  bench.simulator.control.clearJournal({});
+  await bench.poll(bench.id, false);
+  expect(bench.asked().filter((url) => url.includes("/attempts/"))).toEqual([]);
+});
+
+test("a run that was started again is found by the next full pass, each attempt with its own jobs", async () => {
+  await using bench = await openRepository();
+  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await bench.poll(bench.id);
+  const again = bench.simulator.control.rerun({ runId: run.runId, failedOnly: true });
+  await bench.poll(bench.id);
+  expect(await attempts(bench)).toEqual([
+    { run_attempt: 1, state: "listed", listed_jobs: 2 },
+    { run_attempt: 2, state: "listed", listed_jobs: 2 },
+  ]);
+  const found = await jobs(bench);
+  expect(new Set(found.map(({ job_id }) => job_id))).toEqual(new Set([...run.jobIds, ...again.jobIds]));
+  expect(found.filter(({ run_attempt }) => run_attempt === 2)).toHaveLength(2);
+});
+
+test("a passed job that is listed again under its id belongs to the attempt that ran it", async () => {
+  await using bench = await openRepository();
+  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  bench.simulator.control.rerun({ runId: run.runId, failedOnly: true, copies: "same-ids" });
+  await bench.poll(bench.id);
+  expect(await jobs(bench)).toMatchObject([
+    { job_id: run.jobIds[0], run_attempt: 1, last_listed_attempt: 2 },
+    { job_id: run.jobIds[1], run_attempt: 1, last_listed_attempt: 1 },
+    { run_attempt: 2, last_listed_attempt: 2 },
+  ]);
+});
+
+test("a run that is deleted before its jobs were listed is gone, a gap that is closed", async () => {
+  await using bench = await openRepository();
+  const run = bench.simulator.control.addRun({ repository, state: "in_progress" });
+  await bench.poll(bench.id);
+  bench.simulator.control.deleteRun({ runId: run.runId });
+  await bench.poll(bench.id);
+  expect(await attempts(bench)).toMatchObject([{ state: "gone" }]);
+});
+
+test("a repository that cannot be read is a problem, and nothing of it is called gone", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, state: "in_progress" });
+  await bench.poll(bench.id);
+  bench.simulator.control.hideRepository({ repository });
+  for (const isFullPass of [false, true]) {
+    await makeDue(bench);
+    await expect(bench.poll(bench.id, isFullPass)).rejects.toThrow(PermanentError);
+    expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
+  }
+  expect(await bench.ask("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories")).toEqual([
+    { told: true, later: true },
+  ]);
+  bench.simulator.control.hideRepository({ repository, hidden: false });
+  await bench.poll(bench.id, false);
+  expect(await bench.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
+});
+
+test("a renamed repository is followed by its id, and known by its new name", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  bench.simulator.control.moveRepository({ repository, name: "shop", owner: "octo-org" });
+  await bench.poll(bench.id);
+  expect(await bench.ask("select repository_id, full_name from archive.repositories")).toEqual([
+    { repository_id: bench.id, full_name: "octo-org/shop" },
+  ]);
+  expect(await jobs(bench)).toHaveLength(1);
+});
+
+test("another repository that took the name over is not archived under the old one's id", async () => {
+  await using bench = await openRepository();
+  await bench.poll(bench.id);
+  bench.simulator.control.hideRepository({ repository });
+  const { id: otherId } = bench.simulator.control.addRepository({ repository });
+  expect(otherId).not.toBe(bench.id);
+  bench.simulator.control.addRun({ repository, durationSeconds: 10 });
+  for (const isFullPass of [false, true]) {
+    await expect(bench.poll(bench.id, isFullPass)).rejects.toThrow(`is now another repository (id ${otherId}, was ${bench.id})`);
+  }
+  expect(await bench.ask("select from archive.runs")).toEqual([]);
+  expect(await jobs(bench)).toEqual([]);
+});
+
+test("of two polls at once one looks, and the lease of the other is respected until it ends", async () => {
+  await using bench = await openRepository();
+  expect((await Promise.all([bench.poll(bench.id), bench.poll(bench.id)])).toSorted()).toEqual(["leased", "polled"]);
+  await takeLease(bench.fetcher.db, bench.id, "00000000-0000-4000-8000-000000000001", 0.3);
+  expect(await bench.poll(bench.id)).toBe("leased");
+  await expect.poll(() => bench.poll(bench.id)).toBe("polled");
+  expect(await bench.poll(bench.id + 1)).toBe("unknown");
+});
+
+test("a limit ends the poll, which is due again when the limit ends, and keeps what was listed", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  bench.simulator.faults.add({
+    path: "*/attempts/*/jobs",
+    status: 429,
+    headers: { "retry-after": "300" },
+    body: `{"message":"slow down"}`,
+  });
+  await expect(bench.poll(bench.id, false)).rejects.toThrow(RateLimitedError);
+  expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
+  const [due] = await bench.ask("select extract(epoch from poll_due_at - now())::int as seconds from archive.repositories");
+  expect(Number(due?.["seconds"])).toBeGreaterThan(290);
+  expect(await bench.ask("select lease_holder from archive.repositories")).toEqual([{ lease_holder: null }]);
+});
+
+test("a poll that is told to stop keeps what it has listed and gives its lease back", async () => {
+  await using bench = await openRepository();
+  for (let run = 0; run < 3; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
+  const stop = new AbortController();
+  const polling = pollRepository(bench.fetcher, bench.id, {
+    isFullPass: false,
+    signal: stop.signal,
+    onProgress: async () => stop.abort(new Error("shutting down")),
+  });
+  await expect(polling).rejects.toThrow("shutting down");
+  expect((await attempts(bench)).filter(({ state }) => state === "listed")).toHaveLength(1);
+  expect(await bench.poll(bench.id, false)).toBe("polled");
+  expect(await jobs(bench)).toHaveLength(3);
+});
+
+test("a run that is open for 35 days is closed as one that never completed", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, state: "in_progress" });
+  await bench.poll(bench.id);
+  bench.simulator.control.advanceClock({ ms: 34 * 86_400_000 });
+  await bench.poll(bench.id);
+  expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
+  bench.simulator.control.advanceClock({ ms: 2 * 86_400_000 });
+  await bench.poll(bench.id);
+  expect(await attempts(bench)).toMatchObject([{ state: "never_completed" }]);
+});

@@ -1,0 +1,82 @@
+// From ARCHIVE_REPOSITORIES to the ledger: owners, exclusions, names that lead nowhere, and what is no longer meant.
+
+import { listSelectedRepositories, listUnreadableRepositories } from "@actions-archive/database/repositories";
+import { expect, test } from "vitest";
+
+import { openBench } from "./bench.test-support.ts";
+import { selectRepositories } from "./select-repositories.ts";
+
+const anyTime = () => AbortSignal.timeout(20_000);
+
+async function openWorld() {
+  const bench = await openBench();
+  for (const repository of ["acme/web", "acme/api", "acme/private-keys", "Octo/Site"])
+    bench.simulator.control.addRepository({ repository });
+  const select = async (ARCHIVE_REPOSITORIES: string) => {
+    await selectRepositories({ ...bench.fetcher, settings: { ...bench.fetcher.settings, ARCHIVE_REPOSITORIES } }, anyTime());
+    return (await listSelectedRepositories(bench.fetcher.db))
+      .map(({ full_name }) => full_name)
+      .toSorted((a, b) => a.localeCompare(b));
+  };
+  return { ...bench, select };
+}
+
+test("an owner's repositories are selected, less what is excluded, whatever the case", async () => {
+  await using world = await openWorld();
+  expect(await world.select("ACME/*,!acme/Private-*,octo/site")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toEqual([]);
+});
+
+test("an exclusion wins over the name itself", async () => {
+  await using world = await openWorld();
+  expect(await world.select("acme/web,acme/api,!acme/w*")).toEqual(["acme/api"]);
+});
+
+test("a name that leads nowhere is noted, and the others are selected all the same", async () => {
+  await using world = await openWorld();
+  expect(await world.select("acme/web,acme/typo,nobody/*")).toEqual(["acme/web"]);
+  const unreadable = await listUnreadableRepositories(world.fetcher.db);
+  expect(unreadable.map(({ name }) => name)).toEqual(["acme/typo", "nobody/*"]);
+});
+
+test("what is no longer selected stays known", async () => {
+  await using world = await openWorld();
+  await world.select("acme/*");
+  expect(await world.select("acme/web")).toEqual(["acme/web"]);
+  expect(await world.ask("select full_name, is_selected from archive.repositories order by 1")).toEqual([
+    { full_name: "acme/api", is_selected: false },
+    { full_name: "acme/private-keys", is_selected: false },
+    { full_name: "acme/web", is_selected: true },
+  ]);
+  expect(await world.select("acme/api")).toEqual(["acme/api"]);
+});
+
+test("a repository that cannot be read any more stays selected, since lost access looks like deletion", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web,acme/api");
+  world.simulator.control.hideRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/web"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toMatchObject([{ name: "acme/web" }]);
+});
+
+test("an owner that cannot be listed any more keeps what was selected of it", async () => {
+  await using world = await openWorld();
+  await world.select("acme/*,!acme/private-*");
+  world.simulator.faults.add({ path: "*/repos", status: 404, body: `{"message":"Not Found"}`, times: "forever" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api", "acme/web"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toMatchObject([{ name: "acme/*" }]);
+});
+
+test("an old name selects the repository under its new one", async () => {
+  await using world = await openWorld();
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "shop" });
+  expect(await world.select("acme/web")).toEqual(["acme/shop"]);
+});
+
+test("when GitHub cannot say now, the selection stays as it was", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  world.simulator.faults.add({ status: 502, times: "forever" });
+  await expect(world.select("acme/api")).rejects.toThrow(/502/);
+  expect((await listSelectedRepositories(world.fetcher.db)).map(({ full_name }) => full_name)).toEqual(["acme/web"]);
+});

@@ -1,0 +1,43 @@
+// The run record of an attempt: written once, when the attempt is listed, with its final list of jobs.
+import { findRunRecord } from "@actions-archive/archive/records";
+import { runRecordKey } from "@actions-archive/core/object-key";
+import { finishVisit, recordRuns } from "@actions-archive/database/runs";
+import { jobId, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
+import { expect, test } from "vitest";
+
+import { host, openBench } from "./bench.test-support.ts";
+import { loadRun } from "./load-run.ts";
+
+const attempt = { run_id: runId, run_attempt: 1 };
+const ref = { repository_id: repositoryId, ...attempt };
+
+test("a listed attempt's record holds the run and its jobs, and its key stands in the ledger", async () => {
+  await using bench = await openBench();
+  await bench.owe({ id: jobId + 1 });
+  await bench.owe();
+  await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 2 });
+  await loadRun(bench.loader, attempt);
+  const found = await findRunRecord(bench.loader.store, host, ref);
+  expect(found?.record).toMatchObject({ ...ref, host, repository: "acme/app", run: runObject(), job_ids: [jobId, jobId + 1] });
+  expect(await bench.ask("select record_key from archive.attempts")).toEqual([{ record_key: runRecordKey(host, ref) }]);
+});
+
+test("what is recorded once is not written again", async () => {
+  await using bench = await openBench();
+  await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 0 });
+  await Promise.all([loadRun(bench.loader, attempt), loadRun(bench.loader, attempt)]);
+  const before = await findRunRecord(bench.loader.store, host, ref);
+  await bench.ask("update archive.attempts set record_key = null, listed_at = now() + interval '1 day'");
+  await loadRun(bench.loader, attempt);
+  expect(await findRunRecord(bench.loader.store, host, ref)).toEqual(before);
+  expect(await bench.ask("select record_key is not null as known from archive.attempts")).toEqual([{ known: true }]);
+  expect(await Array.fromAsync(bench.loader.store.list("runs/"))).toHaveLength(1);
+});
+
+test("an attempt that is open, or that nobody knows, has no record", async () => {
+  await using bench = await openBench();
+  await recordRuns(bench.loader.db, repositoryId, [runObject({ run_attempt: 2, updated_at: "2026-05-02T10:00:00Z" })]);
+  await loadRun(bench.loader, attempt);
+  await loadRun(bench.loader, { run_id: runId + 1, run_attempt: 1 });
+  expect(await Array.fromAsync(bench.loader.store.list("runs/"))).toEqual([]);
+});

@@ -1,0 +1,265 @@
+import { settleLog } from "@actions-archive/database/log-states";
+import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+// Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
+// and 3, and the second look.
+import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import type { Job } from "@actions-archive/github-simulator/world/model";
+import { expect, test } from "vitest";
+
+import { type Bench, type JobAt, openBench, repositoryName } from "./bench.test-support.ts";
+
+const none = { kind: "not-found" } as const;
+
+async function reasonOf({ recordOf }: Bench, job: Job): Promise<string | undefined> {
+  const log = (await recordOf(job))?.log;
+  return log?.state === "absent" ? log.reason : log?.state;
+}
+
+test.each([
+  ["404", { log: none }],
+  ["a blob that is not there", { log: { kind: "blob-missing" } }],
+  ["zero bytes", { log: { kind: "text", content: Buffer.alloc(0) } }],
+] satisfies [string, Partial<JobAt>][])("%s for a young job is waited for", async (_answer, draft) => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ agoMs: 20_000, ...draft });
+  await bench.deliver(job);
+  const { due, ...state } = await bench.stateOf(job);
+  expect(state).toMatchObject({ log_state: "pending", log_reason: null, tries: 1 });
+  expect(due).toBeGreaterThan(0);
+  expect(due).toBeLessThan(10);
+  expect(await bench.recordOf(job)).toBeUndefined();
+});
+
+test("a young job's log that turns up is archived", async () => {
+  await using bench = await openBench({ simulator: { logDelaySeconds: 60 } });
+  const job = await bench.addJob({ agoMs: 20_000 });
+  await bench.deliver(job);
+  expect(await bench.recordOf(job)).toBeUndefined();
+  bench.simulator.control.advanceClock({ ms: 60_000 });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+});
+
+test("age is GitHub's time and not this machine's", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ agoMs: 20_000, log: none });
+  bench.simulator.control.advanceClock({ ms: 700_000 });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("deleted");
+});
+
+test("a job that does not say when it ended is as young as its object", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: none, overrides: { completed_at: null } });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending" });
+  expect(await bench.recordOf(job)).toBeUndefined();
+  await bench.ask("update archive.obligations set object_received_at = now() - interval '1 hour'");
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("deleted");
+});
+
+test.each([{}, { framing: "chunked" as const }])("zero bytes of an old job are empty (%j)", async (fault) => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: { kind: "text", content: Buffer.alloc(0) } });
+  bench.simulator.faults.add({ origin: "log", ...fault });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("empty");
+  expect(await bench.listKeys("logs/")).toEqual([]);
+});
+
+test.each([
+  ["cancelled before a runner came", { conclusion: "cancelled", labels: ["ubuntu-24.04"] }, "not_run"],
+  ["cancelled without labels", { conclusion: "cancelled" }, "not_run"],
+  ["failed with labels and without a runner", { labels: ["gpu"] }, "not_run"],
+  ["a runner with the id 0", { labels: ["gpu"], overrides: { runner_id: 0 } }, "not_run"],
+  ["a check run that poses as a job", { conclusion: "neutral" }, "not_a_job"],
+  ["a field that is missing, which decides nothing", { conclusion: "cancelled", overrides: { runner_id: undefined } }, "deleted"],
+  ["steps that are missing, which decide nothing", { conclusion: "cancelled", overrides: { steps: undefined } }, "deleted"],
+] satisfies [string, Partial<JobAt>, string][])("rule 2a: %s", async (_kind, draft, reason) => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ isWithoutRunner: true, ...draft });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe(reason);
+  const looked = bench.asked().some((path) => path === `api /repos/${repositoryName}`);
+  expect(looked).toBe(reason === "deleted");
+});
+
+test("rule 2b: a repository that cannot be read has no deleted logs, but a problem of access", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.hideRepository({ repository: repositoryName });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
+  expect(await bench.recordOf(job)).toBeUndefined();
+});
+
+test.each([403, 404])("rule 2b: a list of runs that answers %i is a problem of access", async (status) => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: none });
+  bench.simulator.faults.add({ path: "*/actions/runs", status, body: `{"message":"Resource not accessible by integration"}` });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
+});
+
+test("rule 2b: a repository with another id under the name is a problem of access", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.hideRepository({ repository: repositoryName });
+  bench.simulator.control.addRepository({ repository: repositoryName });
+  await bench.deliver(job);
+  const { log_reason, log_detail } = await bench.stateOf(job);
+  expect(log_reason).toBe("no_access");
+  expect(log_detail).toContain(`is now another repository`);
+});
+
+const day = 86_400_000;
+
+test.each([
+  ["the endpoint's answer", "log_retention_days = 7", 8, "expired"],
+  ["the endpoint's answer, not reached", "log_retention_days = 400, youngest_gone_seconds = 60", 100, "deleted"],
+  ["the youngest 410, where the endpoint says nothing", "youngest_gone_seconds = 86400", 2, "expired"],
+  ["GitHub's 90 days, where nobody says anything", "log_retention_days = null", 91, "expired"],
+  ["GitHub's 90 days, not reached", "log_retention_days = null", 89, "deleted"],
+])("rule 2c: older than the retention by %s", async (_source, facts, days, reason) => {
+  await using bench = await openBench({ simulator: { retentionDays: 400 } });
+  bench.repository.retentionDays = 400;
+  await bench.ask(`update archive.repositories set ${facts}`);
+  const job = await bench.addJob({ agoMs: days * day, log: none });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe(reason);
+});
+
+test("rule 2d: an old blob that is not there is deleted, although the job can still be read", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: { kind: "blob-missing" } });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("deleted");
+});
+
+test("rule 3: 410 is expired, and its age says how long logs are kept here", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ agoMs: 5 * day, log: { kind: "expired" } });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("expired");
+  const [row] = await bench.ask("select youngest_gone_seconds as age from archive.repositories");
+  expect(Math.abs(Number(row?.["age"]) - (5 * day) / 1000)).toBeLessThan(120);
+});
+
+test("rule 3: a 403 that is no limit is forbidden, at the first try", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "forbidden" });
+  expect(await bench.ask("select from archive.credentials where paused_until > now()")).toEqual([]);
+});
+
+test("rule 3: 401 pauses the credential, and the job stays pending", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.revokeToken({ token: bench.simulator.token });
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect(await bench.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+    { credential: "token" },
+  ]);
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
+});
+
+test("rule 3: 403 on the repository itself pauses the credential, and the job stays pending", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: none });
+  bench.simulator.faults.add({ path: `/repos/${repositoryName}`, status: 403, body: `{"message":"Resource protected by SAML"}` });
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect(await bench.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+    { credential: "token" },
+  ]);
+});
+
+test("a job that failed before is expired once its log is", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ agoMs: 91 * day, log: none });
+  await bench.ask("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("expired");
+});
+
+/** A job whose log was found deleted, and whose second look is due. */
+async function openSecondLook() {
+  const bench = await openBench();
+  const job = await bench.addJob({ log: none });
+  await bench.deliver(job);
+  const { object } = (await bench.ask("select object from archive.obligations"))[0] ?? {};
+  const [key = ""] = await bench.listKeys("records/");
+  await bench.worker.db.transaction().execute(async (trx) => {
+    await upsertJobs(trx, [{ repository_id: bench.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
+    const nothing = {
+      log_key: null,
+      log_version_id: null,
+      raw_bytes: null,
+      raw_sha256: null,
+      stored_bytes: null,
+      stored_sha256: null,
+    };
+    const noTimes = { lines: null, first_line_at: null, last_line_at: null, archived_at: null };
+    const record = { record_key: key, record_version: 1, record_sha256: "0".repeat(64) };
+    const state = { job_id: job.id, log_state: "absent", log_reason: "deleted" } as const;
+    await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
+    await settleLog(trx, { ...state, record_key: key });
+  });
+  await bench.ask("update archive.obligations set relook_at = now()");
+  bench.simulator.control.clearJournal({});
+  return { ...bench, job };
+}
+
+const lookAgain = ({ ask }: Bench) =>
+  ask("select log_state, relook_at > now() as later, relook_at is null as done from archive.obligations");
+
+test("a log that seemed deleted and is back at the second look is archived, on top of the first record", async () => {
+  await using bench = await openSecondLook();
+  bench.job.log = { kind: "generated", bytes: 5_000, style: { ...plainStyle } };
+  await bench.deliver(bench.job);
+  expect((await bench.recordOf(bench.job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(bench.job) });
+  expect(await bench.listKeys("records/")).toHaveLength(2);
+});
+
+test("a log that is still not there at the second look stays deleted, and is not looked at again", async () => {
+  await using bench = await openSecondLook();
+  await bench.deliver(bench.job);
+  expect(bench.asked().filter((path) => path.endsWith("/logs"))).toHaveLength(1);
+  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: null, done: true }]);
+  expect(await bench.listKeys("records/")).toHaveLength(1);
+});
+
+test.each([
+  ["a repository that cannot be read", "no access"],
+  ["a log that may not be read", "forbidden"],
+])("a second look that meets %s is taken later, and nothing is called failed", async (_what, problem) => {
+  await using bench = await openSecondLook();
+  if (problem === "no access") bench.simulator.control.hideRepository({ repository: repositoryName });
+  else bench.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
+  await bench.deliver(bench.job);
+  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: true, done: false }]);
+});
+
+test("a second look is not taken before it is due, whatever the queue delivers", async () => {
+  await using bench = await openSecondLook();
+  await bench.ask("update archive.obligations set relook_at = now() + interval '1 day'");
+  await bench.deliver(bench.job);
+  expect(bench.asked()).toEqual([]);
+  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: true, done: false }]);
+});
+
+const plainStyle = {
+  bom: false,
+  crlf: false,
+  nul: false,
+  untimedLines: false,
+  finalNewline: true,
+  waitingLines: false,
+  endMarker: true,
+  longLine: 0,
+  nestedGroups: false,
+};

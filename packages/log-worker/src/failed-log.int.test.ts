@@ -1,0 +1,176 @@
+// A log that could not be had: an answer that is not a log is never stored, is asked for again as often as the contract says,
+// and in the end is listed as failed. Rules 3 and 4.
+import { TransientError } from "@actions-archive/core/errors";
+import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
+import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import { expect, test } from "vitest";
+
+import { openBench } from "./bench.test-support.ts";
+
+const forever = { times: "forever" } as const;
+const html = "<!doctype html><title>Sign in</title>";
+const json = (message: string) => JSON.stringify({ message });
+
+test.each([
+  ["a body that is shorter than it says", { origin: "log", contentLength: "long" }, "incomplete"],
+  ["a body that is cut", { origin: "log", cutAfterBytes: 1_000 }, "incomplete"],
+  ["a body that is cut in chunks", { origin: "log", framing: "chunked", cutAfterBytes: 1_000 }, "incomplete"],
+  ["a body that stalls", { origin: "log", stallAfterBytes: 1_000 }, "incomplete"],
+  ["a body without framing", { origin: "log", framing: "close" }, "incomplete"],
+  ["a connection that is reset", { origin: "log", reset: true }, "upstream_error"],
+  [
+    "400 of the log host",
+    { origin: "log", status: 400, body: "<Error><Code>InvalidAuthenticationInfo</Code></Error>" },
+    "upstream_error",
+  ],
+  [
+    "403 of the log host",
+    { origin: "log", status: 403, body: "<Error><Code>AuthenticationFailed</Code></Error>" },
+    "upstream_error",
+  ],
+  ["503 of the log host", { origin: "log", status: 503, body: "<Error><Code>ServerBusy</Code></Error>" }, "upstream_error"],
+  ["a 404 of the log host that is not the blob's", { origin: "log", status: 404, body: html }, "upstream_error"],
+  ["a page of the log host with 200", { origin: "log", headers: { "content-type": "text/html" }, body: html }, "upstream_error"],
+  [
+    "XML of the log host with 200",
+    { origin: "log", headers: { "content-type": "application/xml" }, body: "<Error/>" },
+    "upstream_error",
+  ],
+  ["502 of the API", { path: "*/logs", status: 502, body: html }, "upstream_error"],
+  ["a page of the API with 200", { path: "*/logs", status: 200, body: html }, "upstream_error"],
+  ["a 404 of the API that is not GitHub's", { path: "*/logs", status: 404, body: html }, "upstream_error"],
+  ["a 410 of the API that is not GitHub's", { path: "*/logs", status: 410, body: html }, "upstream_error"],
+  ["a redirect without a link", { path: "*/logs", status: 302 }, "upstream_error"],
+] satisfies [string, FaultInput, string][])(
+  "%s is tried again, in the end failed, and never stored",
+  async (_answer, fault, reason) => {
+    await using bench = await openBench();
+    const job = await bench.addJob({ bytes: 20_000 });
+    const scripted = bench.simulator.faults.add({ ...fault, ...forever });
+    await expect(bench.deliver(job)).rejects.toThrow(TransientError);
+    expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+    await bench.deliver(job, { isLastAttempt: true });
+    const state = await bench.stateOf(job);
+    expect(state).toMatchObject({ log_state: "failed", log_reason: reason });
+    expect(state.log_detail).toMatch(/\w/);
+    expect(state.due).toBeGreaterThan(80_000);
+    expect(await bench.listKeys("logs/")).toEqual([]);
+    expect(await bench.listKeys("records/")).toEqual([]);
+    expect(bench.worker.spool.reservedBytes).toBe(0);
+
+    bench.simulator.faults.clear(scripted.id);
+    await bench.deliver(job);
+    expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+  },
+);
+
+test("a body that is longer than it says is not stored", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ bytes: 20_000 });
+  bench.simulator.faults.add({ origin: "log", contentLength: "short" });
+  await bench.deliver(job, { isLastAttempt: true }).catch(() => undefined);
+  const log = (await bench.recordOf(job))?.log;
+  // HTTP lets a client see no more than the length that was declared: what it saw then lacks its end, and is read once more.
+  expect(log).toBeUndefined();
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ raw_sha256: await logSha256(job) });
+});
+
+test.each([400, 403])("after %i of the log host a fresh link is asked for", async (status) => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ origin: "log", status, body: "<Error/>" });
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await bench.deliver(job);
+  expect(bench.asked().map((path) => path.split(" ")[0])).toEqual(["api", "log", "api", "log"]);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
+});
+
+test("a link that has died is not a missing log", async () => {
+  await using bench = await openBench({ simulator: { linkLifetimeSeconds: 0 } });
+  const job = await bench.addJob();
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+});
+
+test.each([
+  ["declared", {}],
+  ["counted", { framing: "chunked" as const }],
+])("a log over MAX_LOG_BYTES, as %s, is too large at once, and waits for retry", async (_how, fault) => {
+  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 100_000 } });
+  const job = await bench.addJob({ bytes: 300_000 });
+  bench.simulator.faults.add({ origin: "log", ...fault });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "too_large", due: Infinity });
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  expect(bench.worker.spool.reservedBytes).toBe(0);
+});
+
+test("a log of exactly MAX_LOG_BYTES is archived", async () => {
+  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 12 } });
+  const job = await bench.addJob({ log: { kind: "text", content: Buffer.from("twelve bytes") } });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_bytes: 12 });
+});
+
+test.each([
+  "https://evil.example/log",
+  "http://169.254.169.254/latest/meta-data",
+  "http://127.0.0.1:1/log",
+  "file:///etc/passwd",
+])("a redirect to %s is refused at once and never followed", async (location) => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ path: "*/logs", location, ...forever });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
+  expect(await bench.listKeys("logs/")).toEqual([]);
+});
+
+test("a redirect of the log host to a foreign host is refused", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ origin: "log", status: 302, location: "http://169.254.169.254/" });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
+});
+
+test.each([
+  ["primary", { status: 403, headers: { "x-ratelimit-remaining": "0" }, body: json("API rate limit exceeded for user ID 1.") }],
+  ["secondary", { status: 403, body: json("You have exceeded a secondary rate limit.") }],
+  ["bare", { status: 429, headers: { "retry-after": "30" }, body: json("slow down") }],
+])("a %s limit goes back to the queue, and says nothing of the log, not even at the last try", async (_kind, fault) => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  const before = await bench.stateOf(job);
+  bench.simulator.faults.add({ path: "*/logs", ...fault });
+  await expect(bench.deliver(job, { isLastAttempt: true })).rejects.toMatchObject({ code: "github/rate-limited" });
+  expect(await bench.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
+  bench.simulator.control.clearJournal({});
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
+  expect(bench.asked()).toEqual([]);
+});
+
+test("a spool without room delays the log and fails nothing", async () => {
+  await using bench = await openBench({ spoolBytes: 1_000 });
+  const job = await bench.addJob({ bytes: 20_000 });
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect((await bench.stateOf(job)).due).toBeGreaterThan(0);
+  expect(bench.worker.spool.reservedBytes).toBe(0);
+});
+
+test("a worker that must let go in the middle of a log leaves nothing behind", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ bytes: 200_000 });
+  bench.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
+  const stop = new AbortController();
+  const delivery = bench.deliver(job, { isLastAttempt: true, signal: stop.signal });
+  await expect.poll(() => bench.asked().length).toBe(2);
+  stop.abort(new Error("shutting down"));
+  await expect(delivery).rejects.toThrow("shutting down");
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null, tries: 0 });
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  expect(bench.worker.spool.reservedBytes).toBe(0);
+});
