@@ -161,28 +161,7 @@ test("a log that failed is listed with its cure, makes the pass incomplete, and 
   const second = await runCli(["start", "--once", "--json"], options);
   expect(second.code, second.stderr).toBe(0);
   expect(JSON.parse(second.stdout)).toMatchObject({ complete: true, owed: [], counts: { archived: 2, failed: 0 } });
-}, 60_000);
-
-test("a repository that cannot be found is a gap, and makes the pass incomplete", async () => {
-  await using workspace = await openWorkspace();
-  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
-  simulator.control.addRun({ repository: "acme/app", completedSecondsAgo: 3_600 });
-  const options = {
-    cwd: workspace.folder,
-    settings: {
-      ...githubSettings(simulator),
-      ...(await engineSettings(workspace)),
-      ARCHIVE_REPOSITORIES: "acme/app,acme/none",
-    },
-  };
-  const { code, stdout, stderr } = await runCli(["start", "--once", "--json"], options);
-  expect(code, stderr).toBe(3);
-  expect(JSON.parse(stdout)).toMatchObject({
-    complete: false,
-    owed: [{ kind: "window_open", repository: "acme/none", reason: "problem", detail: expect.stringContaining("404") as string }],
-    given_up: [],
-  });
-}, 60_000);
+}, 120_000);
 
 test("a repository that another process holds for too long makes the pass incomplete, though it was covered before", async () => {
   await using workspace = await openWorkspace();
@@ -202,4 +181,4 @@ test("a repository that another process holds for too long makes the pass incomp
   expect(code, stderr).toBe(3);
   expect(stdout).toContain("Not listed: acme/app: another process lists the repository");
   expect(stdout).toContain("Not complete.");
-}, 60_000);
+}, 120_000);

@@ -3,7 +3,7 @@ import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
 // that takes the place of an absent one.
 import { sql } from "kysely";
 
-import type { Database } from "./open-database.ts";
+import { type Database, transact } from "./open-database.ts";
 
 /**
  * The log is asked for again in `seconds`; its state stays. A second look at a log that seems deleted is put off alike, and
@@ -129,26 +129,35 @@ export type RetryChoice = {
 export type RetriedLog = { job_id: number; repository: string; reason: string | null };
 
 /**
- * Makes failed logs due now, those that are too large included; a job whose rows were refused is loaded again. They stay
- * failed until they are had. Idempotent.
- * @returns what was made due, by job id.
+ * Makes failed logs pending and due now, those that are too large included, so that a pass waits for them; a job whose rows
+ * were refused is loaded again. A second call finds nothing more.
+ * @returns what was made due, by job id, with the reason for which it had failed.
  */
 export async function retryFailedLogs(db: Database, { jobIds, reason, repository }: RetryChoice): Promise<RetriedLog[]> {
-  const rows = await db
-    .updateTable("archive.obligations")
-    .from("archive.repositories")
-    .set({
-      due_at: sql<Date>`now()`,
-      rows_loaded_at: sql<Date | null>`case when log_reason = 'unloadable' then null else rows_loaded_at end`,
-    })
-    .whereRef("archive.repositories.repository_id", "=", "archive.obligations.repository_id")
-    .where("log_state", "=", "failed")
-    .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
-    .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
-    .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(full_name) = lower(${repository ?? null}::text)`))
-    .returning(["job_id", "full_name as repository", "log_reason as reason"])
-    .execute();
-  return rows.toSorted((a, b) => a.job_id - b.job_id);
+  return transact(db, async (trx) => {
+    const failed = await trx
+      .selectFrom("archive.obligations")
+      .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+      .select(["job_id", "full_name as repository", "log_reason as reason"])
+      .where("log_state", "=", "failed")
+      .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
+      .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
+      .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(full_name) = lower(${repository ?? null}::text)`))
+      .orderBy("job_id")
+      .forNoKeyUpdate()
+      .execute();
+    await trx
+      .updateTable("archive.obligations")
+      .set({
+        log_state: "pending",
+        log_reason: null,
+        due_at: sql<Date>`now()`,
+        rows_loaded_at: sql<Date | null>`case when log_reason = 'unloadable' then null else rows_loaded_at end`,
+      })
+      .where(sql<boolean>`job_id = any(${sql.val(failed.map(({ job_id }) => job_id))}::bigint[])`)
+      .execute();
+    return failed;
+  });
 }
 
 export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };

@@ -26,7 +26,7 @@ async function openFailed() {
   return database;
 }
 
-test("without a choice every failed log is due now, and stays failed until it is had", async () => {
+test("without a choice every failed log is pending and due now", async () => {
   await using database = await openFailed();
   expect(await listDueLogs(database.db, 100)).toEqual([]);
   const jobs = [0, 1, 2, 3].map((index) => jobIdOf(1, index));
@@ -40,7 +40,7 @@ test("without a choice every failed log is due now, and stays failed until it is
   expect((await listDueLogs(database.db, 100)).toSorted((a, b) => a - b)).toEqual([...jobs, jobIdOf(2, 0)]);
   const standings = await listLogStandings(database.db, [jobs[0] ?? 0, jobIdOf(1, 4), 5]);
   expect(standings.map(({ job_id, log_state }) => [job_id, log_state])).toEqual([
-    [jobs[0], "failed"],
+    [jobs[0], "pending"],
     [jobIdOf(1, 4), "archived"],
   ]);
 });
@@ -50,6 +50,7 @@ test("ids, a reason and a repository each leave out what they do not mean, and t
   const retry = async (choice: Parameters<typeof retryFailedLogs>[1]) =>
     (await retryFailedLogs(database.db, choice)).map(({ job_id }) => job_id);
   expect(await retry({ reason: "forbidden", repository: "ACME/app" })).toEqual([jobIdOf(1, 0), jobIdOf(1, 3)]);
+  expect(await retry({ reason: "forbidden", repository: "acme/app" })).toEqual([]);
   expect(await retry({ jobIds: [jobIdOf(1, 0), jobIdOf(1, 1), jobIdOf(1, 4)], reason: "too_large" })).toEqual([jobIdOf(1, 1)]);
   expect(await retry({ jobIds: [] })).toEqual([]);
   expect(await retry({ repository: "acme/none" })).toEqual([]);

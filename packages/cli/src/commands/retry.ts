@@ -26,7 +26,7 @@ export function addRetry(program: Command, context: CommandContext): void {
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
-      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app\n\nThe workers take them at once where they run; else the next start does. A log stays failed until it is had.",
+      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app\n\nThe workers take them at once where they run; else the next start does.",
     )
     .action(async (jobIds: number[], { json, ...choice }: RetryOptions) => {
       await using resources = new AsyncDisposableStack();
