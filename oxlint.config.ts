@@ -1,5 +1,6 @@
 // The linter's rules. Type-aware, because the worst bug of a pipeline is a lost promise; and the directions of imports,
 // because a layout that nothing enforces does not last. Each restriction explains itself where it fires.
+
 import { defineConfig, type OxlintOverride } from "oxlint";
 
 const packages = [

@@ -1,4 +1,5 @@
 // Two projects: `unit` does no I/O, `integration` (`*.int.test.ts`) has a real Postgres and Redis, which its set-up starts.
+
 import { defineConfig } from "vitest/config";
 
 const nowhere = ["**/node_modules/**"];
@@ -16,6 +17,8 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["**/*.int.test.ts", ...nowhere],
+          // A time-out only ends what hangs: a machine that is busy elsewhere is no failure.
+          testTimeout: 30_000,
         },
       },
       {
@@ -25,7 +28,7 @@ export default defineConfig({
           include: ["packages/*/src/**/*.int.test.ts", "test/**/*.int.test.ts"],
           exclude: nowhere,
           globalSetup: ["./packages/testkit/src/global-setup.ts"],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
         },
       },

@@ -1,4 +1,5 @@
 // The command with which docker-compose.yml makes the bucket, run as compose would.
+
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,7 +1,8 @@
-import { fileURLToPath } from "node:url";
-
 // Four processes, one of them with a clock that is two hours off, ask GitHub on one credential as fast as they may. The
 // simulator's journal judges what they sent: never over the limit less the reserve, nothing once one of them was told to wait.
+
+import { fileURLToPath } from "node:url";
+
 import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";

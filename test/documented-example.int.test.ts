@@ -1,4 +1,5 @@
 // The job that GitHub's REST reference shows goes the whole way: https://docs.github.com/rest/actions/workflow-jobs
+
 import { createHash } from "node:crypto";
 
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -37,7 +38,6 @@ test("the documented job arrives in the views with every value right and every t
     complete: true,
     counts: { jobs: 1, archived: 1, absent: 0, failed: 0, pending: 0 },
     owed: [],
-    problems: [],
   });
 
   const logs = await runCli(["logs", "399444496", "--raw"], options);

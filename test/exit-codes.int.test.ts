@@ -1,4 +1,5 @@
 // What a process ends with, and what it says then: the exit codes and cures that operators and their scripts rely on.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
@@ -98,7 +99,7 @@ test("every command has help with an example", async () => {
     expect(help.code, commands[index]).toBe(0);
     expect(help.stdout, commands[index]).toMatch(/\nExamples?:\n/);
   }
-});
+}, 60_000);
 
 test("an empty database is refused by name of the cure, and migrate is the cure", async () => {
   await using workspace = await openWorkspace();
@@ -191,11 +192,20 @@ test("start --once with a repository that does not exist archives the others, en
   const Report = z.object({
     complete: z.boolean(),
     counts: z.looseObject({ archived: z.int() }),
-    problems: z.array(z.object({ repository: z.string(), problem: z.string() })),
+    owed: z.array(z.object({ kind: z.string(), repository: z.string(), reason: z.string(), detail: z.string() })),
+    given_up: z.array(z.string()),
   });
   expect(Report.parse(JSON.parse(stdout))).toMatchObject({
     complete: false,
     counts: { archived: 1 },
-    problems: [{ repository: "octo-org/missing" }],
+    owed: [
+      {
+        kind: "window_open",
+        repository: "octo-org/missing",
+        reason: "problem",
+        detail: expect.stringContaining("404") as string,
+      },
+    ],
+    given_up: [],
   });
 });

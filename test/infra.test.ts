@@ -1,4 +1,5 @@
 // The compose file, the image and the list of settings are checked as text: there may be no Docker engine where tests run.
+
 import { existsSync, readFileSync } from "node:fs";
 
 import { commonSettings, settingNames, settings } from "@actions-archive/core/settings";

@@ -1,4 +1,5 @@
 // Kill -9 of every process, Postgres' included, in the middle of `start`, again and again: then one pass proves all of it.
+
 import { mkdir, readdir, readFile, watch } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
@@ -127,7 +128,7 @@ test.skipIf(process.platform !== "linux")(
 
     const seconds = (performance.now() - startedAt) / 1000;
     expect(code, `${stdout}\n${stderr}`).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ complete: true, owed: [], problems: [] });
+    expect(JSON.parse(stdout)).toMatchObject({ complete: true, owed: [], given_up: [] });
     const { wrong, jobs, archived } = await judgeArchive(simulator, archive, options);
     const downloads = simulator.journal.entries({ origin: "log", status: 200 }).length;
     const unfinished = (await listFiles(archive)).filter((file) => file.startsWith(".unfinished/")).length;

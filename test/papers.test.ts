@@ -1,4 +1,5 @@
 // The papers name files, commands and settings; this keeps them true when those are renamed.
+
 import { existsSync, globSync, readFileSync } from "node:fs";
 
 import { settingNames } from "@actions-archive/core/settings";

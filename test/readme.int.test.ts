@@ -1,4 +1,5 @@
 // Every query of the README runs on a migrated database.
+
 import { readFileSync } from "node:fs";
 
 import { createTestDatabase } from "@actions-archive/testkit/test-database";

@@ -1,4 +1,5 @@
 // Real logs of real jobs, replayed by the simulator and archived: the bytes that come out are the bytes that went in.
+
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";

@@ -1,5 +1,6 @@
 // A log host and an API that misbehave without end: nothing that is no log is ever stored, what cannot be had is listed, and
 // neither the credential nor a signed link is anywhere, in whatever the program wrote or said.
+
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
@@ -81,13 +82,13 @@ test("what cannot be had ends as failed with its reason, in the report and in th
   expect(ended.code, ended.stderr).toBe(3);
   const expected = Object.entries(reasons).map(([job_name, log_reason]) => ({ job_name, log_state: "failed", log_reason }));
   const Owed = z.object({
-    owed: z.array(z.object({ job_id: z.int(), log_state: z.string(), reason: z.string().nullable(), detail: z.string() })),
+    owed: z.array(z.object({ kind: z.literal("log_failed"), job_id: z.int(), reason: z.string(), detail: z.string() })),
   });
   const { owed } = Owed.parse(JSON.parse(ended.stdout));
   const nameOf = new Map(Array.from(ids, ([name, id]) => [id, name]));
-  const listed = owed.map(({ job_id, log_state, reason }) => ({
+  const listed = owed.map(({ job_id, reason }) => ({
     job_name: nameOf.get(job_id),
-    log_state,
+    log_state: "failed",
     log_reason: reason,
   }));
   expect(new Set(listed)).toEqual(new Set(expected));

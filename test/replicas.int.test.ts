@@ -1,8 +1,9 @@
+// The three workers as processes, two replicas of each, on one Redis, one Postgres and one folder: no work is done twice, no two
+// of them look at one repository at a time, and SIGTERM ends each of them cleanly in the middle of its work.
+
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-// The three workers as processes, two replicas of each, on one Redis, one Postgres and one folder: no work is done twice, no two
-// of them look at one repository at a time, and SIGTERM ends each of them cleanly in the middle of its work.
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
 import { stages } from "@actions-archive/core/stages";

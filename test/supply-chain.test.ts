@@ -1,4 +1,5 @@
 // What may enter node_modules is decided in a few lines of pnpm-workspace.yaml; this keeps them from being lost in an edit.
+
 import { globSync, readFileSync } from "node:fs";
 
 import { expect, test } from "vitest";

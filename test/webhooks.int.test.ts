@@ -1,5 +1,6 @@
 // Webhooks from the simulated GitHub to the whole program: what one costs, that copies are told, and that neither their chaos
 // nor their loss changes how it ends.
+
 import { createServer } from "node:net";
 
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";

@@ -1,5 +1,6 @@
 // A process that asks GitHub for repositories as fast as it may, on the budget that it shares with others, and never heeds how
 // long it is told to wait: only the budget holds it back. Its one argument is JSON. Prints a line per refusal, ends on SIGTERM.
+
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 

@@ -1,5 +1,6 @@
 // Judges an archive: the auditor's views and the objects of a folder store, held against what the simulated GitHub knows to be
 // right. Reads the objects with nothing of the project's own.
+
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";

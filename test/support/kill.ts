@@ -1,4 +1,5 @@
 // Ends everything that a program of ours started, with SIGKILL, whatever it is doing: what a power cut leaves of processes.
+
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { sep } from "node:path";
 

@@ -1,4 +1,5 @@
 // The programs of the project as an operator runs them: processes of their own, with an environment that holds nothing else.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";

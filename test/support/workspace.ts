@@ -1,4 +1,5 @@
 // A place for one test: a folder that goes away, with room for an archive and a spool, and settings that lead a program to it.
+
 import { chmod, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

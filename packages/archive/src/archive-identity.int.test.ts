@@ -1,4 +1,5 @@
 // archive.json: made once, and the guard against mixing two archives.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 // archive.json at the root of the store: which archive this is, and of which GitHub host. It keeps two archives out of one
 // bucket, and a database away from a bucket that is not its own.
+
 import { createHash, randomUUID } from "node:crypto";
 
 import { ConfigError } from "@actions-archive/core/errors";

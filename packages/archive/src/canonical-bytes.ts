@@ -1,4 +1,5 @@
 // JSON with one form for one content (RFC 8785), so that a repeated write makes equal bytes, and hashes mean content.
+
 import canonicalize from "canonicalize";
 
 /** @throws for what canonical JSON cannot say: undefined, NaN, text that is no Unicode. Pass what others wrote through `wellFormed` first. */

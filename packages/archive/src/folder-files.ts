@@ -1,4 +1,5 @@
 // Durable files: what a folder needs before it may call itself a store. The order of calls is what survives a power cut.
+
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { type FileHandle, link, mkdir, open, unlink } from "node:fs/promises";

@@ -1,4 +1,5 @@
 // What a folder must survive: kill -9 at any instant, damage, refusal by the system.
+
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 // A folder as a store. An object is written beside, made durable, and then given its name by link(2), which never replaces:
 // whatever instant a crash picks, a name either leads to the whole object or to nothing.
+
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";

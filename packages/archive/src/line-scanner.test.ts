@@ -1,4 +1,5 @@
 // The scanner's answers about lines, for chunks of every size.
+
 import { expect, test } from "vitest";
 
 import { type Line, LineScanner } from "./line-scanner.ts";

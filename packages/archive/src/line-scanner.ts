@@ -1,6 +1,5 @@
 // Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. The rest
 // of a line is never kept, so a line of any length costs nothing.
-
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
 const stampLength = 29;
 const endMarker = "Cleaning up orphan processes";

@@ -1,4 +1,5 @@
 // The frames of a log depend on its text alone, and together are the text.
+
 import { createHash } from "node:crypto";
 
 import fc from "fast-check";

@@ -1,6 +1,7 @@
 // `.log.zst`: the log in zstd frames, cut where the runner begins something new, and a seek table at the end. `zstdcat` prints
 // it; any part of it can be read without the rest.
 // https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
+
 import { createHash } from "node:crypto";
 import { constants, zstdCompressSync } from "node:zlib";
 

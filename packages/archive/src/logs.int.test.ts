@@ -1,4 +1,5 @@
 // A log's way into the store and back: put once, told from others by its raw bytes, read whole or in part.
+
 import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";

@@ -1,5 +1,6 @@
 // Stores one log under its job's key, once. When the key is taken, the raw bytes decide: equal ones are the log already
 // archived, others are kept beside it, and nothing that is there is touched.
+
 import { createHash } from "node:crypto";
 
 import { PermanentError } from "@actions-archive/core/errors";

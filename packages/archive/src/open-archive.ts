@@ -1,4 +1,5 @@
 // The store as a worker opens it: writable, known in what it enforces, and of this archive.
+
 import { ensureArchiveIdentity, type ArchiveIdentity } from "./archive-identity.ts";
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
 import type { Store } from "./store.ts";

@@ -1,4 +1,5 @@
 // From settings to a store: the scheme of ARCHIVE_URL chooses, the probe refuses what could not keep the promises.
+
 import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
 
 import { openFolderStore } from "./folder-store.ts";

@@ -1,4 +1,5 @@
 // Reads `.log.zst` objects: through the seek table, frame by frame, every length and checksum checked.
+
 import { zstdDecompressSync } from "node:zlib";
 
 import { PermanentError } from "@actions-archive/core/errors";

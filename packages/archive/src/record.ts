@@ -1,5 +1,6 @@
 // A record is the whole story of one job, or of one attempt of a run: what GitHub said, what became of the log, and when that
 // was decided. Postgres can be rebuilt from records alone.
+
 import { GitHubId } from "@actions-archive/core/ids";
 import { AbsentReason, LogFlag } from "@actions-archive/core/states";
 import { z } from "zod";

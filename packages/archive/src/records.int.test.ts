@@ -1,4 +1,5 @@
 // Records: versions that are only added, one in force, equal bytes for equal content.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

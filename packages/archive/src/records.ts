@@ -1,4 +1,5 @@
 // Reads and writes records. Versions of a job's record are only ever added: the story of a job is the list of its versions.
+
 import { createHash } from "node:crypto";
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";

@@ -1,4 +1,5 @@
 // The AWS SDK's client as this archive needs it: one try a call (retries are ours), no silent hangs, plain bodies.
+
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { env } from "node:process";

@@ -1,5 +1,6 @@
 // What S3 and the way to it say, in our three classes. S3-compatible stores word their messages differently: the status and
 // the error's name are all that can be relied on.
+
 import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 
 /**

@@ -1,4 +1,5 @@
 // The one PutObject that this archive ever sends: whole, with a known length, checked by the server, never over another.
+
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";

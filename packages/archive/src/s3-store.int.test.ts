@@ -1,5 +1,6 @@
 // What happens on the way to S3: lost answers, refusals, errors inside a 200. A front stands before a server and misbehaves
 // as told; it also enforces If-None-Match, which the server behind it ignores.
+
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,5 +1,6 @@
 // An S3 bucket, or what speaks like one, as a store. One PutObject an object, with its length, its hash and
 // `If-None-Match: *`: nothing half-written, nothing replaced, and the server checks the bytes against the hash.
+
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 

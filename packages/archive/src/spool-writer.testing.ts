@@ -1,4 +1,5 @@
 // A process for the spool's crash test: leaves a file open and waits to be killed.
+
 import { openSpool } from "./spool.ts";
 
 const spool = await openSpool({ dir: process.argv[2] ?? "", maxBytes: 64 * 1024 * 1024 });

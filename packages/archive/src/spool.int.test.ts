@@ -1,4 +1,5 @@
 // The spool: bounded, fair, and clean after whatever happened.
+
 import { fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 // Where the stored bytes of a log wait until all of them are there: in memory while they are few, then in a file. Bounded by
 // one quota for the whole process, so that no set of logs can fill the disk.
+
 import { createWriteStream, type WriteStream } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";

@@ -1,4 +1,5 @@
 // One suite for every store: what the rest of the program relies on, whatever ARCHIVE_URL names.
+
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

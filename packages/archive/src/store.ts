@@ -1,5 +1,6 @@
 // The store: a flat space of objects that are created once, read, listed, and never replaced. A folder and S3 implement it
 // and pass one suite; nothing above this interface knows which of them it talks to.
+
 import { PermanentError } from "@actions-archive/core/errors";
 
 /** What is to be stored: bytes in memory, or a file of exactly `sizeBytes` that stays as it is until `put` settles. */

@@ -1,8 +1,9 @@
+// What every command works with, and the exit codes of what went wrong.
+
 import type { Environment } from "@actions-archive/core/config";
 import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
 import { exitCodeOf } from "@actions-archive/core/service";
 import { settings } from "@actions-archive/core/settings";
-// What every command works with, and the exit codes of what went wrong.
 import { CommanderError } from "commander";
 import { destination } from "pino";
 

@@ -1,6 +1,7 @@
+// The settings of commands that read what is archived and call GitHub never.
+
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { commonSettings, objectLockRule } from "@actions-archive/core/settings";
-// The settings of commands that read what is archived and call GitHub never.
 import { z } from "zod";
 
 const EngineConfig = z.object(commonSettings);

@@ -1,4 +1,5 @@
 // Tables for terminals: numbers to the right, times in UTC, nothing that a terminal would obey.
+
 import Table from "cli-table3";
 
 import { showControls } from "./terminal-safe.ts";

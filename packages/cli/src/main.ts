@@ -1,13 +1,16 @@
-import { ActionsArchiveError } from "@actions-archive/core/errors";
-import { reasonOf } from "@actions-archive/core/reason-of";
 // The operator's program: `npx pnpm actions-archive COMMAND`. Commands print to stdout, what they log goes to stderr; exit
 // codes are the contract's.
+
+import { ActionsArchiveError } from "@actions-archive/core/errors";
+import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addRetry } from "./commands/retry.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
@@ -24,7 +27,7 @@ const program = new Command("actions-archive")
   .showHelpAfterError("(--help shows how it is used)")
   .exitOverride();
 
-for (const add of [addStart, addDemo, addMigrate, addStatus, addLogs, addSql]) add(program, context);
+for (const add of [addStart, addDemo, addMigrate, addStatus, addGaps, addRetry, addLogs, addSql]) add(program, context);
 // Subcommands do not inherit what their parent overrides.
 for (const command of program.commands) command.exitOverride();
 

@@ -1,7 +1,8 @@
+// The settings of all workers in one process.
+
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { fetcherRules, fetcherSettings } from "@actions-archive/fetcher/config";
 import { logWorkerRules, logWorkerSettings } from "@actions-archive/log-worker/config";
-// The settings of all workers in one process.
 import { z } from "zod";
 
 const StartConfig = z.object({ ...fetcherSettings, ...logWorkerSettings });

@@ -1,4 +1,5 @@
 // All workers in one process, by the clock.
+
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";

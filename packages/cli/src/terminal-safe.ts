@@ -1,5 +1,6 @@
 // Text from elsewhere, made safe for a terminal. A log can hold escape sequences that move the cursor, set the title, or
 // worse (CVE-2026-45803 of the GitHub CLI): only newline, tab and colours (SGR) pass, the rest is made visible.
+
 import { Transform, type TransformCallback } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 

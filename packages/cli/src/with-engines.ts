@@ -1,4 +1,5 @@
 // The engines of a command: those that settings name, and embedded ones for the rest.
+
 import { type Environment, presentSettings } from "@actions-archive/core/config";
 import type { Logger } from "@actions-archive/core/logger";
 import { migrateQueue } from "@actions-archive/core/queue-engine";

@@ -1,6 +1,5 @@
 // What a credential may still ask of GitHub. The client in `github` asks before each request and tells after each answer;
 // `database` keeps it in Postgres, so that all workers together obey one limit. Times are spans, since clocks differ.
-
 /** What GitHub said of the primary limit with an answer; absent on a GHES without limits. */
 export type RateLimitReading = {
   readonly limit: number;

@@ -1,4 +1,5 @@
 // Reads settings from an environment: once, whole, and with every wrong one named in one error.
+
 import type { z } from "zod";
 
 import { ConfigError } from "./errors.ts";

@@ -1,6 +1,5 @@
 // Three classes, named by what must happen next, and one for settings. Foreign errors become one of these at the edge of
 // the package that owns the system; ours become BullMQ's in queue.ts alone.
-
 /** What an operator looks up. `noun/problem`; the comment of each member is its documentation. */
 export type ErrorCode =
   /** GitHub answered 5xx, reset the connection or did not answer in time. Nothing to do: it is tried again. */

@@ -1,4 +1,5 @@
 // /livez, /readyz and /metrics on PORT. Live: the process makes progress; ready: its engines answer.
+
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { collectDefaultMetrics, Registry } from "prom-client";

@@ -1,4 +1,5 @@
 // GitHub's ids and the two references that name a thing everywhere: a run's attempt and a job.
+
 import { z } from "zod";
 
 /** A GitHub id: above 2^31 since 2020, far below 2^53, so a number is exact. */

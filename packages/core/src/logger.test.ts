@@ -1,4 +1,5 @@
 // A secret that reaches a log line by mistake is not written.
+
 import { expect, test } from "vitest";
 
 import { createLogger } from "./logger.ts";

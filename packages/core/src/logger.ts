@@ -1,4 +1,5 @@
 // One root logger per process, passed as an argument and narrowed by `child` where a job starts. JSON on stdout, unless told.
+
 import { type DestinationStream, type Logger, pino } from "pino";
 
 export type { Logger } from "pino";

@@ -1,5 +1,6 @@
 // Keys in the bucket, relative to the prefix of ARCHIVE_URL. Made of the host and of ids only, so that no name that a user
 // chose can reach a path.
+
 import type { AttemptRef, JobRef } from "./ids.ts";
 
 export const archiveIdentityKey = "archive.json";

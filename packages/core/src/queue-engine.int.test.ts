@@ -1,4 +1,5 @@
 // Engines that would lose work are refused, with the reason and the cure.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,4 +1,5 @@
 // Whether a queue engine can be trusted, and its tables when it is Postgres.
+
 import { assertSchemaCompatibility, runMigrations, SchemaMigrationRequiredError, SchemaVersionMismatchError } from "bullmq";
 import { Redis } from "ioredis";
 import pg from "pg";

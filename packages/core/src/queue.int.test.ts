@@ -1,4 +1,5 @@
 // One suite for both engines of the queue: what our errors do to a job, what is doubled and what is not, and how work ends.
+
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 

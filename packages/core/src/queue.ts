@@ -1,5 +1,6 @@
 // BullMQ on Redis or on Postgres, behind two small classes. The one place where our errors become BullMQ's, and where its
 // measured pitfalls are answered: error listeners, stalls, late rate limits, a close that never returns.
+
 import {
   DelayedError,
   type Job,

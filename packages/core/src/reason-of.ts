@@ -1,5 +1,4 @@
 // What an error says, for a message that wraps it.
-
 /** The message of an error, its code where it has no message (Node's connection errors), and text as it is. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error === "string" ? error : JSON.stringify(error);

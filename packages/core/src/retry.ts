@@ -1,4 +1,5 @@
 // In-call retries: seconds, same process, same attempt. Minutes and other processes are BullMQ's.
+
 import pRetry from "p-retry";
 
 import { TransientError } from "./errors.ts";

@@ -1,4 +1,5 @@
 // The life of a process, seen from outside: what a signal, wrong settings and a failed start do to its exit code.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

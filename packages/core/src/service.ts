@@ -1,4 +1,5 @@
 // The life of a process: settings, start, signal, stop. The only place with signal handlers and exit codes of workers.
+
 import { once } from "node:events";
 
 import { ConfigError } from "./errors.ts";

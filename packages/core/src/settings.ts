@@ -1,4 +1,5 @@
 // Every setting of the program, each parsed in one place; a process takes those that it uses.
+
 import { createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,6 @@
 // Every queue of the pipeline on one page: its name, its payload, and how often it is tried. A payload names things by id;
 // what is to be done stands in the ledger, so that a lost, doubled or forged message can do no harm.
+
 import { z } from "zod";
 
 import { GitHubId } from "./ids.ts";

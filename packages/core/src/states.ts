@@ -1,4 +1,5 @@
 // The states of a log, the reasons for them, and the flags of doubt: the contract's words, in one place.
+
 import { z } from "zod";
 
 export const LogState = z.enum(["pending", "archived", "absent", "failed"]);
@@ -24,3 +25,18 @@ export type FailedReason = z.output<typeof FailedReason>;
 /** Doubts about an archived log: it is stored and flagged, never refused. */
 export const LogFlag = z.enum(["outside_job_window", "no_end_marker", "changed_since", "same_as_other_job", "adopted"]);
 export type LogFlag = z.output<typeof LogFlag>;
+
+/** What the ledger owes or has lost, as `audit.gaps` names it. */
+export const GapKind = z.enum([
+  "window_open",
+  "second_full",
+  "run_open",
+  "never_completed",
+  "attempt_gone",
+  "job_not_loaded",
+  "log_pending",
+  "log_failed",
+  "log_without_record",
+  "not_sealed",
+]);
+export type GapKind = z.output<typeof GapKind>;

@@ -1,4 +1,5 @@
 // The one statement behind a request's budget: it tells Postgres what ended, and asks what may start.
+
 import type { Pause, RateLimitReading } from "@actions-archive/core/budget";
 import { sql } from "kysely";
 

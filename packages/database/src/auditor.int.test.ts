@@ -1,4 +1,5 @@
 // Who asks as the auditor reads the views and nothing else, whatever the statement tries.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";

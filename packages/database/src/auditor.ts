@@ -1,4 +1,5 @@
 // A query as the auditor: who may read the views of schema audit, and nothing else.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import type pg from "pg";

@@ -1,5 +1,6 @@
 // One credential's budget as this process sees it: who waits, what runs, what Postgres has yet to hear. Requests that come
 // while a statement is under way share the next one, so that hundreds a second cost no more statements than a few.
+
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Pause, Permit, RateLimitReading, RequestOutcome } from "@actions-archive/core/budget";

@@ -1,4 +1,5 @@
 // One budget for all, on a real Postgres: several budgets on one database stand for several processes.
+
 import type { Permit, RateLimitReading } from "@actions-archive/core/budget";
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";

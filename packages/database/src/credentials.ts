@@ -1,7 +1,8 @@
+// The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
+
 import { randomUUID } from "node:crypto";
 
 import type { Budget } from "@actions-archive/core/budget";
-// The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
 import { sql } from "kysely";
 
 import { askBudget, type BudgetLimits } from "./ask-budget.ts";

@@ -1,4 +1,5 @@
 // Deliveries on a real database: each tells its story once, whatever happens to it on the way.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 

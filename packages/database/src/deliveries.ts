@@ -1,5 +1,6 @@
 // Webhook deliveries, by GitHub's guid: each is written into the ledger once, kept while it cannot be, and asked for again when
 // GitHub could not deliver it.
+
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";

@@ -1,4 +1,5 @@
 // Postgres' errors by their SQLSTATE: what passes by itself is tried again, what the values are to blame for is not.
+
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 

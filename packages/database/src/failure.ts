@@ -1,4 +1,5 @@
 // Postgres' errors become ours here, by SQLSTATE.
+
 import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 
 /** Classes that pass by themselves: connection, resources, operator intervention, system, and lost races. */

@@ -1,5 +1,6 @@
 // Writes schema.ts, the types of every table and view, from a freshly migrated database; with --verify it only compares.
 // DATABASE_URL names a server on which a scratch database may be made.
+
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";

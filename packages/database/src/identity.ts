@@ -1,4 +1,5 @@
 // Which archive this database belongs to.
+
 import { ConfigError } from "@actions-archive/core/errors";
 
 import type { Database } from "./open-database.ts";

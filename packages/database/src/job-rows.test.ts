@@ -1,4 +1,5 @@
 // A job object becomes columns field by field: whatever GitHub sends, nothing throws and one odd field costs only itself.
+
 import fc from "fast-check";
 import { expect, test } from "vitest";
 

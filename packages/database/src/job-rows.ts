@@ -1,6 +1,5 @@
 // Turns a job object, as GitHub sent it, into column values. Field by field and never throwing: GitHub leaves fields out,
 // sends null for what its schema calls required, and puts anything into a name; one odd field must not cost a job.
-
 export type StepColumns = {
   step_number: number;
   step_name: string | null;

@@ -1,4 +1,5 @@
 // How a log's state moves: when it is asked for again, and that a terminal state is never left.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 

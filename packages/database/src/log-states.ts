@@ -1,9 +1,10 @@
-import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
 // How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
 // that takes the place of an absent one.
+
+import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
-import type { Database } from "./open-database.ts";
+import { type Database, transact } from "./open-database.ts";
 
 /**
  * The log is asked for again in `seconds`; its state stays. A second look at a log that seems deleted is put off alike, and
@@ -115,5 +116,60 @@ export async function settleLog(db: Database, { job_id, record_key, log_state, l
           .where("archive.logs.record_key", "=", record_key),
       ),
     )
+    .execute();
+}
+
+export type RetryChoice = {
+  /** None: every job. */
+  readonly jobIds?: readonly number[];
+  readonly reason?: FailedReason | undefined;
+  /** owner/name, in any case. */
+  readonly repository?: string | undefined;
+};
+
+export type RetriedLog = { job_id: number; repository: string; reason: string | null };
+
+/**
+ * Makes failed logs pending and due now, those that are too large included, so that a pass waits for them; a job whose rows
+ * were refused is loaded again. A second call finds nothing more.
+ * @returns what was made due, by job id, with the reason for which it had failed.
+ */
+export async function retryFailedLogs(db: Database, { jobIds, reason, repository }: RetryChoice): Promise<RetriedLog[]> {
+  return transact(db, async (trx) => {
+    const failed = await trx
+      .selectFrom("archive.obligations")
+      .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+      .select(["job_id", "full_name as repository", "log_reason as reason"])
+      .where("log_state", "=", "failed")
+      .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
+      .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
+      .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(full_name) = lower(${repository ?? null}::text)`))
+      .orderBy("job_id")
+      .forNoKeyUpdate()
+      .execute();
+    await trx
+      .updateTable("archive.obligations")
+      .set({
+        log_state: "pending",
+        log_reason: null,
+        due_at: sql<Date>`now()`,
+        rows_loaded_at: sql<Date | null>`case when log_reason = 'unloadable' then null else rows_loaded_at end`,
+      })
+      .where(sql<boolean>`job_id = any(${sql.val(failed.map(({ job_id }) => job_id))}::bigint[])`)
+      .execute();
+    return failed;
+  });
+}
+
+export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };
+
+/** How the logs of these jobs stand; a job that the ledger does not know is left out. */
+export async function listLogStandings(db: Database, jobIds: readonly number[]): Promise<LogStanding[]> {
+  return db
+    .selectFrom("archive.obligations")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .select(["job_id", "full_name as repository", "run_id", "log_state", "log_reason"])
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .orderBy("job_id")
     .execute();
 }

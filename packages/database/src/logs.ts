@@ -1,4 +1,5 @@
 // Reads of the auditor's log rows.
+
 import type { Database } from "./open-database.ts";
 
 /** Another job whose archived log has the same raw bytes: equality is raw SHA-256 and raw length. */

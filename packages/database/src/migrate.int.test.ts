@@ -1,4 +1,5 @@
 // The schema comes up to date once, whoever asks and how often, and a worker refuses any other.
+
 import { ConfigError } from "@actions-archive/core/errors";
 import { createTestDatabase, openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";

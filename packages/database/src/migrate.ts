@@ -1,5 +1,6 @@
 // Brings the schema up to date from migrations/*.sql and rebuilds every view from views/*.sql. Run by `migrate` and by the
 // embedded set-up alone; workers only check.
+
 import { readdir, readFile } from "node:fs/promises";
 
 import { ConfigError } from "@actions-archive/core/errors";

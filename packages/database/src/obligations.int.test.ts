@@ -1,4 +1,5 @@
 // Jobs of the ledger: what is owed for each, from any number of sightings in any order.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 

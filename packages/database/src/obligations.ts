@@ -1,5 +1,6 @@
-import type { LogState } from "@actions-archive/core/states";
 // What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
+
+import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
 import { asFields, instant, jobColumns } from "./job-rows.ts";

@@ -1,4 +1,5 @@
 // The pool: it outlives the loss of its connections, tells large numbers exactly, and speaks of failures in our words.
+
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { createTestDatabase, openTestDatabase } from "@actions-archive/testkit/test-database";
 import { sql } from "kysely";

@@ -1,7 +1,8 @@
+// A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
+
 import { ConfigError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { reasonOf } from "@actions-archive/core/reason-of";
-// A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 
@@ -46,7 +47,8 @@ export async function openDatabase({
     types: {
       getTypeParser: (oid: number) => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid)),
     },
-    options: "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    // Compiling the plan of audit.coverage took longer than running it: 650 of 1,300 ms at 134,000 jobs.
+    options: "-c jit=off -c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
   });
   // An idle client that loses its server emits here; unheard, it would end the process.
   pool.on("error", (error) => log?.warn({ err: error }, "idle database connection lost"));

@@ -1,4 +1,5 @@
 // The database as a worker opens it: up to date, or refused.
+
 import { sql } from "kysely";
 
 import { checkSchema } from "./migrate.ts";

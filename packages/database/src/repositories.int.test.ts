@@ -1,4 +1,5 @@
 // Repositories of the ledger: which are selected, and that one process at a time polls each.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test, vi } from "vitest";
 

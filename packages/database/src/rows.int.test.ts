@@ -1,4 +1,5 @@
 // The auditor's rows follow from what is known, not from the order in which it came.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
 import { expect, test } from "vitest";

@@ -1,7 +1,8 @@
-import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 // The auditor's tables. Rows are joined field by field instead of by arrival: a completed status outranks an open one, null
 // never replaces a value (`greatest` passes over it), steps are merged by number, an archived log outranks an absent one.
 // `greatest` settles the rest by content alone, so that any order and repetition of deliveries ends in the same rows.
+
+import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
 import { type JobColumns, jobColumns } from "./job-rows.ts";

@@ -1,4 +1,5 @@
 // Runs of the ledger: the newest attempt describes the run, every attempt owes a visit, and nothing goes backwards.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
@@ -133,4 +134,15 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   expect(await listUnrecordedAttempts(db, 10)).toEqual([first, second]);
   await markAttemptRecorded(db, first, "runs/github.com/1/2/1.json");
   expect(await listUnrecordedAttempts(db, 10)).toEqual([second]);
+});
+
+test("a final listing with jobs that never completed says how many the ledger has no row of", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await addRepository(db);
+  await recordRuns(db, repositoryId, [runObject()]);
+  await recordJobs(db, repositoryId, [{ object: jobObject(), source: "listing", listedAttempt: 1 }]);
+  await finishVisit(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 3 });
+  const attempts = await db.selectFrom("archive.attempts").select(["state", "listed_jobs", "missing_jobs"]).execute();
+  expect(attempts).toEqual([{ state: "listed", listed_jobs: 3, missing_jobs: 2 }]);
 });

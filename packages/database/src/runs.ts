@@ -1,4 +1,5 @@
 // Runs of the ledger and their attempts: what was seen, and which attempts still owe a listing of their jobs.
+
 import { sql } from "kysely";
 
 import { asFields, id, instant, text } from "./job-rows.ts";
@@ -192,12 +193,21 @@ export async function finishVisit(db: Database, attempt: { run_id: number; run_a
       visits: sql<number>`visits + 1`,
       ...seen,
       ...(visit.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${visit.againInSeconds})` } : {}),
-      ...(visit.state === "listed" ? { listed_at: sql<Date>`now()`, listed_jobs: visit.jobs } : {}),
+      ...(visit.state === "listed"
+        ? { listed_at: sql<Date>`now()`, listed_jobs: visit.jobs, missing_jobs: countMissing(attempt, visit.jobs) }
+        : {}),
     })
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
     .where("state", "=", "open")
     .execute();
+}
+
+// Only completed jobs are in the ledger: what the final listing showed beyond them has no row anywhere, and is a gap.
+function countMissing({ run_id, run_attempt }: { run_id: number; run_attempt: number }, listedJobs: number) {
+  return sql<number>`greatest(0, ${listedJobs}::integer - (
+    select count(*) from archive.obligations
+    where obligations.run_id = ${run_id} and ${run_attempt}::integer between obligations.run_attempt and last_listed_attempt))`;
 }
 
 /** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */

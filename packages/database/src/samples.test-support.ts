@@ -1,4 +1,5 @@
 // What tests of the ledger write into it: runs and jobs as GitHub sends them, with only what a test changes to be said.
+
 import type { Database } from "./open-database.ts";
 import { selectRepositories } from "./repositories.ts";
 import type { LogRow } from "./rows.ts";

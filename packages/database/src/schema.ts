@@ -17,6 +17,10 @@ export interface ArchiveAttempts {
   listed_at: Timestamp | null;
   listed_jobs: number | null;
   /**
+   * Jobs that its final listing showed and that had not completed, so that the ledger had no row of them then.
+   */
+  missing_jobs: Generated<number>;
+  /**
    * The run as GitHub showed this attempt, as received.
    */
   object: unknown | null;
@@ -347,6 +351,116 @@ export interface ArchiveWindows {
   window_start: Timestamp;
 }
 
+export interface AuditCoverage {
+  /**
+   * Attempts of these runs, each re-run being one.
+   */
+  attempts_found: number | null;
+  /**
+   * True only when each attempt was listed after it completed, each job is loaded, and each log is archived or absent by a record.
+   */
+  complete: boolean | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * Jobs of these attempts, each id once.
+   */
+  jobs_found: number | null;
+  /**
+   * Jobs whose rows stand in audit.jobs and are up to date.
+   */
+  jobs_loaded: number | null;
+  /**
+   * Jobs that have no log, for a checked reason.
+   */
+  logs_absent: number | null;
+  /**
+   * Jobs whose log is archived.
+   */
+  logs_archived: number | null;
+  /**
+   * Jobs whose log could not be had, and is tried again.
+   */
+  logs_failed: number | null;
+  /**
+   * Jobs whose log is still asked for.
+   */
+  logs_pending: number | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository, which renames and transfers keep.
+   */
+  repository_id: number | null;
+  /**
+   * Runs that were listed.
+   */
+  runs_found: number | null;
+  /**
+   * Runs created before this instant.
+   */
+  window_end: Timestamp | null;
+  /**
+   * Runs created at this instant or later.
+   */
+  window_start: Timestamp | null;
+}
+
+export interface AuditGaps {
+  /**
+   * What happened the last time, in words for people.
+   */
+  detail: string | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * The job, where the gap is of one.
+   */
+  job_id: number | null;
+  /**
+   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: one row for the archive.
+   */
+  kind: string | null;
+  /**
+   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.
+   */
+  reason: string | null;
+  /**
+   * The repository's current owner/name; or the configured name that leads nowhere.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository; null where it is unknown, and for the archive as a whole.
+   */
+  repository_id: number | null;
+  /**
+   * The attempt of the run.
+   */
+  run_attempt: number | null;
+  /**
+   * The run, where the gap is of one.
+   */
+  run_id: number | null;
+  /**
+   * When the gap began: when the ledger first owed it, by the database's clock.
+   */
+  since: Timestamp | null;
+  /**
+   * Of window_open and second_full: runs created before this instant; null: until now.
+   */
+  window_end: Timestamp | null;
+  /**
+   * Of window_open and second_full: runs created at this instant or later; null while the start is not known.
+   */
+  window_start: Timestamp | null;
+}
+
 export interface AuditJobs {
   /**
    * Who triggered the run; null until the run is known.
@@ -464,6 +578,8 @@ export interface DB {
   "archive.steps": ArchiveSteps;
   "archive.unreadable_repositories": ArchiveUnreadableRepositories;
   "archive.windows": ArchiveWindows;
+  "audit.coverage": AuditCoverage;
+  "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;
   "audit.steps": AuditSteps;
 }

@@ -1,4 +1,5 @@
 // Counts and lists for operators: what is archived, what is owed, what went wrong.
+
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
@@ -36,80 +37,6 @@ export async function countWork(db: Database): Promise<WorkCounts> {
   const [counts] = rows;
   if (counts === undefined) throw new Error("an aggregate without a group answers with one row");
   return counts;
-}
-
-export type OwedLog = {
-  repository: string;
-  run_id: number;
-  job_id: number;
-  log_state: string;
-  reason: string | null;
-  detail: string | null;
-  due_at: Date | null;
-};
-
-/** Logs that are pending or failed, failed ones first. */
-export async function listOwedLogs(db: Database, limit: number): Promise<OwedLog[]> {
-  return db
-    .selectFrom("archive.obligations")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
-    .select([
-      "full_name as repository",
-      "run_id",
-      "job_id",
-      "log_state",
-      "log_reason as reason",
-      "log_detail as detail",
-      sql<Date | null>`nullif(due_at, 'infinity')`.as("due_at"),
-    ])
-    .where("log_state", "in", ["pending", "failed"])
-    .orderBy("log_state")
-    .orderBy("job_id")
-    .limit(limit)
-    .execute();
-}
-
-export type UnlistedAttempt = {
-  repository: string;
-  run_id: number;
-  run_attempt: number;
-  state: string;
-  status: string | null;
-  run_created_at: Date;
-};
-
-/** Attempts that are open (their run goes on), gone, or never completed. */
-export async function listUnlistedAttempts(db: Database, limit: number): Promise<UnlistedAttempt[]> {
-  return db
-    .selectFrom("archive.attempts")
-    .innerJoin("archive.runs", "archive.runs.run_id", "archive.attempts.run_id")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .select([
-      "full_name as repository",
-      "archive.attempts.run_id",
-      "archive.attempts.run_attempt",
-      "archive.attempts.state",
-      "archive.attempts.status",
-      "archive.runs.created_at as run_created_at",
-    ])
-    .where("archive.attempts.state", "!=", "listed")
-    .orderBy("archive.attempts.run_id")
-    .limit(limit)
-    .execute();
-}
-
-export type Problem = { repository: string; problem: string };
-
-/** Repositories that could not be listed the last time. */
-export async function listProblems(db: Database): Promise<Problem[]> {
-  const rows = await db
-    .selectFrom("archive.repositories")
-    .select(["full_name as repository", "problem"])
-    .where("is_selected", "=", true)
-    .where("problem", "is not", null)
-    .orderBy("full_name")
-    .execute();
-  return rows.map(({ repository, problem }) => ({ repository, problem: problem ?? "" }));
 }
 
 export type ReasonCount = { log_state: string; reason: string | null; jobs: number; raw_bytes: number; stored_bytes: number };

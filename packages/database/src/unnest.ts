@@ -1,5 +1,6 @@
 // Rows as one array parameter a column: the fastest guarded bulk write that was measured, and never near the limit of 65,535
 // parameters. `labels`-like arrays travel as JSON, since unnest would flatten them.
+
 import { type RawBuilder, sql } from "kysely";
 
 const arrayTypes = {

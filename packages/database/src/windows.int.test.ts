@@ -1,4 +1,5 @@
 // Listed windows stay disjoint, and as long as they can be, whatever the order in which they come.
+
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -54,3 +55,36 @@ test("a full second is a gap until a window that was listed to its end holds it"
   await addWindow(db, repositoryId, { start: at(4), end: at(6) });
   expect(await listFullSeconds(db)).toEqual([]);
 });
+
+test("a second that is found full is taken out of its window, and comes back with it", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await addRepository(db);
+  await addWindow(db, repositoryId, { start: at(0), end: at(10) });
+  await markFullSecond(db, repositoryId, at(4));
+  await markFullSecond(db, repositoryId, at(4));
+  expect(await listWindows(db, repositoryId)).toEqual([
+    { start: at(0), end: at(4) },
+    { start: at(6), end: at(10) },
+  ]);
+  await addWindow(db, repositoryId, { start: at(4), end: at(6) });
+  expect(await listWindows(db, repositoryId)).toEqual([{ start: at(0), end: at(10) }]);
+  expect(await listFullSeconds(db)).toEqual([]);
+});
+
+test("a full second at the border of a window, in two windows, or in none, opens no more than itself", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  let repository = repositoryId;
+  await fc.assert(
+    fc.asyncProperty(fc.array(ticks, { maxLength: 4 }), fc.nat(last / 2 - 1), async (pairs, second) => {
+      await addRepository(db, ++repository);
+      const windows = pairs.map(([start, end]) => ({ start: at(start), end: at(end) }));
+      for (const window of windows) await addWindow(db, repository, window);
+      await markFullSecond(db, repository, at(second * 2));
+      const expected = coveredTicks(windows).map((isCovered, tick) => isCovered && Math.floor(tick / 2) !== second);
+      expect(coveredTicks(await listWindows(db, repository))).toEqual(expected);
+    }),
+    { numRuns: 40 },
+  );
+}, 30_000);

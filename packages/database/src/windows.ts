@@ -1,5 +1,6 @@
 // Spans of run created_at that were listed to their end. Disjoint and half-open; touching ones become one row, so that a
 // poll every minute does not leave a row every minute.
+
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
@@ -40,13 +41,32 @@ export async function listWindows(db: Database, repositoryId: number): Promise<W
   return rows.map(({ window_start, window_end }) => ({ start: window_start, end: window_end }));
 }
 
-/** A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. */
+/**
+ * A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. It is taken out of every
+ * window: a later scan opens what an earlier one had closed. Idempotent.
+ */
 export async function markFullSecond(db: Database, repositoryId: number, secondStart: Date): Promise<void> {
-  await db
-    .insertInto("archive.full_seconds")
-    .values({ repository_id: repositoryId, second_start: secondStart })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
+  const secondEnd = new Date(secondStart.getTime() + 1000);
+  await transact(db, async (trx) => {
+    await sql`select from archive.repositories where repository_id = ${repositoryId} for no key update`.execute(trx);
+    await trx
+      .insertInto("archive.full_seconds")
+      .values({ repository_id: repositoryId, second_start: secondStart })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await sql`
+      with opened as (
+        delete from archive.windows
+        where repository_id = ${repositoryId} and window_start < ${secondEnd} and window_end > ${secondStart}
+        returning window_start, window_end, scanned_at
+      )
+      insert into archive.windows (repository_id, window_start, window_end, scanned_at)
+      select ${repositoryId}::bigint, window_start, ${secondStart}::timestamptz, scanned_at from opened where window_start < ${secondStart}
+      union all
+      select ${repositoryId}::bigint, ${secondEnd}::timestamptz, window_end, scanned_at from opened where window_end > ${secondEnd}`.execute(
+      trx,
+    );
+  });
 }
 
 export async function listFullSeconds(db: Database): Promise<{ repository_id: number; second_start: Date }[]> {

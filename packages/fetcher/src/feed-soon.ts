@@ -1,4 +1,5 @@
 // Feeds the queue soon after it is asked to, one feeding at a time: many deliveries at once need one, and no answer waits for it.
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 export type FeedSoon = AsyncDisposable & {

@@ -1,5 +1,6 @@
 // Deliveries through the real route into a real database: what is kept, what is refused without a trace, and what happens when
 // the database is away or cannot take a row.
+
 import { createHmac } from "node:crypto";
 
 import { createLogger } from "@actions-archive/core/logger";

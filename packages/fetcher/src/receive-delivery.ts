@@ -1,4 +1,5 @@
 // One delivery of a webhook, from its body to the ledger: at once where that can be, kept as it came where it cannot.
+
 import { TransientError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import {

@@ -1,4 +1,5 @@
 // Deliveries that failed, on a simulated GitHub that sends them again when its App asks, to the real route and database.
+
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { createLogger } from "@actions-archive/core/logger";
 import { selectRepositories } from "@actions-archive/database/repositories";

@@ -1,6 +1,7 @@
 // Asks GitHub to send again what it could not deliver: it does not by itself. Only an App may ask; with a token polling alone
 // finds what was missed. Nothing depends on it but how soon a job is seen.
 // https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook
+
 import { ActionsArchiveError, RateLimitedError } from "@actions-archive/core/errors";
 import { claimRedelivery, pruneDeliveries } from "@actions-archive/database/deliveries";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";

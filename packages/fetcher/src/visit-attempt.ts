@@ -47,7 +47,9 @@ export async function visitAttempt(
     const lagging = jobs.filter(({ status }) => status !== "completed").length;
     if (run.isComplete && (lagging === 0 || attempt.visits >= mostLaggingVisits)) {
       if (lagging > 0) log.error({ ...context, lagging }, "a completed attempt lists jobs that are not");
-      await finishVisit(db, attempt, { state: "listed", jobs: jobs.length, object: run.object });
+      // Pages can shift while they are read, and show a job twice.
+      const distinct = new Set(jobs.map(({ id }) => id)).size;
+      await finishVisit(db, attempt, { state: "listed", jobs: distinct, object: run.object });
       return true;
     }
     if (run.date !== undefined && run.date.getTime() - attempt.run_created_at.getTime() > longestRunDays * dayMs) {

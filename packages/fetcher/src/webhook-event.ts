@@ -1,6 +1,7 @@
 // What a webhook's payload says, as far as we write it down: a completed job, or a run. Pure. Anything else is nothing: events
 // of other kinds, actions that nobody knows yet, fields that are not what they should be.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
+
 import { GitHubId } from "@actions-archive/core/ids";
 import { z } from "zod";
 

@@ -1,4 +1,5 @@
 // The webhook's door: what the signature lets through, what size does not, and what each answer costs.
+
 import { createHmac } from "node:crypto";
 
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";

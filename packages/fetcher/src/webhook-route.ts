@@ -1,5 +1,6 @@
 // POST /webhooks/github. Nothing is believed, and nothing touches the database, before the signature over the raw body holds.
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+
 import { createHash } from "node:crypto";
 
 import type { Logger } from "@actions-archive/core/logger";

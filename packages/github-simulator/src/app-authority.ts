@@ -1,5 +1,6 @@
 // A GitHub App: its JWTs, its installations and their tokens.
 // https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app
+
 import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from "node:crypto";
 
 import { z } from "zod";

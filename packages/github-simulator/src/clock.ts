@@ -1,6 +1,5 @@
 // The simulator's time: frozen, as fast as the world's, or faster. Everything that the simulated GitHub says of time, its Date
 // header included, comes from here.
-
 export type Clock = {
   readonly now: () => Date;
   /** Simulated milliseconds since the epoch, with fractions. */

@@ -1,4 +1,5 @@
 // The control functions over HTTP: `POST /{function}` with a JSON object of arguments, `GET /` for the list of functions.
+
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 

@@ -1,4 +1,5 @@
 // Control over runs, jobs and logs: made, ended, started again, deleted, replaced, with the webhooks that follow from it.
+
 import type { z } from "zod";
 
 import type { controlInputs, ControlDeps } from "./control.ts";

@@ -1,5 +1,6 @@
 // What a test or an operator can make the simulated GitHub do. Each function takes one object; the same functions are served
 // over HTTP by control-origin.ts.
+
 import { z } from "zod";
 
 import type { Clock } from "./clock.ts";

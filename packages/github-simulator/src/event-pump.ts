@@ -1,4 +1,5 @@
 // Turns the plan of the world into events at their time: what begins or ends while the clock flows reaches the webhook.
+
 import type { Clock } from "./clock.ts";
 import type { Webhooks } from "./webhooks.ts";
 import { latestAttempt } from "./world/builder.ts";

@@ -1,4 +1,5 @@
 // A GitHub App's JWT, as its client signs it. For tests alone.
+
 import { createPrivateKey, sign } from "node:crypto";
 
 /** @param privateKey PEM. @param lifeSeconds until it expires; GitHub takes ten minutes at most. */

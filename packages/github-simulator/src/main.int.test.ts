@@ -1,4 +1,5 @@
 // The program: one line when it is ready, 0 when it is asked to stop.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";

@@ -1,4 +1,5 @@
 // The simulator as a program: prints one line of JSON with its URLs when it is ready, ends on SIGTERM or SIGINT with 0.
+
 import { once } from "node:events";
 
 import { Command, InvalidArgumentError, Option } from "commander";

@@ -1,4 +1,5 @@
 // A client that none of us wrote walks every endpoint, its pagination included.
+
 import { generateKeyPairSync } from "node:crypto";
 
 import { Octokit } from "@octokit/rest";

@@ -1,5 +1,6 @@
 // Every answer of the demo's world against GitHub's published descriptions. What deviates does so on purpose and stands in
 // docs/simulator.md.
+
 import { readFile } from "node:fs/promises";
 
 import { expect, test } from "vitest";

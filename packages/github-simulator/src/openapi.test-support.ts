@@ -1,4 +1,5 @@
 // GitHub's published OpenAPI descriptions as a judge of our answers. For tests alone.
+
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

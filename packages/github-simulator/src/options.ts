@@ -1,4 +1,5 @@
 // What the simulated GitHub is like: size, face, time, credentials. Every option has a default that suits a small test.
+
 import type { KeyObject } from "node:crypto";
 
 export type LogSizeOptions = {

@@ -1,5 +1,6 @@
 // Repeatable chance: the same keys give the same numbers, whatever was drawn elsewhere. The simulated world is a function of
 // its seed, so that a failing test can be told by one number.
+
 import { createHash } from "node:crypto";
 
 export type Random = {

@@ -1,4 +1,5 @@
 // Recorded answers and logs, served as they are: from a folder made here, and from a folder of real recordings where there is one.
+
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

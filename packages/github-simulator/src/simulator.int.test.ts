@@ -1,4 +1,5 @@
 // What a client meets beside plain success: credentials, links that die, ranges, limits, caps, ends of logs.
+
 import { expect, test } from "vitest";
 
 import { type Simulator, startSimulator } from "./simulator.ts";

@@ -1,5 +1,6 @@
 // A GitHub Actions API on this machine, faithful to the published OpenAPI description: an API host, a log host of another
 // origin, and a host of its own for scripting both. For tests, measurements and the demo.
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 

@@ -1,4 +1,5 @@
 // Webhooks: signed, in order, and as unreliable as they are told to be.
+
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

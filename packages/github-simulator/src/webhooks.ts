@@ -1,5 +1,6 @@
 // Webhooks: what happens in the world becomes deliveries, signed as GitHub signs them, lost, doubled or reordered on demand.
 // https://docs.github.com/webhooks/webhook-events-and-payloads
+
 import { createHmac } from "node:crypto";
 
 import type { Clock } from "./clock.ts";

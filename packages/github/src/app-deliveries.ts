@@ -1,5 +1,6 @@
 // The deliveries of an App's webhook: which of them did not arrive, and the request to send one again.
 // https://docs.github.com/en/rest/apps/webhooks
+
 import { GitHubId } from "@actions-archive/core/ids";
 import { z } from "zod";
 

@@ -1,4 +1,5 @@
 // A GitHub App: installations found, tokens got once and renewed, clocks that differ, and each owner's own credential.
+
 import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 
 import { ConfigError } from "@actions-archive/core/errors";

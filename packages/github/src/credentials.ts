@@ -1,5 +1,6 @@
 // Who asks: one token, or a GitHub App with a token per installation. A secret leaves this file only as the value of an
 // Authorization header; everything else knows a credential by its id.
+
 import { createPrivateKey, type KeyObject, sign } from "node:crypto";
 
 import { ConfigError, PermanentError } from "@actions-archive/core/errors";

@@ -1,5 +1,6 @@
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // What each answer and each foreign error means, case by case.
+
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutSecrets } from "./failure.ts";

@@ -1,4 +1,5 @@
 // GitHub's answers and the network's errors in our three classes: the only place where one becomes the other.
+
 import type { IncomingHttpHeaders } from "node:http";
 
 import type { Pause, RateLimitReading } from "@actions-archive/core/budget";

@@ -1,4 +1,5 @@
 // The client against a server that answers as no GitHub should: limits, refusals, moves, nonsense; and where the credential goes.
+
 import { once } from "node:events";
 import { Writable } from "node:stream";
 

@@ -1,10 +1,11 @@
+// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
+// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
+
 import type { Budget, RequestOutcome } from "@actions-archive/core/budget";
 import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { retry } from "@actions-archive/core/retry";
 import type { Dispatcher } from "undici";
-// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
-// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
 import type { z } from "zod";
 
 import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";

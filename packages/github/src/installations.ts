@@ -1,5 +1,6 @@
-import { ConfigError } from "@actions-archive/core/errors";
 // Where a GitHub App is installed, and what it sees there.
+
+import { ConfigError } from "@actions-archive/core/errors";
 import { z } from "zod";
 
 import type { Credential } from "./credentials.ts";

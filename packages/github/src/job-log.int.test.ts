@@ -1,4 +1,5 @@
 // Hostile redirects and bodies: what becomes of each, and that neither the credential nor the signed link gets anywhere.
+
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { inspect } from "node:util";

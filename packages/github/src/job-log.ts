@@ -1,6 +1,7 @@
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // A job's log: the link of about one minute that the API hands out, followed at once by a request that carries nothing of ours.
 // The link is a secret: it stays in this file's variables and never enters an error, a log line or a return value.
+
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
 
 import { failureOf, failureOfSend } from "./failure.ts";

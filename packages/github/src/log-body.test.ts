@@ -1,4 +1,5 @@
 // The end of a log that can be trusted, on bodies written for the case.
+
 import { expect, test, vi } from "vitest";
 
 import { readLogBody } from "./log-body.ts";

@@ -1,5 +1,6 @@
 // The bytes of a log as they come, counted, and an end that can be trusted: a body that is cut, short, long or hardly moving
 // throws and never just ends.
+
 import { TransientError } from "@actions-archive/core/errors";
 
 import { withoutSecrets } from "./failure.ts";

@@ -1,4 +1,5 @@
 // The list of log hosts: its grammar, what it lets through, and what it never does.
+
 import { promisify } from "node:util";
 
 import { ConfigError } from "@actions-archive/core/errors";

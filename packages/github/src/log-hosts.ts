@@ -1,5 +1,6 @@
 // Which hosts may serve a log. GitHub's redirect decides where we connect to, so it is held against a list, by name before
 // the request and by address after DNS: a redirect must not turn a worker into a probe of its own network.
+
 import { lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 

@@ -1,4 +1,5 @@
 // The client as the settings name it: server, credential, log hosts.
+
 import { ConfigError } from "@actions-archive/core/errors";
 
 import type { Credentials } from "./credentials.ts";

@@ -1,5 +1,6 @@
-import { PermanentError, TransientError } from "@actions-archive/core/errors";
 // How lists are walked, against pages written for the case.
+
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 
 import type { Page } from "./github.ts";

@@ -1,5 +1,6 @@
 // Walks a list of GitHub's page by page, with the three habits that lists need: smaller pages when large ones fail, no trust
 // in total_count, and each item once.
+
 import { TransientError } from "@actions-archive/core/errors";
 
 import type { Page } from "./github.ts";

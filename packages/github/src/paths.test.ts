@@ -1,4 +1,5 @@
 // Paths: what gets into one, and which URL is the API's.
+
 import { expect, test } from "vitest";
 
 import { idOf, isApiUrl, repositoryPath } from "./paths.ts";

@@ -1,4 +1,5 @@
 // Paths below the API's root. A name that could climb out of its place in a path is refused here, wherever it came from.
+
 import { PermanentError } from "@actions-archive/core/errors";
 
 /** `owner/name`, or the repository's id: the form that survives a rename and that GitHub's own redirects use. */

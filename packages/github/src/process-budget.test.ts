@@ -1,4 +1,5 @@
 // The budget of a program that is alone on its credential.
+
 import { expect, test, vi } from "vitest";
 
 import { createProcessBudget } from "./process-budget.ts";

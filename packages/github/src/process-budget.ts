@@ -1,5 +1,6 @@
 // A budget that lives in this process: for tests and for programs that are alone on their credential. The workers share the
 // one in `database`.
+
 import type { Budget, RateLimitReading } from "@actions-archive/core/budget";
 import { RateLimitedError } from "@actions-archive/core/errors";
 

@@ -1,4 +1,5 @@
 // GitHub's recorded redirects, limits and errors, served as they are from a server of our own and put through the client.
+
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 

@@ -1,5 +1,6 @@
-import { PermanentError } from "@actions-archive/core/errors";
 // Repositories: what they are called now, which ones an owner has, and how long they keep logs.
+
+import { PermanentError } from "@actions-archive/core/errors";
 import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";

@@ -1,4 +1,5 @@
 // The schemas against every recorded object there is, where the recordings are at hand, and against what must not get through.
+
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,7 +1,8 @@
-import { GitHubId } from "@actions-archive/core/ids";
 // What we rely on in GitHub's objects: as little as possible. Status and conclusion are open sets, older servers leave fields
 // out, and null turns up where the published description forbids it; a schema that insisted would lose the whole page.
 // No schema transforms anything: what passes is handed on as received, keys that nobody knows yet included.
+
+import { GitHubId } from "@actions-archive/core/ids";
 import { z } from "zod";
 
 const text = z.string().nullish();

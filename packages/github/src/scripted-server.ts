@@ -1,5 +1,6 @@
 // A server on this machine that answers as a test says and remembers what it was asked: for answers that no well-behaved
 // GitHub gives, and for proving what was never sent. For tests only.
+
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 

@@ -1,5 +1,6 @@
-import { PermanentError } from "@actions-archive/core/errors";
 // What the server says about itself and about our credential.
+
+import { PermanentError } from "@actions-archive/core/errors";
 import { z } from "zod";
 
 import type { Credential } from "./credentials.ts";

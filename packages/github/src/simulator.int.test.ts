@@ -1,5 +1,6 @@
 // The client on a GitHub that behaves: everything there is, found and downloaded, on both faces; faults on the way; and the
 // journal as the judge of where the credential went.
+
 import { createHash } from "node:crypto";
 
 import { PermanentError } from "@actions-archive/core/errors";

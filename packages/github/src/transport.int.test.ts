@@ -1,4 +1,5 @@
 // The ways out: proxies are used as everywhere, and hear no more than they must.
+
 import { once } from "node:events";
 import { createServer } from "node:http";
 

@@ -1,5 +1,6 @@
 // The two ways out of this package: to the API, and to a log host. They share nothing, so that neither a credential nor a
 // connection of the one can end up with the other. Redirects are never followed here, bodies never decoded.
+
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 
 import { guardedLookup, isLoopback, type LogHostRule } from "./log-hosts.ts";

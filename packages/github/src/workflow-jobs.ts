@@ -1,4 +1,5 @@
 // Jobs: https://docs.github.com/en/rest/actions/workflow-jobs. Their logs are in `job-log.ts`.
+
 import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";

@@ -1,4 +1,5 @@
 // Runs: https://docs.github.com/en/rest/actions/workflow-runs
+
 import { z } from "zod";
 
 import type { Answer, GitHub, NotModified, Page } from "./github.ts";

@@ -1,5 +1,4 @@
 // Gathers what arrives one by one into batches, by size and time.
-
 export type BatchLimits = { readonly maxItems: number; readonly maxWaitMs: number };
 
 /**

@@ -1,4 +1,5 @@
 // A loader as tests need it: a database and a folder store of its own, and a repository with a run in the ledger.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
+// The loader's settings: the common ones. It calls GitHub never, and holds no credential.
+
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { commonSettings, objectLockRule } from "@actions-archive/core/settings";
-// The loader's settings: the common ones. It calls GitHub never, and holds no credential.
 import { z } from "zod";
 
 const LoaderConfig = z.object(commonSettings);

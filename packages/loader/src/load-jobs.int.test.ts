@@ -1,4 +1,5 @@
 // Rows from the ledger's job objects: all of a batch but what no table takes, and nothing that improved meanwhile is lost.
+
 import { jobId, stepObject } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 

@@ -1,4 +1,5 @@
 // Rows of jobs and steps from the ledger's job objects, so that a job can be asked for before its log is archived.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { failLog } from "@actions-archive/database/log-states";
 import { lockUnloadedJobs, markRowsLoaded } from "@actions-archive/database/obligations";

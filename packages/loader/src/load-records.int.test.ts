@@ -1,4 +1,5 @@
 // Rows from record objects: from what stands under the key alone, whatever the message says and whenever it comes.
+
 import { createHash } from "node:crypto";
 
 import { jobId, jobObject, repositoryId, runId } from "@actions-archive/database/samples.test-support";

@@ -1,4 +1,5 @@
 // Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
+
 import { createHash } from "node:crypto";
 
 import { LogRecord } from "@actions-archive/archive/record";

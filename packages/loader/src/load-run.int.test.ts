@@ -1,4 +1,5 @@
 // The run record of an attempt: written once, when the attempt is listed, with its final list of jobs.
+
 import { findRunRecord } from "@actions-archive/archive/records";
 import { runRecordKey } from "@actions-archive/core/object-key";
 import { finishVisit, recordRuns } from "@actions-archive/database/runs";

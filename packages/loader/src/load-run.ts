@@ -1,4 +1,5 @@
 // The run record of a listed attempt: the run as GitHub showed it, and its final list of jobs.
+
 import type { RunRecord } from "@actions-archive/archive/record";
 import { putRunRecord } from "@actions-archive/archive/records";
 import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/runs";

@@ -1,4 +1,5 @@
 // What every part of the loader works with.
+
 import type { Store } from "@actions-archive/archive/store";
 import type { Logger } from "@actions-archive/core/logger";
 import type { Database } from "@actions-archive/database/open-database";

@@ -1,4 +1,5 @@
 // The loader as a process: writes rows from the ledger and from records.
+
 import { runService } from "@actions-archive/core/service";
 
 import { loadLoaderConfig } from "./config.ts";

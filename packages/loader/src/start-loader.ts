@@ -1,4 +1,5 @@
 // Opens what the loader needs, and takes work from the load queue.
+
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { Consumer, type Handler } from "@actions-archive/core/queue";

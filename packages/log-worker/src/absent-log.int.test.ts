@@ -1,7 +1,8 @@
-import { settleLog } from "@actions-archive/database/log-states";
-import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 // Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
 // and 3, and the second look.
+
+import { settleLog } from "@actions-archive/database/log-states";
+import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";

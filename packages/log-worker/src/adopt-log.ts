@@ -1,5 +1,6 @@
 // A log that lies in the bucket without a record, while GitHub has none any more: what a worker left that died between the
 // two writes. It is read whole, and taken for what it is.
+
 import { LogEncoder } from "@actions-archive/archive/log-format";
 import { readLogContent } from "@actions-archive/archive/logs";
 import { readLog } from "@actions-archive/archive/read-log";

@@ -1,4 +1,5 @@
 // A log that GitHub has: archived as it is, once, and flagged where there is doubt. The contract's rules 0, 1 and 5.
+
 import { readLogContent } from "@actions-archive/archive/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";

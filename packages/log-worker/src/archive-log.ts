@@ -1,5 +1,6 @@
 // The handler of the archive queue: one job's log, from the first look into the bucket to its record. Every step may have
 // been done before, by a worker that died: each is a look, an exclusive write, or a question that can be asked again.
+
 import { putLog } from "@actions-archive/archive/logs";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Handler } from "@actions-archive/core/queue";

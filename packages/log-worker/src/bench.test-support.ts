@@ -1,4 +1,5 @@
 // A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// The log-worker's settings.
+
 import { type Environment, loadConfig, settingError, type SettingsRule } from "@actions-archive/core/config";
 import {
   commonSettings,
@@ -8,7 +10,6 @@ import {
   spoolRule,
 } from "@actions-archive/core/settings";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
-// The log-worker's settings.
 import { z } from "zod";
 
 export const logWorkerSettings = {

@@ -1,4 +1,5 @@
 // One reading of a job's log: from GitHub's link through the encoder into the spool. The bytes flow once.
+
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
 import type { SpoolFile } from "@actions-archive/archive/spool";
 import type { StoredBody } from "@actions-archive/archive/store";

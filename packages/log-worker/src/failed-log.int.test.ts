@@ -1,5 +1,6 @@
 // A log that could not be had: an answer that is not a log is never stored, is asked for again as often as the contract says,
 // and in the end is listed as failed. Rules 3 and 4.
+
 import { TransientError } from "@actions-archive/core/errors";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";

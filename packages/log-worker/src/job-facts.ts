@@ -1,4 +1,5 @@
 // What the rules ask of a job object: which fields it has, and what follows from them. Pure.
+
 import { jobColumns } from "@actions-archive/database/job-rows";
 
 export type JobFacts = {

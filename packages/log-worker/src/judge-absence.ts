@@ -1,4 +1,5 @@
 // Why is there no log? Decided in the contract's order, with a look at the repository only where it is needed.
+
 import { PermanentError } from "@actions-archive/core/errors";
 import type { AbsentReason } from "@actions-archive/core/states";
 import type { Obligation } from "@actions-archive/database/obligations";

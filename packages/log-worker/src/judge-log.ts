@@ -1,4 +1,5 @@
 // Judges a log that was read whole: has it its end, and does it fit the job's times? Pure. A log in doubt is stored and flagged.
+
 import type { LogTotals } from "@actions-archive/archive/log-format";
 import type { LogFlag } from "@actions-archive/core/states";
 

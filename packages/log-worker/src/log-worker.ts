@@ -1,4 +1,5 @@
 // What every part of the log-worker works with.
+
 import type { Spool } from "@actions-archive/archive/spool";
 import type { Store } from "@actions-archive/archive/store";
 import type { Logger } from "@actions-archive/core/logger";

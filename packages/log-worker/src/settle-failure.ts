@@ -1,5 +1,6 @@
 // What becomes of a job whose archiving threw. Some errors are the log's fate, some only mean later, and the last try of the
 // queue must leave a state that operators see and the feeder tries again.
+
 import { PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Delivery } from "@actions-archive/core/queue";
 import { reasonOf } from "@actions-archive/core/reason-of";

@@ -1,4 +1,5 @@
 // Opens what the log-worker needs, and takes work from the archive queue.
+
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { openSpool } from "@actions-archive/archive/spool";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";

@@ -1,4 +1,5 @@
 // What a record says of a log's text.
+
 import type { LogTotals } from "@actions-archive/archive/log-format";
 import type { ArchivedLog } from "@actions-archive/archive/record";
 

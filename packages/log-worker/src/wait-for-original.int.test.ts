@@ -1,4 +1,5 @@
 // Copies of re-runs that a webhook shows before any listing: what is known decides, and GitHub is asked where nothing does.
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

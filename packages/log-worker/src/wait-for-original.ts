@@ -1,6 +1,7 @@
 // "Re-run failed jobs" lists the passed jobs again under new ids, and their webhooks come again too; the log of such a copy is
 // the original's. A copy is told by what is known already, and GitHub is asked only where nothing known decides.
 // https://github.com/actions/actions-runner-controller/issues/4315
+
 import { PermanentError } from "@actions-archive/core/errors";
 import { jobColumns } from "@actions-archive/database/job-rows";
 import { deferLog } from "@actions-archive/database/log-states";

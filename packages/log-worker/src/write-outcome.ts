@@ -1,4 +1,5 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
+
 import type { LogRecord } from "@actions-archive/archive/record";
 import { findRecord, type FoundRecord, putRecord } from "@actions-archive/archive/records";
 import type { AbsentReason } from "@actions-archive/core/states";

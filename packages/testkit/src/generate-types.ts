@@ -1,4 +1,5 @@
 // `npx pnpm db:types` and, with --verify, its check: the generated types against a freshly migrated database of a real Postgres.
+
 import { createLogger } from "@actions-archive/core/logger";
 import { generateTypes } from "@actions-archive/database/generate-types";
 

@@ -1,4 +1,5 @@
 // Vitest runs this once before all integration tests: it starts the servers they need, and takes them away at the end.
+
 import { createLogger } from "@actions-archive/core/logger";
 import type { TestProject } from "vitest/node";
 

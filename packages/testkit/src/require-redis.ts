@@ -1,4 +1,5 @@
 // What a test gets of the run's Redis: its address, and a prefix of its own for queues and keys.
+
 import { randomBytes } from "node:crypto";
 
 import { inject } from "vitest";

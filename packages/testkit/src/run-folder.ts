@@ -1,5 +1,6 @@
 // A folder for the servers of one test run. A run that was killed leaves its folder and its servers behind: the next run ends
 // both, told apart from runs beside it by their locks.
+
 import { chmod, mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 // A migrated database per test: a clone of a template that the first test to ask makes. Clones live until the run's end,
 // because dropping one under a pool that is just closing throws inside that pool.
+
 import { randomBytes } from "node:crypto";
 
 import { migrateDatabase } from "@actions-archive/database/migrate";

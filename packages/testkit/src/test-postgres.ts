@@ -1,4 +1,5 @@
 // The Postgres server of a test run: the embedded one, the same on every machine, or the one TEST_DATABASE_URL names.
+
 import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";

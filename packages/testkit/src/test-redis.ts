@@ -1,4 +1,5 @@
 // The Redis server of a test run: the one TEST_REDIS_URL names, or redis-server from the PATH, installed where we may.
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";

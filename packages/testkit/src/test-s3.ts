@@ -1,5 +1,6 @@
 // S3 for tests: one in this process, for the wire path on any machine, and a real one where TEST_S3_ENDPOINT names it. The first
 // ignores conditions and writes in place: what a store promises can be tested on the second alone.
+
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
 // `demo`: the whole pipeline on the embedded engines against the simulator, then an audit report.
+
 import { join } from "node:path";
 
 import { openDatabase } from "@actions-archive/database/open-database";

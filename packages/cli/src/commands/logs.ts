@@ -1,4 +1,5 @@
 // `logs JOB_ID`: an archived log, safe for a terminal.
+
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
@@ -9,10 +10,11 @@ import { findLog } from "@actions-archive/database/logs";
 import { findObligation } from "@actions-archive/database/obligations";
 import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
+import { parseJobId } from "../parse-job-id.ts";
 import { TerminalSafe } from "../terminal-safe.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
@@ -70,11 +72,4 @@ async function findArchivedLog(db: Database, jobId: number) {
     "usage/invalid",
     `The log of job ${jobId}${job ? ` of run ${job.run_id} in ${job.full_name}` : ""} is ${state}${reason ? `: ${reason}` : ""}`,
   );
-}
-
-function parseJobId(text: string): number {
-  const id = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id === 0)
-    throw new InvalidArgumentError("must be a job's id, a whole number");
-  return id;
 }

@@ -1,6 +1,7 @@
+// `sql QUERY`: read-only SQL as the auditor, for those without psql.
+
 import { queryAsAuditor } from "@actions-archive/database/auditor";
 import { openLedger } from "@actions-archive/database/open-ledger";
-// `sql QUERY`: read-only SQL as the auditor, for those without psql.
 import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";

@@ -1,5 +1,6 @@
-import { runService } from "@actions-archive/core/service";
 // `start`: all workers in one process; `start --once`: one full pass, then the end.
+
+import { runService } from "@actions-archive/core/service";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";

@@ -1,10 +1,13 @@
+// `status`: what is archived, what is owed, what waits.
+
+import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/coverage";
 import { listCredentials } from "@actions-archive/database/credentials";
+import { countGaps } from "@actions-archive/database/gaps";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { listUnreadableRepositories } from "@actions-archive/database/repositories";
-import { countByReason, countWork, listProblems, listUnlistedAttempts, measureArchive } from "@actions-archive/database/summary";
-// `status`: what is archived, what is owed, what waits.
+import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
 import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
@@ -44,37 +47,28 @@ async function readStatus(db: Database) {
     size: await measureArchive(db),
     counts: await countWork(db),
     logs: await countByReason(db),
-    problems: [
-      ...(await listUnreadableRepositories(db)).map(({ name, problem }) => ({ repository: name, problem })),
-      ...(await listProblems(db)),
-    ],
-    unlisted_attempts: await listUnlistedAttempts(db, 100),
+    coverage: await listRepositoryCoverage(db),
+    unreadable: await listUnreadableRepositories(db),
+    gaps: await countGaps(db),
     credentials: await listCredentials(db),
   };
 }
 
-function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted_attempts, credentials }: Status): string {
+function formatStatus(status: Status): string {
+  const { host, archive_id, size, logs, coverage, unreadable, gaps, credentials } = status;
   const lines = [
     host === null ? "Nothing is archived yet." : `Archive ${archive_id} of ${host}`,
     `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
   ];
-  if (logs.length > 0)
-    lines.push(
-      "",
-      formatTable(
-        logs.map((row) => ({
-          log: row.log_state,
-          reason: row.reason,
-          jobs: row.jobs,
-          raw_bytes: row.raw_bytes,
-          stored_bytes: row.stored_bytes,
-        })),
-      ),
-    );
-  if (counts.unloadedJobs > 0) lines.push(`Rows of ${counts.unloadedJobs} jobs are owed.`);
-  if (unlisted_attempts.length > 0)
-    lines.push("", "Attempts in progress, or gone before their jobs were listed:", formatTable(unlisted_attempts));
+  if (logs.length > 0) lines.push("", formatTable(logs.map(({ log_state, ...rest }) => ({ log: log_state, ...rest }))));
+  if (coverage.length > 0) lines.push("", formatTable(coverage.map(coverageRow)));
+  const problems = [
+    ...coverage.flatMap(({ repository, problem }) => (problem === null ? [] : [{ repository, problem }])),
+    ...unreadable.map(({ name, problem }) => ({ repository: name, problem })),
+  ];
   if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
+  if (gaps.some(({ kind }) => kind !== "not_sealed")) lines.push("", "What is missing, and why: actions-archive gaps");
+  if (gaps.some(({ kind }) => kind === "not_sealed")) lines.push("", "Nothing is sealed: this version makes no seals.");
   if (credentials.length > 0)
     lines.push(
       "",
@@ -94,4 +88,16 @@ function formatStatus({ host, archive_id, size, counts, logs, problems, unlisted
     lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);
   }
   return lines.join("\n");
+}
+
+function coverageRow({ repository, covered_from, covered_until, complete, gaps, polled_at, poll_due_at }: RepositoryCoverage) {
+  const missing = Object.entries(gaps).map(([kind, count]) => `${count} ${kind}`);
+  return {
+    repository,
+    covered_from,
+    covered_until,
+    complete: complete ? "yes" : `no: ${missing.join(", ")}`,
+    last_poll: polled_at,
+    next_poll: poll_due_at,
+  };
 }

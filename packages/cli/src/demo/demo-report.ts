@@ -1,4 +1,5 @@
 // What a demo proved: every job's state against the simulator's truth, what it cost, and what can be asked now.
+
 import { queryAsAuditor, type Row } from "@actions-archive/database/auditor";
 import type { OpenDatabase } from "@actions-archive/database/open-database";
 import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
@@ -61,7 +62,7 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
     seconds: Math.round(seconds * 10) / 10,
     size: await measureArchive(database.db),
     logs: await countByReason(database.db),
-    in_progress: pass.unlisted_attempts.filter(({ state }) => state === "open").length,
+    in_progress: pass.not_owed.filter(({ kind }) => kind === "run_open").length,
     wrong,
     compared,
     api_calls: calls.length,

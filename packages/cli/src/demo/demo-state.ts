@@ -1,4 +1,5 @@
 // What makes a second demo continue where the first ended: the same simulated world, at the same simulated time.
+
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 

@@ -1,5 +1,6 @@
 // A PostgreSQL of our own in a folder, for those who configured none: it listens on 127.0.0.1 only, asks for a random password,
 // writes durably, survives a kill -9 of us and of itself, and works as root.
+
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";

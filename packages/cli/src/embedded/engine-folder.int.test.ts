@@ -1,4 +1,5 @@
 // The engines' promises, each on real processes: one owner, the same data and port again, nothing left running, nothing half-made.
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";

@@ -1,5 +1,6 @@
 // The engines of a machine where nothing is configured, in one folder with one owner at a time: Postgres for data and queue, a
 // folder for the archive. The owner runs them; every other command attaches to them, or owns them for as long as it takes.
+
 import { mkdir, open, readFile, realpath, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,5 +1,6 @@
 // One owner per folder, by a lock that the kernel drops when its process dies, however it dies: there is no stale lock to
 // recognise, and two starters cannot both win. Node has no fcntl; SQLite takes such a lock on its file, so we let it.
+
 import { DatabaseSync } from "node:sqlite";
 
 import { ConfigError } from "@actions-archive/core/errors";

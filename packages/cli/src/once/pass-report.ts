@@ -1,93 +1,68 @@
 // How a pass ended: complete, or a list of what is not.
+
+import { countGaps, type Gap, type GapCount, isOwed, listGaps } from "@actions-archive/database/gaps";
 import type { Database } from "@actions-archive/database/open-database";
-import { listUnreadableRepositories, type UnreadableRepository } from "@actions-archive/database/repositories";
-import {
-  countByReason,
-  countWork,
-  listOwedLogs,
-  listProblems,
-  listUnlistedAttempts,
-  type OwedLog,
-  type Problem,
-  type ReasonCount,
-  type UnlistedAttempt,
-  type WorkCounts,
-} from "@actions-archive/database/summary";
-import { listFullSeconds } from "@actions-archive/database/windows";
+import { countByReason, countWork, type ReasonCount, type WorkCounts } from "@actions-archive/database/summary";
 
 import { formatTable } from "../format-table.ts";
+import { describeGap } from "../gaps/describe-gap.ts";
 
 export type PassReport = {
   readonly complete: boolean;
   readonly counts: WorkCounts;
   readonly logs: readonly ReasonCount[];
-  /** Pending and failed logs. */
-  readonly owed: readonly OwedLog[];
-  /** Repositories that could not be listed, or found. */
-  readonly problems: readonly Problem[];
-  readonly full_seconds: readonly { readonly repository_id: number; readonly second_start: Date }[];
+  /** Gaps of every kind and reason, counted. */
+  readonly gaps: readonly GapCount[];
+  /** The gaps that make the pass incomplete. */
+  readonly owed: readonly Gap[];
+  /** What this pass did not look at to its end, and why: it may be covered by an earlier one alone. */
+  readonly given_up: readonly string[];
   /** Runs in progress, and closed gaps: neither makes a pass incomplete. */
-  readonly unlisted_attempts: readonly UnlistedAttempt[];
+  readonly not_owed: readonly Gap[];
 };
 
+/** Of each kind and reason. */
 const longestList = 1_000;
 const longestPrinted = 20;
 
-export async function makePassReport(db: Database): Promise<PassReport> {
+export async function makePassReport(db: Database, givenUp: readonly string[]): Promise<PassReport> {
   const counts = await countWork(db);
-  const unreadable = await listUnreadableRepositories(db);
-  const problems = [
-    ...unreadable.map(({ name, problem }: UnreadableRepository) => ({ repository: name, problem })),
-    ...(await listProblems(db)),
-  ];
-  const full_seconds = await listFullSeconds(db);
-  const owed = counts.pending + counts.failed + counts.unloadedJobs + counts.unrecordedAttempts + counts.laggingAttempts;
+  const gaps = await countGaps(db);
+  const list = async (choice: (gap: GapCount) => boolean) =>
+    (await Promise.all(gaps.filter(choice).map(({ kind, reason }) => listGaps(db, { kind, reason, limit: longestList })))).flat();
   return {
-    complete: owed === 0 && problems.length === 0 && full_seconds.length === 0,
+    complete: !gaps.some(isOwed) && givenUp.length === 0 && counts.unrecordedAttempts === 0,
     counts,
     logs: await countByReason(db),
-    owed: await listOwedLogs(db, longestList),
-    problems,
-    full_seconds,
-    unlisted_attempts: await listUnlistedAttempts(db, longestList),
+    gaps,
+    owed: await list(isOwed),
+    given_up: givenUp,
+    not_owed: await list((gap) => !isOwed(gap) && gap.kind !== "not_sealed"),
   };
 }
 
 /** The report for people. */
-export function formatPassReport(report: PassReport): string {
-  const { counts, owed, problems, full_seconds, unlisted_attempts } = report;
+export function formatPassReport({ complete, counts, gaps, owed, given_up }: PassReport): string {
   const lines = [
     `${counts.jobs} jobs: ${counts.archived} logs archived, ${counts.absent} absent, ${counts.failed} failed, ${counts.pending} pending.`,
-    ...problems.map(({ repository, problem }) => `Not listed: ${repository}: ${problem}`),
-    ...full_seconds.map(
-      ({ repository_id, second_start }) =>
-        `Not covered: repository ${repository_id} has 1,000 runs in the second ${second_start.toISOString()}; GitHub shows no more`,
-    ),
+    ...given_up.map((text) => `Not listed: ${text}`),
   ];
-  if (owed.length > 0) {
+  const total = gaps.filter(isOwed).reduce((sum, group) => sum + group.gaps, 0);
+  if (total > 0) {
     lines.push(
       "",
-      `Logs that are owed${owed.length > longestPrinted ? ` (${longestPrinted} of ${counts.pending + counts.failed}; --json lists more)` : ""}:`,
-    );
-    lines.push(
-      formatTable(
-        owed
-          .slice(0, longestPrinted)
-          .map(({ repository, job_id, log_state, reason, detail }) => ({ repository, job_id, state: log_state, reason, detail })),
-      ),
+      `What is owed${total > longestPrinted ? ` (${longestPrinted} of ${total}; actions-archive gaps lists more)` : ""}:`,
+      formatTable(owed.slice(0, longestPrinted).map(describeGap)),
     );
   }
-  const count = (state: string) => unlisted_attempts.filter((attempt) => attempt.state === state).length;
-  if (count("open") > 0) lines.push(`${count("open")} attempts are still in progress; a later pass takes them.`);
-  if (count("gone") + count("never_completed") > 0)
+  const count = (kind: string) =>
+    gaps.filter((group) => group.kind === kind && !isOwed(group)).reduce((sum, group) => sum + group.gaps, 0);
+  if (count("run_open") > 0) lines.push(`${count("run_open")} attempts are still in progress; a later pass takes them.`);
+  if (count("attempt_gone") + count("never_completed") > 0)
     lines.push(
-      `${count("gone")} attempts were deleted before their jobs were listed, ${count("never_completed")} never completed.`,
+      `${count("attempt_gone")} attempts were deleted before their jobs were listed, ${count("never_completed")} never completed.`,
     );
-  if (counts.unloadedJobs + counts.unrecordedAttempts + counts.laggingAttempts > 0) {
-    lines.push(
-      `Still owed: rows of ${counts.unloadedJobs} jobs, ${counts.unrecordedAttempts} run records, jobs of ${counts.laggingAttempts} attempts.`,
-    );
-  }
-  lines.push(report.complete ? "Complete." : "Not complete.");
+  if (counts.unrecordedAttempts > 0) lines.push(`Still owed: ${counts.unrecordedAttempts} run records.`);
+  lines.push(complete ? "Complete." : "Not complete.");
   return lines.join("\n");
 }

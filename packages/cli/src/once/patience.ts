@@ -1,5 +1,4 @@
 // How long nothing has moved, against how long the operator wants to wait. Work that goes on is not waiting.
-
 export class Patience {
   readonly #maxWaitMs: number;
   readonly #now: () => number;

@@ -1,4 +1,5 @@
 // Progress of a pass: a bar on a terminal, a line every ten seconds elsewhere, always on stderr.
+
 import { Presets, SingleBar } from "cli-progress";
 
 import type { PassProgress } from "./run-pass.ts";

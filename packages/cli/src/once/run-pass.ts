@@ -1,5 +1,6 @@
 // One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, and the queues
 // until nothing can run. Back-offs and pauses are waited for, but not for ever.
+
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
@@ -35,6 +36,8 @@ type Pass = {
   readonly stopping: AbortSignal;
   repositories: number;
   repositoriesListed: number;
+  /** What was not looked at to its end, and why. */
+  readonly givenUp: string[];
   isListing: boolean;
 };
 
@@ -59,26 +62,27 @@ export async function runPass(
     stopping,
     repositories: 0,
     repositoriesListed: 0,
+    givenUp: [],
     isListing: true,
   };
-  await patiently(pass, async () => void (await recordStoredDeliveries(fetcher)));
+  await patiently(pass, "the stored deliveries", async () => void (await recordStoredDeliveries(fetcher)));
   const listing = listRepositories(pass).finally(() => {
     pass.isListing = false;
   });
   await Promise.all([listing, feedUntilDone(pass, options)]);
   stopping.throwIfAborted();
-  return makePassReport(fetcher.db);
+  return makePassReport(fetcher.db, pass.givenUp);
 }
 
 async function listRepositories(pass: Pass): Promise<void> {
   const { fetcher, stopping } = pass;
-  await patiently(pass, async () => void (await selectRepositories(fetcher, stopping)));
+  await patiently(pass, "the selection of repositories", async () => void (await selectRepositories(fetcher, stopping)));
   const repositories = await listSelectedRepositories(fetcher.db);
   pass.repositories = repositories.length;
   const queue = repositories.values();
   const lane = async () => {
-    for (const { repository_id } of queue) {
-      await patiently(pass, () => listRepository(pass, repository_id));
+    for (const { repository_id, full_name } of queue) {
+      await patiently(pass, full_name, () => listRepository(pass, repository_id));
       pass.repositoriesListed++;
     }
   };
@@ -96,14 +100,16 @@ async function listRepository({ fetcher, patience, stopping }: Pass, repositoryI
 }
 
 /** Does `work` until it ends, or cannot end, or nothing has moved for as long as the operator wants to wait. */
-async function patiently({ patience, stopping }: Pass, work: () => Promise<void>): Promise<void> {
+async function patiently({ patience, stopping, givenUp }: Pass, what: string, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (stopping.aborted || !(error instanceof ActionsArchiveError)) throw error;
-      // What it was is written down in the ledger, and listed at the end.
-      if (error instanceof PermanentError || patience.isOver) return;
+      if (error instanceof PermanentError || patience.isOver) {
+        givenUp.push(`${what}: ${error.message}`);
+        return;
+      }
       const waitMs = error instanceof RateLimitedError ? error.retryAt.getTime() - Date.now() : lateRetryMs;
       await sleep(Math.min(Math.max(waitMs, 100), patience.leftMs), undefined, { signal: stopping });
     }

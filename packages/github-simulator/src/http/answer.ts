@@ -1,5 +1,6 @@
 // Sends an answer over a raw response, spoiled by a fault if one was scripted. Raw, because a fault must reach the bytes and
 // the framing, which no framework lets through.
+
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";

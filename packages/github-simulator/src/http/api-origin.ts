@@ -1,4 +1,5 @@
 // The API's host: who asks, limits, the route, and the headers that every answer of GitHub carries.
+
 import type { IncomingMessage } from "node:http";
 
 import { Hono } from "hono";

@@ -1,4 +1,5 @@
 // Who asks: tokens, and the installation tokens of the App. Secrets stay in here; everything else sees the credential's id.
+
 import { createHash } from "node:crypto";
 
 import type { Clock } from "../clock.ts";

@@ -1,4 +1,5 @@
 // Scripted faults, seen from a client that takes every byte as it comes.
+
 import { connect } from "node:net";
 
 import { expect, test } from "vitest";

@@ -1,4 +1,5 @@
 // Scripted misbehaviour: which requests it hits, how often, and what then happens to the answer.
+
 import { z } from "zod";
 
 import { createRandom } from "../random.ts";

@@ -1,5 +1,4 @@
 // Every request that reached the simulator, with what it was answered: the judge of tests about credentials, limits and calls.
-
 export type JournalEntry = {
   /** Counts from 1. */
   readonly sequence: number;

@@ -1,5 +1,6 @@
 // Signed links to logs, in the form that GitHub's blob store uses: the job in the path, the lifetime in the query, and a
 // signature over both. Nothing is kept: a link proves itself.
+
 import { createHmac } from "node:crypto";
 
 import { guidOf } from "../random.ts";

@@ -1,5 +1,6 @@
 // The host that logs are downloaded from: another origin, which wants no credential and says so in XML, as Azure's blob store
 // does. Range, If-Match and If-None-Match as in https://learn.microsoft.com/rest/api/storageservices/get-blob
+
 import type { IncomingMessage } from "node:http";
 
 import type { Clock } from "../clock.ts";

@@ -1,5 +1,6 @@
 // GitHub's limits: the primary one by the hour, and the secondary one by requests a minute and at once. A test can also order
 // an answer of either kind. Wording and headers: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+
 import type { Clock } from "../clock.ts";
 import type { RateLimitOptions } from "../options.ts";
 import { hexOf } from "../random.ts";

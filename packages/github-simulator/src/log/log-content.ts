@@ -1,4 +1,5 @@
 // The bytes behind a job's log, whatever their source: generated, a file, or a text set by a test; with length and hash.
+
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 

@@ -1,5 +1,6 @@
 // The lines of a runner's log that carry meaning: what GitHub's runner prints around a job's own output, step by step. The
 // job's own output is filler and comes from log-text.ts. Wording of the markers: what public logs of 2022 to 2026 show.
+
 import { createRandom, hexOf } from "../random.ts";
 import type { Job } from "../world/model.ts";
 import { actionSha, planSteps, type PlannedStep } from "../world/steps.ts";

@@ -1,4 +1,5 @@
 // The generated logs: exact, ordered, repeatable, and odd where they are told to be.
+
 import { createHash } from "node:crypto";
 
 import { expect, test } from "vitest";

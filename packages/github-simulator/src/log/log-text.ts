@@ -1,5 +1,6 @@
 // Writes a generated log: a byte-exact length, one timestamp of seven digits per line, never decreasing, made chunk by chunk
 // so that a log of gigabytes costs no memory. The same job gives the same bytes every time.
+
 import { createRandom } from "../random.ts";
 import type { Job } from "../world/model.ts";
 import { type LogLine, type LogSection, logSections } from "./log-sections.ts";

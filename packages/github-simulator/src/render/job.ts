@@ -1,4 +1,5 @@
 // A job as GitHub shows it at a moment, its steps included.
+
 import type { Job, StepTimes } from "../world/model.ts";
 import { planSteps, type PlannedStep } from "../world/steps.ts";
 import { jobStatus } from "../world/timeline.ts";

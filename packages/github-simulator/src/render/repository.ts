@@ -1,5 +1,6 @@
 // Users and repositories as GitHub's API shows them: `simple-user`, `minimal-repository` and `full-repository` of its OpenAPI
 // description.
+
 import type { Owner, Repository } from "../world/model.ts";
 import { fullNameOf } from "../world/world.ts";
 import { nodeId, seconds, type Urls } from "./urls.ts";

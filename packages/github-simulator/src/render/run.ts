@@ -1,4 +1,5 @@
 // A run as GitHub shows it, now or as one of its attempts.
+
 import type { Attempt, Run } from "../world/model.ts";
 import { attemptStatus, attemptUpdatedAtMs } from "../world/timeline.ts";
 import { fullNameOf } from "../world/world.ts";

@@ -1,5 +1,4 @@
 // Where the simulated GitHub says that it is: the API's base and the website's.
-
 export type Urls = {
   /** `http://127.0.0.1:PORT`, or `…/api/v3` for a GHES; no slash at the end. */
   readonly api: string;

@@ -1,5 +1,6 @@
 // What an App asks: itself, its installations, their tokens, and what an installation may see.
 // https://docs.github.com/rest/apps/apps
+
 import { Hono } from "hono";
 
 import { appPermissions, type AppAuthority } from "../app-authority.ts";

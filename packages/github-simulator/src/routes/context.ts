@@ -1,4 +1,5 @@
 // What every route has: the world, the time, who asks, and how GitHub answers errors and lists.
+
 import type { Context } from "hono";
 
 import type { AppAuthority } from "../app-authority.ts";

@@ -1,4 +1,5 @@
 // The date syntax of the `created` filter.
+
 import { expect, test } from "vitest";
 
 import { tryParseCreated } from "./created-filter.ts";

@@ -1,6 +1,5 @@
 // The `created` parameter of a run list: GitHub's search syntax for dates.
 // https://docs.github.com/search-github/getting-started-with-searching-on-github/understanding-the-search-syntax#query-for-dates
-
 export type TimeRange = { readonly fromMs: number; readonly toMs: number };
 
 /** Both ends included, in milliseconds; undefined when the text is no such filter. */

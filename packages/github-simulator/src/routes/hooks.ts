@@ -1,5 +1,6 @@
 // Deliveries of webhooks, as an App, a repository or an organisation lists them, and their redelivery.
 // https://docs.github.com/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
+
 import { Hono } from "hono";
 
 import type { Json } from "../render/repository.ts";

@@ -1,5 +1,6 @@
 // The four endpoints of jobs: lists of a run and of an attempt, a job, and the redirect to its log.
 // https://docs.github.com/rest/actions/workflow-jobs
+
 import { Hono } from "hono";
 
 import { renderJob } from "../render/job.ts";

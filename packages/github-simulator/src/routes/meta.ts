@@ -1,5 +1,6 @@
 // What GitHub says of itself and of the asker's limits.
 // https://docs.github.com/rest/meta/meta and https://docs.github.com/rest/rate-limit/rate-limit
+
 import { Hono } from "hono";
 
 import { type ApiDeps, type ApiEnv, errorAnswer } from "./context.ts";

@@ -1,5 +1,6 @@
 // Repositories: by name, by id, by owner, by credential; and what hangs on one beside runs and jobs.
 // https://docs.github.com/rest/repos/repos and /rest/actions/permissions
+
 import { Hono } from "hono";
 
 import { renderFullRepository, renderRepository, renderUser } from "../render/repository.ts";

@@ -1,5 +1,6 @@
 // Runs of a repository: the list with its filters and caps, a run, an attempt, deletion, re-run.
 // https://docs.github.com/rest/actions/workflow-runs
+
 import { Hono } from "hono";
 
 import { renderRun } from "../render/run.ts";

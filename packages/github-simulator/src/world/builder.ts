@@ -1,5 +1,6 @@
 // Makes owners, repositories, runs and jobs with ids that grow with time as GitHub's do. Patterns and tests say only what is
 // special about a run.
+
 import type { LogSizeOptions } from "../options.ts";
 import { createRandom, hexOf, type Random } from "../random.ts";
 import type { Attempt, Conclusion, Job, Log, LogStyle, Owner, Repository, Run, Runner, StepShape } from "./model.ts";

@@ -1,4 +1,5 @@
 // The demo's world has every case that can end, ended long before now, and is the same for the same seed.
+
 import { expect, test } from "vitest";
 
 import { logContent } from "../log/log-content.ts";

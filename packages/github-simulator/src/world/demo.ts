@@ -1,5 +1,6 @@
 // The demo's world: five repositories of two owners, every case that can end, each of them ended long before the clock's now,
 // and one run that is still in progress.
+
 import type { Settings } from "../options.ts";
 import { createRandom } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";

@@ -1,6 +1,7 @@
 // The job that GitHub's REST reference shows, with every value as documented there: old times, offsets, a gap in the numbers,
 // fields that today's schema requires and the example lacks.
 // https://docs.github.com/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
+
 import type { RecordedJob } from "./recorded.ts";
 
 const steps = [

@@ -1,5 +1,6 @@
 // What a correct archive of a job's log ends with, derived from the world's truth and never from an archiver's code. The words
 // are those of the archive's contract, as plain strings: the simulator imports none of the code that it tests.
+
 import { logContent, logSha256 } from "../log/log-content.ts";
 import type { Job } from "./model.ts";
 import { jobStatus } from "./timeline.ts";

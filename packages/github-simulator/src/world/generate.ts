@@ -1,5 +1,6 @@
 // Fills a world: owners, repositories, and day by day the runs. A day's runs depend on the seed, the repository and the day
 // alone; with `live` the days after the start are made when the clock gets near them.
+
 import type { Settings } from "../options.ts";
 import { createRandom, type Random } from "../random.ts";
 import type { Builder } from "./builder.ts";

@@ -1,6 +1,5 @@
 // What exists in the simulated GitHub. A job knows its whole life from the start; what the API shows of it depends on the
 // clock, so that runs begin and end while the simulator serves.
-
 export type Owner = { readonly id: number; readonly login: string; readonly type: "Organization" | "User" };
 
 export type Workflow = { readonly id: number; readonly name: string; readonly path: string };

@@ -1,5 +1,6 @@
 // Kinds of runs as GitHub has them, the odd ones included. Each pattern makes one run; generated worlds draw from all of them,
 // the demo has each at least once.
+
 import type { Random } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";
 import type { Owner, Repository, Run } from "./model.ts";

@@ -1,4 +1,5 @@
 // Recorded job objects and runs put into the world as they are: GitHub's own words, served again byte for byte in their values.
+
 import { z } from "zod";
 
 import type { Builder } from "./builder.ts";

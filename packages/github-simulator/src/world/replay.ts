@@ -1,5 +1,6 @@
 // Loads a folder of recorded answers and logs. Layout: docs/simulator.md. Lenient on purpose: a folder as somebody recorded it
 // should work, so JSON is taken for what it is and a log belongs to the job whose id its name holds.
+
 import { createReadStream } from "node:fs";
 import { glob, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";

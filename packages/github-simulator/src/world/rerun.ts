@@ -1,5 +1,6 @@
 // A new attempt of a run. "Re-run failed jobs" lists the passed ones again: under new ids with their old times, as webhooks of
 // 2026 show (actions/actions-runner-controller#4315), or under their old ids.
+
 import { type Builder, latestAttempt } from "./builder.ts";
 import type { Attempt, Conclusion, Job, Owner, Run } from "./model.ts";
 

@@ -1,5 +1,6 @@
 // The steps of a job, derived from its seed and its window: names, numbers with GitHub's gaps, times to the millisecond. The
 // API and the log text read the same plan, so that the two agree as they do at GitHub.
+
 import { createRandom, hexOf } from "../random.ts";
 import type { Conclusion, Job } from "./model.ts";
 

@@ -1,4 +1,5 @@
 // The truth as plain data: what exists, and what a correct archive of it ends with.
+
 import { type Expected, expectedOf } from "./expected.ts";
 import { attemptStatus, jobStatus } from "./timeline.ts";
 import { fullNameOf, type World } from "./world.ts";

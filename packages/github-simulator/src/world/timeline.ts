@@ -1,4 +1,5 @@
 // What is visible of a job, an attempt and a run at a moment: status and conclusion follow from the plan and the clock.
+
 import type { Attempt, Conclusion, Job, Run } from "./model.ts";
 
 export type Status = "queued" | "in_progress" | "completed";

@@ -1,5 +1,6 @@
 // The whole simulated GitHub in memory, with the lookups that the API needs. Everything is added here, so that ids are unique
 // and a repository's runs stay in order.
+
 import type { Job, Owner, Repository, Run } from "./model.ts";
 
 export type RepositoryLookup =

@@ -1,0 +1,48 @@
+// `gaps`: what is owed or lost, and what to do about it.
+
+import { GapKind } from "@actions-archive/core/states";
+import { countGaps, listGaps } from "@actions-archive/database/gaps";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import { type Command, Option } from "commander";
+
+import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
+import { loadEngineConfig } from "../engine-config.ts";
+import { formatTable } from "../format-table.ts";
+import { describeGap } from "../gaps/describe-gap.ts";
+import { openEngineEnvironment } from "../with-engines.ts";
+
+type GapsOptions = { kind?: GapKind; repository?: string; json?: true };
+
+const longestJson = 100_000;
+const longestPrinted = 100;
+
+export function addGaps(program: Command, context: CommandContext): void {
+  program
+    .command("gaps")
+    .description("what is owed or lost: where, since when, why, and what to do")
+    .addOption(new Option("--kind <kind>", "one kind alone").choices(GapKind.options))
+    .option("--repository <owner/name>", "one repository alone")
+    .option("--json", `one JSON document: all of them counted, and ${longestJson} listed at most`)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  actions-archive gaps\n  actions-archive gaps --kind log_failed --repository my-org/app\n  actions-archive gaps --json | jq .counts\n\nThe view audit.gaps holds the same.",
+    )
+    .action(async ({ json, ...choice }: GapsOptions) => {
+      await using resources = new AsyncDisposableStack();
+      const log = createCommandLogger(context);
+      const { env } = resources.use(
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
+      );
+      const { DATABASE_URL } = loadEngineConfig(env);
+      const { db } = resources.use(
+        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive gaps", maxConnections: 1, log }),
+      );
+      const counts = await countGaps(db, choice);
+      const gaps = await listGaps(db, { ...choice, limit: json ? longestJson : longestPrinted });
+      if (json) return printJson(context, { counts, gaps });
+      const total = counts.reduce((sum, group) => sum + group.gaps, 0);
+      if (total === 0) return print(context, "No gaps.");
+      const shown = total > gaps.length ? `\n${gaps.length} of ${total} gaps; --kind, --repository or --json show more.` : "";
+      print(context, `${formatTable(counts)}\n\n${formatTable(gaps.map(describeGap))}${shown}`);
+    });
+}

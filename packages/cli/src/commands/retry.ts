@@ -1,0 +1,65 @@
+// `retry`: failed logs, now.
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { FailedReason } from "@actions-archive/core/states";
+import { listLogStandings, retryFailedLogs } from "@actions-archive/database/log-states";
+import type { Database } from "@actions-archive/database/open-database";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import { type Command, Option } from "commander";
+
+import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
+import { loadEngineConfig } from "../engine-config.ts";
+import { formatTable } from "../format-table.ts";
+import { parseJobId } from "../parse-job-id.ts";
+import { openEngineEnvironment } from "../with-engines.ts";
+
+type RetryOptions = { reason?: FailedReason; repository?: string; json?: true };
+
+const longestPrinted = 50;
+
+export function addRetry(program: Command, context: CommandContext): void {
+  program
+    .command("retry")
+    .description("ask again, now, for logs that failed: these jobs', or all that the options leave")
+    .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
+    .addOption(new Option("--reason <reason>", "only those that failed for this").choices(FailedReason.options))
+    .option("--repository <owner/name>", "only those of this repository")
+    .option("--json", "one JSON document")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app\n\nThe workers take them at once where they run; else the next start does.",
+    )
+    .action(async (jobIds: number[], { json, ...choice }: RetryOptions) => {
+      await using resources = new AsyncDisposableStack();
+      const log = createCommandLogger(context);
+      const { env } = resources.use(
+        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
+      );
+      const { DATABASE_URL } = loadEngineConfig(env);
+      const { db } = resources.use(
+        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive retry", maxConnections: 1, log }),
+      );
+      if (jobIds.length > 0) await checkFailed(db, jobIds);
+      const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) });
+      if (json) return printJson(context, { retried: retried.length, jobs: retried });
+      if (retried.length === 0) return print(context, "No failed log is meant.");
+      const more = retried.length > longestPrinted ? `\n… and ${retried.length - longestPrinted} more; --json lists all.` : "";
+      print(
+        context,
+        `${retried.length} failed ${retried.length === 1 ? "log is" : "logs are"} due now:\n\n${formatTable(retried.slice(0, longestPrinted))}${more}`,
+      );
+    });
+}
+
+/** @throws PermanentError that says of each job that has not failed how it stands; then nothing is retried. */
+async function checkFailed(db: Database, jobIds: readonly number[]): Promise<void> {
+  const standings = new Map((await listLogStandings(db, jobIds)).map((standing) => [standing.job_id, standing]));
+  const wrong = jobIds.flatMap((id) => {
+    const job = standings.get(id);
+    if (job === undefined) return [`No job ${id} is known`];
+    if (job.log_state === "failed") return [];
+    const reason = job.log_reason === null ? "" : `: ${job.log_reason}`;
+    return [`The log of job ${id} of run ${job.run_id} in ${job.repository} has not failed, it is ${job.log_state}${reason}`];
+  });
+  if (wrong.length > 0) throw new PermanentError("usage/invalid", `${wrong.join(". ")}. Nothing was retried`);
+}

@@ -1,0 +1,57 @@
+// What a person reads of a gap: where it is, why, and what they can do.
+
+import { FailedReason, GapKind } from "@actions-archive/core/states";
+import type { Gap } from "@actions-archive/database/gaps";
+import { expect, test } from "vitest";
+
+import { describeGap } from "./describe-gap.ts";
+
+const gap: Gap = {
+  kind: "log_failed",
+  repository: "acme/app",
+  run_id: 7,
+  run_attempt: 2,
+  job_id: 9,
+  window_start: null,
+  window_end: null,
+  reason: "forbidden",
+  detail: "GitHub says 403",
+  since: new Date("2026-05-01T00:00:00Z"),
+};
+const noJob = { run_id: null, run_attempt: null, job_id: null };
+const may = new Date("2026-05-01T00:00:00Z");
+
+test("a failed log says which job it is, what happened, and what to grant", () => {
+  expect(describeGap(gap)).toEqual({
+    what: "log_failed",
+    where: "acme/app job 9 (run 7)",
+    since: gap.since,
+    why: "forbidden: GitHub says 403",
+    do: "grant the credential Actions: read, then `retry`",
+  });
+});
+
+test.each<[Partial<Gap>, string]>([
+  [{ kind: "run_open", job_id: null }, "acme/app run 7 attempt 2"],
+  [
+    { ...noJob, kind: "second_full", window_start: may, window_end: new Date(may.getTime() + 1000) },
+    "acme/app 2026-05-01T00:00:00Z",
+  ],
+  [{ ...noJob, kind: "window_open", window_start: may }, "acme/app 2026-05-01T00:00:00Z to now"],
+  [{ ...noJob, kind: "window_open", window_end: may }, "acme/app … to 2026-05-01T00:00:00Z"],
+  [{ ...noJob, kind: "not_sealed", repository: null }, "the archive"],
+])("%j stands at %s", (change, where) => {
+  expect(describeGap({ ...gap, ...change }).where).toBe(where);
+});
+
+test("every kind and every reason of a failure has something to do, or says that there is nothing", () => {
+  const kinds = GapKind.options.map((kind) => describeGap({ ...gap, kind, reason: null }));
+  const reasons = FailedReason.options.map((reason) => describeGap({ ...gap, reason }));
+  for (const description of [...kinds, ...reasons]) expect(description.do).toMatch(/^[a-z].{10}/);
+  expect(reasons.find(({ why }) => why.startsWith("too_large"))?.do).toContain("MAX_LOG_BYTES");
+  expect(reasons.find(({ why }) => why.startsWith("redirect_refused"))?.do).toContain("GITHUB_LOG_HOSTS");
+});
+
+test("a gap without a word more than its reason has no colon", () => {
+  expect(describeGap({ ...gap, detail: null }).why).toBe("forbidden");
+});

@@ -1,0 +1,66 @@
+// A gap in words for people: what, where, since when, why, and what they can do about it.
+
+import type { Gap } from "@actions-archive/database/gaps";
+
+export type GapDescription = { what: string; where: string; since: Date | null; why: string; do: string };
+
+/** A row for `formatTable`. */
+export function describeGap(gap: Gap): GapDescription {
+  const { kind, since, reason, detail } = gap;
+  return { what: kind, where: placeOf(gap), since, why: [reason, detail].filter(Boolean).join(": "), do: cureOf(gap) };
+}
+
+function placeOf({ kind, repository, run_id, run_attempt, job_id, window_start, window_end }: Gap): string {
+  if (repository === null) return "the archive";
+  if (job_id !== null) return `${repository} job ${job_id} (run ${run_id})`;
+  if (run_id !== null) return `${repository} run ${run_id} attempt ${run_attempt}`;
+  if (kind === "second_full") return `${repository} ${time(window_start)}`;
+  return `${repository} ${window_start ? time(window_start) : "…"} to ${window_end ? time(window_end) : "now"}`;
+}
+
+function cureOf({ kind, reason }: Gap): string {
+  switch (kind) {
+    case "window_open":
+      if (reason === "overdue") return "run the fetcher, or `start`";
+      return reason === "problem" ? "see why; it is tried again by itself" : "nothing: a poll will list it";
+    case "second_full":
+      return "nothing: GitHub shows no more; webhooks bring the rest";
+    case "run_open":
+      if (reason === "not_selected") return "select the repository again, or let it be";
+      return reason === "unlisted" ? "nothing: a poll will list its jobs" : "nothing: its jobs come as they complete";
+    case "never_completed":
+    case "attempt_gone":
+      return "nothing more can be had";
+    case "job_not_loaded":
+      if (reason === "not_completed") return "nothing: GitHub never completed it";
+      return reason === "unloadable" ? "report it; after an update `retry`" : "nothing: the loader will take it";
+    case "log_pending":
+      return "nothing: it is asked for when due";
+    case "log_failed":
+      return cureOfFailure(reason);
+    case "log_without_record":
+      return "report it: this should not happen";
+    case "not_sealed":
+      return "nothing: this version makes no seals";
+  }
+}
+
+function cureOfFailure(reason: string | null): string {
+  switch (reason ?? "") {
+    case "forbidden":
+    case "no_access":
+      return "grant the credential Actions: read, then `retry`";
+    case "redirect_refused":
+      return "if the host is yours, add it to GITHUB_LOG_HOSTS, then `retry`";
+    case "too_large":
+      return "raise MAX_LOG_BYTES, then `retry`";
+    case "unloadable":
+      return "report it; after an update `retry`";
+    default:
+      return "nothing: tried again daily; or `retry` now";
+  }
+}
+
+function time(date: Date | null): string {
+  return date?.toISOString().replace(".000Z", "Z") ?? "";
+}

@@ -1,0 +1,180 @@
+-- A row for each thing that is owed or lost. Reasons are words to group by; detail says more, for people.
+create view audit.gaps as
+with spans as (
+  -- By GitHub's clock, which ended the last window; what passed since then is counted by ours, when nobody looked.
+  select
+    repositories.repository_id,
+    archive_since,
+    covered.until as covered_until,
+    covered.until + case
+      when problem is not null then greatest(now() - problem_since, interval '0')
+      when poll_due_at < now() - interval '5 minutes' then now() - polled_at
+      else interval '0'
+    end as owed_until,
+    covered.spans
+  from archive.repositories
+  cross join lateral (
+    select max(window_end) as until, range_agg(tstzrange(window_start, window_end)) as spans
+    from archive.windows
+    where windows.repository_id = repositories.repository_id
+  ) as covered
+  where is_selected
+),
+open_windows as (
+  select spans.repository_id, lower(span) as window_start, upper(span) as window_end, covered_until
+  from spans
+  cross join lateral unnest(
+    tstzmultirange(tstzrange(archive_since, coalesce(owed_until, greatest(now(), archive_since))))
+    - coalesce(spans, '{}')
+    - coalesce((
+      select range_agg(tstzrange(second_start, second_start + interval '1 second'))
+      from archive.full_seconds
+      where full_seconds.repository_id = spans.repository_id
+    ), '{}')
+  ) as span
+  where archive_since is not null and (owed_until is null or archive_since < owed_until)
+  union all
+  -- The first look goes from now to the past, and ends by writing down where it ended.
+  select repository_id, null, (select min(window_start) from archive.windows where windows.repository_id = spans.repository_id), covered_until
+  from spans
+  where archive_since is null
+),
+all_gaps as (
+  select
+    'window_open' as kind, repositories.repository_id, repositories.full_name as repository,
+    null::bigint as run_id, null::integer as run_attempt, null::bigint as job_id, window_start, window_end,
+    case
+      when problem is not null then 'problem'
+      when window_start >= covered_until then 'overdue'
+      else 'unlisted'
+    end as reason,
+    problem as detail,
+    case
+      when problem is not null then problem_since
+      when window_start >= covered_until then polled_at
+      else first_seen_at
+    end as since
+  from open_windows
+  join archive.repositories using (repository_id)
+
+  union all
+  select
+    'window_open', null, name, null, null, null, null, null, 'problem', problem, since
+  from archive.unreadable_repositories
+  where not exists (
+    select from archive.repositories
+    where is_selected and problem is not null and lower(full_name) = lower(unreadable_repositories.name)
+  )
+
+  union all
+  select
+    'second_full', repository_id, full_name, null, null, null, second_start, second_start + interval '1 second',
+    'list_cap', 'GitHub lists 1,000 runs of this second and no more', seen_at
+  from archive.full_seconds
+  join archive.repositories using (repository_id)
+
+  union all
+  select
+    'run_open', repository_id, full_name, run_id, attempts.run_attempt, null, null, null,
+    case
+      when not is_selected then 'not_selected'
+      when attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt then 'unlisted'
+      else coalesce(attempts.status, 'unknown')
+    end,
+    null, attempts.first_seen_at
+  from archive.attempts
+  join archive.repositories using (repository_id)
+  join archive.runs using (run_id, repository_id)
+  where attempts.state = 'open'
+
+  union all
+  select
+    case attempts.state when 'gone' then 'attempt_gone' else 'never_completed' end,
+    repository_id, full_name, run_id, run_attempt, null, null, null,
+    case attempts.state when 'gone' then 'deleted' else 'too_old' end,
+    null, attempts.first_seen_at
+  from archive.attempts
+  join archive.repositories using (repository_id)
+  where attempts.state in ('gone', 'never_completed')
+
+  union all
+  select
+    'job_not_loaded', repository_id, full_name, run_id, run_attempt, job_id, null, null,
+    'queued', null, obligations.first_seen_at
+  from archive.obligations
+  join archive.repositories using (repository_id)
+  where rows_loaded_at is null
+
+  union all
+  select
+    'job_not_loaded', repository_id, full_name, run_id, run_attempt, job_id, null, null,
+    'unloadable', log_detail, obligations.first_seen_at
+  from archive.obligations
+  join archive.repositories using (repository_id)
+  where log_state = 'failed' and log_reason = 'unloadable' and rows_loaded_at is not null
+
+  union all
+  select
+    'job_not_loaded', repository_id, full_name, run_id, attempts.run_attempt, null, null, null,
+    'not_completed', format('%s of the %s jobs that the attempt listed never completed', listed_jobs - known.jobs, listed_jobs),
+    attempts.listed_at
+  from archive.attempts
+  join archive.repositories using (repository_id)
+  cross join lateral (
+    select count(*) as jobs
+    from archive.obligations
+    where obligations.run_id = attempts.run_id
+      and attempts.run_attempt between obligations.run_attempt and obligations.last_listed_attempt
+  ) as known
+  where attempts.missing_jobs > 0 and attempts.state = 'listed' and known.jobs < attempts.listed_jobs
+
+  union all
+  select
+    'log_pending', repository_id, full_name, run_id, run_attempt, job_id, null, null,
+    case when tries = 0 then 'queued' else 'again_later' end, log_detail, obligations.first_seen_at
+  from archive.obligations
+  join archive.repositories using (repository_id)
+  where log_state = 'pending'
+
+  union all
+  select
+    'log_failed', repository_id, full_name, run_id, run_attempt, job_id, null, null,
+    log_reason, log_detail, obligations.first_seen_at
+  from archive.obligations
+  join archive.repositories using (repository_id)
+  where log_state = 'failed'
+
+  union all
+  select
+    'log_without_record', repository_id, full_name, run_id, run_attempt, job_id, null, null,
+    'no_record', format('the ledger says %s and names no record', log_state), decided_at
+  from archive.obligations
+  join archive.repositories using (repository_id)
+  where log_state in ('archived', 'absent') and record_key is null
+
+  union all
+  select
+    'not_sealed', null, null, null, null, null, null, null,
+    'no_seals', 'no record and no log of this archive is sealed', created_at
+  from archive.identity
+  where exists (select from archive.logs)
+)
+select
+  all_gaps.kind, identity.host, all_gaps.repository_id, all_gaps.repository, all_gaps.run_id, all_gaps.run_attempt, all_gaps.job_id,
+  all_gaps.window_start, all_gaps.window_end, all_gaps.reason, all_gaps.detail, all_gaps.since
+from all_gaps
+cross join archive.identity;
+
+comment on view audit.gaps is 'What the archive owes or has lost, a row for each. A row of audit.coverage is complete exactly when none of its runs and jobs stands here.';
+comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: one row for the archive.';
+comment on column audit.gaps.host is 'The GitHub host.';
+comment on column audit.gaps.repository_id is 'GitHub''s id of the repository; null where it is unknown, and for the archive as a whole.';
+comment on column audit.gaps.repository is 'The repository''s current owner/name; or the configured name that leads nowhere.';
+comment on column audit.gaps.run_id is 'The run, where the gap is of one.';
+comment on column audit.gaps.run_attempt is 'The attempt of the run.';
+comment on column audit.gaps.job_id is 'The job, where the gap is of one.';
+comment on column audit.gaps.window_start is 'Of window_open and second_full: runs created at this instant or later; null while the start is not known.';
+comment on column audit.gaps.window_end is 'Of window_open and second_full: runs created before this instant; null: until now.';
+comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.';
+comment on column audit.gaps.detail is 'What happened the last time, in words for people.';
+comment on column audit.gaps.since is 'When the gap began: when the ledger first owed it, by the database''s clock.';
