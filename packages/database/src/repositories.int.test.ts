@@ -46,7 +46,7 @@ test("the holder renews its lease, nobody else takes or releases it, and once re
 test("the lease of a dead holder ends by itself, and the holder that comes back late has lost it", async () => {
   await using database = await openLedger();
   const { db } = database;
-  await takeLease(db, repositoryId, holder(1), 0.2);
+  await takeLease(db, repositoryId, holder(1), 1.5);
   expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(false);
   await vi.waitFor(async () => expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(true), { timeout: 5_000 });
   expect(await takeLease(db, repositoryId, holder(1), 60)).toBe(false);

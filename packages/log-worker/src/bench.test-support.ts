@@ -158,7 +158,7 @@ async function openWorker({ simulator: options = {}, settings = {}, spoolBytes =
       credentials: { kind: "token", token: simulator.token },
       logHosts: parseLogHosts(simulator.logOrigin),
       budget: openDatabaseBudget(db, { reservePercent: 0 }),
-      timeouts: { stallMs: 300 },
+      timeouts: { stallMs: 1_000 },
       log,
     }),
   );
