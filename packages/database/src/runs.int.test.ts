@@ -146,3 +146,10 @@ test("a final listing with jobs that never completed says how many the ledger ha
   const attempts = await db.selectFrom("archive.attempts").select(["state", "listed_jobs", "missing_jobs"]).execute();
   expect(attempts).toEqual([{ state: "listed", listed_jobs: 3, missing_jobs: 2 }]);
 });
+
+test("a run with a wild attempt is counted as unusable, and makes no rows", async () => {
+  await using database = await openTestDatabase();
+  await addRepository(database.db);
+  const outcome = await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2_000_000_000 })]);
+  expect(outcome).toEqual({ recorded: 0, unusable: 1 });
+});

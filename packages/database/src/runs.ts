@@ -6,6 +6,9 @@ import { asFields, id, instant, text } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
+/** A run can be re-run 50 times (https://docs.github.com/actions/reference/limits): a wild number must not become so many rows. */
+const mostAttempts = 1_000;
+
 type RunColumns = {
   run_id: number;
   repository_id: number;
@@ -274,13 +277,13 @@ function attemptSeen(object: unknown): { status: string | null; conclusion: stri
 
 function runColumns(repositoryId: number, object: unknown): RunColumns | undefined {
   const run = asFields(object);
-  const [run_id, created_at] = [id(run["id"]), instant(run["created_at"])];
-  if (run_id === null || created_at === null) return undefined;
+  const [run_id, created_at, run_attempt] = [id(run["id"]), instant(run["created_at"]), id(run["run_attempt"]) ?? 1];
+  if (run_id === null || created_at === null || run_attempt > mostAttempts) return undefined;
   return {
     run_id,
     repository_id: repositoryId,
     run_number: id(run["run_number"]),
-    run_attempt: id(run["run_attempt"]) ?? 1,
+    run_attempt,
     workflow_id: id(run["workflow_id"]),
     workflow_name: text(run["name"]),
     path: text(run["path"]),
