@@ -3,6 +3,7 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { postponeFirstVisit } from "./attempts.ts";
 import {
   claimRedelivery,
   type DeliveryRef,
@@ -15,7 +16,7 @@ import {
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { findRepository, renameRepository, selectRepositories } from "./repositories.ts";
-import { postponeFirstVisit, recordRuns } from "./runs.ts";
+import { recordRuns } from "./runs.ts";
 
 const repository = { repository_id: 7, full_name: "octo-org/api", is_private: false };
 const delivery: DeliveryRef = { guid: "72d3162e-cc78", event: "workflow_job", action: "completed", repository_id: 7 };

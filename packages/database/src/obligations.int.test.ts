@@ -3,6 +3,7 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { finishVisit } from "./attempts.ts";
 import {
   findEarlierAttempts,
   findObligation,
@@ -15,7 +16,7 @@ import {
   recordJobs,
 } from "./obligations.ts";
 import { transact } from "./open-database.ts";
-import { finishVisit, recordRuns } from "./runs.ts";
+import { recordRuns } from "./runs.ts";
 import {
   addRepository,
   jobId,

@@ -3,16 +3,10 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { findListedAttempt, finishVisit, listOpenAttempts, listUnrecordedAttempts, markAttemptRecorded } from "./attempts.ts";
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
-import {
-  findListedAttempt,
-  finishVisit,
-  listOpenAttempts,
-  listUnrecordedAttempts,
-  markAttemptRecorded,
-  recordRuns,
-} from "./runs.ts";
+import { recordRuns } from "./runs.ts";
 import { addRepository, jobId, jobObject, repositoryId, runId, runObject } from "./samples.test-support.ts";
 
 const first = { run_id: runId, run_attempt: 1 };

@@ -1,4 +1,4 @@
-// Runs of the ledger and their attempts: what was seen, and which attempts still owe a listing of their jobs.
+// Runs of the ledger, as lists and deliveries show them, and an attempt for each number up to the newest.
 
 import { sql } from "kysely";
 
@@ -50,16 +50,6 @@ const runTypes = {
   updated_at: "timestamptz",
   object: "json",
 } as const;
-
-export type LedgerAttempt = {
-  run_id: number;
-  run_attempt: number;
-  newest_attempt: number;
-  status: string | null;
-  visits: number;
-  first_seen_at: Date;
-  run_created_at: Date;
-};
 
 /**
  * Writes runs as a listing showed them, newest attempt first known, and an open attempt for each number up to it.
@@ -129,150 +119,6 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
         -- A run can begin and end within one second.
         or (excluded.run_updated_at = attempts.run_updated_at and excluded.status = 'completed' and attempts.status is distinct from 'completed'))
   `.execute(trx);
-}
-
-/**
- * An attempt that goes on is not looked at before `seconds` have passed: a webhook will tell its end, and the visit is for the
- * case that it does not. One that was visited keeps its own pace. Idempotent.
- */
-export async function postponeFirstVisit(
-  db: Database,
-  attempt: { run_id: number; run_attempt: number },
-  seconds: number,
-): Promise<void> {
-  await db
-    .updateTable("archive.attempts")
-    .set({ visit_due_at: sql<Date>`greatest(visit_due_at, now() + make_interval(secs => ${seconds}))` })
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .where("state", "=", "open")
-    .where("visits", "=", 0)
-    .where(sql<boolean>`status is distinct from 'completed'`)
-    .execute();
-}
-
-/** Open attempts of a repository, oldest run first. @param onlyDue leaves out those whose next visit is later. */
-export async function listOpenAttempts(
-  db: Database,
-  repositoryId: number,
-  { onlyDue, limit }: { onlyDue: boolean; limit: number },
-): Promise<LedgerAttempt[]> {
-  return db
-    .selectFrom("archive.attempts")
-    .innerJoin("archive.runs", "archive.runs.run_id", "archive.attempts.run_id")
-    .select([
-      "archive.attempts.run_id",
-      "archive.attempts.run_attempt",
-      "archive.runs.run_attempt as newest_attempt",
-      "archive.attempts.status",
-      "archive.attempts.visits",
-      "archive.attempts.first_seen_at",
-      "archive.runs.created_at as run_created_at",
-    ])
-    .where("archive.attempts.repository_id", "=", repositoryId)
-    .where("archive.attempts.state", "=", "open")
-    .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
-    .orderBy("archive.runs.created_at", "desc")
-    .orderBy("archive.attempts.run_attempt")
-    .limit(limit)
-    .execute();
-}
-
-export type Visit =
-  /** Its jobs were listed by a listing that began after it completed. */
-  | { readonly state: "listed"; readonly jobs: number; readonly object?: unknown }
-  /** Still running, or its jobs lag behind: look again later. */
-  | { readonly state: "open"; readonly againInSeconds: number; readonly object?: unknown }
-  /** It vanished before its jobs were listed, or never completed: a closed gap. */
-  | { readonly state: "gone" | "never_completed" };
-
-/** Writes down what a visit found. A listed attempt never becomes open again. */
-export async function finishVisit(db: Database, attempt: { run_id: number; run_attempt: number }, visit: Visit): Promise<void> {
-  const seen = "object" in visit && visit.object !== undefined ? attemptSeen(visit.object) : {};
-  await db
-    .updateTable("archive.attempts")
-    .set({
-      state: visit.state,
-      visits: sql<number>`visits + 1`,
-      ...seen,
-      ...(visit.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${visit.againInSeconds})` } : {}),
-      ...(visit.state === "listed"
-        ? { listed_at: sql<Date>`now()`, listed_jobs: visit.jobs, missing_jobs: countMissing(attempt, visit.jobs) }
-        : {}),
-    })
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .where("state", "=", "open")
-    .execute();
-}
-
-// Only completed jobs are in the ledger: what the final listing showed beyond them has no row anywhere, and is a gap.
-function countMissing({ run_id, run_attempt }: { run_id: number; run_attempt: number }, listedJobs: number) {
-  return sql<number>`greatest(0, ${listedJobs}::integer - (
-    select count(*) from archive.obligations
-    where obligations.run_id = ${run_id} and ${run_attempt}::integer between obligations.run_attempt and last_listed_attempt))`;
-}
-
-/** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
-export async function listUnrecordedAttempts(db: Database, limit: number): Promise<{ run_id: number; run_attempt: number }[]> {
-  return db
-    .selectFrom("archive.attempts")
-    .select(["run_id", "run_attempt"])
-    .where("state", "=", "listed")
-    .where("record_key", "is", null)
-    .orderBy("run_id")
-    .limit(limit)
-    .execute();
-}
-
-export type AttemptStory = { repository_id: number; full_name: string; object: unknown; listed_at: Date; job_ids: number[] };
-
-/** An attempt and the final list of the jobs it showed, for its run record. Undefined until it is listed. */
-export async function findListedAttempt(
-  db: Database,
-  attempt: { run_id: number; run_attempt: number },
-): Promise<AttemptStory | undefined> {
-  const row = await db
-    .selectFrom("archive.attempts")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .select([
-      "archive.attempts.repository_id",
-      "archive.attempts.object",
-      "archive.attempts.listed_at",
-      "archive.repositories.full_name",
-    ])
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .where("state", "=", "listed")
-    .executeTakeFirst();
-  if (row?.listed_at == null) return undefined;
-  const jobs = await db
-    .selectFrom("archive.obligations")
-    .select("job_id")
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "<=", attempt.run_attempt)
-    .where("last_listed_attempt", ">=", attempt.run_attempt)
-    .orderBy("job_id")
-    .execute();
-  return { ...row, listed_at: row.listed_at, job_ids: jobs.map(({ job_id }) => job_id) };
-}
-
-export async function markAttemptRecorded(
-  db: Database,
-  attempt: { run_id: number; run_attempt: number },
-  recordKey: string,
-): Promise<void> {
-  await db
-    .updateTable("archive.attempts")
-    .set({ record_key: recordKey })
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .execute();
-}
-
-function attemptSeen(object: unknown): { status: string | null; conclusion: string | null; object: string } {
-  const run = asFields(object);
-  return { status: text(run["status"]), conclusion: text(run["conclusion"]), object: JSON.stringify(object) };
 }
 
 function runColumns(repositoryId: number, object: unknown): RunColumns | undefined {

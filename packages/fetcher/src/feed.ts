@@ -1,8 +1,8 @@
 // The feeder: from the ledger to the queues. The ledger is the backlog, the queues hold the work at hand; adding what is
 // already queued does nothing, and what a queue forgot is simply fed again.
 
+import { listUnrecordedAttempts } from "@actions-archive/database/attempts";
 import { listDueLogs, listUnloadedJobs } from "@actions-archive/database/obligations";
-import { listUnrecordedAttempts } from "@actions-archive/database/runs";
 
 import type { Fetcher } from "./fetcher.ts";
 

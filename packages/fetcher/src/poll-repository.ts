@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
+import { listOpenAttempts } from "@actions-archive/database/attempts";
 import {
   findRepository,
   finishPoll,
@@ -14,7 +15,6 @@ import {
   renameRepository,
   takeLease,
 } from "@actions-archive/database/repositories";
-import { listOpenAttempts } from "@actions-archive/database/runs";
 import { addWindow, listWindows, type Window } from "@actions-archive/database/windows";
 import { getLogRetention, getRepository } from "@actions-archive/github/repositories";
 

@@ -2,6 +2,7 @@
 
 import { TransientError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
+import { postponeFirstVisit } from "@actions-archive/database/attempts";
 import {
   type DeliveryOutcome,
   dropStoredDelivery,
@@ -11,7 +12,7 @@ import {
 } from "@actions-archive/database/deliveries";
 import { recordJobs } from "@actions-archive/database/obligations";
 import type { Database } from "@actions-archive/database/open-database";
-import { postponeFirstVisit, recordRuns } from "@actions-archive/database/runs";
+import { recordRuns } from "@actions-archive/database/runs";
 
 import type { Fetcher } from "./fetcher.ts";
 import { isKnownEvent, readWebhookEvent, type WebhookEvent } from "./webhook-event.ts";

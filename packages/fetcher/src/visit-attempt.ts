@@ -2,8 +2,8 @@
 // the ledger at once, even while their run goes on.
 
 import { PermanentError } from "@actions-archive/core/errors";
+import { finishVisit, type LedgerAttempt } from "@actions-archive/database/attempts";
 import { recordJobs } from "@actions-archive/database/obligations";
-import { finishVisit, type LedgerAttempt } from "@actions-archive/database/runs";
 import { getRepository } from "@actions-archive/github/repositories";
 import type { WorkflowJob } from "@actions-archive/github/schemas";
 import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";

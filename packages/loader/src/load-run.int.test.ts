@@ -2,7 +2,8 @@
 
 import { findRunRecord } from "@actions-archive/archive/records";
 import { runRecordKey } from "@actions-archive/core/object-key";
-import { finishVisit, recordRuns } from "@actions-archive/database/runs";
+import { finishVisit } from "@actions-archive/database/attempts";
+import { recordRuns } from "@actions-archive/database/runs";
 import { jobId, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 

@@ -2,7 +2,7 @@
 
 import type { RunRecord } from "@actions-archive/archive/record";
 import { putRunRecord } from "@actions-archive/archive/records";
-import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/runs";
+import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/attempts";
 
 import type { Loader } from "./loader.ts";
 
