@@ -209,6 +209,7 @@ function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, rol
   };
 }
 
+// The engines' classes differ in the type of their connection alone, which nothing behind this function looks at.
 type QueueClass = new (name: string, options: QueueOptions) => Queue;
 type WorkerClass = new (
   name: string,

@@ -13,7 +13,7 @@ import {
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { z } from "zod";
 
-import { parseRepositoryPatterns } from "./repository-patterns.ts";
+import { hasIncludes, parseRepositoryPatterns } from "./repository-patterns.ts";
 
 export const fetcherSettings = {
   ...commonSettings,
@@ -31,8 +31,13 @@ export const fetcherRules: readonly SettingsRule[] = [
   credentialRule,
   repositoriesRule,
   objectLockRule,
+  // An App may name exclusions alone: then all that its installations see is meant.
   (env) =>
-    settingError("ARCHIVE_REPOSITORIES", env, (value) => env["GITHUB_APP_ID"] === undefined && parseRepositoryPatterns(value)),
+    settingError(
+      "ARCHIVE_REPOSITORIES",
+      env,
+      (value) => (env["GITHUB_APP_ID"] === undefined || hasIncludes(value)) && parseRepositoryPatterns(value),
+    ),
   (env) => settingError("GITHUB_LOG_HOSTS", env, parseLogHosts),
 ];
 

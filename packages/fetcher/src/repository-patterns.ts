@@ -36,6 +36,11 @@ export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
   };
 }
 
+/** Whether the setting says what to archive, and not only what to leave out. */
+export function hasIncludes(setting: string | undefined): setting is string {
+  return setting?.split(",").some((entry) => entry.trim() !== "" && !entry.trim().startsWith("!")) ?? false;
+}
+
 /** Everything that an App's installations see, less the exclusions in `setting`. */
 export function everythingBut(setting: string | undefined): (fullName: string) => boolean {
   const excluded = (setting ?? "")

@@ -13,7 +13,7 @@ import { getRepository, listOwnerRepositories } from "@actions-archive/github/re
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
-import { everythingBut, parseRepositoryPatterns } from "./repository-patterns.ts";
+import { everythingBut, hasIncludes, parseRepositoryPatterns } from "./repository-patterns.ts";
 
 type Selection = {
   readonly repositories: readonly Repository[];
@@ -51,10 +51,6 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   await noteUnreadableRepositories(db, unreadable);
   for (const { name, problem } of unreadable) log.warn({ repository: name, problem }, "repository not readable");
   return unreadable;
-}
-
-function hasIncludes(setting: string | undefined): setting is string {
-  return setting?.split(",").some((entry) => entry.trim() !== "" && !entry.trim().startsWith("!")) ?? false;
 }
 
 async function findNamed({ github }: Fetcher, setting: string, signal: AbortSignal): Promise<Selection> {
