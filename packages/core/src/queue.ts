@@ -94,6 +94,11 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     };
   }
 
+  /** The stable ids of all work that waits, runs or is delayed, as `queueId` made them. */
+  async ids(): Promise<string[]> {
+    return this.#queue.getRanges(["waiting", "prioritized", "active", "delayed"], 0, -1);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     await closeWithin(this.#queue, 5_000);

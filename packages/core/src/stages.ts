@@ -9,6 +9,9 @@ import { GitHubId } from "./ids.ts";
 export const FetchPayload = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("tick") }),
   z.object({ kind: z.literal("poll"), repository_id: GitHubId.describe("the repository whose new runs are listed") }),
+  z
+    .object({ kind: z.literal("backfill"), backfill_id: z.int().positive(), repository_id: GitHubId })
+    .describe("a minute's work on one repository of a backfill"),
 ]);
 export type FetchPayload = z.output<typeof FetchPayload>;
 
@@ -47,4 +50,10 @@ export const maxStalledCount = 100;
 export function queueId<S extends StageName>(stage: S, payload: Payload<S>): string {
   const parts = Object.values(payload).map((part) => String(part).replaceAll(":", "-"));
   return [stage, ...parts].join("-");
+}
+
+/** The job of an id that `queueId` made for the archive queue; undefined for any other id. */
+export function tryParseArchiveId(id: string): number | undefined {
+  const digits = /^archive-(\d+)$/.exec(id)?.[1];
+  return digits === undefined ? undefined : GitHubId.safeParse(Number(digits)).data;
 }

@@ -3,7 +3,9 @@
 import { sql } from "kysely";
 
 import { asFields, text } from "./job-rows.ts";
+import { defaultRetentionDays } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
+import type { Window } from "./windows.ts";
 
 export type LedgerAttempt = {
   run_id: number;
@@ -35,12 +37,54 @@ export async function postponeFirstVisit(
     .execute();
 }
 
-/** Open attempts of a repository, oldest run first. @param onlyDue leaves out those whose next visit is later. */
+/**
+ * Open attempts of a repository, newest run first; without those that a backfill found and still looks after.
+ * @param onlyDue leaves out those whose next visit is later.
+ */
 export async function listOpenAttempts(
   db: Database,
   repositoryId: number,
   { onlyDue, limit }: { onlyDue: boolean; limit: number },
 ): Promise<LedgerAttempt[]> {
+  return openAttempts(db, repositoryId)
+    .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom("archive.backfills")
+            .select("archive.backfills.backfill_id")
+            .whereRef("archive.backfills.backfill_id", "=", "archive.runs.backfill_id")
+            .where("archive.backfills.state", "in", ["running", "paused"]),
+        ),
+      ),
+    )
+    .orderBy("archive.runs.created_at", "desc")
+    .orderBy("archive.attempts.run_attempt")
+    .limit(limit)
+    .execute();
+}
+
+/** Open attempts of runs created in `window` whose visit is due: what expires first, and at the end what must have expired. */
+export async function listAttemptsByExpiry(
+  db: Database,
+  repositoryId: number,
+  { start, end }: Window,
+  limit: number,
+): Promise<LedgerAttempt[]> {
+  return openAttempts(db, repositoryId)
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
+    .where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`)
+    .where("archive.runs.created_at", ">=", start)
+    .where("archive.runs.created_at", "<", end)
+    .orderBy(sql`runs.created_at + make_interval(days => coalesce(log_retention_days, ${defaultRetentionDays})) > now()`, "desc")
+    .orderBy("archive.runs.created_at")
+    .orderBy("archive.attempts.run_attempt")
+    .limit(limit)
+    .execute();
+}
+
+function openAttempts(db: Database, repositoryId: number) {
   return db
     .selectFrom("archive.attempts")
     .innerJoin("archive.runs", "archive.runs.run_id", "archive.attempts.run_id")
@@ -54,12 +98,7 @@ export async function listOpenAttempts(
       "archive.runs.created_at as run_created_at",
     ])
     .where("archive.attempts.repository_id", "=", repositoryId)
-    .where("archive.attempts.state", "=", "open")
-    .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
-    .orderBy("archive.runs.created_at", "desc")
-    .orderBy("archive.attempts.run_attempt")
-    .limit(limit)
-    .execute();
+    .where("archive.attempts.state", "=", "open");
 }
 
 export type Visit =

@@ -8,7 +8,8 @@ import pg from "pg";
 import { expect, test } from "vitest";
 
 import { type DatabaseBudgetOptions, listCredentials, openDatabaseBudget } from "./credentials.ts";
-import { listDueLogs, recordJobs } from "./obligations.ts";
+import { listDueLogs } from "./due-logs.ts";
+import { recordJobs } from "./obligations.ts";
 import { openDatabase } from "./open-database.ts";
 import { noteCredential, selectRepositories } from "./repositories.ts";
 
@@ -247,7 +248,7 @@ test("no log is fed of a repository whose credential pauses, and those of others
   }
   const budget = open(database);
   await budget.pause("installation-1", { waitMs: 60_000, reason: "limit", isGuess: false });
-  expect(await listDueLogs(db, 10)).toEqual([20]);
+  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([20]);
   await sql`update archive.credentials set paused_until = now()`.execute(db);
-  expect(new Set(await listDueLogs(db, 10))).toEqual(new Set([10, 20]));
+  expect(new Set(await listDueLogs(db, { queued: [], mostPerCredential: 10 }))).toEqual(new Set([10, 20]));
 });

@@ -3,8 +3,9 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { listDueLogs } from "./due-logs.ts";
 import { deferLog, deferUnsettledLog, failLog, finishRelook, noteRecord, settleLog } from "./log-states.ts";
-import { findObligation, listDueLogs, recordJobs } from "./obligations.ts";
+import { findObligation, recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
 import { addRepository, jobId, jobObject, repositoryId } from "./samples.test-support.ts";
@@ -63,7 +64,7 @@ test("a log that is too large is not tried again by itself", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await failLog(database.db, jobId, "too_large", "3 GiB");
   await database.pool.query("update archive.obligations set expires_at = now() - interval '1 year'");
-  expect(await listDueLogs(database.db, 10)).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 10 })).toEqual([]);
   const { rows } = await database.pool.query<{ never: boolean }>("select due_at = 'infinity' as never from archive.obligations");
   expect(rows).toEqual([{ never: true }]);
 });
@@ -75,7 +76,7 @@ test("a log that waits keeps its state and counts its tries", async () => {
   await failLog(database.db, jobId, "incomplete", "cut");
   await deferLog(database.db, jobId, 60, "store away");
   expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "incomplete", due_at: near(60), tries: 3 });
-  expect(await listDueLogs(database.db, 10)).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 10 })).toEqual([]);
 });
 
 test("a log without its end is remembered as read once, and only the first time counts", async () => {
@@ -137,9 +138,9 @@ test("a log that looks deleted is looked at again two days before its expiry, on
   await settle(db, "absent", 1);
   expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(38 * day) });
   expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
-  expect(await listDueLogs(db, 10)).toEqual([]);
+  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
   await pool.query("update archive.obligations set relook_at = now()");
-  expect(await listDueLogs(db, 10)).toEqual([jobId]);
+  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
   expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
   await finishRelook(db, jobId);
   await settle(db, "absent", 2);

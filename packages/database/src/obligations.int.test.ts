@@ -9,7 +9,6 @@ import {
   findObligation,
   findTwin,
   type JobSighting,
-  listDueLogs,
   listUnloadedJobs,
   lockUnloadedJobs,
   markRowsLoaded,
@@ -105,18 +104,6 @@ test("any text that GitHub may send is kept as it came", async () => {
   };
   await using database = await openLedgerOf(sighting(odd));
   expect((await findObligation(database.db, jobId))?.object).toEqual(jobObject(odd));
-});
-
-test("what expires within two days is due before all else, then the newest", async () => {
-  await using database = await openLedgerOf();
-  const { db } = database;
-  const day = 86_400_000;
-  const completed = (days: number) => new Date(Date.now() - days * day).toISOString();
-  const ages = { old: 40, expiring: 89, newest: 1, gone: 100 };
-  const jobs = Object.values(ages).map((days, index) => sighting({ id: jobId + index, completed_at: completed(days) }));
-  await recordJobs(db, repositoryId, jobs);
-  expect(await listDueLogs(db, 10)).toEqual([jobId + 1, jobId + 2, jobId, jobId + 3]);
-  expect(await listDueLogs(db, 2)).toEqual([jobId + 1, jobId + 2]);
 });
 
 test("a copy is known by its name and by the same runner, start and end in an earlier attempt", async () => {

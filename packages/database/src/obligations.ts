@@ -66,7 +66,7 @@ const obligationTypes = {
 } as const;
 
 /** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
-const defaultRetentionDays = 90;
+export const defaultRetentionDays = 90;
 
 /**
  * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
@@ -92,10 +92,11 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
   await sql`
     insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
-      conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at)
+      conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at, backfill_id)
     select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
       conclusion, started_at, completed_at, object, object_source, object_steps, now(),
-      completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays}))
+      completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
+      (select backfill_id from archive.runs where runs.run_id = incoming.run_id)
     from ${unnest(obligationTypes, rows)}
     join archive.repositories on repositories.repository_id = incoming.repository_id
     order by job_id
@@ -133,35 +134,6 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
     // A webhook's steps may still be in progress: a listing that shows them completed says more.
     object_steps: steps.length + steps.filter(({ status }) => status === "completed").length,
   };
-}
-
-/**
- * Jobs whose log is due, most urgent first: what expires within 48 hours, then the newest. None of a repository whose
- * credential pauses.
- */
-export async function listDueLogs(db: Database, limit: number): Promise<number[]> {
-  const rows = await db
-    .selectFrom("archive.obligations")
-    .select("job_id")
-    .where((eb) =>
-      eb.or([
-        eb.and([eb("log_state", "in", ["pending", "failed"]), eb("due_at", "<=", sql<Date>`now()`)]),
-        eb("relook_at", "<=", sql<Date>`now()`),
-      ]),
-    )
-    .where("repository_id", "not in", (eb) =>
-      eb
-        .selectFrom("archive.repositories")
-        .innerJoin("archive.credentials", "archive.credentials.credential", "archive.repositories.credential")
-        .select("archive.repositories.repository_id")
-        .where("paused_until", ">", sql<Date>`now()`),
-    )
-    .orderBy(sql`expires_at between now() and now() + interval '48 hours'`, (order) => order.desc().nullsLast())
-    .orderBy("completed_at", (order) => order.desc().nullsLast())
-    .orderBy("job_id")
-    .limit(limit)
-    .execute();
-  return rows.map(({ job_id }) => job_id);
 }
 
 /** Jobs whose rows are owed to the auditor's tables. */

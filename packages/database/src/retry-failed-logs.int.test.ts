@@ -3,9 +3,10 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { listDueLogs } from "./due-logs.ts";
 import { addLedger, addRun, jobIdOf, type JobRow } from "./ledger.test-support.ts";
 import { failLog, listLogStandings, retryFailedLogs } from "./log-states.ts";
-import { listDueLogs, listUnloadedJobs } from "./obligations.ts";
+import { listUnloadedJobs } from "./obligations.ts";
 
 const id = 700_000_001;
 const pending: JobRow = { attempt: 1, state: "pending" };
@@ -29,7 +30,7 @@ async function openFailed() {
 
 test("without a choice every failed log is pending and due now", async () => {
   await using database = await openFailed();
-  expect(await listDueLogs(database.db, 100)).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 100 })).toEqual([]);
   const jobs = [0, 1, 2, 3].map((index) => jobIdOf(1, index));
   expect(await retryFailedLogs(database.db, {})).toEqual([
     { job_id: jobs[0], repository: "acme/app", reason: "forbidden" },
@@ -38,7 +39,10 @@ test("without a choice every failed log is pending and due now", async () => {
     { job_id: jobs[3], repository: "acme/app", reason: "forbidden" },
     { job_id: jobIdOf(2, 0), repository: "acme/web", reason: "forbidden" },
   ]);
-  expect((await listDueLogs(database.db, 100)).toSorted((a, b) => a - b)).toEqual([...jobs, jobIdOf(2, 0)]);
+  expect((await listDueLogs(database.db, { queued: [], mostPerCredential: 100 })).toSorted((a, b) => a - b)).toEqual([
+    ...jobs,
+    jobIdOf(2, 0),
+  ]);
   const standings = await listLogStandings(database.db, [jobs[0] ?? 0, jobIdOf(1, 4), 5]);
   expect(standings.map(({ job_id, log_state }) => [job_id, log_state])).toEqual([
     [jobs[0], "pending"],

@@ -28,6 +28,7 @@ type RunColumns = {
   run_started_at: string | null;
   updated_at: string | null;
   object: unknown;
+  backfill_id: number | null;
 };
 
 const runTypes = {
@@ -49,19 +50,25 @@ const runTypes = {
   run_started_at: "timestamptz",
   updated_at: "timestamptz",
   object: "json",
+  backfill_id: "bigint",
 } as const;
 
 /**
  * Writes runs as a listing showed them, newest attempt first known, and an open attempt for each number up to it.
  * A run that was seen newer before is left as it is; an open attempt whose run changed is due at once. Idempotent.
  * @param objects run objects as GitHub sent them; those without a usable id or created_at are counted, not written.
+ * @param backfillId the backfill whose listing it was; a run that is known already stays what it is.
  */
 export async function recordRuns(
   db: Database,
   repositoryId: number,
   objects: readonly unknown[],
+  backfillId: number | null = null,
 ): Promise<{ recorded: number; unusable: number }> {
-  const usable = objects.map((object) => runColumns(repositoryId, object)).filter((row) => row !== undefined);
+  const usable = objects
+    .map((object) => runColumns(repositoryId, object))
+    .filter((row) => row !== undefined)
+    .map((row): RunColumns => ({ ...row, backfill_id: backfillId }));
   await transact(db, async (trx) => {
     for (const round of roundsOf(usable, ({ run_id }) => [run_id])) {
       await upsertRuns(trx, round);
@@ -74,9 +81,9 @@ export async function recordRuns(
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     insert into archive.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
-      triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at)
+      triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id)
     select run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
-      triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at
+      triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id
     from ${unnest(runTypes, rows)}
     on conflict (run_id) do update set
       run_attempt = excluded.run_attempt,
@@ -121,7 +128,7 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
   `.execute(trx);
 }
 
-function runColumns(repositoryId: number, object: unknown): RunColumns | undefined {
+function runColumns(repositoryId: number, object: unknown): Omit<RunColumns, "backfill_id"> | undefined {
   const run = asFields(object);
   const [run_id, created_at, run_attempt] = [id(run["id"]), instant(run["created_at"]), id(run["run_attempt"]) ?? 1];
   if (run_id === null || created_at === null || run_attempt > mostAttempts) return undefined;

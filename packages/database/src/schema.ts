@@ -41,6 +41,62 @@ export interface ArchiveAttempts {
   visits: Generated<number>;
 }
 
+export interface ArchiveBackfillRepositories {
+  backfill_id: number;
+  /**
+   * When all was listed and each log was archived, absent or failed.
+   */
+  done_at: Timestamp | null;
+  /**
+   * When it is worked on next, by the database's clock.
+   */
+  due_at: Generated<Timestamp>;
+  /**
+   * How many runs GitHub counted when it was asked for; null where it could not say.
+   */
+  estimated_runs: number | null;
+  lease_holder: string | null;
+  /**
+   * One worker at a time: the holder's lease, by the database's clock.
+   */
+  leased_until: Timestamp | null;
+  /**
+   * Runs created from here until the backfill's end are listed: it moves from the end to the start.
+   */
+  listed_from: Timestamp;
+  /**
+   * Why it could not go on the last time; null when it could.
+   */
+  problem: string | null;
+  problem_since: Timestamp | null;
+  repository_id: number;
+}
+
+export interface ArchiveBackfills {
+  /**
+   * Repositories and patterns as the operator wrote them.
+   */
+  asked_for: string[];
+  backfill_id: Generated<number>;
+  created_at: Generated<Timestamp>;
+  /**
+   * When it was done or cancelled.
+   */
+  ended_at: Timestamp | null;
+  /**
+   * Runs created at this instant or later.
+   */
+  since: Timestamp;
+  /**
+   * Running. Paused: nothing of it is asked of GitHub. Cancelled: nothing more is looked for; what was found is archived. Done: all of it is listed, and each log is archived, absent or failed.
+   */
+  state: Generated<string>;
+  /**
+   * Runs created before this instant.
+   */
+  until: Timestamp;
+}
+
 export interface ArchiveCredentialHolders {
   credential: string;
   holder: string;
@@ -191,6 +247,10 @@ export interface ArchiveLogs {
 }
 
 export interface ArchiveObligations {
+  /**
+   * The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.
+   */
+  backfill_id: number | null;
   completed_at: Timestamp | null;
   conclusion: string | null;
   decided_at: Timestamp | null;
@@ -306,6 +366,10 @@ export interface ArchiveRepositories {
 
 export interface ArchiveRuns {
   actor: string | null;
+  /**
+   * The backfill that found it; null when a poll or a webhook was first.
+   */
+  backfill_id: number | null;
   conclusion: string | null;
   created_at: Timestamp;
   event: string | null;
@@ -565,6 +629,8 @@ export interface AuditSteps {
 
 export interface DB {
   "archive.attempts": ArchiveAttempts;
+  "archive.backfill_repositories": ArchiveBackfillRepositories;
+  "archive.backfills": ArchiveBackfills;
   "archive.credential_holders": ArchiveCredentialHolders;
   "archive.credentials": ArchiveCredentials;
   "archive.deliveries": ArchiveDeliveries;

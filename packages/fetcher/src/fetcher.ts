@@ -20,6 +20,4 @@ export type FetcherSettings = {
   readonly POLL_INTERVAL_SECONDS: number;
 };
 
-/** What GitHub keeps when nobody says otherwise, and the least that a start looks back. */
-export const defaultRetentionDays = 90;
 export const dayMs = 24 * 60 * 60 * 1000;

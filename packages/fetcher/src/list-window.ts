@@ -20,6 +20,8 @@ export type ListedRepository = { readonly repository_id: number; readonly full_n
 export type Listing = {
   readonly fetcher: Fetcher;
   readonly repository: ListedRepository;
+  /** The backfill that lists; undefined for a poll. */
+  readonly backfillId?: number;
   /** Called for each part that was listed to its end, newest first. Parts touch, and miss the seconds that GitHub caps. */
   readonly onListed: (window: Window) => Promise<void>;
   readonly signal: AbortSignal;
@@ -87,7 +89,7 @@ async function listHalves(listing: Listing, { start, end }: Window): Promise<voi
 
 /** Writes a page of runs. @throws PermanentError when they are another repository's. */
 export async function record(
-  { fetcher, repository }: Pick<Listing, "fetcher" | "repository">,
+  { fetcher, repository, backfillId }: Pick<Listing, "fetcher" | "repository" | "backfillId">,
   runs: readonly WorkflowRun[],
 ): Promise<void> {
   const stranger = runs.find((run) => run.repository?.id !== undefined && run.repository.id !== repository.repository_id);
@@ -97,7 +99,7 @@ export async function record(
       `${repository.full_name} is now another repository (id ${stranger.repository?.id}, was ${repository.repository_id})`,
     );
   }
-  const { unusable } = await recordRuns(fetcher.db, repository.repository_id, runs);
+  const { unusable } = await recordRuns(fetcher.db, repository.repository_id, runs, backfillId);
   if (unusable > 0) fetcher.log.error({ repository: repository.full_name, unusable }, "runs without a usable id or created_at");
 }
 

@@ -3,26 +3,25 @@
 
 import { randomUUID } from "node:crypto";
 
-import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, RateLimitedError } from "@actions-archive/core/errors";
 import { listOpenAttempts } from "@actions-archive/database/attempts";
+import { defaultRetentionDays } from "@actions-archive/database/obligations";
 import {
   findRepository,
   finishPoll,
   type LedgerRepository,
-  noteCredential,
-  noteLogRetention,
   releaseLease,
-  renameRepository,
   takeLease,
 } from "@actions-archive/database/repositories";
 import { addWindow, listWindows, type Window } from "@actions-archive/database/windows";
-import { getLogRetention, getRepository } from "@actions-archive/github/repositories";
 
-import { dayMs, defaultRetentionDays, type Fetcher } from "./fetcher.ts";
+import { dayMs, type Fetcher } from "./fetcher.ts";
+import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type Head, listHead } from "./list-head.ts";
 import { listWindow } from "./list-window.ts";
 import { uncoveredSpans } from "./uncovered-spans.ts";
 import { visitAttempt } from "./visit-attempt.ts";
+import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 /** A run can be re-run for 30 days. https://docs.github.com/actions/managing-workflow-runs/re-running-workflows-and-jobs */
 const rerunDays = 30;
@@ -30,10 +29,6 @@ const lookBackEveryMs = 6 * 60 * 60 * 1000;
 
 /** A window is closed only up to here: a run can show up in the list a little after it was created. */
 const settleMs = 2 * 60 * 1000;
-
-/** A dead holder's lease ends within the minute that every lease may last. */
-const leaseSeconds = 45;
-const leaseRenewalMs = 15_000;
 
 /** After a failed look, the next one waits longer than a poll, and not for ever. */
 const problemRetrySeconds = 5 * 60;
@@ -59,21 +54,15 @@ export async function pollRepository(fetcher: Fetcher, repositoryId: number, opt
   const holder = randomUUID();
   if (!(await takeLease(db, repositoryId, holder, leaseSeconds)))
     return (await findRepository(db, repositoryId)) ? "leased" : "unknown";
-  const lost = new AbortController();
-  const renewal = setInterval(() => {
-    takeLease(db, repositoryId, holder, leaseSeconds).then(
-      (isHeld) => isHeld || lost.abort(new Error("the lease of the repository was lost")),
-      (error: unknown) => fetcher.log.warn({ err: error, repositoryId }, "lease not renewed"),
-    );
-  }, leaseRenewalMs);
+  const renew = () => takeLease(db, repositoryId, holder, leaseSeconds);
+  const lease = { renew, log: fetcher.log.child({ repositoryId }), signal: options.signal };
   try {
-    await pollLeased(fetcher, repositoryId, { ...options, signal: AbortSignal.any([options.signal, lost.signal]) });
+    await whileLeased(lease, (signal) => pollLeased(fetcher, repositoryId, { ...options, signal }));
     return "polled";
   } catch (error) {
     await noteProblem(fetcher, repositoryId, error);
     throw error;
   } finally {
-    clearInterval(renewal);
     await releaseLease(db, repositoryId, holder);
   }
 }
@@ -84,8 +73,7 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   if (known === undefined) return;
   const isLookBack = isLookBackDue(known, fetcher.github.now(), options);
   const repository = isLookBack || known.problem !== null ? await greet(fetcher, known, options) : known;
-  const credential = await fetcher.github.credentialFor(repository.full_name, options.signal);
-  if (credential !== known.credential) await noteCredential(db, repositoryId, credential);
+  await learnCredential(fetcher, repository, known.credential, options.signal);
   const windows = await listWindows(db, repositoryId);
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isLookBack ? null : known.runs_etag, credential: known.runs_etag_credential };
@@ -138,20 +126,10 @@ async function listSpans({ fetcher, repository, head, options }: SpanListing, sp
   }
 }
 
-// Asked with each look back, and after trouble: what the repository is called now, and how long it keeps logs.
-async function greet({ github, db }: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
-  const { data } = await getRepository(github, { repository: known.full_name, signal });
-  if (data.id !== known.repository_id) {
-    throw new PermanentError(
-      "github/not-found",
-      `${known.full_name} is now another repository (id ${data.id}, was ${known.repository_id})`,
-    );
-  }
-  if (data.full_name !== known.full_name) await renameRepository(db, known.repository_id, data.full_name);
-  const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
-  // Before the first job is written down: its expiry follows from this.
-  if (logRetentionDays !== undefined) await noteLogRetention(db, known.repository_id, logRetentionDays);
-  return { ...known, full_name: data.full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
+// Asked with each look back, and after trouble.
+async function greet(fetcher: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
+  const { full_name, logRetentionDays } = await greetRepository(fetcher, known, signal);
+  return { ...known, full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
 }
 
 // Retention is not retroactive, so a repository that now keeps 30 days may still have logs of 90.

@@ -8,6 +8,7 @@ import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-a
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
+import { listDueBackfills } from "@actions-archive/database/backfills";
 import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
@@ -15,6 +16,7 @@ import { listDueRepositories } from "@actions-archive/database/repositories";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 import type { Hono } from "hono";
 
+import { backfillRepository } from "./backfill-repository.ts";
 import type { FetcherConfig } from "./config.ts";
 import { openFeedSoon } from "./feed-soon.ts";
 import { feed } from "./feed.ts";
@@ -33,6 +35,8 @@ const selectEveryMs = 10 * 60_000;
 const sweepEveryMs = 10 * 60_000;
 const pollsAtOnce = 4;
 const duePollsAtOnce = 100;
+/** Repositories of backfills, of all fetchers together: each process has as many more places, so that they never take a poll's. */
+export const backfillsAtOnce = 4;
 
 export type OpenFetcher = { readonly fetcher: Fetcher; readonly queue: QueueSettings };
 
@@ -94,7 +98,11 @@ export async function startFetcher(
   resources.use(every(superviseEveryMs, careForDeliveries(fetcher, stopping)));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
-    new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), { concurrency: pollsAtOnce + 1, drainMs, log }),
+    new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), {
+      concurrency: pollsAtOnce + backfillsAtOnce + 1,
+      drainMs,
+      log,
+    }),
   );
 }
 
@@ -145,16 +153,12 @@ function careForDeliveries(fetcher: Fetcher, stopping: AbortSignal): () => Promi
 
 function fetchWork(fetcher: Fetcher, clock: Producer<"fetch">, stopping: AbortSignal): Handler<"fetch"> {
   return async (payload, { signal }) => {
-    if (payload.kind === "tick") {
-      const due = await listDueRepositories(fetcher.db, duePollsAtOnce);
-      await clock.add(due.map((repository_id) => ({ kind: "poll", repository_id })));
-      await feed(fetcher);
-      return;
-    }
+    if (payload.kind === "tick") return tick(fetcher, clock);
     // A poll can take hours on the first start; what it has listed is kept, so it ends at once when the process must.
     const either = AbortSignal.any([signal, stopping]);
     try {
-      await pollRepository(fetcher, payload.repository_id, { isFullPass: false, signal: either });
+      if (payload.kind === "poll") await pollRepository(fetcher, payload.repository_id, { isFullPass: false, signal: either });
+      else await backfillRepository(fetcher, payload, { signal: either });
       await feed(fetcher);
     } catch (error) {
       if (stopping.aborted) return;
@@ -162,6 +166,18 @@ function fetchWork(fetcher: Fetcher, clock: Producer<"fetch">, stopping: AbortSi
       if (!(error instanceof RateLimitedError) && !(error instanceof PermanentError)) throw error;
     }
   };
+}
+
+async function tick(fetcher: Fetcher, clock: Producer<"fetch">): Promise<void> {
+  const [polls, backfills] = await Promise.all([
+    listDueRepositories(fetcher.db, duePollsAtOnce),
+    listDueBackfills(fetcher.db, backfillsAtOnce),
+  ]);
+  await clock.add([
+    ...polls.map((repository_id) => ({ kind: "poll", repository_id }) as const),
+    ...backfills.map((ref) => ({ kind: "backfill", ...ref }) as const),
+  ]);
+  await feed(fetcher);
 }
 
 function every(intervalMs: number, run: () => Promise<void>): Disposable {

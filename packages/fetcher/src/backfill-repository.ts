@@ -1,0 +1,159 @@
+// A slice of a backfill: at most a minute's work on one repository. First all runs of the span are listed, the newest first, since
+// that is cheap; then their attempts are visited, what expires first before all else. What is done stays done: the next slice, in
+// whatever process and version, goes on from the ledger.
+
+import { randomUUID } from "node:crypto";
+
+import { ActionsArchiveError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
+import { type LedgerAttempt, listAttemptsByExpiry } from "@actions-archive/database/attempts";
+import {
+  type BackfillRef,
+  type BackfillSlice,
+  type BackfillWork,
+  findBackfillRest,
+  finishSlice,
+  noteListedFrom,
+  takeBackfill,
+} from "@actions-archive/database/backfills";
+import { addWindow, type Window } from "@actions-archive/database/windows";
+
+import type { Fetcher } from "./fetcher.ts";
+import { greetRepository, learnCredential } from "./greet-repository.ts";
+import { type ListedRepository, listWindow } from "./list-window.ts";
+import { visitAttempt } from "./visit-attempt.ts";
+import { leaseSeconds, whileLeased } from "./while-leased.ts";
+
+const longestSliceMs = 60_000;
+/** GitHub's own secondary limits allow 100 requests at once; a backfill leaves room for what is live. */
+const visitsAtOnce = 4;
+const visitsListed = 500;
+/** All is listed and the last logs are on their way: how soon to look again. */
+const restPollSeconds = 3;
+const transientRetrySeconds = 30;
+const problemRetrySeconds = 5 * 60;
+
+export type SliceOptions = {
+  readonly signal: AbortSignal;
+  /** Called whenever something new may stand in the ledger. */
+  readonly onProgress?: () => Promise<void>;
+  readonly sliceMs?: number;
+};
+
+/** `taken`: another process works on it, or nothing is to be done any more. */
+export type SliceOutcome = "taken" | BackfillSlice["kind"];
+
+/**
+ * Works a slice. Idempotent.
+ * @throws RateLimitedError, TransientError, PermanentError of the client, once they are written down and the next slice is due.
+ */
+export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, options: SliceOptions): Promise<SliceOutcome> {
+  const { db, log } = fetcher;
+  const holder = randomUUID();
+  const take = () => takeBackfill(db, ref, holder, leaseSeconds);
+  const work = await take();
+  if (work === undefined) return "taken";
+  const renew = async () => (await take()) !== undefined;
+  try {
+    const lease = { renew, log, signal: options.signal };
+    const slice = await whileLeased(lease, (signal) => workSlice(fetcher, work, { ...options, signal }));
+    await finishSlice(db, ref, holder, slice);
+    return slice.kind;
+  } catch (error) {
+    const slice = sliceThatFailed(error);
+    if (slice.problem !== null)
+      log.warn({ ...ref, repository: work.full_name, reason: slice.problem, seconds: slice.seconds }, "backfill not continued");
+    await finishSlice(db, ref, holder, slice);
+    throw error;
+  }
+}
+
+async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOptions): Promise<BackfillSlice> {
+  const { signal, sliceMs = longestSliceMs } = options;
+  const over = AbortSignal.timeout(sliceMs);
+  const { repository_id, since: start, until: end } = work;
+  const findDue = () => listAttemptsByExpiry(fetcher.db, repository_id, { start, end }, visitsListed);
+  let due = await findDue();
+  if (work.listed_from > start || due.length > 0) {
+    const repository = { repository_id, full_name: (await greetRepository(fetcher, work, signal)).full_name };
+    await learnCredential(fetcher, repository, work.credential, signal);
+    if (!(await listRest(fetcher, { work, repository, options, over }))) return more(0);
+    for (due = await findDue(); due.length > 0; due = await findDue()) {
+      await visitAll(fetcher, repository, { attempts: due, options, over });
+      if (over.aborted) return more(0);
+    }
+  }
+  const { isUnlisted, isOwed } = await findBackfillRest(fetcher.db, repository_id, { start, end });
+  return isUnlisted || isOwed ? more(restPollSeconds) : { kind: "done" };
+}
+
+type Listing = {
+  readonly work: BackfillWork;
+  readonly repository: ListedRepository;
+  readonly options: SliceOptions;
+  readonly over: AbortSignal;
+};
+
+/** Lists what is not listed yet. @returns false when the slice was over first. */
+async function listRest(fetcher: Fetcher, { work, repository, options, over }: Listing): Promise<boolean> {
+  const onListed = async (window: Window): Promise<void> => {
+    await addWindow(fetcher.db, work.repository_id, window);
+    await noteListedFrom(fetcher.db, work, window.start);
+    await options.onProgress?.();
+    over.throwIfAborted();
+  };
+  const listing = { fetcher, repository, backfillId: work.backfill_id, signal: options.signal, onListed };
+  try {
+    if (work.listed_from > work.since) await listWindow(listing, { start: work.since, end: work.listed_from });
+    // Seconds that GitHub caps are reported by nobody, and are gaps of their own.
+    await noteListedFrom(fetcher.db, work, work.since);
+    return true;
+  } catch (error) {
+    if (over.aborted && error === over.reason) return false;
+    throw error;
+  }
+}
+
+type Visits = {
+  readonly attempts: readonly LedgerAttempt[];
+  readonly options: SliceOptions;
+  readonly over: AbortSignal;
+};
+
+/**
+ * A few at once, until all are visited, one fails, or the slice is over; resolves or rejects when none runs any more. However
+ * short the slice, something is visited: slices that follow each other come to an end.
+ */
+async function visitAll(fetcher: Fetcher, repository: ListedRepository, { attempts, options, over }: Visits): Promise<void> {
+  const { signal, onProgress } = options;
+  const rest = attempts.values();
+  let isFailing = false;
+  const lane = async () => {
+    for (const attempt of rest) {
+      if (isFailing) return;
+      try {
+        signal.throwIfAborted();
+        await visitAttempt(fetcher, repository, attempt, signal);
+        await onProgress?.();
+        if (over.aborted) return;
+      } catch (error) {
+        isFailing = true;
+        throw error;
+      }
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: visitsAtOnce }, lane));
+  for (const ended of lanes) if (ended.status === "rejected") throw ended.reason;
+}
+
+function more(seconds: number): BackfillSlice {
+  return { kind: "more", seconds, problem: null };
+}
+
+function sliceThatFailed(error: unknown): Extract<BackfillSlice, { kind: "more" }> {
+  // Stopped, or the lease was lost: it goes on at once, here or elsewhere.
+  if (!(error instanceof ActionsArchiveError)) return { kind: "more", seconds: 0, problem: null };
+  if (error instanceof RateLimitedError)
+    return { kind: "more", seconds: Math.max(0, (error.retryAt.getTime() - Date.now()) / 1000), problem: null };
+  const seconds = error instanceof TransientError ? transientRetrySeconds : problemRetrySeconds;
+  return { kind: "more", seconds, problem: error.message };
+}
