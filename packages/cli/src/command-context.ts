@@ -4,7 +4,7 @@ import type { Environment } from "@actions-archive/core/config";
 import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
 import { exitCodeOf } from "@actions-archive/core/service";
 import { settings } from "@actions-archive/core/settings";
-import { CommanderError } from "commander";
+import { CommanderError, InvalidArgumentError } from "commander";
 import { destination } from "pino";
 
 import { makeSafe } from "./terminal-safe.ts";
@@ -18,6 +18,9 @@ export type CommandContext = {
 /** Where the embedded engines live, below the folder that the command runs in. */
 export const enginesFolder = ".actions-archive";
 export const demoFolder = `${enginesFolder}/demo`;
+
+/** Something failed, is pending, or is not covered. */
+export const exitIncomplete = 3;
 
 /** 0 for help that was asked for, 2 for wrong usage, 78 for settings, 2 for the rest. */
 export function exitCodeOfCommand(error: unknown): number {
@@ -50,4 +53,10 @@ export function stopOnSignal(): AbortSignal {
     );
   }
   return stop.signal;
+}
+
+/** Seconds as an option. @throws InvalidArgumentError */
+export function parseSeconds(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("must be a whole number of seconds");
+  return Number(text);
 }

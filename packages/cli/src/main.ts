@@ -6,6 +6,7 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
+import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
@@ -27,9 +28,13 @@ const program = new Command("actions-archive")
   .showHelpAfterError("(--help shows how it is used)")
   .exitOverride();
 
-for (const add of [addStart, addDemo, addMigrate, addStatus, addGaps, addRetry, addLogs, addSql]) add(program, context);
+for (const add of [addStart, addDemo, addMigrate, addBackfill, addStatus, addGaps, addRetry, addLogs, addSql])
+  add(program, context);
 // Subcommands do not inherit what their parent overrides.
-for (const command of program.commands) command.exitOverride();
+for (const command of program.commands) {
+  command.exitOverride();
+  for (const step of command.commands) step.exitOverride();
+}
 
 // A reader that has seen enough (`… | head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

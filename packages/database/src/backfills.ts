@@ -158,6 +158,8 @@ export async function findBackfillRest(db: Database, repositoryId: number, { sta
 
 export type BackfillSlice =
   | { readonly kind: "done" }
+  /** All is listed; logs or rows are owed. To be looked at again in `seconds`. */
+  | { readonly kind: "waiting"; readonly seconds: number }
   /** There is more to do, in `seconds` or later. `problem`: why it could not go on; null when it could. */
   | { readonly kind: "more"; readonly seconds: number; readonly problem: string | null };
 

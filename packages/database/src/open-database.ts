@@ -51,7 +51,9 @@ export async function openDatabase({
     options: "-c jit=off -c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
   });
   // An idle client that loses its server emits here; unheard, it would end the process.
-  pool.on("error", (error) => log?.warn({ err: error }, "idle database connection lost"));
+  let isClosing = false;
+  // A server that stops with us cuts connections that are being closed anyway.
+  pool.on("error", (error) => isClosing || log?.warn({ err: error }, "idle database connection lost"));
   pool.on("connect", (client) => client.on("error", (error: Error) => log?.debug({ err: error }, "database connection lost")));
   try {
     await checkServer(pool, url);
@@ -60,7 +62,14 @@ export async function openDatabase({
     throw error;
   }
   const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, [Symbol.asyncDispose]: () => db.destroy() };
+  return {
+    db,
+    pool,
+    async [Symbol.asyncDispose]() {
+      isClosing = true;
+      await db.destroy();
+    },
+  };
 }
 
 /** Runs `use` in one transaction, in the caller's where there is one; a foreign error leaves as one of ours. */

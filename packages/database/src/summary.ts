@@ -7,6 +7,8 @@ import type { Database } from "./open-database.ts";
 export type WorkCounts = {
   jobs: number;
   pending: number;
+  /** Of those, the ones of paused backfills: nobody asks for them now. */
+  paused: number;
   archived: number;
   absent: number;
   failed: number;
@@ -14,8 +16,10 @@ export type WorkCounts = {
   unloadedJobs: number;
   /** Listed attempts whose run record is owed. */
   unrecordedAttempts: number;
-  /** Attempts that are over, and whose jobs are still owed. */
+  /** Attempts that are over, and whose jobs are still owed; without those of backfills, which look after their own. */
   laggingAttempts: number;
+  /** Repositories of running backfills that can go on, and are not done. */
+  openBackfills: number;
 };
 
 /** What is done and what is owed, in one look. */
@@ -24,14 +28,22 @@ export async function countWork(db: Database): Promise<WorkCounts> {
     select
       count(*)::int as jobs,
       (count(*) filter (where log_state = 'pending'))::int as pending,
+      (count(*) filter (where log_state = 'pending'
+        and backfill_id = any(array(select backfill_id from archive.backfills where state = 'paused'))))::int as paused,
       (count(*) filter (where log_state = 'archived'))::int as archived,
       (count(*) filter (where log_state = 'absent'))::int as absent,
       (count(*) filter (where log_state = 'failed'))::int as failed,
       (count(*) filter (where rows_loaded_at is null))::int as "unloadedJobs",
       (select count(*) from archive.attempts where state = 'listed' and record_key is null)::int as "unrecordedAttempts",
-      (select count(*) from archive.attempts join archive.repositories using (repository_id)
-        where is_selected and attempts.state = 'open' and (attempts.status = 'completed'
-          or attempts.run_attempt < (select run_attempt from archive.runs where runs.run_id = attempts.run_id)))::int as "laggingAttempts"
+      (select count(*)
+        from archive.attempts
+        join archive.repositories using (repository_id)
+        join archive.runs using (run_id)
+        left join archive.backfills using (backfill_id)
+        where is_selected and attempts.state = 'open' and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt)
+          and (backfills.state is null or backfills.state not in ('running', 'paused')))::int as "laggingAttempts",
+      (select count(*) from archive.backfill_repositories join archive.backfills using (backfill_id)
+        where state = 'running' and done_at is null and problem is null)::int as "openBackfills"
     from archive.obligations
   `.execute(db);
   const [counts] = rows;

@@ -58,6 +58,26 @@ all_gaps as (
   join archive.repositories using (repository_id)
 
   union all
+  -- What an operator asked for and no fetcher has listed yet, where it is not owed by the polls anyway.
+  select
+    'window_open', repository_id, full_name, null, null, null, lower(span), upper(span),
+    case
+      when backfills.state = 'paused' then 'paused'
+      when work.problem is not null then 'problem'
+      else 'unlisted'
+    end,
+    coalesce(work.problem, format('backfill %s', backfill_id)), coalesce(work.problem_since, backfills.created_at)
+  from archive.backfill_repositories as work
+  join archive.backfills using (backfill_id)
+  join archive.repositories using (repository_id)
+  cross join lateral unnest(
+    tstzmultirange(tstzrange(backfills.since, work.listed_from))
+    - coalesce((select range_agg(tstzrange(window_start, window_end)) from archive.windows where windows.repository_id = work.repository_id), '{}')
+    - case when is_selected then tstzmultirange(tstzrange(archive_since, null)) else '{}' end
+  ) as span
+  where backfills.state in ('running', 'paused') and work.listed_from > backfills.since
+
+  union all
   select
     'window_open', null, name, null, null, null, null, null, 'problem', problem, since
   from archive.unreadable_repositories
@@ -175,6 +195,6 @@ comment on column audit.gaps.run_attempt is 'The attempt of the run.';
 comment on column audit.gaps.job_id is 'The job, where the gap is of one.';
 comment on column audit.gaps.window_start is 'Of window_open and second_full: runs created at this instant or later; null while the start is not known.';
 comment on column audit.gaps.window_end is 'Of window_open and second_full: runs created before this instant; null: until now.';
-comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.';
+comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.';
 comment on column audit.gaps.detail is 'What happened the last time, in words for people.';
 comment on column audit.gaps.since is 'When the gap began: when the ledger first owed it, by the database''s clock.';

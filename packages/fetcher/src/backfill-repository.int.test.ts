@@ -43,7 +43,7 @@ const settleLogs = ({ ask }: Bench) =>
 
 test("a slice lists the span and its jobs, covers it, and is done once their logs are settled", async () => {
   await using bench = await openBackfill(3);
-  expect(await bench.slice()).toBe("more");
+  expect(await bench.slice()).toBe("waiting");
   expect(await stateOf(bench)).toEqual([{ state: "running", done: false, listed: true, problem: null, lease_holder: null }]);
   expect(await bench.ask("select backfill_id, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
     { backfill_id: bench.ref.backfill_id, jobs: 6 },
@@ -142,13 +142,13 @@ test("of two slices at once one works, and a dead worker's lease ends by itself"
   const first = bench.slice();
   await expect.poll(() => bench.asked().length).toBe(1);
   expect(await bench.slice()).toBe("taken");
-  expect(await first).toBe("more");
+  expect(await first).toBe("waiting");
   await takeBackfill(bench.fetcher.db, bench.ref, "00000000-0000-4000-8000-000000000001", 60);
   await bench.ask("update archive.backfill_repositories set due_at = now()");
   expect(await listDueBackfills(bench.fetcher.db, 4)).toEqual([]);
   await bench.ask("update archive.backfill_repositories set leased_until = now()");
   expect(await listDueBackfills(bench.fetcher.db, 4)).toEqual([bench.ref]);
-  expect(await bench.slice()).toBe("more");
+  expect(await bench.slice()).toBe("waiting");
 });
 
 test("a limit puts it off until the limit ends, and is no problem of the repository's", async () => {

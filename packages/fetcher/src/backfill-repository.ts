@@ -39,7 +39,7 @@ export type SliceOptions = {
   readonly sliceMs?: number;
 };
 
-/** `taken`: another process works on it, or nothing is to be done any more. */
+/** `taken`: another process works on it, or nothing is to be done any more. `waiting`: only logs are owed, which others archive. */
 export type SliceOutcome = "taken" | BackfillSlice["kind"];
 
 /**
@@ -83,7 +83,8 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
     }
   }
   const { isUnlisted, isOwed } = await findBackfillRest(fetcher.db, repository_id, { start, end });
-  return isUnlisted || isOwed ? more(restPollSeconds) : { kind: "done" };
+  if (isUnlisted) return more(restPollSeconds);
+  return isOwed ? { kind: "waiting", seconds: restPollSeconds } : { kind: "done" };
 }
 
 type Listing = {

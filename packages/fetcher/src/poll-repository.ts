@@ -28,7 +28,7 @@ const rerunDays = 30;
 const lookBackEveryMs = 6 * 60 * 60 * 1000;
 
 /** A window is closed only up to here: a run can show up in the list a little after it was created. */
-const settleMs = 2 * 60 * 1000;
+export const settleMs = 2 * 60 * 1000;
 
 /** After a failed look, the next one waits longer than a poll, and not for ever. */
 const problemRetrySeconds = 5 * 60;

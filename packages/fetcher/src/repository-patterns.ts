@@ -13,9 +13,10 @@ export type RepositoryPatterns = {
 
 /**
  * Parses `owner/name`, `owner/*`, `owner/prefix-*` and `!…` for exclusions, comma-separated.
+ * @param source where they were written, for the error.
  * @throws ConfigError that names every entry of another form.
  */
-export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
+export function parseRepositoryPatterns(setting: string, source = "ARCHIVE_REPOSITORIES"): RepositoryPatterns {
   const entries = setting
     .split(",")
     .map((entry) => entry.trim().toLowerCase())
@@ -23,9 +24,9 @@ export function parseRepositoryPatterns(setting: string): RepositoryPatterns {
   const wrong = entries.filter((entry) => !/^(!?[a-z0-9_.-]+\/[a-z0-9_.*-]+|![a-z0-9_.*-]+\/[a-z0-9_.*-]+)$/.test(entry));
   const included = entries.filter((entry) => !entry.startsWith("!"));
   if (wrong.length > 0)
-    throw new ConfigError(`ARCHIVE_REPOSITORIES: not of the form owner/name, owner/* or !owner/private-*: ${wrong.join(", ")}`);
+    throw new ConfigError(`${source}: not of the form owner/name, owner/* or !owner/private-*: ${wrong.join(", ")}`);
   if (included.length === 0)
-    throw new ConfigError("ARCHIVE_REPOSITORIES: names nothing to archive; an exclusion alone is not enough with a token");
+    throw new ConfigError(`${source}: names nothing to archive; an exclusion alone is not enough with a token`);
   const excluded = entries.filter((entry) => entry.startsWith("!")).map((entry) => globOf(entry.slice(1)));
   const globs = included.map(globOf);
   const matches = (patterns: readonly RegExp[], name: string) => patterns.some((pattern) => pattern.test(name));

@@ -13,12 +13,12 @@ import { getRepository, listOwnerRepositories } from "@actions-archive/github/re
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
-import { everythingBut, hasIncludes, parseRepositoryPatterns } from "./repository-patterns.ts";
+import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPatterns } from "./repository-patterns.ts";
 
-type Selection = {
+export type Selection = {
   readonly repositories: readonly Repository[];
   readonly unreadable: readonly UnreadableRepository[];
-  /** Whether the setting still means this repository. */
+  /** Whether the patterns mean this repository. */
   readonly includes: (fullName: string) => boolean;
 };
 
@@ -31,7 +31,7 @@ type Selection = {
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
   const { db, log, settings } = fetcher;
   const { repositories, unreadable, includes } = hasIncludes(settings.ARCHIVE_REPOSITORIES)
-    ? await findNamed(fetcher, settings.ARCHIVE_REPOSITORIES, signal)
+    ? await findRepositories(fetcher, parseRepositoryPatterns(settings.ARCHIVE_REPOSITORIES), signal)
     : await findInstalled(fetcher, signal);
   const known = await listSelectedRepositories(db);
   const lost = new Set(unreadable.map(({ name }) => name));
@@ -53,8 +53,15 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   return unreadable;
 }
 
-async function findNamed({ github }: Fetcher, setting: string, signal: AbortSignal): Promise<Selection> {
-  const patterns = parseRepositoryPatterns(setting);
+/**
+ * The repositories that `patterns` mean, as GitHub shows them now; names and owners that lead nowhere are `unreadable`.
+ * @throws RateLimitedError or TransientError when GitHub cannot say now.
+ */
+export async function findRepositories(
+  { github }: Pick<Fetcher, "github">,
+  patterns: RepositoryPatterns,
+  signal: AbortSignal,
+): Promise<Selection> {
   const repositories: Repository[] = [];
   const unreadable: UnreadableRepository[] = [];
   const orNote = async (name: string, find: () => Promise<void>) => {

@@ -40,15 +40,17 @@ export const backfillsAtOnce = 4;
 
 export type OpenFetcher = { readonly fetcher: Fetcher; readonly queue: QueueSettings };
 
+/** How a fetcher that runs by the clock calls itself in pg_stat_activity. */
+export const fetcherName = "actions-archive fetcher";
+
 /** Opens the fetcher without its clock. @throws ConfigError when an engine is refused. */
 export async function openFetcher(
   config: FetcherConfig,
   { log, resources }: Pick<Service, "log" | "resources">,
+  applicationName: string,
 ): Promise<OpenFetcher> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
-  const { db, ping } = resources.use(
-    await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive fetcher", log }),
-  );
+  const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName, log }));
   const { identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
@@ -72,7 +74,7 @@ export async function startFetcher(
   service: Pick<Service, "log" | "resources" | "stopping">,
 ): Promise<void> {
   const { log, resources, stopping } = service;
-  const { fetcher, queue } = await openFetcher(config, service);
+  const { fetcher, queue } = await openFetcher(config, service, fetcherName);
   const clock = resources.use(new Producer("fetch", queue, log));
   const supervise = async () => {
     try {

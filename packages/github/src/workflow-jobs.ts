@@ -50,6 +50,20 @@ export function listJobsForRunAttempt(
   return listJobs(github, { repository, signal, path });
 }
 
+const JobCount = z.looseObject({ total_count: z.int().nonnegative() });
+
+/**
+ * How many jobs the latest attempt of a run has by GitHub's own count: good for a forecast, never for a proof.
+ * @throws as `getJob`.
+ */
+export async function countJobs(
+  github: GitHub,
+  { repository, runId, signal }: InRepository & { readonly runId: number },
+): Promise<number> {
+  const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}/jobs`;
+  return (await github.get({ path, query: { per_page: 1 }, subject: { repository }, schema: JobCount, signal })).data.total_count;
+}
+
 function listJobs(
   github: GitHub,
   { repository, path, filter, signal }: InRepository & { readonly path: string; readonly filter?: "latest" | "all" },

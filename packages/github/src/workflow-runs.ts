@@ -72,6 +72,21 @@ export function listAllRuns(
   return paginate((request) => listRuns(github, { ...params, ...request }));
 }
 
+/** GitHub reports no larger count of a filtered list. https://github.blog/changelog/ (2026-09-25) */
+export const largestCount = 2_500;
+
+const RunCount = z.looseObject({ total_count: z.int().nonnegative() });
+
+/**
+ * How many runs a filtered list has by GitHub's own count: good for a forecast, never for a proof; `largestCount` stands for more.
+ * @throws as `listRuns`.
+ */
+export async function countRuns(github: GitHub, { repository, created, signal }: ListRuns): Promise<number> {
+  const path = `${repositoryPath(repository)}/actions/runs`;
+  const query = { created, exclude_pull_requests: true, per_page: 1 };
+  return (await github.get({ path, query, subject: { repository }, schema: RunCount, signal })).data.total_count;
+}
+
 /**
  * A run as it stands now: its latest attempt.
  * https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run

@@ -6,15 +6,22 @@ import { openDatabase } from "@actions-archive/database/open-database";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, demoFolder, print, printJson, stopOnSignal } from "../command-context.ts";
+import {
+  type CommandContext,
+  createCommandLogger,
+  demoFolder,
+  exitIncomplete,
+  print,
+  printJson,
+  stopOnSignal,
+} from "../command-context.ts";
 import { formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
 import { readDemoState } from "../demo/demo-state.ts";
-import { openProgress } from "../once/progress.ts";
 import { runPass } from "../once/run-pass.ts";
+import { openProgress } from "../progress.ts";
 import { loadStartConfig } from "../start-config.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
-const exitIncomplete = 3;
 /** As it stands in keys and views: the simulator's ports change, its name does not. */
 const simulatedHost = "github-simulator";
 

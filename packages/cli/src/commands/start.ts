@@ -1,18 +1,24 @@
 // `start`: all workers in one process; `start --once`: one full pass, then the end.
 
 import { runService } from "@actions-archive/core/service";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";
+import {
+  type CommandContext,
+  createCommandLogger,
+  enginesFolder,
+  exitIncomplete,
+  parseSeconds,
+  print,
+  printJson,
+  stopOnSignal,
+} from "../command-context.ts";
 import { formatPassReport, type PassReport } from "../once/pass-report.ts";
-import { openProgress } from "../once/progress.ts";
 import { runPass } from "../once/run-pass.ts";
+import { openProgress } from "../progress.ts";
 import { loadStartConfig, type StartConfig } from "../start-config.ts";
 import { startWorkers } from "../start-workers.ts";
 import { openEngineEnvironment, withPlaceholders } from "../with-engines.ts";
-
-/** Something failed, is pending, or is not covered. */
-const exitIncomplete = 3;
 
 type StartOptions = { once?: true; maxWait: number; json?: true };
 
@@ -61,9 +67,4 @@ async function passOnEngines(context: CommandContext, { maxWait, log, stopping }
   const config: StartConfig = loadStartConfig(env);
   using progress = openProgress(context.stderr);
   return await runPass(config, { log, resources, stopping }, { maxWaitSeconds: maxWait, onProgress: progress.show });
-}
-
-function parseSeconds(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("must be a whole number of seconds");
-  return Number(text);
 }

@@ -22,6 +22,7 @@ function cureOf({ kind, reason }: Gap): string {
   switch (kind) {
     case "window_open":
       if (reason === "overdue") return "run the fetcher, or `start`";
+      if (reason === "paused") return "`backfill resume`, or `backfill cancel`";
       return reason === "problem" ? "see why; it is tried again by itself" : "nothing: a poll will list it";
     case "second_full":
       return "nothing: GitHub shows no more; webhooks bring the rest";

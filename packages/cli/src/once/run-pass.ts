@@ -1,5 +1,5 @@
-// One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, and the queues
-// until nothing can run. Back-offs and pauses are waited for, but not for ever.
+// One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, what
+// backfills still owe, and the queues until nothing can run. Back-offs and pauses are waited for, but not for ever.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -12,23 +12,17 @@ import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { pollRepository } from "@actions-archive/fetcher/poll-repository";
 import { recordStoredDeliveries } from "@actions-archive/fetcher/receive-delivery";
 import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
-import { openFetcher } from "@actions-archive/fetcher/start-fetcher";
+import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
+import { openBackfillLane } from "../backfill/carry-out.ts";
+import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
 import { makePassReport, type PassReport } from "./pass-report.ts";
 import { Patience } from "./patience.ts";
 
-export type PassProgress = {
-  readonly repositories: number;
-  readonly repositoriesListed: number;
-  readonly jobs: number;
-  readonly settled: number;
-  readonly waitedSeconds: number;
-};
-
-export type PassOptions = { readonly maxWaitSeconds: number; readonly onProgress: (progress: PassProgress) => void };
+export type PassOptions = { readonly maxWaitSeconds: number; readonly onProgress: (report: ProgressReport) => void };
 
 type Pass = {
   readonly fetcher: Fetcher;
@@ -52,7 +46,7 @@ export async function runPass(
   options: PassOptions,
 ): Promise<PassReport> {
   const { stopping } = service;
-  const { fetcher } = await openFetcher(config, service);
+  const { fetcher } = await openFetcher(config, service, fetcherName);
   const withoutPort = { ...config, PORT: undefined };
   await startLoader(withoutPort, service);
   await startLogWorker(withoutPort, service);
@@ -118,19 +112,21 @@ async function patiently({ patience, stopping, givenUp }: Pass, what: string, wo
 
 async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<void> {
   const { fetcher, patience, stopping } = pass;
+  await using lane = openBackfillLane(fetcher, stopping);
   let last = "";
   for (;;) {
     if (stopping.aborted) return;
+    await lane.turn();
     await feed(fetcher);
     const counts = await countWork(fetcher.db);
     const state = JSON.stringify(counts);
     if (state !== last) patience.noteProgress();
     last = state;
     onProgress({
-      ...pass,
-      jobs: counts.jobs,
-      settled: counts.archived + counts.absent + counts.failed,
-      waitedSeconds: patience.waitedSeconds,
+      done: counts.archived + counts.absent + counts.failed,
+      total: counts.jobs,
+      unit: "logs",
+      details: [`${pass.repositoriesListed}/${pass.repositories} repositories listed`, ...waitingText(patience.waitedSeconds)],
     });
     if (!pass.isListing && isDone(counts)) return;
     if (patience.isOver && !(await isArchiving(pass))) return;
@@ -138,8 +134,8 @@ async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<v
   }
 }
 
-function isDone({ pending, unloadedJobs, unrecordedAttempts, laggingAttempts }: WorkCounts): boolean {
-  return pending === 0 && unloadedJobs === 0 && unrecordedAttempts === 0 && laggingAttempts === 0;
+function isDone({ pending, paused, unloadedJobs, unrecordedAttempts, laggingAttempts, openBackfills }: WorkCounts): boolean {
+  return pending + unloadedJobs + unrecordedAttempts + laggingAttempts + openBackfills === paused;
 }
 
 /** A long download changes no count until it ends: that is work, not waiting. */

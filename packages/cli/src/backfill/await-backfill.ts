@@ -1,0 +1,91 @@
+// `backfill --wait`: until the backfill is over. Where no fetcher works on the database, this process does the work.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import type { Logger } from "@actions-archive/core/logger";
+import { isFetcherConnected } from "@actions-archive/database/backfill-progress";
+import { feed } from "@actions-archive/fetcher/feed";
+import type { Fetcher } from "@actions-archive/fetcher/fetcher";
+import { fetcherName } from "@actions-archive/fetcher/start-fetcher";
+import { startLoader } from "@actions-archive/loader/start-loader";
+import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
+
+import { Patience } from "../once/patience.ts";
+import { type ProgressReport, waitingText } from "../progress.ts";
+import type { StartConfig } from "../start-config.ts";
+import { type BackfillReport, budgetText, leftText, readBackfill } from "./backfill-report.ts";
+import { type BackfillLane, openBackfillLane } from "./carry-out.ts";
+
+const turnMs = 250;
+const reportEveryMs = 1_000;
+/** A worker that died is missed so soon. */
+const lookForFetcherMs = 15_000;
+
+export type AwaitOptions = {
+  readonly config: StartConfig;
+  readonly fetcher: Fetcher;
+  readonly log: Logger;
+  readonly stopping: AbortSignal;
+  readonly resources: AsyncDisposableStack;
+  /** For how long nothing may move; a credential's pause is not counted. */
+  readonly maxWaitSeconds: number;
+  readonly onProgress: (report: ProgressReport) => void;
+};
+
+/**
+ * @returns how the backfill stands when it is done, cancelled or paused, or when nothing has moved for `maxWaitSeconds`.
+ * @throws the signal's reason when it was stopped.
+ */
+export async function awaitBackfill(backfillId: number, options: AwaitOptions): Promise<BackfillReport> {
+  const { fetcher, stopping, resources } = options;
+  const patience = new Patience(options.maxWaitSeconds);
+  let lane: BackfillLane | undefined;
+  let last = "";
+  let [reportDueAt, lookDueAt] = [0, 0];
+  for (;;) {
+    stopping.throwIfAborted();
+    if (lane === undefined && performance.now() >= lookDueAt) {
+      lookDueAt = performance.now() + lookForFetcherMs;
+      if (!(await isFetcherConnected(fetcher.db, fetcherName))) lane = resources.use(await openWorkers(options));
+    }
+    await lane?.turn();
+    if (lane) await feed(fetcher);
+    if (performance.now() >= reportDueAt) {
+      const startedAt = performance.now();
+      const report = await readBackfill(fetcher.db, backfillId);
+      if (report === undefined) throw new Error(`backfill ${backfillId} is gone`);
+      const state = JSON.stringify([report.progress.settled, report.repositories]);
+      const isPausing = report.credentials.some(({ paused_until }) => paused_until !== null);
+      if (state !== last || isPausing) patience.noteProgress();
+      last = state;
+      options.onProgress(progressReport(report, patience.waitedSeconds));
+      if (report.backfill.state !== "running" || patience.isOver) return report;
+      // Counting a large backfill takes seconds: most of the time is the work's.
+      reportDueAt = performance.now() + Math.max(reportEveryMs, 4 * (performance.now() - startedAt));
+    }
+    await sleep(turnMs);
+  }
+}
+
+async function openWorkers({ config, fetcher, log, stopping, resources }: AwaitOptions): Promise<BackfillLane> {
+  const withoutPort = { ...config, PORT: undefined };
+  await startLoader(withoutPort, { log, resources });
+  await startLogWorker(withoutPort, { log, resources });
+  return openBackfillLane(fetcher, stopping);
+}
+
+function progressReport(report: BackfillReport, waitedSeconds: number): ProgressReport {
+  const { progress, credentials } = report;
+  return {
+    done: progress.settled,
+    total: progress.expected_jobs,
+    unit: "logs",
+    details: [
+      `${progress.listed_percent} % listed`,
+      `${progress.logs_per_hour} logs/h`,
+      leftText(progress),
+      ...credentials.flatMap(budgetText),
+      ...waitingText(waitedSeconds),
+    ],
+  };
+}

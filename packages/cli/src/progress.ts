@@ -1,0 +1,49 @@
+// Progress of long work: a bar on a terminal, a line every ten seconds elsewhere, always on stderr.
+
+import { Presets, SingleBar } from "cli-progress";
+
+const lineEveryMs = 10_000;
+
+export type ProgressReport = {
+  readonly done: number;
+  readonly total: number;
+  /** What is counted, in the plural. */
+  readonly unit: string;
+  readonly details: readonly string[];
+};
+
+export type Progress = Disposable & { readonly show: (report: ProgressReport) => void };
+
+export function openProgress(stream: NodeJS.WriteStream): Progress {
+  return stream.isTTY ? openBar(stream) : openLines(stream);
+}
+
+function openBar(stream: NodeJS.WriteStream): Progress {
+  const format = "{bar} {value}/{total} {unit} · {details}";
+  const bar = new SingleBar({ stream, clearOnComplete: true, hideCursor: true, format }, Presets.shades_classic);
+  bar.start(0, 0, { unit: "", details: "" });
+  return {
+    show({ done, total, unit, details }) {
+      bar.setTotal(total);
+      bar.update(done, { unit, details: details.join(" · ") });
+    },
+    [Symbol.dispose]: () => bar.stop(),
+  };
+}
+
+function openLines(stream: NodeJS.WriteStream): Progress {
+  let lastAt = performance.now();
+  return {
+    show({ done, total, unit, details }) {
+      if (performance.now() - lastAt < lineEveryMs) return;
+      lastAt = performance.now();
+      stream.write(`${[`${done}/${total} ${unit}`, ...details].join(", ")}\n`);
+    },
+    [Symbol.dispose]: () => undefined,
+  };
+}
+
+/** Of a wait that is long enough to be told. */
+export function waitingText(waitedSeconds: number): string[] {
+  return waitedSeconds >= 5 ? [`waiting for ${Math.round(waitedSeconds)} s`] : [];
+}
