@@ -1,8 +1,7 @@
 // Asked before a longer look at a repository: what it is called now, whose budget pays, and how long it keeps logs.
 
-import { PermanentError } from "@actions-archive/core/errors";
 import { noteCredential, noteLogRetention, renameRepository } from "@actions-archive/database/repositories";
-import { getLogRetention, getRepository } from "@actions-archive/github/repositories";
+import { getLogRetention, getRepository, getRepositoryById } from "@actions-archive/github/repositories";
 
 import type { Fetcher } from "./fetcher.ts";
 import type { ListedRepository } from "./list-window.ts";
@@ -15,18 +14,18 @@ export type Greeting = {
 };
 
 /**
- * Two calls. Writes what it learns into the ledger: before the first job is written down, since its expiry follows from this.
- * @throws PermanentError when the name leads to another repository or to none; the client's errors as they are.
+ * Two calls, three when the name was taken by another repository. Writes what it learns into the ledger: before the first job is
+ * written down, since its expiry follows from this.
+ * @throws PermanentError when neither the name nor the id leads to the repository; the client's errors as they are.
  */
 export async function greetRepository(
   { github, db }: Fetcher,
   { repository_id, full_name }: ListedRepository,
   signal: AbortSignal,
 ): Promise<Greeting> {
-  const { data } = await getRepository(github, { repository: full_name, signal });
-  if (data.id !== repository_id) {
-    throw new PermanentError("github/not-found", `${full_name} is now another repository (id ${data.id}, was ${repository_id})`);
-  }
+  const named = await getRepository(github, { repository: full_name, signal });
+  const { data } =
+    named.data.id === repository_id ? named : await getRepositoryById(github, { repositoryId: repository_id, signal });
   if (data.full_name !== full_name) await renameRepository(db, repository_id, data.full_name);
   const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
   if (logRetentionDays !== undefined) await noteLogRetention(db, repository_id, logRetentionDays);

@@ -73,6 +73,25 @@ test("an old name selects the repository under its new one", async () => {
   expect(await world.select("acme/web")).toEqual(["acme/shop"]);
 });
 
+test("a repository that an owner's list no longer shows stays selected, until its id leads elsewhere", async () => {
+  await using world = await openWorld();
+  const { control } = world.simulator;
+  await world.select("acme/*,!acme/private-*");
+  control.hideRepository({ repository: "acme/web" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api", "acme/web"]);
+  control.hideRepository({ repository: "acme/web", hidden: false });
+  control.moveRepository({ repository: "acme/web", owner: "Octo" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api"]);
+});
+
+test("a repository that was named is followed when its old name leads to another", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "shop", owner: "Octo" });
+  world.simulator.control.addRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web")).toEqual(["acme/web", "Octo/shop"]);
+});
+
 test("when GitHub cannot say now, the selection stays as it was", async () => {
   await using world = await openWorld();
   await world.select("acme/web");

@@ -9,10 +9,11 @@ import {
   type UnreadableRepository,
 } from "@actions-archive/database/repositories";
 import { listInstallationRepositories } from "@actions-archive/github/installations";
-import { getRepository, listOwnerRepositories } from "@actions-archive/github/repositories";
+import { getRepository, getRepositoryById, listOwnerRepositories } from "@actions-archive/github/repositories";
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
+import type { ListedRepository } from "./list-window.ts";
 import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPatterns } from "./repository-patterns.ts";
 
 export type Selection = {
@@ -20,37 +21,57 @@ export type Selection = {
   readonly unreadable: readonly UnreadableRepository[];
   /** Whether the patterns mean this repository. */
   readonly includes: (fullName: string) => boolean;
+  /** Whether they name it, and not its owner's repositories together. */
+  readonly names: (fullName: string) => boolean;
 };
 
 /**
- * Selects the repositories to archive. A name that leads nowhere is noted for operators; what was known by that name, or of
- * that owner, stays selected, since lost access looks like deletion. Idempotent.
+ * Selects the repositories to archive. A name that leads nowhere is noted for operators; a known repository that is not found by
+ * its name is followed by its id, and stays selected when it is nowhere, since lost access looks like deletion. Idempotent.
  * @returns the names that lead to no readable repository.
  * @throws RateLimitedError or TransientError when GitHub cannot say now; the selection stays as it was.
  */
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
   const { db, log, settings } = fetcher;
-  const { repositories, unreadable, includes } = hasIncludes(settings.ARCHIVE_REPOSITORIES)
+  const selection = hasIncludes(settings.ARCHIVE_REPOSITORIES)
     ? await findRepositories(fetcher, parseRepositoryPatterns(settings.ARCHIVE_REPOSITORIES), signal)
     : await findInstalled(fetcher, signal);
-  const known = await listSelectedRepositories(db);
-  const lost = new Set(unreadable.map(({ name }) => name));
-  const isLost = (name: string) => lost.has(name) || lost.has(`${name.split("/")[0]}/*`);
-  const kept = known.filter(({ full_name }) => includes(full_name) && isLost(full_name.toLowerCase()));
-  const sightings = new Map<number, RepositorySighting>([
-    ...kept.map(({ repository_id, full_name }): [number, RepositorySighting] => [
-      repository_id,
-      { repository_id, full_name, is_private: null },
-    ]),
-    ...repositories.map(({ id, full_name, private: is_private }): [number, RepositorySighting] => [
+  const { repositories, unreadable } = selection;
+  const sightings = new Map<number, RepositorySighting>(
+    repositories.map(({ id, full_name, private: is_private }) => [
       id,
       { repository_id: id, full_name, is_private: is_private ?? null },
     ]),
-  ]);
+  );
+  const missing = (await listSelectedRepositories(db)).filter(
+    ({ repository_id, full_name }) => !sightings.has(repository_id) && selection.includes(full_name),
+  );
+  for (const known of missing) {
+    const sighting = await follow(fetcher, known, { selection, signal });
+    if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
+  }
   await writeSelection(db, [...sightings.values()]);
   await noteUnreadableRepositories(db, unreadable);
   for (const { name, problem } of unreadable) log.warn({ repository: name, problem }, "repository not readable");
   return unreadable;
+}
+
+// Renamed while its old name was taken by another, transferred, deleted, or no longer to be seen: the id tells.
+async function follow(
+  { github, log }: Fetcher,
+  { repository_id, full_name }: ListedRepository,
+  { selection, signal }: { readonly selection: Selection; readonly signal: AbortSignal },
+): Promise<RepositorySighting | undefined> {
+  try {
+    const { data } = await getRepositoryById(github, { repositoryId: repository_id, signal });
+    if (selection.includes(data.full_name) || selection.names(full_name))
+      return { repository_id, full_name: data.full_name, is_private: data.private ?? null };
+    log.info({ repository: full_name, now: data.full_name }, "repository left the selection");
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    return { repository_id, full_name, is_private: null };
+  }
 }
 
 /**
@@ -85,7 +106,12 @@ export async function findRepositories(
       }
     });
   }
-  return { repositories, unreadable, includes: (name) => patterns.includes(name) };
+  return {
+    repositories,
+    unreadable,
+    includes: (name) => patterns.includes(name),
+    names: (name) => patterns.names.includes(name.toLowerCase()),
+  };
 }
 
 async function findInstalled({ github, settings }: Fetcher, signal: AbortSignal): Promise<Selection> {
@@ -94,5 +120,5 @@ async function findInstalled({ github, settings }: Fetcher, signal: AbortSignal)
   for await (const { data } of listInstallationRepositories(github, { signal })) {
     repositories.push(...data.filter(({ full_name }) => includes(full_name)));
   }
-  return { repositories, unreadable: [], includes };
+  return { repositories, unreadable: [], includes, names: () => false };
 }
