@@ -229,6 +229,31 @@ test("a poll that is told to stop keeps what it has listed and gives its lease b
   expect(await jobs(bench)).toHaveLength(3);
 });
 
+test("a long history makes room: each look begins with what is new, and none is listed twice", async () => {
+  await using bench = await openRepository();
+  for (let run = 0; run < 230; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
+  const look = () =>
+    pollRepository(bench.fetcher, bench.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), lookMs: 1 });
+  const owed = async () => (await bench.ask("select from archive.attempts where state = 'open'")).length;
+  await look();
+  expect(await bench.ask("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([
+    { due: true, runs_etag: null },
+  ]);
+  const fresh = bench.simulator.control.addRun({ repository, completedSecondsAgo: 200 });
+  await look();
+  expect((await jobs(bench)).map(({ job_id }) => job_id)).toContain(fresh.jobIds[0]);
+  expect(await owed()).toBeGreaterThan(90);
+  let looks = 2;
+  do {
+    await look();
+    expect(++looks).toBeLessThan(300);
+  } while ((await bench.ask("select from archive.repositories where runs_etag is null")).length > 0);
+  expect(await owed()).toBe(0);
+  expect(await jobs(bench)).toHaveLength(231);
+  const created = bench.asked().filter((url) => url.includes("created="));
+  expect(new Set(created).size).toBe(created.length);
+});
+
 test("a run that is open for 35 days is closed as one that never completed", async () => {
   await using bench = await openRepository();
   bench.simulator.control.addRun({ repository, state: "in_progress" });

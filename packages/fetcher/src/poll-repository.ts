@@ -33,6 +33,7 @@ export const settleMs = 2 * 60 * 1000;
 /** After a failed look, the next one waits longer than a poll, and not for ever. */
 const problemRetrySeconds = 5 * 60;
 const visitsAtOnce = 500;
+const longestLookMs = 60_000;
 
 export type PollOptions = {
   /** All of it now: the 30 days of re-runs and every open attempt, whatever was looked at when. */
@@ -40,6 +41,8 @@ export type PollOptions = {
   readonly signal: AbortSignal;
   /** Called whenever something new may stand in the ledger. */
   readonly onProgress?: () => Promise<void>;
+  /** How long a look that is no full pass may last, roughly, before it makes room for the next. */
+  readonly lookMs?: number;
 };
 
 export type PollOutcome = "polled" | "leased" | "unknown";
@@ -79,15 +82,33 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const etag = { etag: isLookBack ? null : known.runs_etag, credential: known.runs_etag_credential };
   const head = await listHead({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
   const since = startOf(fetcher, repository, head.date);
-  await listSpans({ fetcher, repository, head, options }, spansToList({ since, head, windows, isLookBack }));
-  await visitOpenAttempts(fetcher, repository, options);
+  const isAll = await lookWithin(options, async (over) => {
+    await listSpans({ fetcher, repository, head, options, over }, spansToList({ since, head, windows, isLookBack }));
+    await visitOpenAttempts(fetcher, repository, options, over);
+  });
   await finishPoll(db, repositoryId, {
-    nextPollSeconds: settings.POLL_INTERVAL_SECONDS,
+    nextPollSeconds: isAll ? settings.POLL_INTERVAL_SECONDS : 0,
     problem: null,
     archiveSince: since,
-    runsEtag: head.runsEtag,
+    runsEtag: isAll ? head.runsEtag : undefined,
     ...(isLookBack ? { rescannedAt: head.date } : {}),
   });
+}
+
+// A long history must not keep what is new waiting: a look ends after a while, and the next begins with the newest again. What is
+// compared for re-runs is compared to its end.
+async function lookWithin(
+  { isFullPass, lookMs = longestLookMs }: PollOptions,
+  look: (over: AbortSignal | undefined) => Promise<void>,
+): Promise<boolean> {
+  const over = isFullPass ? undefined : AbortSignal.timeout(lookMs);
+  try {
+    await look(over);
+    return true;
+  } catch (error) {
+    if (over?.aborted && error === over.reason) return false;
+    throw error;
+  }
 }
 
 type SpanChoice = {
@@ -97,12 +118,14 @@ type SpanChoice = {
   readonly isLookBack: boolean;
 };
 
+type Spans = { readonly again: readonly Window[]; readonly uncovered: readonly Window[] };
+
 // The last 30 days are listed again for re-runs where an earlier look has covered them; a first look is just about to.
-function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice): Window[] {
+function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice): Spans {
   const uncovered = uncoveredSpans({ start: since, end: date }, windows);
-  if (!isLookBack || windows.length === 0) return uncovered;
+  if (!isLookBack || windows.length === 0) return { again: [], uncovered };
   const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
-  return [again, ...spansBefore(uncovered, again.start)];
+  return { again: [again], uncovered: spansBefore(uncovered, again.start) };
 }
 
 type SpanListing = {
@@ -110,20 +133,24 @@ type SpanListing = {
   readonly repository: LedgerRepository;
   readonly head: Head;
   readonly options: PollOptions;
+  readonly over: AbortSignal | undefined;
 };
 
-async function listSpans({ fetcher, repository, head, options }: SpanListing, spans: readonly Window[]): Promise<void> {
+async function listSpans({ fetcher, repository, head, options, over }: SpanListing, { again, uncovered }: Spans): Promise<void> {
   const settled = new Date(head.date.getTime() - settleMs);
-  // Newest first to the end: a part's jobs are archived before the part before it is listed.
-  const onListed = async ({ start, end }: Window): Promise<void> => {
-    await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
-    await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false });
-  };
-  for (const span of spans) {
+  const listSpan = async (span: Window, until: AbortSignal | undefined): Promise<void> => {
+    // Newest first to the end: a part's jobs are archived before the part before it is listed.
+    const onListed = async ({ start, end }: Window): Promise<void> => {
+      await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
+      await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, until);
+      until?.throwIfAborted();
+    };
     // What the first page has shown to its end need not be asked for again.
     const isListed = head.listedFrom !== undefined && head.listedFrom <= span.start;
     await (isListed ? onListed(span) : listWindow({ fetcher, repository, signal: options.signal, onListed }, span));
-  }
+  };
+  for (const span of again) await listSpan(span, undefined);
+  for (const span of uncovered) await listSpan(span, over);
 }
 
 // Asked with each look back, and after trouble.
@@ -151,6 +178,7 @@ async function visitOpenAttempts(
   fetcher: Fetcher,
   repository: LedgerRepository,
   { isFullPass, signal, onProgress }: PollOptions,
+  over: AbortSignal | undefined,
 ): Promise<void> {
   const visited = new Set<string>();
   for (;;) {
@@ -165,6 +193,7 @@ async function visitOpenAttempts(
       visited.add(`${attempt.run_id}/${attempt.run_attempt}`);
       await visitAttempt(fetcher, repository, attempt, signal);
       await onProgress?.();
+      over?.throwIfAborted();
     }
   }
 }
