@@ -492,7 +492,7 @@ export interface AuditGaps {
    */
   kind: string | null;
   /**
-   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.
+   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.
    */
   reason: string | null;
   /**
