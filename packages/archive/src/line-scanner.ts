@@ -1,22 +1,35 @@
-// Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. The rest
-// of a line is never kept, so a line of any length costs nothing.
+// Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. Text is
+// kept of the few lines that somebody asks for, and no more than its head, so a line of any length costs nothing.
+
+import { type LineKind, longestBeginning, runnerLineAt } from "./runner-lines.ts";
+
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
 const stampLength = 29;
-const endMarker = "Cleaning up orphan processes";
-
-/** The runner writes these where a step, or a part of one, begins. User output can fake them: they only say where to cut. */
-const markers = ["##[group]", "##[section]", "Post job cleanup.", endMarker, "Current runner version:"].map((text) =>
-  Buffer.from(text),
-);
-const markerFirstBytes = new Set(markers.map((marker) => marker[0]));
-
-/** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it; three for a BOM. */
-export const headLength = 3 + stampLength + Math.max(...markers.map((marker) => marker.length));
+const bomLength = 3;
+/** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
+const headLength = bomLength + stampLength + longestBeginning;
+/** So many bytes of a line's text are given at most. */
+export const maxTextBytes = 1024;
 
 export type Line = {
+  /** From 1. */
+  readonly number: number;
   /** Offset of its first byte in the log. */
   readonly start: number;
-  readonly isMarker: boolean;
+  readonly kind: LineKind | undefined;
+  readonly endsFrame: boolean;
+  /** Of the day, by its own time; -1 when it has none. */
+  readonly second: number;
+};
+
+/** What a line says, for those who asked. */
+export type LineText = Line & {
+  /** Offset of the first byte after it, its newline included. */
+  readonly end: number;
+  /** As the log has it; undefined when it has none. */
+  readonly time: string | undefined;
+  /** Without time and line ending; at most `maxTextBytes` bytes of it, no character cut. NUL and what is no UTF-8 is U+FFFD. */
+  readonly text: string;
 };
 
 export type LineTotals = {
@@ -30,15 +43,27 @@ export type LineTotals = {
   readonly hasEndMarker: boolean;
 };
 
+export type LineListener = {
+  /** Once a line, in order, as soon as its head is known; a line has at least one byte. @returns whether its text is wanted. */
+  readonly onLine: (line: Line) => boolean;
+  /** When a line that was asked for is complete; before the next line's `onLine`. */
+  readonly onText: (line: LineText) => void;
+};
+
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 const endMarkerWithin = 30;
+const endMarker = Buffer.from("Cleaning up orphan processes");
 
 export class LineScanner {
-  readonly #onLine: (line: Line) => void;
+  readonly #listener: LineListener;
   /** The first bytes of the current line, when a chunk ended before they were all there. */
   readonly #carry = Buffer.alloc(headLength);
   #carried = 0;
+  /** The line whose text is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
+  #wanted: Line | undefined;
+  readonly #kept = Buffer.alloc(bomLength + stampLength + maxTextBytes + 4);
+  #keptBytes = 0;
   #offset = 0;
   #lineStart = 0;
   #isHeadKnown = false;
@@ -51,9 +76,8 @@ export class LineScanner {
   #lastStampAt = -1;
   #endMarkerLine = -Infinity;
 
-  /** `onLine` is called once a line, in order, as soon as its head is known; a line has at least one byte. */
-  constructor(onLine: (line: Line) => void) {
-    this.#onLine = onLine;
+  constructor(listener: LineListener) {
+    this.#listener = listener;
   }
 
   /** Every line that starts before this offset has been told. */
@@ -67,13 +91,12 @@ export class LineScanner {
     while (at < chunk.length) {
       const end = chunk.indexOf(newline, at);
       const stop = end === -1 ? chunk.length : end + 1;
-      if (!this.#isHeadKnown) this.#readHead(chunk, at, stop, end !== -1);
+      if (this.#isHeadKnown) this.#keep(chunk, at, stop);
+      else this.#readHead(chunk, at, stop, end !== -1);
       if (end !== -1) {
         const before = end > 0 ? chunk[end - 1] : this.#lastByte;
         if (before === carriageReturn) this.#crlf += 1;
-        this.#lineStart = this.#offset + stop;
-        this.#isHeadKnown = false;
-        this.#carried = 0;
+        this.#endLine(this.#offset + stop);
       }
       at = stop;
     }
@@ -85,7 +108,11 @@ export class LineScanner {
 
   /** Call once, after the last chunk: tells the last line, if it has no newline and its head was not complete. */
   end(): LineTotals {
-    if (!this.#isHeadKnown && this.#carried > 0) this.#judge(this.#carry, 0, this.#carried, false);
+    if (!this.#isHeadKnown && this.#carried > 0) {
+      this.#judge(this.#carry, 0, this.#carried, false);
+      this.#keep(this.#carry, 0, this.#carried);
+    }
+    this.#endLine(this.#offset);
     return {
       lines: this.#lines,
       linesWithoutTime: this.#linesWithoutTime,
@@ -96,23 +123,56 @@ export class LineScanner {
   }
 
   #readHead(chunk: Buffer, at: number, stop: number, isEnded: boolean): void {
-    if (this.#carried === 0 && (isEnded || stop - at >= headLength)) return this.#judge(chunk, at, stop, true);
+    if (this.#carried === 0 && (isEnded || stop - at >= headLength)) {
+      this.#judge(chunk, at, stop, true);
+      return this.#keep(chunk, at, stop);
+    }
     const copied = chunk.copy(this.#carry, this.#carried, at, Math.min(stop, at + headLength - this.#carried));
     this.#carried += copied;
-    if (isEnded || this.#carried === headLength) this.#judge(this.#carry, 0, this.#carried, false);
+    if (!isEnded && this.#carried < headLength) return;
+    this.#judge(this.#carry, 0, this.#carried, false);
+    this.#keep(this.#carry, 0, this.#carried);
+    this.#keep(chunk, at + copied, stop);
   }
 
   #judge(bytes: Buffer, at: number, stop: number, isInChunk: boolean): void {
     this.#isHeadKnown = true;
     this.#lines += 1;
-    const isFirst = this.#lineStart === 0;
-    const start = isFirst && isBom(bytes, at, stop) ? at + 3 : at;
-    const hasTime = stop - start >= stampLength - 1 && isStamp(bytes, start);
-    if (hasTime) this.#keepTime(bytes, start, isInChunk);
-    else this.#linesWithoutTime += 1;
-    const marker = hasTime ? markerAt(bytes, start + stampLength, stop) : undefined;
-    if (marker === endMarker) this.#endMarkerLine = this.#lines;
-    this.#onLine({ start: this.#lineStart, isMarker: marker !== undefined });
+    const start = this.#lineStart === 0 && isBom(bytes, at, stop) ? at + bomLength : at;
+    const second = stop - start >= stampLength - 1 ? secondOf(bytes, start) : -1;
+    if (second === -1) this.#linesWithoutTime += 1;
+    else this.#keepTime(bytes, start, isInChunk);
+    const known = second === -1 ? undefined : runnerLineAt(bytes, start + stampLength, stop);
+    if (known?.kind === "complete" && known.text.equals(endMarker)) this.#endMarkerLine = this.#lines;
+    const line = {
+      number: this.#lines,
+      start: this.#lineStart,
+      kind: known?.kind,
+      endsFrame: known?.endsFrame ?? false,
+      second,
+    };
+    if (this.#listener.onLine(line)) this.#wanted = line;
+  }
+
+  #keep(bytes: Buffer, at: number, stop: number): void {
+    if (this.#wanted !== undefined) this.#keptBytes += bytes.copy(this.#kept, this.#keptBytes, at, stop);
+  }
+
+  #endLine(end: number): void {
+    if (this.#wanted !== undefined) {
+      const line = this.#wanted;
+      const bytes = this.#kept.subarray(0, this.#keptBytes);
+      const start = line.start === 0 && isBom(bytes, 0, bytes.length) ? bomLength : 0;
+      const hasTime = line.second !== -1;
+      const time = hasTime ? bytes.toString("latin1", start, start + stampLength - 1) : undefined;
+      const text = textOf(bytes.subarray(hasTime ? start + stampLength : start));
+      this.#listener.onText({ ...line, end, time, text });
+      this.#wanted = undefined;
+      this.#keptBytes = 0;
+    }
+    this.#lineStart = end;
+    this.#isHeadKnown = false;
+    this.#carried = 0;
   }
 
   #keepTime(bytes: Buffer, start: number, isInChunk: boolean): void {
@@ -128,14 +188,23 @@ export class LineScanner {
 }
 
 export function isBom(bytes: Buffer, at: number, stop: number): boolean {
-  return stop - at >= 3 && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
+  return stop - at >= bomLength && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
+}
+
+function textOf(bytes: Buffer): string {
+  let stop = Math.min(bytes.length, maxTextBytes);
+  // Back to the start of a character that the limit cuts.
+  if (stop < bytes.length) while (stop > 0 && ((bytes[stop] ?? 0) & 0xc0) === 0x80) stop -= 1;
+  else if (bytes[stop - 1] === newline) stop -= 1;
+  if (bytes[stop - 1] === carriageReturn) stop -= 1;
+  return bytes.toString("utf8", 0, stop).replaceAll("\0", "\uFFFD");
 }
 
 const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
 const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
 
-// 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later.
-function isStamp(bytes: Buffer, at: number): boolean {
+// 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later. -1 when it is no time.
+function secondOf(bytes: Buffer, at: number): number {
   const isShaped =
     bytes[at + 27] === letterZ &&
     bytes[at + 4] === dash &&
@@ -144,11 +213,12 @@ function isStamp(bytes: Buffer, at: number): boolean {
     bytes[at + 13] === colon &&
     bytes[at + 16] === colon &&
     bytes[at + 19] === dot;
-  if (!isShaped) return false;
-  for (const offset of digitsAt) if (!isDigit(bytes[at + offset])) return false;
+  if (!isShaped) return -1;
+  for (const offset of digitsAt) if (!isDigit(bytes[at + offset])) return -1;
   const [month, day] = [number(bytes, at + 5), number(bytes, at + 8)];
-  const isDay = month >= 1 && month <= 12 && day >= 1 && day <= 31;
-  return isDay && number(bytes, at + 11) < 24 && number(bytes, at + 14) < 60 && number(bytes, at + 17) < 60;
+  const [hour, minute, second] = [number(bytes, at + 11), number(bytes, at + 14), number(bytes, at + 17)];
+  const isInRange = month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
+  return isInRange ? (hour * 60 + minute) * 60 + second : -1;
 }
 
 function isDigit(byte: number | undefined): boolean {
@@ -157,12 +227,4 @@ function isDigit(byte: number | undefined): boolean {
 
 function number(bytes: Buffer, at: number): number {
   return ((bytes[at] ?? 0) - 0x30) * 10 + ((bytes[at + 1] ?? 0) - 0x30);
-}
-
-function markerAt(bytes: Buffer, at: number, stop: number): string | undefined {
-  if (!markerFirstBytes.has(bytes[at])) return undefined;
-  const found = markers.find(
-    (marker) => stop - at >= marker.length && bytes.compare(marker, 0, marker.length, at, at + marker.length) === 0,
-  );
-  return found?.toString();
 }

@@ -8,6 +8,7 @@ import { constants, zstdCompressSync } from "node:zlib";
 import { PermanentError } from "@actions-archive/core/errors";
 
 import { isBom, type Line, LineScanner } from "./line-scanner.ts";
+import { type LogText, LogTextReader } from "./log-text.ts";
 
 /** A frame that holds so much text ends at the next marker line: smaller frames cost time and compress badly. */
 export const minFrameBytes = 64 * 1024;
@@ -47,17 +48,25 @@ export type LogTotals = {
     readonly nul: number;
     readonly linesWithoutTime: number;
   };
+  readonly text: LogText;
   readonly tail: { /** `Cleaning up orphan processes` is among the last 30 lines. */ readonly hasEndMarker: boolean };
 };
 
 /**
  * Turns the bytes of one log into the bytes of one object. Feed it chunks of any size: the frames depend on the text alone.
- * Holds about 1.1 MiB whatever the log says, and 16 bytes a frame. Each MiB compressed holds the event loop for about 4 ms.
+ * Holds about 1.1 MiB, what `LogTextReader` keeps, and 16 bytes a frame. Each MiB compressed holds the event loop for about 4 ms.
  */
 export class LogEncoder {
   readonly #raw = createHash("sha256");
   readonly #stored = createHash("sha256");
-  readonly #scanner = new LineScanner((line) => this.#takeLine(line));
+  readonly #reader = new LogTextReader();
+  readonly #scanner = new LineScanner({
+    onLine: (line) => {
+      this.#takeLine(line);
+      return this.#reader.onLine(line);
+    },
+    onText: (line) => this.#reader.onText(line),
+  });
   /** The text of the frame to come; the slack is for what is read ahead of a cut. */
   readonly #text = Buffer.allocUnsafe(maxFrameBytes + 2 * minFrameBytes);
   readonly #frames: Frame[] = [];
@@ -95,6 +104,7 @@ export class LogEncoder {
       ...lines,
       frames: this.#frames,
       oddities: { bom: this.#hasBom, crlf, nul: this.#nul, linesWithoutTime },
+      text: this.#reader.end(),
       tail: { hasEndMarker },
     };
     return { stored, totals };
@@ -108,9 +118,9 @@ export class LogEncoder {
     this.#cutFullFrames(this.#scanner.decidedUpTo);
   }
 
-  #takeLine({ start, isMarker }: Line): void {
+  #takeLine({ start, endsFrame }: Line): void {
     this.#cutFullFrames(start);
-    if (isMarker && start - this.#frameStart >= minFrameBytes) this.#cut(start);
+    if (endsFrame && start - this.#frameStart >= minFrameBytes) this.#cut(start);
     else this.#lastBorder = start;
   }
 

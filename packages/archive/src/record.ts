@@ -47,20 +47,31 @@ export const AbsentLog = z.object({
 });
 export type AbsentLog = z.output<typeof AbsentLog>;
 
+/** Consecutive lines of a log. A record's sections follow each other and are the whole log; a step has at most one. */
 export const Section = z.object({
   step_number: z.int().nullable().describe("null where the lines cannot be attributed"),
-  first_line: z.int().positive(),
+  first_line: z.int().positive().describe("from 1"),
   line_count: count,
-  raw_start: count,
+  raw_start: count.describe("offset of its first byte in the raw log"),
   raw_bytes: count,
 });
 export type Section = z.output<typeof Section>;
 
-export const ActionUse = z.object({
+export const Group = z.object({
   step_number: z.int().nullable(),
-  action: z.string(),
+  depth: count.describe("groups of the same section around it"),
+  title: z.string(),
+  first_line: z.int().positive(),
+  line_count: count.describe("both its ends included; one that is not closed ends with its section"),
+});
+
+export const ActionUse = z.object({
+  step_number: z.int().nullable().describe("the step that ran it; null where unknown"),
+  action: z.string().describe("owner/name, owner/name/path, or docker://image"),
   ref: z.string().nullable(),
-  sha: z.string().nullable(),
+  sha: z.string().nullable().describe("the commit that the runner got, or sha256:… of an image"),
+  line_number: z.int().positive().describe("where the runner says that it gets it"),
+  used_at: z.string().nullable().describe("when it says so, as the log has it"),
 });
 export type ActionUse = z.output<typeof ActionUse>;
 
@@ -75,11 +86,21 @@ export type Annotation = z.output<typeof Annotation>;
 /** What the log's text says. Each list is capped; `left_out` counts what the cap cost. Missing: this log was not looked at. */
 const extracted = {
   sections: z.array(Section).optional(),
+  groups: z.array(Group).optional().describe("the outline of the steps"),
   action_uses: z.array(ActionUse).optional(),
   annotations: z.array(Annotation).optional(),
   runner: z.record(z.string(), z.string()).optional(),
   token_permissions: z.record(z.string(), z.string()).optional(),
-  left_out: z.object({ sections: count, action_uses: count, annotations: count, token_permissions: count }).partial().optional(),
+  left_out: z
+    .object({
+      groups: count,
+      action_uses: count,
+      annotations: count,
+      token_permissions: count,
+      marks: count.describe("lines where a step may begin; they cost certainty, not sections"),
+    })
+    .partial()
+    .optional(),
 };
 
 export const LogRecord = z.object({

@@ -14,15 +14,16 @@ select
     when steps.started_at <= steps.completed_at then floor(extract(epoch from steps.completed_at - steps.started_at))::bigint
     when steps.started_at > steps.completed_at then 0
   end as duration_seconds,
-  null::bigint as first_line,
-  null::bigint as line_count
+  sections.first_line,
+  sections.line_count
 from archive.steps
 join archive.jobs on jobs.job_id = steps.job_id
+left join archive.sections on sections.job_id = steps.job_id and sections.step_number = steps.step_number
 cross join archive.identity
 where jobs.status = 'completed';
 
 comment on view audit.steps is 'Steps of completed jobs.';
 comment on column audit.steps.step_number is 'GitHub''s number; numbers have gaps.';
 comment on column audit.steps.duration_seconds is 'Whole seconds from started_at to completed_at; 0 when negative, null when unknown.';
-comment on column audit.steps.first_line is 'First line of the step in the raw log, from 1; null where the log was not split.';
-comment on column audit.steps.line_count is 'Lines of the step in the raw log; null where the log was not split.';
+comment on column audit.steps.first_line is 'First line of the step in the raw log, from 1; null where none is certainly its own.';
+comment on column audit.steps.line_count is 'Lines that are certainly the step''s; null where there is none, as of a skipped step.';

@@ -1,6 +1,7 @@
 // A log that lies in the bucket without a record, while GitHub has none any more: what a worker left that died between the
 // two writes. It is read whole, and taken for what it is.
 
+import { type LogFacts, logFacts } from "@actions-archive/archive/log-facts";
 import { LogEncoder } from "@actions-archive/archive/log-format";
 import { readLogContent } from "@actions-archive/archive/logs";
 import { readLog } from "@actions-archive/archive/read-log";
@@ -14,8 +15,11 @@ import { flagsOf } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { textFacts } from "./text-facts.ts";
 
-/** @returns the outcome to record, or undefined when there is no such log or it is damaged. */
-export async function adoptStoredLog({ store, host, log }: LogWorker, job: Obligation): Promise<ArchivedLog | undefined> {
+/** What is to be recorded of a log that was found. */
+export type AdoptedLog = { readonly log: ArchivedLog; readonly text: LogFacts };
+
+/** @returns undefined when there is no such log or it is damaged. */
+export async function adoptStoredLog({ store, host, log }: LogWorker, job: Obligation): Promise<AdoptedLog | undefined> {
   const key = logKey(host, job);
   const info = await store.head(key);
   if (info === undefined) return undefined;
@@ -25,9 +29,10 @@ export async function adoptStoredLog({ store, host, log }: LogWorker, job: Oblig
     const encoder = new LogEncoder();
     for await (const text of readLog(store, key, version)) encoder.write(text);
     const { totals } = encoder.end();
-    return {
+    const { completedAt, steps } = jobFacts(job.object);
+    const adopted: ArchivedLog = {
       state: "archived",
-      flags: [...flagsOf(totals, jobFacts(job.object).completedAt), "adopted" as const].toSorted(),
+      flags: [...flagsOf(totals, completedAt), "adopted" as const].toSorted(),
       key,
       version_id: info.versionId ?? null,
       raw_bytes: content.rawBytes,
@@ -36,6 +41,7 @@ export async function adoptStoredLog({ store, host, log }: LogWorker, job: Oblig
       stored_sha256: content.storedSha256,
       ...textFacts(totals),
     };
+    return { log: adopted, text: logFacts(totals, steps) };
   } catch (error) {
     if (!(error instanceof PermanentError) || error.code !== "store/corrupt") throw error;
     log.error({ err: error, objectKey: key, jobId: job.job_id }, "a damaged log without a record");

@@ -1,6 +1,7 @@
 // The handler of the archive queue: one job's log, from the first look into the bucket to its record. Every step may have
 // been done before, by a worker that died: each is a look, an exclusive write, or a question that can be asked again.
 
+import { logFacts } from "@actions-archive/archive/log-facts";
 import { putLog } from "@actions-archive/archive/logs";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Handler } from "@actions-archive/core/queue";
@@ -72,8 +73,8 @@ async function storeLog(
       ? []
       : (["same_as_other_job"] as const)),
   ];
-  await writeOutcome(worker, job, {
-    state: "archived",
+  const log = {
+    state: "archived" as const,
     flags: flags.toSorted(),
     key: stored.key,
     version_id: stored.versionId ?? null,
@@ -82,7 +83,8 @@ async function storeLog(
     stored_bytes: stored.storedBytes,
     stored_sha256: stored.storedSha256,
     ...textFacts(totals),
-  });
+  };
+  await writeOutcome(worker, job, log, logFacts(totals, facts.steps));
 }
 
 async function settleGone(worker: LogWorker, job: Obligation, { completedAt }: JobFacts, date: Date): Promise<void> {
@@ -107,7 +109,7 @@ async function settleNothing(
 
 async function settleAbsent(worker: LogWorker, job: Obligation, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
   const adopted = await adoptStoredLog(worker, job);
-  if (adopted !== undefined) return writeOutcome(worker, job, adopted);
+  if (adopted !== undefined) return writeOutcome(worker, job, adopted.log, adopted.text);
   if (job.relook_at !== null) return finishRelook(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
 }

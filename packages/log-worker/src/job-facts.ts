@@ -1,10 +1,12 @@
 // What the rules ask of a job object: which fields it has, and what follows from them. Pure.
 
+import type { JobStep } from "@actions-archive/archive/step-fit";
 import { jobColumns } from "@actions-archive/database/job-rows";
 
 export type JobFacts = {
   readonly conclusion: string | null;
   readonly completedAt: Date | undefined;
+  readonly steps: readonly JobStep[];
   /** Whether it never had a runner, and what that makes it; undefined when the object does not say. */
   readonly neverRan: "not_run" | "not_a_job" | undefined;
 };
@@ -25,6 +27,7 @@ export function jobFacts(object: unknown): JobFacts {
   return {
     conclusion,
     completedAt,
+    steps: columns?.steps ?? [],
     neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined,
   };
 }

@@ -1,5 +1,6 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
 
+import type { LogFacts } from "@actions-archive/archive/log-facts";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { findRecord, type FoundRecord, putRecord } from "@actions-archive/archive/records";
 import type { AbsentReason } from "@actions-archive/core/states";
@@ -10,8 +11,11 @@ import type { LogWorker } from "./log-worker.ts";
 
 type Outcome = LogRecord["log"];
 
-/** Writes the record and queues its load. Idempotent: the same story twice is one record. */
-export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: Outcome): Promise<void> {
+/**
+ * Writes the record and queues its load. `text`: what the log's text says, if there is a log. Idempotent: the same story twice
+ * is one record.
+ */
+export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: Outcome, text?: LogFacts): Promise<void> {
   const { store, host, log } = worker;
   const { repository_id, run_id, job_id, run_attempt, last_listed_attempt, full_name } = job;
   const record = await putRecord(store, host, job, {
@@ -27,6 +31,7 @@ export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: 
     job_source: job.object_source as LogRecord["job_source"],
     job_received_at: job.object_received_at.toISOString(),
     log: outcome,
+    ...text,
     decided_at: new Date().toISOString(),
   });
   await handOver(worker, job, record);

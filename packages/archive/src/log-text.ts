@@ -1,0 +1,109 @@
+// What a log's lines say, gathered in the pass that stores it: where steps may begin, groups, annotations, and what the runner
+// tells of itself. Bounded whatever the log says. Which step a line belongs to is decided afterwards, in split-log.ts.
+
+import { FirstAndLast } from "./first-and-last.ts";
+import type { Line, LineListener, LineText } from "./line-scanner.ts";
+import { type ActionDownload, type RunnerFacts, SetUpReader } from "./set-up-reader.ts";
+import { markKind, type StepMark, StepMarks } from "./step-marks.ts";
+import { type TimePoint, TimePoints } from "./time-points.ts";
+
+export type AnnotationLine = {
+  readonly level: "error" | "warning" | "notice";
+  readonly line_number: number;
+  readonly start: number;
+  readonly time: string | undefined;
+  readonly message: string;
+};
+
+/** A fold of the log's outline. */
+export type Group = { readonly title: string; readonly first_line: number; line_count?: number };
+
+export type LogText = {
+  readonly marks: readonly StepMark[];
+  readonly times: readonly TimePoint[];
+  readonly groups: readonly Group[];
+  readonly annotations: readonly AnnotationLine[];
+  readonly downloads: readonly ActionDownload[];
+  readonly runner: RunnerFacts;
+  readonly tokenPermissions: Readonly<Record<string, string>>;
+  readonly leftOut: {
+    readonly marks: number;
+    readonly groups: number;
+    readonly annotations: number;
+    readonly action_uses: number;
+    readonly token_permissions: number;
+  };
+};
+
+/** GitHub itself keeps ten annotations of a kind and step, and 4,096 characters of each. */
+const halfOfAnnotations = 200;
+const halfOfGroups = 250;
+const maxMessage = 500;
+const maxTitle = 200;
+/** Groups do not nest at GitHub; a program that never closes its own must not fill the memory. */
+const maxOpenGroups = 50;
+
+/** Listens to a log's lines. Its memory is bounded: some 3 MB in the worst case, some 10 KB for most logs. */
+export class LogTextReader implements LineListener {
+  readonly #annotations = new FirstAndLast<AnnotationLine>(halfOfAnnotations);
+  readonly #groups = new FirstAndLast<Group>(halfOfGroups);
+  readonly #open: Group[] = [];
+  readonly #marks = new StepMarks();
+  readonly #times = new TimePoints();
+  readonly #setUp = new SetUpReader();
+
+  onLine(line: Line): boolean {
+    return line.kind !== undefined || this.#setUp.wantsAll || this.#times.isNew(line);
+  }
+
+  onText(line: LineText): void {
+    this.#times.add(line);
+    const { kind, number, start, time, text } = line;
+    const mark = markKind(line);
+    this.#setUp.take(line, mark);
+    this.#marks.take(line, mark, this.#setUp.isPreparing);
+    switch (kind) {
+      case "group":
+        return this.#openGroup(line);
+      case "end-group":
+        return this.#closeGroup(number);
+      case "error":
+      case "warning":
+      case "notice": {
+        const message = text.slice(text.indexOf("]") + 1, maxMessage).toWellFormed();
+        return this.#annotations.push({ level: kind, line_number: number, start, time, message });
+      }
+    }
+  }
+
+  /** Call once, after the last line. */
+  end(): LogText {
+    return {
+      marks: this.#marks.items(),
+      times: this.#times.items(),
+      groups: this.#groups.items(),
+      annotations: this.#annotations.items(),
+      downloads: this.#setUp.downloads,
+      runner: this.#setUp.runner,
+      tokenPermissions: Object.fromEntries(this.#setUp.tokenPermissions),
+      leftOut: {
+        marks: this.#marks.leftOut,
+        groups: this.#groups.leftOut,
+        annotations: this.#annotations.leftOut,
+        action_uses: this.#setUp.downloadsLeftOut,
+        token_permissions: this.#setUp.permissionsLeftOut,
+      },
+    };
+  }
+
+  #openGroup({ number, text }: LineText): void {
+    const group = { title: text.slice("##[group]".length, maxTitle).trim().toWellFormed(), first_line: number };
+    this.#groups.push(group);
+    if (this.#open.length < maxOpenGroups) this.#open.push(group);
+  }
+
+  #closeGroup(number: number): void {
+    const group = this.#open.pop();
+    if (group !== undefined) group.line_count = number - group.first_line + 1;
+  }
+}

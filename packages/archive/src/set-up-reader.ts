@@ -1,0 +1,186 @@
+// What the runner tells of itself in "Set up job": its version and machine, the token's permissions, and the actions that it
+// downloads. Those of local composite actions come later, in the step that uses the action: the runner knows them only then
+// (ActionRunner.RunAsync, PrepareActionsAsync). Such a block is believed where it is whole, and says in which step it stands,
+// since a job's own output could print the same.
+
+import type { LineText } from "./line-scanner.ts";
+import type { MarkKind } from "./step-marks.ts";
+
+export type ActionDownload = {
+  readonly line_number: number;
+  /** As the log has it. */
+  readonly time: string | undefined;
+  /** `owner/name`, `owner/name/.github/workflows/file.yml` of a reusable workflow, or `docker://image`. */
+  readonly action: string;
+  readonly ref: string | null;
+  /** The commit, or `sha256:…` of an image. */
+  sha: string | null;
+};
+
+export type RunnerFacts = Readonly<Partial<Record<RunnerFact, string>>>;
+type RunnerFact =
+  "version" | "name" | "group" | "machine" | "os" | "image" | "image_version" | "region" | "secret_source" | "provisioner";
+
+const maxDownloads = 500;
+const maxPermissions = 100;
+const maxValue = 200;
+/** "Set up job" has some hundred lines, thousands with debugging on. */
+const maxSetUpLines = 10_000;
+
+const facts: readonly (readonly [RegExp, RunnerFact])[] = [
+  [/^Current runner version: '(.*)'/, "version"],
+  [/^Runner name: '(.*)'/, "name"],
+  [/^Runner group name: '(.*)'/, "group"],
+  [/^Machine name: '(.*)'/, "machine"],
+  [/^Secret source: (.*)/, "secret_source"],
+];
+const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[] = [
+  // Before 2022-10 the image was called the virtual environment.
+  [/^(Runner Image|Virtual Environment)$/, /^(?:Image|Environment): (.*)/, "image"],
+  [/^(Runner Image|Virtual Environment)$/, /^Version: (.*)/, "image_version"],
+  [/ Provisioner$/, /^Azure Region: (.*)/, "region"],
+  [/ Provisioner$/, /^(?:Version: )?(\d\S*)$/, "provisioner"],
+];
+
+export class SetUpReader {
+  readonly downloads: ActionDownload[] = [];
+  readonly tokenPermissions = new Map<string, string>();
+  downloadsLeftOut = 0;
+  permissionsLeftOut = 0;
+  readonly #runner = new Map<RunnerFact, string>();
+  #place: "before" | "set-up" | "steps" | "preparing" = "before";
+  #hasMainBegun = false;
+  #linesWanted = 0;
+  #group: string | undefined;
+  #package: { readonly line: LineText; readonly name: string; sha: string | null } | undefined;
+  #image: ActionDownload | undefined;
+
+  /** Whether the text of every line is needed now. */
+  get wantsAll(): boolean {
+    return this.isPreparing || (this.#place === "set-up" && this.#linesWanted < maxSetUpLines);
+  }
+
+  /** Whether the last line was part of a block that gets the actions of a local composite action. */
+  get isPreparing(): boolean {
+    return this.#place === "preparing";
+  }
+
+  get runner(): RunnerFacts {
+    return Object.fromEntries(this.#runner);
+  }
+
+  /** `mark` is what the line is as a start of a step, if it can be one. */
+  take(line: LineText, mark: MarkKind | undefined): void {
+    if (mark === "set-up" && this.#place === "before") this.#place = "set-up";
+    else if (mark !== undefined && mark !== "debug" && this.#place !== "before") this.#beginStep(mark);
+    else if (this.#place === "steps" && line.kind === "prepare") this.#place = "preparing";
+    if (this.isPreparing && !isPreparation(line)) this.#place = "steps";
+    if (this.#place === "set-up") this.#takeSetUp(line);
+    if (this.#place === "set-up" || this.isPreparing) this.#takeDownload(line);
+    if (this.#place !== "before" && !this.#hasMainBegun) this.#takeImage(line);
+  }
+
+  #beginStep(mark: MarkKind): void {
+    if (mark === "set-up") return;
+    this.#place = "steps";
+    this.#group = undefined;
+    if (mark === "run" || mark === "post" || mark === "complete") this.#hasMainBegun = true;
+  }
+
+  #takeSetUp({ text, kind, time }: LineText): void {
+    this.#linesWanted += 1;
+    // A line without a time is the rest of a value, which may be anybody's.
+    if (time === undefined) return;
+    if (kind === "group") this.#group = text.slice("##[group]".length);
+    else if (kind === "end-group") this.#group = undefined;
+    else if (this.#group === undefined) {
+      for (const [pattern, fact] of facts) this.#note(fact, pattern.exec(text)?.[1]);
+    } else if (this.#group === "GITHUB_TOKEN Permissions") this.#notePermission(text);
+    else if (this.#group === "Operating System") this.#runner.set("os", this.#joined("os", text));
+    else {
+      for (const [group, pattern, fact] of groupFacts) if (group.test(this.#group)) this.#note(fact, pattern.exec(text)?.[1]);
+    }
+  }
+
+  #note(fact: RunnerFact, value: string | undefined): void {
+    if (value !== undefined && !this.#runner.has(fact)) this.#runner.set(fact, value.slice(0, maxValue).toWellFormed());
+  }
+
+  #joined(fact: RunnerFact, text: string): string {
+    return [this.#runner.get(fact), text].filter(Boolean).join(" ").slice(0, maxValue).toWellFormed();
+  }
+
+  #notePermission(text: string): void {
+    const [, name, level] = /^([^:]{1,100}): (.{1,100})$/.exec(text) ?? [];
+    if (name === undefined || level === undefined || this.tokenPermissions.size >= maxPermissions) this.permissionsLeftOut += 1;
+    else this.tokenPermissions.set(name, level);
+  }
+
+  #takeDownload(line: LineText): void {
+    const { text, time, kind } = line;
+    if (time === undefined) return;
+    const download = /^Download action repository '([^'@]+)@([^']+)'(?: \(SHA:([0-9a-fA-F]+)\))?/.exec(text);
+    if (download) return this.#add(line, download[1] ?? "", download[2] ?? null, download[3] ?? null);
+    const workflow = /^Uses: ([^@\s]+)@(\S+?)(?: \(([0-9a-f]{40,64})\))?$/.exec(text);
+    if (workflow) {
+      const [, action = "", ref = ""] = workflow;
+      return this.#add(line, action, ref, workflow[3] ?? (/^[0-9a-f]{40,64}$/.test(ref) ? ref : null));
+    }
+    const name = /^##\[group\]Download immutable action package '([^']+)'$/.exec(text)?.[1];
+    if (name !== undefined) this.#package = { line, name, sha: null };
+    if (this.#package === undefined) return;
+    this.#package.sha ??= /^Source commit SHA: ([0-9a-fA-F]{40,64})$/.exec(text)?.[1] ?? null;
+    if (kind !== "end-group") return;
+    const at = this.#package.name.indexOf("@");
+    const [action, ref] = at === -1 ? [this.#package.name, null] : [this.#package.name.slice(0, at), this.#package.name.slice(at + 1)];
+    this.#add(this.#package.line, action, ref, this.#package.sha);
+    this.#package = undefined;
+  }
+
+  // Images of container actions, of the job's container and of its services: pulled before the first step, by the runner.
+  #takeImage(line: LineText): void {
+    const image = line.kind === "command" ? /^##\[command\]\S*docker(?:\.exe)? pull (\S+)$/.exec(line.text)?.[1] : undefined;
+    if (image !== undefined) {
+      const [action, ref] = splitImage(image);
+      // A pull that fails is repeated.
+      this.#image = this.downloads.find((known) => known.action === action && known.ref === ref);
+      if (this.#image === undefined) {
+        this.#add(line, action, ref, null);
+        this.#image = this.downloads.at(-1);
+      }
+    } else if (line.kind === "digest" && this.#image?.action.startsWith("docker://")) {
+      this.#image.sha ??= /^Digest: (sha256:[0-9a-f]{64})$/.exec(line.text)?.[1] ?? null;
+      this.#image = undefined;
+    }
+  }
+
+  #add(line: LineText, action: string, ref: string | null, sha: string | null): void {
+    if (this.downloads.length >= maxDownloads) {
+      this.downloadsLeftOut += 1;
+      return;
+    }
+    this.downloads.push({
+      line_number: line.number,
+      time: line.time,
+      action: action.toWellFormed(),
+      ref: ref?.toWellFormed() ?? null,
+      sha: sha?.toLowerCase() ?? null,
+    });
+  }
+}
+
+function isPreparation({ kind, text }: LineText): boolean {
+  return (
+    kind === "prepare" ||
+    kind === "download" ||
+    kind === "end-group" ||
+    /^(##\[group\]Download immutable action package '|Version: |Digest: |Source commit SHA: |##\[debug\]|##\[warning\]|Failed to resolve action download info|Retrying in )/.test(
+      text,
+    )
+  );
+}
+
+function splitImage(image: string): [action: string, ref: string | null] {
+  const [, name = image, tag, digest] = /^(.*?)(?::([^/:@]+))?(?:@(sha256:[0-9a-f]+))?$/.exec(image) ?? [];
+  return [`docker://${name}`, digest ?? tag ?? null];
+}

@@ -1,0 +1,178 @@
+// The lines where a step may begin, as a log's text alone shows them. Most are the starts of steps; others are those of the
+// steps inside a composite action, or output that only looks like the runner's.
+
+import { FirstAndLast } from "./first-and-last.ts";
+import type { LineText } from "./line-scanner.ts";
+import type { Place } from "./time-points.ts";
+
+export type MarkKind =
+  | "set-up"
+  | "run"
+  | "hook-run"
+  | "post"
+  | "complete"
+  | "containers"
+  | "stop-containers"
+  | "pull"
+  | "build"
+  | "hook"
+  | "debug"
+  /** Taken from annotations: a step that fails before it begins says nothing else. */
+  | "error";
+
+export type StepMark = Place & {
+  readonly kind: MarkKind;
+  readonly ms: number | undefined;
+  /** The group's title, or the step's name in a line of debugging. */
+  readonly title: string;
+  /** Between the marks of a composite action. */
+  readonly isNested: boolean;
+  /** The first line after the step's head. */
+  after: Place | undefined;
+  /**
+   * Other marks may stand inside the step: the next one follows its head at once, as the first step of a composite action does
+   * where other actions say something; or it is the first of several lines that the runner prints there.
+   */
+  holdsMarks: boolean;
+};
+
+/** Kept from either end: a job that prints faked marks hides the middle of its own log only. */
+const halfOfMarks = 1_000;
+const maxDepth = 100;
+const maxTitle = 300;
+
+export class StepMarks {
+  readonly #marks = new FirstAndLast<StepMark>(halfOfMarks);
+  readonly #composites: string[] = [];
+  #last: StepMark | undefined;
+  #isHeadOpen = false;
+  /** Lines that the runner prints before a step's own first line, right above the current one. */
+  #prelude: { readonly first: Place; last: number } | undefined;
+
+  /** `kind` is `markKind(line)`; `isPreparing`: the line is of a block that gets a local composite action's actions. */
+  take(line: LineText, kind: MarkKind | undefined, isPreparing: boolean): void {
+    const { number, start, end } = line;
+    const prelude = this.#prelude?.last === number - 1 ? this.#prelude : undefined;
+    this.#prelude = undefined;
+    if (line.kind === "end-group" && this.#isHeadOpen && this.#last !== undefined) {
+      this.#isHeadOpen = false;
+      this.#last.after = { line: number + 1, offset: end };
+    }
+    if (line.kind === "start-action") this.#enter(line);
+    else if (line.kind === "end-action") this.#leave(line.text);
+    if (kind === undefined) {
+      if (isPreparing || isPrelude(line)) {
+        if (isPreparing && line.kind === "prepare") this.#noteNested(prelude?.first.line ?? number);
+        this.#prelude = { first: prelude?.first ?? { line: number, offset: start }, last: number };
+      }
+      return;
+    }
+    const first = prelude !== undefined && (kind === "run" || kind === "post") ? prelude.first : { line: number, offset: start };
+    if (kind === "run" || kind === "post") this.#noteNested(first.line);
+    this.#push(line, kind, first);
+  }
+
+  items(): StepMark[] {
+    return this.#marks.items();
+  }
+
+  get leftOut(): number {
+    return this.#marks.leftOut;
+  }
+
+  #push(line: LineText, kind: MarkKind, first: Place): void {
+    const isGroup = line.kind === "group";
+    const mark: StepMark = {
+      kind,
+      ...first,
+      ms: line.time === undefined ? undefined : Date.parse(line.time),
+      title: titleOf(line),
+      isNested: this.#composites.length > 0,
+      after: isGroup ? undefined : { line: line.number + 1, offset: line.end },
+      holdsMarks: kind === "stop-containers" || kind === "debug" || (kind === "complete" && !isLastWord(line.text)),
+    };
+    this.#marks.push(mark);
+    // Every step of a job whose container a hook runs has this group: it is no step, and hides none.
+    if (kind === "hook-run") return;
+    this.#isHeadOpen = isGroup;
+    this.#last = mark;
+  }
+
+  #noteNested(firstLine: number): void {
+    if (this.#last?.after?.line === firstLine && canHoldSteps(this.#last)) this.#last.holdsMarks = true;
+  }
+
+  #enter({ number, text }: LineText): void {
+    this.#noteNested(number);
+    const id = /;id=([^;\]]*)\]$/.exec(text)?.[1];
+    if (id !== undefined && this.#composites.length < maxDepth) this.#composites.push(id);
+  }
+
+  #leave(text: string): void {
+    const id = /^##\[end-action id=([^;\]]*);/.exec(text)?.[1];
+    const depth = id === undefined ? -1 : this.#composites.lastIndexOf(id);
+    if (depth !== -1) this.#composites.length = depth;
+  }
+}
+
+/** What a line is as a step's start; undefined when it cannot be one. */
+export function markKind({ kind, text }: Pick<LineText, "kind" | "text">): MarkKind | undefined {
+  switch (kind) {
+    case "set-up":
+    case "post":
+    case "complete":
+    case "hook":
+    case "stop-containers":
+      return kind;
+    case "debug-step":
+      return "debug";
+    case "debug-start":
+      return text === "##[debug]Starting: Set up job" || text === "##[debug]Starting: Complete job" ? "debug" : undefined;
+    case "group":
+      return groupMark(text.slice("##[group]".length));
+    default:
+      return undefined;
+  }
+}
+
+function groupMark(title: string): MarkKind | undefined {
+  // The script of a hook: '/home/runner/hooks/start.sh'. Nobody's step is called so.
+  if (/^Run '[^']+'$/.test(title)) return "hook-run";
+  if (title.startsWith("Run ")) return "run";
+  if (title === "Checking docker version") return "containers";
+  if (title.startsWith("Pull down action image '")) return "pull";
+  return title.startsWith("Build container for action use: '") ? "build" : undefined;
+}
+
+function titleOf({ kind, text }: LineText): string {
+  switch (kind) {
+    case "group":
+      return text.slice("##[group]".length).slice(0, maxTitle);
+    case "debug-step":
+      return /'(.*)'$/s.exec(text)?.[1]?.slice(0, maxTitle) ?? "";
+    case "debug-start":
+      return text.slice("##[debug]Starting: ".length);
+    default:
+      return "";
+  }
+}
+
+// A script's steps are its own affair; only an action can hold steps of the workflow's kind.
+function canHoldSteps({ kind, title }: StepMark): boolean {
+  return kind === "post" || (kind === "run" && isAction(title.slice("Run ".length)));
+}
+
+/** `owner/name@ref`, `owner/name/path@ref`, or a path in the repository. */
+export function isAction(uses: string): boolean {
+  return /^(?:[\w.-]+\/[\w./-]+@\S+|\.?\.?\/[\w./-]*)$/.test(uses);
+}
+
+function isLastWord(text: string): boolean {
+  return text.startsWith("Cleaning up orphan processes");
+}
+
+function isPrelude({ kind, text }: LineText): boolean {
+  return (
+    kind === "prelude" || (kind === "warning" && (text.startsWith("##[warning]Unexpected input(s) '") || text.startsWith("##[warning]Input '")))
+  );
+}
