@@ -2,19 +2,29 @@
 
 import { expect, test } from "vitest";
 
-import { type Line, LineScanner } from "./line-scanner.ts";
+import { type Line, LineScanner, type LineText, maxTextBytes } from "./line-scanner.ts";
 
 const stamp = (second: number) => `2024-05-06T07:08:${String(second).padStart(2, "0")}.1234567Z `;
 
 function scan(text: string, chunkBytes = text.length || 1) {
   const bytes = Buffer.from(text);
   const lines: Line[] = [];
-  const scanner = new LineScanner((line) => lines.push(line));
+  const texts: LineText[] = [];
+  const scanner = new LineScanner({
+    onLine(line) {
+      lines.push(line);
+      return true;
+    },
+    onText: (line) => void texts.push(line),
+  });
   for (let at = 0; at < bytes.length; at += chunkBytes) scanner.scan(bytes.subarray(at, at + chunkBytes));
   return {
     ...scanner.end(),
     starts: lines.map(({ start }) => start),
-    markers: lines.flatMap(({ isMarker }, index) => (isMarker ? [index] : [])),
+    markers: lines.flatMap(({ endsFrame }, index) => (endsFrame ? [index] : [])),
+    texts: texts.map(({ text }) => text),
+    times: texts.map(({ time }) => time),
+    ends: texts.map(({ end }) => end),
   };
 }
 
@@ -23,6 +33,13 @@ test("lines, times and oddities are counted", () => {
   expect(scan(text)).toMatchInlineSnapshot(`
     {
       "crlf": 1,
+      "ends": [
+        39,
+        75,
+        88,
+        118,
+        167,
+      ],
       "firstTime": "2024-05-06T07:08:01.1234567Z",
       "hasEndMarker": false,
       "lastTime": "2024-05-06T07:08:04.1234567Z",
@@ -35,6 +52,20 @@ test("lines, times and oddities are counted", () => {
         75,
         88,
         118,
+      ],
+      "texts": [
+        "first",
+        "second",
+        "no time here",
+        "",
+        "last without newline",
+      ],
+      "times": [
+        "2024-05-06T07:08:01.1234567Z",
+        "2024-05-06T07:08:02.1234567Z",
+        undefined,
+        "2024-05-06T07:08:03.1234567Z",
+        "2024-05-06T07:08:04.1234567Z",
       ],
     }
   `);
@@ -79,4 +110,20 @@ test("the answers do not depend on how the bytes arrive", () => {
   const text = `\uFEFF${stamp(1)}Cleaning up orphan processes\r\n\r\n\n${stamp(2)}##[group]a\n${"x".repeat(300)}\n${stamp(3)}Post job cleanup.\r\nshort\n${stamp(4)}`;
   const whole = scan(text);
   for (let chunkBytes = 1; chunkBytes < 140; chunkBytes += 1) expect(scan(text, chunkBytes)).toEqual(whole);
+});
+
+test("a line's text is its own: without time and line ending, the head of a long one, and nothing that Postgres refuses", () => {
+  const long = "é".repeat(maxTextBytes);
+  const text = `\uFEFF${stamp(1)}first\r\nno time\0\n${stamp(2)}${long}\n${stamp(3)}${"x".repeat(70_000)}\n\n${stamp(4)}`;
+  const { texts, times } = scan(text);
+  expect(texts).toEqual(["first", "no time\uFFFD", "é".repeat(maxTextBytes / 2), "x".repeat(maxTextBytes), "", ""]);
+  expect(times).toEqual([1, undefined, 2, 3, undefined, 4].map((second) => second && stamp(second).trim()));
+});
+
+test("bytes that are no UTF-8 become U+FFFD", () => {
+  const texts: string[] = [];
+  const scanner = new LineScanner({ onLine: () => true, onText: ({ text }) => void texts.push(text) });
+  scanner.scan(Buffer.concat([Buffer.from(`${stamp(1)}a`), Buffer.of(0xff, 0xc3), Buffer.from("b\n")]));
+  scanner.end();
+  expect(texts).toEqual(["a\uFFFD\uFFFDb"]);
 });

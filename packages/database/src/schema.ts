@@ -11,6 +11,64 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface ArchiveActionUses {
+  /**
+   * owner/name, owner/name/path, or docker://image.
+   */
+  action: string;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number;
+  /**
+   * The line of the log that says so, from 1.
+   */
+  line_number: number;
+  /**
+   * Place in the record's list, from 0.
+   */
+  position: number;
+  /**
+   * The branch, tag or commit that the workflow names; an image's tag or digest.
+   */
+  ref: string | null;
+  /**
+   * The commit that the runner got, lower-case hex; sha256:… of an image.
+   */
+  sha: string | null;
+  /**
+   * The step that ran it; null where unknown.
+   */
+  step_number: number | null;
+  /**
+   * The time of that line.
+   */
+  used_at: Timestamp | null;
+}
+
+export interface ArchiveAnnotations {
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number;
+  /**
+   * error, warning or notice.
+   */
+  level: string;
+  /**
+   * From 1.
+   */
+  line_number: number;
+  /**
+   * The line without its mark, cut after 500 characters.
+   */
+  message: string;
+  /**
+   * The step whose line it is; null where unknown.
+   */
+  step_number: number | null;
+}
+
 export interface ArchiveAttempts {
   conclusion: string | null;
   first_seen_at: Generated<Timestamp>;
@@ -392,6 +450,25 @@ export interface ArchiveRuns {
   workflow_name: string | null;
 }
 
+export interface ArchiveSections {
+  /**
+   * From 1.
+   */
+  first_line: number;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number;
+  /**
+   * Lines of the step, all after one another.
+   */
+  line_count: number;
+  /**
+   * GitHub's number of the step.
+   */
+  step_number: number;
+}
+
 export interface ArchiveSteps {
   completed_at: Timestamp | null;
   conclusion: string | null;
@@ -413,6 +490,68 @@ export interface ArchiveWindows {
   scanned_at: Timestamp;
   window_end: Timestamp;
   window_start: Timestamp;
+}
+
+export interface AuditActionUses {
+  /**
+   * owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare with ilike or lower().
+   */
+  action: string | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  job_id: number | null;
+  /**
+   * The line of the log that says so, from 1. Outside "Set up job" the job's own output could say the same.
+   */
+  line_number: number | null;
+  /**
+   * The branch, tag or commit that the workflow names; an image's tag or digest.
+   */
+  ref: string | null;
+  /**
+   * The current owner/name of the repository whose job it is.
+   */
+  repository: string | null;
+  repository_id: number | null;
+  /**
+   * The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.
+   */
+  sha: string | null;
+  /**
+   * The step that ran it; null where unknown, as for actions inside others.
+   */
+  step_number: number | null;
+  /**
+   * When the runner got it.
+   */
+  used_at: Timestamp | null;
+}
+
+export interface AuditAnnotations {
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  job_id: number | null;
+  /**
+   * error, warning or notice.
+   */
+  level: string | null;
+  /**
+   * The line of the raw log, from 1.
+   */
+  line_number: number | null;
+  /**
+   * The line without its mark, cut after 500 characters.
+   */
+  message: string | null;
+  repository_id: number | null;
+  /**
+   * The step whose line it is; null where unknown.
+   */
+  step_number: number | null;
 }
 
 export interface AuditCoverage {
@@ -608,13 +747,13 @@ export interface AuditSteps {
    */
   duration_seconds: number | null;
   /**
-   * First line of the step in the raw log, from 1; null where the log was not split.
+   * First line of the step in the raw log, from 1; null where none is certainly its own.
    */
   first_line: number | null;
   host: string | null;
   job_id: number | null;
   /**
-   * Lines of the step in the raw log; null where the log was not split.
+   * Lines that are certainly the step's; null where there is none, as of a skipped step.
    */
   line_count: number | null;
   repository_id: number | null;
@@ -628,6 +767,8 @@ export interface AuditSteps {
 }
 
 export interface DB {
+  "archive.action_uses": ArchiveActionUses;
+  "archive.annotations": ArchiveAnnotations;
   "archive.attempts": ArchiveAttempts;
   "archive.backfill_repositories": ArchiveBackfillRepositories;
   "archive.backfills": ArchiveBackfills;
@@ -641,9 +782,12 @@ export interface DB {
   "archive.obligations": ArchiveObligations;
   "archive.repositories": ArchiveRepositories;
   "archive.runs": ArchiveRuns;
+  "archive.sections": ArchiveSections;
   "archive.steps": ArchiveSteps;
   "archive.unreadable_repositories": ArchiveUnreadableRepositories;
   "archive.windows": ArchiveWindows;
+  "audit.action_uses": AuditActionUses;
+  "audit.annotations": AuditAnnotations;
   "audit.coverage": AuditCoverage;
   "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;

@@ -7,6 +7,7 @@ import { parseRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey } from "@actions-archive/core/object-key";
 import { jobColumns } from "@actions-archive/database/job-rows";
+import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
@@ -57,6 +58,10 @@ async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promis
       records.map(({ record }) => ({ ...record, object: record.job })),
     );
     await upsertLogs(trx, records.map(logRow));
+    await replaceLogFacts(
+      trx,
+      records.map(({ key, record }) => ({ ...record, record_key: key })),
+    );
     for (const { key, record } of records.toSorted((a, b) => a.record.job_id - b.record.job_id)) {
       const { job_id, log } = record;
       await settleLog(

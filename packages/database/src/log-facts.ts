@@ -1,0 +1,143 @@
+// Rows of what a log's text says: which lines are a step's, the actions that were used, annotations. Always those of the record
+// in force, whatever comes when: its rows take the place of those of an earlier version.
+
+import { type RawBuilder, sql } from "kysely";
+
+import { instant, text } from "./job-rows.ts";
+import type { Database } from "./open-database.ts";
+import { type ColumnTypes, unnest } from "./unnest.ts";
+
+/** A record, and what it says of its log; nothing where it does not. */
+export type LogFactsOfRecord = {
+  readonly job_id: number;
+  readonly record_key: string;
+  readonly sections?: readonly { readonly step_number: number | null; readonly first_line: number; readonly line_count: number }[] | undefined;
+  readonly action_uses?: readonly {
+    readonly step_number: number | null;
+    readonly action: string;
+    readonly ref: string | null;
+    readonly sha: string | null;
+    readonly line_number: number;
+    readonly used_at: string | null;
+  }[] | undefined;
+  readonly annotations?: readonly {
+    readonly step_number: number | null;
+    readonly level: string;
+    readonly line_number: number;
+    readonly message: string;
+  }[] | undefined;
+};
+
+const sectionTypes = { job_id: "bigint", step_number: "integer", first_line: "bigint", line_count: "bigint" } as const;
+const useTypes = {
+  job_id: "bigint",
+  position: "integer",
+  step_number: "integer",
+  action: "text",
+  ref: "text",
+  sha: "text",
+  line_number: "bigint",
+  used_at: "timestamptz",
+} as const;
+const annotationTypes = {
+  job_id: "bigint",
+  line_number: "bigint",
+  step_number: "integer",
+  level: "text",
+  message: "text",
+} as const;
+
+/**
+ * Writes the rows of those of `records` that `archive.logs` has in force; others change nothing. Call it in the transaction of
+ * `upsertLogs`, after it: its row locks keep two loaders of one job apart. Idempotent: a repeated call changes no row.
+ */
+export async function replaceLogFacts(trx: Database, records: readonly LogFactsOfRecord[]): Promise<void> {
+  const inForce = await recordsInForce(trx, records);
+  if (inForce.length === 0) return;
+  const jobIds = inForce.map(({ job_id }) => job_id);
+  await replaceRows(trx, jobIds, {
+    table: sql`archive.sections`,
+    key: sql`step_number`,
+    types: sectionTypes,
+    rows: inForce.flatMap(({ job_id, sections = [] }) =>
+      sections.flatMap(({ step_number, first_line, line_count }) =>
+        step_number === null ? [] : [{ job_id, step_number, first_line, line_count }],
+      ),
+    ),
+  });
+  await replaceRows(trx, jobIds, {
+    table: sql`archive.action_uses`,
+    key: sql`position`,
+    types: useTypes,
+    rows: inForce.flatMap(({ job_id, action_uses = [] }) =>
+      action_uses.map(({ step_number, action, ref, sha, line_number, used_at }, position) => ({
+        job_id,
+        position,
+        step_number,
+        action: text(action),
+        ref: text(ref),
+        sha: text(sha),
+        line_number,
+        used_at: instant(used_at),
+      })),
+    ),
+  });
+  await replaceRows(trx, jobIds, {
+    table: sql`archive.annotations`,
+    key: sql`line_number`,
+    types: annotationTypes,
+    rows: inForce.flatMap(({ job_id, annotations = [] }) =>
+      annotations.map(({ step_number, level, line_number, message }) => ({
+        job_id,
+        line_number,
+        step_number,
+        level,
+        message: text(message),
+      })),
+    ),
+  });
+}
+
+// Sorted by job, which avoids deadlocks; a record that came twice counts once.
+async function recordsInForce(trx: Database, records: readonly LogFactsOfRecord[]): Promise<LogFactsOfRecord[]> {
+  const named = records.map(({ job_id, record_key }) => ({ job_id, record_key }));
+  const { rows } = await sql<{ job_id: number; record_key: string }>`
+    select distinct logs.job_id, logs.record_key
+    from ${unnest({ job_id: "bigint", record_key: "text" }, named)}
+    join archive.logs on logs.job_id = incoming.job_id and logs.record_key = incoming.record_key
+    order by logs.job_id
+  `.execute(trx);
+  const byKey = new Map(records.map((record) => [record.record_key, record]));
+  return rows.flatMap(({ record_key }) => byKey.get(record_key) ?? []);
+}
+
+type Rows<R extends object> = {
+  readonly table: RawBuilder<unknown>;
+  /** The column that tells a job's rows apart. */
+  readonly key: RawBuilder<unknown>;
+  readonly types: ColumnTypes<R>;
+  readonly rows: readonly R[];
+};
+
+async function replaceRows<R extends object>(
+  trx: Database,
+  jobIds: readonly number[],
+  { table, key, types, rows }: Rows<R>,
+): Promise<void> {
+  const columns = Object.keys(types).map((name) => sql.ref(name));
+  const list = sql.join(columns);
+  const excluded = sql.join(columns.map((column) => sql`excluded.${column}`));
+  await sql`
+    delete from ${table} as present
+    where present.job_id = any(${sql.val(jobIds)}::bigint[])
+      and not exists (
+        select from ${unnest(types, rows)} where incoming.job_id = present.job_id and incoming.${key} = present.${key}
+      )
+  `.execute(trx);
+  await sql`
+    insert into ${table} as present (${list})
+    select ${list} from ${unnest(types, rows)}
+    on conflict (job_id, ${key}) do update set (${list}) = row(${excluded})
+    where (${sql.join(columns.map((column) => sql`present.${column}`))}) is distinct from (${excluded})
+  `.execute(trx);
+}
