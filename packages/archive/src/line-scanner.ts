@@ -18,7 +18,7 @@ export type Line = {
   readonly start: number;
   readonly kind: LineKind | undefined;
   readonly endsFrame: boolean;
-  /** Of the day, by its own time; -1 when it has none. */
+  /** By its own time, in a year whose months have 31 days each (0 to 32,140,799); -1 when it has none. */
   readonly second: number;
 };
 
@@ -64,6 +64,7 @@ export class LineScanner {
   #wanted: Line | undefined;
   readonly #kept = Buffer.alloc(bomLength + stampLength + maxTextBytes + 4);
   #keptBytes = 0;
+  readonly #seconds = new SecondReader();
   #offset = 0;
   #lineStart = 0;
   #isHeadKnown = false;
@@ -139,7 +140,7 @@ export class LineScanner {
     this.#isHeadKnown = true;
     this.#lines += 1;
     const start = this.#lineStart === 0 && isBom(bytes, at, stop) ? at + bomLength : at;
-    const second = stop - start >= stampLength - 1 ? secondOf(bytes, start) : -1;
+    const second = stop - start >= stampLength - 1 ? this.#seconds.read(bytes, start) : -1;
     if (second === -1) this.#linesWithoutTime += 1;
     else this.#keepTime(bytes, start, isInChunk);
     const known = second === -1 ? undefined : runnerLineAt(bytes, start + stampLength, stop);
@@ -203,7 +204,34 @@ function textOf(bytes: Buffer): string {
 const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
 const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
 
-// 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later. -1 when it is no time.
+/** The last second that was read, as it stands in the log: most lines have the same, and comparing is cheaper than reading. */
+class SecondReader {
+  readonly #words = new Int32Array(5);
+  #second = -1;
+
+  /** `2022-04-08T09:00:42.9235580Z` at `at`, fields in range: the archive reads times from it later. -1 when it is no time. */
+  read(bytes: Buffer, at: number): number {
+    const words = this.#words;
+    const isSame =
+      bytes.readInt32LE(at + 16) === words[4] &&
+      bytes.readInt32LE(at + 12) === words[3] &&
+      bytes.readInt32LE(at + 8) === words[2] &&
+      bytes.readInt32LE(at + 4) === words[1] &&
+      bytes.readInt32LE(at) === words[0];
+    if (isSame) return hasFraction(bytes, at + 20) ? this.#second : -1;
+    const second = secondOf(bytes, at);
+    if (second === -1) return -1;
+    for (let index = 0; index < 5; index += 1) words[index] = bytes.readInt32LE(at + 4 * index);
+    this.#second = second;
+    return second;
+  }
+}
+
+function hasFraction(bytes: Buffer, at: number): boolean {
+  for (let index = at; index < at + 7; index += 1) if (!isDigit(bytes[index])) return false;
+  return bytes[at + 7] === letterZ;
+}
+
 function secondOf(bytes: Buffer, at: number): number {
   const isShaped =
     bytes[at + 27] === letterZ &&
@@ -218,7 +246,7 @@ function secondOf(bytes: Buffer, at: number): number {
   const [month, day] = [number(bytes, at + 5), number(bytes, at + 8)];
   const [hour, minute, second] = [number(bytes, at + 11), number(bytes, at + 14), number(bytes, at + 17)];
   const isInRange = month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
-  return isInRange ? (hour * 60 + minute) * 60 + second : -1;
+  return isInRange ? ((((month - 1) * 31 + day - 1) * 24 + hour) * 60 + minute) * 60 + second : -1;
 }
 
 function isDigit(byte: number | undefined): boolean {

@@ -53,11 +53,12 @@ export class LogTextReader implements LineListener {
   readonly #setUp = new SetUpReader();
 
   onLine(line: Line): boolean {
-    return line.kind !== undefined || this.#setUp.wantsAll || this.#times.isNew(line);
+    const beginsDay = this.#times.take(line);
+    return beginsDay || line.kind !== undefined || this.#setUp.wantsAll;
   }
 
   onText(line: LineText): void {
-    this.#times.add(line);
+    this.#times.addDay(line);
     const { kind, number, start, time, text } = line;
     const mark = markKind(line);
     this.#setUp.take(line, mark);

@@ -81,7 +81,8 @@ const isFirstByte = Uint8Array.from(byFirstByte, (lines) => (lines.length > 0 ? 
 export function runnerLineAt(bytes: Buffer, at: number, stop: number): RunnerLine | undefined {
   const first = bytes[at] ?? 0;
   if (at >= stop || isFirstByte[first] === 0) return undefined;
-  return byFirstByte[first]?.find(({ text }) => beginsWith(bytes, at, stop, text));
+  for (const line of byFirstByte[first] ?? []) if (beginsWith(bytes, at, stop, line.text)) return line;
+  return undefined;
 }
 
 function beginsWith(bytes: Buffer, at: number, stop: number, text: Buffer): boolean {

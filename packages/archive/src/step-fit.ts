@@ -30,8 +30,8 @@ export type Step = {
   readonly endMs: number | undefined;
 };
 
-/** A step as its place in the list shows it; `all` is the list, in order. */
-export function stepOf(step: JobStep, index: number, all: readonly Pick<JobStep, "step_name">[]): Step {
+/** For `map` over the list of steps, in order: a step is also what its place in the list shows. */
+export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): Step {
   const name = step.step_name ?? "";
   const [startMs, endMs] = [instant(step.started_at), instant(step.completed_at)];
   return {
@@ -47,9 +47,9 @@ export function stepOf(step: JobStep, index: number, all: readonly Pick<JobStep,
 }
 
 // The runner's own steps have names that a workflow can give to others, hence place or a second name where there is one.
-function roleOf(name: string, index: number, all: readonly Pick<JobStep, "step_name">[]): Role {
+function roleOf(name: string, index: number, all: readonly JobStep[]): Role {
   if (index === 0 && name === "Set up job") return "set-up";
-  if (index === Math.max(0, all.length - 1) && name === "Complete job") return "complete";
+  if (index === all.length - 1 && name === "Complete job") return "complete";
   if (name === "Set up runner" || name === "Complete runner") return "hook";
   if (name === "Initialize containers") return "containers";
   if (name === "Stop containers") return "stop-containers";
@@ -62,8 +62,10 @@ function roleOf(name: string, index: number, all: readonly Pick<JobStep, "step_n
 
 const [best, good, fair, weak] = [10, 8, 6, 2];
 const sameName = 6;
-/** A step that has output and no place, and a mark inside a step that cannot hold any. */
-const [unfound, faked] = [2, 3];
+/** A step that has output and no place. */
+const unfound = 2;
+/** A mark inside a step that can hold none: output that looks like the runner's, of which there is rarely one line alone. */
+const [faked, fakedAgain, expected, impossible] = [3, 0.3, 0.1, 20];
 /** A mark inside a composite action, which the runner says itself. */
 const nested = 8;
 
@@ -72,10 +74,41 @@ export function unfoundCost({ isSilent, isListed }: Step): number {
   return isSilent || !isListed ? 0 : unfound;
 }
 
-/** What it costs that a mark begins no step but stands inside one: it is nested, or faked. */
-export function nestedCost({ kind, isNested }: StepMark, holdsMarks: 0 | 1): number {
-  if (isNested || !(kind === "run" || kind === "post" || kind === "complete" || kind === "stop-containers")) return 0;
-  return holdsMarks === 1 ? 0.1 : faked;
+/** Whose step a mark may stand inside of, without beginning one; what each holds is in `costInside`. */
+export const owners = ["nobody", "set-up", "plain", "faking", "composite", "stopping", "completing"] as const;
+export type Owner = (typeof owners)[number];
+
+/** What the step that begins at `mark` is for the marks after it. */
+export function ownerOf({ kind, holdsMarks }: StepMark): Owner {
+  if (kind === "set-up") return "set-up";
+  if (kind === "stop-containers") return "stopping";
+  if (kind === "complete") return holdsMarks ? "completing" : "plain";
+  return holdsMarks ? "composite" : "plain";
+}
+
+/** What it costs that `mark` stands inside the step of `owner`, and what that step is from then on. */
+export function costInside({ kind, isNested }: StepMark, owner: Owner): { readonly cost: number; readonly owner: Owner } {
+  if (isNested || !(kind === "run" || kind === "post" || kind === "complete" || kind === "stop-containers")) return { cost: 0, owner };
+  switch (owner) {
+    case "nobody":
+      return { cost: 0, owner };
+    case "set-up":
+      // The runner alone speaks here.
+      return { cost: impossible, owner };
+    case "composite":
+      if (kind === "run" || kind === "post") return { cost: expected, owner };
+      break;
+    case "stopping":
+      if (kind === "stop-containers") return { cost: expected, owner };
+      break;
+    case "completing":
+      if (kind === "complete") return { cost: expected, owner };
+      break;
+    case "faking":
+      return { cost: fakedAgain, owner };
+    case "plain":
+  }
+  return { cost: faked, owner: owner === "plain" ? "faking" : owner };
 }
 
 const kindsOfRole: Readonly<Record<Role, Partial<Record<MarkKind, number>>>> = {

@@ -37,7 +37,7 @@ export type StepMark = Place & {
 };
 
 /** Kept from either end: a job that prints faked marks hides the middle of its own log only. */
-const halfOfMarks = 1_000;
+const halfOfMarks = 500;
 const maxDepth = 100;
 const maxTitle = 300;
 
@@ -87,7 +87,8 @@ export class StepMarks {
       ...first,
       ms: line.time === undefined ? undefined : Date.parse(line.time),
       title: titleOf(line),
-      isNested: this.#composites.length > 0,
+      // A hook that runs right after a step's head runs that step.
+      isNested: this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === first.line),
       after: isGroup ? undefined : { line: line.number + 1, offset: line.end },
       holdsMarks: kind === "stop-containers" || kind === "debug" || (kind === "complete" && !isLastWord(line.text)),
     };

@@ -1,0 +1,39 @@
+// Logs for tests, told line by line together with the step that each line is of.
+
+import { LogEncoder, type LogTotals } from "./log-format.ts";
+import type { Section } from "./record.ts";
+import type { JobStep } from "./step-fit.ts";
+
+/** `at`: seconds after 12:00; undefined: no time, the rest of the line above. `step`: whose line it is; null: nobody's. */
+export type ToldLine = { readonly at: number | undefined; readonly text: string; readonly step: number | null };
+
+const startMs = Date.UTC(2026, 4, 1, 12);
+
+export function iso(at: number): string {
+  return new Date(startMs + at * 1000).toISOString();
+}
+
+/** `2026-05-01T12:00:07.2500000Z `, as the runner stamps a line. */
+export function stamp(at: number): string {
+  return `${iso(at).slice(0, -1)}0000Z `;
+}
+
+export function logBytes(lines: readonly Pick<ToldLine, "at" | "text">[]): Buffer {
+  return Buffer.from(lines.map(({ at, text }) => `${at === undefined ? "" : stamp(at)}${text}\n`).join(""));
+}
+
+export function encode(bytes: Buffer, chunkBytes = bytes.length): LogTotals {
+  const encoder = new LogEncoder();
+  for (let at = 0; at < bytes.length; at += chunkBytes) encoder.write(bytes.subarray(at, at + chunkBytes));
+  return encoder.end().totals;
+}
+
+/** A step as GitHub lists it: times in whole seconds. */
+export function jobStep(step_number: number, step_name: string, [from, to]: readonly [number, number], changes: Partial<JobStep> = {}): JobStep {
+  return { step_number, step_name, conclusion: "success", started_at: iso(from), completed_at: iso(to), ...changes };
+}
+
+/** The step of every line, by the sections. */
+export function stepOfLine(sections: readonly Section[]): (number | null)[] {
+  return sections.flatMap(({ step_number, line_count }) => Array.from({ length: line_count }, () => step_number));
+}
