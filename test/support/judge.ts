@@ -36,6 +36,8 @@ const StepRow = z.object({
   conclusion: z.string().nullable(),
   started_at: Time,
   completed_at: Time,
+  first_line: z.int().nullable(),
+  line_count: z.int().nullable(),
 });
 const Views = z.tuple([z.object({ jobs: z.array(JobRow), steps: z.array(StepRow) })]);
 type Views = z.output<typeof Views>[0];
@@ -85,6 +87,7 @@ export async function judgeArchive(simulator: Simulator, archive: string, option
     wrong: [
       ...judgeJobs(completed, views),
       ...(await judgeSteps(simulator, completed, views)),
+      ...judgeStepLines(completed, views),
       ...judgeFiles(completed, views, files),
       ...(await judgeObjects(archive, views.jobs, files)),
     ],
@@ -114,6 +117,23 @@ function judgeJobs(completed: readonly JobSummary[], { jobs }: Views): string[] 
   }
   for (const id of rows.keys()) wrong.push(`job ${id} has a row, and the simulator no such completed job`);
   return wrong;
+}
+
+// Every line of a generated log has a step that the simulator knows.
+function judgeStepLines(completed: readonly JobSummary[], { jobs, steps }: Views): string[] {
+  const archived = new Set(jobs.filter(({ log_state }) => log_state === "archived").map(({ job_id }) => job_id));
+  const rows = Map.groupBy(steps, ({ job_id }) => job_id);
+  return completed.flatMap(({ jobId, stepLines }) => {
+    const found = (rows.get(jobId) ?? []).toSorted((a, b) => a.step_number - b.step_number);
+    // GitHub lists no steps of some jobs.
+    if (stepLines === undefined || !archived.has(jobId) || found.length === 0) return [];
+    const spoken = found.flatMap(({ step_number, first_line, line_count }) =>
+      first_line === null ? [] : [{ step_number, first_line, line_count }],
+    );
+    return JSON.stringify(spoken) === JSON.stringify(stepLines)
+      ? []
+      : [`lines of job ${jobId}: expected ${JSON.stringify(stepLines)}, found ${JSON.stringify(spoken)}`];
+  });
 }
 
 async function judgeSteps(simulator: Simulator, completed: readonly JobSummary[], { steps }: Views): Promise<string[]> {

@@ -9,6 +9,8 @@ export type Alignment = {
   readonly step: Step;
   /** The marks that may begin it, by rising line: one when it is certain, none when it was not found. */
   readonly marks: readonly StepMark[];
+  /** It may also begin without a mark. */
+  readonly isDoubtful: boolean;
 };
 
 /** Totals closer than this to the best are as good as it. */
@@ -67,9 +69,7 @@ class Table {
     const best = this.#backward[this.#at(0, 0, "nobody")] ?? 0;
     return this.#steps.map((step, i) => {
       const marks = this.#marks.filter((mark, j) => canBegin(step, mark) && this.#through(i, j) >= best - tolerance);
-      // As good without it: then any of them may be another's.
-      const isDoubtful = this.#without(i) >= best - tolerance;
-      return { step, marks: isDoubtful ? [] : marks };
+      return { step, marks, isDoubtful: this.#without(i) >= best - tolerance };
     });
   }
 

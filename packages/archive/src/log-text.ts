@@ -54,7 +54,7 @@ export class LogTextReader implements LineListener {
 
   onLine(line: Line): boolean {
     const beginsDay = this.#times.take(line);
-    return beginsDay || line.kind !== undefined || this.#setUp.wantsAll;
+    return beginsDay || line.kind !== undefined || this.#setUp.wantsAll || this.#marks.wantsNext;
   }
 
   onText(line: LineText): void {

@@ -6,7 +6,7 @@ import type { LogTotals } from "./log-format.ts";
 import type { Section } from "./record.ts";
 import type { JobStep, Step } from "./step-fit.ts";
 import type { StepMark } from "./step-marks.ts";
-import type { Place, TimePoint } from "./time-points.ts";
+import { maxPoints, type Place, type TimePoint } from "./time-points.ts";
 
 /** A step's lines begin at `from` at the earliest and at `to` at the latest, and end before `end`. */
 type Border = { readonly step: Step; readonly from: Place; readonly to: Place; readonly end: Place };
@@ -17,7 +17,7 @@ const slackMs = 1000;
 /** Pure. `steps`: of the job object, in any order, with whatever GitHub left out. */
 export function splitLog({ text, lines, rawBytes }: Pick<LogTotals, "text" | "lines" | "rawBytes">, steps: readonly JobStep[]): Section[] {
   const end = { line: lines + 1, offset: rawBytes };
-  const borders = findBorders(alignSteps(marksOf(text), steps), new Clock(text.times, steps), end);
+  const borders = findBorders(alignSteps(marksOf(text), steps), new Clock(text.times, steps, end), end);
   return toSections(borders, end);
 }
 
@@ -33,6 +33,7 @@ function marksOf({ marks, annotations }: LogTotals["text"]): StepMark[] {
       title: "",
       isNested: false,
       after: undefined,
+      head: undefined,
       holdsMarks: false,
     }));
   return [...marks, ...errors].toSorted((a, b) => a.line - b.line);
@@ -43,16 +44,18 @@ function findBorders(alignments: readonly Alignment[], clock: Clock, end: Place)
   const borders: Border[] = [];
   // After the last line that is certainly an earlier step's.
   let earliest: Place = { line: 1, offset: 0 };
-  for (const [index, { step, marks }] of audible.entries()) {
-    const next = audible.slice(index + 1).find((later) => later.marks.length > 0)?.marks[0];
+  for (const [index, { step, marks, isDoubtful }] of audible.entries()) {
     const [first, last] = [marks[0], marks.at(-1)];
-    if (first !== undefined && last !== undefined) {
+    if (first !== undefined && last !== undefined && !isDoubtful) {
       const head = last.after ?? last;
       borders.push({ step, from: first, to: last, end: later(clock.end(step, last), head) });
       earliest = later(earliest, head);
     } else {
+      const next = audible.slice(index + 1).find((other) => !other.isDoubtful)?.marks[0];
       const [from, to] = clock.start(step) ?? [earliest, next ?? end];
-      borders.push({ step, from: later(from, earliest), to: later(to, earliest), end: clock.end(step, undefined) });
+      // A mark that may be its own is nobody's for certain.
+      const [low, high] = [earlier(from, first ?? from), later(to, last?.after ?? last ?? to)];
+      borders.push({ step, from: later(low, earliest), to: later(high, earliest), end: clock.end(step, undefined) });
     }
   }
   return borders;
@@ -90,7 +93,11 @@ function toSections(borders: readonly Border[], end: Place): Section[] {
 class Clock {
   readonly #points: readonly TimePoint[];
 
-  constructor(times: readonly TimePoint[], steps: readonly JobStep[]) {
+  /** What is after the last line of the log; undefined when times were left out, and nobody knows what came when. */
+  readonly #end: Place | undefined;
+
+  constructor(times: readonly TimePoint[], steps: readonly JobStep[], end: Place) {
+    this.#end = times.length > 0 && times.length < maxPoints ? end : undefined;
     const known = steps.flatMap(({ started_at, completed_at }) => [started_at, completed_at]).flatMap((time) => (time === null ? [] : [Date.parse(time)]));
     const [first, last] = known.reduce(([low, high], ms) => [Math.min(low, ms), Math.max(high, ms)], [Infinity, -Infinity]);
     let highest = -Infinity;
@@ -122,7 +129,7 @@ class Clock {
       if ((this.#points[middle]?.ms ?? 0) < ms) low = middle + 1;
       else high = middle;
     }
-    return this.#points[low];
+    return this.#points[low] ?? this.#end;
   }
 }
 

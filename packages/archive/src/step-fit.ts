@@ -66,8 +66,8 @@ const sameName = 6;
 const unfound = 2;
 /** A mark inside a step that can hold none: output that looks like the runner's, of which there is rarely one line alone. */
 const [faked, fakedAgain, expected, impossible] = [3, 0.3, 0.1, 20];
-/** A mark inside a composite action, which the runner says itself. */
-const nested = 8;
+/** A mark inside a composite action, which the runner says itself; a group whose first line is none of the runner's. */
+const [nested, oddHead] = [8, 2];
 
 /** What it costs that a step has no place in the log. */
 export function unfoundCost({ isSilent, isListed }: Step): number {
@@ -138,7 +138,8 @@ export function fit(step: Step, mark: StepMark): number {
   if (mark.kind === "debug") return best + sameName + time;
   if (mark.kind === "error") return weak + time;
   const kind = kindsOfRole[step.role][mark.kind] ?? 0;
-  return kind + time + (mark.kind === "run" ? nameFit(step.name, mark.title) : 0);
+  if (mark.kind !== "run") return kind + time;
+  return kind + time + nameFit(step.name, mark.title) - (mark.head === "other" ? oddHead : 0);
 }
 
 // A step without a name of its own is called what its group is called: `Run actions/checkout@v4`, `Run npm ci`.

@@ -27,6 +27,8 @@ export type StepMark = Place & {
   readonly title: string;
   /** Between the marks of a composite action. */
   readonly isNested: boolean;
+  /** What the first line below a group's title shows; undefined for other marks, and where there is none. */
+  head: "script" | "action" | "other" | undefined;
   /** The first line after the step's head. */
   after: Place | undefined;
   /**
@@ -46,14 +48,23 @@ export class StepMarks {
   readonly #composites: string[] = [];
   #last: StepMark | undefined;
   #isHeadOpen = false;
+  /** The line below the last group's title. */
+  #headLine = -1;
   /** Lines that the runner prints before a step's own first line, right above the current one. */
   #prelude: { readonly first: Place; last: number } | undefined;
+
+  /** Whether the text of the next line is needed, whatever it is. */
+  get wantsNext(): boolean {
+    return this.#headLine !== -1;
+  }
 
   /** `kind` is `markKind(line)`; `isPreparing`: the line is of a block that gets a local composite action's actions. */
   take(line: LineText, kind: MarkKind | undefined, isPreparing: boolean): void {
     const { number, start, end } = line;
     const prelude = this.#prelude?.last === number - 1 ? this.#prelude : undefined;
     this.#prelude = undefined;
+    if (number === this.#headLine && this.#last !== undefined) this.#last.head = headOf(line.text);
+    this.#headLine = -1;
     if (line.kind === "end-group" && this.#isHeadOpen && this.#last !== undefined) {
       this.#isHeadOpen = false;
       this.#last.after = { line: number + 1, offset: end };
@@ -62,13 +73,13 @@ export class StepMarks {
     else if (line.kind === "end-action") this.#leave(line.text);
     if (kind === undefined) {
       if (isPreparing || isPrelude(line)) {
-        if (isPreparing && line.kind === "prepare") this.#noteNested(prelude?.first.line ?? number);
+        if (isPreparing && line.kind === "prepare") this.#noteNested("run", prelude?.first.line ?? number);
         this.#prelude = { first: prelude?.first ?? { line: number, offset: start }, last: number };
       }
       return;
     }
     const first = prelude !== undefined && (kind === "run" || kind === "post") ? prelude.first : { line: number, offset: start };
-    if (kind === "run" || kind === "post") this.#noteNested(first.line);
+    if (kind === "run" || kind === "post") this.#noteNested(kind, first.line);
     this.#push(line, kind, first);
   }
 
@@ -90,21 +101,23 @@ export class StepMarks {
       // A hook that runs right after a step's head runs that step.
       isNested: this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === first.line),
       after: isGroup ? undefined : { line: line.number + 1, offset: line.end },
+      head: undefined,
       holdsMarks: kind === "stop-containers" || kind === "debug" || (kind === "complete" && !isLastWord(line.text)),
     };
     this.#marks.push(mark);
     // Every step of a job whose container a hook runs has this group: it is no step, and hides none.
     if (kind === "hook-run") return;
     this.#isHeadOpen = isGroup;
+    if (kind === "run") this.#headLine = line.number + 1;
     this.#last = mark;
   }
 
-  #noteNested(firstLine: number): void {
-    if (this.#last?.after?.line === firstLine && canHoldSteps(this.#last)) this.#last.holdsMarks = true;
+  #noteNested(kind: "run" | "post", firstLine: number): void {
+    if (this.#last?.after?.line === firstLine && canHold(this.#last, kind)) this.#last.holdsMarks = true;
   }
 
   #enter({ number, text }: LineText): void {
-    this.#noteNested(number);
+    if (this.#last?.kind === "run" || this.#last?.kind === "post") this.#noteNested(this.#last.kind, number);
     const id = /;id=([^;\]]*)\]$/.exec(text)?.[1];
     if (id !== undefined && this.#composites.length < maxDepth) this.#composites.push(id);
   }
@@ -158,9 +171,15 @@ function titleOf({ kind, text }: LineText): string {
   }
 }
 
-// A script's steps are its own affair; only an action can hold steps of the workflow's kind.
-function canHoldSteps({ kind, title }: StepMark): boolean {
-  return kind === "post" || (kind === "run" && isAction(title.slice("Run ".length)));
+// A script's steps are its own affair; only an action can hold steps of the workflow's kind, and a post step those of others.
+function canHold({ kind, title, head }: StepMark, inner: "run" | "post"): boolean {
+  return kind === inner && (kind === "post" || (head === "action" && isAction(title.slice("Run ".length))));
+}
+
+// The runner prints a script in bright cyan, the inputs of an action or its environment, if there are any.
+function headOf(text: string): StepMark["head"] {
+  if (text.startsWith("\u001b[36;1m")) return "script";
+  return text === "with:" || text === "env:" || text === "##[endgroup]" ? "action" : "other";
 }
 
 /** `owner/name@ref`, `owner/name/path@ref`, or a path in the repository. */

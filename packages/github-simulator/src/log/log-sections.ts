@@ -10,6 +10,8 @@ export type LogLine = { readonly text: string; readonly untimed?: boolean };
 
 /** A stretch of the log: its lines, and how much of the job's own output belongs between `head` and `tail`. */
 export type LogSection = {
+  /** GitHub's number of the step that it is; null for what comes before the first. */
+  readonly step: number | null;
   readonly head: readonly LogLine[];
   readonly tail: readonly LogLine[];
   readonly fillerWeight: number;
@@ -33,13 +35,15 @@ export function logSections(job: Job): readonly LogSection[] {
 function withoutEnd(sections: readonly LogSection[]): readonly LogSection[] {
   const start = sections[0]?.startMs ?? 0;
   const span = Math.max((sections.at(-1)?.endMs ?? start) - start, 1);
-  const factor = Math.max(span - 20_000, span / 5) / span;
-  const earlier = (ms: number) => start + (ms - start) * factor;
-  return sections.slice(0, -1).map((each) => ({ ...each, startMs: earlier(each.startMs), endMs: earlier(each.endMs) }));
+  const cut = start + Math.max(span - 20_000, span / 5);
+  return sections
+    .slice(0, -1)
+    .filter(({ startMs }) => startMs < cut)
+    .map((section) => ({ ...section, endMs: Math.min(section.endMs, cut) }));
 }
 
 function sectionOf(job: Job, step: PlannedStep, steps: readonly PlannedStep[]): LogSection {
-  const window = { startMs: step.startedAtMs, endMs: step.completedAtMs };
+  const window = { step: step.number, startMs: step.startedAtMs, endMs: step.completedAtMs };
   const spanMs = step.completedAtMs - step.startedAtMs;
   switch (step.kind) {
     case "set-up":
@@ -61,6 +65,7 @@ function waitingSection(job: Job): LogSection {
   const start = job.startedAtMs ?? job.createdAtMs;
   const workflow = `${run.nameThen}/${run.workflow.path}@refs/heads/${run.headBranch}`;
   return {
+    step: null,
     startMs: start - 9_000,
     endMs: start - 600,
     fillerWeight: 0,

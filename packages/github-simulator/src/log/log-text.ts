@@ -58,6 +58,20 @@ export function* generateLog(job: Job): Generator<Buffer, void, undefined> {
   if (last.length > 0) yield last;
 }
 
+export type StepLines = { readonly step_number: number; readonly first_line: number; readonly line_count: number };
+
+/** Which lines of a generated log are which step's, from 1. */
+export function generatedStepLines(job: Job): readonly StepLines[] {
+  if (job.log.kind !== "generated") return [];
+  const eol = job.log.style.crlf ? 2 : 1;
+  let first_line = 1;
+  return layOut(job).sections.flatMap((section) => {
+    const line_count = section.head.length + [...fillerLines(job, section, eol)].length + section.tail.length;
+    first_line += line_count;
+    return section.step === null ? [] : [{ step_number: section.step, first_line: first_line - line_count, line_count }];
+  });
+}
+
 function layOut(job: Job): Layout {
   if (job.log.kind !== "generated") return { sections: [], totalBytes: 0 };
   const { style, bytes } = job.log;

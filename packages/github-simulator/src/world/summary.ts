@@ -1,5 +1,6 @@
 // The truth as plain data: what exists, and what a correct archive of it ends with.
 
+import { generatedStepLines, type StepLines } from "../log/log-text.ts";
 import { type Expected, expectedOf } from "./expected.ts";
 import { attemptStatus, jobStatus } from "./timeline.ts";
 import { fullNameOf, type World } from "./world.ts";
@@ -15,6 +16,8 @@ export type JobSummary = {
   readonly conclusion: string | null;
   /** Undefined for a job that is not completed or cannot be found, and when it was not asked for. */
   readonly expected: Expected | undefined;
+  /** Which lines of its log are which step's; undefined where nobody knows, or when it was not asked for. */
+  readonly stepLines: readonly StepLines[] | undefined;
 };
 
 export type WorldSummary = {
@@ -49,6 +52,7 @@ export async function summarise(
       status: jobStatus(job, nowMs),
       conclusion: jobStatus(job, nowMs) === "completed" ? job.conclusion : null,
       expected: withExpected ? await expectedOf(job, nowMs) : undefined,
+      stepLines: withExpected && job.log.kind === "generated" ? generatedStepLines(job) : undefined,
     });
   }
   return {
