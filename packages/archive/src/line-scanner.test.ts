@@ -22,9 +22,9 @@ function scan(text: string, chunkBytes = text.length || 1) {
     ...scanner.end(),
     starts: lines.map(({ start }) => start),
     markers: lines.flatMap(({ endsFrame }, index) => (endsFrame ? [index] : [])),
-    texts: texts.map(({ text }) => text),
-    times: texts.map(({ time }) => time),
-    ends: texts.map(({ end }) => end),
+    texts: texts.map((line) => line.text),
+    times: texts.map((line) => line.time),
+    ends: texts.map((line) => line.end),
   };
 }
 

@@ -35,7 +35,11 @@ const runnerText = fc.constantFrom(
 const wildLine = fc
   .tuple(
     fc.oneof(fc.constant(undefined), fc.integer({ min: -5, max: 30 })),
-    fc.oneof(runnerText, fc.string({ maxLength: 60 }), fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("latin1"))),
+    fc.oneof(
+      runnerText,
+      fc.string({ maxLength: 60 }),
+      fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
+    ),
     fc.constantFrom("\n", "\r\n", ""),
   )
   .map(([at, text, end]) => Buffer.from(`${at === undefined ? "" : stamp(at)}${text}${end}`));
@@ -47,7 +51,10 @@ const wildTime = fc.oneof(fc.constant(null), fc.integer({ min: -5, max: 30 }).ma
 const wildSteps = fc.uniqueArray(
   fc.record({
     step_number: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
-    step_name: fc.oneof(fc.constantFrom("Set up job", "Complete job", "Make", "Post Make", "Run make", "Stop containers", null), fc.string()),
+    step_name: fc.oneof(
+      fc.constantFrom("Set up job", "Complete job", "Make", "Post Make", "Run make", "Stop containers", null),
+      fc.string(),
+    ),
     conclusion: fc.constantFrom("success", "failure", "skipped", "cancelled", null),
     started_at: wildTime,
     completed_at: wildTime,
@@ -108,7 +115,10 @@ const plan: fc.Arbitrary<Plan> = fc.record({
 const rounding = fc.constantFrom(Math.floor, Math.round);
 
 // A job as the runner prints it: every step begins with its group, a composite action's own steps follow at once.
-function printJob(plans: readonly Plan[], roundings: readonly ((ms: number) => number)[]): { lines: ToldLine[]; steps: JobStep[] } {
+function printJob(
+  plans: readonly Plan[],
+  roundings: readonly ((ms: number) => number)[],
+): { lines: ToldLine[]; steps: JobStep[] } {
   const [lines, steps]: [ToldLine[], JobStep[]] = [[], []];
   let [at, rounds] = [0.2, 0];
   const second = () => iso((roundings[rounds++ % roundings.length] ?? Math.floor)(at));
@@ -123,7 +133,7 @@ function printJob(plans: readonly Plan[], roundings: readonly ((ms: number) => n
     at += 0.01;
     steps.push({ step_number, step_name, conclusion: isSkipped ? "skipped" : "success", started_at, completed_at: second() });
   };
-  const output = (step: number, { output, seconds }: Plan) => {
+  const say = (step: number, { output, seconds }: Plan) => {
     for (let index = 0; index < output; index += 1) {
       at += seconds / output;
       print(step, `output ${index}`);
@@ -140,9 +150,9 @@ function printJob(plans: readonly Plan[], roundings: readonly ((ms: number) => n
       if (each.kind === "composite") {
         for (const [place, inner] of each.inner.entries()) {
           group(number, inner === "script" ? `inner-${place}` : `acme/inner-${place}@v2`);
-          output(number, each);
+          say(number, each);
         }
-      } else if (!each.kind.startsWith("quiet")) output(number, each);
+      } else if (!each.kind.startsWith("quiet")) say(number, each);
     };
     run(each.isNamed ? `Step ${index}` : `Run ${uses}`, body, each.isSkipped);
   }
@@ -154,14 +164,18 @@ function printJob(plans: readonly Plan[], roundings: readonly ((ms: number) => n
 test("no line of an honest job is given to a wrong step, and few to none", () => {
   let [all, attributed] = [0, 0];
   fc.assert(
-    fc.property(fc.array(plan, { minLength: 1, maxLength: 8 }), fc.array(rounding, { minLength: 1, maxLength: 7 }), (plans, roundings) => {
-      const { lines, steps } = printJob(plans, roundings);
-      const found = stepOfLine(splitLog(encode(logBytes(lines)), steps));
-      const wrong = lines.filter(({ step }, index) => found[index] !== null && found[index] !== step);
-      expect(wrong).toEqual([]);
-      all += lines.length;
-      attributed += found.filter((step) => step !== null).length;
-    }),
+    fc.property(
+      fc.array(plan, { minLength: 1, maxLength: 8 }),
+      fc.array(rounding, { minLength: 1, maxLength: 7 }),
+      (plans, roundings) => {
+        const { lines, steps } = printJob(plans, roundings);
+        const found = stepOfLine(splitLog(encode(logBytes(lines)), steps));
+        const wrong = lines.filter(({ step }, index) => found[index] !== null && found[index] !== step);
+        expect(wrong).toEqual([]);
+        all += lines.length;
+        attributed += found.filter((step) => step !== null).length;
+      },
+    ),
     { numRuns: 500 },
   );
   expect(attributed / all).toBeGreaterThan(0.9);

@@ -6,9 +6,11 @@ import type { ActionUse, LogRecord, Section } from "./record.ts";
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
 
-export type LogFacts = Required<
-  Pick<LogRecord, "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "left_out">
+type Extracted = Pick<
+  LogRecord,
+  "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "left_out"
 >;
+export type LogFacts = { [K in keyof Extracted]-?: NonNullable<Extracted[K]> };
 
 const maxUses = 1_000;
 
@@ -52,7 +54,10 @@ function sectionAt(sections: readonly Section[], line: number): Section | undefi
 function actionUses({ downloads, marks }: LogText, sections: readonly Section[]): ActionUse[] {
   const runs = marks
     .filter(({ kind }) => kind === "run")
-    .map(({ title, line }) => ({ uses: title.slice("Run ".length), step_number: sectionAt(sections, line)?.step_number ?? null }));
+    .map(({ title, line }) => ({
+      uses: title.slice("Run ".length),
+      step_number: sectionAt(sections, line)?.step_number ?? null,
+    }));
   return downloads.flatMap(({ action, ref, sha, line_number, time }) => {
     const found = new Map<string, ActionUse>();
     for (const { uses, step_number } of runs) {
@@ -67,7 +72,8 @@ function actionUses({ downloads, marks }: LogText, sections: readonly Section[])
 
 /** `action`, with its path, when `uses` names it at this ref. */
 function actionOf(uses: string, action: string, ref: string | null): string | undefined {
-  if (action.startsWith("docker://")) return uses === `${action}:${ref}` || uses === `${action}@${ref}` || uses === action ? action : undefined;
+  if (action.startsWith("docker://"))
+    return uses === `${action}:${ref}` || uses === `${action}@${ref}` || uses === action ? action : undefined;
   const at = uses.indexOf("@");
   if (at === -1 || uses.slice(at + 1) !== ref) return undefined;
   const name = uses.slice(0, at);

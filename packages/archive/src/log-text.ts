@@ -63,17 +63,11 @@ export class LogTextReader implements LineListener {
     const mark = markKind(line);
     this.#setUp.take(line, mark);
     this.#marks.take(line, mark, this.#setUp.isPreparing);
-    switch (kind) {
-      case "group":
-        return this.#openGroup(line);
-      case "end-group":
-        return this.#closeGroup(number);
-      case "error":
-      case "warning":
-      case "notice": {
-        const message = text.slice(text.indexOf("]") + 1, maxMessage).toWellFormed();
-        return this.#annotations.push({ level: kind, line_number: number, start, time, message });
-      }
+    if (kind === "group") this.#openGroup(line);
+    else if (kind === "end-group") this.#closeGroup(number);
+    else if (kind === "error" || kind === "warning" || kind === "notice") {
+      const message = text.slice(text.indexOf("]") + 1, maxMessage).toWellFormed();
+      this.#annotations.push({ level: kind, line_number: number, start, time, message });
     }
   }
 

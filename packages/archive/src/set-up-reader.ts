@@ -19,7 +19,16 @@ export type ActionDownload = {
 
 export type RunnerFacts = Readonly<Partial<Record<RunnerFact, string>>>;
 type RunnerFact =
-  "version" | "name" | "group" | "machine" | "os" | "image" | "image_version" | "region" | "secret_source" | "provisioner";
+  | "version"
+  | "name"
+  | "group"
+  | "machine"
+  | "os"
+  | "image"
+  | "image_version"
+  | "region"
+  | "secret_source"
+  | "provisioner";
 
 const maxDownloads = 500;
 const maxPermissions = 100;
@@ -132,7 +141,8 @@ export class SetUpReader {
     this.#package.sha ??= /^Source commit SHA: ([0-9a-fA-F]{40,64})$/.exec(text)?.[1] ?? null;
     if (kind !== "end-group") return;
     const at = this.#package.name.indexOf("@");
-    const [action, ref] = at === -1 ? [this.#package.name, null] : [this.#package.name.slice(0, at), this.#package.name.slice(at + 1)];
+    const [action, ref] =
+      at === -1 ? [this.#package.name, null] : [this.#package.name.slice(0, at), this.#package.name.slice(at + 1)];
     this.#add(this.#package.line, action, ref, this.#package.sha);
     this.#package = undefined;
   }

@@ -43,7 +43,7 @@ function split(lines: readonly ToldLine[], steps: readonly JobStep[]) {
 
 type Case = readonly [name: string, lines: readonly ToldLine[], steps: readonly JobStep[]];
 
-const found: readonly Case[] = [
+const habits: readonly Case[] = [
   [
     "steps with and without a name of their own, after lines that wait for a runner",
     [
@@ -140,7 +140,15 @@ const found: readonly Case[] = [
     "output that fakes marks, within a second of true ones",
     [
       ...setUp,
-      ...script(2, 1.0, "cat old.log", "##[group]Run actions/checkout@v4", "##[endgroup]", "Post job cleanup.", "##[group]Run make"),
+      ...script(
+        2,
+        1.0,
+        "cat old.log",
+        "##[group]Run actions/checkout@v4",
+        "##[endgroup]",
+        "Post job cleanup.",
+        "##[group]Run make",
+      ),
       ...script(3, 1.5, "make", "ok"),
       ...post(4, 5.1, "bye"),
       ...last(5, 5.2),
@@ -288,7 +296,9 @@ const found: readonly Case[] = [
   ],
   [
     "a job whose first and last step GitHub does not list",
-    [...setUp, ...script(2, 1.1, "make", "ok"), ...last(3, 2.2)].map((told) => (told.step === 2 ? told : { ...told, step: null })),
+    [...setUp, ...script(2, 1.1, "make", "ok"), ...last(3, 2.2)].map((told) =>
+      told.step === 2 ? told : { ...told, step: null },
+    ),
     [jobStep(2, "Make", [1, 2])],
   ],
   [
@@ -302,7 +312,7 @@ const found: readonly Case[] = [
   ],
 ];
 
-test.each(found)("every line finds its step: %s", (_name, lines, steps) => {
+test.each(habits)("every line finds its step: %s", (_name, lines, steps) => {
   const { told, found } = split(lines, steps);
   expect(found).toEqual(told);
 });
@@ -367,7 +377,12 @@ test("a step that left no mark leaves the seconds around its start to nobody, an
 });
 
 test("lines after a step's end are not its own", () => {
-  const lines = [...setUp, ...script(2, 1.1, "make", "ok"), ...script(null, 5.1, "a step that GitHub does not list", "ok"), ...last(4, 9.1)];
+  const lines = [
+    ...setUp,
+    ...script(2, 1.1, "make", "ok"),
+    ...script(null, 5.1, "a step that GitHub does not list", "ok"),
+    ...last(4, 9.1),
+  ];
   const steps = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Make", [1, 3]), jobStep(4, "Complete job", [9, 9])];
   const { told, found } = split(lines, steps);
   expect(found).toEqual(told);

@@ -15,7 +15,10 @@ type Border = { readonly step: Step; readonly from: Place; readonly to: Place; r
 const slackMs = 1000;
 
 /** Pure. `steps`: of the job object, in any order, with whatever GitHub left out. */
-export function splitLog({ text, lines, rawBytes }: Pick<LogTotals, "text" | "lines" | "rawBytes">, steps: readonly JobStep[]): Section[] {
+export function splitLog(
+  { text, lines, rawBytes }: Pick<LogTotals, "text" | "lines" | "rawBytes">,
+  steps: readonly JobStep[],
+): Section[] {
   const end = { line: lines + 1, offset: rawBytes };
   const borders = findBorders(alignSteps(marksOf(text), steps), new Clock(text.times, steps, end), end);
   return toSections(borders, end);
@@ -98,7 +101,9 @@ class Clock {
 
   constructor(times: readonly TimePoint[], steps: readonly JobStep[], end: Place) {
     this.#end = times.length > 0 && times.length < maxPoints ? end : undefined;
-    const known = steps.flatMap(({ started_at, completed_at }) => [started_at, completed_at]).flatMap((time) => (time === null ? [] : [Date.parse(time)]));
+    const known = steps
+      .flatMap(({ started_at, completed_at }) => [started_at, completed_at])
+      .flatMap((time) => (time === null ? [] : [Date.parse(time)]));
     const [first, last] = known.reduce(([low, high], ms) => [Math.min(low, ms), Math.max(high, ms)], [Infinity, -Infinity]);
     let highest = -Infinity;
     this.#points = times.filter(({ ms }) => {

@@ -39,7 +39,8 @@ export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): S
     name,
     role: roleOf(name, index, all),
     isListed: true,
-    isSilent: step.conclusion === "skipped" || (startMs === undefined && step.conclusion !== "success" && step.conclusion !== "failure"),
+    isSilent:
+      step.conclusion === "skipped" || (startMs === undefined && step.conclusion !== "success" && step.conclusion !== "failure"),
     isBroken: step.conclusion !== "success" && step.conclusion !== "skipped",
     startMs,
     endMs: startMs !== undefined && endMs !== undefined && endMs >= startMs ? endMs : undefined,
@@ -88,7 +89,8 @@ export function ownerOf({ kind, holdsMarks }: StepMark): Owner {
 
 /** What it costs that `mark` stands inside the step of `owner`, and what that step is from then on. */
 export function costInside({ kind, isNested }: StepMark, owner: Owner): { readonly cost: number; readonly owner: Owner } {
-  if (isNested || !(kind === "run" || kind === "post" || kind === "complete" || kind === "stop-containers")) return { cost: 0, owner };
+  if (isNested || !(kind === "run" || kind === "post" || kind === "complete" || kind === "stop-containers"))
+    return { cost: 0, owner };
   switch (owner) {
     case "nobody":
       return { cost: 0, owner };
@@ -152,7 +154,11 @@ function nameFit(name: string, title: string): number {
 
 // Names of old runners have `/./` for a path in the repository, and images lack `docker://`.
 function plain(name: string): string {
-  return name.replace(/^Run docker:\/\//, "Run ").replace(/^Run \/\.\//, "Run ./").slice(0, 200).trim();
+  return name
+    .replace(/^Run docker:\/\//, "Run ")
+    .replace(/^Run \/\.\//, "Run ./")
+    .slice(0, 200)
+    .trim();
 }
 
 // Times of steps are whole seconds, some rounded and some cut, by the clock that also stamps the lines: a step's first line

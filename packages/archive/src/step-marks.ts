@@ -129,24 +129,19 @@ export class StepMarks {
   }
 }
 
+/** The kinds of lines that are marks by themselves. */
+const marksOfThemselves: ReadonlySet<unknown> = new Set(["set-up", "post", "complete", "hook", "stop-containers"]);
+const debugOfRunner = new Set(["##[debug]Starting: Set up job", "##[debug]Starting: Complete job"]);
+
 /** What a line is as a step's start; undefined when it cannot be one. */
 export function markKind({ kind, text }: Pick<LineText, "kind" | "text">): MarkKind | undefined {
-  switch (kind) {
-    case "set-up":
-    case "post":
-    case "complete":
-    case "hook":
-    case "stop-containers":
-      return kind;
-    case "debug-step":
-      return "debug";
-    case "debug-start":
-      return text === "##[debug]Starting: Set up job" || text === "##[debug]Starting: Complete job" ? "debug" : undefined;
-    case "group":
-      return groupMark(text.slice("##[group]".length));
-    default:
-      return undefined;
-  }
+  if (kind === "group") return groupMark(text.slice("##[group]".length));
+  if (kind === "debug-step" || (kind === "debug-start" && debugOfRunner.has(text))) return "debug";
+  return isMarkOfItself(kind) ? kind : undefined;
+}
+
+function isMarkOfItself(kind: LineText["kind"]): kind is MarkKind & LineText["kind"] {
+  return marksOfThemselves.has(kind);
 }
 
 function groupMark(title: string): MarkKind | undefined {
@@ -159,16 +154,9 @@ function groupMark(title: string): MarkKind | undefined {
 }
 
 function titleOf({ kind, text }: LineText): string {
-  switch (kind) {
-    case "group":
-      return text.slice("##[group]".length).slice(0, maxTitle);
-    case "debug-step":
-      return /'(.*)'$/s.exec(text)?.[1]?.slice(0, maxTitle) ?? "";
-    case "debug-start":
-      return text.slice("##[debug]Starting: ".length);
-    default:
-      return "";
-  }
+  if (kind === "group") return text.slice("##[group]".length).slice(0, maxTitle);
+  if (kind === "debug-step") return /'(.*)'$/s.exec(text)?.[1]?.slice(0, maxTitle) ?? "";
+  return kind === "debug-start" ? text.slice("##[debug]Starting: ".length) : "";
 }
 
 // A script's steps are its own affair; only an action can hold steps of the workflow's kind, and a post step those of others.
@@ -193,6 +181,7 @@ function isLastWord(text: string): boolean {
 
 function isPrelude({ kind, text }: LineText): boolean {
   return (
-    kind === "prelude" || (kind === "warning" && (text.startsWith("##[warning]Unexpected input(s) '") || text.startsWith("##[warning]Input '")))
+    kind === "prelude" ||
+    (kind === "warning" && (text.startsWith("##[warning]Unexpected input(s) '") || text.startsWith("##[warning]Input '")))
   );
 }

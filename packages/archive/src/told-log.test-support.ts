@@ -29,7 +29,12 @@ export function encode(bytes: Buffer, chunkBytes = bytes.length): LogTotals {
 }
 
 /** A step as GitHub lists it: times in whole seconds. */
-export function jobStep(step_number: number, step_name: string, [from, to]: readonly [number, number], changes: Partial<JobStep> = {}): JobStep {
+export function jobStep(
+  step_number: number,
+  step_name: string,
+  [from, to]: readonly [number, number],
+  changes: Partial<JobStep> = {},
+): JobStep {
   return { step_number, step_name, conclusion: "success", started_at: iso(from), completed_at: iso(to), ...changes };
 }
 

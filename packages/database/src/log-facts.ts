@@ -11,21 +11,27 @@ import { type ColumnTypes, unnest } from "./unnest.ts";
 export type LogFactsOfRecord = {
   readonly job_id: number;
   readonly record_key: string;
-  readonly sections?: readonly { readonly step_number: number | null; readonly first_line: number; readonly line_count: number }[] | undefined;
-  readonly action_uses?: readonly {
-    readonly step_number: number | null;
-    readonly action: string;
-    readonly ref: string | null;
-    readonly sha: string | null;
-    readonly line_number: number;
-    readonly used_at: string | null;
-  }[] | undefined;
-  readonly annotations?: readonly {
-    readonly step_number: number | null;
-    readonly level: string;
-    readonly line_number: number;
-    readonly message: string;
-  }[] | undefined;
+  readonly sections?:
+    | readonly { readonly step_number: number | null; readonly first_line: number; readonly line_count: number }[]
+    | undefined;
+  readonly action_uses?:
+    | readonly {
+        readonly step_number: number | null;
+        readonly action: string;
+        readonly ref: string | null;
+        readonly sha: string | null;
+        readonly line_number: number;
+        readonly used_at: string | null;
+      }[]
+    | undefined;
+  readonly annotations?:
+    | readonly {
+        readonly step_number: number | null;
+        readonly level: string;
+        readonly line_number: number;
+        readonly message: string;
+      }[]
+    | undefined;
 };
 
 const sectionTypes = { job_id: "bigint", step_number: "integer", first_line: "bigint", line_count: "bigint" } as const;
