@@ -161,19 +161,30 @@ export class LineScanner {
 
   #endLine(end: number): void {
     if (this.#wanted !== undefined) {
-      const line = this.#wanted;
-      const bytes = this.#kept.subarray(0, this.#keptBytes);
-      const start = line.start === 0 && isBom(bytes, 0, bytes.length) ? bomLength : 0;
-      const hasTime = line.second !== -1;
-      const time = hasTime ? bytes.toString("latin1", start, start + stampLength - 1) : undefined;
-      const text = textOf(bytes.subarray(hasTime ? start + stampLength : start));
-      this.#listener.onText({ ...line, end, time, text });
+      this.#tellText(this.#wanted, end);
       this.#wanted = undefined;
       this.#keptBytes = 0;
     }
     this.#lineStart = end;
     this.#isHeadKnown = false;
     this.#carried = 0;
+  }
+
+  // Without a view of the bytes: a log of a million such lines would make a million of them.
+  #tellText(line: Line, end: number): void {
+    const start = line.start === 0 && isBom(this.#kept, 0, this.#keptBytes) ? bomLength : 0;
+    const hasTime = line.second !== -1;
+    const textStart = hasTime ? start + stampLength : start;
+    this.#listener.onText({
+      number: line.number,
+      start: line.start,
+      kind: line.kind,
+      endsFrame: line.endsFrame,
+      second: line.second,
+      end,
+      time: hasTime ? this.#kept.toString("latin1", start, start + stampLength - 1) : undefined,
+      text: textOf(this.#kept, textStart, this.#keptBytes),
+    });
   }
 
   #keepTime(bytes: Buffer, start: number, isInChunk: boolean): void {
@@ -192,13 +203,14 @@ export function isBom(bytes: Buffer, at: number, stop: number): boolean {
   return stop - at >= bomLength && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
 }
 
-function textOf(bytes: Buffer): string {
-  let stop = Math.min(bytes.length, maxTextBytes);
+function textOf(bytes: Buffer, start: number, end: number): string {
+  let stop = Math.min(end, start + maxTextBytes);
   // Back to the start of a character that the limit cuts.
-  if (stop < bytes.length) while (stop > 0 && ((bytes[stop] ?? 0) & 0xc0) === 0x80) stop -= 1;
-  else if (bytes[stop - 1] === newline) stop -= 1;
-  if (bytes[stop - 1] === carriageReturn) stop -= 1;
-  return bytes.toString("utf8", 0, stop).replaceAll("\0", "\uFFFD");
+  if (stop < end) while (stop > start && ((bytes[stop] ?? 0) & 0xc0) === 0x80) stop -= 1;
+  else if (stop > start && bytes[stop - 1] === newline) stop -= 1;
+  if (stop > start && bytes[stop - 1] === carriageReturn) stop -= 1;
+  const text = bytes.toString("utf8", start, stop);
+  return text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
 }
 
 const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];

@@ -66,7 +66,10 @@ export class LogTextReader implements LineListener {
     if (kind === "group") this.#openGroup(line);
     else if (kind === "end-group") this.#closeGroup(number);
     else if (kind === "error" || kind === "warning" || kind === "notice") {
-      const message = text.slice(text.indexOf("]") + 1, maxMessage).toWellFormed();
+      const message = text
+        .slice(text.indexOf("]") + 1)
+        .slice(0, maxMessage)
+        .toWellFormed();
       this.#annotations.push({ level: kind, line_number: number, start, time, message });
     }
   }

@@ -65,8 +65,11 @@ const [best, good, fair, weak] = [10, 8, 6, 2];
 const sameName = 6;
 /** A step that has output and no place. */
 const unfound = 2;
-/** A mark inside a step that can hold none: output that looks like the runner's, of which there is rarely one line alone. */
-const [faked, fakedAgain, expected, impossible] = [3, 0.3, 0.1, 20];
+/**
+ * A mark inside a step that can hold none: output that looks like the runner's. It costs once a step: where there is one such
+ * line there may be thousands, and they must not outweigh the steps.
+ */
+const [faked, impossible] = [3, 20];
 /** A mark inside a composite action, which the runner says itself; a group whose first line is none of the runner's. */
 const [nested, oddHead] = [8, 2];
 
@@ -98,16 +101,16 @@ export function costInside({ kind, isNested }: StepMark, owner: Owner): { readon
       // The runner alone speaks here.
       return { cost: impossible, owner };
     case "composite":
-      if (kind === "run" || kind === "post") return { cost: expected, owner };
+      if (kind === "run" || kind === "post") return { cost: 0, owner };
       break;
     case "stopping":
-      if (kind === "stop-containers") return { cost: expected, owner };
+      if (kind === "stop-containers") return { cost: 0, owner };
       break;
     case "completing":
-      if (kind === "complete") return { cost: expected, owner };
+      if (kind === "complete") return { cost: 0, owner };
       break;
     case "faking":
-      return { cost: fakedAgain, owner };
+      return { cost: 0, owner };
     case "plain":
   }
   return { cost: faked, owner: owner === "plain" ? "faking" : owner };

@@ -1,0 +1,105 @@
+// The rows of what a log says are those of the record in force, whatever comes when and how often.
+
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { expect, test } from "vitest";
+
+import { type LogFactsOfRecord, replaceLogFacts } from "./log-facts.ts";
+import { transact } from "./open-database.ts";
+import { upsertJobs, upsertLogs } from "./rows.ts";
+import { jobId, jobObject, logRow, repositoryId } from "./samples.test-support.ts";
+
+async function openBench() {
+  const { db, pool, [Symbol.asyncDispose]: dispose } = await openTestDatabase();
+  const ask = async (query: string) => (await pool.query<Record<string, unknown>>(query)).rows;
+  await ask(`insert into archive.identity (archive_id, host) values ('00000000-0000-4000-8000-000000000000', 'github.com')`);
+  await ask(
+    `insert into archive.repositories (repository_id, full_name, is_private) values (${repositoryId}, 'acme/app', false)`,
+  );
+  return {
+    ask,
+    async load(version: number, facts: Partial<LogFactsOfRecord>, state: "archived" | "absent" = "archived") {
+      const row = logRow({ state, version });
+      await transact(db, async (trx) => {
+        await upsertJobs(trx, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
+        await upsertLogs(trx, [row]);
+        await replaceLogFacts(trx, [{ ...facts, job_id: jobId, record_key: row.record_key }]);
+      });
+    },
+    rows: async () => ({
+      steps: await ask("select step_number, first_line, line_count from audit.steps order by 1"),
+      uses: await ask("select step_number, action, ref, sha, used_at, line_number, repository, host from audit.action_uses"),
+      annotations: await ask("select step_number, level, line_number, message from audit.annotations order by line_number"),
+    }),
+    [Symbol.asyncDispose]: () => dispose(),
+  };
+}
+
+const use = {
+  step_number: 2,
+  action: "actions/checkout",
+  ref: "v4",
+  sha: "a".repeat(40),
+  line_number: 40,
+  used_at: "2026-05-01T10:00:10.1234567Z",
+};
+const facts = {
+  sections: [
+    { step_number: null, first_line: 1, line_count: 5 },
+    { step_number: 1, first_line: 6, line_count: 30 },
+    { step_number: 9, first_line: 36, line_count: 5_000_000_000 },
+  ],
+  action_uses: [use, { ...use, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null }],
+  annotations: [{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\0b" }],
+};
+
+test("a record's facts are the rows of its job, with every column", async () => {
+  await using bench = await openBench();
+  await bench.load(1, facts);
+  const { steps, uses, annotations } = await bench.rows();
+  expect(steps).toEqual([
+    { step_number: 1, first_line: 6, line_count: 30 },
+    { step_number: 2, first_line: null, line_count: null },
+    { step_number: 9, first_line: 36, line_count: 5_000_000_000 },
+  ]);
+  const common = { repository: "acme/app", host: "github.com", line_number: 40 };
+  expect(uses).toEqual([
+    {
+      ...common,
+      step_number: 2,
+      action: "actions/checkout",
+      ref: "v4",
+      sha: "a".repeat(40),
+      used_at: new Date("2026-05-01T10:00:10.123Z"),
+    },
+    { ...common, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null },
+  ]);
+  expect(annotations).toEqual([{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\uFFFDb" }]);
+});
+
+test("a later version takes the place of an earlier one, and an earlier one that comes late changes nothing", async () => {
+  await using bench = await openBench();
+  const later = { sections: facts.sections.slice(0, 2), action_uses: [{ ...use, ref: "v5" }], annotations: [] };
+  await bench.load(1, facts);
+  await bench.load(2, later);
+  const rows = await bench.rows();
+  expect(rows.uses).toMatchObject([{ ref: "v5" }]);
+  expect(rows.annotations).toEqual([]);
+  expect(rows.steps.at(-1)).toEqual({ step_number: 9, first_line: null, line_count: null });
+  await bench.load(1, facts);
+  await bench.load(3, {}, "absent");
+  expect(await bench.rows()).toEqual(rows);
+});
+
+test("a repeated load writes no row anew", async () => {
+  await using bench = await openBench();
+  await bench.load(1, facts);
+  const versions = () =>
+    Promise.all(
+      ["sections", "action_uses", "annotations"].map((table) =>
+        bench.ask(`select xmin::text, ctid::text from archive.${table} order by 2`),
+      ),
+    );
+  const before = await versions();
+  await bench.load(1, facts);
+  expect(await versions()).toEqual(before);
+});
