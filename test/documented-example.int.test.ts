@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 
+import { generatedStepLines } from "@actions-archive/github-simulator/log/log-text";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { documentedExample } from "@actions-archive/github-simulator/world/documented-example";
 import { expect, test } from "vitest";
@@ -42,6 +43,9 @@ test("the documented job arrives in the views with every value right and every t
 
   const logs = await runCli(["logs", "399444496", "--raw"], options);
   expect(logs.code).toBe(0);
+  const job = simulator.world.jobs.get(399444496);
+  const lines = new Map(job && generatedStepLines(job).map(({ step_number, ...place }) => [step_number, place]));
+  expect([...lines.keys()]).toEqual(stepTimes.map(([number]) => number));
   const repositoryId = simulator.world.repositories[0]?.id;
   expect(await askSql("select * from jobs", options)).toEqual([
     {
@@ -90,8 +94,7 @@ test("the documented job arrives in the views with every value right and every t
       started_at: `2020-01-20T${from}.000Z`,
       completed_at: `2020-01-20T${to}.000Z`,
       duration_seconds,
-      first_line: null,
-      line_count: null,
+      ...lines.get(step_number),
     })),
   );
 });

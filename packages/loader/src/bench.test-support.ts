@@ -83,7 +83,8 @@ export async function openBench(): Promise<Bench> {
     },
     async rows() {
       const table = (name: string) => ask(`select to_jsonb(t) - 'loaded_at' as row from archive.${name} t order by 1`);
-      return { jobs: await table("jobs"), steps: await table("steps"), logs: await table("logs") };
+      const names = ["jobs", "steps", "logs", "sections", "action_uses", "annotations"];
+      return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await table(name)] as const)));
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -9,7 +9,15 @@ import { absent, archived, type Bench, host, openBench } from "./bench.test-supp
 import { loadJobs } from "./load-jobs.ts";
 import { loadRecords } from "./load-records.ts";
 
-const empty = { jobs: [], steps: [], logs: [] };
+const empty = { jobs: [], steps: [], logs: [], sections: [], action_uses: [], annotations: [] };
+const text = {
+  sections: [
+    { step_number: null, first_line: 1, line_count: 2, raw_start: 0, raw_bytes: 80 },
+    { step_number: 2, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 },
+  ],
+  action_uses: [{ step_number: 2, action: "actions/checkout", ref: "v4", sha: "a".repeat(40), line_number: 2, used_at: null }],
+  annotations: [{ step_number: 2, level: "error" as const, line_number: 5, message: "no\0" }],
+};
 
 async function put({ loader }: Bench, key: string, text: string): Promise<void> {
   const body = Buffer.from(text);
@@ -45,12 +53,34 @@ test("a record fills the auditor's tables and settles the log", async () => {
   ]);
 });
 
+test("a record's sections, action uses and annotations are in the auditor's views, in any order of its job and records", async () => {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    await using bench = await openBench();
+    const job_id = await bench.owe();
+    const keys = [await bench.record(job_id, absent), await bench.record(job_id, archived(), text)];
+    for (const index of order) await loadRecords(bench.loader, [{ job_id, key: keys[index] ?? "" }]);
+    await loadJobs(bench.loader, [job_id]);
+    expect(await bench.ask("select step_number, first_line, line_count from audit.steps where first_line is not null")).toEqual([
+      { step_number: 2, first_line: 3, line_count: 10 },
+    ]);
+    expect(await bench.ask("select job_id, repository, step_number, action, ref, sha from audit.action_uses")).toEqual([
+      { job_id, repository: "acme/app", step_number: 2, action: "actions/checkout", ref: "v4", sha: "a".repeat(40) },
+    ]);
+    expect(await bench.ask("select job_id, step_number, level, line_number, message from audit.annotations")).toEqual([
+      { job_id, step_number: 2, level: "error", line_number: 5, message: "no\uFFFD" },
+    ]);
+  }
+});
+
 test("the job first or its record first, the rows are the same", async () => {
   const outcomes = await Promise.all(
     [true, false].map(async (isJobFirst) => {
       await using bench = await openBench();
       const job_id = await bench.owe();
-      const key = await bench.record(job_id, archived());
+      const key = await bench.record(job_id, archived(), text);
       if (isJobFirst) await loadJobs(bench.loader, [job_id]);
       await loadRecords(bench.loader, [{ job_id, key }]);
       await loadJobs(bench.loader, [job_id]);

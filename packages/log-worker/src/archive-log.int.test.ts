@@ -4,6 +4,7 @@ import { readLogContent } from "@actions-archive/archive/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import { generatedStepLines } from "@actions-archive/github-simulator/log/log-text";
 import { Builder } from "@actions-archive/github-simulator/world/builder";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { addRerun } from "@actions-archive/github-simulator/world/rerun";
@@ -44,6 +45,12 @@ test("a log is archived byte by byte, its record tells its story, and its load i
     job: { id: job.id, name: "build" },
     log: { state: "archived", flags: [], key: keyOf(job), raw_sha256: rawSha256 },
   });
+  const spoken = record?.sections?.flatMap(({ step_number, first_line, line_count }) =>
+    step_number === null ? [] : [{ step_number, first_line, line_count }],
+  );
+  expect(spoken).toEqual(generatedStepLines(job));
+  expect(record?.action_uses).toContainEqual(expect.objectContaining({ action: "actions/checkout", ref: "v4", step_number: 2 }));
+  expect(record?.token_permissions).toMatchObject({ Contents: "write" });
   expect(await readLogContent(bench.worker.store, keyOf(job))).toMatchObject({ rawSha256 });
   expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
   expect(await bench.worker.loadQueue.counts()).toMatchObject({ waiting: 1 });

@@ -1,6 +1,8 @@
 // The steps of a job, derived from its seed and its window: names, numbers with GitHub's gaps, times to the millisecond. The
 // API and the log text read the same plan, so that the two agree as they do at GitHub.
 
+import { z } from "zod";
+
 import { createRandom, hexOf } from "../random.ts";
 import type { Conclusion, Job } from "./model.ts";
 
@@ -31,6 +33,8 @@ export function actionSha(action: string): string {
 /** The plan of a job that ran; empty for one that never had a runner. Times of a job without an end assume ten minutes. */
 export function planSteps(job: Job): readonly PlannedStep[] {
   if (job.runner === null || job.startedAtMs === null) return [];
+  const recorded = recordedSteps(job);
+  if (recorded.length > 0) return recorded;
   const random = createRandom(job.seed, "steps");
   const toolchain = random.pick(toolchains);
   const mains = mainSteps(job, toolchain, random.chance(0.4), random.chance(0.3));
@@ -68,6 +72,37 @@ export function planSteps(job: Job): readonly PlannedStep[] {
     ...windowAt(windows, mains.length + posts.length),
   });
   return planned;
+}
+
+const RecordedSteps = z.array(
+  z.object({
+    number: z.int(),
+    name: z.string(),
+    conclusion: z.enum(["success", "failure", "skipped", "cancelled"]),
+    started_at: z.string(),
+    completed_at: z.string(),
+  }),
+);
+
+// A text is made for a recorded job that came without its log: it must tell of the steps that the job object lists.
+function recordedSteps(job: Job): PlannedStep[] {
+  const { data = [] } = RecordedSteps.safeParse(job.recorded?.["steps"]);
+  return data.map(({ number, name, conclusion, started_at, completed_at }) => ({
+    number,
+    name,
+    kind: recordedKind(name),
+    runs: /^(?:Run |Post (?:Run )?)(\S+@\S+)$/.exec(name)?.[1] ?? `./${name.toLowerCase().replaceAll(/\W+/g, "-")}.sh`,
+    conclusion,
+    startedAtMs: Date.parse(started_at),
+    completedAtMs: Math.max(Date.parse(started_at), Date.parse(completed_at)),
+  }));
+}
+
+function recordedKind(name: string): PlannedStep["kind"] {
+  if (name === "Set up job") return "set-up";
+  if (name === "Complete job") return "complete";
+  if (name.startsWith("Post ")) return "post";
+  return /^Run \S+@\S+$/.test(name) ? "action" : "script";
 }
 
 type MainStep = {
