@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 
+import type { LogRecord } from "@actions-archive/archive/record";
 import { jobId, jobObject, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 
@@ -73,6 +74,17 @@ test("a record's sections, action uses and annotations are in the auditor's view
       { job_id, step_number: 2, level: "error", line_number: 5, message: "no\uFFFD" },
     ]);
   }
+});
+
+test("a line of a day that there is not costs a time, not the job", async () => {
+  await using bench = await openBench();
+  const job_id = await bench.owe();
+  const log = { ...archived(), last_time: "2026-02-31T10:04:00.1234567Z" } as LogRecord["log"];
+  await loadRecords(bench.loader, [{ job_id, key: await bench.record(job_id, log) }]);
+  expect(await bench.ask("select log_state, first_line_at, last_line_at from archive.logs")).toEqual([
+    { log_state: "archived", first_line_at: new Date("2026-05-01T10:00:10.123Z"), last_line_at: null },
+  ]);
+  expect(bench.errors).toEqual([]);
 });
 
 test("the job first or its record first, the rows are the same", async () => {

@@ -6,7 +6,7 @@ import { LogRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey } from "@actions-archive/core/object-key";
-import { jobColumns } from "@actions-archive/database/job-rows";
+import { instant, jobColumns } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
 import { transact } from "@actions-archive/database/open-database";
@@ -121,8 +121,13 @@ function logRow({ key, version, sha256, record }: ReadRecord): LogRow {
     stored_bytes: log.stored_bytes,
     stored_sha256: log.stored_sha256,
     lines: log.lines,
-    first_line_at: log.first_time,
-    last_line_at: log.last_time,
+    first_line_at: timeOfLine(log.first_time),
+    last_line_at: timeOfLine(log.last_time),
     archived_at: decided_at,
   };
+}
+
+// All of its digits, but only of a day that there is: a value of several lines can hold what looks like the 31st of February.
+function timeOfLine(time: string | null): string | null {
+  return time !== null && instant(time)?.slice(0, 10) === time.slice(0, 10) ? time : null;
 }
