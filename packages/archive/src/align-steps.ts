@@ -53,91 +53,105 @@ export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]
 
 /**
  * The best total of every pair of a beginning and an end of the two lists. A mark that begins no step stands inside the step
- * before it; what that costs depends on whose step that is, so each total is kept once for every kind of owner.
+ * before it; what that costs depends on whose step that is, so each total is kept once for every kind of owner. Plain numbers in
+ * flat arrays: the loops below run a million times for a log that fakes marks.
  */
 class Table {
   readonly #steps: readonly Step[];
   readonly #marks: readonly StepMark[];
-  readonly #width: number;
-  /** `#forward[at(i, j, owner)]`: of the first i steps and j marks, when the last step found is an `owner`. */
+  readonly #unfound: readonly number[];
+  /** For each step and mark; NaN where it cannot begin there. */
+  readonly #fits: Float32Array;
+  /** For each mark, its place in `owners` as the beginning of a step. */
+  readonly #ownerOf: readonly number[];
+  /** For each mark and owner: the cost inside the owner's step, and what the owner is then. */
+  readonly #inside: readonly { readonly cost: number; readonly owner: number }[];
+  /** `#forward[at(i, j) + owner]`: of the first i steps and j marks, when the last step found is the owner's. */
   readonly #forward: Float32Array;
-  /** `#backward[at(i, j, owner)]`: of the steps from i on and the marks from j on, after an `owner`. */
+  /** `#backward[at(i, j) + owner]`: of the steps from i on and the marks from j on, after an owner's step. */
   readonly #backward: Float32Array;
 
   constructor(steps: readonly Step[], marks: readonly StepMark[]) {
     this.#steps = steps;
     this.#marks = marks;
-    this.#width = owners.length * (marks.length + 1);
-    const cells = (steps.length + 1) * this.#width;
+    this.#unfound = steps.map(unfoundCost);
+    this.#fits = Float32Array.from(
+      steps.flatMap((step) => marks.map((mark) => (canBegin(step, mark) ? fit(step, mark) : Number.NaN))),
+    );
+    this.#ownerOf = marks.map((mark) => owners.indexOf(ownerOf(mark)));
+    this.#inside = marks.flatMap((mark) =>
+      owners.map((owner) => {
+        const inside = costInside(mark, owner);
+        return { cost: inside.cost, owner: owners.indexOf(inside.owner) };
+      }),
+    );
+    const cells = (steps.length + 1) * (marks.length + 1) * owners.length;
     this.#forward = new Float32Array(cells).fill(-Infinity);
     this.#backward = new Float32Array(cells).fill(-Infinity);
-    this.#forward[this.#at(0, 0, "nobody")] = 0;
+    this.#forward[owners.indexOf("nobody")] = 0;
     for (let i = 0; i <= steps.length; i += 1) for (let j = 0; j <= marks.length; j += 1) this.#goOn(i, j);
+    this.#backward.fill(0, this.#at(steps.length, marks.length));
     for (let i = steps.length; i >= 0; i -= 1) for (let j = marks.length; j >= 0; j -= 1) this.#goBack(i, j);
   }
 
   alignments(): Alignment[] {
-    const best = this.#backward[this.#at(0, 0, "nobody")] ?? 0;
-    return this.#steps.map((step, i) => {
-      const marks = this.#marks.filter((mark, j) => canBegin(step, mark) && this.#through(i, j) >= best - tolerance);
-      return { step, marks, isDoubtful: this.#without(i) >= best - tolerance };
-    });
+    const best = this.#backward[owners.indexOf("nobody")] ?? 0;
+    return this.#steps.map((step, i) => ({
+      step,
+      marks: this.#marks.filter((_, j) => this.#through(i, j) >= best - tolerance),
+      isDoubtful: this.#without(i) >= best - tolerance,
+    }));
   }
 
-  #at(step: number, mark: number, owner: Owner): number {
-    return step * this.#width + mark * owners.length + owners.indexOf(owner);
+  #at(step: number, mark: number): number {
+    return (step * (this.#marks.length + 1) + mark) * owners.length;
+  }
+
+  #fit(step: number, mark: number): number {
+    return mark < this.#marks.length ? (this.#fits[step * this.#marks.length + mark] ?? Number.NaN) : Number.NaN;
   }
 
   #goOn(i: number, j: number): void {
-    const [step, mark] = [this.#steps[i], this.#marks[j]];
-    const begins = step && mark && canBegin(step, mark) ? fit(step, mark) : undefined;
-    for (const owner of owners) {
-      const total = this.#forward[this.#at(i, j, owner)] ?? -Infinity;
+    const [begins, unfound] = [this.#fit(i, j), this.#unfound[i]];
+    for (let owner = 0; owner < owners.length; owner += 1) {
+      const total = this.#forward[this.#at(i, j) + owner] ?? -Infinity;
       if (total === -Infinity) continue;
-      if (step) raise(this.#forward, this.#at(i + 1, j, owner), total - unfoundCost(step));
-      if (mark) {
-        const inside = costInside(mark, owner);
-        raise(this.#forward, this.#at(i, j + 1, inside.owner), total - inside.cost);
-        if (begins !== undefined) raise(this.#forward, this.#at(i + 1, j + 1, ownerOf(mark)), total + begins);
-      }
+      if (unfound !== undefined) raise(this.#forward, this.#at(i + 1, j) + owner, total - unfound);
+      const inside = j < this.#marks.length ? this.#inside[j * owners.length + owner] : undefined;
+      if (inside === undefined) continue;
+      raise(this.#forward, this.#at(i, j + 1) + inside.owner, total - inside.cost);
+      if (!Number.isNaN(begins)) raise(this.#forward, this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0), total + begins);
     }
   }
 
   #goBack(i: number, j: number): void {
-    const [step, mark] = [this.#steps[i], this.#marks[j]];
-    const begins = step && mark && canBegin(step, mark) ? fit(step, mark) : undefined;
-    for (const owner of owners) {
-      const cell = this.#at(i, j, owner);
-      if (!step && !mark) this.#backward[cell] = 0;
-      if (step) raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j, owner)] ?? 0) - unfoundCost(step));
-      if (!mark) continue;
-      const inside = costInside(mark, owner);
-      raise(this.#backward, cell, (this.#backward[this.#at(i, j + 1, inside.owner)] ?? 0) - inside.cost);
-      if (begins !== undefined)
-        raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j + 1, ownerOf(mark))] ?? 0) + begins);
+    const [begins, unfound] = [this.#fit(i, j), this.#unfound[i]];
+    for (let owner = 0; owner < owners.length; owner += 1) {
+      const cell = this.#at(i, j) + owner;
+      if (unfound !== undefined) raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j) + owner] ?? 0) - unfound);
+      const inside = j < this.#marks.length ? this.#inside[j * owners.length + owner] : undefined;
+      if (inside === undefined) continue;
+      raise(this.#backward, cell, (this.#backward[this.#at(i, j + 1) + inside.owner] ?? 0) - inside.cost);
+      if (!Number.isNaN(begins))
+        raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0)] ?? 0) + begins);
     }
   }
 
-  /** The best total in which step i begins at mark j. */
+  /** The best total in which step i begins at mark j; NaN where it cannot. */
   #through(i: number, j: number): number {
-    const [step, mark] = [this.#steps[i], this.#marks[j]];
-    if (!step || !mark) return -Infinity;
-    const before = Math.max(...owners.map((owner) => this.#forward[this.#at(i, j, owner)] ?? -Infinity));
-    return before + fit(step, mark) + (this.#backward[this.#at(i + 1, j + 1, ownerOf(mark))] ?? 0);
+    let before = -Infinity;
+    for (let owner = 0; owner < owners.length; owner += 1)
+      before = Math.max(before, this.#forward[this.#at(i, j) + owner] ?? -Infinity);
+    return before + this.#fit(i, j) + (this.#backward[this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0)] ?? 0);
   }
 
   /** The best total in which step i begins nowhere. */
   #without(i: number): number {
-    const step = this.#steps[i];
-    if (!step) return -Infinity;
     let best = -Infinity;
-    for (let j = 0; j <= this.#marks.length; j += 1) {
-      for (const owner of owners) {
-        const [before, after] = [this.#forward[this.#at(i, j, owner)] ?? 0, this.#backward[this.#at(i + 1, j, owner)] ?? 0];
-        best = Math.max(best, before - unfoundCost(step) + after);
-      }
-    }
-    return best;
+    const [here, next, cells] = [this.#at(i, 0), this.#at(i + 1, 0), this.#at(1, 0)];
+    for (let cell = 0; cell < cells; cell += 1)
+      best = Math.max(best, (this.#forward[here + cell] ?? 0) + (this.#backward[next + cell] ?? 0));
+    return best - (this.#unfound[i] ?? 0);
   }
 }
 
