@@ -71,7 +71,7 @@ test("any order, repetition and split of the same deliveries ends in the same ro
   await using database = await openTestDatabase();
   const { db, pool } = database;
   const load = async (batches: readonly (readonly Message[])[]) => {
-    await pool.query("truncate archive.jobs, archive.steps, archive.logs");
+    await pool.query("truncate archive.jobs, archive.steps, archive.logs cascade");
     for (const batch of batches) await deliver(db, batch);
     const ask = async (table: string) => {
       const { rows } = await pool.query<{ row: unknown }>(
