@@ -27,7 +27,7 @@ async function openBench() {
     },
     rows: async () => ({
       steps: await ask("select step_number, first_line, line_count from audit.steps order by 1"),
-      uses: await ask("select step_number, action, ref, sha, used_at, line_number, repository, host from audit.action_uses"),
+      uses: await ask("select step_number, action, ref, sha, used_at, repository, host from audit.action_uses"),
       annotations: await ask("select step_number, level, line_number, message from audit.annotations order by line_number"),
     }),
     [Symbol.asyncDispose]: () => dispose(),
@@ -61,7 +61,7 @@ test("a record's facts are the rows of its job, with every column", async () => 
     { step_number: 2, first_line: null, line_count: null },
     { step_number: 9, first_line: 36, line_count: 5_000_000_000 },
   ]);
-  const common = { repository: "acme/app", host: "github.com", line_number: 40 };
+  const common = { repository: "acme/app", host: "github.com" };
   expect(uses).toEqual([
     {
       ...common,

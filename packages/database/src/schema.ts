@@ -503,10 +503,6 @@ export interface AuditActionUses {
   host: string | null;
   job_id: number | null;
   /**
-   * The line of the log that says so, from 1. Outside "Set up job" the job's own output could say the same.
-   */
-  line_number: number | null;
-  /**
    * The branch, tag or commit that the workflow names; an image's tag or digest.
    */
   ref: string | null;

@@ -8,15 +8,14 @@ select
   action_uses.action,
   action_uses.ref,
   action_uses.sha,
-  action_uses.used_at,
-  action_uses.line_number
+  action_uses.used_at
 from archive.action_uses
 join archive.jobs on jobs.job_id = action_uses.job_id
 cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
 where jobs.status = 'completed';
 
-comment on view audit.action_uses is 'Actions, reusable workflows and images that completed jobs used, by the runner''s own words in their logs.';
+comment on view audit.action_uses is 'Actions, reusable workflows and images that completed jobs used, by the runner''s own words in their logs. A job can add to its own rows by printing such words, never take from them.';
 comment on column audit.action_uses.host is 'The GitHub host.';
 comment on column audit.action_uses.repository is 'The current owner/name of the repository whose job it is.';
 comment on column audit.action_uses.step_number is 'The step that ran it; null where unknown, as for actions inside others.';
@@ -24,4 +23,3 @@ comment on column audit.action_uses.action is 'owner/name, owner/name/path, or d
 comment on column audit.action_uses.ref is 'The branch, tag or commit that the workflow names; an image''s tag or digest.';
 comment on column audit.action_uses.sha is 'The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.';
 comment on column audit.action_uses.used_at is 'When the runner got it.';
-comment on column audit.action_uses.line_number is 'The line of the log that says so, from 1. Outside "Set up job" the job''s own output could say the same.';

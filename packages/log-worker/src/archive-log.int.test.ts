@@ -138,7 +138,14 @@ test.each(["not-found", "expired", "blob-missing"] as const)(
     await bench.forgetRecord(job);
     bench.simulator.control.setLog({ jobId: job.id, kind });
     await bench.deliver(job);
-    expect((await bench.recordOf(job))?.log).toEqual({ ...before?.log, flags: ["adopted"] });
+    const after = await bench.recordOf(job);
+    expect(after?.log).toEqual({ ...before?.log, flags: ["adopted"] });
+    expect(before?.sections?.length).toBeGreaterThan(3);
+    expect(after).toMatchObject({
+      sections: before?.sections,
+      annotations: before?.annotations,
+      action_uses: before?.action_uses,
+    });
     expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
   },
 );
