@@ -2,18 +2,7 @@
 // as for genes: dynamic programming finds the best of all, where taking the nearest mark step by step would let one faked or
 // nested mark push every later step off its place. What is best by a hair is not taken: all that comes near it is told.
 
-import {
-  canBegin,
-  costInside,
-  fit,
-  type JobStep,
-  type Owner,
-  ownerOf,
-  owners,
-  type Step,
-  stepOf,
-  unfoundCost,
-} from "./step-fit.ts";
+import { canBegin, costInside, fit, type JobStep, ownerOf, owners, type Step, stepOf, unfoundCost } from "./step-fit.ts";
 import type { StepMark } from "./step-marks.ts";
 
 export type Alignment = {

@@ -11,7 +11,7 @@ import { loadJobs } from "./load-jobs.ts";
 import { loadRecords } from "./load-records.ts";
 
 const empty = { jobs: [], steps: [], logs: [], sections: [], action_uses: [], annotations: [] };
-const text = {
+const told = {
   sections: [
     { step_number: null, first_line: 1, line_count: 2, raw_start: 0, raw_bytes: 80 },
     { step_number: 2, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 },
@@ -61,7 +61,7 @@ test("a record's sections, action uses and annotations are in the auditor's view
   ]) {
     await using bench = await openBench();
     const job_id = await bench.owe();
-    const keys = [await bench.record(job_id, absent), await bench.record(job_id, archived(), text)];
+    const keys = [await bench.record(job_id, absent), await bench.record(job_id, archived(), told)];
     for (const index of order) await loadRecords(bench.loader, [{ job_id, key: keys[index] ?? "" }]);
     await loadJobs(bench.loader, [job_id]);
     expect(await bench.ask("select step_number, first_line, line_count from audit.steps where first_line is not null")).toEqual([
@@ -92,7 +92,7 @@ test("the job first or its record first, the rows are the same", async () => {
     [true, false].map(async (isJobFirst) => {
       await using bench = await openBench();
       const job_id = await bench.owe();
-      const key = await bench.record(job_id, archived(), text);
+      const key = await bench.record(job_id, archived(), told);
       if (isJobFirst) await loadJobs(bench.loader, [job_id]);
       await loadRecords(bench.loader, [{ job_id, key }]);
       await loadJobs(bench.loader, [job_id]);
