@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { type Line, LineScanner, type LineText, maxTextBytes } from "./line-scanner.ts";
+import { isStamp, type Line, LineScanner, type LineText, maxTextBytes, stampLength } from "./line-scanner.ts";
 
 const stamp = (second: number) => `2024-05-06T07:08:${String(second).padStart(2, "0")}.1234567Z `;
 
@@ -96,6 +96,11 @@ test("a time with fields out of range, or with fewer digits, is no time", () => 
   expect(totals).toMatchObject({ lines: 5, linesWithoutTime: 5 });
   expect(totals).not.toHaveProperty("firstTime");
   expect(totals).not.toHaveProperty("lastTime");
+});
+
+test("a time is one wherever it stands", () => {
+  const bytes = Buffer.from(`x${stamp(59)}${stamp(60)}`);
+  expect([isStamp(bytes, 1), isStamp(bytes, 2), isStamp(bytes, 1 + stampLength)]).toEqual([true, false, false]);
 });
 
 test("the end marker counts within the last 30 lines only", () => {

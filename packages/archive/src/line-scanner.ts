@@ -4,7 +4,7 @@
 import { type LineKind, longestBeginning, runnerLineAt } from "./runner-lines.ts";
 
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
-const stampLength = 29;
+export const stampLength = 29;
 const bomLength = 3;
 /** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
 const headLength = bomLength + stampLength + longestBeginning;
@@ -259,6 +259,11 @@ function secondOf(bytes: Buffer, at: number): number {
   const [hour, minute, second] = [number(bytes, at + 11), number(bytes, at + 14), number(bytes, at + 17)];
   const isInRange = month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
   return isInRange ? ((((month - 1) * 31 + day - 1) * 24 + hour) * 60 + minute) * 60 + second : -1;
+}
+
+/** Whether `2022-04-08T09:00:42.9235580Z`, with fields in range, stands there. */
+export function isStamp(bytes: Buffer, at: number): boolean {
+  return secondOf(bytes, at) !== -1;
 }
 
 function isDigit(byte: number | undefined): boolean {
