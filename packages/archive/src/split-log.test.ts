@@ -376,6 +376,25 @@ test("a step that left no mark leaves the seconds around its start to nobody, an
   expect(found).toEqual(told);
 });
 
+test("where a step in the background prints among the lines of the next, they are nobody's until it ends", () => {
+  const lines = [
+    ...setUp,
+    ...script(2, 1.1, "serve &", "listening"),
+    ...script(null, 2.1, "make test", "ok"),
+    line(null, 4, "GET /"),
+    line(3, 9, "ok"),
+    ...last(4, 10.1),
+  ];
+  const steps = [
+    jobStep(1, "Set up job", [0, 1]),
+    jobStep(2, "Serve", [1, 6]),
+    jobStep(3, "Test", [2, 10]),
+    jobStep(4, "Complete job", [10, 10]),
+  ];
+  const { told, found } = split(lines, steps);
+  expect(found).toEqual(told);
+});
+
 test("lines after a step's end are not its own", () => {
   const lines = [
     ...setUp,

@@ -49,16 +49,17 @@ function findBorders(alignments: readonly Alignment[], clock: Clock, end: Place)
   let earliest: Place = { line: 1, offset: 0 };
   for (const [index, { step, marks, isDoubtful }] of audible.entries()) {
     const [first, last] = [marks[0], marks.at(-1)];
+    const free = clock.free(step, audible.slice(0, index));
     if (first !== undefined && last !== undefined && !isDoubtful) {
       const head = last.after ?? last;
-      borders.push({ step, from: first, to: last, end: later(clock.end(step, last), head) });
+      borders.push({ step, from: first, to: later(last, free), end: later(clock.end(step, last), head) });
       earliest = later(earliest, head);
     } else {
       const next = audible.slice(index + 1).find((other) => !other.isDoubtful)?.marks[0];
       const [from, to] = clock.start(step) ?? [earliest, next ?? end];
       // A mark that may be its own is nobody's for certain.
       const [low, high] = [earlier(from, first ?? from), later(to, last?.after ?? last ?? to)];
-      borders.push({ step, from: later(low, earliest), to: later(high, earliest), end: clock.end(step, undefined) });
+      borders.push({ step, from: later(low, earliest), to: later(later(high, earliest), free), end: clock.end(step, undefined) });
     }
   }
   return borders;
@@ -119,6 +120,14 @@ class Clock {
     if (startMs === undefined) return undefined;
     const [from, to] = [this.#firstAt(startMs - slackMs), this.#firstAt(startMs + slackMs)];
     return from === undefined || to === undefined ? undefined : [from, to];
+  }
+
+  /** Where all earlier steps have ended: those that run in the background print into the log of the steps after them. */
+  free({ startMs }: Step, earlierOnes: readonly Alignment[]): Place {
+    const ends = earlierOnes.flatMap(({ step: { endMs } }) => endMs ?? []);
+    const last = ends.reduce((latest, endMs) => Math.max(latest, endMs), -Infinity);
+    const isBusy = startMs !== undefined && last > startMs + slackMs;
+    return (isBusy ? this.#firstAt(last + slackMs) : undefined) ?? { line: 1, offset: 0 };
   }
 
   /** Before which line a step ended for certain; the end of all when its times are not to be trusted. */
