@@ -1,7 +1,7 @@
 // Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. The rest
 // of a line is never kept, so a line of any length costs nothing.
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
-const stampLength = 29;
+export const stampLength = 29;
 const endMarker = "Cleaning up orphan processes";
 
 /** The runner writes these where a step, or a part of one, begins. User output can fake them: they only say where to cut. */
@@ -134,8 +134,8 @@ export function isBom(bytes: Buffer, at: number, stop: number): boolean {
 const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
 const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
 
-// 2022-04-08T09:00:42.9235580Z, with fields in range: the archive reads times from it later.
-function isStamp(bytes: Buffer, at: number): boolean {
+/** Whether `2022-04-08T09:00:42.9235580Z`, with fields in range, stands there: the archive reads times from it later. */
+export function isStamp(bytes: Buffer, at: number): boolean {
   const isShaped =
     bytes[at + 27] === letterZ &&
     bytes[at + 4] === dash &&

@@ -122,7 +122,7 @@ test("any range of a log is read through its frames", async () => {
   const { object, totals } = encode(text);
   await putLog(folder.store, host, ref, object, totals);
   const table = await readSeekTable(folder.store, key, { sizeBytes: object.length });
-  expect(table).toEqual({ frames: totals.frames, rawBytes: text.length });
+  expect(table).toMatchObject({ frames: totals.frames, rawBytes: text.length });
   expect(table.frames.length).toBeGreaterThan(20);
   const border = table.frames[3]?.rawStart ?? 0;
   for (const [start, end] of [
