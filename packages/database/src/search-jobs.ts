@@ -83,7 +83,7 @@ export async function listSearchJobs(
  * Jobs of the ledger that have no row among the auditor's yet, so that no other choice than by repository, conclusion and time
  * can be made among them. Ask before `listSearchJobs`: a job that is loaded meanwhile is then in both, never in neither.
  */
-export async function listUnloadedJobs(
+export async function listUnloadedSearchJobs(
   db: Database,
   choice: SearchChoice,
   { before, limit }: { readonly before: number | undefined; readonly limit: number },

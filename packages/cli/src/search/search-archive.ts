@@ -6,7 +6,7 @@ import { readLogRecord } from "@actions-archive/archive/records";
 import type { Store } from "@actions-archive/archive/store";
 import { ActionsArchiveError, TransientError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/open-database";
-import { listSearchJobs, listUnloadedJobs, type SearchChoice, type SearchJob } from "@actions-archive/database/search-jobs";
+import { listSearchJobs, listUnloadedSearchJobs, type SearchChoice, type SearchJob } from "@actions-archive/database/search-jobs";
 
 import type { LineMatcher } from "./line-matcher.ts";
 import { type LineMatch, searchText } from "./search-text.ts";
@@ -61,7 +61,7 @@ const enough = new Error("as many matches as were asked for");
 
 /** The jobs of a choice, page by page as they are asked for, the newest first. */
 export async function* listJobs(db: Database, choice: SearchChoice): AsyncGenerator<SearchJob, undefined> {
-  for (const list of [listUnloadedJobs, listSearchJobs]) {
+  for (const list of [listUnloadedSearchJobs, listSearchJobs]) {
     for (let before: number | undefined; ;) {
       const page = await list(db, choice, { before, limit: pageLength });
       yield* page;

@@ -44,7 +44,7 @@ export function openTextOutput({ stdout, stderr }: CommandContext): SearchOutput
 }
 
 function formatMatch(job: SearchJob, { step_number, line_number, time, text, left_out: [before, after] }: StepMatch): string {
-  const place = `${showControls(job.repository ?? "?")} run ${job.run_id} job ${job.job_id} step ${step_number ?? "?"} line ${line_number}`;
+  const place = `${placeOf(job)} step ${step_number ?? "?"} line ${line_number}`;
   const shown = `${before > 0 ? "…" : ""}${text}${after > 0 ? "…" : ""}`;
   // A colour that the line leaves on must not colour the next one.
   const reset = shown.includes("\u001B") ? "\u001B[0m" : "";
@@ -54,22 +54,19 @@ function formatMatch(job: SearchJob, { step_number, line_number, time, text, lef
 function formatUnread(listed: readonly { job: SearchJob; unread: Unread }[], counts: ReadonlyMap<string, number>): string[] {
   if (listed.length === 0) return [];
   const total = counts.values().reduce((sum, count) => sum + count, 0);
-  const rows = listed.map(({ job, unread }) => ({
-    repository: job.repository,
-    run_id: job.run_id,
-    job_id: job.job_id,
-    problem: unread.problem,
-    detail: unread.detail,
-  }));
   return [
     "",
     "Not read, so a match may hide there:",
+    ...listed.map(({ job, unread: { problem, detail } }) => `  ${placeOf(job)}: ${problem}: ${showControls(detail)}`),
+    ...(total > listed.length ? [`  … ${listed.length} of ${total}; --json lists all.`] : []),
+    "",
     formatTable(Array.from(counts, ([cause, logs]) => ({ cause, logs }))),
     "",
-    formatTable(rows),
-    ...(total > rows.length ? [`${rows.length} of ${total}; --json lists all.`] : []),
-    "",
   ];
+}
+
+function placeOf({ repository, run_id, job_id }: SearchJob): string {
+  return `${showControls(repository ?? "?")} run ${run_id} job ${job_id}`;
 }
 
 function formatTotals({ logs, bytes, matches, unread, isCut }: SearchTotals): string {
