@@ -6,6 +6,8 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import { RE2JS } from "re2js";
 
+import { makeProbe } from "./pattern-probe.ts";
+
 /** Byte offsets in a block: where a line begins, and its text from `textStart` to before `textEnd`. */
 export type LineSpan = { readonly lineStart: number; readonly textStart: number; readonly textEnd: number };
 
@@ -56,7 +58,7 @@ function fixedMatcher(pattern: string): LineMatcher {
     isBounded: true,
     *find(block, isContinued) {
       for (let at = block.indexOf(needle); at !== -1;) {
-        const lineStart = at === 0 ? 0 : block.lastIndexOf(newline, at - 1) + 1;
+        const lineStart = startOfLine(block, at);
         const stop = lineStop(block, at);
         const line = spanOf(block, { lineStart, stop, isContinued: isContinued && lineStart === 0 });
         const isInText = at >= line.textStart && at + needle.length <= line.textEnd;
@@ -74,9 +76,11 @@ function fixedMatcher(pattern: string): LineMatcher {
 function patternMatcher(source: string, { ignoreCase, isBounded }: { ignoreCase: boolean; isBounded: boolean }): LineMatcher {
   const pattern = compile(source, ignoreCase);
   const canPretest = !knowsItsPlace(source);
+  const probe = makeProbe(source, ignoreCase);
   return {
     isBounded,
     *find(block, isContinued) {
+      if (probe) return yield* findByProbe(pattern, probe, block, isContinued);
       for (let at = 0; at < block.length;) {
         const stop = Math.min(block.length, lineStop(block, Math.min(block.length, at + pretestBytes)) + 1);
         if (!canPretest || pattern.test(block.toString("utf8", at, stop)))
@@ -91,6 +95,20 @@ function patternMatcher(source: string, { ignoreCase, isBounded }: { ignoreCase:
   };
 }
 
+function* findByProbe(pattern: RE2JS, probe: RegExp, block: Buffer, isContinued: boolean): Iterable<LineSpan> {
+  const bytes = block.toString("latin1");
+  for (let at = 0; at < block.length;) {
+    probe.lastIndex = at;
+    const candidate = probe.exec(bytes);
+    if (candidate === null) return;
+    const stop = lineStop(block, candidate.index);
+    const lineStart = startOfLine(block, candidate.index);
+    const line = spanOf(block, { lineStart, stop, isContinued: isContinued && lineStart === 0 });
+    if (pattern.test(block.toString("utf8", line.textStart, line.textEnd))) yield line;
+    at = stop + 1;
+  }
+}
+
 function* findInLines(
   pattern: RE2JS,
   block: Buffer,
@@ -102,6 +120,10 @@ function* findInLines(
     if (pattern.test(block.toString("utf8", line.textStart, line.textEnd))) yield line;
     lineStart = stop + 1;
   }
+}
+
+function startOfLine(block: Buffer, at: number): number {
+  return at === 0 ? 0 : block.lastIndexOf(newline, at - 1) + 1;
 }
 
 // The newline that ends the line of `at`, or the block's end.
