@@ -1,5 +1,5 @@
 // `search` over 2 GiB of archived logs, against `zstdcat | rg` on the same objects, both from the page cache, in one run: the
-// median of three turns of each. Real logs of ../shared/fixtures where they are, stored again and again under other ids; else
+// best of three turns of each. Real logs of ../shared/fixtures where they are, stored again and again under other ids; else
 // generated text. Whole processes are measured, with their start. Run: npx pnpm exec node bench/search.ts [GiB]
 // Aims: 0.5 of the peer's speed for --fixed, 0.15 for patterns. Must: both find the same number of lines.
 
@@ -10,12 +10,15 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { text as readAll } from "node:stream/consumers";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
 import { openArchive } from "@actions-archive/archive/open-archive";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
+import { formatTable } from "@actions-archive/cli/format-table";
 import type { JobRef } from "@actions-archive/core/ids";
 import { createLogger } from "@actions-archive/core/logger";
 import { logKey, recordKey } from "@actions-archive/core/object-key";
@@ -145,26 +148,32 @@ async function fill(
   return { bytes, logs };
 }
 
-type Turn = { readonly seconds: number; readonly lines: number };
+type Turn = { readonly seconds: number; readonly cpuSeconds: number; readonly lines: number };
 
-/** Runs a command to its end and counts the lines that it prints. */
-async function time(command: readonly string[], options: SpawnOptions): Promise<Turn> {
-  const [file = "", ...args] = command;
+/** Runs a shell's command to its end, counts the lines that it prints, and asks the shell what its children cost. */
+async function time(script: string, args: readonly string[], options: SpawnOptions): Promise<Turn> {
   const start = performance.now();
-  const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn("sh", ["-c", `${script}; code=$?; times >&3; exit $code`, "sh", ...args], {
+    ...options,
+    stdio: ["ignore", "pipe", "ignore", "pipe"],
+  });
   let lines = 0;
   child.stdout?.on("data", (chunk: Buffer) => {
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
   });
+  // The pipe of descriptor 3.
+  const times = readAll(child.stdio[3] as Readable);
   await once(child, "close");
   // 1: nothing was found.
-  if (child.exitCode !== 0 && child.exitCode !== 1) throw new Error(`${file} ended with ${child.exitCode}`);
-  return { seconds: (performance.now() - start) / 1000, lines };
+  if (child.exitCode !== 0 && child.exitCode !== 1) throw new Error(`${args.join(" ")} ended with ${child.exitCode}`);
+  const ofChildren = (await times).split("\n")[1] ?? "";
+  const cpuSeconds = [...ofChildren.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, [, m, s]) => sum + Number(m) * 60 + Number(s), 0);
+  return { seconds: (performance.now() - start) / 1000, cpuSeconds, lines };
 }
 
-function median(values: readonly Turn[]): Turn {
-  const sorted = values.toSorted((a, b) => a.seconds - b.seconds);
-  return sorted[Math.floor(sorted.length / 2)] ?? { seconds: NaN, lines: 0 };
+// What else the machine does only ever adds.
+function best(turnsOfOne: readonly Turn[]): Turn {
+  return turnsOfOne.toSorted((a, b) => a.seconds - b.seconds)[0] ?? { seconds: NaN, cpuSeconds: NaN, lines: 0 };
 }
 
 for (const tool of ["zstdcat", "rg", "xargs"])
@@ -180,7 +189,12 @@ const { texts, origin } = await readTexts();
 const archive = join(folder, "archive");
 const { bytes, logs } = await fill(archive, postgres.url, texts.map(encode));
 await writeFile(join(folder, "logs"), logs.map((key) => `${join(archive, key)}\0`).join(""));
-const env = { PATH: process.env["PATH"], DATABASE_URL: postgres.url, ARCHIVE_URL: pathToFileURL(archive).href, HOME: folder };
+const env = {
+  PATH: "/usr/local/bin:/usr/bin:/bin",
+  DATABASE_URL: postgres.url,
+  ARCHIVE_URL: pathToFileURL(archive).href,
+  HOME: folder,
+};
 const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.url));
 
 const rows = [];
@@ -189,28 +203,27 @@ for (const { name, pattern, isFixed, aim, options = [] } of cases) {
   // A pattern of ours begins where the line's text does, after its time.
   const theirs = pattern.startsWith("^") ? `^\\S+ ${pattern.slice(1)}` : pattern;
   const rg = ["rg", "--text", "--no-line-number", ...(isFixed ? ["--fixed-strings"] : []), ...options, "--", theirs];
-  const peer = ["sh", "-c", 'xargs -0 zstdcat < logs | "$@"', "sh", ...rg];
   const [mine, peers]: [Turn[], Turn[]] = [[], []];
   for (let turn = 0; turn < turns; turn += 1) {
-    mine.push(await time(ours, { cwd: folder, env }));
-    peers.push(await time(peer, { cwd: folder }));
+    mine.push(await time('"$@"', ours, { cwd: folder, env }));
+    peers.push(await time('xargs -0 zstdcat < logs | "$@"', rg, { cwd: folder }));
   }
-  const [search, rgTime] = [median(mine), median(peers)];
+  const [search, rgTime] = [best(mine), best(peers)];
   const ratio = rgTime.seconds / search.seconds;
   rows.push({
     pattern: `${name}: ${pattern}`,
     lines: search.lines,
     "lines, rg": rgTime.lines,
     "MB/s": Math.round(bytes / 1e6 / search.seconds),
-    "MB/s, zstdcat | rg": Math.round(bytes / 1e6 / rgTime.seconds),
+    "MB/s, rg": Math.round(bytes / 1e6 / rgTime.seconds),
+    "CPU s/GiB": ((search.cpuSeconds / bytes) * gib).toFixed(2),
+    "CPU s/GiB, rg": ((rgTime.cpuSeconds / bytes) * gib).toFixed(2),
     ratio: ratio.toFixed(2),
     aim: `${aim}${ratio >= aim ? "" : " MISSED"}`,
   });
 }
-process.stdout.write(
-  `${logs.length} logs, ${(bytes / gib).toFixed(2)} GiB of raw text (${origin}), Node ${process.version}, ${cpus().length} cores\n`,
-);
-console.table(rows);
+const origins = `${logs.length} logs, ${(bytes / gib).toFixed(2)} GiB of raw text (${origin}), Node ${process.version}, ${cpus().length} cores`;
+process.stdout.write(`${origins}\n${formatTable(rows)}\n`);
 if (rows.some((row) => row.lines !== row["lines, rg"])) {
   process.stdout.write("The two did not find the same lines.\n");
   process.exitCode = 1;

@@ -81,9 +81,9 @@ test("logs --step says why a step cannot be had, and which can", async () => {
     const { code, stdout, stderr } = await run(job, step);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain(message);
-    if (job === firstJobId)
-      expect(stderr).toContain("  1  Set up job (2 lines)\n  2  Run make (3 lines)\n  3  Deploy (skipped)\n");
   }
+  const listed = "  1  Set up job (2 lines)\n  2  Run make (3 lines)\n  3  Deploy (skipped)\n";
+  expect((await run(firstJobId, "3")).stderr).toContain(listed);
   expect((await run(firstJobId, "two")).stderr).toContain("must be a step's number");
 });
 
@@ -201,12 +201,12 @@ test("search reads the logs of its choice alone, the newest first, and ends at -
     expect(code, stderr).toBe(0);
     return parseLines(stdout).flatMap((line) => (line.kind === "match" ? [line.job_id - firstJobId] : []));
   };
-  expect((await found()).toSorted()).toEqual([0, 1, 2, 3, 4]);
+  expect(new Set(await found())).toEqual(new Set([0, 1, 2, 3, 4]));
   expect(await found("--conclusion", "failure")).toEqual([0]);
   expect(await found("--workflow", "Nightly")).toEqual([1]);
   expect(await found("--repository", "ACME/Web")).toEqual([2]);
   expect(await found("--since", "2026-05-02")).toEqual([3]);
-  expect((await found("--until", "2026-05-02")).toSorted()).toEqual([0, 1, 2, 4]);
+  expect(new Set(await found("--until", "2026-05-02"))).toEqual(new Set([0, 1, 2, 4]));
   expect(await found("--max-matches", "1")).toHaveLength(1);
   const cut = await runCli(["search", "here", "--max-matches", "2"], archive.options);
   expect(cut).toMatchObject({ code: 0, stderr: expect.stringContaining("ended at --max-matches") as string });
@@ -241,7 +241,8 @@ test("what search cannot read is told and ends it with 3, whether or not it foun
   expect(code).toBe(3);
   const lines = parseLines(stdout);
   expect(lines.at(-1)).toMatchObject({ kind: "summary", matches: 2, logs: 3, unread: 8, complete: false });
-  expect(lines.flatMap((line) => (line.kind === "unread" ? [[line.job_id - firstJobId, line.problem]] : [])).toSorted()).toEqual([
+  const unread = lines.flatMap((line) => (line.kind === "unread" ? [[line.job_id - firstJobId, line.problem] as const] : []));
+  expect(unread.toSorted(([a], [b]) => a - b)).toEqual([
     [0, "log_damaged"],
     [1, "log_damaged"],
     [3, "log_pending"],
