@@ -1,5 +1,5 @@
 // `search` over 2 GiB of archived logs, against `zstdcat | rg` on the same objects, both from the page cache, in one run: the
-// best of three turns of each. Real logs of ../shared/fixtures where they are, stored again and again under other ids; else
+// better of two turns of each. Real logs of ../shared/fixtures where they are, stored again and again under other ids; else
 // generated text. Whole processes are measured, with their start. Run: npx pnpm exec node bench/search.ts [GiB]
 // Aims: 0.5 of the peer's speed for --fixed, 0.15 for patterns. Must: both find the same number of lines.
 
@@ -33,7 +33,7 @@ const wantedBytes = Number(process.argv[2] ?? 2) * gib;
 const host = "github.com";
 const repository_id = 700_000_001;
 const run_id = 26_365_060_973;
-const turns = 3;
+const turns = 2;
 
 type Case = {
   readonly name: string;
@@ -46,11 +46,11 @@ type Case = {
 const cases: readonly Case[] = [
   { name: "fixed, not there", pattern: "AKIAIOSFODNN7EXAMPLE", isFixed: true, aim: 0.5 },
   { name: "fixed, rare", pattern: "Process completed with exit code", isFixed: true, aim: 0.5 },
-  { name: "pattern with a literal, not there", pattern: "ghp_[A-Za-z0-9]{36}", isFixed: false, aim: 0.15 },
-  { name: "pattern with a literal, rare", pattern: "exit code [0-9]+", isFixed: false, aim: 0.15 },
+  { name: "pattern, not there", pattern: "ghp_[A-Za-z0-9]{36}", isFixed: false, aim: 0.15 },
   { name: "alternatives, frequent", pattern: "error|warning|fatal", isFixed: false, aim: 0.15 },
   { name: "classes without a literal", pattern: "[A-Z]{4}[0-9]{3}-[0-9]{4}", isFixed: false, aim: 0.15 },
   { name: "either case", pattern: "access.?key", isFixed: false, aim: 0.15, options: ["--ignore-case"] },
+  { name: "without a probe", pattern: "[0-9a-f]{40}", isFixed: false, aim: 0.15 },
   { name: "from the line's start", pattern: "^npm ERR!", isFixed: false, aim: 0.15 },
 ];
 

@@ -1,7 +1,9 @@
 // What an operator reads of an archive with `logs` and `search`, and what these say of what they cannot read.
 
+import { execFile } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import type { Section } from "@actions-archive/archive/record";
 import { failLog } from "@actions-archive/database/log-states";
@@ -9,7 +11,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 
 import { firstJobId, openFilledArchive } from "./support/filled-archive.ts";
-import { runCli } from "./support/processes.ts";
+import { mainOf, runCli } from "./support/processes.ts";
 import { openWorkspace } from "./support/workspace.ts";
 
 const stamp = "2026-05-01T10:00:10.1234567Z";
@@ -260,6 +262,18 @@ test("what search cannot read is told and ends it with 3, whether or not it foun
   expect(text.stderr).toContain("No match in 3 logs");
   const fixed = await runCli(["search", "--json", "--fixed", "nothing"], archive.options);
   expect(parseLines(fixed.stdout).some((line) => line["problem"] === "line_too_long")).toBe(false);
+});
+
+test("a search whose reader has seen enough ends without a word", async () => {
+  await using workspace = await openWorkspace();
+  await using archive = await openFilledArchive(workspace);
+  await archive.archive({ job_id: firstJobId }, `${stamp} here\n`.repeat(200_000));
+  const { settings, cwd } = archive.options;
+  const args = ["-c", '"$0" "$@" | head -n 1', process.execPath, mainOf("cli"), "search", "here"];
+  const { stdout, stderr } = await promisify(execFile)("sh", args, { cwd, env: { PATH: "/usr/bin:/bin", ...settings } });
+  expect(stdout).toBe(`acme/app run 26365060973 job ${firstJobId} step ? line 1 ${stamp}: here\n`);
+  // It would say how much it had read, if it had gone on to the end.
+  expect(stderr).toBe("");
 });
 
 test("a wrong search ends with 2 and says how it is right", async () => {

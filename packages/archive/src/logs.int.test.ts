@@ -161,7 +161,21 @@ test("a log whose seek table is larger than one read is read with a second", asy
   }));
   const object = Buffer.concat([...stored, encodeSeekTable(frames)]);
   await folder.store.put(key, object, { sha256: sha256(object), contentType: "application/zstd" });
-  expect((await collect(readLog(folder.store, key))).equals(Buffer.concat(pieces))).toBe(true);
+  const text = Buffer.concat(pieces);
+  const range = { start: 0, end: text.length };
+  expect((await collect(readLogRange(folder.store, key, range))).equals(text)).toBe(true);
+  expect((await collect(readLog(folder.store, key))).equals(text)).toBe(true);
+});
+
+test("a log of another length than its record says is refused", async () => {
+  await using folder = await openFolder();
+  const { object, totals } = encode(raw);
+  await putLog(folder.store, host, ref, object, totals);
+  expect((await collect(readLog(folder.store, key, { rawBytes: raw.length }))).equals(raw)).toBe(true);
+  await expect(collect(readLog(folder.store, key, { rawBytes: raw.length + 1 }))).rejects.toMatchObject({
+    code: "store/corrupt",
+    message: expect.stringContaining(`${key} in ${folder.store.url} holds ${raw.length} bytes of text where its record says`),
+  });
 });
 
 test("a damaged or missing log names itself", async () => {
