@@ -20,6 +20,8 @@ const tailBytes = 64 * 1024;
 /** When a log is read whole, so much of its object comes with the table: most logs are then one read. */
 const wholeTailBytes = 1024 * 1024;
 const zstdMagic = 0xfd2fb528;
+/** Of the frame header's descriptor: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.1 */
+const checksumFlag = 0x04;
 /** Z_MIN_CHUNK of node:zlib. */
 const smallestChunkBytes = 64;
 
@@ -96,6 +98,7 @@ export function decodeFrame(stored: Buffer, rawBytes: number): Buffer {
   // Node gives the text of all frames that it finds, or on older versions of the first alone: each gets one frame only.
   if (stored.length < 4 || stored.readUInt32LE(0) !== zstdMagic)
     throw new PermanentError("store/corrupt", "has a frame that is not zstd");
+  if (((stored[4] ?? 0) & checksumFlag) === 0) throw new PermanentError("store/corrupt", "has a frame without a checksum");
   let text: Buffer;
   try {
     // One chunk for the whole text: in smaller ones it is put together from copies, at 3/4 of the speed.
