@@ -3,7 +3,7 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,7 +22,6 @@ import {
 import {
   assertKey,
   type ByteRange,
-  collect,
   type ListedObject,
   type ObjectInfo,
   type PutOptions,
@@ -116,20 +115,18 @@ class FolderStore implements Store {
     return translated(`Looking at ${key} in ${this.#root}`, () => this.#look(key));
   }
 
+  // Not by a stream, which costs three times as much as these calls for a log of common size.
   async read(key: string, range?: ByteRange): Promise<Buffer | undefined> {
-    const stream = await this.open(key, range);
-    return stream && collect(stream);
+    const info = await this.#stat(key);
+    if (!info) return undefined;
+    const { start, end } = this.#rangeOf(info, range);
+    return readFileRange(this.#path(key), start, end);
   }
 
   async open(key: string, range?: ByteRange): Promise<AsyncIterable<Buffer> | undefined> {
     const info = await this.#stat(key);
     if (!info) return undefined;
-    const { start, end } = range ?? { start: 0, end: info.sizeBytes };
-    if (end > info.sizeBytes)
-      throw new PermanentError(
-        "store/corrupt",
-        `${key} in ${this.#root} has ${info.sizeBytes} bytes, not the ${end} that its readers expect.`,
-      );
+    const { start, end } = this.#rangeOf(info, range);
     return streamFile(this.#path(key), start, end);
   }
 
@@ -140,6 +137,15 @@ class FolderStore implements Store {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  #rangeOf({ key, sizeBytes }: ListedObject, range: ByteRange | undefined): ByteRange {
+    const { start, end } = range ?? { start: 0, end: sizeBytes };
+    if (end <= sizeBytes) return { start, end };
+    throw new PermanentError(
+      "store/corrupt",
+      `${key} in ${this.#root} has ${sizeBytes} bytes, not the ${end} that its readers expect.`,
+    );
+  }
 
   #path(key: string): string {
     assertKey(key);
@@ -246,8 +252,24 @@ async function* streamFile(path: string, start: number, end: number): AsyncItera
   } catch (error) {
     throw folderFailure(error, `Reading ${path}`);
   }
-  if (bytes !== end - start)
-    throw new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${end - start} bytes: something shortened it.`);
+  if (bytes !== end - start) throw shortened(path, bytes, end - start);
+}
+
+async function readFileRange(path: string, start: number, end: number): Promise<Buffer> {
+  return translated(`Reading ${path}`, async () => {
+    const bytes = Buffer.allocUnsafe(Math.max(0, end - start));
+    await using file = await open(path);
+    for (let read = 0; read < bytes.length;) {
+      const { bytesRead } = await file.read(bytes, read, bytes.length - read, start + read);
+      if (bytesRead === 0) throw shortened(path, read, bytes.length);
+      read += bytesRead;
+    }
+    return bytes;
+  });
+}
+
+function shortened(path: string, bytes: number, expected: number): PermanentError {
+  return new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${expected} bytes: something shortened it.`);
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

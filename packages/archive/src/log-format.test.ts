@@ -1,6 +1,7 @@
 // The frames of a log depend on its text alone, and together are the text.
 
 import { createHash } from "node:crypto";
+import { zstdCompressSync } from "node:zlib";
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -176,4 +177,5 @@ test("a frame is taken only when it is exactly what its entry says", () => {
   flipped.writeUInt8(flipped.readUInt8(frame.length - 1) ^ 1, frame.length - 1);
   expect(() => decodeFrame(flipped, raw.length)).toThrow("cannot be decoded");
   expect(() => decodeFrame(Buffer.from("plain text"), 10)).toThrow("not zstd");
+  expect(() => decodeFrame(zstdCompressSync(raw), raw.length)).toThrow("without a checksum");
 });

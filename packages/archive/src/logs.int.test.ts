@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { zstdCompressSync } from "node:zlib";
+import { constants, zstdCompressSync } from "node:zlib";
 
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
@@ -41,9 +41,13 @@ function encode(raw: Buffer): { object: Buffer; totals: LogTotals } {
   return { object: Buffer.concat([...stored, ...rest]), totals };
 }
 
+function compress(raw: Buffer): Buffer {
+  return zstdCompressSync(raw, { params: { [constants.ZSTD_c_checksumFlag]: 1, [constants.ZSTD_c_contentSizeFlag]: 0 } });
+}
+
 /** The same raw bytes as another zstd version might store them. */
 function encodeOtherwise(raw: Buffer): Buffer {
-  const stored = zstdCompressSync(raw);
+  const stored = compress(raw);
   return Buffer.concat([
     stored,
     encodeSeekTable([{ rawStart: 0, rawBytes: raw.length, storedStart: 0, storedBytes: stored.length }]),
@@ -122,7 +126,7 @@ test("any range of a log is read through its frames", async () => {
   const { object, totals } = encode(text);
   await putLog(folder.store, host, ref, object, totals);
   const table = await readSeekTable(folder.store, key, { sizeBytes: object.length });
-  expect(table).toEqual({ frames: totals.frames, rawBytes: text.length });
+  expect(table).toMatchObject({ frames: totals.frames, rawBytes: text.length });
   expect(table.frames.length).toBeGreaterThan(20);
   const border = table.frames[3]?.rawStart ?? 0;
   for (const [start, end] of [
@@ -152,7 +156,7 @@ test("any range of a log is read through its frames", async () => {
 test("a log whose seek table is larger than one read is read with a second", async () => {
   await using folder = await openFolder();
   const pieces = Array.from({ length: 9000 }, (_, index) => Buffer.from(`${index},`));
-  const stored = pieces.map((piece) => zstdCompressSync(piece));
+  const stored = pieces.map(compress);
   const frames = pieces.map((piece, index) => ({
     rawStart: 0,
     rawBytes: piece.length,
@@ -161,7 +165,21 @@ test("a log whose seek table is larger than one read is read with a second", asy
   }));
   const object = Buffer.concat([...stored, encodeSeekTable(frames)]);
   await folder.store.put(key, object, { sha256: sha256(object), contentType: "application/zstd" });
-  expect((await collect(readLog(folder.store, key))).equals(Buffer.concat(pieces))).toBe(true);
+  const text = Buffer.concat(pieces);
+  const range = { start: 0, end: text.length };
+  expect((await collect(readLogRange(folder.store, key, range))).equals(text)).toBe(true);
+  expect((await collect(readLog(folder.store, key))).equals(text)).toBe(true);
+});
+
+test("a log of another length than its record says is refused", async () => {
+  await using folder = await openFolder();
+  const { object, totals } = encode(raw);
+  await putLog(folder.store, host, ref, object, totals);
+  expect((await collect(readLog(folder.store, key, { rawBytes: raw.length }))).equals(raw)).toBe(true);
+  await expect(collect(readLog(folder.store, key, { rawBytes: raw.length + 1 }))).rejects.toMatchObject({
+    code: "store/corrupt",
+    message: expect.stringContaining(`${key} in ${folder.store.url} holds ${raw.length} bytes of text where its record says`),
+  });
 });
 
 test("a damaged or missing log names itself", async () => {

@@ -102,6 +102,22 @@ export async function putRunRecord(
   return { ...found, created: false };
 }
 
+/**
+ * The record under `key`, which must be one of job `jobId`. One read.
+ * @throws PermanentError `store/corrupt` when it is not there, or not such a record.
+ */
+export async function readLogRecord(store: Store, key: string, jobId: number): Promise<LogRecord> {
+  const bytes = await store.read(key);
+  if (!bytes)
+    throw new PermanentError(
+      "store/corrupt",
+      `The record ${key} is not in ${store.url}: something removed it. Restore it from a copy.`,
+    );
+  const record = parseRecord(LogRecord, bytes, `${key} in ${store.url}`);
+  if (record.job_id !== jobId) throw corrupt(`${key} in ${store.url}`);
+  return record;
+}
+
 /** The record in the bytes of the object `name`. @throws PermanentError `store/corrupt` */
 export function parseRecord<S extends z.ZodType>(schema: S, bytes: Buffer, name: string): z.output<S> {
   try {

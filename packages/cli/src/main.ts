@@ -12,6 +12,7 @@ import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addRetry } from "./commands/retry.ts";
+import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
@@ -28,7 +29,7 @@ const program = new Command("actions-archive")
   .showHelpAfterError("(--help shows how it is used)")
   .exitOverride();
 
-for (const add of [addStart, addDemo, addMigrate, addBackfill, addStatus, addGaps, addRetry, addLogs, addSql])
+for (const add of [addStart, addDemo, addMigrate, addBackfill, addStatus, addGaps, addRetry, addLogs, addSearch, addSql])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.
 for (const command of program.commands) {

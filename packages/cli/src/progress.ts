@@ -14,8 +14,9 @@ export type ProgressReport = {
 
 export type Progress = Disposable & { readonly show: (report: ProgressReport) => void };
 
-export function openProgress(stream: NodeJS.WriteStream): Progress {
-  return stream.isTTY ? openBar(stream) : openLines(stream);
+/** @param hasBar false where other output goes to the same terminal, and would tear a bar. */
+export function openProgress(stream: NodeJS.WriteStream, hasBar = stream.isTTY): Progress {
+  return hasBar ? openBar(stream) : openLines(stream);
 }
 
 function openBar(stream: NodeJS.WriteStream): Progress {

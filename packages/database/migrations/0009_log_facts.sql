@@ -4,6 +4,8 @@ create table archive.sections (
   step_number integer not null,
   first_line bigint not null,
   line_count bigint not null,
+  raw_start bigint not null,
+  raw_bytes bigint not null,
   primary key (job_id, step_number)
 );
 comment on table archive.sections is 'The lines of a job''s log that belong to a step. Lines that no step owns for certain are in the record alone.';
@@ -11,6 +13,8 @@ comment on column archive.sections.job_id is 'GitHub''s id of the job.';
 comment on column archive.sections.step_number is 'GitHub''s number of the step.';
 comment on column archive.sections.first_line is 'From 1.';
 comment on column archive.sections.line_count is 'Lines of the step, all after one another.';
+comment on column archive.sections.raw_start is 'Offset of its first byte in the raw log.';
+comment on column archive.sections.raw_bytes is 'Its size in the raw log, in bytes.';
 
 create table archive.action_uses (
   job_id bigint not null references archive.jobs,

@@ -4,6 +4,7 @@ import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
 import { type LogFactsOfRecord, replaceLogFacts } from "./log-facts.ts";
+import { findSection } from "./logs.ts";
 import { transact } from "./open-database.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
 import { jobId, jobObject, logRow, repositoryId } from "./samples.test-support.ts";
@@ -16,6 +17,7 @@ async function openBench() {
     `insert into archive.repositories (repository_id, full_name, is_private) values (${repositoryId}, 'acme/app', false)`,
   );
   return {
+    db,
     ask,
     async load(version: number, facts: Partial<LogFactsOfRecord>, state: "archived" | "absent" = "archived") {
       const row = logRow({ state, version });
@@ -44,9 +46,9 @@ const use = {
 };
 const facts = {
   sections: [
-    { step_number: null, first_line: 1, line_count: 5 },
-    { step_number: 1, first_line: 6, line_count: 30 },
-    { step_number: 9, first_line: 36, line_count: 5_000_000_000 },
+    { step_number: null, first_line: 1, line_count: 5, raw_start: 0, raw_bytes: 200 },
+    { step_number: 1, first_line: 6, line_count: 30, raw_start: 200, raw_bytes: 3_000 },
+    { step_number: 9, first_line: 36, line_count: 5_000_000_000, raw_start: 3_200, raw_bytes: 500_000_000_000 },
   ],
   action_uses: [use, { ...use, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null }],
   annotations: [{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\0b" }],
@@ -74,6 +76,13 @@ test("a record's facts are the rows of its job, with every column", async () => 
     { ...common, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null },
   ]);
   expect(annotations).toEqual([{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\uFFFDb" }]);
+});
+
+test("a step's place in its log is found by its number", async () => {
+  await using bench = await openBench();
+  await bench.load(1, facts);
+  expect(await findSection(bench.db, jobId, 9)).toEqual(facts.sections[2]);
+  expect(await findSection(bench.db, jobId, 2)).toBeUndefined();
 });
 
 test("a later version takes the place of an earlier one, and an earlier one that comes late changes nothing", async () => {

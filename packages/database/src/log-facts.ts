@@ -12,7 +12,13 @@ export type LogFactsOfRecord = {
   readonly job_id: number;
   readonly record_key: string;
   readonly sections?:
-    | readonly { readonly step_number: number | null; readonly first_line: number; readonly line_count: number }[]
+    | readonly {
+        readonly step_number: number | null;
+        readonly first_line: number;
+        readonly line_count: number;
+        readonly raw_start: number;
+        readonly raw_bytes: number;
+      }[]
     | undefined;
   readonly action_uses?:
     | readonly {
@@ -34,7 +40,14 @@ export type LogFactsOfRecord = {
     | undefined;
 };
 
-const sectionTypes = { job_id: "bigint", step_number: "integer", first_line: "bigint", line_count: "bigint" } as const;
+const sectionTypes = {
+  job_id: "bigint",
+  step_number: "integer",
+  first_line: "bigint",
+  line_count: "bigint",
+  raw_start: "bigint",
+  raw_bytes: "bigint",
+} as const;
 const useTypes = {
   job_id: "bigint",
   position: "integer",
@@ -66,9 +79,7 @@ export async function replaceLogFacts(trx: Database, records: readonly LogFactsO
     key: sql`step_number`,
     types: sectionTypes,
     rows: inForce.flatMap(({ job_id, sections = [] }) =>
-      sections.flatMap(({ step_number, first_line, line_count }) =>
-        step_number === null ? [] : [{ job_id, step_number, first_line, line_count }],
-      ),
+      sections.flatMap(({ step_number, ...place }) => (step_number === null ? [] : [{ job_id, step_number, ...place }])),
     ),
   });
   await replaceRows(trx, jobIds, {

@@ -464,6 +464,14 @@ export interface ArchiveSections {
    */
   line_count: number;
   /**
+   * Its size in the raw log, in bytes.
+   */
+  raw_bytes: number;
+  /**
+   * Offset of its first byte in the raw log.
+   */
+  raw_start: number;
+  /**
    * GitHub's number of the step.
    */
   step_number: number;

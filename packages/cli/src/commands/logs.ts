@@ -1,34 +1,42 @@
-// `logs JOB_ID`: an archived log, safe for a terminal.
+// `logs JOB_ID`: an archived log or one step of it, safe for a terminal.
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { readLog } from "@actions-archive/archive/read-log";
-import { PermanentError } from "@actions-archive/core/errors";
-import { findLog } from "@actions-archive/database/logs";
-import { findObligation } from "@actions-archive/database/obligations";
-import type { Database } from "@actions-archive/database/open-database";
 import { openLedger } from "@actions-archive/database/open-ledger";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
+import { findArchivedLog } from "../logs/find-log.ts";
+import { findStep, readStep } from "../logs/read-step.ts";
 import { parseJobId } from "../parse-job-id.ts";
 import { TerminalSafe } from "../terminal-safe.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
-type LogsOptions = { raw?: true; json?: true };
+type LogsOptions = { step?: number; raw?: true; json?: true };
+
+const examples = `
+Examples:
+  actions-archive logs 399444496
+  actions-archive logs 399444496 --step 4
+  actions-archive logs 399444496 --raw | sha256sum
+  actions-archive logs 399444496 --step 4 --json
+
+Steps have GitHub's numbers, as audit.steps has them. Where lines cannot be attributed to a step, only the whole log holds them.`;
 
 export function addLogs(program: Command, context: CommandContext): void {
   program
     .command("logs")
-    .description("print an archived log; control characters are made visible, colours pass")
+    .description("print an archived log, or one step of it; control characters are made visible, colours pass")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
+    .option("--step <number>", "the lines of one step alone", parseStepNumber)
     .option("--raw", "the bytes as GitHub served them")
     .option("--json", "where the log lies, as one JSON document, instead of its text")
-    .addHelpText("after", "\nExamples:\n  actions-archive logs 399444496\n  actions-archive logs 399444496 --raw | sha256sum")
-    .action(async (jobId: number, { raw, json }: LogsOptions) => {
+    .addHelpText("after", examples)
+    .action(async (jobId: number, { step: stepNumber, raw, json }: LogsOptions) => {
       await using resources = new AsyncDisposableStack();
       const log = createCommandLogger(context);
       const { env } = resources.use(
@@ -43,33 +51,24 @@ export function addLogs(program: Command, context: CommandContext): void {
       const { db } = resources.use(
         await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive logs", maxConnections: 1, log }),
       );
-      const place = await findArchivedLog(db, jobId);
-      if (json) return printJson(context, { job_id: jobId, ...place });
+      const found = await findArchivedLog(db, jobId);
       const store = resources.use(await openStore(config));
-      const text = readLog(store, place.log_key, {
-        sizeBytes: place.stored_bytes ?? undefined,
-        versionId: place.log_version_id ?? undefined,
-      });
+      const step = stepNumber === undefined ? undefined : await findStep({ db, store }, found, { jobId, stepNumber });
+      if (json) return printJson(context, { job_id: jobId, ...found, ...(step ? { step } : {}) });
+      const text = step
+        ? readStep(store, found, step)
+        : readLog(store, found.log_key, {
+            sizeBytes: found.stored_bytes ?? undefined,
+            rawBytes: found.raw_bytes ?? undefined,
+            versionId: found.log_version_id ?? undefined,
+          });
       await (raw
         ? pipeline(Readable.from(text), context.stdout, { end: false })
         : pipeline(Readable.from(text), new TerminalSafe(), context.stdout, { end: false }));
     });
 }
 
-// Says what became of a log that cannot be printed: absent, failed, pending, or never seen.
-async function findArchivedLog(db: Database, jobId: number) {
-  const place = await findLog(db, jobId);
-  if (place?.log_key != null) return { ...place, log_key: place.log_key };
-  const job = await findObligation(db, jobId);
-  if (place === undefined && job === undefined)
-    throw new PermanentError(
-      "usage/invalid",
-      `No job ${jobId} is known. Its repository may not be archived, or its run not listed yet: actions-archive status`,
-    );
-  const state = place?.log_state ?? job?.log_state ?? "pending";
-  const reason = place?.log_reason ?? job?.log_reason;
-  throw new PermanentError(
-    "usage/invalid",
-    `The log of job ${jobId}${job ? ` of run ${job.run_id} in ${job.full_name}` : ""} is ${state}${reason ? `: ${reason}` : ""}`,
-  );
+function parseStepNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("must be a step's number, as GitHub counts them");
+  return Number(text);
 }

@@ -1,0 +1,112 @@
+// `search PATTERN`: hunts through archived logs.
+
+import { openStore } from "@actions-archive/archive/open-store";
+import { PermanentError } from "@actions-archive/core/errors";
+import { parseSince } from "@actions-archive/core/settings";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/search-jobs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+
+import { type CommandContext, createCommandLogger, enginesFolder, exitIncomplete, stopOnSignal } from "../command-context.ts";
+import { formatBytes } from "../demo/format-bytes.ts";
+import { loadEngineConfig } from "../engine-config.ts";
+import { openProgress } from "../progress.ts";
+import { compilePattern, type LineMatcher } from "../search/line-matcher.ts";
+import { listJobs, searchArchive, type SearchTotals } from "../search/search-archive.ts";
+import { openJsonOutput, openTextOutput, type SearchOutput } from "../search/search-output.ts";
+import { openEngineEnvironment } from "../with-engines.ts";
+
+type SearchOptions = SearchChoice & { fixed?: true; ignoreCase?: true; maxMatches?: number; json?: true };
+
+/** https://docs.github.com/rest/actions/workflow-jobs, "conclusion" of a job. */
+const conclusions = ["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"];
+
+const exitNothingFound = 1;
+
+const examples = `
+Examples:
+  actions-archive search --fixed AKIAIOSFODNN7EXAMPLE
+  actions-archive search 'npm (ERR!|error) code E[A-Z]+' --repository my-org/app --since 30 --conclusion failure
+  actions-archive search --json 'tj-actions/changed-files@' --until 2025-03-16 | jq 'select(.kind == "unread")'
+
+PATTERN is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), held against the text of one line at
+a time, without the time before it. Its search time grows with the text alone; look-around and back-references are refused.
+A line of over 4 MiB is searched in pieces that overlap by 64 KiB; where a longer match could hide in one, that is told.
+
+Ends with 0 when something was found and all was read, 1 when nothing was found and all was read, 3 when something could not be
+read: a log that is pending, failed, lost or damaged may hold a match.`;
+
+export function addSearch(program: Command, context: CommandContext): void {
+  program
+    .command("search")
+    .description("hunt through archived logs, the newest first; tells what could not be read")
+    .argument("<pattern>", "what to look for in each line")
+    .option("--fixed", "the pattern is the text itself")
+    .option("--ignore-case", "upper and lower case are the same")
+    .option("--repository <owner/name>", "one repository alone")
+    .option("--workflow <name>", "jobs of workflows of this name alone")
+    .option("--since <date>", "jobs that completed since: a date, or days before now", parseInstant)
+    .option("--until <date>", "jobs that completed before: a date, or days before now", parseInstant)
+    .addOption(new Option("--conclusion <conclusion>", "jobs that ended so").choices(conclusions))
+    .option("--max-matches <number>", "end after so many", parseCount)
+    .option("--json", "one object a line: matches, logs that could not be read, and a summary at the end")
+    .addHelpText("after", examples)
+    .action(async (pattern: string, options: SearchOptions) => {
+      // The pattern first: a wrong one must not cost the start of an engine.
+      const matcher = compilePattern(pattern, options);
+      const output = options.json ? openJsonOutput(context) : openTextOutput(context);
+      const totals = await search(context, { matcher, output, options });
+      await output.end(totals);
+      process.exitCode = totals.unread > 0 ? exitIncomplete : totals.matches === 0 ? exitNothingFound : 0;
+    });
+}
+
+type Order = { readonly matcher: LineMatcher; readonly output: SearchOutput; readonly options: SearchOptions };
+
+async function search(context: CommandContext, { matcher, output, options }: Order): Promise<SearchTotals> {
+  const { maxMatches, ...choice } = options;
+  await using resources = new AsyncDisposableStack();
+  const log = createCommandLogger(context);
+  const signal = stopOnSignal();
+  const { env } = resources.use(
+    await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL", "ARCHIVE_URL"] }),
+  );
+  const config = loadEngineConfig(env);
+  const { db } = resources.use(
+    await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive search", maxConnections: 1, log }),
+  );
+  const { repository } = choice;
+  if (repository !== undefined && !(await knowsRepository(db, repository)))
+    throw new PermanentError(
+      "usage/invalid",
+      `No repository ${repository} is known to this archive: actions-archive status lists them`,
+    );
+  const all = await measureSearch(db, choice);
+  const store = resources.use(await openStore(config));
+  const progress = openProgress(context.stderr, context.stderr.isTTY && !context.stdout.isTTY);
+  const onProgress = ({ logs, bytes, matches }: SearchTotals) =>
+    progress.show({
+      done: logs,
+      total: all.logs,
+      unit: "logs",
+      details: [`${formatBytes(bytes)} of ${formatBytes(all.bytes)}`, `${matches} matches`],
+    });
+  try {
+    return await searchArchive(store, { jobs: listJobs(db, choice), matcher, maxMatches, signal }, { ...output, onProgress });
+  } finally {
+    progress[Symbol.dispose]();
+  }
+}
+
+function parseInstant(text: string): Date {
+  const instant = parseSince(text);
+  if (instant === undefined) throw new InvalidArgumentError("must be a date such as 2026-01-31 or a number of days");
+  return instant;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count === 0)
+    throw new InvalidArgumentError("must be a whole number, 1 or more");
+  return count;
+}

@@ -1,0 +1,80 @@
+// Searches the text of one log as its frames come.
+
+import { cutBlocks, type LineBlock, type LineLimits } from "./line-blocks.ts";
+import { LineCounter } from "./line-counter.ts";
+import { type LineMatcher, type LineSpan, spanOf, timeOf } from "./line-matcher.ts";
+
+export type LineMatch = {
+  readonly line_number: number;
+  /** As the log has it; null where the line has none. */
+  readonly time: string | null;
+  /** The line's text around its first match. Bytes that are no UTF-8 are U+FFFD. */
+  readonly text: string;
+  /** Characters of the line that stand before and after `text`. */
+  readonly left_out: readonly [number, number];
+};
+
+export type TextSearch = {
+  readonly rawBytes: number;
+  /** Lines in pieces without a match in any, where a match that is longer than their overlap could hide. */
+  readonly unprovenLines: number;
+};
+
+/** In UTF-16 units: so much of a line is shown. */
+export const longestExcerpt = 1000;
+const shownBefore = 200;
+
+/** Calls `onMatch` for each line that matches, once and in order, and waits for it. Holds about 10 MiB whatever the text. */
+export async function searchText(
+  frames: AsyncIterable<Buffer>,
+  matcher: LineMatcher,
+  onMatch: (match: LineMatch) => Promise<void> | void,
+  limits?: LineLimits,
+): Promise<TextSearch> {
+  const counter = new LineCounter();
+  let rawBytes = 0;
+  let unprovenLines = 0;
+  let lastMatched = 0;
+  let longLine = { time: null as string | null, isProven: true };
+  const counted = countBytes(frames, (bytes) => (rawBytes += bytes));
+  for await (const block of cutBlocks(counted, limits)) {
+    counter.add(block.bytes);
+    if (block.isCut && !block.isContinued) {
+      longLine = { time: timeOfFirst(block), isProven: matcher.isBounded };
+      if (!longLine.isProven) unprovenLines += 1;
+    }
+    for (const span of matcher.find(block.bytes, block.isContinued)) {
+      const isPiece = span.lineStart === 0 && (block.isCut || block.isContinued);
+      if (isPiece && !longLine.isProven) {
+        longLine.isProven = true;
+        unprovenLines -= 1;
+      }
+      const line_number = counter.numberAt(span.lineStart);
+      if (line_number === lastMatched) continue;
+      lastMatched = line_number;
+      const time = isPiece && block.isContinued ? longLine.time : timeOf(block.bytes, span);
+      await onMatch({ line_number, time, ...excerpt(block.bytes, span, matcher) });
+    }
+  }
+  return { rawBytes, unprovenLines };
+}
+
+function timeOfFirst({ bytes }: LineBlock): string | null {
+  return timeOf(bytes, spanOf(bytes, { lineStart: 0, stop: bytes.length, isContinued: false }));
+}
+
+function excerpt(block: Buffer, { textStart, textEnd }: LineSpan, matcher: LineMatcher): Pick<LineMatch, "text" | "left_out"> {
+  const text = block.toString("utf8", textStart, textEnd);
+  if (text.length <= longestExcerpt) return { text, left_out: [0, 0] };
+  const from = Math.max(0, Math.min(matcher.locate(text).start - shownBefore, text.length - longestExcerpt));
+  const to = from + longestExcerpt;
+  // A cut may leave half of a surrogate pair.
+  return { text: text.slice(from, to).toWellFormed(), left_out: [from, text.length - to] };
+}
+
+async function* countBytes(frames: AsyncIterable<Buffer>, add: (bytes: number) => void): AsyncIterable<Buffer> {
+  for await (const frame of frames) {
+    add(frame.length);
+    yield frame;
+  }
+}
