@@ -160,6 +160,10 @@ export interface ArchiveCredentialHolders {
   holder: string;
   leased_until: Timestamp;
   requests: number;
+  /**
+   * How many requests this process wanted to start at its last question and could not.
+   */
+  waiting: Generated<number>;
 }
 
 export interface ArchiveCredentials {
@@ -185,10 +189,6 @@ export interface ArchiveCredentials {
    */
   limit_per_hour: number | null;
   observed_at: Timestamp | null;
-  /**
-   * Up to when the requests started so far use up the pace; at most two minutes ahead.
-   */
-  paced_until: Timestamp | null;
   pause_reason: string | null;
   paused_until: Timestamp | null;
   /**
@@ -199,6 +199,14 @@ export interface ArchiveCredentials {
    * The same by GitHub's clock, as its header said it: it tells one window from the next.
    */
   reset_seconds: number | null;
+  /**
+   * How many requests started in the second starts_second, and in each of the 60 before it, newest first.
+   */
+  starts: Generated<number[]>;
+  /**
+   * By the database's clock, in seconds since 1970.
+   */
+  starts_second: Generated<number>;
   /**
    * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
    */
