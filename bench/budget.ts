@@ -13,6 +13,7 @@ import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { type CrowdOptions, requestsOf, startCrowd, startedAfter } from "../test/support/crowd.ts";
 import { type Figure, report } from "./support/report.ts";
 import { openServers } from "./support/servers.ts";
+import { until } from "./support/wait.ts";
 
 const perHour = 5_000;
 const left = 0.8 * perHour;
@@ -30,14 +31,6 @@ async function openScene(options: SimulatorOptions, pace: Pick<CrowdOptions, "at
   );
   const opened = stack.move();
   return { simulator, crowd, [Symbol.asyncDispose]: () => opened.disposeAsync() };
-}
-
-async function until(isSo: () => boolean, timeoutMs: number): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error("what was waited for did not happen");
-    await sleep(20);
-  }
 }
 
 /** The most requests that arrived within any minute. */

@@ -1,4 +1,4 @@
-// Real servers for a measurement, outside of a test run: a Postgres that writes durably, a Redis, and a folder that goes away.
+// Real servers for a measurement, outside of a test run: a Postgres that writes durably and remembers when, a Redis, and a folder that goes away.
 
 import { randomBytes } from "node:crypto";
 
@@ -21,7 +21,9 @@ export async function openServers(): Promise<Servers> {
   await using opened = new AsyncDisposableStack();
   const { path: folder } = opened.use(await openRunFolder());
   const log = createLogger("bench", "warn");
-  const postgres = opened.use(await openEmbeddedPostgres({ folder: `${folder}/postgres`, log }));
+  const postgres = opened.use(
+    await openEmbeddedPostgres({ folder: `${folder}/postgres`, settings: { track_commit_timestamp: "on" }, log }),
+  );
   const { provided: redis } = opened.use(await openTestRedis({ url: undefined, folder }));
   if ("missing" in redis) throw new Error(redis.missing);
   const running = opened.move();
