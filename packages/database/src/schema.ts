@@ -93,6 +93,10 @@ export interface ArchiveAttempts {
   state: Generated<string>;
   status: string | null;
   /**
+   * When a webhook last told of it: for an hour it is not visited because the run list changed.
+   */
+  told_at: Timestamp | null;
+  /**
    * When an open attempt is looked at again.
    */
   visit_due_at: Generated<Timestamp>;
