@@ -6,18 +6,18 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 
-import { type Crowd, requestsOf, startCrowd, startedAfter } from "./support/crowd.ts";
+import { type Crowd, type CrowdOptions, requestsOf, startCrowd, startedAfter } from "./support/crowd.ts";
 import { openWorkspace } from "./support/workspace.ts";
 
-/** The crowd with a database of its own. */
+/** The crowd with a database of its own. It rests where a minute's 900 requests must not be gone before the test has seen enough. */
 async function openCrowd(
   simulator: Simulator,
-  { atOnce }: { atOnce: number },
+  pace: Pick<CrowdOptions, "atOnce" | "restMs">,
 ): Promise<Crowd & { readonly databaseUrl: string }> {
   await using stack = new AsyncDisposableStack();
   const { folder } = stack.use(await openWorkspace());
   const databaseUrl = await createTestDatabase({ migrated: true });
-  const crowd = stack.use(await startCrowd(simulator, { databaseUrl, folder, atOnce }));
+  const crowd = stack.use(await startCrowd(simulator, { databaseUrl, folder, ...pace }));
   const opened = stack.move();
   return { ...crowd, databaseUrl, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
@@ -38,7 +38,7 @@ test("four processes on one credential with 200 requests an hour send 160, and l
 
 test("a limit that is used up by others stops all four processes within the second", async () => {
   await using simulator = await startSimulator({ repositories: 2, days: 1 });
-  await using crowd = await openCrowd(simulator, { atOnce: 5 });
+  await using crowd = await openCrowd(simulator, { atOnce: 5, restMs: 1_000 });
   await expect.poll(() => requestsOf(simulator).length, { timeout: 20_000 }).toBeGreaterThan(150);
   simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
   const limiting = await simulator.journal.next({ origin: "api", status: 403 });
@@ -53,7 +53,7 @@ test.each([
   ["403 without Retry-After", 403, undefined, 60],
 ] as const)("one %s stops all four processes, and another installation goes on", async (_, status, retryAfter, seconds) => {
   await using simulator = await startSimulator({ owners: 2, repositories: 2, days: 1, cases: "plain", app: { id: 7 } });
-  await using crowd = await openCrowd(simulator, { atOnce: 3 });
+  await using crowd = await openCrowd(simulator, { atOnce: 3, restMs: 1_000 });
   const installations = simulator.app?.installations.map(({ id }) => `installation-${id}`) ?? [];
   for (const id of installations)
     await expect.poll(() => requestsOf(simulator, id).length, { timeout: 20_000 }).toBeGreaterThan(50);

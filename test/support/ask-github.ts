@@ -1,4 +1,4 @@
-// A process that asks GitHub for repositories as fast as it may or is told to, on the budget that it shares with others, and never heeds how
+// A process that asks GitHub for runs as fast as it may or is told to, on the budget that it shares with others, and never heeds how
 // long it is told to wait: only the budget holds it back. Its one argument is JSON. Prints a line per refusal, ends on SIGTERM.
 
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import type { Credentials } from "@actions-archive/github/credentials";
 import { openGitHub } from "@actions-archive/github/github";
-import { getRepository } from "@actions-archive/github/repositories";
+import { listRuns } from "@actions-archive/github/workflow-runs";
 import { z } from "zod";
 
 const Order = z.object({
@@ -35,7 +35,8 @@ void once(process, "SIGTERM").then(() => stop.abort());
 async function askOn(repository: string, shouldStop: AbortSignal): Promise<void> {
   while (!shouldStop.aborted) {
     try {
-      await getRepository(github, { repository, signal: shouldStop });
+      // Without an ETag: each of them counts.
+      await listRuns(github, { repository, perPage: 1, signal: shouldStop });
       if (restMs > 0) await sleep(restMs, undefined, { signal: shouldStop });
     } catch (error) {
       if (shouldStop.aborted) return;
