@@ -9,7 +9,7 @@ import { askBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import type { Database } from "./open-database.ts";
 
-/** The pace lets nobody wait longer than a minute and a second. */
+/** The pace lets nobody wait longer than 63 seconds. */
 const longestPaceMs = 90_000;
 
 export type DatabaseBudgetOptions = BudgetLimits & {
