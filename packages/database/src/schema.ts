@@ -204,7 +204,7 @@ export interface ArchiveCredentials {
    */
   reset_seconds: number | null;
   /**
-   * How many requests started in the second starts_second, and in each of the 60 before it, newest first.
+   * How many requests started in the second starts_second, and in each of the 62 before it, newest first.
    */
   starts: Generated<number[]>;
   /**
