@@ -1,53 +1,34 @@
 // Four processes, one of them with a clock that is two hours off, ask GitHub on one credential as fast as they may. The
 // simulator's journal judges what they sent: never over the limit less the reserve, nothing once one of them was told to wait.
 
-import { fileURLToPath } from "node:url";
-
 import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
-import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 
-import { type Program, startProgram } from "./support/processes.ts";
+import { type Crowd, type CrowdOptions, requestsOf, startCrowd, startedAfter } from "./support/crowd.ts";
 import { openWorkspace } from "./support/workspace.ts";
 
-const askGitHub = fileURLToPath(new URL("support/ask-github.ts", import.meta.url));
-const twoHoursMs = 2 * 60 * 60 * 1_000;
-
-type Crowd = AsyncDisposable & { readonly programs: readonly Program[]; readonly databaseUrl: string };
-
-async function startCrowd({ apiUrl, token, app, world }: Simulator, { atOnce }: { atOnce: number }): Promise<Crowd> {
+/** The crowd with a database of its own. It rests where a minute's 900 requests must not be gone before the test has seen enough. */
+async function openCrowd(
+  simulator: Simulator,
+  pace: Pick<CrowdOptions, "atOnce" | "restMs">,
+): Promise<Crowd & { readonly databaseUrl: string }> {
   await using stack = new AsyncDisposableStack();
   const { folder } = stack.use(await openWorkspace());
   const databaseUrl = await createTestDatabase({ migrated: true });
-  const credentials =
-    app === undefined ? { kind: "token", token } : { kind: "app", appId: String(app.id), privateKey: app.privateKey };
-  const isSeen = ({ owner }: (typeof world.repositories)[number]) => app === undefined || app.installationOf(owner.login);
-  const repositories = world.repositories.filter(isSeen).map(fullNameOf);
-  const programs = [0, 0, 0, twoHoursMs].map((clockShiftMs) => {
-    const order = { databaseUrl, apiUrl, credentials, repositories, atOnce, clockShiftMs };
-    return stack.use(startProgram(askGitHub, [JSON.stringify(order)], { cwd: folder, settings: {} }));
-  });
-  const started = stack.move();
-  return { programs, databaseUrl, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  const crowd = stack.use(await startCrowd(simulator, { databaseUrl, folder, ...pace }));
+  const opened = stack.move();
+  return { ...crowd, databaseUrl, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-async function stopAll({ programs }: Crowd): Promise<void> {
-  for (const program of programs) program.stop("SIGTERM");
-  for (const { code, stderr } of await Promise.all(programs.map(({ ended }) => ended)))
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-}
-
-/** What the credential asked of the API, free questions left out. */
-function requestsOf({ journal }: Simulator, credential?: string) {
-  const asked = journal.entries({ origin: "api" });
-  return asked.filter((entry) => credential === undefined || entry.credential === credential);
+async function stopAll(crowd: Crowd): Promise<void> {
+  for (const end of await crowd.stop()) expect(end).toEqual({ code: 0, stderr: "" });
 }
 
 test("four processes on one credential with 200 requests an hour send 160, and leave the reserve of 20 % alone", async () => {
   await using simulator = await startSimulator({ rateLimits: { perHour: 200 }, repositories: 2, days: 1 });
-  await using crowd = await startCrowd(simulator, { atOnce: 5 });
+  await using crowd = await openCrowd(simulator, { atOnce: 5 });
   // Each goes on asking for more than a second after the last was sent.
   await Promise.all(crowd.programs.map((program) => program.prints("refused", 150)));
   await stopAll(crowd);
@@ -57,7 +38,7 @@ test("four processes on one credential with 200 requests an hour send 160, and l
 
 test("a limit that is used up by others stops all four processes within the second", async () => {
   await using simulator = await startSimulator({ repositories: 2, days: 1 });
-  await using crowd = await startCrowd(simulator, { atOnce: 5 });
+  await using crowd = await openCrowd(simulator, { atOnce: 5, restMs: 1_000 });
   await expect.poll(() => requestsOf(simulator).length, { timeout: 20_000 }).toBeGreaterThan(150);
   simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
   const limiting = await simulator.journal.next({ origin: "api", status: 403 });
@@ -66,22 +47,13 @@ test("a limit that is used up by others stops all four processes within the seco
   expect(startedAfter(simulator, limiting)).toEqual([]);
 });
 
-/** Requests of the credential that was told to wait which arrived more than a second after that. */
-function startedAfter(
-  simulator: Simulator,
-  { credential, finishedAt }: { credential: string | undefined; finishedAt: Date | undefined },
-) {
-  const deadline = (finishedAt?.getTime() ?? 0) + 1_000;
-  return requestsOf(simulator, credential).filter(({ receivedAt }) => receivedAt.getTime() > deadline);
-}
-
 test.each([
   ["403 with Retry-After in seconds", 403, "30", 30],
   ["429 with Retry-After as a date", 429, "date", 30],
   ["403 without Retry-After", 403, undefined, 60],
 ] as const)("one %s stops all four processes, and another installation goes on", async (_, status, retryAfter, seconds) => {
   await using simulator = await startSimulator({ owners: 2, repositories: 2, days: 1, cases: "plain", app: { id: 7 } });
-  await using crowd = await startCrowd(simulator, { atOnce: 3 });
+  await using crowd = await openCrowd(simulator, { atOnce: 3, restMs: 1_000 });
   const installations = simulator.app?.installations.map(({ id }) => `installation-${id}`) ?? [];
   for (const id of installations)
     await expect.poll(() => requestsOf(simulator, id).length, { timeout: 20_000 }).toBeGreaterThan(50);

@@ -1,4 +1,4 @@
-// A process that asks GitHub for repositories as fast as it may, on the budget that it shares with others, and never heeds how
+// A process that asks GitHub for runs as fast as it may or is told to, on the budget that it shares with others, and never heeds how
 // long it is told to wait: only the budget holds it back. Its one argument is JSON. Prints a line per refusal, ends on SIGTERM.
 
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import type { Credentials } from "@actions-archive/github/credentials";
 import { openGitHub } from "@actions-archive/github/github";
-import { getRepository } from "@actions-archive/github/repositories";
+import { listRuns } from "@actions-archive/github/workflow-runs";
 import { z } from "zod";
 
 const Order = z.object({
@@ -20,11 +20,14 @@ const Order = z.object({
   repositories: z.array(z.string()),
   /** How many requests at once for each repository. */
   atOnce: z.int(),
+  /** How long each of them waits after an answer. */
+  restMs: z.int(),
   /** How wrong this process' clock is. */
   clockShiftMs: z.int(),
 });
 
-const { databaseUrl, apiUrl, credentials, repositories, atOnce, clockShiftMs } = Order.parse(JSON.parse(process.argv[2] ?? ""));
+const order = Order.parse(JSON.parse(process.argv[2] ?? ""));
+const { databaseUrl, apiUrl, credentials, repositories, atOnce, restMs, clockShiftMs } = order;
 const log = createLogger("ask-github", "warn");
 const stop = new AbortController();
 void once(process, "SIGTERM").then(() => stop.abort());
@@ -32,7 +35,9 @@ void once(process, "SIGTERM").then(() => stop.abort());
 async function askOn(repository: string, shouldStop: AbortSignal): Promise<void> {
   while (!shouldStop.aborted) {
     try {
-      await getRepository(github, { repository, signal: shouldStop });
+      // Without an ETag: each of them counts.
+      await listRuns(github, { repository, perPage: 1, signal: shouldStop });
+      if (restMs > 0) await sleep(restMs, undefined, { signal: shouldStop });
     } catch (error) {
       if (shouldStop.aborted) return;
       if (!(error instanceof RateLimitedError)) throw error;

@@ -29,8 +29,8 @@ export type Pause = {
 
 export interface Budget {
   /**
-   * Called before each request of `credential` (an id, never the secret). Resolves when the request may start, in seconds at most.
-   * @throws RateLimitedError while the credential pauses; TransientError where the budget cannot be asked. Nothing was sent.
+   * Called before each request of `credential` (an id, never the secret). Resolves when the request may start.
+   * @throws RateLimitedError while the credential pauses, or when no turn is near; TransientError where the budget cannot be asked. Nothing was sent.
    */
   acquire(credential: string, signal?: AbortSignal): Promise<Permit>;
   /**

@@ -18,22 +18,23 @@ export type LedgerAttempt = {
 };
 
 /**
- * An attempt that goes on is not looked at before `seconds` have passed: a webhook will tell its end, and the visit is for the
- * case that it does not. One that was visited keeps its own pace. Idempotent.
+ * A webhook told of an attempt, and others tell of its jobs: it is not visited before `seconds` have passed. The visit is for
+ * what no webhook told. Idempotent.
  */
-export async function postponeFirstVisit(
+export async function leaveToWebhooks(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
   seconds: number,
 ): Promise<void> {
   await db
     .updateTable("archive.attempts")
-    .set({ visit_due_at: sql<Date>`greatest(visit_due_at, now() + make_interval(secs => ${seconds}))` })
+    .set({
+      told_at: sql<Date>`now()`,
+      visit_due_at: sql<Date>`greatest(visit_due_at, now() + make_interval(secs => ${seconds}))`,
+    })
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
     .where("state", "=", "open")
-    .where("visits", "=", 0)
-    .where(sql<boolean>`status is distinct from 'completed'`)
     .execute();
 }
 

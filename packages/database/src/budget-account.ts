@@ -11,10 +11,18 @@ import { translateDatabaseError } from "./failure.ts";
 
 export type Ask = (question: { running: number; wanted: number; tidings: Tidings }) => Promise<BudgetAnswer>;
 
+export type BudgetAccountOptions = {
+  readonly ask: Ask;
+  /** How long a request waits for its turn (pace, requests at once) before its job had better be delayed. */
+  readonly longestTurnMs: number;
+  /** This machine's time in milliseconds: for telling when a pause ends, never for deciding. */
+  readonly now: () => number;
+};
+
 /** A permission is for now: one that took longer to arrive is dropped, since a pause may have come meanwhile. */
 const permissionLivesMs = 500;
-/** How long a request waits for its turn (pace, requests at once) before its job had better be delayed. */
-const longestTurnMs = 30_000;
+/** A process that waits asks so often at least: its count of what runs lives for a minute. */
+const longestNapMs = 20_000;
 /** What ended is told with the next question; where none comes, after this time. */
 const tellAfterMs = 50;
 
@@ -25,9 +33,7 @@ type Read = Dated<RateLimitReading> & { readonly beganAt: number };
 
 export class BudgetAccount {
   readonly #credential: string;
-  readonly #ask: Ask;
-  /** This machine's time in milliseconds: for telling when a pause ends, never for deciding. */
-  readonly #now: () => number;
+  readonly #options: BudgetAccountOptions;
   readonly #waiting: Waiter[] = [];
   #news: News = { counted: 0, unread: 0 };
   #running = 0;
@@ -35,12 +41,12 @@ export class BudgetAccount {
   #toldRunning = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #isServing = false;
+  #nap: AbortController | undefined;
   #isTellingSoon = false;
 
-  constructor(credential: string, { ask, now }: { ask: Ask; now: () => number }) {
+  constructor(credential: string, options: BudgetAccountOptions) {
     this.#credential = credential;
-    this.#ask = ask;
-    this.#now = now;
+    this.#options = options;
   }
 
   async acquire(signal?: AbortSignal): Promise<Permit> {
@@ -50,6 +56,7 @@ export class BudgetAccount {
     const abandon = () => {
       const index = this.#waiting.indexOf(waiter);
       if (index !== -1) this.#waiting.splice(index, 1);
+      if (this.#waiting.length === 0) this.#nap?.abort();
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abandon, { once: true });
@@ -67,8 +74,8 @@ export class BudgetAccount {
     const known = this.#news.pause;
     if (known === undefined || leftMs(known, known.value.waitMs) < pause.waitMs)
       this.#news.pause = { value: pause, at: performance.now() };
-    const answer = await this.#exchange(0);
-    return new Date(this.#now() + (answer.is_paused ? answer.wait_ms : 0));
+    const answer = await this.#exchange();
+    return new Date(this.#options.now() + (answer.is_paused ? answer.wait_ms : 0));
   }
 
   #permit(): Permit {
@@ -96,10 +103,8 @@ export class BudgetAccount {
     this.#isServing = true;
     try {
       while (this.#waiting.length > 0) {
-        const { is_paused, wait_ms, reason } = await this.#exchange(this.#waiting.length);
-        if (is_paused) this.#refuseAll(this.#limited(wait_ms, reason ?? "a limit"));
-        this.#refuseLate();
-        if (this.#waiting.length > 0 && wait_ms > 0) await sleep(wait_ms);
+        const { wait_ms } = await this.#exchange();
+        if (this.#waiting.length > 0 && wait_ms > 0) await this.#rest(Math.min(wait_ms, longestNapMs));
       }
     } catch (error) {
       this.#refuseAll(error);
@@ -108,22 +113,31 @@ export class BudgetAccount {
     }
   }
 
+  async #rest(ms: number): Promise<void> {
+    this.#nap = new AbortController();
+    // Ended early when nobody waits any more.
+    await sleep(ms, undefined, { signal: this.#nap.signal }).catch(() => undefined);
+    this.#nap = undefined;
+  }
+
   // One statement at a time: each tells how many requests run, and an older count must not overwrite a younger one.
-  async #exchange(wanted: number): Promise<BudgetAnswer> {
+  async #exchange(): Promise<BudgetAnswer> {
     const exchange = this.#turn.then(async () => {
       const news = this.#news;
       this.#news = { counted: 0, unread: 0 };
       const running = this.#running;
       const asked = performance.now();
       try {
-        const answer = await this.#ask({ running, wanted, tidings: tidingsOf(news) });
+        const answer = await this.#options.ask({ running, wanted: this.#waiting.length, tidings: tidingsOf(news) });
         this.#toldRunning = running + answer.granted;
         const isFresh = performance.now() - asked < permissionLivesMs;
         // What nobody takes any more is set right by the next count.
         const granted = isFresh ? this.#waiting.splice(0, answer.granted) : [];
         for (const waiter of granted) waiter.grant();
         if (granted.length < answer.granted) void this.#tellSoon();
-        return { ...answer, wait_ms: granted.length > 0 && !answer.is_paused ? 0 : answer.wait_ms };
+        if (answer.is_paused) this.#refuseAll(this.#limited(answer.wait_ms, answer.reason ?? "a limit"));
+        else this.#refuseLate(answer.wait_ms);
+        return answer;
       } catch (error) {
         this.#news = together(news, this.#news);
         throw unavailable(error);
@@ -140,7 +154,7 @@ export class BudgetAccount {
       await sleep(tellAfterMs);
       const { counted, reading, pause } = this.#news;
       const hasNews = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#toldRunning;
-      if (hasNews && !this.#isServing) await this.#exchange(0);
+      if (hasNews) await this.#exchange();
     } catch {
       // It is told with the next question; without one nobody needs it, and the count of this process lapses.
     } finally {
@@ -152,13 +166,15 @@ export class BudgetAccount {
     for (const waiter of this.#waiting.splice(0)) waiter.refuse(error);
   }
 
-  #refuseLate(): void {
-    while (performance.now() - (this.#waiting[0]?.since ?? Infinity) > longestTurnMs)
-      this.#waiting.shift()?.refuse(this.#limited(tellAfterMs, "other requests go first"));
+  /** Who would have to wait too long is told so at once. */
+  #refuseLate(waitMs: number): void {
+    const longestMs = this.#options.longestTurnMs - waitMs;
+    while (performance.now() - (this.#waiting[0]?.since ?? Infinity) > longestMs)
+      this.#waiting.shift()?.refuse(this.#limited(Math.max(waitMs, tellAfterMs), "the requests of this minute are used"));
   }
 
   #limited(waitMs: number, reason: string): RateLimitedError {
-    const until = new Date(this.#now() + waitMs);
+    const until = new Date(this.#options.now() + waitMs);
     return new RateLimitedError(`GitHub credential ${this.#credential} waits until ${until.toISOString()}: ${reason}`, until);
   }
 }

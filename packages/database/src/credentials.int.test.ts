@@ -1,12 +1,16 @@
 // One budget for all, on a real Postgres: several budgets on one database stand for several processes.
 
+import { randomUUID } from "node:crypto";
+
 import type { Permit, RateLimitReading } from "@actions-archive/core/budget";
+import type { RateLimitedError } from "@actions-archive/core/errors";
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
 import { sql } from "kysely";
 import pg from "pg";
 import { expect, test } from "vitest";
 
+import { askBudget, type Tidings } from "./ask-budget.ts";
 import { type DatabaseBudgetOptions, listCredentials, openDatabaseBudget } from "./credentials.ts";
 import { listDueLogs } from "./due-logs.ts";
 import { recordJobs } from "./obligations.ts";
@@ -168,21 +172,144 @@ test("our own cap holds on a server without limits, over all processes, and answ
   });
 });
 
-test("a burst of 600 is followed by 5 requests a second: 900 in any minute", async () => {
+test("in any minute at most 900 requests of a credential start over all processes, and none waits longer than it must", async () => {
   await using database = await openTestDatabase();
-  const budget = open(database);
-  const started = performance.now();
-  const starts: number[] = [];
-  (await budget.acquire("a")).end({ isFree, reading: reading(1) });
-  await Promise.all(
-    Array.from({ length: 610 }, async () => {
-      const permit = await budget.acquire("a");
-      starts.push((performance.now() - started) / 1_000);
-      permit.end({ isFree, reading: reading(starts.length + 1) });
+  const processes = [randomUUID(), randomUUID(), randomUUID()];
+  const step = fc.record({
+    process: fc.nat(2),
+    wanted: fc.oneof({ weight: 3, arbitrary: fc.constant(100) }, fc.integer({ min: 1, max: 400 })),
+    // Time passes by setting back what the database remembers.
+    seconds: fc.oneof(
+      { weight: 20, arbitrary: fc.constant(0) },
+      { weight: 3, arbitrary: fc.integer({ min: 1, max: 9 }) },
+      { weight: 2, arbitrary: fc.integer({ min: 55, max: 64 }) },
+    ),
+  });
+  let world = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 25, maxLength: 60 }), async (steps) => {
+      const credential = `world-${++world}`;
+      const starts: { second: number; granted: number }[] = [];
+      let passed = 0;
+      const ask = async (holder: string, wanted: number, tidings: Partial<Tidings> = {}) => {
+        const question = { credential, holder, running: 0, wanted, tidings: { counted: 0, unread: 0, ...tidings } };
+        const answer = await askBudget(database.db, { reservePercent: 20 }, question);
+        const { rows } = await sql<{ second: number }>`
+          select starts_second::float8 as second from archive.credentials where credential = ${credential}`.execute(database.db);
+        return { ...answer, second: (rows[0]?.second ?? 0) + passed };
+      };
+      await ask(processes[0]!, 0, { reading: { ...reading(0, 100_000), beganAgoMs: 0 } });
+      for (const { process, wanted, seconds } of steps) {
+        passed += seconds;
+        await sql`update archive.credentials set starts_second = starts_second - ${seconds} where credential = ${credential}`.execute(
+          database.db,
+        );
+        // Whoever waited before has given up: what is granted is not shared.
+        await sql`delete from archive.credential_holders where credential = ${credential}`.execute(database.db);
+        const { granted, wait_ms, second } = await ask(processes[process]!, wanted);
+        const left = 900 - countSince(starts, second - 62);
+        expect(granted).toBe(Math.min(wanted, 100, left));
+        starts.push({ second, granted });
+        // The oldest second with requests is over when 63 have passed since it began.
+        const oldest = starts.find((start) => start.granted > 0 && start.second >= second - 62)?.second ?? second;
+        const longestMs = left > 0 ? 50 : (oldest + 63 - second) * 1_000;
+        expect(wait_ms).toBeLessThanOrEqual(longestMs);
+        expect(wait_ms).toBeGreaterThanOrEqual(left > 0 ? 0 : longestMs - 1_000);
+      }
+      for (const { second } of starts) expect(countSince(starts, second - 62, second)).toBeLessThanOrEqual(900);
+    }),
+    { numRuns: 25, endOnFailure: true },
+  );
+});
+
+function countSince(starts: readonly { second: number; granted: number }[], from: number, to = Infinity): number {
+  return starts.filter(({ second }) => second >= from && second <= to).reduce((sum, { granted }) => sum + granted, 0);
+}
+
+test("900 requests start at once where work is there, over four processes, and the next one only when more than a minute is over", async () => {
+  await using database = await openTestDatabase();
+  const budgets = [0, 1, 2, 3].map(() => open(database, { longestTurnMs: 2_000 }));
+  let started = 0;
+  (await budgets[0]!.acquire("a")).end({ isFree, reading: reading(1, 15_000) });
+  await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 15_000, running: 0 }]);
+  const refusals = await Promise.allSettled(
+    Array.from({ length: 1_000 }, async (_, index) => {
+      const permit = await budgets[index % 4]!.acquire("a");
+      started++;
+      // An answer that nothing changed costs nothing of the hour, and a request of the minute all the same.
+      permit.end({ isFree: index % 2 === 0, reading: reading(started, 15_000) });
     }),
   );
-  for (const [index, second] of starts.entries()) expect(index).toBeLessThanOrEqual(600 + second * 5);
-  expect(starts).toHaveLength(610);
+  expect(started).toBe(899);
+  const late = refusals.flatMap((refusal) => (refusal.status === "rejected" ? [refusal.reason as RateLimitedError] : []));
+  expect(late).toHaveLength(101);
+  for (const { code, retryAt } of late) {
+    expect(code).toBe(limited.code);
+    expect(retryAt.getTime() - Date.now()).toBeGreaterThan(30_000);
+    expect(retryAt.getTime() - Date.now()).toBeLessThanOrEqual(63_000);
+  }
+  await sql`update archive.credentials set starts_second = starts_second - 63`.execute(database.db);
+  (await budgets[3]!.acquire("a")).end({ isFree });
+});
+
+test("a request that waits for the pace starts when its second is over, and not before", async () => {
+  await using database = await openTestDatabase();
+  const budget = open(database);
+  (await budget.acquire("a")).end({ isFree, reading: reading(1) });
+  await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 5_000, running: 0 }]);
+  // All 900 of them 61 seconds ago: for one or two seconds more they count.
+  const seconds = sql`floor(extract(epoch from clock_timestamp()))`;
+  await sql`update archive.credentials set starts_second = ${seconds} - 61, starts[1] = 900`.execute(database.db);
+  const began = Date.now();
+  (await budget.acquire("a")).end({ isFree });
+  const waitedMs = Date.now() - began;
+  expect(waitedMs).toBeGreaterThan(900);
+  const { rows } = await sql<{ started: number }>`select starts[1] as started from archive.credentials`.execute(database.db);
+  expect(rows).toEqual([{ started: 1 }]);
+});
+
+test("a server without limits has no pace", async () => {
+  await using database = await openTestDatabase();
+  const budget = open(database);
+  for (let round = 0; round < 12; round++) {
+    const permits = await Promise.all(Array.from({ length: 90 }, () => budget.acquire("ghes")));
+    for (const permit of permits) permit.end({ isFree });
+  }
+  expect(await listCredentials(database.db)).toMatchObject([{ limit: null }]);
+});
+
+test("a clock that is set back keeps the count of the minute", async () => {
+  await using database = await openTestDatabase();
+  const budget = open(database, { longestTurnMs: 1_000 });
+  (await budget.acquire("a")).end({ isFree, reading: reading(1) });
+  await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 5_000, running: 0 }]);
+  await sql`update archive.credentials set starts_second = starts_second + 3600, starts[1] = 900`.execute(database.db);
+  await expect(budget.acquire("a")).rejects.toMatchObject(limited);
+  await sql`update archive.credentials set starts_second = starts_second - 63`.execute(database.db);
+  (await budget.acquire("a")).end({ isFree });
+});
+
+test("a process that has hundreds to ask leaves others their share", async () => {
+  await using database = await openTestDatabase();
+  const [busy, other] = [open(database), open(database)];
+  const stop = new AbortController();
+  const ended = new Map<string, number>();
+  const work = async (budget: typeof busy, name: string) => {
+    while (!stop.signal.aborted) {
+      const permit = await budget.acquire("ghes", stop.signal);
+      await sql`select pg_sleep(0.005)`.execute(database.db);
+      permit.end({ isFree });
+      ended.set(name, (ended.get(name) ?? 0) + 1);
+    }
+  };
+  const all = Promise.allSettled([
+    ...Array.from({ length: 300 }, () => work(busy, "busy")),
+    ...Array.from({ length: 60 }, () => work(other, "other")),
+  ]);
+  await expect.poll(() => ended.get("busy") ?? 0, { timeout: 60_000 }).toBeGreaterThan(1_000);
+  stop.abort(new Error("enough"));
+  await all;
+  expect((ended.get("other") ?? 0) / (ended.get("busy") ?? 1)).toBeGreaterThan(0.3);
 });
 
 test("what a dead process ran counts as used, and makes room for others", async () => {

@@ -9,17 +9,24 @@ import { askBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import type { Database } from "./open-database.ts";
 
+/** The pace lets nobody wait longer than 63 seconds. */
+const longestPaceMs = 90_000;
+
 export type DatabaseBudgetOptions = BudgetLimits & {
+  /** How long `acquire` waits for a turn before it refuses; a minute's pace is waited for unless told. */
+  readonly longestTurnMs?: number;
   /** This machine's time in milliseconds, for saying when a pause ends. What may start is decided by the database's clock. */
   readonly now?: () => number;
 };
 
 /**
  * A budget that all processes on one database share. A database belongs to one GitHub host, so a credential's id is its key.
- * `reservePercent` of GitHub's limit is never touched; at most 100 requests run at once; `mostPerHour` is our own cap.
+ * `reservePercent` of GitHub's limit is never touched; at most 100 requests run at once, and at most 900 start in any minute, by
+ * the database's clock; `mostPerHour` is our own cap. Processes that wait get equal shares.
  * `acquire` fails with TransientError `database/unavailable` while Postgres is away: no database, no request.
  */
-export function openDatabaseBudget(db: Database, { now = Date.now, ...limits }: DatabaseBudgetOptions): Budget {
+export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions): Budget {
+  const { now = Date.now, longestTurnMs = longestPaceMs, ...limits } = options;
   const holder = randomUUID();
   const accounts = new Map<string, BudgetAccount>();
   const accountOf = (credential: string): BudgetAccount => {
@@ -27,6 +34,7 @@ export function openDatabaseBudget(db: Database, { now = Date.now, ...limits }: 
     if (known !== undefined) return known;
     const opened = new BudgetAccount(credential, {
       ask: (question) => askBudget(db, limits, { ...question, credential, holder }),
+      longestTurnMs,
       now,
     });
     accounts.set(credential, opened);

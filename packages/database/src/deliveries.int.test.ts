@@ -1,9 +1,10 @@
 // Deliveries on a real database: each tells its story once, whatever happens to it on the way.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { sql } from "kysely";
 import { expect, test } from "vitest";
 
-import { postponeFirstVisit } from "./attempts.ts";
+import { leaveToWebhooks } from "./attempts.ts";
 import {
   claimRedelivery,
   type DeliveryRef,
@@ -152,19 +153,37 @@ test("a run that completed does not go on again, whatever arrives later in the s
   expect(await statusAfter(run("completed", "01:00"))).toEqual([2, "in_progress", "completed", "in_progress"]);
 });
 
-test("an attempt that goes on is visited later, and at once when it completes", async () => {
+test("an attempt that webhooks tell of is not visited for a change of the list, and at once when the list tells its end", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);
-  const isDue = async () =>
-    (await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow()).visit_due_at <= new Date();
+  const attempt = { run_id: 700, run_attempt: 1 };
+  const dueInMinutes = async () => {
+    const { visit_due_at } = await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow();
+    return Math.max(0, Math.round((visit_due_at.getTime() - Date.now()) / 60_000));
+  };
+  await recordRuns(db, 7, [run("queued", "00:30")]);
+  expect(await dueInMinutes()).toBe(0);
+  await leaveToWebhooks(db, attempt, 3_600);
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
-  await postponeFirstVisit(db, { run_id: 700, run_attempt: 1 }, 3_600);
-  expect(await isDue()).toBe(false);
-  await recordRuns(db, 7, [run("completed", "01:00")]);
-  expect(await isDue()).toBe(true);
-  await postponeFirstVisit(db, { run_id: 700, run_attempt: 1 }, 3_600);
-  expect(await isDue()).toBe(true);
+  expect(await dueInMinutes()).toBe(60);
+  await recordRuns(db, 7, [run("completed", "02:00")]);
+  expect(await dueInMinutes()).toBe(0);
+  await leaveToWebhooks(db, attempt, 600);
+  await recordRuns(db, 7, [run("completed", "02:00")]);
+  expect(await dueInMinutes()).toBe(10);
+});
+
+test("an attempt of which no webhook told for an hour is visited when the list shows a change", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await selectRepositories(db, [repository]);
+  await recordRuns(db, 7, [run("queued", "00:30")]);
+  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, 7_200);
+  await sql`update archive.attempts set told_at = now() - interval '61 minutes'`.execute(db);
+  await recordRuns(db, 7, [run("in_progress", "01:00")]);
+  const { visit_due_at } = await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow();
+  expect(visit_due_at.getTime()).toBeLessThanOrEqual(Date.now());
 });
 
 test("a listing that shows a webhook's steps completed replaces its object, and not the other way round", async () => {

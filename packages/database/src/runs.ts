@@ -119,7 +119,10 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
       conclusion = excluded.conclusion,
       object = excluded.object,
       run_updated_at = excluded.run_updated_at,
-      visit_due_at = now()
+      visit_due_at = case
+        when excluded.status is distinct from 'completed' and attempts.told_at > now() - interval '1 hour' then attempts.visit_due_at
+        else now()
+      end
     where attempts.state = 'open' and excluded.run_updated_at is not null
       and (attempts.status is distinct from 'completed' or excluded.status = 'completed')
       and (excluded.run_updated_at > coalesce(attempts.run_updated_at, '-infinity')

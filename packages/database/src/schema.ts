@@ -93,6 +93,10 @@ export interface ArchiveAttempts {
   state: Generated<string>;
   status: string | null;
   /**
+   * When a webhook last told of it: for an hour it is not visited because the run list changed.
+   */
+  told_at: Timestamp | null;
+  /**
    * When an open attempt is looked at again.
    */
   visit_due_at: Generated<Timestamp>;
@@ -160,6 +164,10 @@ export interface ArchiveCredentialHolders {
   holder: string;
   leased_until: Timestamp;
   requests: number;
+  /**
+   * How many requests this process wanted to start at its last question and could not.
+   */
+  waiting: Generated<number>;
 }
 
 export interface ArchiveCredentials {
@@ -185,10 +193,6 @@ export interface ArchiveCredentials {
    */
   limit_per_hour: number | null;
   observed_at: Timestamp | null;
-  /**
-   * Up to when the requests started so far use up the pace; at most two minutes ahead.
-   */
-  paced_until: Timestamp | null;
   pause_reason: string | null;
   paused_until: Timestamp | null;
   /**
@@ -199,6 +203,14 @@ export interface ArchiveCredentials {
    * The same by GitHub's clock, as its header said it: it tells one window from the next.
    */
   reset_seconds: number | null;
+  /**
+   * How many requests started in the second starts_second, and in each of the 62 before it, newest first.
+   */
+  starts: Generated<number[]>;
+  /**
+   * By the database's clock, in seconds since 1970.
+   */
+  starts_second: Generated<number>;
   /**
    * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
    */

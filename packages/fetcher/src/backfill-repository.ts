@@ -133,7 +133,7 @@ async function visitAll(fetcher: Fetcher, repository: ListedRepository, { attemp
       if (isFailing) return;
       try {
         signal.throwIfAborted();
-        await visitAttempt(fetcher, repository, attempt, signal);
+        await visitAttempt(fetcher, repository, attempt, { signal });
         await onProgress?.();
         if (over.aborted) return;
       } catch (error) {

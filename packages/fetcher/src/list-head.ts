@@ -2,14 +2,18 @@
 // which costs nothing of the limit. It also shows what became of the newest runs, re-runs included.
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
 
+import type { WorkflowRun } from "@actions-archive/github/schemas";
 import { listRuns } from "@actions-archive/github/workflow-runs";
 
 import { afterSecond, isNewestFirst, type Listing, oldestSecond, record } from "./list-window.ts";
+import type { Shown } from "./visit-attempt.ts";
 
 export type Head = {
   readonly date: Date;
   /** Runs created from here on are all listed; undefined when the page cannot say. */
   readonly listedFrom: Date | undefined;
+  /** What this answer itself has shown. */
+  readonly shown: Shown | undefined;
   /** To be kept once everything else is listed, too. */
   readonly runsEtag: { readonly etag: string; readonly credential: string } | undefined;
 };
@@ -29,10 +33,15 @@ export async function listHead(
   const credential = await fetcher.github.credentialFor(repository.full_name, signal);
   const etag = known.credential === credential && known.etag !== null ? known.etag : undefined;
   const answer = await listRuns(fetcher.github, { repository: repository.full_name, perPage: 100, signal, etag });
-  if ("notModified" in answer) return { date: answer.date, listedFrom: unchangedFrom, runsEtag: undefined };
+  if ("notModified" in answer) return { date: answer.date, listedFrom: unchangedFrom, shown: undefined, runsEtag: undefined };
   await record({ fetcher, repository }, answer.data);
   const runsEtag = answer.etag === undefined ? undefined : { etag: answer.etag, credential };
-  if (!answer.hasNext) return { date: answer.date, listedFrom: new Date(0), runsEtag };
-  const listedFrom = isNewestFirst(answer.data) && answer.data.length > 0 ? afterSecond(oldestSecond(answer.data)) : undefined;
-  return { date: answer.date, listedFrom, runsEtag };
+  const { date } = answer;
+  const listedFrom = answer.hasNext ? pageFrom(answer.data) : new Date(0);
+  return { date, listedFrom, shown: listedFrom && { from: listedFrom, date }, runsEtag };
+}
+
+// The page may end in the midst of its oldest second.
+function pageFrom(runs: readonly WorkflowRun[]): Date | undefined {
+  return isNewestFirst(runs) && runs.length > 0 ? afterSecond(oldestSecond(runs)) : undefined;
 }

@@ -82,6 +82,23 @@ test("a run in progress owes a visit until it is completed, and its jobs come as
   expect((await jobs(bench)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
 });
 
+test("a run that the list has just shown to go on costs one call, and is not taken for complete", async () => {
+  await using bench = await openRepository();
+  await bench.poll(bench.id, false);
+  const run = bench.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
+  bench.simulator.control.clearJournal({});
+  await bench.poll(bench.id, false);
+  expect(bench.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toEqual([
+    expect.stringContaining(`/runs/${run.runId}/attempts/1/jobs`),
+  ]);
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
+  // Where the list does not change, it has shown nothing: then the run is asked for.
+  await makeDue(bench);
+  bench.simulator.control.clearJournal({});
+  await bench.poll(bench.id, false);
+  expect(bench.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toHaveLength(2);
+});
+
 test("an attempt that goes on is not visited before its time", async () => {
   await using bench = await openRepository();
   bench.simulator.control.addRun({ repository, state: "in_progress" });

@@ -20,7 +20,7 @@ import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type Head, listHead } from "./list-head.ts";
 import { listWindow } from "./list-window.ts";
 import { uncoveredSpans } from "./uncovered-spans.ts";
-import { visitAttempt } from "./visit-attempt.ts";
+import { type Shown, visitAttempt } from "./visit-attempt.ts";
 import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 /** A run can be re-run for 30 days. https://docs.github.com/actions/managing-workflow-runs/re-running-workflows-and-jobs */
@@ -84,7 +84,7 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const since = startOf(fetcher, repository, head.date);
   const isAll = await lookWithin(options, async (over) => {
     await listSpans({ fetcher, repository, head, options, over }, spansToList({ since, head, windows, isLookBack }));
-    await visitOpenAttempts(fetcher, repository, options, over);
+    await visitOpenAttempts(fetcher, repository, options, { over, shown: shownTo(options, head) });
   });
   await finishPoll(db, repositoryId, {
     nextPollSeconds: isAll ? settings.POLL_INTERVAL_SECONDS : 0,
@@ -138,16 +138,21 @@ type SpanListing = {
 
 async function listSpans({ fetcher, repository, head, options, over }: SpanListing, { again, uncovered }: Spans): Promise<void> {
   const settled = new Date(head.date.getTime() - settleMs);
+  const shown = shownTo(options, head);
   const listSpan = async (span: Window, until: AbortSignal | undefined): Promise<void> => {
     // Newest first to the end: a part's jobs are archived before the part before it is listed.
     const onListed = async ({ start, end }: Window): Promise<void> => {
       await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
-      await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, until);
+      await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, { over: until, shown });
       until?.throwIfAborted();
     };
     // What the first page has shown to its end need not be asked for again.
-    const isListed = head.listedFrom !== undefined && head.listedFrom <= span.start;
-    await (isListed ? onListed(span) : listWindow({ fetcher, repository, signal: options.signal, onListed }, span));
+    const { start, end } = span;
+    const listedFrom = head.listedFrom ?? end;
+    if (listedFrom <= start) return onListed(span);
+    if (listedFrom < end) await onListed({ start: listedFrom, end });
+    const rest = { start, end: listedFrom < end ? listedFrom : end };
+    await listWindow({ fetcher, repository, signal: options.signal, onListed }, rest);
   };
   for (const span of again) await listSpan(span, undefined);
   for (const span of uncovered) await listSpan(span, over);
@@ -174,11 +179,16 @@ function spansBefore(spans: readonly Window[], instant: Date): Window[] {
   return spans.filter(({ start }) => start < instant).map(({ start, end }) => ({ start, end: end < instant ? end : instant }));
 }
 
+// A full pass asks for what goes on: it may have ended since the list was read, and there is no later look.
+function shownTo({ isFullPass }: PollOptions, { shown }: Head): Shown | undefined {
+  return isFullPass ? undefined : shown;
+}
+
 async function visitOpenAttempts(
   fetcher: Fetcher,
   repository: LedgerRepository,
   { isFullPass, signal, onProgress }: PollOptions,
-  over: AbortSignal | undefined,
+  { over, shown }: { readonly over: AbortSignal | undefined; readonly shown: Shown | undefined },
 ): Promise<void> {
   const visited = new Set<string>();
   for (;;) {
@@ -191,7 +201,7 @@ async function visitOpenAttempts(
     for (const attempt of fresh) {
       signal.throwIfAborted();
       visited.add(`${attempt.run_id}/${attempt.run_attempt}`);
-      await visitAttempt(fetcher, repository, attempt, signal);
+      await visitAttempt(fetcher, repository, attempt, { signal, shown });
       await onProgress?.();
       over?.throwIfAborted();
     }

@@ -2,7 +2,7 @@
 
 import { TransientError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
-import { postponeFirstVisit } from "@actions-archive/database/attempts";
+import { leaveToWebhooks } from "@actions-archive/database/attempts";
 import {
   type DeliveryOutcome,
   dropStoredDelivery,
@@ -23,6 +23,11 @@ type Receiver = Pick<Fetcher, "db" | "github" | "log">;
 
 /** An attempt that goes on is looked at after this long where no webhook has told its end by then. */
 const unheardSeconds = 60 * 60;
+/**
+ * One that is over is listed after this long. Only that listing proves that no job is missing, and it finds what no webhook told;
+ * but it asks of the same 900 requests a minute as the logs, which come first, and GitHub lists some jobs late.
+ */
+const unprovenSeconds = 2 * 60;
 const storedAtOnce = 100;
 const mostTries = 20;
 
@@ -107,5 +112,6 @@ async function writeSubject(
     return;
   }
   await recordRuns(trx, repositoryId, [subject.object]);
-  if (!subject.isOver) await postponeFirstVisit(trx, { run_id: subject.run_id, run_attempt: subject.attempt }, unheardSeconds);
+  const attempt = { run_id: subject.run_id, run_attempt: subject.attempt };
+  await leaveToWebhooks(trx, attempt, subject.isOver ? unprovenSeconds : unheardSeconds);
 }

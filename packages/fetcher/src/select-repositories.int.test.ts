@@ -99,3 +99,13 @@ test("when GitHub cannot say now, the selection stays as it was", async () => {
   await expect(world.select("acme/api")).rejects.toThrow(/502/);
   expect((await listSelectedRepositories(world.fetcher.db)).map(({ full_name }) => full_name)).toEqual(["acme/web"]);
 });
+
+test("selecting again costs nothing while nothing changed, and a new name is seen", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web,acme/api");
+  world.simulator.control.clearJournal({});
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/web"]);
+  expect(world.simulator.journal.entries({ origin: "api" }).map(({ status }) => status)).toEqual([304, 304]);
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "site" });
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/site"]);
+});

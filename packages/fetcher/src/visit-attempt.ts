@@ -22,8 +22,12 @@ const longestRevisitSeconds = 60 * 60;
 /** A job can lag behind its completed attempt; after so many visits the listing is taken as it is. */
 const mostLaggingVisits = 20;
 
+/** The runs that the list has just shown, as of GitHub's `date`: all that were created at or after `from`. */
+export type Shown = { readonly from: Date; readonly date: Date };
+
 /**
  * Visits an open attempt. Idempotent.
+ * @param options `shown` spares asking for a run that the list has just shown to go on.
  * @returns whether the attempt is settled: listed, gone or never completed.
  * @throws the client's errors, a 404 of the repository itself included; the attempt stays open.
  */
@@ -31,13 +35,15 @@ export async function visitAttempt(
   fetcher: Fetcher,
   repository: ListedRepository,
   attempt: LedgerAttempt,
-  signal: AbortSignal,
+  { signal, shown }: { readonly signal: AbortSignal; readonly shown?: Shown | undefined },
 ): Promise<boolean> {
   const { db, log } = fetcher;
   const context = { repository: repository.full_name, runId: attempt.run_id, attempt: attempt.run_attempt };
   try {
     // Asked before the jobs are listed: only a listing that began after the completion is final.
-    const run = await lookAtAttempt(fetcher, repository, attempt, signal);
+    const run = isShownOpen(attempt, shown)
+      ? { isComplete: false, date: shown.date }
+      : await lookAtAttempt(fetcher, repository, attempt, signal);
     const jobs = await listJobs(fetcher, repository, attempt, signal);
     await recordJobs(
       db,
@@ -67,6 +73,12 @@ export async function visitAttempt(
     await finishVisit(db, attempt, { state: "gone" });
     return true;
   }
+}
+
+// What was just listed as going on need not be asked for: it is not complete, whatever its jobs are.
+function isShownOpen(attempt: LedgerAttempt, shown: Shown | undefined): shown is Shown {
+  const isNewest = attempt.run_attempt === attempt.newest_attempt;
+  return shown !== undefined && isNewest && attempt.status !== "completed" && attempt.run_created_at >= shown.from;
 }
 
 type AttemptLook = { readonly isComplete: boolean; readonly object?: unknown; readonly date?: Date };

@@ -12,6 +12,7 @@ import { type Credential, type Credentials, CredentialStore, type Subject } from
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
 import { isLoopback, type LogHostRule } from "./log-hosts.ts";
 import { apiPathOf, isApiUrl, type RepositoryPath } from "./paths.ts";
+import type { Repository } from "./schemas.ts";
 import { defaultTimeouts, type Timeouts, Transport } from "./transport.ts";
 
 export type GitHubOptions = {
@@ -71,6 +72,11 @@ export class GitHub implements AsyncDisposable {
   readonly #log: Logger;
   readonly #userAgent: string;
   readonly #credentials: CredentialStore;
+  /**
+   * The last answer for each repository that was asked for: while GitHub says that it still holds, asking again costs nothing.
+   * Kept by `repositories.ts`.
+   */
+  readonly repositoryAnswers = new Map<string, Answer<Repository>>();
   /** GitHub's clock minus this machine's: an App's token is only taken when its times are GitHub's. */
   #clockOffsetMs = 0;
 

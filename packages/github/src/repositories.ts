@@ -1,6 +1,6 @@
 // Repositories: what they are called now, which ones an owner has, and how long they keep logs.
 
-import { PermanentError } from "@actions-archive/core/errors";
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";
@@ -11,21 +11,35 @@ import { Repository } from "./schemas.ts";
 
 type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
 
+/** Of 7 KB each. */
+const mostKnown = 5_000;
+
 const Retention = z.looseObject({ days: z.int().positive() });
 
 /**
- * A repository by `owner/name` or id. An old name leads to the new one: compare `full_name` and, above all, `id`.
+ * A repository by `owner/name` or id; free while it is as this client saw it last. An old name leads to the new one: compare `full_name` and, above all, `id`.
  * https://docs.github.com/en/rest/repos/repos#get-a-repository
  * @throws PermanentError `github/not-found`; `github/unauthorized` (401, or 403 on the repository itself) after pausing the
  * credential; RateLimitedError; TransientError.
  */
 export async function getRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
   try {
-    return await github.get({ path: repositoryPath(repository), subject: { repository }, schema: Repository, signal });
+    return await askForRepository(github, { repository, signal });
   } catch (error) {
     if (!(error instanceof PermanentError) || error.code !== "github/forbidden") throw error;
     return github.refuse(await github.credentialFor(repository, signal), error.message);
   }
+}
+
+async function askForRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
+  const path = repositoryPath(repository);
+  const known = github.repositoryAnswers.get(path);
+  const answer = await github.getIfChanged({ path, subject: { repository }, schema: Repository, signal, etag: known?.etag });
+  if ("notModified" in answer && known !== undefined) return { ...known, date: answer.date };
+  if ("notModified" in answer) throw new TransientError("github/unexpected-answer", `GitHub answered 304 to GET ${path}`);
+  if (github.repositoryAnswers.size >= mostKnown) github.repositoryAnswers.clear();
+  github.repositoryAnswers.set(path, answer);
+  return answer;
 }
 
 /**

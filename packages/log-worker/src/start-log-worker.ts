@@ -15,6 +15,9 @@ import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
 
+/** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
+const longestTurnMs = 5_000;
+
 /** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
 export async function startLogWorker(
   config: LogWorkerConfig,
@@ -34,7 +37,8 @@ export async function startLogWorker(
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
   const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: mostPerHour } = config;
-  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, mostPerHour }), log }));
+  const budget = openDatabaseBudget(db, { reservePercent, mostPerHour, longestTurnMs });
+  const github = resources.use(openGitHubFrom(config, { budget, log }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));

@@ -1,0 +1,45 @@
+// Real servers for a measurement, outside of a test run: a Postgres that writes durably and remembers when, a Redis, and a folder that goes away.
+
+import { randomBytes } from "node:crypto";
+
+import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
+import { createLogger } from "@actions-archive/core/logger";
+import { migrateDatabase } from "@actions-archive/database/migrate";
+import { openRunFolder } from "@actions-archive/testkit/run-folder";
+import { openTestRedis } from "@actions-archive/testkit/test-redis";
+import { Client } from "pg";
+
+export type Servers = AsyncDisposable & {
+  readonly folder: string;
+  readonly redisUrl: string;
+  /** The URL of a new, migrated database. */
+  readonly createDatabase: () => Promise<string>;
+};
+
+/** Starts them; disposing ends them. @throws Error with the cure when there is no Redis. */
+export async function openServers(): Promise<Servers> {
+  await using opened = new AsyncDisposableStack();
+  const { path: folder } = opened.use(await openRunFolder());
+  const log = createLogger("bench", "warn");
+  const postgres = opened.use(
+    await openEmbeddedPostgres({ folder: `${folder}/postgres`, settings: { track_commit_timestamp: "on" }, log }),
+  );
+  const { provided: redis } = opened.use(await openTestRedis({ url: undefined, folder }));
+  if ("missing" in redis) throw new Error(redis.missing);
+  const running = opened.move();
+  return {
+    folder,
+    redisUrl: redis.url,
+    async createDatabase() {
+      const name = `bench_${randomBytes(6).toString("hex")}`;
+      const client = new Client({ connectionString: postgres.url });
+      await client.connect();
+      await client.query(`create database ${name}`);
+      await client.end();
+      const { href } = Object.assign(new URL(postgres.url), { pathname: `/${name}` });
+      await migrateDatabase(href);
+      return href;
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
