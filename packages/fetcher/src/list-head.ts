@@ -2,7 +2,7 @@
 // which costs nothing of the limit. It also shows what became of the newest runs, re-runs included.
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
 
-import { listRuns } from "@actions-archive/github/workflow-runs";
+import { listNewestRuns } from "@actions-archive/github/workflow-runs";
 
 import { afterSecond, isNewestFirst, type Listing, oldestSecond, record } from "./list-window.ts";
 
@@ -28,7 +28,7 @@ export async function listHead(
 ): Promise<Head> {
   const credential = await fetcher.github.credentialFor(repository.full_name, signal);
   const etag = known.credential === credential && known.etag !== null ? known.etag : undefined;
-  const answer = await listRuns(fetcher.github, { repository: repository.full_name, perPage: 100, signal, etag });
+  const answer = await listNewestRuns(fetcher.github, { repository: repository.full_name, signal, etag });
   if ("notModified" in answer) return { date: answer.date, listedFrom: unchangedFrom, runsEtag: undefined };
   await record({ fetcher, repository }, answer.data);
   const runsEtag = answer.etag === undefined ? undefined : { etag: answer.etag, credential };
