@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 
-import { ActionsArchiveError, RateLimitedError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { listOpenAttempts } from "@actions-archive/database/attempts";
 import { defaultRetentionDays } from "@actions-archive/database/obligations";
 import {
@@ -20,7 +20,8 @@ import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type Head, listHead } from "./list-head.ts";
 import { listWindow } from "./list-window.ts";
 import { uncoveredSpans } from "./uncovered-spans.ts";
-import { type Shown, visitAttempt } from "./visit-attempt.ts";
+import type { Shown } from "./visit-attempt.ts";
+import { visitAttempts } from "./visit-attempts.ts";
 import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 /** A run can be re-run for 30 days. https://docs.github.com/actions/managing-workflow-runs/re-running-workflows-and-jobs */
@@ -32,7 +33,7 @@ export const settleMs = 2 * 60 * 1000;
 
 /** After a failed look, the next one waits longer than a poll, and not for ever. */
 const problemRetrySeconds = 5 * 60;
-const visitsAtOnce = 500;
+const visitsListed = 500;
 const longestLookMs = 60_000;
 
 export type PollOptions = {
@@ -60,13 +61,25 @@ export async function pollRepository(fetcher: Fetcher, repositoryId: number, opt
   const renew = () => takeLease(db, repositoryId, holder, leaseSeconds);
   const lease = { renew, log: fetcher.log.child({ repositoryId }), signal: options.signal };
   try {
-    await whileLeased(lease, (signal) => pollLeased(fetcher, repositoryId, { ...options, signal }));
+    await whileLeased(lease, (signal) => pollByAnyName(fetcher, repositoryId, { ...options, signal }));
     return "polled";
   } catch (error) {
     await noteProblem(fetcher, repositoryId, error);
     throw error;
   } finally {
     await releaseLease(db, repositoryId, holder);
+  }
+}
+
+// A repository that moved is nowhere under its old name, or another one is there: it is asked for by its id, once.
+async function pollByAnyName(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<void> {
+  try {
+    await pollLeased(fetcher, repositoryId, options);
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== "github/not-found") throw error;
+    const known = await findRepository(fetcher.db, repositoryId);
+    if (known === undefined || (await greet(fetcher, known, options)).full_name === known.full_name) throw error;
+    await pollLeased(fetcher, repositoryId, options);
   }
 }
 
@@ -83,7 +96,10 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const head = await listHead({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
   const since = startOf(fetcher, repository, head.date);
   const isAll = await lookWithin(options, async (over) => {
-    await listSpans({ fetcher, repository, head, options, over }, spansToList({ since, head, windows, isLookBack }));
+    await listSpans(
+      { fetcher, repository, head, options, over },
+      spansToList({ since, head, windows, lookedBackAt: isLookBack ? known.rescanned_at : undefined }),
+    );
     await visitOpenAttempts(fetcher, repository, options, { over, shown: shownTo(options, head) });
   });
   await finishPoll(db, repositoryId, {
@@ -115,16 +131,19 @@ type SpanChoice = {
   readonly since: Date;
   readonly head: Head;
   readonly windows: readonly Window[];
-  readonly isLookBack: boolean;
+  /** When the last look back was; null: never; undefined: no look back now. */
+  readonly lookedBackAt: Date | null | undefined;
 };
 
 type Spans = { readonly again: readonly Window[]; readonly uncovered: readonly Window[] };
 
-// The last 30 days are listed again for re-runs where an earlier look has covered them; a first look is just about to.
-function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice): Spans {
+// What may have been run again since the last look back is listed again, where an earlier look has covered it; a first look is
+// just about to. A run of 30 days ago may have been run again a minute after the last look.
+function spansToList({ since, head: { date }, windows, lookedBackAt }: SpanChoice): Spans {
   const uncovered = uncoveredSpans({ start: since, end: date }, windows);
-  if (!isLookBack || windows.length === 0) return { again: [], uncovered };
-  const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
+  if (lookedBackAt === undefined || windows.length === 0) return { again: [], uncovered };
+  const rerunSince = Math.min(date.getTime(), lookedBackAt?.getTime() ?? Infinity) - rerunDays * dayMs;
+  const again = { start: new Date(Math.max(since.getTime(), rerunSince)), end: date };
   return { again: [again], uncovered: spansBefore(uncovered, again.start) };
 }
 
@@ -139,13 +158,15 @@ type SpanListing = {
 async function listSpans({ fetcher, repository, head, options, over }: SpanListing, { again, uncovered }: Spans): Promise<void> {
   const settled = new Date(head.date.getTime() - settleMs);
   const shown = shownTo(options, head);
-  const listSpan = async (span: Window, until: AbortSignal | undefined): Promise<void> => {
-    // Newest first to the end: a part's jobs are archived before the part before it is listed.
-    const onListed = async ({ start, end }: Window): Promise<void> => {
-      await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
-      await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, { over: until, shown });
-      until?.throwIfAborted();
-    };
+  const cover = ({ start, end }: Window) =>
+    addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
+  // Newest first to the end: a part's jobs are archived before the part before it is listed.
+  const coverAndVisit = async (window: Window): Promise<void> => {
+    await cover(window);
+    await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, { over, shown });
+    over?.throwIfAborted();
+  };
+  const listSpan = async (span: Window, onListed: (window: Window) => Promise<void>): Promise<void> => {
     // What the first page has shown to its end need not be asked for again.
     const { start, end } = span;
     const listedFrom = head.listedFrom ?? end;
@@ -154,8 +175,8 @@ async function listSpans({ fetcher, repository, head, options, over }: SpanListi
     const rest = { start, end: listedFrom < end ? listedFrom : end };
     await listWindow({ fetcher, repository, signal: options.signal, onListed }, rest);
   };
-  for (const span of again) await listSpan(span, undefined);
-  for (const span of uncovered) await listSpan(span, over);
+  for (const span of again) await listSpan(span, cover);
+  for (const span of uncovered) await listSpan(span, coverAndVisit);
 }
 
 // Asked with each look back, and after trouble.
@@ -194,17 +215,13 @@ async function visitOpenAttempts(
   for (;;) {
     const due = await listOpenAttempts(fetcher.db, repository.repository_id, {
       onlyDue: !isFullPass || visited.size > 0,
-      limit: visitsAtOnce,
+      limit: visitsListed,
     });
     const fresh = due.filter(({ run_id, run_attempt }) => !visited.has(`${run_id}/${run_attempt}`));
     if (fresh.length === 0) return;
-    for (const attempt of fresh) {
-      signal.throwIfAborted();
-      visited.add(`${attempt.run_id}/${attempt.run_attempt}`);
-      await visitAttempt(fetcher, repository, attempt, { signal, shown });
-      await onProgress?.();
-      over?.throwIfAborted();
-    }
+    for (const { run_id, run_attempt } of fresh) visited.add(`${run_id}/${run_attempt}`);
+    await visitAttempts(fetcher, repository, fresh, { signal, over, onProgress, shown });
+    over?.throwIfAborted();
   }
 }
 
