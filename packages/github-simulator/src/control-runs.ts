@@ -84,13 +84,15 @@ export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, 
     job.startedAtMs = attempt.createdAtMs;
     if (state === "completed") job.completedAtMs = nowMs;
   }
-  deps.pump.plan(run, attempt.createdAtMs - 1);
+  deps.pump.planAttempt(run, attempt, attempt.createdAtMs - 1);
   deps.pump.pump();
   return idsOf(run);
 }
 
-export function deleteRun(deps: ControlDeps, runId: number): void {
-  findRun(deps, runId).deleted = true;
+export function deleteRun(deps: ControlDeps, { runId, oncePaged }: Input<"deleteRun">): void {
+  const run = findRun(deps, runId);
+  if (oncePaged) run.deletedOncePaged = true;
+  else run.deleted = true;
 }
 
 export function deleteLogs(deps: ControlDeps, runId: number): void {

@@ -57,6 +57,7 @@ export const controlInputs = {
   clearJournal: z.object({}),
   world: z.object({ expected: z.boolean().default(true).describe("with hashes: reads every log once") }),
   advanceClock: z.object({ ms: z.number().nonnegative() }),
+  setClockSpeed: z.object({ speed: z.number().nonnegative() }),
   addRun: z.object({
     repository: name.describe("owner/name; made when it is not there"),
     workflow: name.optional(),
@@ -76,7 +77,10 @@ export const controlInputs = {
     state: z.enum(["in_progress", "completed"]).default("completed").describe("completed: it ran in no time"),
     conclusion: conclusion.default("success"),
   }),
-  deleteRun: z.object({ runId: id }),
+  deleteRun: z.object({
+    runId: id,
+    oncePaged: z.boolean().default(false).describe("right after a page of a list showed it that is not the last"),
+  }),
   deleteLogs: z.object({ runId: id }),
   expireLogs: z.object({ runId: id }),
   setLog: z.object({
@@ -143,10 +147,11 @@ export function createControl(deps: ControlDeps) {
       clock.advance(ms);
       return { now: clock.now().toISOString() };
     }),
+    setClockSpeed: define("setClockSpeed", ({ speed }) => clock.setSpeed(speed)),
     addRun: define("addRun", (input) => addTestRun(deps, input)),
     completeRun: define("completeRun", (input) => completeRun(deps, input)),
     rerun: define("rerun", (input) => rerunRun(deps, input)),
-    deleteRun: define("deleteRun", ({ runId }) => deleteRun(deps, runId)),
+    deleteRun: define("deleteRun", (input) => deleteRun(deps, input)),
     deleteLogs: define("deleteLogs", ({ runId }) => deleteLogs(deps, runId)),
     expireLogs: define("expireLogs", ({ runId }) => expireLogs(deps, runId)),
     setLog: define("setLog", (input) => setLog(deps, input)),

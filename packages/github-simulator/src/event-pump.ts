@@ -2,10 +2,10 @@
 
 import type { Clock } from "./clock.ts";
 import type { Webhooks } from "./webhooks.ts";
-import { latestAttempt } from "./world/builder.ts";
-import type { Run } from "./world/model.ts";
+import type { Attempt, Run } from "./world/model.ts";
 
-type Planned = { readonly atMs: number; readonly emit: () => Promise<void> };
+/** `emit` sends what happened; `happen` changes the world itself. */
+type Planned = { readonly atMs: number } & ({ readonly emit: () => Promise<void> } | { readonly happen: () => void });
 
 const longestTimerMs = 60_000;
 
@@ -14,7 +14,9 @@ export class EventPump implements Disposable {
   readonly #webhooks: Webhooks;
   /** Called before events are looked for: a live world grows here. */
   readonly #grow: () => readonly Run[];
+  /** By time, once `#isSorted`; a month has hundreds of thousands, so they are sorted when they are needed. */
   #planned: Planned[] = [];
+  #isSorted = true;
   #timer: NodeJS.Timeout | undefined;
   readonly #stopListening: () => void;
 
@@ -25,26 +27,39 @@ export class EventPump implements Disposable {
     this.#stopListening = clock.onAdvance(() => this.pump());
   }
 
-  /** Plans what happens in the run's latest attempt after `sinceMs`; what is already past is sent at the next `pump`. */
+  /** Plans what happens in the run after `sinceMs`; what is already past is sent at the next `pump`. */
   plan(run: Run, sinceMs = this.#clock.nowMs()): void {
-    const attempt = latestAttempt(run);
+    for (const attempt of run.attempts) this.planAttempt(run, attempt, sinceMs);
+  }
+
+  /** The same for one of its attempts. */
+  planAttempt(run: Run, attempt: Attempt, sinceMs = this.#clock.nowMs()): void {
+    if (!this.#webhooks.isWatched(run.repository)) return;
     const own = attempt.jobs.filter((job) => job.attempt === attempt.number);
-    const add = (atMs: number, emit: Planned["emit"]) => {
-      if (atMs > sinceMs && atMs < Infinity) this.#planned.push({ atMs, emit });
+    const add = (atMs: number, emit: (atMs: number) => Promise<void>) => {
+      if (atMs > sinceMs && atMs < Infinity) this.#add({ atMs, emit: () => emit(atMs) });
     };
+    const runEvent = (action: "requested" | "in_progress" | "completed") => (atMs: number) =>
+      this.#webhooks.runEvent(run, action, { attempt, atMs });
     const ends = own.map((job) => job.completedAtMs ?? Infinity);
-    add(attempt.createdAtMs, () => this.#webhooks.runEvent(run, "requested"));
-    add(Math.min(...own.map((job) => job.startedAtMs ?? Infinity)), () => this.#webhooks.runEvent(run, "in_progress"));
+    add(attempt.createdAtMs, runEvent("requested"));
+    add(Math.min(...own.map((job) => job.startedAtMs ?? Infinity)), runEvent("in_progress"));
     for (const job of own) {
+      const jobEvent = (action: "queued" | "in_progress" | "completed") => (atMs: number) =>
+        this.#webhooks.jobEvent(job, action, { atMs });
       // GitHub sends copies again as completed in the second in which the re-run is queued.
-      if (job.copyOf === undefined) add(job.createdAtMs, () => this.#webhooks.jobEvent(job, "queued"));
-      if (job.copyOf === undefined && job.runner !== null)
-        add(job.startedAtMs ?? Infinity, () => this.#webhooks.jobEvent(job, "in_progress"));
+      if (job.copyOf === undefined) add(job.createdAtMs, jobEvent("queued"));
+      if (job.copyOf === undefined && job.runner !== null) add(job.startedAtMs ?? Infinity, jobEvent("in_progress"));
       const endsAtMs = job.copyOf === undefined ? (job.completedAtMs ?? Infinity) : attempt.createdAtMs;
-      add(endsAtMs, () => this.#webhooks.jobEvent(job, "completed"));
+      add(endsAtMs, jobEvent("completed"));
     }
-    add(Math.max(attempt.createdAtMs, ...ends), () => this.#webhooks.runEvent(run, "completed"));
-    this.#planned.sort((left, right) => left.atMs - right.atMs);
+    add(Math.max(attempt.createdAtMs, ...ends), runEvent("completed"));
+    this.#arm();
+  }
+
+  /** Plans a change of the world itself. */
+  planChange(atMs: number, happen: () => void): void {
+    this.#add({ atMs, happen });
     this.#arm();
   }
 
@@ -52,20 +67,38 @@ export class EventPump implements Disposable {
   pump(): void {
     for (const run of this.#grow()) this.plan(run);
     const nowMs = this.#clock.nowMs();
-    const due = this.#planned.filter((each) => each.atMs <= nowMs);
-    this.#planned = this.#planned.slice(due.length);
-    this.#webhooks.sendInOrder(due.map((each) => each.emit));
+    this.#sort();
+    const next = this.#planned.findIndex((each) => each.atMs > nowMs);
+    const due = this.#planned.splice(0, next === -1 ? this.#planned.length : next);
+    for (const each of due) if ("happen" in each) each.happen();
+    this.#webhooks.send(due.flatMap((each) => ("emit" in each ? [each.emit] : [])));
     this.#arm();
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#stopListening();
   }
 
+  #add(planned: Planned): void {
+    this.#planned.push(planned);
+    this.#isSorted = false;
+  }
+
+  #sort(): void {
+    if (!this.#isSorted) this.#planned.sort((left, right) => left.atMs - right.atMs);
+    this.#isSorted = true;
+  }
+
+  // The timer is set in a turn of its own: many runs are planned at once.
   #arm(): void {
     clearTimeout(this.#timer);
     if (this.#clock.speed === 0) return;
+    if (!this.#isSorted) {
+      this.#timer = setTimeout(() => this.pump(), 0);
+      return;
+    }
     // At least every hour of the world, since a live one grows in between.
     const next = Math.min(this.#planned[0]?.atMs ?? Infinity, this.#clock.nowMs() + 3_600_000);
     const waitMs = Math.min((next - this.#clock.nowMs()) / this.#clock.speed, longestTimerMs);

@@ -12,7 +12,8 @@ type Flags = {
   seed: number;
   face: "github.com" | "ghes";
   ghesVersion?: string;
-  scenario: "generated" | "demo" | "empty";
+  scenario: "generated" | "demo" | "month" | "empty";
+  scale: number;
   owners: number;
   repositories: number;
   runsPerDay: number;
@@ -44,7 +45,8 @@ const program = new Command("github-simulator")
   .option("--seed <n>", "the same seed and clock start give the same world", number, 1)
   .addOption(new Option("--face <face>").choices(["github.com", "ghes"]).default("github.com"))
   .option("--ghes-version <version>", "what a GHES says it is")
-  .addOption(new Option("--scenario <name>").choices(["generated", "demo", "empty"]).default("generated"))
+  .addOption(new Option("--scenario <name>").choices(["generated", "demo", "month", "empty"]).default("generated"))
+  .option("--scale <n>", "of the month: 1 is 40,000 runs", number, 1)
   .option("--owners <n>", "organisations", number, 1)
   .option("--repositories <n>", "repositories", number, 2)
   .option("--runs-per-day <n>", "per repository", number, 5)
@@ -90,7 +92,7 @@ async function serve(options: SimulatorOptions): Promise<void> {
 }
 
 function optionsOf(flags: Flags): SimulatorOptions {
-  const { seed, face, scenario, owners, repositories, runsPerDay, days, jobsPerRun, cases, live, clockSpeed } = flags;
+  const { seed, face, scenario, scale, owners, repositories, runsPerDay, days, jobsPerRun, cases, live, clockSpeed } = flags;
   const logs = {
     ...(flags.logMedian === undefined ? {} : { medianBytes: flags.logMedian }),
     ...(flags.logCap === undefined ? {} : { capBytes: flags.logCap }),
@@ -99,6 +101,7 @@ function optionsOf(flags: Flags): SimulatorOptions {
     seed,
     face,
     scenario,
+    scale,
     owners,
     repositories,
     runsPerDay,

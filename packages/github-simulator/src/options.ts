@@ -17,6 +17,16 @@ export type WebhookOptions = {
   readonly url: string;
   readonly secret: string;
   readonly events?: readonly ("workflow_job" | "workflow_run")[];
+  /** `owner/name` of the repositories that have the hook; all when left out. */
+  readonly repositories?: readonly string[];
+  readonly unreliable?: {
+    /** Share of the events of which no delivery is made. */
+    readonly lost: number;
+    /** Share of the others that arrive twice. */
+    readonly doubled: number;
+    /** So many deliveries at once, at random: events overtake each other. */
+    readonly lanes: number;
+  };
 };
 
 export type RateLimitOptions = {
@@ -34,6 +44,8 @@ export type AppOptions = {
   readonly publicKey?: string | KeyObject;
   /** Owners who installed the App, with the repositories (names) that it may see; all of the owner's when left out. */
   readonly installations?: readonly { readonly owner: string; readonly repositories?: readonly string[] }[];
+  /** How long a token of an installation works, in simulated time: 3,600 at GitHub. */
+  readonly tokenLifetimeSeconds?: number;
 };
 
 export type CredentialOptions = {
@@ -50,8 +62,13 @@ export type SimulatorOptions = {
   readonly seed?: number;
   readonly face?: "github.com" | "ghes";
   readonly ghesVersion?: string;
-  /** `demo`: a small world with every case that can end; then the sizes below do not apply. */
-  readonly scenario?: "generated" | "demo" | "empty";
+  /**
+   * `demo`: a small world with every case that can end; `month`: a hostile month that begins with the clock. The sizes below apply
+   * to neither.
+   */
+  readonly scenario?: "generated" | "demo" | "month" | "empty";
+  /** Of the month: 1 is 40,000 runs. */
+  readonly scale?: number;
   readonly owners?: number;
   readonly repositories?: number;
   readonly runsPerDay?: number;
@@ -83,7 +100,8 @@ export type Settings = {
   readonly seed: number;
   readonly face: "github.com" | "ghes";
   readonly ghesVersion: string;
-  readonly scenario: "generated" | "demo" | "empty";
+  readonly scenario: "generated" | "demo" | "month" | "empty";
+  readonly scale: number;
   readonly owners: number;
   readonly repositories: number;
   readonly runsPerDay: number;
@@ -108,6 +126,7 @@ export function settle(options: SimulatorOptions): Settings {
     face,
     ghesVersion: options.ghesVersion ?? "3.19.1",
     scenario: options.scenario ?? "generated",
+    scale: options.scale ?? 1,
     owners: options.owners ?? 1,
     repositories: options.repositories ?? 2,
     runsPerDay: options.runsPerDay ?? 5,

@@ -271,3 +271,28 @@ test("the fifty-first re-run is refused", async () => {
   for (let count = 0; count < 50; count++) simulator.control.rerun({ runId });
   expect(() => simulator.control.rerun({ runId })).toThrow("GitHub's limit");
 });
+
+test("a run can be deleted in the moment in which a page showed it that is not the last", async () => {
+  await using simulator = await startSimulator({ scenario: "empty", clockSpeed: 0 });
+  const runs = [1, 2, 3].map((each) => simulator.control.addRun({ ...oneRun, completedSecondsAgo: 60 * each }));
+  for (const { runId } of runs) simulator.control.deleteRun({ runId, oncePaged: true });
+  const list = async (query: string) =>
+    JSON.parse((await request(simulator, `/repos/octo-org/api/actions/runs?${query}`)).body).workflow_runs.length;
+  expect(await list("per_page=3")).toBe(3);
+  expect(await list("per_page=2")).toBe(2);
+  // The pages have shifted: the second one is empty, the third run on the first.
+  expect(await list("per_page=2&page=2")).toBe(0);
+  expect(await list("per_page=2")).toBe(1);
+  expect([...simulator.world.told.runs]).toEqual(runs.map(({ runId }) => runId));
+});
+
+test("the clock goes on from where it is at another speed", async () => {
+  await using simulator = await startSimulator({ scenario: "empty", clockSpeed: 0 });
+  const frozenMs = simulator.clock.nowMs();
+  simulator.control.setClockSpeed({ speed: 86_400_000 });
+  await expect.poll(() => simulator.clock.nowMs()).toBeGreaterThan(frozenMs + 86_400_000);
+  simulator.control.setClockSpeed({ speed: 0 });
+  const stoppedMs = simulator.clock.nowMs();
+  simulator.clock.advance(1_000);
+  expect(simulator.clock.nowMs()).toBe(stoppedMs + 1_000);
+});

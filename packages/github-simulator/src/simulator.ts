@@ -25,6 +25,7 @@ import { Webhooks } from "./webhooks.ts";
 import { Builder } from "./world/builder.ts";
 import { demoLogs, generateDemo } from "./world/demo.ts";
 import { generateWorld, type Generator } from "./world/generate.ts";
+import { generateMonth, type Month, monthLogs } from "./world/month.ts";
 import { addRecordedJob, RecordedJob } from "./world/recorded.ts";
 import { loadReplay } from "./world/replay.ts";
 import { World } from "./world/world.ts";
@@ -52,7 +53,7 @@ export type Simulator = AsyncDisposable & {
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const settings = settle(options);
   const clock = createClock(options.clockStart ?? new Date(), options.clockSpeed ?? 1);
-  const { world, builder, generator } = await createWorld(options, settings, clock);
+  const { world, builder, generator, month } = await createWorld(options, settings, clock);
   const closing = new AbortController();
   await using stack = new AsyncDisposableStack();
   const hosts = {
@@ -71,7 +72,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const faults = new Faults(settings.seed);
   const limits = new RateLimits(clock, settings.rateLimits);
   const links = new LogLinks(settings.seed, settings.linkLifetimeMs);
-  const webhooks = new Webhooks(options.webhook, {
+  const hook = options.webhook && { ...(month && { repositories: month.watched }), ...options.webhook };
+  const webhooks = new Webhooks(hook, {
+    world,
     clock,
     urls,
     seed: settings.seed,
@@ -80,6 +83,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   });
   const pump = stack.use(new EventPump({ clock, webhooks, grow: () => generator.generateUntil(clock.nowMs()) }));
   for (const run of world.runs.values()) if (run.attempts.length > 0) pump.plan(run);
+  for (const { atMs, happen } of month?.happenings ?? []) pump.planChange(atMs, happen);
   pump.pump();
   const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
 
@@ -105,6 +109,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     [Symbol.asyncDispose]: close,
   };
 }
+
+const scenarioLogs = { demo: demoLogs, month: monthLogs, generated: {}, empty: {} } as const;
 
 type Hosts = { readonly api: Host; readonly log: Host; readonly control: Host };
 
@@ -140,18 +146,19 @@ async function createWorld(
   options: SimulatorOptions,
   settings: Settings,
   clock: Clock,
-): Promise<{ world: World; builder: Builder; generator: Generator }> {
+): Promise<{ world: World; builder: Builder; generator: Generator; month: Month | undefined }> {
   const world = new World();
-  const isDemo = settings.scenario === "demo";
-  const builder = new Builder(world, settings.seed, isDemo ? { ...demoLogs, ...options.logs } : settings.logs);
+  const builder = new Builder(world, settings.seed, { ...settings.logs, ...scenarioLogs[settings.scenario], ...options.logs });
   const startMs = clock.start.getTime();
   let generator: Generator = { generateUntil: () => [] };
-  if (isDemo) generateDemo(builder, settings, startMs);
+  let month: Month | undefined;
+  if (settings.scenario === "demo") generateDemo(builder, settings, startMs);
+  else if (settings.scenario === "month") month = generateMonth(builder, settings, startMs);
   else if (settings.scenario === "generated" && options.replayDir === undefined)
     generator = generateWorld(builder, settings, startMs);
   if (options.replayDir !== undefined) await loadReplay(builder, options.replayDir);
   for (const job of options.extraJobs ?? []) addRecordedJob(builder, { job: RecordedJob.parse(job) });
-  return { world, builder, generator };
+  return { world, builder, generator, month };
 }
 
 type Exchange = {
@@ -175,7 +182,7 @@ async function handle(
   respond: Responder,
 ): Promise<void> {
   const method = request.method ?? "GET";
-  const fault = origin === "control" ? undefined : faults.take({ origin, method, path });
+  const fault = origin === "control" ? undefined : faults.take({ origin, method, path, query: request.url?.split("?")[1] ?? "" });
   const { authorization, ...headers } = request.headers;
   const entry = journal.add({
     receivedAt: new Date(),

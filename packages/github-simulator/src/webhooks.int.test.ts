@@ -109,6 +109,52 @@ test("deliveries are lost, doubled, reordered and forged on demand", async () =>
   expect(receiver.received.at(-1)?.headers["x-hub-signature-256"]).toBe(`sha256=${"0".repeat(64)}`);
 });
 
+test("over an unreliable way events are lost, doubled and overtake each other, and repositories without the hook send none", async () => {
+  await using receiver = await startReceiver();
+  const start = (unreliable: { lost: number; doubled: number; lanes: number }) =>
+    startSimulator({
+      days: 0,
+      repositories: 2,
+      clockSpeed: 0,
+      webhook: { url: receiver.url, secret, events: ["workflow_job"], repositories: ["octo-org/api"], unreliable },
+    });
+  const jobs = Array.from({ length: 20 }, (_, index) => ({ name: `job ${index}` }));
+  const send = async (unreliable: { lost: number; doubled: number; lanes: number }) => {
+    await using simulator = await start(unreliable);
+    receiver.received.length = 0;
+    simulator.control.addRun({ repository: "octo-org/web", jobs });
+    simulator.control.addRun({ repository: "octo-org/api", jobs });
+    await simulator.webhooks.settled();
+    return { sent: labels(receiver.received), simulator };
+  };
+  const { sent: reliable } = await send({ lost: 0, doubled: 0, lanes: 1 });
+  expect(reliable).toHaveLength(60);
+  expect((await send({ lost: 1, doubled: 0, lanes: 1 })).sent).toEqual([]);
+  expect((await send({ lost: 0, doubled: 1, lanes: 1 })).sent).toHaveLength(120);
+  const { sent: shuffled, simulator } = await send({ lost: 0, doubled: 0, lanes: 8 });
+  expect(shuffled).not.toEqual(reliable);
+  expect(shuffled.toSorted()).toEqual(reliable.toSorted());
+  // What was taken is what can be asked of an archive: all jobs of the one repository as completed, no run.
+  expect([simulator.world.told.jobs.size, simulator.world.told.runs.size]).toEqual([20, 0]);
+});
+
+test("a payload tells of the moment of its event, however late it is sent", async () => {
+  await using receiver = await startReceiver();
+  await using simulator = await startSimulator({ scenario: "empty", clockSpeed: 0, webhook: { url: receiver.url, secret } });
+  const { runId } = simulator.control.addRun({ repository: "octo-org/api", completedSecondsAgo: 60 });
+  simulator.control.rerun({ runId });
+  await simulator.webhooks.settled();
+  const runs = receiver.received.flatMap(({ body }) => (body["workflow_run"] === undefined ? [] : [body["workflow_run"]]));
+  expect(runs).toMatchObject([
+    { run_attempt: 1, status: "queued" },
+    { run_attempt: 1, status: "in_progress" },
+    { run_attempt: 1, status: "completed" },
+    { run_attempt: 2 },
+    { run_attempt: 2 },
+    { run_attempt: 2, status: "completed" },
+  ]);
+});
+
 test("failed deliveries are listed by cursor, shown, and sent again under the same guid", async () => {
   await using receiver = await startReceiver(503);
   await using simulator = await startSimulator({

@@ -5,16 +5,22 @@ import { createHmac } from "node:crypto";
 
 import type { Clock } from "./clock.ts";
 import type { WebhookOptions } from "./options.ts";
-import { guidOf } from "./random.ts";
+import { createRandom, guidOf } from "./random.ts";
 import { renderJob } from "./render/job.ts";
 import { type Json, renderFullRepository, renderUser } from "./render/repository.ts";
 import { renderRun } from "./render/run.ts";
 import type { Urls } from "./render/urls.ts";
 import { latestAttempt } from "./world/builder.ts";
-import type { Job, Repository, Run } from "./world/model.ts";
+import type { Attempt, Job, Repository, Run } from "./world/model.ts";
+import { jobStatus } from "./world/timeline.ts";
+import { fullNameOf, type World } from "./world/world.ts";
 
 /** The one hook of the simulated GitHub, whether it is an App's, a repository's or an organisation's. */
 export const hookId = 480_001;
+
+/** The longest that deliveries are kept by any GitHub, in days: a GHES has them for a week. */
+const keptDays = 7;
+const pruneEvery = 1_000;
 
 export type Delivery = {
   readonly id: number;
@@ -29,8 +35,10 @@ export type Delivery = {
   durationSeconds: number;
   status: string;
   statusCode: number;
-  readonly request: { readonly headers: Record<string, string>; readonly payload: Json };
+  readonly request: { readonly headers: Record<string, string>; readonly body: string };
   response: { headers: Record<string, string>; payload: string };
+  /** Called when the receiver has taken it. */
+  readonly noteTold: () => void;
 };
 
 export type SendOptions = {
@@ -38,6 +46,8 @@ export type SendOptions = {
   readonly forged?: boolean;
   /** The same delivery arrives so many times, with one guid. */
   readonly times?: number;
+  /** When it happened, in simulated milliseconds: what the payload shows is of that moment. Now, when left out. */
+  readonly atMs?: number;
 };
 
 type Event = {
@@ -45,9 +55,11 @@ type Event = {
   readonly action: string;
   readonly repository: Repository;
   readonly subject: Json;
+  readonly noteTold: () => void;
 };
 
 export type WebhookDeps = {
+  readonly world: World;
   readonly clock: Clock;
   readonly urls: Urls;
   readonly seed: number;
@@ -57,18 +69,23 @@ export type WebhookDeps = {
 };
 
 export class Webhooks {
-  readonly deliveries: Delivery[] = [];
+  /** Those that a GitHub still keeps. */
+  deliveries: Delivery[] = [];
   readonly #deps: WebhookDeps;
   readonly #inFlight = new Set<Promise<void>>();
   #options: WebhookOptions | undefined;
-  #ordered: Promise<void> = Promise.resolve();
+  /** Ids of the repositories that have the hook; undefined: all. */
+  #watched: ReadonlySet<number> | undefined;
+  /** Each sends one delivery at a time; one lane keeps the order. */
+  readonly #lanes: Promise<void>[] = [];
+  #events = 0;
   #dropNext = 0;
   #held: Event[] | undefined;
   #count = 0;
 
   constructor(options: WebhookOptions | undefined, deps: WebhookDeps) {
-    this.#options = options;
     this.#deps = deps;
+    this.configure(options);
   }
 
   get url(): string {
@@ -78,6 +95,19 @@ export class Webhooks {
   /** Where deliveries go from now on. */
   configure(options: WebhookOptions | undefined): void {
     this.#options = options;
+    // By id: a hook stays where it is when its repository is renamed.
+    this.#watched = options?.repositories && new Set(options.repositories.map((name) => this.#idOf(name)));
+  }
+
+  #idOf(name: string): number {
+    const found = this.#deps.world.repositories.find((each) => fullNameOf(each) === name);
+    if (found === undefined) throw new RangeError(`no repository ${name}`);
+    return found.id;
+  }
+
+  /** Whether what happens in the repository can reach the hook. */
+  isWatched({ id }: Repository): boolean {
+    return this.#watched === undefined || this.#watched.has(id);
   }
 
   /** The next `count` events are lost: no delivery exists of them, as when GitHub never made one. */
@@ -98,29 +128,51 @@ export class Webhooks {
   }
 
   jobEvent(job: Job, action: "queued" | "in_progress" | "completed", options: SendOptions = {}): Promise<void> {
-    const subject = { workflow_job: renderJob(job, this.#deps.clock.nowMs(), this.#deps.urls) };
-    return this.#emit({ event: "workflow_job", action, repository: job.run.repository, subject }, options);
+    const { clock, urls, world } = this.#deps;
+    const atMs = options.atMs ?? clock.nowMs();
+    const subject = () => ({ workflow_job: renderJob(job, atMs, urls) });
+    const isOver = action === "completed" && jobStatus(job, atMs) === "completed";
+    const noteTold = () => void (isOver && world.told.jobs.add(job.id));
+    return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), noteTold }), options);
   }
 
-  runEvent(run: Run, action: "requested" | "in_progress" | "completed", options: SendOptions = {}): Promise<void> {
-    const view = { attempt: latestAttempt(run), nowMs: this.#deps.clock.nowMs(), asAttempt: false };
+  runEvent(
+    run: Run,
+    action: "requested" | "in_progress" | "completed",
+    options: SendOptions & { readonly attempt?: Attempt } = {},
+  ): Promise<void> {
+    const { clock, urls, world } = this.#deps;
+    const view = { attempt: options.attempt ?? latestAttempt(run), nowMs: options.atMs ?? clock.nowMs(), asAttempt: false };
     const { workflow, repository } = run;
-    const subject = {
+    const subject = () => ({
       workflow: { id: workflow.id, name: workflow.name, path: workflow.path, state: "active" },
-      workflow_run: renderRun(run, view, this.#deps.urls),
-    };
-    return this.#emit({ event: "workflow_run", action, repository, subject }, options);
+      workflow_run: renderRun(run, view, urls),
+    });
+    const noteTold = () => void world.told.runs.add(run.id);
+    return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), noteTold }), options);
   }
 
   /** The same payload and guid under a new delivery id, as GitHub's redelivery does. */
   redeliver(delivery: Delivery): void {
-    this.#track(this.#post({ ...delivery, id: this.#nextId(), redelivery: true, deliveredAtMs: this.#deps.clock.nowMs() }, {}));
+    this.#track(
+      this.#post({ ...delivery, id: this.#nextId(), redelivery: true, deliveredAtMs: this.#deps.clock.nowMs() }, {}).then(
+        () => {},
+      ),
+    );
   }
 
-  /** Sends after everything that was given here before, one after the other. A failed delivery is recorded, never thrown. */
-  sendInOrder(emits: readonly (() => Promise<void>)[]): void {
-    this.#ordered = emits.reduce((before, emit) => before.then(emit), this.#ordered);
-    this.#track(this.#ordered);
+  /**
+   * Sends after everything that was given here before, one after the other; over an unreliable way some overtake others. A failed
+   * delivery is recorded, never thrown.
+   */
+  send(emits: readonly (() => Promise<void>)[]): void {
+    const lanes = this.#options?.unreliable?.lanes ?? 1;
+    for (const emit of emits) {
+      const lane = lanes === 1 ? 0 : createRandom(this.#deps.seed, "lane", ++this.#events).int(0, lanes - 1);
+      const sent = (this.#lanes[lane] ?? Promise.resolve()).then(emit);
+      this.#lanes[lane] = sent;
+      this.#track(sent);
+    }
   }
 
   /** Resolves when no delivery is under way. */
@@ -128,20 +180,37 @@ export class Webhooks {
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
   }
 
-  async #emit(event: Event, options: SendOptions): Promise<void> {
-    if (this.#options === undefined || this.#options.events?.includes(event.event) === false) return;
+  async #emit(
+    kind: Event["event"],
+    repository: Repository,
+    render: () => Omit<Event, "event" | "repository">,
+    options: SendOptions,
+  ): Promise<void> {
+    if (this.#options === undefined || this.#options.events?.includes(kind) === false || !this.isWatched(repository)) return;
+    const fate = this.#fateOf(this.#options);
     if (this.#dropNext > 0) {
       this.#dropNext--;
+    } else if (fate === "lost") {
+      return;
     } else if (this.#held !== undefined) {
-      this.#held.push(event);
+      this.#held.push({ event: kind, repository, ...render() });
     } else {
-      const delivered = this.#deliver(event, options);
+      const delivered = this.#deliver(
+        { event: kind, repository, ...render() },
+        fate === "doubled" ? { times: 2, ...options } : options,
+      );
       this.#track(delivered);
       await delivered;
     }
   }
 
-  async #deliver({ event, action, repository, subject }: Event, options: SendOptions): Promise<void> {
+  #fateOf({ unreliable }: WebhookOptions): "lost" | "doubled" | "sent" {
+    if (unreliable === undefined) return "sent";
+    const random = createRandom(this.#deps.seed, "fate", ++this.#events);
+    return random.chance(unreliable.lost) ? "lost" : random.chance(unreliable.doubled) ? "doubled" : "sent";
+  }
+
+  async #deliver({ event, action, repository, subject, noteTold }: Event, options: SendOptions): Promise<void> {
     const { clock, urls, seed } = this.#deps;
     const installationId = this.#deps.installationId(repository);
     const id = this.#nextId();
@@ -156,6 +225,7 @@ export class Webhooks {
       ...(installationId === undefined ? {} : { installation: { id: installationId, node_id: String(installationId) } }),
       sender: renderUser(repository.owner, urls),
     };
+    const body = JSON.stringify(payload);
     const delivery: Delivery = {
       id,
       guid,
@@ -169,11 +239,12 @@ export class Webhooks {
       durationSeconds: 0,
       status: "",
       statusCode: 0,
-      request: { headers: this.#headers(event, guid, JSON.stringify(payload)), payload },
+      request: { headers: this.#headers(event, guid, body), body },
       response: { headers: {}, payload: "" },
+      noteTold,
     };
-    await this.#post(delivery, options);
-    for (let more = 1; more < (options.times ?? 1); more++) await this.#post({ ...delivery, id: this.#nextId() }, options);
+    for (let sent = 0; sent < (options.times ?? 1); sent++)
+      await this.#post(sent === 0 ? delivery : { ...delivery, id: this.#nextId() }, options);
   }
 
   #headers(event: string, guid: string, body: string): Record<string, string> {
@@ -197,13 +268,17 @@ export class Webhooks {
   // GitHub gives up after ten seconds and does not try again by itself.
   async #post(delivery: Delivery, { forged }: SendOptions): Promise<void> {
     this.deliveries.push(delivery);
+    if (this.#count % pruneEvery === 0) {
+      const oldestMs = this.#deps.clock.nowMs() - keptDays * 86_400_000;
+      this.deliveries = this.deliveries.filter(({ deliveredAtMs }) => deliveredAtMs >= oldestMs);
+    }
     const forgery = { "X-Hub-Signature-256": `sha256=${"0".repeat(64)}` };
     const began = performance.now();
     try {
       const response = await fetch(this.url, {
         method: "POST",
         headers: { ...delivery.request.headers, ...(forged === true ? forgery : {}) },
-        body: JSON.stringify(delivery.request.payload),
+        body: delivery.request.body,
         signal: AbortSignal.timeout(10_000),
       });
       delivery.statusCode = response.status;
@@ -215,6 +290,12 @@ export class Webhooks {
       delivery.status = hasTimedOut ? "timed out" : "failed to connect to host";
     }
     delivery.durationSeconds = Math.round(performance.now() - began) / 1000;
+    if (delivery.statusCode === 202 && forged !== true) delivery.noteTold();
+  }
+
+  /** How many deliveries were sent, repetitions included. */
+  get sent(): number {
+    return this.#count;
   }
 
   #nextId(): number {

@@ -122,8 +122,8 @@ function authenticate(
 // Weak ETags over the body and the credential: a rotated token changes them at GitHub too.
 function conditional(request: IncomingMessage, answer: Answer, credential: Credential): Answer {
   if (request.method !== "GET" || answer.status !== 200) return answer;
-  const body = Array.isArray(answer.body) ? Buffer.concat(answer.body) : Buffer.alloc(0);
-  const etag = `W/"${fingerprint(`${credential.id}\n${body.toString("utf8")}`)}"`;
+  const parts = Array.isArray(answer.body) ? answer.body : [];
+  const etag = `W/"${fingerprint(`${credential.id}\n`, ...parts)}"`;
   const headers = { ...answer.headers, etag, "cache-control": "private, max-age=60, s-maxage=60" };
   const isKnown = request.headers["if-none-match"]?.split(/,\s*/).includes(etag) === true;
   return isKnown ? { status: 304, headers: without(headers, "content-type"), length: 0, body: [] } : { ...answer, headers };

@@ -74,6 +74,8 @@ export class Credentials {
 }
 
 /** Short and stable, for ETags: they differ per credential at GitHub. */
-export function fingerprint(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+export function fingerprint(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
 }

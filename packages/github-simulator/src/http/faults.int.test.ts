@@ -179,3 +179,15 @@ test("the control host does over HTTP what its functions do, and names what is w
   const list = await fetch(simulator.controlUrl).then((answer) => answer.json());
   expect(Object.keys(Object(list))).toContain("advanceClock");
 });
+
+test("a fault can pick one parameter of the query", async () => {
+  const { simulator, get } = await start();
+  await using _ = simulator;
+  simulator.faults.add({ path: "*/actions/runs", query: "per_page=100", status: 502, times: "forever" });
+  const statuses = await Promise.all(
+    ["per_page=100", "per_page=10", "page=1&per_page=100", "per_page=1000"].map(
+      async (query) => (await get(`/repos/octo-org/api/actions/runs?${query}`)).status,
+    ),
+  );
+  expect(statuses).toEqual([502, 200, 502, 200]);
+});

@@ -10,6 +10,7 @@ export const Fault = z
     origin: z.enum(["api", "log"]).optional().describe("both when left out"),
     method: z.string().optional(),
     path: z.string().optional().describe("path without /api/v3 and query; * stands for anything. All paths when left out"),
+    query: z.string().optional().describe("one parameter of the query, as per_page=100"),
     times: z.union([z.int().positive(), z.literal("forever")]).default(1),
     skip: z.int().nonnegative().default(0).describe("matching requests that pass before the first one is hit"),
     chance: z.number().min(0).max(1).default(1).describe("share of the matching requests that is hit, repeatable"),
@@ -68,7 +69,7 @@ export class Faults {
   }
 
   /** The fault that hits this request, counted; undefined for none. `path` has neither prefix nor query. */
-  take(request: { readonly origin: "api" | "log"; readonly method: string; readonly path: string }): ScriptedFault | undefined {
+  take(request: FaultRequest): ScriptedFault | undefined {
     for (const fault of this.#scripted) {
       if (!isHitBy(fault, request)) continue;
       fault.seen++;
@@ -82,9 +83,17 @@ export class Faults {
   }
 }
 
-function isHitBy(fault: Fault, request: { readonly origin: string; readonly method: string; readonly path: string }): boolean {
+export type FaultRequest = {
+  readonly origin: "api" | "log";
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+};
+
+function isHitBy(fault: Fault, request: FaultRequest): boolean {
   if (fault.origin !== undefined && fault.origin !== request.origin) return false;
   if (fault.method !== undefined && fault.method.toUpperCase() !== request.method) return false;
+  if (fault.query !== undefined && !request.query.split("&").includes(fault.query)) return false;
   if (fault.path === undefined) return true;
   const pattern = fault.path.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
   return new RegExp(`^${pattern.join(".*")}$`, "i").test(request.path);

@@ -72,6 +72,15 @@ export class Journal {
   clear(): void {
     this.#entries = [];
   }
+
+  /** Entries that are answered, which are then forgotten: for those who follow a long time and keep what they need. */
+  takeFinished(): readonly JournalEntry[] {
+    const { finished = [], running = [] } = Object.groupBy(this.#entries, ({ finishedAt }) =>
+      finishedAt ? "finished" : "running",
+    );
+    this.#entries = running;
+    return finished;
+  }
 }
 
 function matches(entry: JournalEntry, filter: JournalFilter): boolean {

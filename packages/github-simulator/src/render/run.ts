@@ -1,6 +1,6 @@
 // A run as GitHub shows it, now or as one of its attempts.
 
-import type { Attempt, Run } from "../world/model.ts";
+import type { Attempt, Repository, Run } from "../world/model.ts";
 import { attemptStatus, attemptUpdatedAtMs } from "../world/timeline.ts";
 import { fullNameOf } from "../world/world.ts";
 import { type Json, renderRepository, renderUser } from "./repository.ts";
@@ -14,11 +14,42 @@ export type RunView = {
   readonly excludePullRequests?: boolean;
 };
 
+/** The JSON of `renderRun`. The two repositories are nine tenths of it, and the same in every run of a list: they are kept. */
+export function renderRunText(run: Run, view: RunView, urls: Urls): string {
+  if (showsRecorded(run, view)) return JSON.stringify(run.recorded);
+  const own = JSON.stringify(renderOwn(run, view, urls));
+  const { repository, headRepository } = run;
+  const head = headRepository === null ? "null" : textOf(headRepository, urls);
+  return `${own.slice(0, -1)},"repository":${textOf(repository, urls)},"head_repository":${head}}`;
+}
+
 /** `workflow-run` of GitHub's OpenAPI description. */
 export function renderRun(run: Run, view: RunView, urls: Urls): Json {
-  const { attempt, nowMs, asAttempt } = view;
+  if (showsRecorded(run, view)) return { ...run.recorded };
+  return {
+    ...renderOwn(run, view, urls),
+    repository: renderRepository(run.repository, urls),
+    head_repository: run.headRepository === null ? null : renderRepository(run.headRepository, urls),
+  };
+}
+
+function showsRecorded(run: Run, { attempt, nowMs, asAttempt }: RunView): boolean {
   const isLatest = attempt === run.attempts.findLast((each) => each.createdAtMs <= nowMs);
-  if (run.recorded && isLatest && !asAttempt) return { ...run.recorded };
+  return run.recorded !== undefined && isLatest && !asAttempt;
+}
+
+const texts = new WeakMap<Repository, { readonly key: string; readonly text: string }>();
+
+function textOf(repository: Repository, urls: Urls): string {
+  const key = `${urls.api} ${fullNameOf(repository)}`;
+  const known = texts.get(repository);
+  if (known?.key === key) return known.text;
+  const text = JSON.stringify(renderRepository(repository, urls));
+  texts.set(repository, { key, text });
+  return text;
+}
+
+function renderOwn(run: Run, { attempt, nowMs, asAttempt }: RunView, urls: Urls): Json {
   const repositoryUrl = `${urls.api}/repos/${fullNameOf(run.repository)}`;
   const url = `${repositoryUrl}/actions/runs/${run.id}`;
   const own = asAttempt ? `${url}/attempts/${attempt.number}` : url;
@@ -64,7 +95,5 @@ export function renderRun(run: Run, view: RunView, urls: Urls): Json {
       author: { name: run.actor.login, email: `${run.actor.login}@users.noreply.example` },
       committer: { name: "GitHub", email: "noreply@github.example" },
     },
-    repository: renderRepository(run.repository, urls),
-    head_repository: run.headRepository === null ? null : renderRepository(run.headRepository, urls),
   };
 }

@@ -64,13 +64,19 @@ export function pagedAnswer<T>(
     path,
     urls,
     bodyOf,
-  }: { items: readonly T[]; path: string; urls: Urls; bodyOf: (items: readonly T[]) => Json | readonly Json[] },
+  }: {
+    items: readonly T[];
+    path: string;
+    urls: Urls /** A text is JSON already. */;
+    bodyOf: (items: readonly T[]) => Json | readonly Json[] | string;
+  },
 ): Response {
   const { perPage, page } = pageOf(c);
   const last = Math.max(Math.ceil(items.length / perPage), 1);
   const link = linkHeader(c, { page, last, base: urls.api + path });
   if (link !== "") c.header("link", link);
-  return c.json(bodyOf(items.slice((page - 1) * perPage, page * perPage)));
+  const body = bodyOf(items.slice((page - 1) * perPage, page * perPage));
+  return typeof body === "string" ? c.body(body, 200, { "content-type": "application/json" }) : c.json(body);
 }
 
 function linkHeader(c: ApiContext, { page, last, base }: { page: number; last: number; base: string }): string {

@@ -25,7 +25,12 @@ export function hookRoutes(deps: ApiDeps, belongsTo: (c: ApiContext) => (deliver
     app.get(`${prefix}/:delivery_id`, (c) => {
       const delivery = seen(c)?.find((each) => String(each.id) === c.req.param("delivery_id"));
       return delivery
-        ? c.json({ ...renderDelivery(delivery), url: deps.webhooks.url, request: delivery.request, response: delivery.response })
+        ? c.json({
+            ...renderDelivery(delivery),
+            url: deps.webhooks.url,
+            request: requestOf(delivery),
+            response: delivery.response,
+          })
         : notFound(c, "/repos/webhooks");
     });
     app.post(`${prefix}/:delivery_id/attempts`, (c) => {
@@ -36,6 +41,10 @@ export function hookRoutes(deps: ApiDeps, belongsTo: (c: ApiContext) => (deliver
     });
   }
   return app;
+}
+
+function requestOf({ request: { headers, body } }: Delivery): Json {
+  return { headers, payload: JSON.parse(body) };
 }
 
 // Newest first, by cursor: the id of the last delivery shown.

@@ -4,6 +4,7 @@
 import { Hono } from "hono";
 
 import { renderJob } from "../render/job.ts";
+import type { Json } from "../render/repository.ts";
 import { isExpired } from "../world/expected.ts";
 import type { Job } from "../world/model.ts";
 import { currentAttempt, jobStatus } from "../world/timeline.ts";
@@ -42,7 +43,7 @@ export function jobRoutes(deps: ApiDeps): Hono<ApiEnv> {
   app.get("/actions/jobs/:job_id", (c) => {
     const job = findJob(c, deps);
     if (!job) return notFound(c, `${page}#get-a-job-for-a-workflow-run`);
-    return c.json(renderJob(job, deps.clock.nowMs(), deps.urls));
+    return c.json(show(job, deps.clock.nowMs(), deps));
   });
   app.get("/actions/jobs/:job_id/logs", (c) => redirectToLog(c, deps));
   return app;
@@ -56,8 +57,13 @@ function listJobs(c: ApiContext, deps: ApiDeps, { jobs, path }: { jobs: readonly
     items: visible,
     path: `/repositories/${c.var.repository.id}${path}`,
     urls: deps.urls,
-    bodyOf: (shown) => ({ total_count: visible.length, jobs: shown.map((job) => renderJob(job, nowMs, deps.urls)) }),
+    bodyOf: (shown) => ({ total_count: visible.length, jobs: shown.map((job) => show(job, nowMs, deps)) }),
   });
+}
+
+function show(job: Job, nowMs: number, { world, urls }: ApiDeps): Json {
+  if (jobStatus(job, nowMs) === "completed") world.told.jobs.add(job.id);
+  return renderJob(job, nowMs, urls);
 }
 
 function findJob(c: ApiContext, deps: ApiDeps): Job | undefined {

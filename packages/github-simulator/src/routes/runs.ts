@@ -3,9 +3,9 @@
 
 import { Hono } from "hono";
 
-import { renderRun } from "../render/run.ts";
-import type { Repository, Run } from "../world/model.ts";
-import { attemptStatus, currentAttempt } from "../world/timeline.ts";
+import { renderRun, renderRunText } from "../render/run.ts";
+import type { Run } from "../world/model.ts";
+import { attemptStatus, currentAttempt, isVisible } from "../world/timeline.ts";
 import {
   type ApiContext,
   type ApiDeps,
@@ -15,8 +15,9 @@ import {
   notFound,
   numberOf,
   pagedAnswer,
+  pageOf,
 } from "./context.ts";
-import { tryParseCreated } from "./created-filter.ts";
+import { type TimeRange, tryParseCreated } from "./created-filter.ts";
 
 /** "up to 1,000 results for each search when using" one of the filters. */
 const maxFilteredResults = 1_000;
@@ -32,6 +33,7 @@ export function runRoutes(deps: ApiDeps): Hono<ApiEnv> {
     const run = findRun(c, deps);
     const attempt = run && currentAttempt(run, deps.clock.nowMs());
     if (!run || !attempt) return notFound(c, `${page}#get-a-workflow-run`);
+    deps.world.told.runs.add(run.id);
     return c.json(renderRun(run, { attempt, nowMs: deps.clock.nowMs(), asAttempt: false }, deps.urls));
   });
   app.get("/actions/runs/:run_id/attempts/:attempt_number", (c) => {
@@ -66,28 +68,42 @@ export function findRun(c: ApiContext, deps: ApiDeps): Run | undefined {
 function listRuns(c: ApiContext, deps: ApiDeps): Response {
   const nowMs = deps.clock.nowMs();
   const { repository } = c.var;
-  const matched = matchingRuns(c, repository, nowMs);
-  if (matched === undefined) return errorAnswer(c, 422, "Validation Failed", `${page}#list-workflow-runs-for-a-repository`);
+  const matches = matcherOf(c, nowMs);
+  if (matches === undefined) return errorAnswer(c, 422, "Validation Failed", `${page}#list-workflow-runs-for-a-repository`);
   const isFiltered = filters.some((name) => (c.req.query(name) ?? "") !== "");
+  const matched = newestFirst(repository.runs, matches, isFiltered ? maxFilteredCount : Infinity);
+  const items = isFiltered ? matched.slice(0, maxFilteredResults) : matched;
+  const { perPage, page: number } = pageOf(c);
+  const hasNext = number * perPage < items.length;
   return pagedAnswer(c, {
-    items: isFiltered ? matched.slice(0, maxFilteredResults) : matched,
+    items,
     path: `/repositories/${repository.id}/actions/runs`,
     urls: deps.urls,
-    bodyOf: (runs) => ({
-      total_count: isFiltered ? Math.min(matched.length, maxFilteredCount) : matched.length,
-      workflow_runs: runs.map((run) => render(run, deps, nowMs)),
-    }),
+    bodyOf: (runs) => {
+      const texts = runs.map((run) => render(run, deps, nowMs));
+      if (hasNext) for (const run of runs) deleteOncePaged(run, nowMs);
+      return `{"total_count":${matched.length},"workflow_runs":[${texts.join()}]}`;
+    },
   });
 }
 
-function render(run: Run, deps: ApiDeps, nowMs: number) {
+function render(run: Run, { world, urls }: ApiDeps, nowMs: number): string {
   const attempt = currentAttempt(run, nowMs);
   if (attempt === undefined) throw new Error(`run ${run.id} is not visible`);
-  return renderRun(run, { attempt, nowMs, asAttempt: false }, deps.urls);
+  world.told.runs.add(run.id);
+  return renderRunText(run, { attempt, nowMs, asAttempt: false }, urls);
 }
 
-// Newest first; undefined for a filter that GitHub would not understand.
-function matchingRuns(c: ApiContext, repository: Repository, nowMs: number): readonly Run[] | undefined {
+// GitHub deletes no run that goes on.
+function deleteOncePaged(run: Run, nowMs: number): void {
+  const attempt = run.deletedOncePaged === true ? currentAttempt(run, nowMs) : undefined;
+  if (attempt !== undefined && attemptStatus(run, attempt, nowMs).status === "completed") run.deleted = true;
+}
+
+type Matcher = TimeRange & { readonly accepts: (run: Run) => boolean };
+
+// Undefined for a filter that GitHub would not understand.
+function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
   const query = (name: (typeof filters)[number]) => c.req.query(name) || undefined;
   const createdText = query("created");
   const created = createdText === undefined ? { fromMs: -Infinity, toMs: Infinity } : tryParseCreated(createdText);
@@ -100,19 +116,40 @@ function matchingRuns(c: ApiContext, repository: Repository, nowMs: number): rea
     query("check_suite_id"),
     query("status"),
   ];
-  const first = repository.runs.findIndex((run) => run.createdAtMs >= created.fromMs);
-  if (first === -1) return [];
-  const last = repository.runs.findLastIndex((run) => run.createdAtMs <= Math.min(created.toMs, nowMs));
-  return repository.runs
-    .slice(first, last + 1)
-    .filter((run) => currentAttempt(run, nowMs) !== undefined)
-    .filter((run) => actor === undefined || run.actor.login === actor)
-    .filter((run) => branch === undefined || run.headBranch === branch)
-    .filter((run) => event === undefined || run.event === event)
-    .filter((run) => sha === undefined || run.headSha === sha)
-    .filter((run) => suite === undefined || String(run.id + 1_000_000_000) === suite)
-    .filter((run) => status === undefined || statusesOf(run, nowMs).includes(status))
-    .toReversed();
+  return {
+    fromMs: created.fromMs,
+    toMs: Math.min(created.toMs, nowMs),
+    accepts: (run) =>
+      isVisible(run, nowMs) &&
+      (actor === undefined || run.actor.login === actor) &&
+      (branch === undefined || run.headBranch === branch) &&
+      (event === undefined || run.event === event) &&
+      (sha === undefined || run.headSha === sha) &&
+      (suite === undefined || String(run.id + 1_000_000_000) === suite) &&
+      (status === undefined || statusesOf(run, nowMs).includes(status)),
+  };
+}
+
+/** At most `limit` of those that match; `runs` are ascending by `createdAtMs`. */
+function newestFirst(runs: readonly Run[], { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
+  const found: Run[] = [];
+  for (let index = countUntil(runs, toMs) - 1; index >= 0 && found.length < limit; index--) {
+    const run = runs[index];
+    if (run === undefined || run.createdAtMs < fromMs) break;
+    if (accepts(run)) found.push(run);
+  }
+  return found;
+}
+
+/** How many runs were created at `toMs` or before, by bisection: a busy repository is asked for its list all the time. */
+function countUntil(runs: readonly Run[], toMs: number): number {
+  let [low, high] = [0, runs.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((runs[middle]?.createdAtMs ?? Infinity) <= toMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function statusesOf(run: Run, nowMs: number): readonly unknown[] {

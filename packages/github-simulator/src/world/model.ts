@@ -46,6 +46,8 @@ export type Run = {
   readonly emptyConclusion?: "action_required" | "startup_failure";
   readonly attempts: Attempt[];
   deleted: boolean;
+  /** Somebody deletes it right after a page of a list showed it that is not the last, once it has completed. */
+  deletedOncePaged?: boolean;
   logsDeleted: boolean;
   /** The run as GitHub served it, for a replayed one. */
   readonly recorded?: Readonly<Record<string, unknown>>;

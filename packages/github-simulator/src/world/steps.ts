@@ -43,7 +43,9 @@ export function planSteps(job: Job): readonly PlannedStep[] {
   const end = Math.max(job.completedAtMs ?? start + 600_000, start);
   const posts = mains.filter((step) => step.hasPost).toReversed();
   const firstPost = mains.length + 1 + random.int(0, 5);
-  const weights = [2, ...mains.slice(1).map((step) => step.weight), ...posts.map(() => 1), 0.5];
+  // What comes after the work takes seconds, also when the work took days.
+  const short = Math.min(1, 3_600_000 / Math.max(end - start, 1));
+  const weights = [2, ...mains.slice(1).map((step) => step.weight), ...posts.map(() => short), 0.5 * short];
   const windows = splitWindow(start, end, weights, (index) => broken >= 0 && index > broken && index < mains.length);
   const planned: PlannedStep[] = mains.map((step, index) => ({
     number: index + 1,

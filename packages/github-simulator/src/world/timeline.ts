@@ -18,6 +18,11 @@ export function attemptStatus(run: Run, attempt: Attempt, nowMs: number): { stat
   return { status, conclusion: null };
 }
 
+/** Whether there is an attempt by `nowMs`, of a run that was not deleted. Cheap: a list asks it of every run of a repository. */
+export function isVisible(run: Run, nowMs: number): boolean {
+  return !run.deleted && (run.attempts[0]?.createdAtMs ?? Infinity) <= nowMs;
+}
+
 /** The youngest attempt that exists at `nowMs`; undefined before the run was created or after it was deleted. */
 export function currentAttempt(run: Run, nowMs: number): Attempt | undefined {
   if (run.deleted) return undefined;

@@ -1,0 +1,155 @@
+// A hostile month: what makes archivers miss jobs, at the size of a busy company. It begins with the clock. All of it is planned
+// at once, a function of the seed, and shows itself as the clock flows.
+
+import type { Settings } from "../options.ts";
+import { createRandom, type Random } from "../random.ts";
+import { type Builder, endOf } from "./builder.ts";
+import { wholeSecond } from "./generate.ts";
+import type { Repository, Run } from "./model.ts";
+import { addMonthRun, addRunThatGoesOn, rerunLate, rerunOften } from "./month-runs.ts";
+import { fullNameOf } from "./world.ts";
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+export const monthDays = 30;
+
+/** Small ones: a month is about what is missed, not about bytes. */
+export const monthLogs = { medianBytes: 2_000, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: 60_000 } as const;
+
+const busyDays = [3, 11, 18, 26] as const;
+const busyRunsPerDay = 5_000;
+/** More than GitHub lists of one query, within one minute. */
+const burstRuns = 1_200;
+/** Runs beside those of busy days and bursts, over all other repositories. */
+const ordinaryRuns = 16_400;
+const ownerNames = ["octo-org", "acme", "globex", "initech"] as const;
+const names = ["api", "web", "infra", "docs", "mobile"] as const;
+
+/** Something that changes the world itself at a time. */
+export type Happening = { readonly atMs: number; readonly happen: () => void };
+
+export type Month = {
+  readonly happenings: readonly Happening[];
+  /** `owner/name` at the start, of those whose owners have set up a webhook. */
+  readonly watched: readonly string[];
+};
+
+type Plan = {
+  readonly builder: Builder;
+  readonly random: Random;
+  readonly startMs: number;
+  /** So many of what is so many at full size. */
+  readonly scaled: (count: number, atLeast?: number) => number;
+  /** The repository with thousands of runs a day, and the nineteen others. */
+  readonly busy: Repository;
+  readonly others: readonly Repository[];
+};
+
+/** Fills `builder`'s world with the month from `startMs` on: 40,000 runs, times `settings.scale`. */
+export function generateMonth(builder: Builder, settings: Settings, startMs: number): Month {
+  const repositories = names.flatMap((name) => ownerNames.map((login) => builder.repository(builder.owner(login), name)));
+  const [busy, ...others] = repositories;
+  if (busy === undefined) throw new RangeError("a month without repositories");
+  const scaled = (count: number, atLeast = 1) => Math.max(atLeast, Math.round(count * settings.scale));
+  const plan: Plan = { builder, random: createRandom(settings.seed, "month"), startMs, scaled, busy, others };
+  const untilMs = startMs + monthDays * dayMs;
+  for (const [repository, moments] of drawMoments(plan))
+    for (const createdAtMs of moments.toSorted((left, right) => left - right))
+      addMonthRun({ builder, repository, createdAtMs, untilMs });
+  addOddRuns(plan);
+  return { happenings: [...planDeletions(plan), ...planMoves(plan)], watched: others.slice(0, 8).map(fullNameOf) };
+}
+
+/** When runs are created, by repository. */
+function drawMoments({ random, startMs, scaled, busy, others }: Plan): Map<Repository, number[]> {
+  const moments = new Map<Repository, number[]>();
+  const add = (repository: Repository, day: number, offsetMs = 0) => {
+    const all = moments.get(repository) ?? [];
+    all.push(wholeSecond(startMs + day * dayMs) + offsetMs);
+    moments.set(repository, all);
+  };
+  for (const day of busyDays) for (let count = scaled(busyRunsPerDay); count > 0; count--) add(busy, day + random.next());
+  for (let count = scaled(ordinaryRuns, 200); count > 0; count--) {
+    // The smaller of two draws: some are busier than others.
+    const index = Math.min(random.int(0, others.length - 1), random.int(0, others.length - 1));
+    add(others[index] ?? busy, random.next() * monthDays);
+  }
+  for (const [repository, day] of [
+    [busy, 11.5],
+    [repositoryAt(others, 0), 6.2],
+    [repositoryAt(others, 12), 21.7],
+  ] as const) {
+    const count = scaled(burstRuns, 130);
+    // A quarter of them in one second: more than a page holds.
+    for (let index = 0; index < count; index++) add(repository, day, index < count / 4 ? 20_000 : random.int(0, 59) * 1000);
+  }
+  return moments;
+}
+
+// Runs of days, two that never end (the 35 days of one are over soon after the month), and re-runs at the limits of GitHub's.
+function addOddRuns({ builder, random, startMs, scaled, others }: Plan): void {
+  const at = (day: number) => wholeSecond(startMs + day * dayMs);
+  for (let count = scaled(40, 2); count > 0; count--) {
+    const createdAtMs = at(random.next() * (monthDays - 6));
+    addRunThatGoesOn({ builder, repository: random.pick(others), createdAtMs, durationMs: (1 + random.next() * 3.9) * dayMs });
+  }
+  addRunThatGoesOn({ builder, repository: repositoryAt(others, 1), createdAtMs: at(0.4), durationMs: null });
+  addRunThatGoesOn({ builder, repository: repositoryAt(others, 14), createdAtMs: at(20.3), durationMs: null });
+  for (let count = scaled(8, 1); count > 0; count--)
+    rerunOften({ builder, random, repository: random.pick(others), createdAtMs: at(1 + random.next() * 25), attempts: 40 });
+  for (let count = scaled(20, 3); count > 0; count--) {
+    const day = random.next() * 0.9;
+    // The last one at the very end of the 30 days in which GitHub allows it.
+    const afterDays = count === 1 ? 29.99 - day : 29 + random.next() * (0.95 - day);
+    rerunLate({ builder, random, repository: random.pick(others), createdAtMs: at(day), afterMs: afterDays * dayMs });
+  }
+}
+
+// Half of them at a time of their own, the others in the moment in which a lister turns the page.
+function planDeletions({ builder, random, startMs }: Plan): readonly Happening[] {
+  const happenings: Happening[] = [];
+  for (const run of builder.world.runs.values()) {
+    if (!random.chance(0.004) || run.attempts.length > 1 || run.createdAtMs < startMs + hourMs || goesOn(run)) continue;
+    if (random.chance(0.5)) run.deletedOncePaged = true;
+    else {
+      // Between a minute and twelve hours after its end, sooner more often than later.
+      const afterMs = 60_000 * Math.exp(random.next() * Math.log(12 * 60));
+      happenings.push({ atMs: endOf(run) + afterMs, happen: () => void (run.deleted = true) });
+    }
+  }
+  return happenings;
+}
+
+function goesOn(run: Run): boolean {
+  return run.attempts.some(({ jobs }) => jobs.some(({ completedAtMs }) => completedAtMs === null));
+}
+
+// Two renames and a transfer; and a new repository takes over an old name, in which other runs are.
+function planMoves({ builder, random, startMs, scaled, others }: Plan): readonly Happening[] {
+  const { world } = builder;
+  const at = (day: number) => wholeSecond(startMs + day * dayMs);
+  const [watched, renamed, transferred] = [4, 9, 10].map((index) => repositoryAt(others, index));
+  if (watched === undefined || renamed === undefined || transferred === undefined) throw new RangeError("too few repositories");
+  const { owner, name } = renamed;
+  const takeOver = () => {
+    const repository = builder.repository(owner, name);
+    const moments = Array.from({ length: scaled(400, 20) }, () => at(17.8 + random.next() * 10));
+    for (const createdAtMs of moments.toSorted((left, right) => left - right))
+      addMonthRun({ builder, repository, createdAtMs, untilMs: at(monthDays) });
+  };
+  return [
+    { atMs: at(8.3), happen: () => world.moveRepository(watched, { name: `${watched.name}-v2` }) },
+    { atMs: at(17.6), happen: () => world.moveRepository(renamed, { name: `${name}-classic` }) },
+    { atMs: at(17.75), happen: takeOver },
+    {
+      atMs: at(13.4),
+      happen: () => world.moveRepository(transferred, { owner: builder.owner("octo-org"), name: `${transferred.name}-initech` }),
+    },
+  ];
+}
+
+function repositoryAt(repositories: readonly Repository[], index: number): Repository {
+  const repository = repositories[index];
+  if (repository === undefined) throw new RangeError("too few repositories");
+  return repository;
+}
