@@ -3,7 +3,7 @@
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
 
 import type { WorkflowRun } from "@actions-archive/github/schemas";
-import { listRuns } from "@actions-archive/github/workflow-runs";
+import { listNewestRuns } from "@actions-archive/github/workflow-runs";
 
 import { afterSecond, isNewestFirst, type Listing, oldestSecond, record } from "./list-window.ts";
 import type { Shown } from "./visit-attempt.ts";
@@ -32,7 +32,7 @@ export async function listHead(
 ): Promise<Head> {
   const credential = await fetcher.github.credentialFor(repository.full_name, signal);
   const etag = known.credential === credential && known.etag !== null ? known.etag : undefined;
-  const answer = await listRuns(fetcher.github, { repository: repository.full_name, perPage: 100, signal, etag });
+  const answer = await listNewestRuns(fetcher.github, { repository: repository.full_name, signal, etag });
   if ("notModified" in answer) return { date: answer.date, listedFrom: unchangedFrom, shown: undefined, runsEtag: undefined };
   await record({ fetcher, repository }, answer.data);
   const runsEtag = answer.etag === undefined ? undefined : { etag: answer.etag, credential };

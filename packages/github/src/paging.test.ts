@@ -4,7 +4,7 @@ import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 
 import type { Page } from "./github.ts";
-import { paginate, type PageRequest } from "./paging.ts";
+import { fetchFirstPage, paginate, type PageRequest } from "./paging.ts";
 
 type Item = { readonly id: number };
 
@@ -115,4 +115,18 @@ test("the last failure is thrown when even the smallest page fails", async () =>
   const { requests, fetchPage } = server(5, { largestPage: 1 });
   await expect(ids(paginate(fetchPage))).rejects.toMatchObject({ code: "github/unavailable" });
   expect(requests.map(({ perPage }) => perPage)).toEqual([100, 30, 10]);
+});
+
+test("a first page alone gets smaller too, until it comes or the smallest fails", async () => {
+  const { requests, fetchPage } = server(250, { largestPage: 10 });
+  expect((await fetchFirstPage(fetchPage)).data).toHaveLength(10);
+  expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([
+    [1, 100],
+    [1, 30],
+    [1, 10],
+  ]);
+  await expect(fetchFirstPage(server(250, { largestPage: 1 }).fetchPage)).rejects.toThrow("502");
+  const gone = server(250, { largestPage: 1, failure: new PermanentError("github/not-found", "404") });
+  await expect(fetchFirstPage(gone.fetchPage)).rejects.toThrow("404");
+  expect(gone.requests).toHaveLength(1);
 });

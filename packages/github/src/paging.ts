@@ -20,6 +20,22 @@ const mostPages = 2_000;
 
 export type PageRequest = { readonly page: number; readonly perPage: number; readonly retries: number };
 
+/** The first page of a list, smaller where a larger one cannot be had. @throws as `paginate`. */
+export async function fetchFirstPage<T>(fetchPage: (request: PageRequest) => Promise<T>): Promise<T> {
+  for (const [size, attempt] of pageSizes.entries()) {
+    try {
+      return await fetchPage({ page: 1, ...attempt });
+    } catch (error) {
+      if (size === pageSizes.length - 1 || !isUnavailable(error)) throw error;
+    }
+  }
+  throw new Error("there is a smallest page");
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof TransientError && error.code === "github/unavailable";
+}
+
 /**
  * Yields page after page until one carries no `rel="next"` or nothing. A page that cannot be had starts the list again with
  * smaller ones; items that were yielded before are left out, so that each id comes once, in GitHub's order.
@@ -39,7 +55,7 @@ export async function* paginate<T extends { readonly id: number }>(
       answer = await fetchPage({ page, ...attempt });
     } catch (error) {
       const isLast = size === pageSizes.length - 1;
-      if (isLast || !(error instanceof TransientError) || error.code !== "github/unavailable") throw error;
+      if (isLast || !isUnavailable(error)) throw error;
       size += 1;
       page = 1;
       continue;

@@ -3,7 +3,7 @@
 import { z } from "zod";
 
 import type { Answer, GitHub, NotModified, Page } from "./github.ts";
-import { paginate } from "./paging.ts";
+import { fetchFirstPage, paginate } from "./paging.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { WorkflowRun } from "./schemas.ts";
 
@@ -62,6 +62,18 @@ export async function listRuns(
     ...(retries === undefined ? {} : { retries }),
   });
   return "notModified" in answer ? answer : { ...answer, data: answer.data.workflow_runs };
+}
+
+/**
+ * The first page of the whole list, of 100 runs or fewer where so many fail. A list that is asked for again and again by one URL
+ * costs nothing while nothing changes.
+ * @throws as `listRuns`.
+ */
+export function listNewestRuns(
+  github: GitHub,
+  params: InRepository & { readonly etag?: string | undefined },
+): Promise<Page<WorkflowRun> | NotModified> {
+  return fetchFirstPage((request) => listRuns(github, { ...params, ...request }));
 }
 
 /** All pages of `listRuns`, each run once, with smaller pages where large ones fail. Filtered, it ends after 1,000 runs. */
