@@ -1,7 +1,7 @@
 // Asked before a longer look at a repository: what it is called now, whose budget pays, and how long it keeps logs.
 
 import { noteCredential, noteLogRetention, renameRepository } from "@actions-archive/database/repositories";
-import { getLogRetention, getRepository, getRepositoryById } from "@actions-archive/github/repositories";
+import { getKnownRepository, getLogRetention } from "@actions-archive/github/repositories";
 
 import type { Fetcher } from "./fetcher.ts";
 import type { ListedRepository } from "./list-window.ts";
@@ -14,7 +14,7 @@ export type Greeting = {
 };
 
 /**
- * Two calls, three when the name was taken by another repository. Writes what it learns into the ledger: before the first job is
+ * Two calls, three when the name leads nowhere, or to another repository. Writes what it learns into the ledger: before the first job is
  * written down, since its expiry follows from this.
  * @throws PermanentError when neither the name nor the id leads to the repository; the client's errors as they are.
  */
@@ -23,9 +23,7 @@ export async function greetRepository(
   { repository_id, full_name }: ListedRepository,
   signal: AbortSignal,
 ): Promise<Greeting> {
-  const named = await getRepository(github, { repository: full_name, signal });
-  const { data } =
-    named.data.id === repository_id ? named : await getRepositoryById(github, { repositoryId: repository_id, signal });
+  const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
   if (data.full_name !== full_name) await renameRepository(db, repository_id, data.full_name);
   const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
   if (logRetentionDays !== undefined) await noteLogRetention(db, repository_id, logRetentionDays);

@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 
-import { ActionsArchiveError, RateLimitedError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { listOpenAttempts } from "@actions-archive/database/attempts";
 import { defaultRetentionDays } from "@actions-archive/database/obligations";
 import {
@@ -60,13 +60,25 @@ export async function pollRepository(fetcher: Fetcher, repositoryId: number, opt
   const renew = () => takeLease(db, repositoryId, holder, leaseSeconds);
   const lease = { renew, log: fetcher.log.child({ repositoryId }), signal: options.signal };
   try {
-    await whileLeased(lease, (signal) => pollLeased(fetcher, repositoryId, { ...options, signal }));
+    await whileLeased(lease, (signal) => pollByAnyName(fetcher, repositoryId, { ...options, signal }));
     return "polled";
   } catch (error) {
     await noteProblem(fetcher, repositoryId, error);
     throw error;
   } finally {
     await releaseLease(db, repositoryId, holder);
+  }
+}
+
+// A repository that moved is nowhere under its old name, or another one is there: it is asked for by its id, once.
+async function pollByAnyName(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<void> {
+  try {
+    await pollLeased(fetcher, repositoryId, options);
+  } catch (error) {
+    if (!(error instanceof PermanentError) || error.code !== "github/not-found") throw error;
+    const known = await findRepository(fetcher.db, repositoryId);
+    if (known === undefined || (await greet(fetcher, known, options)).full_name === known.full_name) throw error;
+    await pollLeased(fetcher, repositoryId, options);
   }
 }
 

@@ -94,6 +94,11 @@ export class CredentialStore {
     throw new PermanentError("github/not-found", `The App is not installed on ${owner}, or suspended there. Install it there.`);
   }
 
+  /** Another installation may see the repository by now. */
+  forget(repositoryId: number): void {
+    this.#installationOfRepository.delete(repositoryId);
+  }
+
   // An id names no owner. With several installations their lists of repositories tell; they are walked when an id is new.
   async #findByRepositoryId(repositoryId: number, signal: AbortSignal | undefined): Promise<Credential> {
     const known = this.#installationOfRepository.get(repositoryId);

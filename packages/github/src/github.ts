@@ -106,6 +106,11 @@ export class GitHub implements AsyncDisposable {
     return (await this.#credentials.find({ repository }, signal)).id;
   }
 
+  /** Which installation sees the repository is asked anew the next time that it is asked for by its id. */
+  forgetInstallationOf(repositoryId: number): void {
+    this.#credentials.forget(repositoryId);
+  }
+
   /** The credential that sees most of what an owner has. @throws PermanentError when the App is not installed there. */
   async credentialForOwner(owner: string): Promise<Credential> {
     return this.#credentials.find({ owner });

@@ -54,6 +54,41 @@ export async function getRepositoryById(
 }
 
 /**
+ * The repository of this id, which renames and transfers keep: asked for by the name that it had, and by its id where that name
+ * leads nowhere, or to a repository that took it over.
+ * @throws as `getRepository`.
+ */
+export async function getKnownRepository(
+  github: GitHub,
+  {
+    repositoryId,
+    fullName,
+    signal,
+  }: { readonly repositoryId: number; readonly fullName: string; readonly signal?: AbortSignal | undefined },
+): Promise<Answer<Repository>> {
+  const named = await unlessNotFound(getRepository(github, { repository: fullName, signal }));
+  if (named?.data.id === repositoryId) return named;
+  // After a transfer another installation sees it.
+  github.forgetInstallationOf(repositoryId);
+  if (named === undefined) return getRepositoryById(github, { repositoryId, signal });
+  const moved = await unlessNotFound(getRepositoryById(github, { repositoryId, signal }));
+  if (moved !== undefined) return moved;
+  throw new PermanentError(
+    "github/not-found",
+    `${fullName} is now another repository (id ${named.data.id}, was ${repositoryId}), and the other one is nowhere to be seen.`,
+  );
+}
+
+async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof PermanentError && error.code === "github/not-found") return undefined;
+    throw error;
+  }
+}
+
+/**
  * What an organisation or a user has and this credential sees, page by page, each repository once.
  * With an App, what its installation there sees.
  * https://docs.github.com/en/rest/repos/repos#list-organization-repositories ·

@@ -264,3 +264,15 @@ const plainStyle = {
   longLine: 0,
   nestedGroups: false,
 };
+
+test("a log of a repository whose old name another one has is asked for under the new name", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.moveRepository({ repository: repositoryName, name: "renamed" });
+  bench.simulator.control.addRepository({ repository: repositoryName });
+  await bench.deliver(job);
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending" });
+  expect(await bench.ask("select full_name from archive.repositories")).toEqual([{ full_name: "acme/renamed" }]);
+  await bench.deliver(job);
+  expect(await bench.recordOf(job)).toMatchObject({ repository: "acme/renamed", log: { state: "archived" } });
+});

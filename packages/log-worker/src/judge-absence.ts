@@ -3,7 +3,8 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import type { AbsentReason } from "@actions-archive/core/states";
 import type { Obligation } from "@actions-archive/database/obligations";
-import { getRepository } from "@actions-archive/github/repositories";
+import { renameRepository } from "@actions-archive/database/repositories";
+import { getKnownRepository } from "@actions-archive/github/repositories";
 import { listRuns } from "@actions-archive/github/workflow-runs";
 
 import type { JobFacts } from "./job-facts.ts";
@@ -36,8 +37,12 @@ export async function judgeAbsence(
   if (wait !== undefined) return { kind: "wait", seconds: wait };
   if (isEmpty) return { kind: "absent", reason: "empty" };
   if (facts.neverRan !== undefined) return { kind: "absent", reason: facts.neverRan };
-  const problem = await findAccessProblem(worker, job, signal);
-  if (problem !== undefined) return { kind: "no-access", detail: problem };
+  const access = await lookAtRepository(worker, job, signal);
+  if ("problem" in access) return { kind: "no-access", detail: access.problem };
+  if (access.fullName !== job.full_name) {
+    await renameRepository(worker.db, job.repository_id, access.fullName);
+    return { kind: "wait", seconds: 1 };
+  }
   return { kind: "absent", reason: ageSeconds > retentionSeconds(job) ? "expired" : "deleted" };
 }
 
@@ -58,18 +63,18 @@ export function retentionSeconds({
 }
 
 // Lost access looks like deletion, so the repository and its runs must be readable before a log is called deleted.
-async function findAccessProblem(
+// One that moved is to be asked for by its new name first.
+async function lookAtRepository(
   { github }: LogWorker,
   { full_name, repository_id }: Obligation,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<{ readonly fullName: string } | { readonly problem: string }> {
   try {
-    const { data } = await getRepository(github, { repository: full_name, signal });
-    if (data.id !== repository_id) return `${full_name} is now another repository (id ${data.id}, was ${repository_id})`;
+    const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
     await listRuns(github, { repository: data.full_name, perPage: 1, signal });
-    return undefined;
+    return { fullName: data.full_name };
   } catch (error) {
-    if (error instanceof PermanentError && error.code !== "github/unauthorized") return error.message;
+    if (error instanceof PermanentError && error.code !== "github/unauthorized") return { problem: error.message };
     throw error;
   }
 }
