@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
-import { type LedgerAttempt, listAttemptsByExpiry } from "@actions-archive/database/attempts";
+import { listAttemptsByExpiry } from "@actions-archive/database/attempts";
 import {
   type BackfillRef,
   type BackfillSlice,
@@ -20,12 +20,10 @@ import { addWindow, type Window } from "@actions-archive/database/windows";
 import type { Fetcher } from "./fetcher.ts";
 import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type ListedRepository, listWindow } from "./list-window.ts";
-import { visitAttempt } from "./visit-attempt.ts";
+import { visitAttempts } from "./visit-attempts.ts";
 import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 const longestSliceMs = 60_000;
-/** GitHub's own secondary limits allow 100 requests at once; a backfill leaves room for what is live. */
-const visitsAtOnce = 4;
 const visitsListed = 500;
 /** All is listed and the last logs are on their way: how soon to look again. */
 const restPollSeconds = 3;
@@ -78,7 +76,7 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
     await learnCredential(fetcher, repository, work.credential, signal);
     if (!(await listRest(fetcher, { work, repository, options, over }))) return more(0);
     for (due = await findDue(); due.length > 0; due = await findDue()) {
-      await visitAll(fetcher, repository, { attempts: due, options, over });
+      await visitAttempts(fetcher, repository, due, { ...options, over });
       if (over.aborted) return more(0);
     }
   }
@@ -112,38 +110,6 @@ async function listRest(fetcher: Fetcher, { work, repository, options, over }: L
     if (over.aborted && error === over.reason) return false;
     throw error;
   }
-}
-
-type Visits = {
-  readonly attempts: readonly LedgerAttempt[];
-  readonly options: SliceOptions;
-  readonly over: AbortSignal;
-};
-
-/**
- * A few at once, until all are visited, one fails, or the slice is over; resolves or rejects when none runs any more. However
- * short the slice, something is visited: slices that follow each other come to an end.
- */
-async function visitAll(fetcher: Fetcher, repository: ListedRepository, { attempts, options, over }: Visits): Promise<void> {
-  const { signal, onProgress } = options;
-  const rest = attempts.values();
-  let isFailing = false;
-  const lane = async () => {
-    for (const attempt of rest) {
-      if (isFailing) return;
-      try {
-        signal.throwIfAborted();
-        await visitAttempt(fetcher, repository, attempt, { signal });
-        await onProgress?.();
-        if (over.aborted) return;
-      } catch (error) {
-        isFailing = true;
-        throw error;
-      }
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: visitsAtOnce }, lane));
-  for (const ended of lanes) if (ended.status === "rejected") throw ended.reason;
 }
 
 function more(seconds: number): BackfillSlice {

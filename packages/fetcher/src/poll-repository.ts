@@ -20,7 +20,8 @@ import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type Head, listHead } from "./list-head.ts";
 import { listWindow } from "./list-window.ts";
 import { uncoveredSpans } from "./uncovered-spans.ts";
-import { type Shown, visitAttempt } from "./visit-attempt.ts";
+import type { Shown } from "./visit-attempt.ts";
+import { visitAttempts } from "./visit-attempts.ts";
 import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 /** A run can be re-run for 30 days. https://docs.github.com/actions/managing-workflow-runs/re-running-workflows-and-jobs */
@@ -32,7 +33,7 @@ export const settleMs = 2 * 60 * 1000;
 
 /** After a failed look, the next one waits longer than a poll, and not for ever. */
 const problemRetrySeconds = 5 * 60;
-const visitsAtOnce = 500;
+const visitsListed = 500;
 const longestLookMs = 60_000;
 
 export type PollOptions = {
@@ -151,13 +152,15 @@ type SpanListing = {
 async function listSpans({ fetcher, repository, head, options, over }: SpanListing, { again, uncovered }: Spans): Promise<void> {
   const settled = new Date(head.date.getTime() - settleMs);
   const shown = shownTo(options, head);
-  const listSpan = async (span: Window, until: AbortSignal | undefined): Promise<void> => {
-    // Newest first to the end: a part's jobs are archived before the part before it is listed.
-    const onListed = async ({ start, end }: Window): Promise<void> => {
-      await addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
-      await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, { over: until, shown });
-      until?.throwIfAborted();
-    };
+  const cover = ({ start, end }: Window) =>
+    addWindow(fetcher.db, repository.repository_id, { start, end: end < settled ? end : settled });
+  // Newest first to the end: a part's jobs are archived before the part before it is listed.
+  const coverAndVisit = async (window: Window): Promise<void> => {
+    await cover(window);
+    await visitOpenAttempts(fetcher, repository, { ...options, isFullPass: false }, { over, shown });
+    over?.throwIfAborted();
+  };
+  const listSpan = async (span: Window, onListed: (window: Window) => Promise<void>): Promise<void> => {
     // What the first page has shown to its end need not be asked for again.
     const { start, end } = span;
     const listedFrom = head.listedFrom ?? end;
@@ -166,8 +169,8 @@ async function listSpans({ fetcher, repository, head, options, over }: SpanListi
     const rest = { start, end: listedFrom < end ? listedFrom : end };
     await listWindow({ fetcher, repository, signal: options.signal, onListed }, rest);
   };
-  for (const span of again) await listSpan(span, undefined);
-  for (const span of uncovered) await listSpan(span, over);
+  for (const span of again) await listSpan(span, cover);
+  for (const span of uncovered) await listSpan(span, coverAndVisit);
 }
 
 // Asked with each look back, and after trouble.
@@ -206,17 +209,13 @@ async function visitOpenAttempts(
   for (;;) {
     const due = await listOpenAttempts(fetcher.db, repository.repository_id, {
       onlyDue: !isFullPass || visited.size > 0,
-      limit: visitsAtOnce,
+      limit: visitsListed,
     });
     const fresh = due.filter(({ run_id, run_attempt }) => !visited.has(`${run_id}/${run_attempt}`));
     if (fresh.length === 0) return;
-    for (const attempt of fresh) {
-      signal.throwIfAborted();
-      visited.add(`${attempt.run_id}/${attempt.run_attempt}`);
-      await visitAttempt(fetcher, repository, attempt, { signal, shown });
-      await onProgress?.();
-      over?.throwIfAborted();
-    }
+    for (const { run_id, run_attempt } of fresh) visited.add(`${run_id}/${run_attempt}`);
+    await visitAttempts(fetcher, repository, fresh, { signal, over, shown, onProgress });
+    over?.throwIfAborted();
   }
 }
 
