@@ -96,7 +96,10 @@ async function pollLeased(fetcher: Fetcher, repositoryId: number, options: PollO
   const head = await listHead({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
   const since = startOf(fetcher, repository, head.date);
   const isAll = await lookWithin(options, async (over) => {
-    await listSpans({ fetcher, repository, head, options, over }, spansToList({ since, head, windows, isLookBack }));
+    await listSpans(
+      { fetcher, repository, head, options, over },
+      spansToList({ since, head, windows, lookedBackAt: isLookBack ? known.rescanned_at : undefined }),
+    );
     await visitOpenAttempts(fetcher, repository, options, { over, shown: shownTo(options, head) });
   });
   await finishPoll(db, repositoryId, {
@@ -128,16 +131,19 @@ type SpanChoice = {
   readonly since: Date;
   readonly head: Head;
   readonly windows: readonly Window[];
-  readonly isLookBack: boolean;
+  /** When the last look back was; null: never; undefined: no look back now. */
+  readonly lookedBackAt: Date | null | undefined;
 };
 
 type Spans = { readonly again: readonly Window[]; readonly uncovered: readonly Window[] };
 
-// The last 30 days are listed again for re-runs where an earlier look has covered them; a first look is just about to.
-function spansToList({ since, head: { date }, windows, isLookBack }: SpanChoice): Spans {
+// What may have been run again since the last look back is listed again, where an earlier look has covered it; a first look is
+// just about to. A run of 30 days ago may have been run again a minute after the last look.
+function spansToList({ since, head: { date }, windows, lookedBackAt }: SpanChoice): Spans {
   const uncovered = uncoveredSpans({ start: since, end: date }, windows);
-  if (!isLookBack || windows.length === 0) return { again: [], uncovered };
-  const again = { start: new Date(Math.max(since.getTime(), date.getTime() - rerunDays * dayMs)), end: date };
+  if (lookedBackAt === undefined || windows.length === 0) return { again: [], uncovered };
+  const rerunSince = Math.min(date.getTime(), lookedBackAt?.getTime() ?? Infinity) - rerunDays * dayMs;
+  const again = { start: new Date(Math.max(since.getTime(), rerunSince)), end: date };
   return { again: [again], uncovered: spansBefore(uncovered, again.start) };
 }
 
