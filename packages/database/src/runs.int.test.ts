@@ -3,7 +3,14 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { findListedAttempt, finishVisit, listOpenAttempts, listUnrecordedAttempts, markAttemptRecorded } from "./attempts.ts";
+import {
+  findListedAttempt,
+  finishVisit,
+  listOpenAttempts,
+  listUnrecordedAttempts,
+  markAttemptRecorded,
+  postponeFirstVisit,
+} from "./attempts.ts";
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { recordRuns } from "./runs.ts";
@@ -47,6 +54,28 @@ test("a newer attempt takes the run over, and the run itself stays one", async (
   await recordRuns(database.db, repositoryId, [runObject(rerun)]);
   expect(await findRun(database.db)).toMatchObject({ run_attempt: 2, status: "in_progress", conclusion: null });
   expect(numbers(await listOpenAttempts(database.db, repositoryId, all))).toEqual([1, 2]);
+});
+
+test("a sighting that says what is known writes nothing, and one that says more by its conclusion alone does", async () => {
+  await using database = await openLedgerOf(runObject());
+  const versions = async () =>
+    (await database.pool.query("select xmin, ctid from archive.runs union all select xmin, ctid from archive.attempts")).rows;
+  const before = await versions();
+  expect(await recordRuns(database.db, repositoryId, [runObject()])).toEqual({ recorded: 1, unusable: 0 });
+  expect(await versions()).toEqual(before);
+  await recordRuns(database.db, repositoryId, [runObject({ conclusion: "failure" })]);
+  expect(await findRun(database.db)).toMatchObject({ conclusion: "failure" });
+});
+
+test("a later attempt makes the earlier ones due, for which a webhook was waited", async () => {
+  const goesOn = runObject({ status: "in_progress", conclusion: null });
+  await using database = await openLedgerOf(goesOn);
+  await postponeFirstVisit(database.db, first, 3_600);
+  expect(await listOpenAttempts(database.db, repositoryId, due)).toEqual([]);
+  await recordRuns(database.db, repositoryId, [goesOn]);
+  expect(await listOpenAttempts(database.db, repositoryId, due)).toEqual([]);
+  await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2, updated_at: "2026-05-02T10:00:00Z" })]);
+  expect(numbers(await listOpenAttempts(database.db, repositoryId, due))).toEqual([1, 2]);
 });
 
 test("an older sighting changes nothing, whether it comes later or in the same page", async () => {

@@ -31,7 +31,7 @@ type RunColumns = {
   backfill_id: number | null;
 };
 
-const runTypes = {
+const columnTypes = {
   run_id: "bigint",
   repository_id: "bigint",
   run_number: "bigint",
@@ -49,9 +49,9 @@ const runTypes = {
   created_at: "timestamptz",
   run_started_at: "timestamptz",
   updated_at: "timestamptz",
-  object: "json",
   backfill_id: "bigint",
 } as const;
+const runTypes = { ...columnTypes, object: "json" } as const;
 
 /**
  * Writes runs as a listing showed them, newest attempt first known, and an open attempt for each number up to it.
@@ -70,12 +70,37 @@ export async function recordRuns(
     .filter((row) => row !== undefined)
     .map((row): RunColumns => ({ ...row, backfill_id: backfillId }));
   await transact(db, async (trx) => {
-    for (const round of roundsOf(usable, ({ run_id }) => [run_id])) {
+    const unchanged = await findUnchanged(trx, usable);
+    const changed = usable.filter(({ run_id }) => !unchanged.has(run_id));
+    for (const round of roundsOf(changed, ({ run_id }) => [run_id])) {
       await upsertRuns(trx, round);
       await upsertAttempts(trx, round);
+      await hurryEarlierAttempts(trx, round);
     }
   });
   return { recorded: usable.length, unusable: objects.length - usable.length };
+}
+
+const changeTypes = {
+  run_id: "bigint",
+  repository_id: "bigint",
+  run_attempt: "integer",
+  status: "text",
+  conclusion: "text",
+  updated_at: "timestamptz",
+} as const;
+
+// A look back shows thousands of runs that have not changed since the last one: their objects need not travel and be parsed again.
+async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promise<ReadonlySet<number>> {
+  if (rows.length === 0) return new Set();
+  const { rows: unchanged } = await sql<{ run_id: number }>`
+    select run_id
+    from ${unnest<Pick<RunColumns, keyof typeof changeTypes>>(changeTypes, rows)}
+    join archive.runs using (run_id, repository_id, run_attempt, updated_at)
+    group by run_id
+    having bool_and((runs.status, runs.conclusion) is not distinct from (incoming.status, incoming.conclusion))
+  `.execute(trx);
+  return new Set(unchanged.map(({ run_id }) => run_id));
 }
 
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
@@ -84,7 +109,7 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<v
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id)
     select run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id
-    from ${unnest(runTypes, rows)}
+    from ${unnest<Omit<RunColumns, "object">>(columnTypes, rows)}
     on conflict (run_id) do update set
       run_attempt = excluded.run_attempt,
       workflow_name = coalesce(excluded.workflow_name, runs.workflow_name),
@@ -128,6 +153,20 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
       and (excluded.run_updated_at > coalesce(attempts.run_updated_at, '-infinity')
         -- A run can begin and end within one second.
         or (excluded.run_updated_at = attempts.run_updated_at and excluded.status = 'completed' and attempts.status is distinct from 'completed'))
+  `.execute(trx);
+}
+
+const attemptTypes = { run_id: "bigint", run_attempt: "integer" } as const;
+
+// There is a later attempt, so it is over, whatever was to be waited for: copies in the later one wait for its jobs.
+async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
+  const rerun = rows.filter(({ run_attempt }) => run_attempt > 1);
+  if (rerun.length === 0) return;
+  await sql`
+    update archive.attempts set visit_due_at = now()
+    from ${unnest<Pick<RunColumns, keyof typeof attemptTypes>>(attemptTypes, rerun)}
+    where attempts.run_id = incoming.run_id and attempts.run_attempt < incoming.run_attempt
+      and attempts.state = 'open' and attempts.visit_due_at > now()
   `.execute(trx);
 }
 
