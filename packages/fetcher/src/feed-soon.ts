@@ -1,6 +1,9 @@
 // Feeds the queue soon after it is asked to, one feeding at a time: many deliveries at once need one, and no answer waits for it.
 
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
+
+/** Under a steady stream of reasons a feeding takes a part of the time, and not all of it. */
+const restMs = 100;
 
 export type FeedSoon = AsyncDisposable & {
   /** Feeds after what runs now has ended. Never throws. */
@@ -16,6 +19,7 @@ export function openFeedSoon(feed: () => Promise<void>): FeedSoon {
       await nextTurn();
       isWanted = false;
       await feed();
+      await sleep(restMs);
     }
     running = undefined;
   };

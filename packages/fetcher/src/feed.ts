@@ -1,7 +1,7 @@
 // The feeder: from the ledger to the queues. The ledger is the backlog, the queues hold the work at hand; what is queued is
 // asked of the queue itself, so that what a queue forgot is simply fed again.
 
-import { tryParseArchiveId } from "@actions-archive/core/stages";
+import { queueId, tryParseArchiveId } from "@actions-archive/core/stages";
 import { listUnrecordedAttempts } from "@actions-archive/database/attempts";
 import { listDueLogs } from "@actions-archive/database/due-logs";
 import { listUnloadedJobs } from "@actions-archive/database/obligations";
@@ -21,16 +21,20 @@ export async function feed({
   archiveQueue,
   loadQueue,
 }: Pick<Fetcher, "db" | "archiveQueue" | "loadQueue">): Promise<{ logs: number; loads: number }> {
-  const queued = (await archiveQueue.ids()).map(tryParseArchiveId).filter((id) => id !== undefined);
+  const [archiveIds, loadIds] = await Promise.all([archiveQueue.ids(), loadQueue.ids()]);
+  const queued = archiveIds.map(tryParseArchiveId).filter((id) => id !== undefined);
+  const loading = new Set(loadIds);
   const [jobs, attempts, logs] = await Promise.all([
     listUnloadedJobs(db, mostQueuedLoads),
     listUnrecordedAttempts(db, mostQueuedLoads),
     listDueLogs(db, { queued, mostPerCredential: mostQueuedLogs }),
   ]);
-  await loadQueue.add([
+  const loads = [
     ...jobs.map((job_id) => ({ kind: "job", job_id }) as const),
     ...attempts.map(({ run_id, run_attempt }) => ({ kind: "run", run_id, run_attempt }) as const),
-  ]);
+  ];
+  // Asking costs one call for all that is queued, adding it again one for each.
+  await loadQueue.add(loads.filter((payload) => !loading.has(queueId("load", payload))));
   await archiveQueue.add(logs.map((job_id) => ({ job_id })));
-  return { logs: logs.length, loads: jobs.length + attempts.length };
+  return { logs: logs.length, loads: loads.length };
 }

@@ -18,7 +18,7 @@ import type { Hono } from "hono";
 
 import { backfillRepository } from "./backfill-repository.ts";
 import type { FetcherConfig } from "./config.ts";
-import { openFeedSoon } from "./feed-soon.ts";
+import { type FeedSoon, openFeedSoon } from "./feed-soon.ts";
 import { feed } from "./feed.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { pollRepository } from "./poll-repository.ts";
@@ -38,7 +38,7 @@ const duePollsAtOnce = 100;
 /** Repositories of backfills, of all fetchers together: each process has as many more places, so that they never take a poll's. */
 export const backfillsAtOnce = 4;
 
-export type OpenFetcher = { readonly fetcher: Fetcher; readonly queue: QueueSettings };
+export type OpenFetcher = { readonly fetcher: Fetcher; readonly feeder: FeedSoon; readonly queue: QueueSettings };
 
 /** How a fetcher that runs by the clock calls itself in pg_stat_activity. */
 export const fetcherName = "actions-archive fetcher";
@@ -60,12 +60,24 @@ export async function openFetcher(
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));
   const fetcher: Fetcher = { db, github, archiveQueue, loadQueue, log, settings: config };
+  const feeder = resources.use(openFeeder(fetcher));
   if (config.PORT !== undefined) {
     const app = createHealthApp({ ready: ping }, createMetrics());
-    serveWebhooks(app, fetcher, { secrets: config.GITHUB_WEBHOOK_SECRET ?? [], resources });
+    serveWebhooks(app, fetcher, { secrets: config.GITHUB_WEBHOOK_SECRET ?? [], feeder });
     resources.use(await listen(app, config.PORT));
   }
-  return { fetcher, queue };
+  return { fetcher, feeder, queue };
+}
+
+// One for all of a process: what polls, deliveries and the clock find at the same time is fed together.
+function openFeeder(fetcher: Fetcher): FeedSoon {
+  return openFeedSoon(async () => {
+    try {
+      await feed(fetcher);
+    } catch (error) {
+      fetcher.log.warn({ err: error }, "queue not fed");
+    }
+  });
 }
 
 /** Returns once the fetcher runs by the clock; `resources` end it. @throws ConfigError when an engine is refused. */
@@ -74,7 +86,7 @@ export async function startFetcher(
   service: Pick<Service, "log" | "resources" | "stopping">,
 ): Promise<void> {
   const { log, resources, stopping } = service;
-  const { fetcher, queue } = await openFetcher(config, service, fetcherName);
+  const { fetcher, feeder, queue } = await openFetcher(config, service, fetcherName);
   const clock = resources.use(new Producer("fetch", queue, log));
   const supervise = async () => {
     try {
@@ -97,10 +109,10 @@ export async function startFetcher(
   await supervise();
   resources.use(every(superviseEveryMs, supervise));
   resources.use(every(superviseEveryMs, select));
-  resources.use(every(superviseEveryMs, careForDeliveries(fetcher, stopping)));
+  resources.use(every(superviseEveryMs, careForDeliveries(fetcher, feeder, stopping)));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
-    new Consumer("fetch", queue, fetchWork(fetcher, clock, stopping), {
+    new Consumer("fetch", queue, fetchWork({ fetcher, feeder, clock, stopping }), {
       concurrency: pollsAtOnce + backfillsAtOnce + 1,
       drainMs,
       log,
@@ -108,19 +120,10 @@ export async function startFetcher(
   );
 }
 
-type Webhooks = { readonly secrets: readonly string[] } & Pick<Service, "resources">;
+type Webhooks = { readonly secrets: readonly string[]; readonly feeder: FeedSoon };
 
-function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, resources }: Webhooks): void {
+function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhooks): void {
   const { log } = fetcher;
-  const feeder = resources.use(
-    openFeedSoon(async () => {
-      try {
-        await feed(fetcher);
-      } catch (error) {
-        log.warn({ err: error }, "queue not fed");
-      }
-    }),
-  );
   addWebhookRoute(app, {
     secrets,
     log,
@@ -133,7 +136,7 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, resources }: Webh
 }
 
 /** Takes care of deliveries that wait or went astray; called again and again, and busy one call at a time. */
-function careForDeliveries(fetcher: Fetcher, stopping: AbortSignal): () => Promise<void> {
+function careForDeliveries(fetcher: Fetcher, feeder: FeedSoon, stopping: AbortSignal): () => Promise<void> {
   let sweepDueAt = 0;
   let sweptUntil: Date | undefined;
   let isBusy = false;
@@ -141,7 +144,7 @@ function careForDeliveries(fetcher: Fetcher, stopping: AbortSignal): () => Promi
     if (isBusy) return;
     isBusy = true;
     try {
-      if ((await recordStoredDeliveries(fetcher)) > 0) await feed(fetcher);
+      if ((await recordStoredDeliveries(fetcher)) > 0) feeder.ask();
       if (performance.now() < sweepDueAt) return;
       sweepDueAt = performance.now() + sweepEveryMs;
       ({ sweptUntil } = await sweepDeliveries(fetcher, { signal: stopping, sweptUntil }));
@@ -153,15 +156,26 @@ function careForDeliveries(fetcher: Fetcher, stopping: AbortSignal): () => Promi
   };
 }
 
-function fetchWork(fetcher: Fetcher, clock: Producer<"fetch">, stopping: AbortSignal): Handler<"fetch"> {
+type Work = {
+  readonly fetcher: Fetcher;
+  readonly feeder: FeedSoon;
+  readonly clock: Producer<"fetch">;
+  readonly stopping: AbortSignal;
+};
+
+function fetchWork({ fetcher, feeder, clock, stopping }: Work): Handler<"fetch"> {
   return async (payload, { signal }) => {
-    if (payload.kind === "tick") return tick(fetcher, clock);
+    if (payload.kind === "tick") {
+      await tick(fetcher, clock);
+      feeder.ask();
+      return;
+    }
     // A poll can take hours on the first start; what it has listed is kept, so it ends at once when the process must.
     const either = AbortSignal.any([signal, stopping]);
     try {
       if (payload.kind === "poll") await pollRepository(fetcher, payload.repository_id, { isFullPass: false, signal: either });
       else await backfillRepository(fetcher, payload, { signal: either });
-      await feed(fetcher);
+      feeder.ask();
     } catch (error) {
       if (stopping.aborted) return;
       // The ledger knows the problem and when the next poll is due: the queue need not try again.
@@ -179,7 +193,6 @@ async function tick(fetcher: Fetcher, clock: Producer<"fetch">): Promise<void> {
     ...polls.map((repository_id) => ({ kind: "poll", repository_id }) as const),
     ...backfills.map((ref) => ({ kind: "backfill", ...ref }) as const),
   ]);
-  await feed(fetcher);
 }
 
 function every(intervalMs: number, run: () => Promise<void>): Disposable {
