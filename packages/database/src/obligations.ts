@@ -250,6 +250,17 @@ export async function lockUnloadedJobs(
     .execute();
 }
 
+/** Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows. */
+export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<void> {
+  await trx
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .orderBy("job_id")
+    .forNoKeyUpdate()
+    .execute();
+}
+
 export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx
     .updateTable("archive.obligations")

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 
 import type { LogRecord } from "@actions-archive/archive/record";
+import { lockJobs } from "@actions-archive/database/obligations";
 import { jobId, jobObject, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 
@@ -208,4 +209,23 @@ test("a record that was damaged loads nothing, and the rest of its batch loads",
   expect(await bench.ask("select job_id, log_state, log_reason from archive.logs")).toEqual([
     { job_id: jobId + 1, log_state: "absent", log_reason: "deleted" },
   ]);
+});
+
+test("a record's load waits for the job's own load without a lock that the other needs next", async () => {
+  await using bench = await openBench();
+  const job_id = await bench.owe();
+  await loadJobs(bench.loader, [job_id]);
+  const key = await bench.record(job_id, archived());
+  const waiting: Promise<void>[] = [];
+  await bench.loader.db.transaction().execute(async (trx) => {
+    // The first step of `loadJobs`; its next one takes the rows of jobs.
+    await lockJobs(trx, [job_id]);
+    waiting.push(loadRecords(bench.loader, [{ job_id, key }]));
+    await expect
+      .poll(() => bench.ask("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
+      .toHaveLength(1);
+    await trx.selectFrom("archive.jobs").select("job_id").where("job_id", "=", job_id).forUpdate().noWait().execute();
+  });
+  await Promise.all(waiting);
+  expect(await bench.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
 });

@@ -9,6 +9,7 @@ import { recordKey } from "@actions-archive/core/object-key";
 import { instant, jobColumns } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
+import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 
@@ -53,6 +54,11 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
 
 async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promise<void> {
   await transact(db, async (trx) => {
+    // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
+    await lockJobs(
+      trx,
+      records.map(({ record }) => record.job_id),
+    );
     await upsertJobs(
       trx,
       records.map(({ record }) => ({ ...record, object: record.job })),
