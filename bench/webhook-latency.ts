@@ -133,7 +133,7 @@ async function tell(jobIds: readonly number[]): Promise<Story[]> {
   );
   const sent = new Map(
     simulator.webhooks.deliveries.flatMap((delivery) => {
-      const job = delivery.request.payload["workflow_job"] as { id: number } | undefined;
+      const { workflow_job: job } = JSON.parse(delivery.request.body) as { workflow_job?: { id: number } };
       return delivery.action === "completed" && job !== undefined ? [[job.id, delivery] as const] : [];
     }),
   );
