@@ -19,13 +19,14 @@ export type LedgerAttempt = {
 
 /**
  * A webhook told of an attempt, and others tell of its jobs: it is not visited before `seconds` have passed. The visit is for
- * what no webhook told. Idempotent.
+ * what no webhook told. A delivery from before the end (`isOver` false) that comes after it puts nothing off. Idempotent.
  */
 export async function leaveToWebhooks(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
-  seconds: number,
+  { isOver, seconds }: { readonly isOver: boolean; readonly seconds: number },
 ): Promise<void> {
+  const isNewest = sql<boolean>`run_attempt = (select run_attempt from archive.runs where runs.run_id = attempts.run_id)`;
   await db
     .updateTable("archive.attempts")
     .set({
@@ -35,6 +36,7 @@ export async function leaveToWebhooks(
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
     .where("state", "=", "open")
+    .$if(!isOver, (query) => query.where(sql<boolean>`status is distinct from 'completed'`).where(isNewest))
     .execute();
 }
 

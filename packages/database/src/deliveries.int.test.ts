@@ -164,14 +164,28 @@ test("an attempt that webhooks tell of is not visited for a change of the list, 
   };
   await recordRuns(db, 7, [run("queued", "00:30")]);
   expect(await dueInMinutes()).toBe(0);
-  await leaveToWebhooks(db, attempt, 3_600);
+  await leaveToWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
   expect(await dueInMinutes()).toBe(60);
   await recordRuns(db, 7, [run("completed", "02:00")]);
   expect(await dueInMinutes()).toBe(0);
-  await leaveToWebhooks(db, attempt, 600);
+  // Overtaken on its way: the end is known, and its visit is not put off.
+  await leaveToWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
+  expect(await dueInMinutes()).toBe(0);
+  await leaveToWebhooks(db, attempt, { isOver: true, seconds: 600 });
   await recordRuns(db, 7, [run("completed", "02:00")]);
   expect(await dueInMinutes()).toBe(10);
+});
+
+test("a delivery of an attempt that was started again puts no visit of it off", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await selectRepositories(db, [repository]);
+  await recordRuns(db, 7, [run("in_progress", "01:00")]);
+  await recordRuns(db, 7, [run("in_progress", "02:00", 2)]);
+  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 3_600 });
+  const due = await db.selectFrom("archive.attempts").select("run_attempt").where("visit_due_at", "<=", new Date()).execute();
+  expect(due.map(({ run_attempt }) => run_attempt)).toContain(1);
 });
 
 test("an attempt of which no webhook told for an hour is visited when the list shows a change", async () => {
@@ -179,7 +193,7 @@ test("an attempt of which no webhook told for an hour is visited when the list s
   const { db } = database;
   await selectRepositories(db, [repository]);
   await recordRuns(db, 7, [run("queued", "00:30")]);
-  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, 7_200);
+  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 7_200 });
   await sql`update archive.attempts set told_at = now() - interval '61 minutes'`.execute(db);
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
   const { visit_due_at } = await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow();

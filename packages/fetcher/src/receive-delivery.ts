@@ -113,5 +113,6 @@ async function writeSubject(
   }
   await recordRuns(trx, repositoryId, [subject.object]);
   const attempt = { run_id: subject.run_id, run_attempt: subject.attempt };
-  await leaveToWebhooks(trx, attempt, subject.isOver ? unprovenSeconds : unheardSeconds);
+  const { isOver } = subject;
+  await leaveToWebhooks(trx, attempt, { isOver, seconds: isOver ? unprovenSeconds : unheardSeconds });
 }
