@@ -65,7 +65,10 @@ async function requestLink(
   const location = answer.headers.location;
   const link = location === undefined ? null : URL.parse(location, github.apiUrl);
   if (link === null)
-    throw new TransientError("github/unexpected-answer", `GitHub answered ${answer.status} to ${describe(request)} without a link`);
+    throw new TransientError(
+      "github/unexpected-answer",
+      `GitHub answered ${answer.status} to ${describe(request)} without a link`,
+    );
   return { answer, link: { link, what: `The log of job ${jobId} of ${repository}`, signal } };
 }
 

@@ -15,7 +15,10 @@ import { createProcessBudget } from "./process-budget.ts";
 
 const MiB = 1024 * 1024;
 const repository = "octo-org/api";
-const large = Buffer.alloc(65 * MiB, "2026-01-01T00:00:00.0000000Z a line of a large log, and of no two places alike 0123456789\n");
+const large = Buffer.alloc(
+  65 * MiB,
+  "2026-01-01T00:00:00.0000000Z a line of a large log, and of no two places alike 0123456789\n",
+);
 for (let at = 0; at < large.length - 4; at += 4096) large.writeUInt32LE(at, at);
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 

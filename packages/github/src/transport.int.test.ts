@@ -49,9 +49,7 @@ test("HTTPS_PROXY carries the API and the logs, and never hears the credential o
     log: createLogger("test", "silent"),
   });
   await expect(getJob(github, { repository: "octo/app", jobId: 7 })).rejects.toMatchObject({ code: "github/unavailable" });
-  await expect(github.transport.downloadLog(new URL("https://logs.github.invalid/x?sig=canary"))).rejects.toThrow(
-    /403/,
-  );
+  await expect(github.transport.downloadLog(new URL("https://logs.github.invalid/x?sig=canary"))).rejects.toThrow(/403/);
   expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(
     new Set(["api.github.invalid:443", "logs.github.invalid:443"]),
   );

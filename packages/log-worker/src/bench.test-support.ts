@@ -1,5 +1,6 @@
 // A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
 
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +26,7 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { archiveLog } from "./archive-log.ts";
+import { Gate } from "./gate.ts";
 import type { LogWorker, LogWorkerSettings } from "./log-worker.ts";
 
 export const repositoryName = "acme/app";
@@ -74,6 +76,7 @@ export type BenchOptions = {
   readonly simulator?: SimulatorOptions;
   readonly settings?: Partial<LogWorkerSettings>;
   readonly spoolBytes?: number;
+  readonly spoolDir?: string;
 };
 
 export async function openBench(options: BenchOptions = {}): Promise<Bench> {
@@ -140,7 +143,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   };
 }
 
-async function openWorker({ simulator: options = {}, settings = {}, spoolBytes = 64 * 1024 ** 2 }: BenchOptions) {
+async function openWorker({ simulator: options = {}, settings = {}, spoolBytes = 64 * 1024 ** 2, spoolDir }: BenchOptions) {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-log-worker-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
@@ -163,8 +166,9 @@ async function openWorker({ simulator: options = {}, settings = {}, spoolBytes =
     }),
   );
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
-  const spool = await openSpool({ dir: join(folder, "spool"), maxBytes: spoolBytes });
-  const worker: LogWorker = { db, store, github, spool, loadQueue, host, log, settings: limits };
+  const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
+  const id = randomUUID();
+  const worker: LogWorker = { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
