@@ -42,6 +42,7 @@ export async function openLogWorker(
     }),
   );
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  log.info({ store: store.url, ...store.capabilities }, "store probed");
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
