@@ -96,6 +96,12 @@ export async function openLogStage(): Promise<LogStage> {
       job.log = { kind: "file", path, bytes: (await stat(path)).size };
       const object = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
       await recordJobs(database.db, id, [{ object, source: "listing", listedAttempt: 1 }]);
+      // As if it had been read before: its text is of another time, and nobody feeds it a second time here.
+      await database.db
+        .updateTable("archive.obligations")
+        .set({ unsettled_at: new Date() })
+        .where("job_id", "=", job.id)
+        .execute();
       return job;
     },
     async linkTo(job) {

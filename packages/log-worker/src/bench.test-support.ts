@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
+import type { StoreSettings } from "@actions-archive/archive/open-store";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { findRecord } from "@actions-archive/archive/records";
 import { openSpool } from "@actions-archive/archive/spool";
@@ -77,6 +78,8 @@ export type BenchOptions = {
   readonly settings?: Partial<LogWorkerSettings>;
   readonly spoolBytes?: number;
   readonly spoolDir?: string;
+  /** Instead of a folder of its own. */
+  readonly archive?: StoreSettings;
 };
 
 export async function openBench(options: BenchOptions = {}): Promise<Bench> {
@@ -143,7 +146,13 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   };
 }
 
-async function openWorker({ simulator: options = {}, settings = {}, spoolBytes = 64 * 1024 ** 2, spoolDir }: BenchOptions) {
+async function openWorker({
+  simulator: options = {},
+  settings = {},
+  spoolBytes = 64 * 1024 ** 2,
+  spoolDir,
+  archive,
+}: BenchOptions) {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-log-worker-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
@@ -152,7 +161,8 @@ async function openWorker({ simulator: options = {}, settings = {}, spoolBytes =
   const lines: string[] = [];
   const log = createLogger("test", "debug", { write: (line) => void lines.push(line) });
   const archiveUrl = pathToFileURL(join(folder, "archive"));
-  const { store, identity } = resources.use(await openArchive({ ARCHIVE_URL: archiveUrl }, { host, archiveId: undefined }));
+  const opening = openArchive(archive ?? { ARCHIVE_URL: archiveUrl }, { host, archiveId: undefined });
+  const { store, identity } = resources.use(await opening);
   const queue = { url: new URL(requireRedis().url), archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   const github = resources.use(
