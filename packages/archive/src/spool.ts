@@ -11,7 +11,7 @@ import { ConfigError, TransientError } from "@actions-archive/core/errors";
 
 import type { StoredBody } from "./store.ts";
 
-const memoryBytes = 4 * 1024 * 1024;
+const memoryBytes = 2 * 1024 * 1024;
 /** A file that no reservation covers grows by so much at a time. */
 const growBytes = 1024 * 1024;
 /** Another machine's file in a shared folder: old enough that its process has surely finished. */
@@ -129,9 +129,9 @@ export class SpoolFile implements AsyncDisposable {
       this.#chunks.push(chunk);
       return;
     }
-    const pending = this.#file ? [chunk] : [...this.#chunks.splice(0), chunk];
+    const pending = [...this.#chunks.splice(0), chunk];
     this.#file ??= this.#createFile();
-    await this.#append(this.#file, Buffer.concat(pending));
+    await this.#append(this.#file, pending);
   }
 
   /** All that was written, ready for `Store.put`; valid until disposed. @throws TransientError `spool/full` */
@@ -171,13 +171,17 @@ export class SpoolFile implements AsyncDisposable {
     return file.on("error", () => undefined);
   }
 
-  async #append(file: WriteStream, bytes: Buffer): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  async #append(file: WriteStream, chunks: readonly Buffer[]): Promise<void> {
     // A failed write fails its callback: nothing written is ever taken for kept.
-    file.write(bytes, (error) => (error ? reject(error) : resolve()));
-    await promise.catch((error: unknown) => {
+    const write = (chunk: Buffer) =>
+      new Promise<void>((resolve, reject) => {
+        file.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+    try {
+      await Promise.all(chunks.map(write));
+    } catch (error) {
       throw this.#failure(error);
-    });
+    }
   }
 
   #failure(error: unknown): TransientError {
