@@ -1,11 +1,12 @@
 // What the log path costs: CPU seconds of a whole log-worker process per GiB of raw log, eight logs at once, as a ratio to a loop
 // that does SHA-256 and zstd level 3 on the same bytes and nothing else. Must: 2.2; aim: 1.5. And its throughput, as a ratio to
 // `curl | zstd -3` of the same logs into the same folder. With --profile, where the time goes. Linux only.
-// npx pnpm exec node bench/log-path.ts [--profile]
+// npx pnpm exec node bench/log-path.ts [--profile] [ROUNDS]
 
 import { exec, execFile } from "node:child_process";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -14,15 +15,16 @@ import { z } from "zod";
 import { type LogStage, openLogStage } from "./support/log-stage.ts";
 import { readSampleText, writeRepeated } from "./support/log-text.ts";
 
+const bareLoop = fileURLToPath(new URL("support/bare-loop.ts", import.meta.url));
 const GiB = 1024 ** 3;
 const logBytes = GiB / 8;
 const atOnce = 8;
-const rounds = 2;
+const rounds = Number(process.argv.find((arg) => /^\d+$/.test(arg)) ?? 3);
 const mustRatio = 2.2;
 
 /** CPU seconds of the bare loop for as many bytes as one round of logs. */
 async function measureLoop(path: string): Promise<number> {
-  const { stdout } = await promisify(execFile)(process.execPath, [join(import.meta.dirname, "support/bare-loop.ts"), path]);
+  const { stdout } = await promisify(execFile)(process.execPath, [bareLoop, path]);
   return Number(stdout) * atOnce;
 }
 
@@ -45,12 +47,16 @@ async function measureCurl(stage: LogStage, jobs: readonly Job[], folder: string
 
 const Profile = z.object({
   nodes: z.array(
-    z.object({ id: z.int(), callFrame: z.object({ functionName: z.string(), url: z.string(), lineNumber: z.int() }) }),
+    z.object({
+      id: z.int(),
+      callFrame: z.object({ functionName: z.string(), url: z.string(), lineNumber: z.int() }),
+      children: z.array(z.int()).default([]),
+    }),
   ),
   samples: z.array(z.int()),
 });
 
-/** Functions by their share of the samples, without what they call. */
+/** Functions, each with who called it, by their share of the main thread's busy samples, without what they call. */
 async function readProfile(folder: string): Promise<string[]> {
   const [name = ""] = await readdir(folder);
   const { nodes, samples } = Profile.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
@@ -60,14 +66,17 @@ async function readProfile(folder: string): Promise<string[]> {
       `${functionName || "(anonymous)"} ${url.split("/").slice(-3).join("/")}:${lineNumber + 1}`,
     ]),
   );
+  const callers = new Map(nodes.flatMap(({ id, children }) => children.map((child) => [child, names.get(id) ?? ""] as const)));
   const counts = new Map<string, number>();
-  for (const id of samples) counts.set(names.get(id) ?? "", (counts.get(names.get(id) ?? "") ?? 0) + 1);
-  const busy = samples.length - (counts.get("(idle) :0") ?? 0);
+  for (const id of samples) {
+    const line = `${names.get(id)} < ${callers.get(id) ?? ""}`;
+    if (!line.startsWith("(idle)")) counts.set(line, (counts.get(line) ?? 0) + 1);
+  }
+  const busy = counts.values().reduce((sum, count) => sum + count, 0);
   return [...counts]
-    .filter(([function_]) => function_ !== "(idle) :0")
     .toSorted(([, a], [, b]) => b - a)
-    .slice(0, 25)
-    .map(([function_, count]) => `${((100 * count) / busy).toFixed(1).padStart(5)} %  ${function_}`);
+    .slice(0, 20)
+    .map(([line, count]) => `${((100 * count) / busy).toFixed(1).padStart(5)} %  ${line}`);
 }
 
 await using stage = await openLogStage();

@@ -27,6 +27,7 @@ import { openTestRedis } from "@actions-archive/testkit/test-redis";
 const repository = "octo-org/api";
 const host = "github-simulator";
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const watchLoop = fileURLToPath(new URL("watch-loop.ts", import.meta.url));
 /** Of the kernel's clock, in which /proc counts; 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
@@ -44,7 +45,7 @@ export type LogStage = AsyncDisposable & {
 };
 
 export type Cost = {
-  /** User and system time of the whole process, start and end included. */
+  /** User and system time of the whole process, without its start. */
   readonly cpuSeconds: number;
   /** From the first job in the queue to the last record in the store. */
   readonly seconds: number;
@@ -70,19 +71,12 @@ export async function openLogStage(): Promise<LogStage> {
   const archive = stack.use(await openArchive({ ARCHIVE_URL: archiveUrl }, { host, archiveId: undefined }));
   const queue = { url: new URL(redis.provided.url), archiveId: archive.identity.archive_id, host };
   const producer = stack.use(new Producer("archive", queue, log));
-  const env = {
-    PATH: "/usr/local/bin:/usr/bin:/bin",
-    GITHUB_API_URL: simulator.apiUrl,
-    GITHUB_HOST: host,
-    GITHUB_TOKEN: simulator.token,
-    GITHUB_LOG_HOSTS: simulator.logOrigin,
+  const env = workerSettings(simulator, {
     DATABASE_URL: postgres.url,
     QUEUE_URL: redis.provided.url,
     ARCHIVE_URL: archiveUrl.href,
     SPOOL_DIR: join(folder, "spool"),
-    LOG_SETTLE_SECONDS: "0",
-    LOG_LEVEL: "warn",
-  };
+  });
   await mkdir(join(folder, "logs"));
   const opened = stack.move();
   return {
@@ -104,31 +98,50 @@ export async function openLogStage(): Promise<LogStage> {
         .execute();
       return job;
     },
-    async linkTo(job) {
-      const answer = await fetch(`${simulator.apiUrl}/repos/${repository}/actions/jobs/${job.id}/logs`, {
-        headers: { authorization: `Bearer ${simulator.token}`, "user-agent": "bench" },
-        redirect: "manual",
-      });
-      return answer.headers.get("location") ?? "";
-    },
+    linkTo: (job) => requestLink(simulator, job),
     async archiveAll(jobs, { nodeOptions = [] } = {}) {
       const loopFile = join(folder, "loop-delay");
-      const args = ["--import", join(import.meta.dirname, "watch-loop.ts"), ...nodeOptions];
+      const args = ["--import", watchLoop, ...nodeOptions];
       const child = spawn(process.execPath, [...args, join(root, "packages/log-worker/src/main.ts")], {
         env: { ...env, LOOP_DELAY_FILE: loopFile },
-        stdio: ["ignore", "inherit", "inherit"],
+        stdio: ["ignore", "pipe", "inherit"],
       });
+      for (let printed = ""; !printed.includes('"msg":"started"');) printed += String((await once(child.stdout, "data"))[0]);
+      child.stdout.resume();
+      const idle = await readUsage(child.pid ?? 0);
       const began = performance.now();
       await producer.add(jobs.map(({ id: job_id }) => ({ job_id })));
       await untilRecorded(database, jobs, child);
       const seconds = (performance.now() - began) / 1000;
-      const usage = await readUsage(child.pid ?? 0);
+      const { cpuSeconds, peakBytes } = await readUsage(child.pid ?? 0);
       child.kill("SIGTERM");
       await once(child, "exit");
-      return { ...usage, seconds, longestBlockMs: Number(await readFile(loopFile, "utf8")) };
+      const longestBlockMs = Number(await readFile(loopFile, "utf8"));
+      return { cpuSeconds: cpuSeconds - idle.cpuSeconds, peakBytes, seconds, longestBlockMs };
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+function workerSettings({ apiUrl, token, logOrigin }: Simulator, engines: Readonly<Record<string, string>>) {
+  return {
+    PATH: "/usr/local/bin:/usr/bin:/bin",
+    GITHUB_API_URL: apiUrl,
+    GITHUB_HOST: host,
+    GITHUB_TOKEN: token,
+    GITHUB_LOG_HOSTS: logOrigin,
+    LOG_SETTLE_SECONDS: "0",
+    LOG_LEVEL: "info",
+    ...engines,
+  };
+}
+
+async function requestLink({ apiUrl, token }: Simulator, { id }: Job): Promise<string> {
+  const answer = await fetch(`${apiUrl}/repos/${repository}/actions/jobs/${id}/logs`, {
+    headers: { authorization: `Bearer ${token}`, "user-agent": "bench" },
+    redirect: "manual",
+  });
+  return answer.headers.get("location") ?? "";
 }
 
 async function untilRecorded({ db }: OpenDatabase, jobs: readonly Job[], child: ChildProcess): Promise<void> {

@@ -44,6 +44,7 @@ function countCalls<T extends object>(object: T, methods: readonly (keyof T & st
 
 // Every statement of every connection passes here.
 countCalls(Client.prototype, ["query"]);
+// oxlint-disable-next-line node/no-process-env -- the main file of a process, as a worker's
 const config = loadLogWorkerConfig(process.env);
 await using resources = new AsyncDisposableStack();
 const { worker } = await openLogWorker(config, { log: createLogger("log-worker", config.LOG_LEVEL), resources });
