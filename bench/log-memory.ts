@@ -21,7 +21,11 @@ const stamp = "2026-01-01T00:00:00.0000000Z ";
 const kinds: readonly { readonly name: string; readonly logs: number; readonly write: (path: string) => Promise<void> }[] = [
   { name: "8 logs of 260 MB", logs: 8, write: (path) => writeRepeated(path, readSampleText().bytes, 260_000_000) },
   { name: "1 GiB", logs: 1, write: (path) => writeRepeated(path, readSampleText().bytes, 1024 * MiB) },
-  { name: "one line of 72 MB", logs: 1, write: (path) => writeRepeated(path, Buffer.from("one endless line "), 72_000_000) },
+  {
+    name: "one line of 72 MB",
+    logs: 1,
+    write: (path) => writeRepeated(path, Buffer.alloc(1_000_000, "one endless line "), 72_000_000),
+  },
   { name: "5 million lines", logs: 1, write: (path) => writeLines(path, 5_000_000, (line) => `${stamp}line ${line}`) },
   { name: "2 million markers", logs: 1, write: (path) => writeLines(path, 2_000_000, (line) => `${stamp}##[group]Run ${line}`) },
   {
