@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 
+import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { Redis } from "ioredis";
 import { Client } from "pg";
@@ -18,37 +19,87 @@ import { engineSettings, githubSettings, openWorkspace, type Workspace } from ".
 const token = "ghp_canary7c9e6679f7425040de944be07fc1f90";
 const signature = "sig=c4n4ry";
 const page = "<!DOCTYPE html><html><body>Service unavailable: c4n4ryPage</body></html>";
+const xml = (code: string) =>
+  `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>c4n4ry</Message></Error>`;
+
+type Reason = "upstream_error" | "incomplete" | "redirect_refused" | "too_large" | "deleted";
+/** Where GitHub's own answer leads instead, and what becomes of the log. `logs` stands for the log host's true origin. */
+type Row = readonly [name: string, fault: FaultInput & { readonly at: "api" | "blob" }, reason: Reason];
+
+const redirectTo = (location: string) => ({ at: "api", location }) as const;
+const answer = (status: number, body: string, headers: Record<string, string> = {}) =>
+  ({ at: "blob", status, body, headers }) as const;
+const spoil = (fault: FaultInput) => ({ at: "blob", ...fault }) as const;
+const link = `x?${signature}`;
 
 /** Each job is asked for through a fault of its own, which never ends. */
-const jobs = ["good", "api-500", "html-page", "xml-page", "blob-500", "cut", "elsewhere"] as const;
-type Name = (typeof jobs)[number];
+const hostile: readonly Row[] = [
+  ["a host that nobody named", redirectTo(`https://logs.example.com/${link}`), "redirect_refused"],
+  ["a host that only looks like GitHub's", redirectTo(`https://a.blob.core.windows.net.example/${link}`), "redirect_refused"],
+  ["the same address under another name", redirectTo(`http://localhost:PORT/${link}`), "redirect_refused"],
+  ["another port", redirectTo(`http://127.0.0.1:1/${link}`), "redirect_refused"],
+  ["another scheme", redirectTo(`https://127.0.0.1:PORT/${link}`), "redirect_refused"],
+  ["a user and a password", redirectTo(`http://c4n4ry:c4n4ry@127.0.0.1:PORT/${link}`), "redirect_refused"],
+  ["the cloud's metadata service", redirectTo(`http://169.254.169.254/latest/${link}`), "redirect_refused"],
+  ["the metadata service in IPv6", redirectTo(`http://[fd00:ec2::254]/latest/${link}`), "redirect_refused"],
+  ["a private address", redirectTo(`https://10.0.0.1/${link}`), "redirect_refused"],
+  ["a private address as a number", redirectTo(`https://2130706433/${link}`), "redirect_refused"],
+  ["a private address inside IPv6", redirectTo(`https://[::ffff:10.0.0.1]/${link}`), "redirect_refused"],
+  ["a private address behind NAT64", redirectTo(`https://[64:ff9b::a00:1]/${link}`), "redirect_refused"],
+  ["a file", redirectTo(`file:///etc/passwd?${signature}`), "redirect_refused"],
+  ["the API itself", redirectTo(`/repos/octo-org/api/secret?${signature}`), "redirect_refused"],
+  ["no URL", redirectTo(`http://[c4n4ry?${signature}`), "upstream_error"],
+  ["nowhere", { at: "api", status: 302 }, "upstream_error"],
+  ["a forged link", redirectTo(`http://127.0.0.1:PORT/${link}`), "upstream_error"],
+  ["a second host that nobody named", spoil({ status: 302, location: `https://evil.example/${link}` }), "redirect_refused"],
+  ["itself, without end", spoil({ status: 302, location: `?${signature}` }), "redirect_refused"],
+  ["a second time nowhere", spoil({ status: 307 }), "upstream_error"],
+  ["a page with status 200", answer(200, page, { "content-type": "text/html; charset=utf-8" }), "upstream_error"],
+  ["an XML error with status 200", answer(200, xml("InternalError"), { "content-type": "application/xml" }), "upstream_error"],
+  ["a body that was encoded unasked", spoil({ headers: { "content-encoding": "gzip" } }), "upstream_error"],
+  [
+    "a part that nobody asked for",
+    spoil({ headers: { "content-range": "bytes 0-9/10" }, status: 206, body: "c4n4ryPart" }),
+    "upstream_error",
+  ],
+  ["400 of Azure", answer(400, xml("InvalidAuthenticationInfo")), "upstream_error"],
+  ["403 of Azure", answer(403, xml("AuthenticationFailed")), "upstream_error"],
+  ["404 of a proxy", answer(404, page), "upstream_error"],
+  ["404 of a whole container", answer(404, xml("ContainerNotFound")), "upstream_error"],
+  ["404 of the blob", answer(404, xml("BlobNotFound")), "deleted"],
+  ["410 of the log host", answer(410, page), "upstream_error"],
+  ["429 of the log host", answer(429, page), "upstream_error"],
+  ["500 of the log host", answer(500, page), "upstream_error"],
+  ["a connection that is reset", spoil({ reset: true }), "upstream_error"],
+  ["a body that is cut", spoil({ cutAfterBytes: 2_000 }), "incomplete"],
+  ["a body that is shorter than it says", spoil({ contentLength: "long" }), "incomplete"],
+  ["a body that is cut between its chunks", spoil({ framing: "chunked", cutAfterBytes: 2_000 }), "incomplete"],
+  ["a body without framing", spoil({ framing: "close" }), "incomplete"],
+  ["a body without an end", spoil({ endless: true }), "incomplete"],
+  ["a length beyond every cap", spoil({ contentLength: 3_000_000_000 }), "too_large"],
+  ["500 of the API", { at: "api", status: 500, body: `{"message":"Server Error ${token}"}` }, "upstream_error"],
+  ["a page of the API", { at: "api", status: 200, body: page }, "upstream_error"],
+  ["404 of a proxy before the API", { at: "api", status: 404, body: page }, "upstream_error"],
+  ["410 of a proxy before the API", { at: "api", status: 410, body: page }, "upstream_error"],
+];
 
 const resources = new AsyncDisposableStack();
 let workspace: Workspace;
 let simulator: Simulator;
 let settings: Settings;
 let ended: Ended;
-const ids = new Map<Name, number>();
+const ids = new Map<string, number>();
+const names = ["good", ...hostile.map(([name]) => name)];
 
 function addFaults(): void {
-  const idOf = (name: Name) => ids.get(name) ?? 0;
-  const api = (name: Name) => ({
-    origin: "api" as const,
-    path: `/repos/*/actions/jobs/${idOf(name)}/logs`,
-    times: "forever" as const,
-  });
-  const blob = (name: Name) => ({
-    origin: "log" as const,
-    path: `*-${idOf(name).toString(16).padStart(12, "0")}/logs/job/job-logs.txt`,
-    times: "forever" as const,
-  });
-  const { faults } = simulator;
-  faults.add({ ...api("api-500"), status: 500, body: `{"message":"Server Error ${token}"}` });
-  faults.add({ ...blob("html-page"), status: 200, headers: { "content-type": "text/html; charset=utf-8" }, body: page });
-  faults.add({ ...blob("xml-page"), status: 200, headers: { "content-type": "application/xml" }, body: page });
-  faults.add({ ...blob("blob-500"), status: 500, body: page });
-  faults.add({ ...blob("cut"), cutAfterBytes: 2_000 });
-  faults.add({ ...api("elsewhere"), location: `https://logs.example.com/log?${signature}` });
+  const port = new URL(simulator.logOrigin).port;
+  for (const [name, { at, ...fault }] of hostile) {
+    const id = ids.get(name) ?? 0;
+    const path =
+      at === "api" ? `/repos/*/actions/jobs/${id}/logs` : `*-${id.toString(16).padStart(12, "0")}/logs/job/job-logs.txt`;
+    const location = fault.location === undefined ? {} : { location: fault.location.replace("PORT", port) };
+    simulator.faults.add({ ...fault, ...location, origin: at === "api" ? "api" : "log", path, times: "forever" });
+  }
 }
 
 beforeAll(async () => {
@@ -58,10 +109,10 @@ beforeAll(async () => {
   );
   const { jobIds } = simulator.control.addRun({
     repository: "octo-org/api",
-    jobs: jobs.map((name) => ({ name, bytes: 30_000 })),
+    jobs: names.map((name) => ({ name, bytes: 30_000 })),
     completedSecondsAgo: 3_600,
   });
-  jobs.forEach((name, index) => ids.set(name, jobIds[index] ?? 0));
+  names.forEach((name, index) => ids.set(name, jobIds[index] ?? 0));
   addFaults();
   settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)), LOG_LEVEL: "trace" };
   ended = await runCli(["start", "--once", "--json"], { cwd: workspace.folder, settings });
@@ -69,48 +120,45 @@ beforeAll(async () => {
 
 afterAll(() => resources.disposeAsync());
 
-const reasons: Readonly<Record<Exclude<Name, "good">, string>> = {
-  "api-500": "upstream_error",
-  "html-page": "upstream_error",
-  "xml-page": "upstream_error",
-  "blob-500": "upstream_error",
-  cut: "incomplete",
-  elsewhere: "redirect_refused",
-};
-
-test("what cannot be had ends as failed with its reason, in the report and in the view, and the pass with 3", async () => {
+test("each of thirty hostile redirects and bodies, and more, has its outcome, and the pass ends with 3", async () => {
   expect(ended.code, ended.stderr).toBe(3);
-  const expected = Object.entries(reasons).map(([job_name, log_reason]) => ({ job_name, log_state: "failed", log_reason }));
-  const Owed = z.object({
-    owed: z.array(z.object({ kind: z.literal("log_failed"), job_id: z.int(), reason: z.string(), detail: z.string() })),
-  });
-  const { owed } = Owed.parse(JSON.parse(ended.stdout));
-  const nameOf = new Map(Array.from(ids, ([name, id]) => [id, name]));
-  const listed = owed.map(({ job_id, reason }) => ({
-    job_name: nameOf.get(job_id),
-    log_state: "failed",
-    log_reason: reason,
+  expect(hostile.length).toBeGreaterThan(30);
+  const expected = hostile.map(([job_name, , log_reason]) => ({
+    job_name,
+    log_state: log_reason === "deleted" ? "absent" : "failed",
+    log_reason,
   }));
-  expect(new Set(listed)).toEqual(new Set(expected));
   const rows = await askSql("select job_name, log_state, log_reason from jobs order by job_id", {
     cwd: workspace.folder,
     settings,
   });
   expect(rows).toEqual([{ job_name: "good", log_state: "archived", log_reason: null }, ...expected]);
+  const Owed = z.object({
+    owed: z.array(z.object({ kind: z.literal("log_failed"), job_id: z.int(), reason: z.string(), detail: z.string().min(10) })),
+  });
+  const { owed } = Owed.parse(JSON.parse(ended.stdout));
+  const listed = new Map(owed.map(({ job_id, reason }) => [job_id, reason]));
+  const failed = hostile.filter(([, , reason]) => reason !== "deleted");
+  expect(listed).toEqual(new Map(failed.map(([name, , reason]) => [ids.get(name), reason])));
 });
 
 test("an error page, or half a log, is never stored", async () => {
   const files = await listFiles(workspace.archive);
   const logs = files.filter((file) => file.endsWith(".log.zst"));
   expect(logs).toEqual([expect.stringMatching(new RegExp(`/${ids.get("good")}\\.log\\.zst$`))]);
-  expect(files.filter((file) => file.startsWith("records/"))).toHaveLength(1);
+  const absent = hostile.filter(([, , reason]) => reason === "deleted").length;
+  expect(files.filter((file) => file.startsWith("records/"))).toHaveLength(1 + absent);
 });
 
 test("a log host that was not allowed was not asked, and no log host got the credential", () => {
   const downloads = simulator.journal.entries({ origin: "log" });
   expect(downloads.length).toBeGreaterThan(10);
   expect(downloads.filter(({ hasAuthorization }) => hasAuthorization)).toEqual([]);
-  expect(downloads.filter(({ url }) => url.includes(signature))).toEqual([]);
+  // Three of them lead back to the host that is allowed.
+  const forged = downloads.filter(({ url }) => url.includes(signature));
+  expect(new Set(forged.map(({ url, status }) => `${url.split("?")[1]} ${status}`))).toEqual(
+    new Set([`${signature} 403`, `${signature} 302`]),
+  );
 });
 
 /** Everything that Postgres holds, one text for each row of each table. */
@@ -171,7 +219,7 @@ test("neither the credential nor a signed link is in any output, the store, the 
   }
   // The search would find nothing in places that hold nothing.
   for (const text of [places["stderr"], places["database"], places["queue"]])
-    expect(text).toContain(String(ids.get("blob-500") ?? "no id"));
+    expect(text).toContain(String(ids.get("500 of the log host") ?? "no id"));
   for (const [place, text] of Object.entries(places)) {
     expect(text.includes(token), `the credential in ${place}`).toBe(false);
     expect(/[?&]sig=|c4n4ry/.test(text), `a signed link or an error page in ${place}`).toBe(false);

@@ -72,7 +72,7 @@ class FolderStore implements Store {
       try {
         await writeDurably(file, body, createHash("sha256").update(body).digest("hex"));
         const conditionalPut = (await linkExclusively(file, name)) && !(await linkExclusively(file, name));
-        return (this.#capabilities = { conditionalPut, versioned: false });
+        return (this.#capabilities = { conditionalPut, sha256: true, contentMd5: false, objectLock: false, versioned: false });
       } finally {
         await Promise.all([file, name].map(removeIfThere));
       }

@@ -21,13 +21,16 @@ export type PutRequest = {
   readonly body: StoredBody;
   readonly options: PutOptions;
   readonly protection: Protection;
+  /** Base64, for stores that do not check the SHA-256. */
+  readonly contentMd5?: string | undefined;
 };
 
 /**
  * Sends one PutObject with `If-None-Match: *`, once. Throws what the SDK throws; after an error the object may be there or not.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
-export async function sendPut({ client, bucket, key, body, options, protection }: PutRequest): Promise<PutObjectCommandOutput> {
+export async function sendPut(request: PutRequest): Promise<PutObjectCommandOutput> {
+  const { client, bucket, key, body, options, protection, contentMd5 } = request;
   const failed = new AbortController();
   const command = new PutObjectCommand({
     Bucket: bucket,
@@ -38,13 +41,14 @@ export async function sendPut({ client, bucket, key, body, options, protection }
     ChecksumSHA256: Buffer.from(options.sha256, "hex").toString("base64"),
     IfNoneMatch: "*",
     ...(options.metadata ? { Metadata: { ...options.metadata } } : {}),
-    ...(await protectionHeaders(protection, body)),
+    ...(contentMd5 === undefined ? {} : { ContentMD5: contentMd5 }),
+    ...protectionHeaders(protection),
   });
   // Signing the body's hash makes every store that checks signatures check the bytes: also those that ignore the checksum.
   command.middlewareStack.add(
     (next) => (args) => {
-      const { request } = args as { request?: { headers: Record<string, string> } };
-      if (request) request.headers["x-amz-content-sha256"] = options.sha256;
+      const { request: http } = args as { request?: { headers: Record<string, string> } };
+      if (http) http.headers["x-amz-content-sha256"] = options.sha256;
       return next(args);
     },
     { step: "build", name: "signBodyHash" },
@@ -78,20 +82,20 @@ function timeoutMs(sizeBytes: number): number {
   return 60_000 + Math.ceil(sizeBytes / 1024 ** 2) * 1000;
 }
 
-async function protectionHeaders({ lock, kmsKeyId }: Protection, body: StoredBody): Promise<Partial<PutObjectCommandInput>> {
-  const encryption: Partial<PutObjectCommandInput> =
-    kmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: kmsKeyId };
-  if (!lock) return encryption;
+function protectionHeaders({ lock, kmsKeyId }: Protection): Partial<PutObjectCommandInput> {
   return {
-    ...encryption,
-    ObjectLockMode: lock.mode,
-    ObjectLockRetainUntilDate: new Date(Date.now() + lock.days * 24 * 60 * 60 * 1000),
-    // Amazon S3 asks for it or for a checksum with Object Lock; older stores know Content-MD5 alone.
-    ContentMD5: await md5(body),
+    ...(kmsKeyId === undefined ? {} : { ServerSideEncryption: "aws:kms", SSEKMSKeyId: kmsKeyId }),
+    ...(lock === undefined
+      ? {}
+      : {
+          ObjectLockMode: lock.mode,
+          ObjectLockRetainUntilDate: new Date(Date.now() + lock.days * 24 * 60 * 60 * 1000),
+        }),
   };
 }
 
-async function md5(body: StoredBody): Promise<string> {
+/** The body's MD5, base64. Reads it once. */
+export async function md5Of(body: StoredBody): Promise<string> {
   const hash = createHash("md5");
   if (Buffer.isBuffer(body)) return hash.update(body).digest("base64");
   for await (const chunk of createReadStream(body.path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>)

@@ -8,14 +8,16 @@ import type { AddressInfo } from "node:net";
 import { startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openStore, probeStore } from "./open-store.ts";
+import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
 import type { PutOptions, Store } from "./store.ts";
 
-type Fault = "lose-answer" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
+type Fault = "lose-answer" | "corrupt" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
 
 type Front = AsyncDisposable & {
   readonly store: Store;
   readonly faults: Fault[];
+  /** Refuses a body that does not have its Content-MD5, as the server behind it does not. */
+  checksMd5: boolean;
   readonly puts: () => number;
   readonly requests: { method: string; headers: IncomingMessage["headers"] }[];
 };
@@ -53,7 +55,12 @@ function forward(
   return promise;
 }
 
-async function answer(s3: TestS3, fault: Fault | undefined, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  s3: TestS3,
+  { fault, checksMd5 }: { fault: Fault | undefined; checksMd5: boolean },
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const body = Buffer.concat(await all(incoming as AsyncIterable<Buffer>));
   const reply = (status: number, code: string) =>
     outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
@@ -66,20 +73,23 @@ async function answer(s3: TestS3, fault: Fault | undefined, incoming: IncomingMe
   if (fault === "refuse-after-body") return void incoming.socket.destroy();
   const isTaken = incoming.headers["if-none-match"] === "*" && (await forward(s3, "HEAD", incoming, body)).status === 200;
   if (isTaken) return void reply(412, "PreconditionFailed");
+  if (fault === "corrupt") body.writeUInt8(body.readUInt8(0) ^ 1, 0);
+  const md5 = checksMd5 ? incoming.headers["content-md5"] : undefined;
+  if (md5 !== undefined && md5 !== createHash("md5").update(body).digest("base64")) return void reply(400, "BadDigest");
   const result = await forward(s3, incoming.method, incoming, body);
   if (fault === "lose-answer") return void incoming.socket.destroy();
   outgoing.writeHead(result.status, result.headers);
   outgoing.end(result.body);
 }
 
-async function openFront(): Promise<Front> {
+async function openFront(settings: Partial<StoreSettings> = {}): Promise<Front> {
   const s3 = await startTestS3();
   const faults: Fault[] = [];
   const requests: Front["requests"] = [];
   const server = createServer((incoming, outgoing) => {
-    requests.push({ method: incoming.method ?? "", headers: incoming.headers });
+    requests.push({ method: incoming.method ?? "", headers: { ...incoming.headers } });
     const fault = incoming.method === "PUT" ? faults.shift() : undefined;
-    answer(s3, fault, incoming, outgoing).catch(() => outgoing.destroy());
+    answer(s3, { fault, checksMd5: front.checksMd5 }, incoming, outgoing).catch(() => outgoing.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   // A server that was given a port has an address with one.
@@ -88,10 +98,12 @@ async function openFront(): Promise<Front> {
     ARCHIVE_URL: new URL(`s3://${s3.bucket}/${s3.prefix}`),
     S3_ENDPOINT: new URL(`http://127.0.0.1:${port}`),
     S3_FORCE_PATH_STYLE: true,
+    ...settings,
   });
-  return {
+  const front: Front = {
     store,
     faults,
+    checksMd5: false,
     requests,
     puts: () => requests.filter(({ method }) => method === "PUT").length,
     async [Symbol.asyncDispose]() {
@@ -101,6 +113,7 @@ async function openFront(): Promise<Front> {
       await s3[Symbol.asyncDispose]();
     },
   };
+  return front;
 }
 
 beforeEach(() => {
@@ -112,6 +125,7 @@ const body = Buffer.from("the log");
 
 test("a put is one plain request with length, hash and condition, and its signature covers the bytes", async () => {
   await using front = await openFront();
+  front.checksMd5 = true;
   await probeStore(front.store);
   front.requests.length = 0;
   await front.store.put("key", body, options(body, { "raw-bytes": "7" }));
@@ -207,4 +221,40 @@ test("an unprobed store looks before it writes", async () => {
   await using front = await openFront();
   await front.store.put("key", body, options(body));
   expect(front.requests.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
+});
+
+test("a store that does not check the SHA-256 gets an MD5, and refuses bytes that changed on the way", async () => {
+  await using front = await openFront();
+  front.checksMd5 = true;
+  expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: true });
+  front.faults.push("corrupt");
+  expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
+  expect(front.requests.at(-1)?.headers["content-md5"]).toBe(createHash("md5").update(body).digest("base64"));
+  expect((await front.store.read("key"))?.toString()).toBe("the log");
+});
+
+test("a store that checks nothing is read back: what it broke is never taken for stored", async () => {
+  await using front = await openFront();
+  expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: false });
+  front.faults.push("corrupt");
+  await expect(front.store.put("key", body, options(body))).rejects.toMatchObject({ code: "store/corrupt" });
+  expect(await front.store.put("other", body, options(body))).toMatchObject({ kind: "created" });
+});
+
+test("Object Lock and the KMS key are asked for with each put, and a store that ignores the lock is refused", async () => {
+  await using front = await openFront({ S3_OBJECT_LOCK_MODE: "COMPLIANCE", S3_OBJECT_LOCK_DAYS: 30, S3_KMS_KEY_ID: "key-1" });
+  await front.store.put("key", body, options(body));
+  const { headers } = front.requests.find(({ method }) => method === "PUT") ?? {};
+  expect(headers).toMatchObject({
+    "x-amz-object-lock-mode": "COMPLIANCE",
+    "x-amz-server-side-encryption": "aws:kms",
+    "x-amz-server-side-encryption-aws-kms-key-id": "key-1",
+    "content-md5": createHash("md5").update(body).digest("base64"),
+  });
+  const until = Date.parse(String(headers?.["x-amz-object-lock-retain-until-date"]));
+  expect(Math.abs(until - Date.now() - 30 * 24 * 60 * 60 * 1000)).toBeLessThan(120_000);
+  await expect(probeStore(front.store)).rejects.toMatchObject({
+    code: "config/invalid",
+    message: expect.stringContaining("is not locked"),
+  });
 });

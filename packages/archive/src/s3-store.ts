@@ -5,18 +5,19 @@ import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
-import { probePrefix } from "@actions-archive/core/object-key";
 import { retry } from "@actions-archive/core/retry";
 import {
   GetObjectCommand,
   HeadObjectCommand,
+  type HeadObjectCommandOutput,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
   type S3Client,
 } from "@aws-sdk/client-s3";
 
 import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
-import { type Protection, sendPut } from "./s3-put.ts";
+import { probeBucket } from "./s3-probe.ts";
+import { md5Of, type Protection, sendPut } from "./s3-put.ts";
 import {
   assertKey,
   type ByteRange,
@@ -65,26 +66,17 @@ class S3Store implements Store {
     return this.#capabilities;
   }
 
-  // One key a day, however often a process restarts: a locked bucket keeps what is written here for years.
   async probe(): Promise<StoreCapabilities> {
-    const key = `${probePrefix}${new Date().toISOString().slice(0, 10)}`;
-    const body = Buffer.from("probe");
-    const options = { sha256: createHash("sha256").update(body).digest("hex"), contentType: "text/plain" };
-    const create = () =>
-      retry(async () => {
-        try {
-          return await this.#send(key, body, options);
-        } catch (error) {
-          if (isTaken(error)) return undefined;
-          throw this.#failure(error, "Writing", key);
-        }
-      });
-    await create();
-    const conditionalPut = (await create()) === undefined;
-    const info = await this.head(key);
-    if (!info)
-      throw new TransientError("store/unavailable", `${this.#name(key)} was written and is not there. It is tried again.`);
-    return (this.#capabilities = { conditionalPut, versioned: info.versionId !== undefined });
+    const head = async (key: string) => {
+      const found = await retry(() => this.#headObject(key));
+      return found && { isLocked: found.ObjectLockMode !== undefined, ...knownVersion(found.VersionId) };
+    };
+    return (this.#capabilities = await probeBucket({
+      send: (key, body, { sha256, contentMd5 }) => this.#send(key, body, { sha256, contentType: "text/plain" }, contentMd5),
+      head,
+      failure: (error, key) => this.#failure(error, "Writing", key),
+      mustLock: this.#protection.lock !== undefined,
+    }));
   }
 
   async put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome> {
@@ -100,7 +92,10 @@ class S3Store implements Store {
           if (info) return settle(info);
         }
         try {
-          return created((await this.#send(key, body, options)).VersionId);
+          const { VersionId } = await this.#send(key, body, options, await this.#md5For(body));
+          const outcome = created(VersionId);
+          await this.#readBack(key, body, options, outcome);
+          return outcome;
         } catch (error) {
           options.signal?.throwIfAborted();
           if (isTaken(error)) {
@@ -156,7 +151,7 @@ class S3Store implements Store {
     this.#client.destroy();
   }
 
-  #send(key: string, body: StoredBody, options: PutOptions) {
+  #send(key: string, body: StoredBody, options: PutOptions, contentMd5: string | undefined) {
     return sendPut({
       client: this.#client,
       bucket: this.#bucket,
@@ -164,25 +159,48 @@ class S3Store implements Store {
       body,
       options,
       protection: this.#protection,
+      contentMd5,
     });
   }
 
-  async #headOnce(key: string): Promise<ObjectInfo | undefined> {
+  /** Only for a store that does not check the SHA-256, or is not known to: it costs another reading of the body. */
+  async #md5For(body: StoredBody): Promise<string | undefined> {
+    return this.#capabilities?.sha256 ? undefined : md5Of(body);
+  }
+
+  // Where the store checks no hash at all, our own eyes must: a broken object stays as it is, and never counts as stored.
+  async #readBack(key: string, body: StoredBody, options: PutOptions, { versionId }: { versionId?: string }): Promise<void> {
+    if (!this.#capabilities || this.#capabilities.sha256 || this.#capabilities.contentMd5) return;
+    if (await this.#hasBytes(key, versionId, options.sha256)) return;
+    throw new PermanentError(
+      "store/corrupt",
+      `${this.#name(key)} was stored and does not hold the ${sizeOf(body)} bytes that were sent. Look at the store.`,
+    );
+  }
+
+  async #headObject(key: string): Promise<HeadObjectCommandOutput | undefined> {
     try {
-      const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key, ChecksumMode: "ENABLED" });
-      const found = await this.#client.send(command);
-      return {
+      return await this.#client.send(
+        new HeadObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key, ChecksumMode: "ENABLED" }),
+      );
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw this.#failure(error, "Looking at", key);
+    }
+  }
+
+  async #headOnce(key: string): Promise<ObjectInfo | undefined> {
+    const found = await this.#headObject(key);
+    return (
+      found && {
         key,
         sizeBytes: found.ContentLength ?? 0,
         lastModified: found.LastModified ?? new Date(0),
         metadata: found.Metadata ?? {},
         ...(found.ChecksumSHA256 ? { sha256: Buffer.from(found.ChecksumSHA256, "base64").toString("hex") } : {}),
         ...knownVersion(found.VersionId),
-      };
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw this.#failure(error, "Looking at", key);
-    }
+      }
+    );
   }
 
   async #openOnce(
@@ -249,9 +267,13 @@ class S3Store implements Store {
 
   async #holds(info: ObjectInfo, body: StoredBody, { sha256 }: PutOptions): Promise<boolean> {
     if (info.sizeBytes !== sizeOf(body)) return false;
-    if (info.sha256 !== undefined) return info.sha256 === sha256;
+    if (info.sha256 !== undefined && this.#capabilities?.sha256) return info.sha256 === sha256;
+    return this.#hasBytes(info.key, info.versionId, sha256);
+  }
+
+  async #hasBytes(key: string, versionId: string | undefined, sha256: string): Promise<boolean> {
     const hash = createHash("sha256");
-    for await (const chunk of (await this.#openOnce(info.key, undefined, info.versionId)) ?? []) hash.update(chunk);
+    for await (const chunk of (await this.#openOnce(key, undefined, versionId)) ?? []) hash.update(chunk);
     return hash.digest("hex") === sha256;
   }
 
@@ -264,7 +286,7 @@ class S3Store implements Store {
   }
 }
 
-function created(versionId: string | undefined): PutOutcome {
+function created(versionId: string | undefined): Extract<PutOutcome, { kind: "created" }> {
   return { kind: "created", ...knownVersion(versionId) };
 }
 

@@ -11,7 +11,9 @@ import { ConfigError, TransientError } from "@actions-archive/core/errors";
 
 import type { StoredBody } from "./store.ts";
 
-const memoryBytes = 4 * 1024 * 1024;
+const memoryBytes = 2 * 1024 * 1024;
+/** Frames of 64 KiB of text are some 8 KiB each: a write for each of them took a sixth of the worker's time. */
+const batchBytes = 256 * 1024;
 /** A file that no reservation covers grows by so much at a time. */
 const growBytes = 1024 * 1024;
 /** Another machine's file in a shared folder: old enough that its process has surely finished. */
@@ -37,14 +39,19 @@ export async function openSpool({ dir, maxBytes }: SpoolOptions): Promise<Spool>
   }
 }
 
+/** The quota has no room now for what others are not done with. Alone, the log would have it all. */
+export class SpoolFullError extends TransientError {
+  constructor(message: string) {
+    super("spool/full", message);
+  }
+}
+
 export class Spool {
   readonly #dir: string;
   readonly #maxBytes: number;
   readonly #owner: string;
   #reservedBytes = 0;
   #files = 0;
-  /** Who waits for room, first come first served: small logs never overtake a large one for ever. */
-  #waiting: { readonly bytes: number; readonly start: () => void }[] = [];
 
   constructor(dir: string, maxBytes: number, owner: string) {
     this.#dir = dir;
@@ -57,83 +64,42 @@ export class Spool {
   }
 
   /**
-   * A place for one body, with room for `bytes` reserved; it may grow beyond while there is room.
-   * @throws TransientError `spool/full` when there is no room now, or others wait for it.
+   * A place for one body, with room for `bytes` reserved; it may grow beyond while there is room. Who has the spool for itself
+   * is never refused, so that a log of just the quota, which grows a little by its format, can be stored.
+   * @throws SpoolFullError when there is no room now.
    */
   open(bytes: number): SpoolFile {
-    if (this.#waiting.length > 0 || !this.#reserve(bytes)) throw this.#full(bytes);
-    return this.#file(bytes);
-  }
-
-  /**
-   * As `open`, but waits its turn until there is room. More than the whole quota is never there: then it waits for all of it.
-   * Rejects with the signal's reason when it aborts.
-   */
-  async openWhenFree(bytes: number, signal: AbortSignal): Promise<SpoolFile> {
-    signal.throwIfAborted();
-    const wanted = Math.min(bytes, this.#maxBytes);
-    if (this.#waiting.length > 0 || !this.#reserve(wanted)) await this.#turn(wanted, signal);
-    return this.#file(wanted);
-  }
-
-  #file(reservedBytes: number): SpoolFile {
+    if (!this.#reserve(bytes, 0)) throw this.#full(bytes);
     this.#files += 1;
     return new SpoolFile({
       path: join(this.#dir, `${this.#owner}.${this.#files}.spool`),
-      reservedBytes,
-      reserve: (bytes) => this.#waiting.length === 0 && this.#reserve(bytes),
-      release: (bytes) => this.#release(bytes),
-      full: (bytes) => this.#full(bytes),
+      reservedBytes: bytes,
+      reserve: (more, own) => this.#reserve(more, own),
+      release: (less) => (this.#reservedBytes -= less),
+      full: (more) => this.#full(more),
     });
   }
 
-  #reserve(bytes: number): boolean {
-    if (this.#reservedBytes + bytes > this.#maxBytes) return false;
+  #reserve(bytes: number, ownBytes: number): boolean {
+    const isAlone = this.#reservedBytes === ownBytes;
+    if (this.#reservedBytes + bytes > this.#maxBytes && !isAlone) return false;
     this.#reservedBytes += bytes;
     return true;
   }
 
-  #release(bytes: number): void {
-    this.#reservedBytes -= bytes;
-    this.#startWaiting();
-  }
-
-  #startWaiting(): void {
-    for (let next = this.#waiting[0]; next && this.#reserve(next.bytes); next = this.#waiting[0]) {
-      this.#waiting.shift();
-      next.start();
-    }
-  }
-
-  async #turn(bytes: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const entry = { bytes, start: resolve };
-    const onAbort = () => {
-      this.#waiting = this.#waiting.filter((other) => other !== entry);
-      this.#startWaiting();
-      reject(signal.reason as Error);
-    };
-    this.#waiting.push(entry);
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      await promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
-  }
-
-  #full(bytes: number): TransientError {
-    const message = `The spool in ${this.#dir} has ${this.#reservedBytes} of ${this.#maxBytes} bytes reserved and no room for ${bytes} more. It is tried again; raise SPOOL_MAX_BYTES if this is frequent.`;
-    return new TransientError("spool/full", message);
+  #full(bytes: number): SpoolFullError {
+    return new SpoolFullError(
+      `The spool in ${this.#dir} has ${this.#reservedBytes} of ${this.#maxBytes} bytes reserved and no room for ${bytes} more. Raise SPOOL_MAX_BYTES if this is frequent.`,
+    );
   }
 }
 
 type Quota = {
   readonly path: string;
   readonly reservedBytes: number;
-  readonly reserve: (bytes: number) => boolean;
+  readonly reserve: (bytes: number, ownBytes: number) => boolean;
   readonly release: (bytes: number) => void;
-  readonly full: (bytes: number) => TransientError;
+  readonly full: (bytes: number) => SpoolFullError;
 };
 
 /** One body being spooled. Disposing it removes the file and gives the room back, whatever happened before. */
@@ -141,7 +107,9 @@ export class SpoolFile implements AsyncDisposable {
   readonly #quota: Quota;
   #reservedBytes: number;
   #sizeBytes = 0;
+  /** What is not in the file yet. */
   #chunks: Buffer[] = [];
+  #pendingBytes = 0;
   #file: WriteStream | undefined;
 
   constructor(quota: Quota) {
@@ -153,24 +121,24 @@ export class SpoolFile implements AsyncDisposable {
     return this.#sizeBytes;
   }
 
-  /** Appends `chunk`, which must not change afterwards; resolves when the next one is welcome. @throws TransientError `spool/full` */
+  /**
+   * Appends `chunk`, which must not change afterwards; resolves when the next one is welcome.
+   * @throws SpoolFullError when the quota has no room; TransientError `spool/full` when the disk refuses.
+   */
   async write(chunk: Buffer): Promise<void> {
     const missing = this.#sizeBytes + chunk.length - this.#reservedBytes;
     if (missing > 0) this.#grow(missing);
     this.#sizeBytes += chunk.length;
-    if (!this.#file && this.#sizeBytes <= memoryBytes) {
-      this.#chunks.push(chunk);
-      return;
-    }
-    const pending = this.#file ? [chunk] : [...this.#chunks.splice(0), chunk];
-    this.#file ??= this.#createFile();
-    await this.#append(this.#file, Buffer.concat(pending));
+    this.#chunks.push(chunk);
+    this.#pendingBytes += chunk.length;
+    if (this.#pendingBytes > (this.#file ? batchBytes : memoryBytes)) await this.#flush();
   }
 
   /** All that was written, ready for `Store.put`; valid until disposed. @throws TransientError `spool/full` */
   async finish(): Promise<StoredBody> {
     if (!this.#file) return Buffer.concat(this.#chunks);
     try {
+      await this.#flush();
       this.#file.end();
       await finished(this.#file);
     } catch (error) {
@@ -193,7 +161,7 @@ export class SpoolFile implements AsyncDisposable {
   }
 
   #grow(missing: number): void {
-    const bytes = [Math.max(missing, growBytes), missing].find((wanted) => this.#quota.reserve(wanted));
+    const bytes = [Math.max(missing, growBytes), missing].find((wanted) => this.#quota.reserve(wanted, this.#reservedBytes));
     if (bytes === undefined) throw this.#quota.full(missing);
     this.#reservedBytes += bytes;
   }
@@ -204,16 +172,20 @@ export class SpoolFile implements AsyncDisposable {
     return file.on("error", () => undefined);
   }
 
-  async #append(file: WriteStream, bytes: Buffer): Promise<void> {
+  async #flush(): Promise<void> {
+    this.#file ??= this.#createFile();
+    const bytes = Buffer.concat(this.#chunks.splice(0));
+    this.#pendingBytes = 0;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // A failed write fails its callback: nothing written is ever taken for kept.
-    file.write(bytes, (error) => (error ? reject(error) : resolve()));
+    this.#file.write(bytes, (error) => (error ? reject(error) : resolve()));
     await promise.catch((error: unknown) => {
       throw this.#failure(error);
     });
   }
 
   #failure(error: unknown): TransientError {
+    if (error instanceof TransientError) return error;
     return new TransientError(
       "spool/full",
       `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`,

@@ -36,6 +36,12 @@ export type ByteRange = { readonly start: number; readonly end: number };
 export type StoreCapabilities = {
   /** Two puts of one key: the second is refused by the store itself. Where it is not, `put` looks before it writes. */
   readonly conditionalPut: boolean;
+  /** A body that does not have the announced SHA-256 is refused. */
+  readonly sha256: boolean;
+  /** A body that does not have the announced MD5 is refused. Where neither is, `put` reads back what it wrote. */
+  readonly contentMd5: boolean;
+  /** What is put is locked against deletion: by our settings, or by the bucket's own. */
+  readonly objectLock: boolean;
   /** A put answers with the id of the version that it made. */
   readonly versioned: boolean;
 };

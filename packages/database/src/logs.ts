@@ -2,23 +2,6 @@
 
 import type { Database } from "./open-database.ts";
 
-/** Another job whose archived log has the same raw bytes: equality is raw SHA-256 and raw length. */
-export async function findSameLog(
-  db: Database,
-  { rawSha256, rawBytes, butOf }: { rawSha256: string; rawBytes: number; butOf: number },
-): Promise<number | undefined> {
-  const row = await db
-    .selectFrom("archive.logs")
-    .select("job_id")
-    .where("raw_sha256", "=", rawSha256)
-    .where("raw_bytes", "=", rawBytes)
-    .where("job_id", "!=", butOf)
-    .orderBy("job_id")
-    .limit(1)
-    .executeTakeFirst();
-  return row?.job_id;
-}
-
 export type ArchivedLogPlace = {
   log_state: string;
   log_reason: string | null;

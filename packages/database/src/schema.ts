@@ -316,6 +316,23 @@ export interface ArchiveLogs {
   stored_sha256: string | null;
 }
 
+export interface ArchiveLogsInFlight {
+  /**
+   * How many workers died while they worked on this log.
+   */
+  deaths: Generated<number>;
+  job_id: number;
+  raw_bytes: number | null;
+  /**
+   * Of the log as it was read, lower-case hex: what its record will say, before it is loaded.
+   */
+  raw_sha256: string | null;
+  /**
+   * The process that works on the log now; what another process finds here has died with its work.
+   */
+  worker: string | null;
+}
+
 export interface ArchiveObligations {
   /**
    * The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.
@@ -795,6 +812,7 @@ export interface DB {
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;
   "archive.logs": ArchiveLogs;
+  "archive.logs_in_flight": ArchiveLogsInFlight;
   "archive.obligations": ArchiveObligations;
   "archive.repositories": ArchiveRepositories;
   "archive.runs": ArchiveRuns;

@@ -131,8 +131,8 @@ function serve(hosts: Hosts, { journal, faults, clock, closing, pump, control, a
   );
   const logDeps = { world: deps.world, clock, links: deps.links, logDelayMs: deps.settings.logDelayMs };
   hosts.log.serve((request, response) =>
-    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async () => ({
-      answer: answerLogRequest(request, logDeps),
+    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async (_entry, fault) => ({
+      answer: answerLogRequest(request, logDeps, fault?.ranges),
     })),
   );
   hosts.control.serve((request, response) =>

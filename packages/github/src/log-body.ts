@@ -10,6 +10,8 @@ const leastBytesPerStall = 16 * 1024;
 
 /**
  * Reads a download once, as it comes.
+ * @param startBytes how many bytes of the log came before: a download that goes on counts from there
+ * @param declaredBytes of the whole log
  * @param stallMs how long it may be waited for bytes; the reader's own time does not count
  * @param what names the log in errors; never holds the link
  * @throws TransientError `log/incomplete`; the signal's reason.
@@ -17,18 +19,20 @@ const leastBytesPerStall = 16 * 1024;
 export async function* readLogBody(
   source: AsyncIterable<Buffer>,
   {
+    startBytes = 0,
     declaredBytes,
     stallMs,
     what,
     signal,
   }: {
+    readonly startBytes?: number;
     readonly declaredBytes: number | undefined;
     readonly stallMs: number;
     readonly what: string;
     readonly signal?: AbortSignal | undefined;
   },
 ): AsyncGenerator<Buffer, void, undefined> {
-  let receivedBytes = 0;
+  let receivedBytes = startBytes;
   let windowBytes = 0;
   let waitedMs = 0;
   let since = performance.now();

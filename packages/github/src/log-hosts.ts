@@ -77,8 +77,13 @@ export function isLoopback(hostname: string): boolean {
 export function isPublicAddress(address: string): boolean {
   const parsed = parseAddress(address);
   if (parsed === undefined) return false;
-  // 64:ff9b::/96 is how an IPv6-only network reaches IPv4 (DNS64): what counts is the IPv4 address inside.
-  if (parsed.range() === "rfc6052") return isPublicAddress(parsed.toByteArray().slice(-4).join("."));
+  if (parsed.kind() === "ipv6") {
+    // 64:ff9b::/96 is how an IPv6-only network reaches IPv4 (DNS64): what counts is the IPv4 address inside. The local
+    // translation of RFC 8215, 64:ff9b:1::/48, leads wherever a network likes.
+    if (parsed.match(ipaddr.IPv6.parse("64:ff9b::"), 96)) return isPublicAddress(parsed.toByteArray().slice(-4).join("."));
+    // Only 2000::/3 is global unicast (RFC 4291, section 2.4): `::10.0.0.1`, an old form of an IPv4 address, is not in it.
+    if (!parsed.match(ipaddr.IPv6.parse("2000::"), 3)) return false;
+  }
   return parsed.range() === "unicast";
 }
 

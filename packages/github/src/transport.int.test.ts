@@ -49,9 +49,7 @@ test("HTTPS_PROXY carries the API and the logs, and never hears the credential o
     log: createLogger("test", "silent"),
   });
   await expect(getJob(github, { repository: "octo/app", jobId: 7 })).rejects.toMatchObject({ code: "github/unavailable" });
-  await expect(github.transport.downloadLog(new URL("https://logs.github.invalid/x?sig=canary"), undefined)).rejects.toThrow(
-    /403/,
-  );
+  await expect(github.transport.downloadLog(new URL("https://logs.github.invalid/x?sig=canary"))).rejects.toThrow(/403/);
   expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(
     new Set(["api.github.invalid:443", "logs.github.invalid:443"]),
   );
@@ -67,7 +65,7 @@ test("this machine is never reached through a proxy, and NO_PROXY is obeyed", as
   await using transport = new Transport(new URL(server.origin), [], { ...defaultTimeouts, connectMs: 2_000 });
   const api = { method: "GET", url: new URL(server.origin), headers: {}, signal: undefined } as const;
   expect(await (await transport.callApi(api)).body.text()).toBe("local");
-  expect(await (await transport.downloadLog(new URL(server.origin), undefined)).body.text()).toBe("local");
-  await expect(transport.downloadLog(new URL("https://ghes.invalid/x"), undefined)).rejects.toThrow(/ghes\.invalid/);
+  expect(await (await transport.downloadLog(new URL(server.origin))).body.text()).toBe("local");
+  await expect(transport.downloadLog(new URL("https://ghes.invalid/x"))).rejects.toThrow(/ghes\.invalid/);
   expect(proxy.tunnels).toEqual([]);
 });

@@ -24,6 +24,9 @@ export type ApiCall = {
   readonly signal: AbortSignal | undefined;
 };
 
+/** What is missing of a log that was cut: `etag` is the strong one that its first part came with. */
+export type RestOfLog = { readonly startBytes: number; readonly etag: string };
+
 /** Opened once per process; disposing it cuts what is still in flight. */
 export class Transport implements AsyncDisposable {
   readonly #timeouts: Timeouts;
@@ -61,13 +64,18 @@ export class Transport implements AsyncDisposable {
   }
 
   /**
-   * Asks a log host, with nothing that it does not need: no credential, no name, no cookie.
+   * Asks a log host, with nothing that it does not need: no credential, no name, no cookie. With `rest`, for the log's bytes
+   * from there on, if it is still the same log.
    * @throws undici's errors as they are, and the signal's reason.
    */
-  async downloadLog(url: URL, signal: AbortSignal | undefined): Promise<Dispatcher.ResponseData> {
+  async downloadLog(
+    url: URL,
+    { signal, rest }: { readonly signal?: AbortSignal | undefined; readonly rest?: RestOfLog | undefined } = {},
+  ): Promise<Dispatcher.ResponseData> {
+    const range = rest && { range: `bytes=${rest.startBytes}-`, "if-match": rest.etag };
     const response = await request(url, {
       method: "GET",
-      headers: { "accept-encoding": "identity" },
+      headers: { "accept-encoding": "identity", ...range },
       dispatcher: isLoopback(url.hostname) ? this.#localLogs : this.#logs,
       ...(signal === undefined ? {} : { signal }),
     });

@@ -9,6 +9,7 @@ import { recordKey } from "@actions-archive/core/object-key";
 import { instant, jobColumns } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLog } from "@actions-archive/database/log-states";
+import { forgetLogsInFlight } from "@actions-archive/database/logs-in-flight";
 import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
@@ -77,6 +78,10 @@ async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promis
           : { job_id, record_key: key, log_state: "absent", log_reason: log.reason },
       );
     }
+    await forgetLogsInFlight(
+      trx,
+      records.map(({ record }) => record.job_id),
+    );
   });
 }
 

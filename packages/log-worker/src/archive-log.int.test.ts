@@ -206,6 +206,34 @@ test("rule 1: a copy whose original is known need not wait until the earlier att
   expect((await bench.recordOf(bench.copy))?.log).toMatchObject({ reason: "copied" });
 });
 
+test.each(["archived", "pending"])(
+  "rule 0 before rule 1: a copy whose own log lies there without a record is asked for, whatever its original is (%s)",
+  async (state) => {
+    await using bench = await openRerun("absent");
+    await bench.deliver(bench.copy);
+    await bench.forgetRecord(bench.copy);
+    await bench.ask(`update archive.obligations set log_state = '${state}' where job_id = ${bench.original.id}`);
+    await bench.deliver(bench.copy);
+    expect((await bench.recordOf(bench.copy))?.log).toMatchObject({
+      state: "archived",
+      key: keyOf(bench.copy),
+      flags: ["adopted"],
+      raw_sha256: await logSha256(bench.copy),
+    });
+  },
+);
+
+test("rule 0 before rule 1: a skipped job whose log lies there all the same is asked for", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  await bench.deliver(job);
+  await bench.forgetRecord(job);
+  await bench.ask(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  bench.simulator.control.setLog({ jobId: job.id, kind: "not-found" });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["adopted"] });
+});
+
 test("rule 4: a log that lacks its end is read once more after a while, and then stored and flagged", async () => {
   await using bench = await openBench();
   const job = await bench.addJob();
@@ -285,6 +313,19 @@ test("rule 5: a log with the raw bytes of another job's is stored and flagged", 
   await bench.deliver(two);
   expect((await bench.recordOf(two))?.log).toMatchObject({ state: "archived", key: keyOf(two), raw_sha256: log.raw_sha256 });
   expect(await flagsOf(bench, two)).toContain("same_as_other_job");
+});
+
+test("rule 5: of two equal logs that are archived at the same moment, one is flagged at least", async () => {
+  await using bench = await openBench();
+  const jobs = [await bench.addJob(), await bench.addJob()];
+  for (const { id: jobId } of jobs) bench.simulator.control.setLog({ jobId, text: logText(jobs[0] as Job, [-3, -1]) });
+  await Promise.all(jobs.map((job) => bench.deliver(job)));
+  const flags = await Promise.all(jobs.map((job) => flagsOf(bench, job)));
+  expect(flags.flat()).toContain("same_as_other_job");
+  const other = await bench.addJob();
+  bench.simulator.control.setLog({ jobId: other.id, text: logText(jobs[0] as Job, [-2, -1]) });
+  await bench.deliver(other);
+  expect(await flagsOf(bench, other)).toEqual([]);
 });
 
 test("workers with the same job at the same time end with one log", async () => {

@@ -3,11 +3,13 @@
 
 import { logFacts } from "@actions-archive/archive/log-facts";
 import { putLog } from "@actions-archive/archive/logs";
+import { SpoolFullError } from "@actions-archive/archive/spool";
 import { PermanentError } from "@actions-archive/core/errors";
-import type { Handler } from "@actions-archive/core/queue";
+import { logKey } from "@actions-archive/core/object-key";
+import type { Delivery, Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
 import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-archive/database/log-states";
-import { findSameLog } from "@actions-archive/database/logs";
+import { deathsUntilAlone, findSameLog, forgetDeathAlone, land, takeOff } from "@actions-archive/database/logs-in-flight";
 import { findObligation, type Obligation } from "@actions-archive/database/obligations";
 import { noteGoneLog } from "@actions-archive/database/repositories";
 
@@ -25,24 +27,56 @@ import { handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts
 /** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
   return async ({ job_id }, delivery) => {
-    const job = await findObligation(worker.db, job_id);
-    if (job === undefined)
-      throw new PermanentError("queue/unknown-payload", `The ledger has no job ${job_id}; the message is dropped`);
-    const isSettled = job.log_state === "archived" || job.log_state === "absent";
-    if (isSettled && job.relook_at === null) return;
-    try {
-      await archiveOne(worker, job, delivery.signal);
-    } catch (error) {
-      await settleFailure(worker, job, error, delivery);
-    }
+    const { gate } = worker;
+    const { signal } = delivery;
+    const end = await gate.together(signal, () => archiveInFlight(worker, job_id, { ...delivery, isAlone: false }));
+    if (end === "alone") await gate.alone(signal, () => archiveInFlight(worker, job_id, { ...delivery, isAlone: true }));
   };
+}
+
+type Flight = Delivery & { readonly isAlone: boolean };
+
+/** @returns `alone` when nothing came of it because the log must have the worker for itself. */
+async function archiveInFlight(worker: LogWorker, jobId: number, flight: Flight): Promise<"done" | "alone"> {
+  const { db } = worker;
+  const job = await findObligation(db, jobId);
+  if (job === undefined)
+    throw new PermanentError("queue/unknown-payload", `The ledger has no job ${jobId}; the message is dropped`);
+  const isSettled = job.log_state === "archived" || job.log_state === "absent";
+  if (isSettled && job.relook_at === null) return "done";
+  const deaths = await takeOff(db, { jobId, worker: worker.id, isAlone: flight.isAlone });
+  if (deaths > deathsUntilAlone) return failCrashed(worker, job);
+  if (deaths === deathsUntilAlone && !flight.isAlone) return "alone";
+  try {
+    await archiveOne(worker, job, flight.signal);
+    return "done";
+  } catch (error) {
+    if (error instanceof SpoolFullError && !flight.isAlone) return "alone";
+    await settleFailure(worker, job, error, flight);
+    return "done";
+  } finally {
+    await land(db, { jobId, worker: worker.id });
+  }
+}
+
+async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"done"> {
+  const { job_id: jobId, run_id: runId, full_name: repository } = job;
+  const detail = `The worker died while it worked on this log alone, after ${deathsUntilAlone} deaths beside others. See its last log lines; it is tried again alone.`;
+  await failLog(db, jobId, "crashed", detail);
+  await forgetDeathAlone(db, jobId);
+  log.error({ repository, runId, jobId, reason: "crashed" }, "log failed");
+  return "done";
 }
 
 async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
-  if (facts.conclusion === "skipped") return writeAbsence(worker, job, "not_run");
-  if (await waitForOriginal(worker, job, signal)) return;
+  // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.
+  const mayNeedNoLog = facts.conclusion === "skipped" || job.run_attempt > 1;
+  if (mayNeedNoLog && (await worker.store.head(logKey(worker.host, job))) === undefined) {
+    if (facts.conclusion === "skipped") return writeAbsence(worker, job, "not_run");
+    if (await waitForOriginal(worker, job, signal)) return;
+  }
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
   // Awaited here: the spooled body goes away when this function ends.
@@ -69,9 +103,7 @@ async function storeLog(
     ...flagsOf(totals, facts.completedAt),
     ...(stored.conflict ? (["changed_since"] as const) : []),
     ...(stored.existing ? (["adopted"] as const) : []),
-    ...((await findSameLog(db, { rawSha256: totals.rawSha256, rawBytes: totals.rawBytes, butOf: job.job_id })) === undefined
-      ? []
-      : (["same_as_other_job"] as const)),
+    ...(await flagsBesideOthers(worker, job, totals.rawSha256, totals.rawBytes)),
   ];
   const log = {
     state: "archived" as const,
@@ -109,7 +141,20 @@ async function settleNothing(
 
 async function settleAbsent(worker: LogWorker, job: Obligation, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
   const adopted = await adoptStoredLog(worker, job);
-  if (adopted !== undefined) return writeOutcome(worker, job, adopted.log, adopted.text);
+  if (adopted !== undefined) {
+    const { log, text } = adopted;
+    const flags = [...log.flags, ...(await flagsBesideOthers(worker, job, log.raw_sha256, log.raw_bytes))];
+    return writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, text);
+  }
   if (job.relook_at !== null) return finishRelook(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
+}
+
+async function flagsBesideOthers(
+  { db }: LogWorker,
+  { job_id: jobId }: Obligation,
+  rawSha256: string,
+  rawBytes: number,
+): Promise<LogFlag[]> {
+  return (await findSameLog(db, { jobId, rawSha256, rawBytes })) === undefined ? [] : ["same_as_other_job"];
 }

@@ -1,11 +1,13 @@
 // A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
 
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
+import type { StoreSettings } from "@actions-archive/archive/open-store";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { findRecord } from "@actions-archive/archive/records";
 import { openSpool } from "@actions-archive/archive/spool";
@@ -25,6 +27,7 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { archiveLog } from "./archive-log.ts";
+import { Gate } from "./gate.ts";
 import type { LogWorker, LogWorkerSettings } from "./log-worker.ts";
 
 export const repositoryName = "acme/app";
@@ -74,6 +77,9 @@ export type BenchOptions = {
   readonly simulator?: SimulatorOptions;
   readonly settings?: Partial<LogWorkerSettings>;
   readonly spoolBytes?: number;
+  readonly spoolDir?: string;
+  /** Instead of a folder of its own. */
+  readonly archive?: StoreSettings;
 };
 
 export async function openBench(options: BenchOptions = {}): Promise<Bench> {
@@ -140,7 +146,13 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   };
 }
 
-async function openWorker({ simulator: options = {}, settings = {}, spoolBytes = 64 * 1024 ** 2 }: BenchOptions) {
+async function openWorker({
+  simulator: options = {},
+  settings = {},
+  spoolBytes = 64 * 1024 ** 2,
+  spoolDir,
+  archive,
+}: BenchOptions) {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-log-worker-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
@@ -149,7 +161,8 @@ async function openWorker({ simulator: options = {}, settings = {}, spoolBytes =
   const lines: string[] = [];
   const log = createLogger("test", "debug", { write: (line) => void lines.push(line) });
   const archiveUrl = pathToFileURL(join(folder, "archive"));
-  const { store, identity } = resources.use(await openArchive({ ARCHIVE_URL: archiveUrl }, { host, archiveId: undefined }));
+  const opening = openArchive(archive ?? { ARCHIVE_URL: archiveUrl }, { host, archiveId: undefined });
+  const { store, identity } = resources.use(await opening);
   const queue = { url: new URL(requireRedis().url), archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   const github = resources.use(
@@ -163,8 +176,9 @@ async function openWorker({ simulator: options = {}, settings = {}, spoolBytes =
     }),
   );
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
-  const spool = await openSpool({ dir: join(folder, "spool"), maxBytes: spoolBytes });
-  const worker: LogWorker = { db, store, github, spool, loadQueue, host, log, settings: limits };
+  const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
+  const id = randomUUID();
+  const worker: LogWorker = { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -1,12 +1,19 @@
 // A log that could not be had: an answer that is not a log is never stored, is asked for again as often as the contract says,
 // and in the end is listed as failed. Rules 3 and 4.
 
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
 import { TransientError } from "@actions-archive/core/errors";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { expect, test } from "vitest";
 
-import { openBench } from "./bench.test-support.ts";
+import { type Bench, openBench } from "./bench.test-support.ts";
 
 const forever = { times: "forever" } as const;
 const html = "<!doctype html><title>Sign in</title>";
@@ -153,14 +160,78 @@ test.each([
   expect(bench.asked()).toEqual([]);
 });
 
-test("a spool without room delays the log and fails nothing", async () => {
-  await using bench = await openBench({ spoolBytes: 1_000 });
-  const job = await bench.addJob({ bytes: 20_000 });
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-  expect((await bench.stateOf(job)).due).toBeGreaterThan(0);
+test("logs that find no room beside each other are archived one after the other, each asked for twice at most", async () => {
+  await using bench = await openBench({ spoolBytes: 20_000 });
+  const jobs = [];
+  for (let count = 0; count < 8; count++) jobs.push(await bench.addJob({ bytes: 600_000 }));
+  // Without a length nothing can be reserved before: they grow until one of them is refused.
+  bench.simulator.faults.add({ origin: "log", framing: "chunked", ...forever });
+  await Promise.all(jobs.map((job) => bench.deliver(job)));
+  for (const job of jobs) {
+    expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+  }
+  const downloads = bench.asked().filter((path) => path.startsWith("log ")).length;
+  expect(downloads).toBeGreaterThan(8);
+  expect(downloads).toBeLessThanOrEqual(16);
   expect(bench.worker.spool.reservedBytes).toBe(0);
 });
+
+test("a log that was refused for space runs next, and what comes later waits for it", async () => {
+  await using bench = await openBench({ spoolBytes: 500_000 });
+  const [first, refused, later] = [
+    await bench.addJob({ bytes: 300_000 }),
+    await bench.addJob({ bytes: 400_000 }),
+    await bench.addJob({ bytes: 1_000 }),
+  ];
+  bench.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
+  const stop = new AbortController();
+  const stalled = bench.deliver(first, { signal: stop.signal });
+  await expect.poll(() => bench.worker.spool.reservedBytes).toBe(300_000);
+  const waiting = bench.deliver(refused);
+  await expect.poll(() => bench.asked().length).toBe(4);
+  await expect.poll(() => flightsOf(bench)).toEqual([first.id]);
+  const last = bench.deliver(later);
+  stop.abort(new Error("shutting down"));
+  await expect(stalled).rejects.toThrow("shutting down");
+  await Promise.all([waiting, last]);
+  const order = bench.simulator.journal.entries({ origin: "api", url: "/logs" }).map(({ url }) => Number(url.split("/").at(-2)));
+  expect(order).toEqual([first.id, refused.id, refused.id, later.id]);
+  for (const job of [refused, later]) expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
+});
+
+/** Jobs whose logs are in flight. */
+async function flightsOf(bench: Bench): Promise<number[]> {
+  const rows = await bench.ask(
+    "select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id",
+  );
+  return rows.map(({ id }) => Number(id));
+}
+
+test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
+  "a full disk delays the log, at the last try too, and leaves nothing behind (Linux and root only: it mounts a small disk)",
+  async () => {
+    await using disk = await mountDisk("5m");
+    await using bench = await openBench({ spoolDir: disk.path });
+    const job = await bench.addJob({ log: { kind: "text", content: randomBytes(9_000_000) } });
+    await bench.deliver(job, { isLastAttempt: true });
+    expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+    expect((await bench.stateOf(job)).due).toBeGreaterThan(0);
+    expect(await readdir(disk.path)).toEqual([]);
+    expect(bench.worker.spool.reservedBytes).toBe(0);
+  },
+);
+
+async function mountDisk(size: string): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "actions-archive-disk-"));
+  await promisify(execFile)("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
+  return {
+    path,
+    async [Symbol.asyncDispose]() {
+      await promisify(execFile)("umount", [path]);
+      await rm(path, { recursive: true });
+    },
+  };
+}
 
 test("a worker that must let go in the middle of a log leaves nothing behind", async () => {
   await using bench = await openBench();

@@ -1,9 +1,11 @@
 // Opens what the log-worker needs, and takes work from the archive queue.
 
+import { randomUUID } from "node:crypto";
+
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { openSpool } from "@actions-archive/archive/spool";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
-import { Consumer, Producer } from "@actions-archive/core/queue";
+import { Consumer, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
@@ -14,15 +16,25 @@ import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
+import { Gate } from "./gate.ts";
+import type { LogWorker } from "./log-worker.ts";
 
 /** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
 const longestTurnMs = 5_000;
 
 /** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
-export async function startLogWorker(
+export async function startLogWorker(config: LogWorkerConfig, service: Pick<Service, "log" | "resources">): Promise<void> {
+  const { log, resources } = service;
+  const { worker, queue } = await openLogWorker(config, service);
+  const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
+  resources.use(new Consumer("archive", queue, archiveLog(worker), { concurrency: config.DOWNLOAD_CONCURRENCY, drainMs, log }));
+}
+
+/** Opens everything that the worker works with; `resources` close it. @throws ConfigError when an engine is refused. */
+export async function openLogWorker(
   config: LogWorkerConfig,
   { log, resources }: Pick<Service, "log" | "resources">,
-): Promise<void> {
+): Promise<{ readonly worker: LogWorker; readonly queue: QueueSettings }> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
   const { db, ping } = resources.use(
     await openLedger({
@@ -33,6 +45,7 @@ export async function startLogWorker(
     }),
   );
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  log.info({ store: store.url, ...store.capabilities }, "store probed");
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
@@ -42,7 +55,6 @@ export async function startLogWorker(
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
-  const handler = archiveLog({ db, store, github, spool, loadQueue, host, log, settings: config });
-  const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
-  resources.use(new Consumer("archive", queue, handler, { concurrency: config.DOWNLOAD_CONCURRENCY, drainMs, log }));
+  const id = randomUUID();
+  return { worker: { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
 }

@@ -21,6 +21,7 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { Gate } from "./gate.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
 
@@ -47,6 +48,8 @@ async function openWorker() {
   );
   const { url, prefix } = requireRedis();
   const worker: LogWorker = {
+    id: "worker",
+    gate: new Gate(),
     db,
     github,
     store: await openFolderStore(pathToFileURL(join(folder, "archive"))),

@@ -47,9 +47,10 @@ export async function startTestS3(): Promise<TestS3 & AsyncDisposable> {
 
 /**
  * The real store that TEST_S3_ENDPOINT names, with its bucket (TEST_S3_BUCKET, else `actions-archive-tests`, made when missing)
- * and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION as everywhere. Undefined where it is not set.
+ * and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION as everywhere; with `isLocked`, a bucket beside it that has Object
+ * Lock. Undefined where it is not set.
  */
-export async function realS3(): Promise<TestS3 | undefined> {
+export async function realS3({ isLocked = false } = {}): Promise<TestS3 | undefined> {
   // oxlint-disable-next-line node/no-process-env -- names a server of the machine that the tests run on, like a global set-up
   const env = process.env;
   const endpoint = env["TEST_S3_ENDPOINT"];
@@ -57,19 +58,22 @@ export async function realS3(): Promise<TestS3 | undefined> {
   const s3: TestS3 = {
     endpoint,
     region: env["AWS_REGION"] ?? "us-east-1",
-    bucket: env["TEST_S3_BUCKET"] ?? "actions-archive-tests",
+    bucket: (env["TEST_S3_BUCKET"] ?? "actions-archive-tests") + (isLocked ? "-locked" : ""),
     prefix: randomPrefix(),
     accessKeyId: env["AWS_ACCESS_KEY_ID"] ?? "",
     secretAccessKey: env["AWS_SECRET_ACCESS_KEY"] ?? "",
   };
-  await ensureBucket(s3);
+  await ensureBucket(s3, isLocked);
   return s3;
 }
 
-async function ensureBucket({ endpoint, region, bucket, accessKeyId, secretAccessKey }: TestS3): Promise<void> {
+async function ensureBucket(
+  { endpoint, region, bucket, accessKeyId, secretAccessKey }: TestS3,
+  isLocked: boolean,
+): Promise<void> {
   const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
   try {
-    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    await client.send(new CreateBucketCommand({ Bucket: bucket, ...(isLocked ? { ObjectLockEnabledForBucket: true } : {}) }));
   } catch (error) {
     const owned = ["BucketAlreadyOwnedByYou", "BucketAlreadyExists"];
     if (!(Error.isError(error) && owned.includes(error.name))) throw error;

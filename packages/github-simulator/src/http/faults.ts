@@ -35,6 +35,10 @@ export const Fault = z
       .optional()
       .describe("instead of Content-Length; close: the end of the connection is the end"),
     location: z.string().optional().describe("where a redirect leads instead"),
+    ranges: z
+      .enum(["ignored", "shifted", "of-another"])
+      .optional()
+      .describe("of a request for a part: all of it is sent; a byte more than was asked for; or the part of a changed log"),
     endless: z.boolean().default(false).describe("the body is sent again and again"),
   })
   .describe("one scripted fault");

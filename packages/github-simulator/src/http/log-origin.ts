@@ -11,6 +11,7 @@ import type { Job } from "../world/model.ts";
 import { jobStatus } from "../world/timeline.ts";
 import type { World } from "../world/world.ts";
 import { type Answer, answerOf } from "./answer.ts";
+import type { Fault } from "./faults.ts";
 import type { LogLinks } from "./log-links.ts";
 
 export type LogOriginDeps = {
@@ -20,7 +21,8 @@ export type LogOriginDeps = {
   readonly logDelayMs: number;
 };
 
-export function answerLogRequest(request: IncomingMessage, deps: LogOriginDeps): Answer {
+/** `ranges`: how this host gets requests for a part wrong. */
+export function answerLogRequest(request: IncomingMessage, deps: LogOriginDeps, ranges?: Fault["ranges"]): Answer {
   const url = new URL(request.url ?? "/", "http://log.invalid");
   const nowMs = deps.clock.nowMs();
   const common = commonHeaders(deps.clock, url.pathname);
@@ -39,7 +41,7 @@ export function answerLogRequest(request: IncomingMessage, deps: LogOriginDeps):
   const job = deps.world.jobs.get(link.jobId);
   const content = job === undefined ? undefined : availableLog(job, deps, nowMs);
   if (job === undefined || content === undefined) return refuse(404, "BlobNotFound", "The specified blob does not exist.");
-  return answerBlob(request, { job, content, common, refuse });
+  return answerBlob(request, { job, content, common, refuse, ranges });
 }
 
 const authenticationFailed =
@@ -71,9 +73,16 @@ function refuseCredential(authorization: string, refuse: Refuse): Answer {
 
 function answerBlob(
   request: IncomingMessage,
-  { job, content, common, refuse }: { job: Job; content: LogContent; common: Record<string, string>; refuse: Refuse },
+  {
+    job,
+    content,
+    common,
+    refuse,
+    ranges,
+  }: { job: Job; content: LogContent; common: Record<string, string>; refuse: Refuse; ranges: Fault["ranges"] },
 ): Answer {
   const etag = `"0x${hexOf(15, "etag", content.version, content.bytes).toUpperCase()}"`;
+  const asked = ranges === "ignored" ? undefined : request.headers.range;
   const written = new Date(job.completedAtMs ?? job.createdAtMs).toUTCString();
   const headers = {
     ...common,
@@ -92,7 +101,7 @@ function answerBlob(
     return refuse(412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met.");
   }
   if (request.headers["if-none-match"] === etag) return { status: 304, headers, length: 0, body: [] };
-  const range = request.headers.range === undefined ? undefined : parseRange(request.headers.range, content.bytes);
+  const range = asked === undefined ? undefined : parseRange(asked, content.bytes, ranges === "shifted" ? 1 : 0);
   if (range === "unsatisfiable") {
     const refusal = refuse(416, "InvalidRange", "The range specified is invalid for the current size of the resource.");
     return { ...refusal, headers: { ...refusal.headers, "content-range": `bytes */${content.bytes}` } };
@@ -101,18 +110,18 @@ function answerBlob(
   const contentRange = `bytes ${range.first}-${range.last}/${content.bytes}`;
   return {
     status: 206,
-    headers: { ...headers, "content-range": contentRange },
+    headers: { ...headers, "content-range": contentRange, ...(ranges === "of-another" ? { etag: '"0x8D000"' } : {}) },
     length: range.last - range.first + 1,
     body: sliceLog(content, range.first, range.last),
   };
 }
 
 // One range only; anything else is ignored, as RFC 9110 allows.
-function parseRange(header: string, bytes: number): { first: number; last: number } | "unsatisfiable" | undefined {
+function parseRange(header: string, bytes: number, shift: number): { first: number; last: number } | "unsatisfiable" | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
   const [from, to] = [match?.[1] ?? "", match?.[2] ?? ""];
   if (match === null || (from === "" && to === "")) return undefined;
-  const first = from === "" ? Math.max(bytes - Number(to), 0) : Number(from);
+  const first = from === "" ? Math.max(bytes - Number(to), 0) : Number(from) + shift;
   const last = from === "" || to === "" ? bytes - 1 : Math.min(Number(to), bytes - 1);
   return first > last || first >= bytes ? "unsatisfiable" : { first, last };
 }

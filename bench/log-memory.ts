@@ -1,0 +1,82 @@
+// The most memory that a log-worker process ever has, whatever its logs are like, and that every one of them is archived byte by
+// byte. Must: under 320 MiB; aim: under 256 MiB. Linux only.
+// npx pnpm exec node bench/log-memory.ts [NAME]: with part of a log's name, those logs alone
+
+import { createHash, randomBytes } from "node:crypto";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+
+import { readLog } from "@actions-archive/archive/read-log";
+import { logKey } from "@actions-archive/core/object-key";
+import type { Job } from "@actions-archive/github-simulator/world/model";
+
+import { hashInto, type LogStage, openLogStage } from "./support/log-stage.ts";
+import { readSampleText, writeRepeated } from "./support/log-text.ts";
+
+const MiB = 1024 * 1024;
+const mustBytes = 320 * MiB;
+const stamp = "2026-01-01T00:00:00.0000000Z ";
+
+/** Logs of each kind, written line by line. */
+const kinds: readonly { readonly name: string; readonly logs: number; readonly write: (path: string) => Promise<void> }[] = [
+  { name: "8 logs of 260 MB", logs: 8, write: (path) => writeRepeated(path, readSampleText().bytes, 260_000_000) },
+  { name: "1 GiB", logs: 1, write: (path) => writeRepeated(path, readSampleText().bytes, 1024 * MiB) },
+  {
+    name: "one line of 72 MB",
+    logs: 1,
+    write: (path) => writeRepeated(path, Buffer.alloc(1_000_000, "one endless line "), 72_000_000),
+  },
+  { name: "5 million lines", logs: 1, write: (path) => writeLines(path, 5_000_000, (line) => `${stamp}line ${line}`) },
+  { name: "2 million markers", logs: 1, write: (path) => writeLines(path, 2_000_000, (line) => `${stamp}##[group]Run ${line}`) },
+  {
+    name: "a million errors",
+    logs: 1,
+    write: (path) => writeLines(path, 1_000_000, (line) => `${stamp}##[error]broken ${line}`),
+  },
+  { name: "300 MB of noise", logs: 1, write: (path) => writeRepeated(path, randomBytes(1_000_000), 300_000_000) },
+  { name: "1 byte", logs: 1, write: (path) => writeRepeated(path, Buffer.from("x"), 1) },
+  { name: "0 bytes", logs: 1, write: (path) => writeRepeated(path, Buffer.from("x"), 0) },
+];
+
+async function writeLines(path: string, count: number, lineOf: (line: number) => string): Promise<void> {
+  await using file = await open(path, "w");
+  const linesAtOnce = 50_000;
+  for (let from = 0; from < count; from += linesAtOnce)
+    await file.write(Array.from({ length: linesAtOnce }, (_, line) => `${lineOf(from + line)}\n`).join(""));
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await hashInto(hash, path);
+  return hash.digest("hex");
+}
+
+async function isArchivedWhole({ archive: { store, identity } }: LogStage, job: Job, path: string): Promise<boolean> {
+  const key = logKey(identity.host, { repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
+  if (job.log.kind === "file" && job.log.bytes === 0) return (await store.head(key)) === undefined;
+  const hash = createHash("sha256");
+  for await (const text of readLog(store, key)) hash.update(text);
+  return hash.digest("hex") === (await hashOf(path));
+}
+
+await using stage = await openLogStage();
+let worstBytes = 0;
+let isAllWhole = true;
+const rows: string[] = [];
+const wanted = kinds.filter(({ name }) => name.includes(process.argv[2] ?? ""));
+for (const [index, { name, logs, write }] of wanted.entries()) {
+  const path = join(stage.folder, String(index));
+  await write(path);
+  const jobs: Job[] = [];
+  for (let count = 0; count < logs; count++) jobs.push(await stage.addJob(path));
+  const { peakBytes, longestBlockMs, seconds } = await stage.archiveAll(jobs);
+  const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(stage, job, path)))).every(Boolean);
+  worstBytes = Math.max(worstBytes, peakBytes);
+  isAllWhole &&= isWhole;
+  const row = `${name.padEnd(20)} ${(peakBytes / MiB).toFixed(0).padStart(8)} ${longestBlockMs.toFixed(0).padStart(10)} ${seconds.toFixed(1).padStart(8)}  ${isWhole ? "equal" : "WRONG"}`;
+  process.stderr.write(`${row}\n`);
+  rows.push(row);
+}
+process.stdout.write(`log                  peak MiB   block ms  seconds  bytes\n${rows.join("\n")}\n`);
+process.stdout.write(`must be under ${mustBytes / MiB} MiB: ${(worstBytes / MiB).toFixed(0)} MiB\n`);
+process.exitCode = worstBytes < mustBytes && isAllWhole ? 0 : 1;

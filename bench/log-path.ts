@@ -1,0 +1,123 @@
+// What the log path costs: CPU seconds of a whole log-worker process per GiB of raw log, eight logs at once, as a ratio to a loop
+// that does SHA-256 and zstd level 3 on the same bytes and nothing else. Must: 2.2; aim: 1.5. And its throughput, as a ratio to
+// `curl | zstd -3` of the same logs into the same folder. With --profile, where the time goes. Linux only.
+// npx pnpm exec node bench/log-path.ts [--profile] [ROUNDS]
+
+import { exec, execFile } from "node:child_process";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import type { Job } from "@actions-archive/github-simulator/world/model";
+import { z } from "zod";
+
+import { type LogStage, openLogStage } from "./support/log-stage.ts";
+import { readSampleText, writeRepeated } from "./support/log-text.ts";
+
+const bareLoop = fileURLToPath(new URL("support/bare-loop.ts", import.meta.url));
+const GiB = 1024 ** 3;
+const logBytes = GiB / 8;
+const atOnce = 8;
+const rounds = Number(process.argv.find((arg) => /^\d+$/.test(arg)) ?? 3);
+const mustRatio = 2.2;
+
+/** CPU seconds of the bare loop for as many bytes as one round of logs. */
+async function measureLoop(path: string): Promise<number> {
+  const { stdout } = await promisify(execFile)(process.execPath, [bareLoop, path]);
+  return Number(stdout) * atOnce;
+}
+
+/** Seconds that eight `curl | zstd -3` take for the same logs, each to a file that is synced. */
+async function measureCurl(stage: LogStage, jobs: readonly Job[], folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true });
+  const began = performance.now();
+  await Promise.all(
+    jobs.map(async (job) => {
+      const file = join(folder, String(job.id));
+      const pipe = 'set -o pipefail; curl -sf "$LINK" | zstd -q -3 -f -o "$FILE" && sync "$FILE"';
+      await promisify(exec)(pipe, {
+        shell: "/bin/bash",
+        env: { PATH: "/usr/bin:/bin", LINK: await stage.linkTo(job), FILE: file },
+      });
+    }),
+  );
+  return (performance.now() - began) / 1000;
+}
+
+const Profile = z.object({
+  nodes: z.array(
+    z.object({
+      id: z.int(),
+      callFrame: z.object({ functionName: z.string(), url: z.string(), lineNumber: z.int() }),
+      children: z.array(z.int()).default([]),
+    }),
+  ),
+  samples: z.array(z.int()),
+});
+
+/** Functions, each with who called it, by their share of the main thread's busy samples, without what they call. */
+async function readProfile(folder: string): Promise<string[]> {
+  const [name = ""] = await readdir(folder);
+  const { nodes, samples } = Profile.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
+  const names = new Map(
+    nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [
+      id,
+      `${functionName || "(anonymous)"} ${url.split("/").slice(-3).join("/")}:${lineNumber + 1}`,
+    ]),
+  );
+  const callers = new Map(nodes.flatMap(({ id, children }) => children.map((child) => [child, names.get(id) ?? ""] as const)));
+  const counts = new Map<string, number>();
+  for (const id of samples) {
+    const line = `${names.get(id)} < ${callers.get(id) ?? ""}`;
+    if (!line.startsWith("(idle)")) counts.set(line, (counts.get(line) ?? 0) + 1);
+  }
+  const busy = counts.values().reduce((sum, count) => sum + count, 0);
+  return [...counts]
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, 20)
+    .map(([line, count]) => `${((100 * count) / busy).toFixed(1).padStart(5)} %  ${line}`);
+}
+
+await using stage = await openLogStage();
+const text = readSampleText();
+const path = join(stage.folder, "log");
+await writeRepeated(path, text.bytes, logBytes);
+const addJobs = async () => {
+  const jobs: Job[] = [];
+  for (let count = 0; count < atOnce; count++) jobs.push(await stage.addJob(path));
+  return jobs;
+};
+if (process.argv.includes("--profile")) {
+  const folder = join(stage.folder, "profile");
+  await stage.archiveAll(await addJobs(), { nodeOptions: ["--cpu-prof", `--cpu-prof-dir=${folder}`] });
+  process.stdout.write(`${(await readProfile(folder)).join("\n")}\n`);
+}
+const ratios: number[] = [];
+const speeds: number[] = [];
+process.stdout.write(`${text.isReal ? "real" : "made"} text, ${atOnce} logs of ${logBytes / 1024 ** 2} MiB at once\n`);
+process.stdout.write("round  bare CPU s/GiB  worker CPU s/GiB  ratio  worker MiB/s  curl|zstd MiB/s  ratio  block ms\n");
+for (let round = 1; round <= rounds; round++) {
+  const loop = await measureLoop(path);
+  const cost = await stage.archiveAll(await addJobs());
+  const curlSeconds = await measureCurl(stage, await addJobs(), join(stage.folder, "curl"));
+  const gib = (logBytes * atOnce) / GiB;
+  ratios.push(cost.cpuSeconds / loop);
+  speeds.push(curlSeconds / cost.seconds);
+  const cells = [
+    round,
+    (loop / gib).toFixed(2),
+    (cost.cpuSeconds / gib).toFixed(2),
+    (cost.cpuSeconds / loop).toFixed(2),
+    ((gib * 1024) / cost.seconds).toFixed(0),
+    ((gib * 1024) / curlSeconds).toFixed(0),
+    (curlSeconds / cost.seconds).toFixed(2),
+    cost.longestBlockMs.toFixed(0),
+  ];
+  process.stdout.write(
+    `${cells.map((cell, index) => String(cell).padStart([5, 14, 16, 6, 12, 15, 6, 9][index] ?? 0)).join("  ")}\n`,
+  );
+}
+const best = Math.min(...ratios);
+process.stdout.write(`must be at most ${mustRatio}: ${best.toFixed(2)}\n`);
+process.exitCode = best <= mustRatio ? 0 : 1;

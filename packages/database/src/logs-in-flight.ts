@@ -1,0 +1,83 @@
+// Logs that a worker works on: who, how many workers died of it, and what it read, until the record is loaded.
+
+import { sql } from "kysely";
+
+import type { Database } from "./open-database.ts";
+
+/** A log that was in flight at so many deaths of its worker runs alone; one more, and it was the log. */
+export const deathsUntilAlone = 3;
+
+/**
+ * Marks the log as in flight with `worker`, a name that no other process bears, unless its deaths say that it must run alone
+ * and it does not. A mark of another process is a death: the queue gives the work of a living one to nobody else.
+ * @returns how many workers died of it so far.
+ */
+export async function takeOff(
+  db: Database,
+  { jobId, worker, isAlone }: { readonly jobId: number; readonly worker: string; readonly isAlone: boolean },
+): Promise<number> {
+  const deaths = sql<number>`flight.deaths + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
+  const { rows } = await sql<{ deaths: number }>`
+    insert into archive.logs_in_flight as flight (job_id, worker) values (${jobId}, ${worker})
+    on conflict (job_id) do update set
+      deaths = ${deaths},
+      worker = case when ${deaths} < ${deathsUntilAlone} or ${isAlone} then ${worker} end
+    returning deaths
+  `.execute(db);
+  return rows[0]?.deaths ?? 0;
+}
+
+/** The worker is done with the log for now, well or not. Idempotent. */
+export async function land(db: Database, { jobId, worker }: { readonly jobId: number; readonly worker: string }): Promise<void> {
+  await db
+    .updateTable("archive.logs_in_flight")
+    .set({ worker: null })
+    .where("job_id", "=", jobId)
+    .where("worker", "=", worker)
+    .execute();
+}
+
+/** The log killed its worker while it ran alone. Whoever tries it again runs it alone again. */
+export async function forgetDeathAlone(db: Database, jobId: number): Promise<void> {
+  await db
+    .updateTable("archive.logs_in_flight")
+    .set({ deaths: deathsUntilAlone, worker: null })
+    .where("job_id", "=", jobId)
+    .execute();
+}
+
+export type ReadLog = { readonly jobId: number; readonly rawSha256: string; readonly rawBytes: number };
+
+/**
+ * Says what was read, and then looks for another job whose log has the same raw bytes, archived or about to be. Of two that do so
+ * at the same moment, one sees the other at least.
+ * @returns the smallest id of such a job.
+ */
+export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: ReadLog): Promise<number | undefined> {
+  await db
+    .updateTable("archive.logs_in_flight")
+    .set({ raw_sha256: rawSha256, raw_bytes: rawBytes })
+    .where("job_id", "=", jobId)
+    .execute();
+  const sameIn = (table: "archive.logs" | "archive.logs_in_flight") =>
+    db
+      .selectFrom(table)
+      .select("job_id")
+      .where("raw_sha256", "=", rawSha256)
+      .where("raw_bytes", "=", rawBytes)
+      .where("job_id", "!=", jobId);
+  const row = await sameIn("archive.logs")
+    .unionAll(sameIn("archive.logs_in_flight"))
+    .orderBy("job_id")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.job_id;
+}
+
+/** Their records are loaded: what they say is in the auditor's rows from now on. */
+export async function forgetLogsInFlight(trx: Database, jobIds: readonly number[]): Promise<void> {
+  await trx
+    .deleteFrom("archive.logs_in_flight")
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .execute();
+}

@@ -1,0 +1,139 @@
+// The way of a log on every kind of store: a folder, a server that keeps no promise by itself, and a real one with a plain and a
+// locked bucket. What a store lacks must not show.
+
+import { randomBytes } from "node:crypto";
+
+import { readLogContent } from "@actions-archive/archive/logs";
+import type { StoreSettings } from "@actions-archive/archive/open-store";
+import type { Store } from "@actions-archive/archive/store";
+import { TransientError } from "@actions-archive/core/errors";
+import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
+import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import type { Job } from "@actions-archive/github-simulator/world/model";
+import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
+import { describe, expect, test, vi } from "vitest";
+
+import { archiveLog } from "./archive-log.ts";
+import { type Bench, host, openBench } from "./bench.test-support.ts";
+
+const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
+const keyOf = (job: Job) => logKey(host, refOf(job));
+
+type Place = AsyncDisposable & { readonly archive: StoreSettings | undefined };
+
+function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSettings {
+  // The SDK reads its credentials from the environment, as in production.
+  vi.stubEnv("AWS_ACCESS_KEY_ID", s3.accessKeyId);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", s3.secretAccessKey);
+  const ARCHIVE_URL = new URL(`s3://${s3.bucket}/${s3.prefix}/${randomBytes(4).toString("hex")}`);
+  return { ARCHIVE_URL, S3_ENDPOINT: new URL(s3.endpoint), S3_FORCE_PATH_STYLE: true, ...more };
+}
+
+/** A worker that dies between the log and its record: nothing that would write the record gets through. */
+async function deliverWithoutRecord({ worker }: Bench, job: Job): Promise<void> {
+  const store = new Proxy<Store>(worker.store, {
+    get(target, name) {
+      if (name !== "put") return bound(target, name);
+      return async (...args: Parameters<Store["put"]>) => {
+        if (args[0].startsWith("records/")) throw new TransientError("store/unavailable", "died");
+        return target.put(...args);
+      };
+    },
+  });
+  const delivery = { signal: AbortSignal.timeout(60_000), attempt: 1, isLastAttempt: false };
+  await expect(archiveLog({ ...worker, store })({ job_id: job.id }, delivery)).rejects.toThrow("died");
+}
+
+function bound(store: Store, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(store, name, store);
+  return typeof value === "function" ? value.bind(store) : value;
+}
+
+async function expectArchived(bench: Bench, job: Job, flags: readonly string[], key = keyOf(job)): Promise<void> {
+  const { store } = bench.worker;
+  const log = (await bench.recordOf(job))?.log;
+  expect(log).toMatchObject({ state: "archived", flags, key, raw_sha256: await logSha256(job) });
+  if (log?.state !== "archived") return;
+  expect(log.version_id !== null).toBe(store.capabilities?.versioned);
+  const version = log.version_id === null ? {} : { versionId: log.version_id };
+  expect(await readLogContent(store, key, { sizeBytes: log.stored_bytes, ...version })).toEqual({
+    rawBytes: log.raw_bytes,
+    rawSha256: log.raw_sha256,
+    storedBytes: log.stored_bytes,
+    storedSha256: log.stored_sha256,
+  });
+}
+
+function describeStore(name: string, open: () => Promise<Place>): void {
+  describe(name, () => {
+    test("logs in memory and on disk are archived byte by byte, once", async () => {
+      await using place = await open();
+      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
+      const large = await bench.addJob({ log: { kind: "text", content: randomBytes(9_000_000) } });
+      for (const job of [await bench.addJob(), large]) {
+        await bench.deliver(job);
+        await expectArchived(bench, job, []);
+        await bench.deliver(job);
+        expect(await bench.listKeys(keyOf(job))).toEqual([keyOf(job)]);
+      }
+      expect(await bench.listKeys("records/")).toHaveLength(2);
+    });
+
+    test("a log without its record is adopted, whether GitHub still has it or not", async () => {
+      await using place = await open();
+      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
+      const [kept, gone] = [await bench.addJob(), await bench.addJob()];
+      for (const job of [kept, gone]) await deliverWithoutRecord(bench, job);
+      expect(await bench.listKeys("records/")).toEqual([]);
+      await bench.deliver(kept);
+      await expectArchived(bench, kept, ["adopted"]);
+      const { log } = gone;
+      bench.simulator.control.setLog({ jobId: gone.id, kind: "expired" });
+      await bench.deliver(gone);
+      gone.log = log;
+      await expectArchived(bench, gone, ["adopted"]);
+    });
+
+    test("a log that changed since goes beside the first, which stays", async () => {
+      await using place = await open();
+      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
+      const job = await bench.addJob();
+      await deliverWithoutRecord(bench, job);
+      const first = await readLogContent(bench.worker.store, keyOf(job));
+      job.log = { kind: "text", content: randomBytes(1_000) };
+      await bench.deliver(job);
+      await expectArchived(bench, job, ["changed_since"], conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? ""));
+      expect(await readLogContent(bench.worker.store, keyOf(job))).toEqual(first);
+    });
+
+    test("workers with the same job at the same time end with one story", async () => {
+      await using place = await open();
+      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
+      const job = await bench.addJob();
+      await Promise.all([bench.deliver(job), bench.deliver(job), bench.deliver(job)]);
+      expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
+      expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+    });
+  });
+}
+
+describeStore("a folder", async () => ({ archive: undefined, async [Symbol.asyncDispose]() {} }));
+describeStore("s3rver", async () => {
+  const server = await startTestS3();
+  return { archive: settingsOf(server), [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+});
+
+const [plain, locked] = [await realS3(), await realS3({ isLocked: true })];
+if (plain && locked) {
+  const lock = { S3_OBJECT_LOCK_MODE: "GOVERNANCE", S3_OBJECT_LOCK_DAYS: 1 } as const;
+  describeStore("a bucket of the S3 store of TEST_S3_ENDPOINT", async () => ({
+    archive: settingsOf(plain),
+    async [Symbol.asyncDispose]() {},
+  }));
+  describeStore("a locked bucket of the S3 store of TEST_S3_ENDPOINT", async () => ({
+    archive: settingsOf(locked, lock),
+    async [Symbol.asyncDispose]() {},
+  }));
+} else {
+  test.skip("the way of a log on a real S3 store was NOT RUN: set TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", () => {});
+}
