@@ -7,13 +7,13 @@ import { isFetcherConnected, listBackfillGaps, listBackfills } from "@actions-ar
 import { type BackfillStep, createBackfill, steerBackfill } from "@actions-archive/database/backfills";
 import { type Gap, isOwed } from "@actions-archive/database/gaps";
 import type { Database } from "@actions-archive/database/open-database";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { prepareBackfill, type PreparedBackfill } from "@actions-archive/fetcher/prepare-backfill";
 import { parseRepositoryPatterns, type RepositoryPatterns } from "@actions-archive/fetcher/repository-patterns";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { type Command, InvalidArgumentError } from "commander";
 
+import { attachLedger } from "../attach-ledger.ts";
 import { awaitBackfill } from "../backfill/await-backfill.ts";
 import { type BackfillReport, formatBackfill, formatPlan, readBackfill } from "../backfill/backfill-report.ts";
 import {
@@ -26,7 +26,6 @@ import {
   printJson,
   stopOnSignal,
 } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
 import { formatTable } from "../format-table.ts";
 import { describeGap } from "../gaps/describe-gap.ts";
 import { openProgress } from "../progress.ts";
@@ -179,14 +178,7 @@ function addStep(backfill: Command, context: CommandContext, step: BackfillStep)
 
 async function withLedger(context: CommandContext, use: (db: Database) => Promise<void>): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const log = createCommandLogger(context);
-  const { env } = resources.use(
-    await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
-  );
-  const { DATABASE_URL } = loadEngineConfig(env);
-  const { db } = resources.use(
-    await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive backfill", maxConnections: 2, log }),
-  );
+  const { db } = await attachLedger(context, { command: "backfill", resources });
   await use(db);
 }
 

@@ -2,14 +2,12 @@
 
 import { GapKind } from "@actions-archive/core/states";
 import { countGaps, listGaps } from "@actions-archive/database/gaps";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, Option } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 import { describeGap } from "../gaps/describe-gap.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 type GapsOptions = { kind?: GapKind; repository?: string; json?: true };
 
@@ -29,14 +27,7 @@ export function addGaps(program: Command, context: CommandContext): void {
     )
     .action(async ({ json, ...choice }: GapsOptions) => {
       await using resources = new AsyncDisposableStack();
-      const log = createCommandLogger(context);
-      const { env } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
-      );
-      const { DATABASE_URL } = loadEngineConfig(env);
-      const { db } = resources.use(
-        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive gaps", maxConnections: 1, log }),
-      );
+      const { db } = await attachLedger(context, { command: "gaps", resources });
       const counts = await countGaps(db, choice);
       const gaps = await listGaps(db, { ...choice, limit: json ? longestJson : longestPrinted });
       if (json) return printJson(context, { counts, gaps });

@@ -5,16 +5,14 @@ import { pipeline } from "node:stream/promises";
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { readLog } from "@actions-archive/archive/read-log";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, printJson } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, printJson } from "../command-context.ts";
 import { findArchivedLog } from "../logs/find-log.ts";
 import { findStep, readStep } from "../logs/read-step.ts";
 import { parseJobId } from "../parse-job-id.ts";
 import { TerminalSafe } from "../terminal-safe.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 type LogsOptions = { step?: number; raw?: true; json?: true };
 
@@ -38,19 +36,7 @@ export function addLogs(program: Command, context: CommandContext): void {
     .addHelpText("after", examples)
     .action(async (jobId: number, { step: stepNumber, raw, json }: LogsOptions) => {
       await using resources = new AsyncDisposableStack();
-      const log = createCommandLogger(context);
-      const { env } = resources.use(
-        await openEngineEnvironment(context.env, {
-          dir: enginesFolder,
-          log,
-          mode: "attach",
-          uses: ["DATABASE_URL", "ARCHIVE_URL"],
-        }),
-      );
-      const config = loadEngineConfig(env);
-      const { db } = resources.use(
-        await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive logs", maxConnections: 1, log }),
-      );
+      const { db, config } = await attachLedger(context, { command: "logs", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
       const found = await findArchivedLog(db, jobId);
       const store = resources.use(await openStore(config));
       const step = stepNumber === undefined ? undefined : await findStep({ db, store }, found, { jobId, stepNumber });

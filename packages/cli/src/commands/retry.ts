@@ -4,14 +4,12 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { FailedReason } from "@actions-archive/core/states";
 import { listLogStandings, retryFailedLogs } from "@actions-archive/database/log-states";
 import type { Database } from "@actions-archive/database/open-database";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, Option } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 type RetryOptions = { reason?: FailedReason; repository?: string; json?: true };
 
@@ -31,14 +29,7 @@ export function addRetry(program: Command, context: CommandContext): void {
     )
     .action(async (jobIds: number[], { json, ...choice }: RetryOptions) => {
       await using resources = new AsyncDisposableStack();
-      const log = createCommandLogger(context);
-      const { env } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
-      );
-      const { DATABASE_URL } = loadEngineConfig(env);
-      const { db } = resources.use(
-        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive retry", maxConnections: 1, log }),
-      );
+      const { db } = await attachLedger(context, { command: "retry", resources });
       if (jobIds.length > 0) await checkFailed(db, jobIds);
       const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) });
       if (json) return printJson(context, { retried: retried.length, jobs: retried });

@@ -3,18 +3,16 @@
 import { openStore } from "@actions-archive/archive/open-store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { parseSince } from "@actions-archive/core/settings";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/search-jobs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, exitIncomplete, stopOnSignal } from "../command-context.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, exitIncomplete, stopOnSignal } from "../command-context.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
-import { loadEngineConfig } from "../engine-config.ts";
 import { openProgress } from "../progress.ts";
 import { compilePattern, type LineMatcher } from "../search/line-matcher.ts";
 import { listJobs, searchArchive, type SearchTotals } from "../search/search-archive.ts";
 import { openJsonOutput, openTextOutput, type SearchOutput } from "../search/search-output.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 type SearchOptions = SearchChoice & { fixed?: true; ignoreCase?: true; maxMatches?: number; json?: true };
 
@@ -66,15 +64,8 @@ type Order = { readonly matcher: LineMatcher; readonly output: SearchOutput; rea
 async function search(context: CommandContext, { matcher, output, options }: Order): Promise<SearchTotals> {
   const { maxMatches, ...choice } = options;
   await using resources = new AsyncDisposableStack();
-  const log = createCommandLogger(context);
   const signal = stopOnSignal();
-  const { env } = resources.use(
-    await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL", "ARCHIVE_URL"] }),
-  );
-  const config = loadEngineConfig(env);
-  const { db } = resources.use(
-    await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive search", maxConnections: 1, log }),
-  );
+  const { db, config } = await attachLedger(context, { command: "search", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
   const { repository } = choice;
   if (repository !== undefined && !(await knowsRepository(db, repository)))
     throw new PermanentError(

@@ -1,13 +1,11 @@
 // `sql QUERY`: read-only SQL as the auditor, for those without psql.
 
 import { queryAsAuditor } from "@actions-archive/database/auditor";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 export function addSql(program: Command, context: CommandContext): void {
   program
@@ -21,14 +19,7 @@ export function addSql(program: Command, context: CommandContext): void {
     )
     .action(async (query: string, { json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
-      const log = createCommandLogger(context);
-      const { env } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
-      );
-      const { DATABASE_URL } = loadEngineConfig(env);
-      const { pool } = resources.use(
-        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive sql", maxConnections: 1, log }),
-      );
+      const { pool } = await attachLedger(context, { command: "sql", resources });
       const rows = await queryAsAuditor(pool, query);
       if (json) return printJson(context, rows);
       print(context, `${formatTable(rows)}\n(${rows.length} ${rows.length === 1 ? "row" : "rows"})`);

@@ -5,15 +5,13 @@ import { listCredentials } from "@actions-archive/database/credentials";
 import { countGaps } from "@actions-archive/database/gaps";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
-import { openLedger } from "@actions-archive/database/open-ledger";
 import { listUnreadableRepositories } from "@actions-archive/database/repositories";
 import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
 import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
-import { loadEngineConfig } from "../engine-config.ts";
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
-import { openEngineEnvironment } from "../with-engines.ts";
 
 export function addStatus(program: Command, context: CommandContext): void {
   program
@@ -23,14 +21,7 @@ export function addStatus(program: Command, context: CommandContext): void {
     .addHelpText("after", "\nExamples:\n  actions-archive status\n  actions-archive status --json | jq .counts.pending")
     .action(async ({ json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
-      const log = createCommandLogger(context);
-      const { env } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses: ["DATABASE_URL"] }),
-      );
-      const { DATABASE_URL } = loadEngineConfig(env);
-      const { db } = resources.use(
-        await openLedger({ url: DATABASE_URL.href, applicationName: "actions-archive status", maxConnections: 2, log }),
-      );
+      const { db } = await attachLedger(context, { command: "status", resources });
       const status = await readStatus(db);
       if (json) printJson(context, status);
       else print(context, formatStatus(status));

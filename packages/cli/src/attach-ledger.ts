@@ -1,0 +1,32 @@
+// What a command that reads or steers begins with: the archive's engines, running ones or run for the call, and its ledger.
+
+import { type Ledger, openLedger } from "@actions-archive/database/open-ledger";
+
+import { type CommandContext, createCommandLogger, enginesFolder } from "./command-context.ts";
+import { type EngineConfig, loadEngineConfig } from "./engine-config.ts";
+import { type EngineUrl, openEngineEnvironment } from "./with-engines.ts";
+
+export type AttachRequest = {
+  /** Its name, shown in pg_stat_activity. */
+  readonly command: string;
+  /** What the command opens goes in here, and is closed with it. */
+  readonly resources: AsyncDisposableStack;
+  /** The engines that it needs. */
+  readonly uses?: readonly EngineUrl[];
+};
+
+export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: EngineConfig };
+
+/** @throws ConfigError that names every wrong setting, or an engine that is refused. */
+export async function attachLedger(
+  context: CommandContext,
+  { command, resources, uses = ["DATABASE_URL"] }: AttachRequest,
+): Promise<AttachedLedger> {
+  const log = createCommandLogger(context);
+  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
+  const config = loadEngineConfig(env);
+  const { db, pool } = resources.use(
+    await openLedger({ url: config.DATABASE_URL.href, applicationName: `actions-archive ${command}`, maxConnections: 2, log }),
+  );
+  return { db, pool, config };
+}
