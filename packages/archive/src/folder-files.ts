@@ -40,7 +40,7 @@ export async function writeDurably(path: string, body: StoredBody, sha256: strin
   const file = await open(path, "wx", 0o444);
   try {
     const hash = createHash("sha256");
-    const chunks = Buffer.isBuffer(body) ? [body] : createReadStream(body.path, { highWaterMark: 1024 * 1024 });
+    const chunks = Buffer.isBuffer(body) ? [body] : createReadStream(body.path, { highWaterMark: 256 * 1024 });
     for await (const chunk of chunks as AsyncIterable<Buffer>) {
       hash.update(chunk);
       await writeAll(file, chunk);

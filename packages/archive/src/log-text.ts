@@ -5,7 +5,7 @@ import { FirstAndLast } from "./first-and-last.ts";
 import type { Line, LineListener, LineText } from "./line-scanner.ts";
 import { type ActionDownload, type RunnerFacts, SetUpReader } from "./set-up-reader.ts";
 import { markKind, type StepMark, StepMarks } from "./step-marks.ts";
-import { type TimePoint, TimePoints } from "./time-points.ts";
+import { TimePoints, type Times } from "./time-points.ts";
 
 export type AnnotationLine = {
   readonly level: "error" | "warning" | "notice";
@@ -20,7 +20,7 @@ export type Group = { readonly title: string; readonly first_line: number; line_
 
 export type LogText = {
   readonly marks: readonly StepMark[];
-  readonly times: readonly TimePoint[];
+  readonly times: Times;
   readonly groups: readonly Group[];
   readonly annotations: readonly AnnotationLine[];
   readonly downloads: readonly ActionDownload[];
@@ -78,7 +78,7 @@ export class LogTextReader implements LineListener {
   end(): LogText {
     return {
       marks: this.#marks.items(),
-      times: this.#times.items(),
+      times: this.#times,
       groups: this.#groups.items(),
       annotations: this.#annotations.items(),
       downloads: this.#setUp.downloads,

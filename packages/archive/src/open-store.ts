@@ -3,8 +3,6 @@
 import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
 
 import { openFolderStore } from "./folder-store.ts";
-import { createS3Client } from "./s3-client.ts";
-import { openS3Store } from "./s3-store.ts";
 import { assertKey, type Store, type StoreCapabilities } from "./store.ts";
 
 /** The settings of these names, as core/settings parses them. */
@@ -31,6 +29,8 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
   const { S3_OBJECT_LOCK_MODE: mode, S3_OBJECT_LOCK_DAYS: days } = settings;
   if ((mode === undefined) !== (days === undefined))
     throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
+  // The SDK is half of a small process' memory and start: who keeps a folder need not load it.
+  const [{ createS3Client }, { openS3Store }] = await Promise.all([import("./s3-client.ts"), import("./s3-store.ts")]);
   return openS3Store({
     url: url.href,
     client: createS3Client({ endpoint: settings.S3_ENDPOINT, forcePathStyle: settings.S3_FORCE_PATH_STYLE }),

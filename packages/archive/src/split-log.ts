@@ -6,7 +6,7 @@ import type { LogTotals } from "./log-format.ts";
 import type { Section } from "./record.ts";
 import type { JobStep, Step } from "./step-fit.ts";
 import type { StepMark } from "./step-marks.ts";
-import { maxPoints, type Place, type TimePoint } from "./time-points.ts";
+import { maxPoints, type Place, type TimePoint, type Times } from "./time-points.ts";
 
 /** A step's lines begin at `from` at the earliest and at `to` at the latest, and end before `end`. */
 type Border = { readonly step: Step; readonly from: Place; readonly to: Place; readonly end: Place };
@@ -95,24 +95,24 @@ function toSections(borders: readonly Border[], end: Place): Section[] {
 
 /** Finds places by time, in the part of the log's times that fits the job and never goes back. */
 class Clock {
-  readonly #points: readonly TimePoint[];
+  readonly #points: TimePoint[] = [];
 
   /** What is after the last line of the log; undefined when times were left out, and nobody knows what came when. */
   readonly #end: Place | undefined;
 
-  constructor(times: readonly TimePoint[], steps: readonly JobStep[], end: Place) {
-    this.#end = times.length > 0 && times.length < maxPoints ? end : undefined;
+  constructor(times: Times, steps: readonly JobStep[], end: Place) {
+    this.#end = times.size > 0 && times.size < maxPoints ? end : undefined;
     const known = steps
       .flatMap(({ started_at, completed_at }) => [started_at, completed_at])
       .flatMap((time) => (time === null ? [] : [Date.parse(time)]));
     const [first, last] = known.reduce(([low, high], ms) => [Math.min(low, ms), Math.max(high, ms)], [Infinity, -Infinity]);
     let highest = -Infinity;
-    this.#points = times.filter(({ ms }) => {
+    for (const point of times) {
       // A value of several lines may hold what looks like a line of another day.
-      if (ms < first - 3_600_000 || ms > last + 3_600_000 || ms < highest) return false;
-      highest = ms;
-      return true;
-    });
+      if (point.ms < first - 3_600_000 || point.ms > last + 3_600_000 || point.ms < highest) continue;
+      highest = point.ms;
+      this.#points.push(point);
+    }
   }
 
   /** Where a step that left no mark began, at the earliest and at the latest. */
