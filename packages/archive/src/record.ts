@@ -124,5 +124,9 @@ export const RunRecord = z.object({
   run: received.describe("the run object of this attempt"),
   run_received_at: instant,
   job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
+  jobs: z
+    .array(z.object({ job_id: GitHubId, objects: z.array(received) }))
+    .optional()
+    .describe("its jobs, each with every object received that says something of its own: a job's own record has one of them"),
 });
 export type RunRecord = z.output<typeof RunRecord>;

@@ -87,7 +87,7 @@ export async function putRunRecord(
   ref: AttemptRef,
   record: Omit<RunRecord, "schema_version">,
 ): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord; readonly created: boolean }> {
-  const whole = RunRecord.parse(wellFormed({ ...record, schema_version: 1, job_ids: record.job_ids.toSorted((a, b) => a - b) }));
+  const whole = inOrder(RunRecord.parse(wellFormed({ ...record, schema_version: 1 })));
   const key = runRecordKey(host, ref);
   const body = canonicalBytes(whole);
   const sha256 = hashOf(body);
@@ -100,6 +100,17 @@ export async function putRunRecord(
       `${key} in ${store.url} is said to exist and cannot be read. It is tried again.`,
     );
   return { ...found, created: false };
+}
+
+// By content, whatever the order in which it was received.
+function inOrder(record: RunRecord): RunRecord {
+  const jobs = record.jobs
+    ?.toSorted((a, b) => a.job_id - b.job_id)
+    .map(({ job_id, objects }) => ({
+      job_id,
+      objects: objects.toSorted((a, b) => canonicalBytes(a).compare(canonicalBytes(b))),
+    }));
+  return { ...record, job_ids: record.job_ids.toSorted((a, b) => a - b), ...(jobs && { jobs }) };
 }
 
 /**

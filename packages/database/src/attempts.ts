@@ -151,9 +151,16 @@ export async function listUnrecordedAttempts(db: Database, limit: number): Promi
     .execute();
 }
 
-export type AttemptStory = { repository_id: number; full_name: string; object: unknown; listed_at: Date; job_ids: number[] };
+export type AttemptStory = {
+  repository_id: number;
+  full_name: string;
+  object: unknown;
+  listed_at: Date;
+  /** The final list of the jobs it showed, each with every object that says something of its own. */
+  jobs: { job_id: number; objects: unknown[] }[];
+};
 
-/** An attempt and the final list of the jobs it showed, for its run record. Undefined until it is listed. */
+/** An attempt, for its run record. Undefined until it is listed. */
 export async function findListedAttempt(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
@@ -174,13 +181,17 @@ export async function findListedAttempt(
   if (row?.listed_at == null) return undefined;
   const jobs = await db
     .selectFrom("archive.obligations")
-    .select("job_id")
+    .select(["job_id", "object", "other_objects"])
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "<=", attempt.run_attempt)
     .where("last_listed_attempt", ">=", attempt.run_attempt)
     .orderBy("job_id")
     .execute();
-  return { ...row, listed_at: row.listed_at, job_ids: jobs.map(({ job_id }) => job_id) };
+  return {
+    ...row,
+    listed_at: row.listed_at,
+    jobs: jobs.map(({ job_id, object, other_objects }) => ({ job_id, objects: [object, ...other_objects] })),
+  };
 }
 
 export async function markAttemptRecorded(

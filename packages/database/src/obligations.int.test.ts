@@ -95,6 +95,18 @@ test("a better object owes its rows again, an equal one does not", async () => {
   expect(locked.map(({ job_id }) => job_id)).toEqual([jobId]);
 });
 
+test("an object that is no better and says something new is kept beside the other, and owes the job's rows again", async () => {
+  await using database = await openLedgerOf(sighting());
+  const { db } = database;
+  await markRowsLoaded(db, [jobId]);
+  const late = sighting({ runner_name: "rack-7", steps: [stepObject(1)] });
+  for (const told of [late, sighting(), late]) await recordJobs(db, repositoryId, [told]);
+  const locked = await transact(db, (trx) => lockUnloadedJobs(trx, [jobId]));
+  expect(locked.map(({ objects }) => objects)).toEqual([[jobObject(), late.object]]);
+  for (let runner = 0; runner < 20; runner++) await recordJobs(db, repositoryId, [sighting({ runner_name: `rack-${runner}` })]);
+  expect((await transact(db, (trx) => lockUnloadedJobs(trx, [jobId])))[0]?.objects).toHaveLength(8);
+});
+
 test("any text that GitHub may send is kept as it came", async () => {
   const odd = {
     name: "a\0b\ud800c",

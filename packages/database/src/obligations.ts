@@ -1,9 +1,11 @@
 // What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
 
+import { createHash } from "node:crypto";
+
 import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
-import { asFields, instant, jobColumns } from "./job-rows.ts";
+import { asFields, instant, type JobColumns, jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
@@ -48,6 +50,7 @@ type ObligationColumns = {
   object: unknown;
   object_source: string;
   object_steps: number;
+  contents: readonly number[];
 };
 
 const obligationTypes = {
@@ -63,14 +66,19 @@ const obligationTypes = {
   object: "json",
   object_source: "text",
   object_steps: "integer",
+  contents: "json",
 } as const;
+
+/** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
+const mostOtherObjects = 7;
 
 /** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
 export const defaultRetentionDays = 90;
 
 /**
  * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
- * or more of them completed, replaces one with fewer, never the other way round. Idempotent.
+ * or more of them completed, takes the place of one with fewer, never the other way round; each that says something new is kept,
+ * and the job's rows are owed again. Idempotent.
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
@@ -85,6 +93,7 @@ export async function recordJobs(db: Database, repositoryId: number, sightings: 
 // What the columns say of a job follows its object, and null never takes the place of a value.
 async function upsertObligations(trx: Database, rows: readonly ObligationColumns[]): Promise<void> {
   const isBetter = sql`excluded.object_steps > obligations.object_steps`;
+  const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${mostOtherObjects})`;
   const follow = (column: string) => {
     const [old, fresh] = [sql.ref(`obligations.${column}`), sql.ref(`excluded.${column}`)];
     return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
@@ -92,9 +101,10 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
   await sql`
     insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
-      conclusion, started_at, completed_at, object, object_source, object_steps, object_received_at, expires_at, backfill_id)
+      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, expires_at, backfill_id)
     select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
-      conclusion, started_at, completed_at, object, object_source, object_steps, now(),
+      conclusion, started_at, completed_at, object, object_source, object_steps,
+      array(select json_array_elements_text(contents)::bigint), now(),
       completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
       (select backfill_id from archive.runs where runs.run_id = incoming.run_id)
     from ${unnest(obligationTypes, rows)}
@@ -108,10 +118,20 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
       object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
       object_received_at = case when ${isBetter} then now() else obligations.object_received_at end,
       object_steps = greatest(obligations.object_steps, excluded.object_steps),
+      contents = case
+        when ${isNew} then array(select unnest(obligations.contents) union select unnest(excluded.contents) order by 1)
+        else obligations.contents
+      end,
+      other_objects = case
+        when not ${isNew} then obligations.other_objects
+        when ${isBetter} then array_append(obligations.other_objects, obligations.object)
+        else array_append(obligations.other_objects, excluded.object)
+      end,
       rows_loaded_at = null
     where excluded.run_attempt < obligations.run_attempt
       or excluded.last_listed_attempt > obligations.last_listed_attempt
       or ${isBetter}
+      or ${isNew}
   `.execute(trx);
 }
 
@@ -133,7 +153,14 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
     object_source: source,
     // A webhook's steps may still be in progress: a listing that shows them completed says more.
     object_steps: steps.length + steps.filter(({ status }) => status === "completed").length,
+    contents: contentsOf(job),
   };
+}
+
+// Hashes of what the rows hold: of the job, without the attempt, which only echoes the request, and of each step. A webhook and
+// a listing spell the same differently, and one whose steps GitHub has dropped says nothing new.
+function contentsOf({ run_attempt: _echoed, steps, ...columns }: JobColumns): number[] {
+  return [columns, ...steps].map((piece) => createHash("sha256").update(JSON.stringify(piece)).digest().readUIntBE(0, 6));
 }
 
 /** Jobs whose rows are owed to the auditor's tables. */
@@ -235,19 +262,26 @@ export async function findTwin(db: Database, jobId: number): Promise<Twin | unde
   return row && { job_id: row.job_id, log_state: row.log_state as LogState };
 }
 
+export type UnloadedJob = {
+  job_id: number;
+  repository_id: number;
+  run_attempt: number;
+  last_listed_attempt: number;
+  /** All that were received and say something of their own. */
+  objects: unknown[];
+};
+
 /** The jobs among `jobIds` whose rows are owed, locked for the rest of the transaction, in the order of their ids. */
-export async function lockUnloadedJobs(
-  trx: Database,
-  jobIds: readonly number[],
-): Promise<{ job_id: number; repository_id: number; run_attempt: number; last_listed_attempt: number; object: unknown }[]> {
-  return trx
+export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[]): Promise<UnloadedJob[]> {
+  const rows = await trx
     .selectFrom("archive.obligations")
-    .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object"])
+    .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object", "other_objects"])
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .where("rows_loaded_at", "is", null)
     .orderBy("job_id")
     .forNoKeyUpdate()
     .execute();
+  return rows.map(({ object, other_objects, ...row }) => ({ ...row, objects: [object, ...other_objects] }));
 }
 
 /** Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows. */

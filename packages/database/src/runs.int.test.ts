@@ -145,8 +145,8 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   expect(await findListedAttempt(db, first)).toBeUndefined();
   const second = { run_id: runId, run_attempt: 2 };
   for (const attempt of [first, second]) await finishVisit(db, attempt, { state: "listed", jobs: 2, object: runObject(attempt) });
-  expect((await findListedAttempt(db, first))?.job_ids).toEqual([jobId, jobId + 1]);
-  expect((await findListedAttempt(db, second))?.job_ids).toEqual([jobId + 1, jobId + 2]);
+  expect((await findListedAttempt(db, first))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId, jobId + 1]);
+  expect((await findListedAttempt(db, second))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId + 1, jobId + 2]);
   expect(await listUnrecordedAttempts(db, 10)).toEqual([first, second]);
   await markAttemptRecorded(db, first, "runs/github.com/1/2/1.json");
   expect(await listUnrecordedAttempts(db, 10)).toEqual([second]);

@@ -5,6 +5,14 @@
 
 import type { ColumnType } from "kysely";
 
+export type ArrayType<T> = ArrayTypeImpl<T> extends (infer U)[]
+  ? U[]
+  : ArrayTypeImpl<T>;
+
+export type ArrayTypeImpl<T> = T extends ColumnType<infer S, infer I, infer U>
+  ? ColumnType<S[], I[], U[]>
+  : T[];
+
 export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
@@ -340,6 +348,10 @@ export interface ArchiveObligations {
   backfill_id: number | null;
   completed_at: Timestamp | null;
   conclusion: string | null;
+  /**
+   * Hashes of what the objects received so far say of the job and of each step: how one that says something new is told from one that does not.
+   */
+  contents: Generated<ArrayType<number>>;
   decided_at: Timestamp | null;
   /**
    * When a pending or failed log is asked for next, by the database's clock.
@@ -369,6 +381,10 @@ export interface ArchiveObligations {
    * How complete the object is, its steps and its completed steps counted together: one with more replaces one with fewer.
    */
   object_steps: Generated<number>;
+  /**
+   * Objects of this job that were received and say something else than object does: a webhook's, with steps that had not ended.
+   */
+  other_objects: Generated<ArrayType<unknown>>;
   record_key: string | null;
   /**
    * When a log that looks deleted is looked at once more, before its expiry.

@@ -25,11 +25,14 @@ export async function loadJobs(loader: Loader, jobIds: readonly number[]): Promi
 async function loadTogether({ db }: Loader, jobIds: readonly number[]): Promise<void> {
   await transact(db, async (trx) => {
     // Locked, so that an object that improves meanwhile is loaded after this one and not lost.
-    const stories = await lockUnloadedJobs(trx, jobIds);
-    await upsertJobs(trx, stories);
+    const jobs = await lockUnloadedJobs(trx, jobIds);
+    await upsertJobs(
+      trx,
+      jobs.flatMap(({ objects, ...job }) => objects.map((object) => ({ ...job, object }))),
+    );
     await markRowsLoaded(
       trx,
-      stories.map(({ job_id }) => job_id),
+      jobs.map(({ job_id }) => job_id),
     );
   });
 }

@@ -4,7 +4,7 @@ import { findRunRecord } from "@actions-archive/archive/records";
 import { runRecordKey } from "@actions-archive/core/object-key";
 import { finishVisit } from "@actions-archive/database/attempts";
 import { recordRuns } from "@actions-archive/database/runs";
-import { jobId, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
+import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 
 import { host, openBench } from "./bench.test-support.ts";
@@ -17,10 +17,15 @@ test("a listed attempt's record holds the run and its jobs, and its key stands i
   await using bench = await openBench();
   await bench.owe({ id: jobId + 1 });
   await bench.owe();
+  await bench.owe({ runner_name: "rack-7" });
   await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 2 });
   await loadRun(bench.loader, attempt);
   const found = await findRunRecord(bench.loader.store, host, ref);
   expect(found?.record).toMatchObject({ ...ref, host, repository: "acme/app", run: runObject(), job_ids: [jobId, jobId + 1] });
+  expect(found?.record.jobs).toEqual([
+    { job_id: jobId, objects: [jobObject(), jobObject({ runner_name: "rack-7" })] },
+    { job_id: jobId + 1, objects: [jobObject({ id: jobId + 1 })] },
+  ]);
   expect(await bench.ask("select record_key from archive.attempts")).toEqual([{ record_key: runRecordKey(host, ref) }]);
 });
 

@@ -18,10 +18,11 @@ export async function loadRun(
     host,
     ...ref,
     repository: story.full_name,
-    // The ledger holds the object as JSON, as it was received.
+    // The ledger holds objects as JSON, as they were received.
     run: (story.object ?? {}) as RunRecord["run"],
     run_received_at: story.listed_at.toISOString(),
-    job_ids: story.job_ids,
+    job_ids: story.jobs.map(({ job_id }) => job_id),
+    jobs: story.jobs as RunRecord["jobs"],
   });
   await markAttemptRecorded(db, attempt, key);
   log.debug({ runId: attempt.run_id, attempt: attempt.run_attempt, objectKey: key }, "run recorded");

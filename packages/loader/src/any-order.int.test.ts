@@ -1,0 +1,185 @@
+// The auditor's tables follow from what GitHub and the store said, not from when it came, how often, or to which loader.
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { RunRecord } from "@actions-archive/archive/record";
+import { parseRecord } from "@actions-archive/archive/records";
+import { TransientError } from "@actions-archive/core/errors";
+import { runRecordKey } from "@actions-archive/core/object-key";
+import { listUnloadedJobs, recordJobs } from "@actions-archive/database/obligations";
+import { transact } from "@actions-archive/database/open-database";
+import { upsertJobs } from "@actions-archive/database/rows";
+import { recordRuns } from "@actions-archive/database/runs";
+import {
+  jobId,
+  jobObject,
+  type Json,
+  repositoryId,
+  runId,
+  runObject,
+  stepObject,
+} from "@actions-archive/database/samples.test-support";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+import { absent, archived, type Bench, host, openBench } from "./bench.test-support.ts";
+import { loadJobs } from "./load-jobs.ts";
+import { loadRecords, type RecordToLoad } from "./load-records.ts";
+import { loadRun } from "./load-run.ts";
+
+type Delivery = {
+  readonly kind: "delivery";
+  readonly object: Json;
+  readonly source: "listing" | "webhook";
+  readonly attempt: number;
+};
+type Event = Delivery | { readonly kind: "load"; readonly job_id: number } | ({ readonly kind: "record" } & RecordToLoad);
+
+const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
+const jobIds = [jobId, jobId + 1];
+const time = oneOf("2026-05-01T10:00:10Z", "2026-05-01T03:00:11.000-07:00", null);
+
+const step = fc
+  .record({
+    number: oneOf(1, 2, 16),
+    name: oneOf("build", "Test", "être"),
+    status: oneOf("completed", "in_progress"),
+    conclusion: oneOf("success", null),
+    completed_at: time,
+  })
+  .map(({ number, ...changes }) => stepObject(number, changes));
+
+/** Objects of a job contradict each other more than GitHub's do: in every field. */
+const delivery: fc.Arbitrary<Delivery> = fc
+  .record({
+    id: oneOf(...jobIds),
+    name: oneOf("build", "Build", "日本語", "ß", null),
+    status: oneOf("completed", "completed", "in_progress"),
+    conclusion: oneOf("success", "failure", null),
+    runner_name: oneOf("", "rack-7", null),
+    labels: oneOf([], ["ubuntu-24.04"], ["self-hosted", "GPU"]),
+    started_at: time,
+    completed_at: time,
+    steps: fc.oneof(fc.constant(null), fc.array(step, { maxLength: 3 })),
+  })
+  .chain((changes) =>
+    fc.record({ source: oneOf<Delivery["source"]>("listing", "webhook"), attempt: oneOf(1, 2) }).map(({ source, attempt }) => ({
+      kind: "delivery",
+      source,
+      attempt,
+      object: jobObject({ ...changes, run_attempt: attempt }),
+    })),
+  );
+
+const facts = {
+  sections: [{ step_number: 1, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 }],
+  action_uses: [{ step_number: 1, action: "Actions/checkout", ref: "v4", sha: "a".repeat(40), line_number: 2, used_at: null }],
+  annotations: [{ step_number: 1, level: "error" as const, line_number: 5, message: "no\0" }],
+};
+
+/** Records as a worker writes them: of completed jobs that the ledger has, with an object that it had. Absent first, then archived. */
+async function putRecords(bench: Bench, deliveries: readonly Delivery[]): Promise<RecordToLoad[]> {
+  const records: RecordToLoad[] = [];
+  for (const { object, source, attempt } of deliveries.filter((each) => each.object["status"] === "completed")) {
+    const job_id = Number(object["id"]);
+    const told = { job: object as RunRecord["run"], job_source: source, run_attempt: attempt, last_listed_attempt: attempt };
+    const log = records.some((each) => each.job_id === job_id) ? archived(job_id) : absent;
+    const key = await bench.record(job_id, log, { ...told, ...(log === absent ? {} : facts) });
+    if (records.every((each) => each.key !== key)) records.push({ job_id, key });
+  }
+  return records;
+}
+
+async function emptyDatabase({ ask }: Bench): Promise<void> {
+  await ask("truncate archive.jobs, archive.steps, archive.logs, archive.obligations, archive.attempts, archive.runs cascade");
+}
+
+async function emptyBucket({ loader }: Bench): Promise<void> {
+  for (const kind of ["records", "runs"]) await rm(join(fileURLToPath(loader.store.url), kind), { recursive: true, force: true });
+}
+
+async function handle({ loader }: Bench, event: Event): Promise<void> {
+  if (event.kind === "load") await loadJobs(loader, [event.job_id]);
+  else if (event.kind === "record") await loadRecords(loader, [event]);
+  else await recordJobs(loader.db, repositoryId, [{ object: event.object, source: event.source, listedAttempt: event.attempt }]);
+}
+
+/** As the queue does: a record that comes before any delivery of its job can end in a deadlock with that job's load. */
+async function handleUntilDone(bench: Bench, event: Event): Promise<void> {
+  for (;;) {
+    try {
+      return await handle(bench, event);
+    } catch (error) {
+      if (!(error instanceof TransientError)) throw error;
+    }
+  }
+}
+
+/** Each lane is one process; in the end the reconciler has what is owed loaded. */
+async function play(bench: Bench, lanes: readonly (readonly Event[])[]): Promise<unknown> {
+  await emptyDatabase(bench);
+  for (const run_attempt of [1, 2]) await recordRuns(bench.loader.db, repositoryId, [runObject({ run_attempt })]);
+  await Promise.all(
+    lanes.map(async (lane) => {
+      for (const event of lane) await handleUntilDone(bench, event);
+    }),
+  );
+  await loadJobs(bench.loader, await listUnloadedJobs(bench.loader.db, 100));
+  return bench.rows();
+}
+
+/** What an empty database becomes by the objects of the bucket alone. */
+async function rebuild(bench: Bench, records: readonly RecordToLoad[]): Promise<unknown> {
+  await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
+  for (const run_attempt of [1, 2]) await loadRun(bench.loader, { run_id: runId, run_attempt });
+  await emptyDatabase(bench);
+  for (const run_attempt of [1, 2]) {
+    const key = runRecordKey(host, { repository_id: repositoryId, run_id: runId, run_attempt });
+    const { jobs = [] } = parseRecord(RunRecord, (await bench.loader.store.read(key)) ?? Buffer.alloc(0), key);
+    const attempts = { repository_id: repositoryId, run_attempt, last_listed_attempt: run_attempt };
+    const stories = jobs.flatMap(({ objects }) => objects.map((object) => ({ ...attempts, object })));
+    await transact(bench.loader.db, (trx) => upsertJobs(trx, stories));
+  }
+  await loadRecords(bench.loader, records);
+  return bench.rows();
+}
+
+test("any order, repetition and interleaving over any number of loaders ends in the same rows, and in those of the bucket", async () => {
+  const world = fc.array(delivery, { minLength: 1, maxLength: 6 }).chain((deliveries) =>
+    fc.record({
+      deliveries: fc.constant(deliveries),
+      /** Whose objects the workers put into records. */
+      recorded: fc.subarray(deliveries),
+      /** Which of deliveries, loads and records come when, as places in the list of them all, some of them twice. */
+      order: fc.array(fc.nat({ max: 99 }), { minLength: 4, maxLength: 14 }),
+      lanes: fc.integer({ min: 1, max: 3 }),
+    }),
+  );
+  await using bench = await openBench();
+  await fc.assert(
+    fc.asyncProperty(world, async ({ deliveries, recorded, order, lanes }) => {
+      await emptyBucket(bench);
+      const records = await putRecords(bench, recorded);
+      const events: Event[] = [
+        ...deliveries,
+        ...records.map((record) => ({ kind: "record" as const, ...record })),
+        ...jobIds.map((job_id) => ({ kind: "load" as const, job_id })),
+      ];
+      // Some twice, in any order; then all of them, backwards, so that each came at least once.
+      const played = [...order.map((place) => events[place % events.length]), ...events.toReversed()].filter(
+        (event) => event !== undefined,
+      );
+      const expected = await play(bench, [events]);
+      const rows = await play(
+        bench,
+        Array.from({ length: lanes }, (_, lane) => played.filter((_event, index) => index % lanes === lane)),
+      );
+      expect(rows).toEqual(expected);
+      expect(bench.errors).toEqual([]);
+      expect(await rebuild(bench, records)).toEqual(expected);
+    }),
+    { numRuns: 60 },
+  );
+}, 240_000);
