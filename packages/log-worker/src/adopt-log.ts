@@ -6,8 +6,9 @@ import { LogEncoder } from "@actions-archive/archive/log-format";
 import { readLogContent } from "@actions-archive/archive/logs";
 import { readLog } from "@actions-archive/archive/read-log";
 import type { ArchivedLog } from "@actions-archive/archive/record";
+import type { ListedObject } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { logKey } from "@actions-archive/core/object-key";
+import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import type { Obligation } from "@actions-archive/database/obligations";
 
 import { jobFacts } from "./job-facts.ts";
@@ -18,21 +19,39 @@ import { textFacts } from "./text-facts.ts";
 /** What is to be recorded of a log that was found. */
 export type AdoptedLog = { readonly log: ArchivedLog; readonly text: LogFacts };
 
-/** @returns undefined when there is no such log or it is damaged. */
-export async function adoptStoredLog({ store, host, log }: LogWorker, job: Obligation): Promise<AdoptedLog | undefined> {
-  const key = logKey(host, job);
+/**
+ * The log that a worker left: the one beside the job's own key, if there is one, since it was read later; its record would have
+ * named it. @returns undefined when there is no such log or all are damaged.
+ */
+export async function adoptStoredLog(worker: LogWorker, job: Obligation): Promise<AdoptedLog | undefined> {
+  const own = logKey(worker.host, job);
+  const beside: ListedObject[] = [];
+  for await (const object of worker.store.list(own.slice(0, -"log.zst".length))) if (object.key !== own) beside.push(object);
+  const newestFirst = beside.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
+  for (const key of [...newestFirst.map((object) => object.key), own]) {
+    const adopted = await adopt(worker, job, key);
+    if (adopted !== undefined) return adopted;
+  }
+  return undefined;
+}
+
+async function adopt({ store, host, log }: LogWorker, job: Obligation, key: string): Promise<AdoptedLog | undefined> {
   const info = await store.head(key);
   if (info === undefined) return undefined;
   try {
     const version = { sizeBytes: info.sizeBytes, ...(info.versionId === undefined ? {} : { versionId: info.versionId }) };
     const content = await readLogContent(store, key, version);
+    const isOwn = key === logKey(host, job);
+    if (!isOwn && key !== conflictingLogKey(host, job, content.rawSha256))
+      throw new PermanentError("store/corrupt", `${key} in ${store.url} holds a log of SHA-256 ${content.rawSha256}`);
     const encoder = new LogEncoder();
     for await (const text of readLog(store, key, version)) encoder.write(text);
     const { totals } = encoder.end();
     const { completedAt, steps } = jobFacts(job.object);
+    const flags = [...flagsOf(totals, completedAt), "adopted" as const, ...(isOwn ? [] : (["changed_since"] as const))];
     const adopted: ArchivedLog = {
       state: "archived",
-      flags: [...flagsOf(totals, completedAt), "adopted" as const].toSorted(),
+      flags: flags.toSorted(),
       key,
       version_id: info.versionId ?? null,
       raw_bytes: content.rawBytes,

@@ -150,6 +150,20 @@ test.each(["not-found", "expired", "blob-missing"] as const)(
   },
 );
 
+test("rule 0: of two logs without a record, which GitHub has no more, the one that was read later is adopted", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  await bench.deliver(job);
+  await bench.forgetRecord(job);
+  bench.simulator.control.setLog({ jobId: job.id, text: logText(job, [-2, 0]) });
+  await bench.deliver(job);
+  const before = await bench.recordOf(job);
+  await bench.forgetRecord(job);
+  bench.simulator.control.setLog({ jobId: job.id, kind: "not-found" });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toEqual({ ...before?.log, flags: ["adopted", "changed_since"] });
+});
+
 test("rule 1: a skipped job has no log, and GitHub is not asked", async () => {
   await using bench = await openBench();
   const job = await bench.addJob({ isWithoutRunner: true, conclusion: "skipped" });
