@@ -33,8 +33,8 @@ test("a writer archives, backfills, asks and retries, with database and queue on
 
   expect(await run("start", "--once")).toMatchObject({ code: 0, stderr: "" });
   expect(await writer.ask("select job_id, log_state from audit.jobs")).toEqual([{ job_id: "399444496", log_state: "archived" }]);
-  const [name] = (settings.ARCHIVE_REPOSITORIES ?? "").split(",");
-  expect(await run("backfill", name ?? "", "--since", "2020-01-01", "--wait")).toMatchObject({ code: 0 });
+  const repository = "octo-org/octo-repo";
+  expect(await run("backfill", repository, "--since", "2020-01-01", "--wait")).toMatchObject({ code: 0 });
   for (const command of [["status"], ["gaps"], ["logs", "399444496"], ["sql", "select 1"], ["retry"]]) {
     expect(await run(...command), command.join(" ")).toMatchObject({ code: 0 });
   }
