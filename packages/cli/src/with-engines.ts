@@ -44,7 +44,7 @@ export async function openEngineEnvironment(env: Environment, request: EngineReq
   const need = { database: isMissing("DATABASE_URL"), queue: isMissing("QUEUE_URL"), archive: isMissing("ARCHIVE_URL") };
   const engines = await (mode === "own" ? openEngines : attachOrOpenEngines)({ dir, log, need });
   try {
-    if (engines.owner && engines.databaseUrl !== undefined) await migrateDatabase(engines.databaseUrl);
+    if (engines.owner && engines.databaseUrl !== undefined) await migrateDatabase(engines.databaseUrl, { log });
     if (engines.owner && engines.queueUrl !== undefined) await migrateQueue(new URL(engines.queueUrl));
   } catch (error) {
     await engines[Symbol.asyncDispose]();

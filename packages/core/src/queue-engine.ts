@@ -19,8 +19,22 @@ export async function checkQueueEngine(url: URL): Promise<void> {
 /** Brings the queue's tables up to date when the queue is on Postgres; does nothing on Redis. Idempotent. */
 export async function migrateQueue(url: URL): Promise<void> {
   if (url.protocol.startsWith("redis")) return;
-  await withClient(url, (client) => runMigrations(client, queueSchema));
+  await withClient(url, async (client) => {
+    await runMigrations(client, queueSchema);
+    await client.query(grantToWriter);
+  });
 }
+
+// The role is the database package's; on a server of the queue's own it is not there. BullMQ makes a sequence for each queue when
+// the first jobs come (add_jobs_bulk), thus `create`.
+const grantToWriter = `do $$
+begin
+  if exists (select from pg_roles where rolname = 'actions_archive_writer') then
+    grant usage, create on schema ${queueSchema} to actions_archive_writer;
+    grant select, insert, update, delete on all tables in schema ${queueSchema} to actions_archive_writer;
+    grant usage on all sequences in schema ${queueSchema} to actions_archive_writer;
+  end if;
+end $$`;
 
 async function checkPostgres(url: URL): Promise<void> {
   try {

@@ -7,33 +7,21 @@ import type pg from "pg";
 export type Row = Readonly<Record<string, unknown>>;
 
 /**
- * The statement runs inside a function that belongs to the auditor and has its rights: there Postgres lets nobody become
- * another role, by whatever means, and a loop over EXECUTE takes one statement that answers with rows, and no other.
- * https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
- */
-const createFunction = `
-  create function pg_temp.answer(statement text) returns setof json language plpgsql security definer as $$
-  declare answer record;
-  begin
-    for answer in execute statement loop
-      return next to_json(answer);
-    end loop;
-  end $$`;
-
-/**
  * Runs one statement in a read-only transaction, as the auditor's role, with `audit` on the search path and a time-out of a
- * minute. Rows as JSON has them, but for times, which are dates.
+ * minute. The connection's own role must be a member of the auditor, as the owner and the writers are. Rows as JSON has them, but for times, which are dates.
  * @throws PermanentError `usage/invalid` with Postgres' own words when it refuses the statement.
  */
 export async function queryAsAuditor(pool: pg.Pool, statement: string): Promise<Row[]> {
   const client = await pool.connect();
   try {
-    await client.query("begin");
-    await client.query("set local role actions_archive_auditor");
-    await client.query(createFunction);
-    await client.query("set transaction read only");
-    await client.query("set local search_path to audit");
-    const { rows } = await client.query<{ answer: Row }>("select answer from pg_temp.answer($1)", [statement]);
+    await client.query("begin read only");
+    const { rows: functions } = await client.query<{ exists: boolean }>(
+      "select to_regprocedure('archive.answer_as_auditor(text)') is not null as exists",
+    );
+    if (!functions[0]?.exists) throw new Error("this database has no auditor, run `actions-archive migrate`, which says why");
+    const { rows } = await client.query<{ answer: Row }>("select answer from archive.answer_as_auditor($1) as answer", [
+      statement,
+    ]);
     return rows.map(({ answer }) => withDates(answer));
   } catch (error) {
     throw new PermanentError("usage/invalid", `Postgres refuses the query: ${reasonOf(error)}`, { cause: error });

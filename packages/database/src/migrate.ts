@@ -1,25 +1,27 @@
-// Brings the schema up to date from migrations/*.sql and rebuilds every view from views/*.sql. Run by `migrate` and by the
-// embedded set-up alone; workers only check.
-
-import { readdir, readFile } from "node:fs/promises";
+// Brings the schema up to date from migrations/*.sql, rebuilds every view from views/*.sql and says who may use what. Run by
+// `migrate` and by the embedded set-up alone; workers only check.
 
 import { ConfigError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import { sql } from "kysely";
 import { Migrator, type Migration } from "kysely/migration";
 
+import { setUpAccess } from "./access.ts";
 import { type Database, openDatabase } from "./open-database.ts";
+import { readSqlFolder } from "./sql-folder.ts";
 
 const migrationsFolder = new URL("../migrations/", import.meta.url);
 const viewsFolder = new URL("../views/", import.meta.url);
 const migrationTable = "migrations";
 
 /**
- * Idempotent, and safe when several start at once: Kysely's migrator takes a lock.
+ * Idempotent, and safe when several start at once: Kysely's migrator takes a lock. Where the user may not create roles, a
+ * warning says so to `log`, and all else is done.
  * @returns the names of the migrations that were applied now.
  * @throws ConfigError when the database is newer than this program, or a migration fails.
  */
-export async function migrateDatabase(databaseUrl: string): Promise<string[]> {
+export async function migrateDatabase(databaseUrl: string, { log }: { log?: Logger } = {}): Promise<string[]> {
   await using database = await openDatabase({ url: databaseUrl, applicationName: "actions-archive migrate", maxConnections: 2 });
   const { error, results = [] } = await migratorOf(database.db).migrateToLatest();
   if (error !== undefined) {
@@ -28,7 +30,13 @@ export async function migrateDatabase(databaseUrl: string): Promise<string[]> {
       cause: error,
     });
   }
-  await rebuildViews(database.db);
+  const refusal = await rebuildViews(database.db);
+  if (refusal !== undefined) {
+    log?.warn(
+      { reason: refusal },
+      "the roles of docs/access.md were not set up: only the owner of the database can work with it and read its views",
+    );
+  }
   return results.map(({ migrationName }) => migrationName);
 }
 
@@ -74,21 +82,16 @@ function migratorOf(db: Database): Migrator {
 }
 
 // One transaction: a reader sees the old views or the new ones, never none.
-async function rebuildViews(db: Database): Promise<void> {
-  const { grants, ...views } = await readSqlFolder(viewsFolder);
-  await db.transaction().execute(async (trx) => {
+async function rebuildViews(db: Database): Promise<string | undefined> {
+  const views = await readSqlFolder(viewsFolder);
+  return db.transaction().execute(async (trx) => {
     await sql`select pg_advisory_xact_lock(hashtext('actions-archive views'))`.execute(trx);
     await sql`drop schema if exists audit cascade`.execute(trx);
     await sql`create schema audit`.execute(trx);
     await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(
       trx,
     );
-    for (const text of [...Object.values(views), grants ?? ""]) await sql.raw(text).execute(trx);
+    for (const text of Object.values(views)) await sql.raw(text).execute(trx);
+    return setUpAccess(trx);
   });
-}
-
-async function readSqlFolder(folder: URL): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
-  const texts = await Promise.all(names.map((name) => readFile(new URL(name, folder), "utf8")));
-  return Object.fromEntries(names.map((name, index) => [name.slice(0, -".sql".length), texts[index] ?? ""]));
 }

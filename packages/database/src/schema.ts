@@ -37,11 +37,11 @@ export interface ArchiveActionUses {
    */
   position: number;
   /**
-   * The branch, tag or commit that the workflow names; an image's tag or digest.
+   * The branch, tag or commit that the workflow names; an image's tag or digest. Null where the log names none.
    */
   ref: string | null;
   /**
-   * The commit that the runner got, lower-case hex; sha256:… of an image.
+   * The commit that the runner got, lower-case hex; sha256:… of an image. Null where the log does not say, as in 2021 and before.
    */
   sha: string | null;
   /**
@@ -49,7 +49,7 @@ export interface ArchiveActionUses {
    */
   step_number: number | null;
   /**
-   * The time of that line.
+   * The time of that line; null where it has none.
    */
   used_at: Timestamp | null;
 }
@@ -77,44 +77,102 @@ export interface ArchiveAnnotations {
   step_number: number | null;
 }
 
+export interface ArchiveAsker {
+  /**
+   * The owners that both may see, in lower case, by archive.auditor_owners.
+   */
+  owners: string[] | null;
+  /**
+   * True when the login and the current role are both members of actions_archive_auditor.
+   */
+  sees_all: boolean | null;
+}
+
 export interface ArchiveAttempts {
+  /**
+   * GitHub's conclusion of the attempt; null until it has one.
+   */
   conclusion: string | null;
+  /**
+   * When this archive first saw it, by the database's clock.
+   */
   first_seen_at: Generated<Timestamp>;
+  /**
+   * When its final list of jobs was read, by the database's clock; null before that.
+   */
   listed_at: Timestamp | null;
+  /**
+   * How many jobs that list had; null before it was read.
+   */
   listed_jobs: number | null;
   /**
    * Jobs that its final listing showed and that had not completed, so that the ledger had no row of them then.
    */
   missing_jobs: Generated<number>;
   /**
-   * The run as GitHub showed this attempt, as received.
+   * The run as GitHub showed this attempt, as received; null where only a later attempt was seen.
    */
   object: unknown | null;
   /**
-   * Its run record in the store.
+   * Its run record in the store, relative to the prefix; null until it is written.
    */
   record_key: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
+  /**
+   * GitHub's number of the attempt, from 1.
+   */
   run_attempt: number;
+  /**
+   * GitHub's id of the run.
+   */
   run_id: number;
+  /**
+   * GitHub's updated_at of that object: an older one does not replace it. Null without an object.
+   */
   run_updated_at: Timestamp | null;
+  /**
+   * Our decision: open, listed, gone, or never_completed (closed at 35 days).
+   */
   state: Generated<string>;
+  /**
+   * GitHub's status of the attempt; null where it was never seen by itself.
+   */
   status: string | null;
   /**
-   * When a webhook last told of it: for an hour it is not visited because the run list changed.
+   * When a webhook last told of it: for an hour it is not visited because the run list changed. Null when none did.
    */
   told_at: Timestamp | null;
   /**
    * When an open attempt is looked at again.
    */
   visit_due_at: Generated<Timestamp>;
+  /**
+   * How often it was looked at while it was open.
+   */
   visits: Generated<number>;
 }
 
+export interface ArchiveAuditorOwners {
+  /**
+   * An owner at GitHub: what stands before the slash of a repository's current full name. Case does not count.
+   */
+  owner: string;
+  /**
+   * Name of a login, or of a role that logins are members of.
+   */
+  role: string;
+}
+
 export interface ArchiveBackfillRepositories {
+  /**
+   * The backfill.
+   */
   backfill_id: number;
   /**
-   * When all was listed and each log was archived, absent or failed.
+   * When all was listed and each log was archived, absent or failed; null before that.
    */
   done_at: Timestamp | null;
   /**
@@ -125,9 +183,12 @@ export interface ArchiveBackfillRepositories {
    * How many runs GitHub counted when it was asked for; null where it could not say.
    */
   estimated_runs: number | null;
+  /**
+   * The worker that holds it now; null when none ever did, or the last one gave it back.
+   */
   lease_holder: string | null;
   /**
-   * One worker at a time: the holder's lease, by the database's clock.
+   * One worker at a time: the holder's lease, by the database's clock. Null without a holder.
    */
   leased_until: Timestamp | null;
   /**
@@ -138,7 +199,13 @@ export interface ArchiveBackfillRepositories {
    * Why it could not go on the last time; null when it could.
    */
   problem: string | null;
+  /**
+   * When that problem began; null without one.
+   */
   problem_since: Timestamp | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
 }
 
@@ -147,10 +214,16 @@ export interface ArchiveBackfills {
    * Repositories and patterns as the operator wrote them.
    */
   asked_for: string[];
+  /**
+   * Our number of it, from 1.
+   */
   backfill_id: Generated<number>;
+  /**
+   * When it was asked for, by the database's clock.
+   */
   created_at: Generated<Timestamp>;
   /**
-   * When it was done or cancelled.
+   * When it was done or cancelled; null before that.
    */
   ended_at: Timestamp | null;
   /**
@@ -168,9 +241,21 @@ export interface ArchiveBackfills {
 }
 
 export interface ArchiveCredentialHolders {
+  /**
+   * The credential's name.
+   */
   credential: string;
+  /**
+   * A random id of the process.
+   */
   holder: string;
+  /**
+   * When the row lapses unless it is renewed, by the database's clock.
+   */
   leased_until: Timestamp;
+  /**
+   * How many requests the process runs on it now.
+   */
   requests: number;
   /**
    * How many requests this process wanted to start at its last question and could not.
@@ -179,9 +264,12 @@ export interface ArchiveCredentialHolders {
 }
 
 export interface ArchiveCredentials {
+  /**
+   * Its name: token, app-ID or installation-ID. Never the secret.
+   */
   credential: string;
   /**
-   * The end of the last pause whose length GitHub did not name.
+   * The end of the last pause whose length GitHub did not name; null when there was none.
    */
   guessed_until: Timestamp | null;
   /**
@@ -193,22 +281,31 @@ export interface ArchiveCredentials {
    */
   hour_requests: Generated<number>;
   /**
-   * The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators.
+   * The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators; null before the first request.
    */
   hour_started_at: Timestamp | null;
   /**
-   * GitHub's primary limit, as of the last answer that told; it holds until reset_at.
+   * GitHub's primary limit in requests an hour, as of the last answer that told; it holds until reset_at. Null before one did.
    */
   limit_per_hour: number | null;
+  /**
+   * When an answer last told of the limit, by the database's clock; null before one did.
+   */
   observed_at: Timestamp | null;
+  /**
+   * Why it was paused, in words for an operator; null when it never was.
+   */
   pause_reason: string | null;
+  /**
+   * When the last pause ends or ended, by the database's clock; null when there was none.
+   */
   paused_until: Timestamp | null;
   /**
-   * When the window ends, by the database's clock.
+   * When the window ends, by the database's clock; null before an answer told.
    */
   reset_at: Timestamp | null;
   /**
-   * The same by GitHub's clock, as its header said it: it tells one window from the next.
+   * The same as reset_at by GitHub's clock, in seconds since 1970, as its header said it: it tells one window from the next. Null before an answer told.
    */
   reset_seconds: number | null;
   /**
@@ -223,6 +320,9 @@ export interface ArchiveCredentials {
    * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
    */
   unread: Generated<number>;
+  /**
+   * When the last of the unread ended; null when there was none.
+   */
   unread_at: Timestamp | null;
   /**
    * Requests of the current window by GitHub's count, others' included.
@@ -231,17 +331,29 @@ export interface ArchiveCredentials {
 }
 
 export interface ArchiveDeliveries {
+  /**
+   * GitHub's action in the payload, such as completed; null where it has none.
+   */
   action: string | null;
+  /**
+   * When GitHub was last asked to send it again; null when it was not.
+   */
   asked_at: Timestamp | null;
   /**
    * How often GitHub was asked to send it again.
    */
   asks: Generated<number>;
   /**
-   * The payload as it was received, while it waits.
+   * The payload as it was received, while it waits; null unless outcome is stored.
    */
   body: Buffer | null;
+  /**
+   * GitHub's X-GitHub-Event: workflow_job or workflow_run.
+   */
   event: string;
+  /**
+   * When it arrived or was found among those that GitHub could not deliver, by the database's clock.
+   */
   first_seen_at: Generated<Timestamp>;
   /**
    * GitHub's X-GitHub-Delivery: the same for every redelivery.
@@ -252,10 +364,16 @@ export interface ArchiveDeliveries {
    */
   outcome: string;
   /**
-   * Why it could not be written into the ledger at once.
+   * Why it could not be written into the ledger at once; null when it could.
    */
   problem: string | null;
+  /**
+   * When it arrived, by the database's clock; null while it is missed.
+   */
   received_at: Timestamp | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
   /**
    * How often it failed to be written into the ledger.
@@ -264,63 +382,198 @@ export interface ArchiveDeliveries {
 }
 
 export interface ArchiveFullSeconds {
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
+  /**
+   * The second, by the runs' created_at.
+   */
   second_start: Timestamp;
+  /**
+   * When it was found, by the database's clock.
+   */
   seen_at: Generated<Timestamp>;
 }
 
 export interface ArchiveIdentity {
+  /**
+   * The random id of the archive, as in archive.json.
+   */
   archive_id: string;
+  /**
+   * When the archive claimed this database, by the database's clock.
+   */
   created_at: Generated<Timestamp>;
   /**
    * The GitHub host that is archived, as it stands in keys.
    */
   host: string;
+  /**
+   * Always true: there is one row.
+   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveJobs {
+  /**
+   * GitHub's completed_at, which can be before started_at; null until the job is over.
+   */
   completed_at: Timestamp | null;
+  /**
+   * GitHub's conclusion; null until the job is over.
+   */
   conclusion: string | null;
+  /**
+   * GitHub's created_at; null in objects of old GHES releases.
+   */
   created_at: Timestamp | null;
+  /**
+   * GitHub's head_branch: the branch or tag. Null where the job object lacks it.
+   */
   head_branch: string | null;
+  /**
+   * GitHub's head_sha: the commit. Null where the job object lacks it.
+   */
   head_sha: string | null;
+  /**
+   * The job's page at GitHub; null where the job object lacks it.
+   */
   html_url: string | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number;
+  /**
+   * GitHub's name of the job; null where the job object lacks it.
+   */
   job_name: string | null;
+  /**
+   * The labels that the job asked for, as GitHub gives them; empty where the job object lacks them.
+   */
   labels: Generated<string[]>;
+  /**
+   * The largest attempt that listed its id.
+   */
   last_listed_attempt: number;
+  /**
+   * When this row was last written, by the database's clock.
+   */
   loaded_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
+  /**
+   * The attempt that ran the job: the smallest that listed its id.
+   */
   run_attempt: number;
+  /**
+   * GitHub's id of the run.
+   */
   run_id: number;
+  /**
+   * GitHub's id of the runner's group; null or 0 when the job had no runner.
+   */
   runner_group_id: number | null;
+  /**
+   * GitHub's name of the runner's group; null or empty when the job had no runner.
+   */
   runner_group_name: string | null;
+  /**
+   * GitHub's id of the runner; null or 0 when the job had none.
+   */
   runner_id: number | null;
+  /**
+   * GitHub's name of the runner; null or empty when the job had none.
+   */
   runner_name: string | null;
+  /**
+   * GitHub's started_at; null where the job object lacks it.
+   */
   started_at: Timestamp | null;
+  /**
+   * GitHub's status, completed when the job is over; null where the job object lacks it.
+   */
   status: string | null;
+  /**
+   * GitHub's workflow_name; null where the job object lacks it.
+   */
   workflow_name: string | null;
 }
 
 export interface ArchiveLogs {
+  /**
+   * When the log was stored, by the log-worker's clock; null when it is absent.
+   */
   archived_at: Timestamp | null;
+  /**
+   * The job of an earlier attempt whose log this is; null unless the reason is copied.
+   */
   copied_from_job_id: number | null;
+  /**
+   * The time of the first line that has one; null when none has, or the log is absent.
+   */
   first_line_at: Timestamp | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number;
+  /**
+   * The time of the last line that has one; null when none has, or the log is absent.
+   */
   last_line_at: Timestamp | null;
+  /**
+   * Lines of the raw log; null when it is absent.
+   */
   lines: number | null;
+  /**
+   * Doubts about an archived log; empty when there is none.
+   */
   log_flags: Generated<string[]>;
+  /**
+   * The log's object in the store, relative to the prefix; null when the log is absent.
+   */
   log_key: string | null;
+  /**
+   * Why there is no log; null when it is archived.
+   */
   log_reason: string | null;
+  /**
+   * archived or absent, by the record in force.
+   */
   log_state: string;
+  /**
+   * The object's version; null when the log is absent, or the store has no versions.
+   */
   log_version_id: string | null;
+  /**
+   * Size of the log as GitHub sent it, in bytes; null when it is absent.
+   */
   raw_bytes: number | null;
+  /**
+   * SHA-256 of the log as GitHub sent it, lower-case hex; null when it is absent.
+   */
   raw_sha256: string | null;
+  /**
+   * The record in force, in the store, relative to the prefix.
+   */
   record_key: string;
+  /**
+   * SHA-256 of the record's bytes, lower-case hex.
+   */
   record_sha256: string;
+  /**
+   * Its version, from 1: the highest of the job is in force.
+   */
   record_version: number;
+  /**
+   * Size of the object, compressed, in bytes; null when the log is absent.
+   */
   stored_bytes: number | null;
+  /**
+   * SHA-256 of the object, lower-case hex; null when the log is absent.
+   */
   stored_sha256: string | null;
 }
 
@@ -329,14 +582,20 @@ export interface ArchiveLogsInFlight {
    * How many workers died while they worked on this log.
    */
   deaths: Generated<number>;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number;
+  /**
+   * Size of the log as it was read, in bytes; null until it is read.
+   */
   raw_bytes: number | null;
   /**
-   * Of the log as it was read, lower-case hex: what its record will say, before it is loaded.
+   * Of the log as it was read, lower-case hex: what its record will say, before it is loaded. Null until it is read.
    */
   raw_sha256: string | null;
   /**
-   * The process that works on the log now; what another process finds here has died with its work.
+   * The process that works on the log now; what another process finds here has died with its work. Null when none does.
    */
   worker: string | null;
 }
@@ -346,36 +605,69 @@ export interface ArchiveObligations {
    * The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.
    */
   backfill_id: number | null;
+  /**
+   * GitHub's completed_at; null where the job object lacks it.
+   */
   completed_at: Timestamp | null;
+  /**
+   * GitHub's conclusion; null where the job object lacks it.
+   */
   conclusion: string | null;
   /**
    * Hashes of what the objects received so far say of the job and of each step: how one that says something new is told from one that does not.
    */
   contents: Generated<ArrayType<number>>;
+  /**
+   * When the log was last found archived, absent or failed, by the database's clock; null before that.
+   */
   decided_at: Timestamp | null;
   /**
    * When a pending or failed log is asked for next, by the database's clock.
    */
   due_at: Generated<Timestamp>;
   /**
-   * When GitHub's retention removes the log, as far as we know.
+   * When GitHub's retention removes the log, as far as we know; null when we do not.
    */
   expires_at: Timestamp | null;
+  /**
+   * When this archive first saw the job completed, by the database's clock.
+   */
   first_seen_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number;
+  /**
+   * GitHub's name of the job; null where the job object lacks it.
+   */
   job_name: string | null;
+  /**
+   * The largest attempt that listed this id.
+   */
   last_listed_attempt: number;
   /**
-   * What happened the last time, in words for an operator; never a signed link.
+   * What happened the last time, in words for an operator; never a signed link. Null when nothing went wrong.
    */
   log_detail: string | null;
+  /**
+   * Why the log is absent or failed; null when it is archived, or pending without a failure.
+   */
   log_reason: string | null;
+  /**
+   * pending, archived, absent or failed.
+   */
   log_state: Generated<string>;
   /**
    * The job object as received; json, since jsonb refuses NUL.
    */
   object: unknown;
+  /**
+   * When the object came.
+   */
   object_received_at: Timestamp;
+  /**
+   * How the object came: listing, webhook, or get (asked for by its id).
+   */
   object_source: string;
   /**
    * How complete the object is, its steps and its completed steps counted together: one with more replaces one with fewer.
@@ -385,11 +677,17 @@ export interface ArchiveObligations {
    * Objects of this job that were received and say something else than object does: a webhook's, with steps that had not ended.
    */
   other_objects: Generated<ArrayType<unknown>>;
+  /**
+   * The job's record in the store, relative to the prefix; null until the log is archived or absent.
+   */
   record_key: string | null;
   /**
-   * When a log that looks deleted is looked at once more, before its expiry.
+   * When a log that looks deleted is looked at once more, before its expiry; null when it is not.
    */
   relook_at: Timestamp | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
   /**
    * When the job's rows were last loaded; null while they are owed.
@@ -399,38 +697,59 @@ export interface ArchiveObligations {
    * The smallest attempt that listed this id: the one that ran the job.
    */
   run_attempt: number;
+  /**
+   * GitHub's id of the run.
+   */
   run_id: number;
+  /**
+   * GitHub's name of the runner; null when the job had none.
+   */
   runner_name: string | null;
+  /**
+   * GitHub's started_at; null where the job object lacks it.
+   */
   started_at: Timestamp | null;
+  /**
+   * How often the log was asked for in vain.
+   */
   tries: Generated<number>;
   /**
-   * When the log was first read without its end; the next reading is stored as it is.
+   * When the log was first read without its end; the next reading is stored as it is. Null when it had one.
    */
   unsettled_at: Timestamp | null;
 }
 
 export interface ArchiveRepositories {
   /**
-   * Runs created earlier are not asked for.
+   * Runs created earlier are not asked for; null until the first look has ended.
    */
   archive_since: Timestamp | null;
   /**
-   * Whose budget pays for it, as of its last poll.
+   * Whose budget pays for it, as of its last poll; null before the first.
    */
   credential: string | null;
+  /**
+   * When this archive first saw it, by the database's clock.
+   */
   first_seen_at: Generated<Timestamp>;
   /**
    * The current owner/name.
    */
   full_name: string;
+  /**
+   * GitHub's private, at the last look; null where it was not told.
+   */
   is_private: boolean | null;
   /**
    * False once ARCHIVE_REPOSITORIES no longer names it; what was archived stays.
    */
   is_selected: Generated<boolean>;
+  /**
+   * The worker that holds it now; null when none does.
+   */
   lease_holder: string | null;
   /**
-   * One poll at a time: the holder's lease, by the database's clock.
+   * One poll at a time: the holder's lease, by the database's clock. Null without a holder.
    */
   leased_until: Timestamp | null;
   /**
@@ -438,60 +757,123 @@ export interface ArchiveRepositories {
    */
   log_retention_days: number | null;
   /**
-   * When full_name last changed: an older webhook does not bring an old name back.
+   * When full_name last changed: an older webhook does not bring an old name back. Null when it never did.
    */
   named_at: Timestamp | null;
+  /**
+   * When its runs are listed next, by the database's clock.
+   */
   poll_due_at: Generated<Timestamp>;
+  /**
+   * When its runs were last listed, by the database's clock; null before the first time.
+   */
   polled_at: Timestamp | null;
   /**
    * Why it could not be listed the last time; null when it could.
    */
   problem: string | null;
+  /**
+   * When that problem began; null without one.
+   */
   problem_since: Timestamp | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
   /**
-   * When the last 30 days were last compared for re-runs.
+   * When the last 30 days were last compared for re-runs; null before the first time.
    */
   rescanned_at: Timestamp | null;
   /**
-   * ETag of the first page of the run list, as of the last poll that listed everything.
+   * ETag of the first page of the run list, as of the last poll that listed everything; null without one.
    */
   runs_etag: string | null;
   /**
-   * The credential that the ETag was given to: it holds for no other.
+   * The credential that the ETag was given to: it holds for no other. Null without an ETag.
    */
   runs_etag_credential: string | null;
   /**
-   * The youngest age at which a log here answered 410: how long logs are kept where the endpoint does not say.
+   * The youngest age, in seconds, at which a log here answered 410: how long logs are kept where the endpoint does not say. Null when none did.
    */
   youngest_gone_seconds: number | null;
 }
 
 export interface ArchiveRuns {
+  /**
+   * Login of who triggered the run; null where the account is gone.
+   */
   actor: string | null;
   /**
    * The backfill that found it; null when a poll or a webhook was first.
    */
   backfill_id: number | null;
+  /**
+   * GitHub's conclusion of the newest attempt; null until it has one.
+   */
   conclusion: string | null;
+  /**
+   * GitHub's created_at, which re-runs do not change.
+   */
   created_at: Timestamp;
+  /**
+   * What triggered the run; null where the run object lacks it.
+   */
   event: string | null;
+  /**
+   * When this archive first saw it, by the database's clock.
+   */
   first_seen_at: Generated<Timestamp>;
+  /**
+   * The branch or tag; null where the run has none.
+   */
   head_branch: string | null;
+  /**
+   * The commit; null where the run object lacks it.
+   */
   head_sha: string | null;
+  /**
+   * The workflow's file; null where the run object lacks it.
+   */
   path: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
   /**
    * The newest attempt seen.
    */
   run_attempt: number;
+  /**
+   * GitHub's id of the run.
+   */
   run_id: number;
+  /**
+   * GitHub's number of the run in its workflow; null where the run object lacks it.
+   */
   run_number: number | null;
+  /**
+   * GitHub's start of the newest attempt; null where the run object lacks it.
+   */
   run_started_at: Timestamp | null;
+  /**
+   * GitHub's status of the newest attempt; null where the run object lacks it.
+   */
   status: string | null;
+  /**
+   * Login of who triggered the newest attempt; null where the account is gone.
+   */
   triggering_actor: string | null;
+  /**
+   * GitHub's updated_at; null where the run object lacks it.
+   */
   updated_at: Timestamp | null;
+  /**
+   * GitHub's id of the workflow; null where the run object lacks it.
+   */
   workflow_id: number | null;
+  /**
+   * GitHub's name of the run, which is its workflow's unless that sets another; null where the run object lacks it.
+   */
   workflow_name: string | null;
 }
 
@@ -523,25 +905,67 @@ export interface ArchiveSections {
 }
 
 export interface ArchiveSteps {
+  /**
+   * GitHub's completed_at, which can be before started_at; null when the step did not end.
+   */
   completed_at: Timestamp | null;
+  /**
+   * GitHub's conclusion of the step; null until it has one.
+   */
   conclusion: string | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number;
+  /**
+   * GitHub's started_at; null when the step did not start.
+   */
   started_at: Timestamp | null;
+  /**
+   * GitHub's status of the step; null where the job object lacks it.
+   */
   status: string | null;
+  /**
+   * GitHub's name of the step; null where the job object lacks it.
+   */
   step_name: string | null;
+  /**
+   * GitHub's number of the step; numbers have gaps.
+   */
   step_number: number;
 }
 
 export interface ArchiveUnreadableRepositories {
+  /**
+   * The entry as the setting has it.
+   */
   name: string;
+  /**
+   * What GitHub answered, in words for an operator.
+   */
   problem: string;
+  /**
+   * When it was first found unreadable, by the database's clock.
+   */
   since: Generated<Timestamp>;
 }
 
 export interface ArchiveWindows {
+  /**
+   * GitHub's id of the repository.
+   */
   repository_id: number;
+  /**
+   * When the span was last listed or extended, by the database's clock.
+   */
   scanned_at: Timestamp;
+  /**
+   * Runs created before this instant.
+   */
   window_end: Timestamp;
+  /**
+   * Runs created at this instant or later.
+   */
   window_start: Timestamp;
 }
 
@@ -551,18 +975,24 @@ export interface AuditActionUses {
    */
   action: string | null;
   /**
-   * The GitHub host.
+   * The GitHub host that is archived, as it stands in keys.
    */
   host: string | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number | null;
   /**
-   * The branch, tag or commit that the workflow names; an image's tag or digest.
+   * The branch, tag or commit that the workflow names; an image's tag or digest. Null where the log names none.
    */
   ref: string | null;
   /**
-   * The current owner/name of the repository whose job it is.
+   * The current owner/name of the repository whose job it is; null when only its id is known.
    */
   repository: string | null;
+  /**
+   * GitHub's id of the repository whose job it is.
+   */
   repository_id: number | null;
   /**
    * The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.
@@ -573,16 +1003,19 @@ export interface AuditActionUses {
    */
   step_number: number | null;
   /**
-   * When the runner got it.
+   * When the runner got it; null where that line of the log has no time.
    */
   used_at: Timestamp | null;
 }
 
 export interface AuditAnnotations {
   /**
-   * The GitHub host.
+   * The GitHub host that is archived, as it stands in keys.
    */
   host: string | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number | null;
   /**
    * error, warning or notice.
@@ -596,6 +1029,9 @@ export interface AuditAnnotations {
    * The line without its mark, cut after 500 characters.
    */
   message: string | null;
+  /**
+   * GitHub's id of the repository whose job it is.
+   */
   repository_id: number | null;
   /**
    * The step whose line it is; null where unknown.
@@ -664,7 +1100,7 @@ export interface AuditCoverage {
 
 export interface AuditGaps {
   /**
-   * What happened the last time, in words for people.
+   * What happened the last time, in words for people; null when there is nothing to say.
    */
   detail: string | null;
   /**
@@ -672,7 +1108,7 @@ export interface AuditGaps {
    */
   host: string | null;
   /**
-   * The job, where the gap is of one.
+   * GitHub's id of the job; null unless the gap is of one.
    */
   job_id: number | null;
   /**
@@ -680,11 +1116,11 @@ export interface AuditGaps {
    */
   kind: string | null;
   /**
-   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs.
+   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none.
    */
   reason: string | null;
   /**
-   * The repository's current owner/name; or the configured name that leads nowhere.
+   * The repository's current owner/name, or the configured name that leads nowhere; null for the archive as a whole.
    */
   repository: string | null;
   /**
@@ -692,15 +1128,15 @@ export interface AuditGaps {
    */
   repository_id: number | null;
   /**
-   * The attempt of the run.
+   * The attempt of the run; null unless the gap is of one.
    */
   run_attempt: number | null;
   /**
-   * The run, where the gap is of one.
+   * GitHub's id of the run; null unless the gap is of one.
    */
   run_id: number | null;
   /**
-   * When the gap began: when the ledger first owed it, by the database's clock.
+   * When the gap began: when the ledger first owed it, by the database's clock; null where that is not known.
    */
   since: Timestamp | null;
   /**
@@ -715,81 +1151,135 @@ export interface AuditGaps {
 
 export interface AuditJobs {
   /**
-   * Who triggered the run; null until the run is known.
+   * Login of who triggered the run; null until the run is known, or when the account is gone.
    */
   actor: string | null;
   /**
-   * When the log was stored; null unless it is archived.
+   * When the log was stored, by the log-worker's clock; null unless it is archived.
    */
   archived_at: Timestamp | null;
+  /**
+   * GitHub's completed_at, which can be before started_at; null where the job object lacks it.
+   */
   completed_at: Timestamp | null;
+  /**
+   * How the job ended, in GitHub's words: success, failure, cancelled, skipped, timed_out, …; null where the job object lacks it.
+   */
   conclusion: string | null;
+  /**
+   * GitHub's created_at of the job; null in objects of old GHES releases.
+   */
   created_at: Timestamp | null;
   /**
    * Whole seconds from started_at to completed_at; 0 when negative, null when unknown.
    */
   duration_seconds: number | null;
   /**
-   * What triggered the run; null until the run is known.
+   * What triggered the run, in GitHub's words; null until the run is known.
    */
   event: string | null;
+  /**
+   * The branch or tag; null when neither the job nor the run says it.
+   */
   head_branch: string | null;
+  /**
+   * The commit, lower-case hex; null when neither the job nor the run says it.
+   */
   head_sha: string | null;
   /**
-   * The GitHub host.
+   * The GitHub host that is archived, as it stands in keys.
    */
   host: string | null;
+  /**
+   * GitHub's id of the job, another for each attempt that ran it.
+   */
   job_id: number | null;
+  /**
+   * GitHub's name of the job; null where the job object lacks it.
+   */
   job_name: string | null;
+  /**
+   * The labels that the job asked for; empty where the job object lacks them.
+   */
   labels: string[] | null;
   /**
    * The largest attempt that listed its id.
    */
   last_listed_attempt: number | null;
   /**
-   * Size of the raw log in bytes.
+   * Size of the raw log, as GitHub sent it, in bytes; null unless it is archived.
    */
   log_bytes: number | null;
   /**
-   * Doubts about an archived log.
+   * Doubts about an archived log: outside_job_window, no_end_marker, changed_since, same_as_other_job, adopted. Empty when there is none.
    */
   log_flags: string[] | null;
   /**
-   * The log's object in the store, relative to the prefix.
+   * The log's object in the store, relative to the prefix; null unless the log is archived.
    */
   log_key: string | null;
   /**
-   * Why the log is absent or failed.
+   * Why the log is absent (not_run, not_a_job, copied, expired, deleted, empty, removed) or failed (forbidden, no_access, redirect_refused, too_large, incomplete, upstream_error, crashed, unloadable); null when it is archived or pending.
    */
   log_reason: string | null;
   /**
-   * SHA-256 of the raw log, lower-case hex.
+   * SHA-256 of the raw log, lower-case hex; null unless it is archived.
    */
   log_sha256: string | null;
   /**
-   * pending, archived, absent or failed.
+   * archived, absent (no log, for a checked reason), pending (still asked for) or failed (tried again daily).
    */
   log_state: string | null;
   /**
-   * The repository's current owner/name.
+   * The repository's current owner/name; null when only its id is known.
    */
   repository: string | null;
+  /**
+   * GitHub's id of the repository, which renames and transfers keep.
+   */
   repository_id: number | null;
   /**
    * The attempt that ran the job: the smallest that listed its id.
    */
   run_attempt: number | null;
+  /**
+   * GitHub's id of the run.
+   */
   run_id: number | null;
+  /**
+   * GitHub's name of the runner's group; null or empty when the job had no runner.
+   */
   runner_group_name: string | null;
+  /**
+   * GitHub's name of the runner; null or empty when the job had none.
+   */
   runner_name: string | null;
+  /**
+   * GitHub's started_at: on the runner, or of a skipped job; null where the job object lacks it.
+   */
   started_at: Timestamp | null;
+  /**
+   * GitHub's status: completed in every row.
+   */
   status: string | null;
+  /**
+   * Login of who triggered the run's newest attempt; null until the run is known, or when the account is gone.
+   */
   triggering_actor: string | null;
+  /**
+   * GitHub's name of the workflow; null when neither the job nor the run says it.
+   */
   workflow_name: string | null;
 }
 
 export interface AuditSteps {
+  /**
+   * GitHub's completed_at, which can be before started_at; null when the step did not end.
+   */
   completed_at: Timestamp | null;
+  /**
+   * How the step ended, in GitHub's words; null when it has no end.
+   */
   conclusion: string | null;
   /**
    * Whole seconds from started_at to completed_at; 0 when negative, null when unknown.
@@ -799,15 +1289,33 @@ export interface AuditSteps {
    * First line of the step in the raw log, from 1; null where none is certainly its own.
    */
   first_line: number | null;
+  /**
+   * The GitHub host that is archived, as it stands in keys.
+   */
   host: string | null;
+  /**
+   * GitHub's id of the job.
+   */
   job_id: number | null;
   /**
    * Lines that are certainly the step's; null where there is none, as of a skipped step.
    */
   line_count: number | null;
+  /**
+   * GitHub's id of the repository, which renames and transfers keep.
+   */
   repository_id: number | null;
+  /**
+   * GitHub's started_at; null when the step did not start.
+   */
   started_at: Timestamp | null;
+  /**
+   * GitHub's status of the step; null where the job object lacks it.
+   */
   status: string | null;
+  /**
+   * GitHub's name of the step; null where the job object lacks it.
+   */
   step_name: string | null;
   /**
    * GitHub's number; numbers have gaps.
@@ -818,7 +1326,9 @@ export interface AuditSteps {
 export interface DB {
   "archive.action_uses": ArchiveActionUses;
   "archive.annotations": ArchiveAnnotations;
+  "archive.asker": ArchiveAsker;
   "archive.attempts": ArchiveAttempts;
+  "archive.auditor_owners": ArchiveAuditorOwners;
   "archive.backfill_repositories": ArchiveBackfillRepositories;
   "archive.backfills": ArchiveBackfills;
   "archive.credential_holders": ArchiveCredentialHolders;

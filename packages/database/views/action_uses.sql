@@ -16,10 +16,12 @@ left join archive.repositories on repositories.repository_id = jobs.repository_i
 where jobs.status = 'completed';
 
 comment on view audit.action_uses is 'Actions, reusable workflows and images that completed jobs used, by the runner''s own words in their logs. A job can add to its own rows by printing such words, never take from them.';
-comment on column audit.action_uses.host is 'The GitHub host.';
-comment on column audit.action_uses.repository is 'The current owner/name of the repository whose job it is.';
+comment on column audit.action_uses.host is 'The GitHub host that is archived, as it stands in keys.';
+comment on column audit.action_uses.repository_id is 'GitHub''s id of the repository whose job it is.';
+comment on column audit.action_uses.repository is 'The current owner/name of the repository whose job it is; null when only its id is known.';
+comment on column audit.action_uses.job_id is 'GitHub''s id of the job.';
 comment on column audit.action_uses.step_number is 'The step that ran it; null where unknown, as for actions inside others.';
 comment on column audit.action_uses.action is 'owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare with ilike or lower().';
-comment on column audit.action_uses.ref is 'The branch, tag or commit that the workflow names; an image''s tag or digest.';
+comment on column audit.action_uses.ref is 'The branch, tag or commit that the workflow names; an image''s tag or digest. Null where the log names none.';
 comment on column audit.action_uses.sha is 'The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.';
-comment on column audit.action_uses.used_at is 'When the runner got it.';
+comment on column audit.action_uses.used_at is 'When the runner got it; null where that line of the log has no time.';

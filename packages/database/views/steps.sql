@@ -23,7 +23,15 @@ cross join archive.identity
 where jobs.status = 'completed';
 
 comment on view audit.steps is 'Steps of completed jobs.';
+comment on column audit.steps.host is 'The GitHub host that is archived, as it stands in keys.';
+comment on column audit.steps.repository_id is 'GitHub''s id of the repository, which renames and transfers keep.';
+comment on column audit.steps.job_id is 'GitHub''s id of the job.';
 comment on column audit.steps.step_number is 'GitHub''s number; numbers have gaps.';
+comment on column audit.steps.step_name is 'GitHub''s name of the step; null where the job object lacks it.';
+comment on column audit.steps.status is 'GitHub''s status of the step; null where the job object lacks it.';
+comment on column audit.steps.conclusion is 'How the step ended, in GitHub''s words; null when it has no end.';
+comment on column audit.steps.started_at is 'GitHub''s started_at; null when the step did not start.';
+comment on column audit.steps.completed_at is 'GitHub''s completed_at, which can be before started_at; null when the step did not end.';
 comment on column audit.steps.duration_seconds is 'Whole seconds from started_at to completed_at; 0 when negative, null when unknown.';
 comment on column audit.steps.first_line is 'First line of the step in the raw log, from 1; null where none is certainly its own.';
 comment on column audit.steps.line_count is 'Lines that are certainly the step''s; null where there is none, as of a skipped step.';

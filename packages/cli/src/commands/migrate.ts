@@ -25,7 +25,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
         await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }),
       );
       const { DATABASE_URL, QUEUE_URL } = loadEngineConfig(env);
-      const applied = await migrateDatabase(DATABASE_URL.href);
+      const applied = await migrateDatabase(DATABASE_URL.href, { log });
       if (engines.queueUrl !== undefined || context.env["QUEUE_URL"]) await migrateQueue(QUEUE_URL);
       if (json) return printJson(context, { applied });
       if (engines.owner && engines.databaseUrl !== undefined) return print(context, "The embedded database is up to date.");

@@ -1,0 +1,58 @@
+-- What each role may do, all of it: what an earlier version granted and this one does not, is taken back.
+
+-- The views' owner has no login and owns no table, so that the policies hold for whoever asks a view.
+grant create on schema audit to actions_archive_views;
+do $$
+declare
+  view_name text;
+begin
+  for view_name in select viewname from pg_views where schemaname = 'audit' loop
+    execute format('alter view audit.%I owner to actions_archive_views', view_name);
+  end loop;
+end
+$$;
+revoke create on schema audit from actions_archive_views;
+
+grant usage on schema audit to actions_archive_auditor, actions_archive_limited_auditor;
+grant select on all tables in schema audit to actions_archive_auditor, actions_archive_limited_auditor;
+
+-- Nobody but the workers and the views' owner reads a table. Partitions are reached through their parents.
+revoke all on all tables in schema archive from actions_archive_views, actions_archive_writer;
+grant usage on schema archive to actions_archive_views, actions_archive_writer;
+do $$
+declare
+  archive_table regclass;
+  -- What came of work that is done, or of a listing that a newer one replaces. A window goes when it becomes part of a wider one.
+  replaced constant text[] := array[
+    'action_uses', 'annotations', 'credential_holders', 'deliveries', 'full_seconds', 'log_facts', 'logs_in_flight', 'permissions',
+    'sections', 'unreadable_repositories', 'windows'
+  ];
+begin
+  for archive_table in
+    select pg_class.oid::regclass
+    from pg_class
+    where relnamespace = 'archive'::regnamespace and relkind in ('r', 'p') and not relispartition
+      and relname not in ('migrations', 'migrations_lock', 'identity', 'auditor_owners')
+  loop
+    execute format('grant select, insert, update on %s to actions_archive_writer', archive_table);
+  end loop;
+  for archive_table in
+    select pg_class.oid::regclass from pg_class where relnamespace = 'archive'::regnamespace and relname = any (replaced)
+  loop
+    execute format('grant delete on %s to actions_archive_writer', archive_table);
+  end loop;
+end
+$$;
+grant select, insert on archive.identity to actions_archive_writer;
+grant select on archive.migrations to actions_archive_writer;
+
+-- A temporary table or function is nothing that a reader of views needs; BullMQ adds jobs through temporary tables. The database may
+-- belong to somebody else: then its owner decides.
+do $$
+begin
+  if pg_has_role((select datdba from pg_database where datname = current_database()), 'usage') then
+    execute format('revoke temporary on database %I from public', current_database());
+    execute format('grant temporary on database %I to actions_archive_writer', current_database());
+  end if;
+end
+$$;

@@ -1,0 +1,69 @@
+-- Which rows the views show, to whom. Each table that a view reads has a policy of its own, so that a condition with side effects,
+-- which Postgres runs after policies, never meets a foreign row, and a new view cannot forget to limit itself.
+-- https://www.postgresql.org/docs/current/ddl-rowsecurity.html
+
+-- Both must allow it: the login, which `set role` and functions with another's rights do not change, and the role that a
+-- connection pool took on for its client. Neither can be claimed, as a setting could.
+create or replace view archive.asker as
+select
+  pg_has_role(session_user, 'actions_archive_auditor', 'member')
+    and pg_has_role(current_user, 'actions_archive_auditor', 'member') as sees_all,
+  array(
+    select lower(owner)
+    from archive.auditor_owners
+    join pg_roles on pg_roles.rolname = auditor_owners.role
+    group by lower(owner)
+    having (
+      pg_has_role(session_user, 'actions_archive_auditor', 'member')
+      or bool_or(pg_has_role(session_user, pg_roles.oid, 'member'))
+    ) and (
+      pg_has_role(current_user, 'actions_archive_auditor', 'member')
+      or bool_or(pg_has_role(current_user, pg_roles.oid, 'member'))
+    )
+  ) as owners;
+comment on view archive.asker is 'Who asks now, one row. What the policies of the tables read.';
+comment on column archive.asker.sees_all is 'True when the login and the current role are both members of actions_archive_auditor.';
+comment on column archive.asker.owners is 'The owners that both may see, in lower case, by archive.auditor_owners.';
+grant select on archive.asker to actions_archive_views;
+
+-- Made once: enabling and creating lock a table against its readers. A rule that changes does so in archive.asker, or in a migration
+-- that drops the policies. `select sees_all` is evaluated once a query, and first.
+do $$
+declare
+  read_by_views record;
+  visible text;
+begin
+  for read_by_views in
+    select distinct
+      tables.oid, tables.relname as name, tables.relrowsecurity,
+      exists (select from pg_attribute where attrelid = tables.oid and attname = 'repository_id') as has_repository_id,
+      exists (select from pg_attribute where attrelid = tables.oid and attname = 'job_id') as has_job_id,
+      exists (select from pg_policy where polrelid = tables.oid and polname = 'auditors') as has_policy
+    from pg_class as views
+    join pg_rewrite on ev_class = views.oid
+    join pg_depend on classid = 'pg_rewrite'::regclass and objid = pg_rewrite.oid and refclassid = 'pg_class'::regclass
+    join pg_class as tables on tables.oid = refobjid
+    where views.relnamespace = 'audit'::regnamespace and tables.relnamespace = 'archive'::regnamespace and tables.relkind in ('r', 'p')
+  loop
+    execute format('grant select on archive.%I to actions_archive_views', read_by_views.name);
+    visible := case
+      when read_by_views.name = 'identity' then 'true'
+      when read_by_views.name = 'repositories' then 'lower(split_part(full_name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
+      when read_by_views.name = 'unreadable_repositories' then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
+      when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
+      when read_by_views.has_repository_id then 'repository_id in (select repository_id from archive.repositories)'
+      when read_by_views.has_job_id then format('exists (select from archive.jobs where jobs.job_id = %I.job_id)', read_by_views.name)
+    end;
+    if visible is null then
+      raise exception 'archive.% is read by a view of audit, and nothing says whose rows they are', read_by_views.name;
+    end if;
+    if not read_by_views.has_policy then
+      execute format(
+        'create policy auditors on archive.%I for select to actions_archive_views using ((select sees_all from archive.asker) or %s)',
+        read_by_views.name, visible);
+      execute format('create policy workers on archive.%I to actions_archive_writer using (true) with check (true)', read_by_views.name);
+      execute format('alter table archive.%I enable row level security', read_by_views.name);
+    end if;
+  end loop;
+end
+$$;

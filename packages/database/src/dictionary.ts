@@ -1,0 +1,83 @@
+// The data dictionary: every view of schema audit and every table of schema archive, as the database's own catalogue and comments
+// describe them.
+
+import type pg from "pg";
+
+type Column = { readonly name: string; readonly type: string; readonly nullable: boolean; readonly comment: string };
+type Relation = { readonly name: string; readonly comment: string; readonly columns: readonly Column[] };
+
+// A view's columns have no `not null`: their comments say when they are null, and a test holds them to it. Partitions, indexes and
+// the migrator's own tables are left out. Types as psql writes them, but for the two long names of times.
+const relationsOf = `
+  select
+    relname as name,
+    obj_description(pg_class.oid, 'pg_class') as comment,
+    json_agg(
+      json_build_object(
+        'name', attname,
+        'type', replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),
+        'nullable', case when relkind = 'v' then col_description(attrelid, attnum) ~* '\\mnull\\M' else not attnotnull end,
+        'comment', col_description(attrelid, attnum)
+      ) order by attnum
+    ) as columns
+  from pg_class
+  join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+  where relnamespace = $1::regnamespace and relkind in ('r', 'p', 'v') and not relispartition and relname !~ '^migrations'
+  group by pg_class.oid
+  order by relname`;
+
+/** @returns Markdown: the introduction, then what the catalogue of the migrated database says. */
+export async function writeDictionary(client: pg.ClientBase, introduction: string): Promise<string> {
+  const [views, tables] = [await listRelations(client, "audit"), await listRelations(client, "archive")];
+  return [
+    "<!-- Made by `npx pnpm db:types` from packages/database/dictionary.md and the comments of the database. Do not edit. -->",
+    introduction.trim(),
+    "## How the views join",
+    ["```mermaid", ...entityDiagram(views), "```"].join("\n"),
+    "## Views of schema `audit`",
+    "“null” says that a column can be null; its meaning says when.",
+    ...views.flatMap((view) => section(view, "audit")),
+    "## Tables of schema `archive`",
+    "Free to change with any release: ask the views. They stand here for those who operate or change the program.",
+    ...tables.flatMap((table) => section(table, "archive")),
+  ].join("\n\n");
+}
+
+async function listRelations(client: pg.ClientBase, schema: string): Promise<Relation[]> {
+  return (await client.query<Relation>(relationsOf, [schema])).rows;
+}
+
+function section({ name, comment, columns }: Relation, schema: string): string[] {
+  const rows = columns.map((column) => [
+    `\`${column.name}\``,
+    column.type,
+    column.nullable ? "null" : "",
+    escapeCell(column.comment),
+  ]);
+  const table = [["column", "type", "null?", "meaning"], ["---", "---", "---", "---"], ...rows];
+  return [`### ${schema}.${name}`, escapeText(comment), table.map((cells) => `| ${cells.join(" | ")} |`).join("\n")];
+}
+
+/** Each view by the ids that it has, and a line to what it is about: a job, else a run's jobs, else a repository's. */
+function entityDiagram(views: readonly Relation[]): string[] {
+  const keys = ["repository_id", "run_id", "run_attempt", "job_id", "step_number"];
+  const has = (view: Relation, key: string) => view.columns.some(({ name }) => name === key);
+  const entities = views.flatMap((view) => [
+    `  ${view.name} {`,
+    ...view.columns.filter(({ name }) => keys.includes(name)).map(({ name, type }) => `    ${type} ${name}`),
+    "  }",
+  ]);
+  const joins = views
+    .filter(({ name }) => name !== "jobs")
+    .flatMap((view) => {
+      const optional = view.columns.find(({ name }) => name === "job_id")?.nullable;
+      if (has(view, "job_id")) return [`  jobs ${optional ? "|o" : "||"}--o{ ${view.name} : job_id`];
+      if (has(view, "run_id")) return [`  ${view.name} }o--o{ jobs : "run_id, and run_attempt"`];
+      if (has(view, "repository_id")) return [`  ${view.name} }o--o{ jobs : repository_id`];
+      return [];
+    });
+  return ["erDiagram", ...joins, ...entities];
+}
+
+const escapeText = (text: string) => text.replaceAll(/[\\`*<>[\]]/g, "\\$&");
+const escapeCell = (text: string) => escapeText(text).replaceAll("|", "\\|");

@@ -1,0 +1,73 @@
+// Writes what is made from a freshly migrated database: schema.ts, the types of every table and view, and docs/sql.md, the data
+// dictionary. With `verify` it only compares.
+
+import { spawnSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import pg from "pg";
+
+import { writeDictionary } from "./dictionary.ts";
+import { migrateDatabase } from "./migrate.ts";
+
+const schemaFile = fileURLToPath(new URL("schema.ts", import.meta.url));
+const introductionFile = new URL("../dictionary.md", import.meta.url);
+const dictionaryFile = fileURLToPath(new URL("../../../docs/sql.md", import.meta.url));
+
+/**
+ * @param serverUrl a server on which a scratch database may be made.
+ * @returns the files that are out of date, which without `verify` are written: then none.
+ * @throws Error when a generator fails.
+ */
+export async function generateFiles(serverUrl: string, { verify }: { verify: boolean }): Promise<string[]> {
+  const database = `generate_${randomUUID().replaceAll("-", "")}`;
+  const admin = new pg.Client({ connectionString: serverUrl });
+  await admin.connect();
+  await admin.query(`create database ${database}`);
+  try {
+    const url = new URL(serverUrl);
+    url.pathname = `/${database}`;
+    await migrateDatabase(url.href);
+    const isFresh = {
+      [schemaFile]: generateTypes(url.href, verify),
+      [dictionaryFile]: await generateDictionary(url.href, verify),
+    };
+    return Object.entries(isFresh).flatMap(([file, fresh]) => (fresh ? [] : [file]));
+  } finally {
+    await admin.query(`drop database ${database} with (force)`);
+    await admin.end();
+  }
+}
+
+/** @returns whether schema.ts is up to date now. */
+function generateTypes(url: string, verify: boolean): boolean {
+  const options = [
+    `--url=${url}`,
+    "--dialect=postgres",
+    "--include-pattern=(archive|audit).*",
+    "--exclude-pattern=archive.migrations*",
+    `--type-mapping=${JSON.stringify({ int8: "number", json: "unknown" })}`,
+    `--out-file=${schemaFile}`,
+    ...(verify ? ["--verify"] : []),
+  ];
+  const { status } = spawnSync("kysely-codegen", options, { stdio: ["ignore", "ignore", "inherit"] });
+  if (status !== 0 && !verify) throw new Error(`kysely-codegen failed with ${status}`);
+  return status === 0;
+}
+
+/** @returns whether docs/sql.md is up to date now. */
+async function generateDictionary(url: string, verify: boolean): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const text = await writeDictionary(client, await readFile(introductionFile, "utf8"));
+    // The format of the project, so that its check passes whatever stands in the catalogue.
+    const formatted = spawnSync("oxfmt", [`--stdin-filepath=${dictionaryFile}`], { input: text, encoding: "utf8" });
+    if (formatted.status !== 0) throw new Error(`oxfmt failed: ${formatted.stderr}`);
+    if (!verify) await writeFile(dictionaryFile, formatted.stdout);
+    return (await readFile(dictionaryFile, "utf8").catch(() => "")) === formatted.stdout;
+  } finally {
+    await client.end();
+  }
+}

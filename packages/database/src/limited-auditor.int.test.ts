@@ -1,0 +1,202 @@
+// An auditor who is limited to owners sees no row, no value and no statistic of another's, whatever it tries.
+
+import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
+import { sql } from "kysely";
+import { beforeAll, expect, test } from "vitest";
+
+import { foreignOwner, type Login, openAuditor, openLogin, ownOwner, seedOwners } from "./access.test-support.ts";
+import { setUpAccess } from "./access.ts";
+
+// Nothing here writes but in tables of its own, so that one database serves all.
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await openTestDatabase();
+  await seedOwners(database);
+  await database.pool.query("analyze");
+  return () => database[Symbol.asyncDispose]();
+});
+
+async function listViews(): Promise<string[]> {
+  const { rows } = await database.pool.query<{ viewname: string }>("select viewname from pg_views where schemaname = 'audit'");
+  return rows.map(({ viewname }) => viewname);
+}
+
+const countOf = async (login: Login, view: string, owner: string) => {
+  const [row] = await login.ask(
+    `select count(*)::integer from audit.${view} as seen where to_json(seen)::text ilike '%${owner}%'`,
+  );
+  return row?.["count"];
+};
+const repositoriesSeenBy = async (login: Login) =>
+  (await login.ask("select distinct repository from audit.jobs order by 1")).map(({ repository }) => repository);
+
+test("every view of schema audit shows rows of both owners to an auditor, and its own alone to a limited one", async () => {
+  await using auditor = await openAuditor(database);
+  await using limited = await openAuditor(database, [ownOwner]);
+  for (const view of await listViews()) {
+    expect(await countOf(auditor, view, foreignOwner), `foreign rows of audit.${view}: seed some`).toBeGreaterThan(0);
+    expect(await countOf(limited, view, ownOwner), `own rows of audit.${view}`).toBe(await countOf(auditor, view, ownOwner));
+    expect(await countOf(limited, view, foreignOwner), `foreign rows of audit.${view}`).toBe(0);
+    const ids = `select count(*)::integer from audit.${view} where repository_id >= 2000000000000`;
+    expect(await limited.ask(ids), `foreign ids of audit.${view}`).toEqual([{ count: 0 }]);
+  }
+});
+
+test("a condition that fails on a foreign value never meets one, in any column of any view", async () => {
+  await using auditor = await openAuditor(database);
+  await using limited = await openAuditor(database, [ownOwner]);
+  const { rows } = await database.pool.query<{ view: string; column: string }>(
+    `select table_name as view, column_name as column from information_schema.columns
+     where table_schema = 'audit' and column_name <> 'host'`,
+  );
+  for (const view of await listViews()) {
+    const attacks = rows
+      .filter((row) => row.view === view)
+      .map(({ column }) => {
+        const isForeign = `(${column}::text like '%${foreignOwner}%' or ${column}::text like '2000000000%')`;
+        return `select count(*) from audit.${view} where 1 / case when ${isForeign} then 0 else 1 end = 1`;
+      });
+    const errors: string[] = [];
+    for (const attack of attacks) await auditor.ask(attack).catch((error: Error) => errors.push(error.message));
+    expect(errors, `attacks on audit.${view} that succeed where foreign rows are seen`).toContain("division by zero");
+    for (const attack of attacks) await expect(limited.ask(attack), attack).resolves.toHaveLength(1);
+  }
+});
+
+// The database of this test is a clone, in which everybody may make temporary functions, as on a server where migrate may not forbid it.
+test("a function of its own that costs nothing, and so is called first, is called with no foreign value", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await limited.ask("set default_transaction_read_only = off");
+  await limited.ask(`create function pg_temp.leak(value text) returns boolean language plpgsql cost 0.0000001 as $$
+    begin
+      if value like '%${foreignOwner}%' then raise exception 'leaked: %', value; end if;
+      return true;
+    end $$`);
+  for (const view of await listViews()) {
+    const columns = await limited.ask(
+      `select column_name from information_schema.columns where table_schema = 'audit' and table_name = '${view}'`,
+    );
+    for (const { column_name } of columns) {
+      await expect(
+        limited.ask(`select from audit.${view} where pg_temp.leak(${String(column_name)}::text)`),
+        view,
+      ).resolves.toBeDefined();
+    }
+  }
+});
+
+test.each([
+  "select from audit.annotations where message::integer = 1",
+  "select from audit.steps join audit.jobs using (job_id) where (step_name || job_name)::integer = 1",
+])("a cast that says what it could not read says no foreign text: %s", async (query) => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await expect(limited.ask(query)).rejects.toThrow(ownOwner);
+  await using stranger = await openAuditor(database, ["nobody"]);
+  expect(await stranger.ask(query)).toEqual([]);
+});
+
+test("neither plans nor statistics show a foreign value", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  for (const view of await listViews()) {
+    const plan = await limited.ask(`explain (analyze, verbose, costs off) select * from audit.${view}`);
+    expect(JSON.stringify(plan)).not.toContain(foreignOwner);
+  }
+  expect(await limited.ask("select from pg_stats where schemaname in ('archive', 'audit')")).toEqual([]);
+  await expect(limited.ask("select from pg_statistic")).rejects.toThrow("permission denied");
+});
+
+test.each(["actions_archive_auditor", "actions_archive_views", "actions_archive_writer", "actions_archive_owner", "postgres"])(
+  "a limited auditor cannot become %s",
+  async (role) => {
+    await using limited = await openAuditor(database, [ownOwner]);
+    await expect(limited.ask(`set role ${role}`)).rejects.toThrow(/permission denied|does not exist/);
+    await expect(limited.ask(`set session authorization ${role}`)).rejects.toThrow(/permission denied|does not exist/);
+  },
+);
+
+test("no setting and no foreign role lifts the limit", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await expect(limited.ask("set row_security = off; select from audit.jobs")).rejects.toThrow("row-level security");
+  await limited.ask("reset row_security; set role actions_archive_limited_auditor");
+  expect(await repositoriesSeenBy(limited)).toEqual([]);
+  await limited.ask("reset role");
+  expect(await repositoriesSeenBy(limited)).toEqual(["acme/app"]);
+});
+
+test("a function with its owner's rights shows its caller the caller's owners", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await database.pool.query(`create function public.jobs_of_${limited.name}() returns setof text language sql security definer
+    as 'select repository from audit.jobs'`);
+  expect(
+    new Set((await limited.ask(`select public.jobs_of_${limited.name}() as repository`)).map(({ repository }) => repository)),
+  ).toEqual(new Set(["acme/app"]));
+});
+
+test("owners may be of any case, may be given to a group, and add up", async () => {
+  await using group = await openLogin(database, { make: (name) => `create role ${name}` });
+  await database.pool.query("insert into archive.auditor_owners values ($1, 'UMBRELLA')", [group.name]);
+  await using limited = await openAuditor(database, ["Acme"]);
+  expect(await repositoriesSeenBy(limited)).toEqual(["acme/app"]);
+  await database.pool.query(`grant ${group.name} to ${limited.name}`);
+  expect(await repositoriesSeenBy(limited)).toEqual(["acme/app", "umbrella/app"]);
+});
+
+test("a pool's login that takes on a limited role sees what both may see", async () => {
+  await using one = await openAuditor(database, [ownOwner]);
+  await using other = await openAuditor(database, [foreignOwner]);
+  await using pool = await openLogin(database, { make: (name) => `create role ${name} in role ${one.name}, ${other.name}` });
+  await using all = await openLogin(database, {
+    make: (name) => `create role ${name} in role actions_archive_auditor, ${one.name}`,
+  });
+  await pool.ask(`set role ${other.name}`);
+  expect(await repositoriesSeenBy(pool)).toEqual(["umbrella/app"]);
+  expect(await repositoriesSeenBy(all)).toEqual(["acme/app", "umbrella/app"]);
+  await all.ask(`set role ${one.name}`);
+  expect(await repositoriesSeenBy(all)).toEqual(["acme/app"]);
+});
+
+test("without an owner, or under another name, a limited auditor sees nothing", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await database.pool.query("delete from archive.auditor_owners where role = $1", [limited.name]);
+  for (const view of await listViews()) {
+    const rows = await limited.ask(`select repository_id from audit.${view}`);
+    expect(
+      rows.filter(({ repository_id }) => repository_id !== null),
+      view,
+    ).toEqual([]);
+  }
+  // A name that somebody had before, and that is free now.
+  await database.pool.query("insert into archive.auditor_owners values ('nobody_of_this_name', $1)", [ownOwner]);
+  expect(await repositoriesSeenBy(limited)).toEqual([]);
+});
+
+test("called again, create_auditor changes the owners, and refuses a role that is no auditor", async () => {
+  await using limited = await openAuditor(database, [ownOwner]);
+  await database.pool.query("select archive.create_auditor($1, $2)", [limited.name, [foreignOwner]]);
+  expect(await repositoriesSeenBy(limited)).toEqual(["umbrella/app"]);
+  await database.pool.query("select archive.create_auditor($1, null)", [limited.name]);
+  expect(await repositoriesSeenBy(limited)).toEqual(["acme/app", "umbrella/app"]);
+  await database.pool.query("select archive.create_auditor($1, $2)", [limited.name, [ownOwner]]);
+  expect(await repositoriesSeenBy(limited)).toEqual(["acme/app"]);
+  await expect(database.pool.query("select archive.create_auditor('postgres', null)")).rejects.toThrow(
+    /is not an auditor|reserved/,
+  );
+});
+
+test("create_auditor refuses to limit a login that sees all owners by a group", async () => {
+  await using group = await openLogin(database, { make: (name) => `create role ${name} in role actions_archive_auditor` });
+  await using auditor = await openAuditor(database);
+  await database.pool.query(`grant ${group.name} to ${auditor.name}`);
+  const limiting = database.pool.query("select archive.create_auditor($1, $2)", [auditor.name, [ownOwner]]);
+  await expect(limiting).rejects.toThrow("cannot be limited: it is a member of actions_archive_auditor");
+});
+
+test("a view over a table whose rows nobody is said to own refuses the migration", async () => {
+  await using other = await openTestDatabase();
+  const migrating = other.db.transaction().execute(async (trx) => {
+    await sql`create table archive.billing (amount integer)`.execute(trx);
+    await sql`create view audit.billing as select amount from archive.billing`.execute(trx);
+    return setUpAccess(trx);
+  });
+  await expect(migrating).rejects.toThrow("archive.billing is read by a view of audit, and nothing says whose rows they are");
+});
