@@ -159,7 +159,8 @@ function permissionRows({ job_id, token_permissions = {} }: LogFactsOfRecord) {
 
 /** Nothing for a record that did not look at its log, as of an absent one. */
 function factRow({ job_id, action_uses, annotations, runner, token_permissions, left_out = {} }: LogFactsOfRecord) {
-  if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined) return [];
+  if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined)
+    return [];
   const fact = (name: string) => text(runner?.[name]);
   return [
     {
