@@ -51,19 +51,19 @@ revoke execute on function archive.create_auditor(text, text[]), archive.drop_au
 -- In a function with another's rights Postgres lets nobody become another role, by whatever means, and a loop over EXECUTE takes one
 -- statement that answers with rows, and no other.
 -- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
-create or replace function archive.answer_as_auditor(statement text) returns setof json
+create or replace function archive.answer_as_auditor(statement text, bound text[]) returns setof json
 language plpgsql security definer set search_path = audit, pg_temp as $$
 declare
   answer record;
 begin
-  for answer in execute statement loop
+  for answer in execute statement using bound loop
     return next to_json(answer);
   end loop;
 end
 $$;
-comment on function archive.answer_as_auditor(text) is 'The rows of one statement, with the rights of actions_archive_auditor. Call it in a read-only transaction.';
+comment on function archive.answer_as_auditor(text, text[]) is 'The rows of one statement, with the rights of actions_archive_auditor; $1 of it is bound. Call it in a read-only transaction.';
 grant create on schema archive to actions_archive_auditor;
-alter function archive.answer_as_auditor(text) owner to actions_archive_auditor;
+alter function archive.answer_as_auditor(text, text[]) owner to actions_archive_auditor;
 revoke create on schema archive from actions_archive_auditor;
-revoke execute on function archive.answer_as_auditor(text) from public;
-grant execute on function archive.answer_as_auditor(text) to actions_archive_writer, actions_archive_owner;
+revoke execute on function archive.answer_as_auditor(text, text[]) from public;
+grant execute on function archive.answer_as_auditor(text, text[]) to actions_archive_writer, actions_archive_owner;

@@ -9,18 +9,20 @@ export type Row = Readonly<Record<string, unknown>>;
 /**
  * Runs one statement in a read-only transaction, as the auditor's role, with `audit` on the search path and a time-out of a
  * minute. The connection's own role must be a member of the auditor, as the owner and the writers are. Rows as JSON has them, but for times, which are dates.
+ * @param values are the statement's one parameter, an array: `($1)[1]`, `($1)[2]`, … are texts, whatever they hold.
  * @throws PermanentError `usage/invalid` with Postgres' own words when it refuses the statement.
  */
-export async function queryAsAuditor(pool: pg.Pool, statement: string): Promise<Row[]> {
+export async function queryAsAuditor(pool: pg.Pool, statement: string, values: readonly string[] = []): Promise<Row[]> {
   const client = await pool.connect();
   try {
     await client.query("begin read only");
     const { rows: functions } = await client.query<{ exists: boolean }>(
-      "select to_regprocedure('archive.answer_as_auditor(text)') is not null as exists",
+      "select to_regprocedure('archive.answer_as_auditor(text, text[])') is not null as exists",
     );
     if (!functions[0]?.exists) throw new Error("this database has no auditor, run `actions-archive migrate`, which says why");
-    const { rows } = await client.query<{ answer: Row }>("select answer from archive.answer_as_auditor($1) as answer", [
+    const { rows } = await client.query<{ answer: Row }>("select answer from archive.answer_as_auditor($1, $2) as answer", [
       statement,
+      values,
     ]);
     return rows.map(({ answer }) => withDates(answer));
   } catch (error) {
