@@ -21,15 +21,15 @@ comment on column archive.log_facts.action_uses_left_out is 'How many action use
 comment on column archive.log_facts.annotations_left_out is 'How many annotations the record''s cap left out; null where the log was not searched for them.';
 comment on column archive.log_facts.permissions_left_out is 'How many permissions the record left out; null where the log was not searched for them.';
 comment on column archive.log_facts.runner_version is 'Version of actions/runner, by the log; null where the log does not say, as in all columns of the runner.';
-comment on column archive.log_facts.runner_name is 'The runner''s name, by the log: self-hosted runners alone print it.';
-comment on column archive.log_facts.runner_group_name is 'The runner''s group, by the log: self-hosted runners alone print it.';
-comment on column archive.log_facts.machine is 'The machine''s host name, by the log: self-hosted runners alone print it.';
-comment on column archive.log_facts.os is 'The operating system in the log''s words, of GitHub-hosted runners.';
-comment on column archive.log_facts.image is 'The runner image, of GitHub-hosted runners.';
-comment on column archive.log_facts.image_version is 'The version of the runner image.';
-comment on column archive.log_facts.region is 'The Azure region of a GitHub-hosted runner.';
-comment on column archive.log_facts.provisioner is 'The version of what provisioned a GitHub-hosted runner.';
-comment on column archive.log_facts.secret_source is 'Whose secrets the job got: Actions, Dependabot, or None, as for a fork.';
+comment on column archive.log_facts.runner_name is 'The runner''s name, by the log: self-hosted runners alone print it, else null.';
+comment on column archive.log_facts.runner_group_name is 'The runner''s group, by the log: self-hosted runners alone print it, else null.';
+comment on column archive.log_facts.machine is 'The machine''s host name, by the log: self-hosted runners alone print it, else null.';
+comment on column archive.log_facts.os is 'The operating system in the log''s words, of GitHub-hosted runners; null where the log does not say.';
+comment on column archive.log_facts.image is 'The runner image, of GitHub-hosted runners; null where the log does not say.';
+comment on column archive.log_facts.image_version is 'The version of the runner image; null where the log does not say.';
+comment on column archive.log_facts.region is 'The Azure region of a GitHub-hosted runner; null where the log does not say.';
+comment on column archive.log_facts.provisioner is 'The version of what provisioned a GitHub-hosted runner; null where the log does not say.';
+comment on column archive.log_facts.secret_source is 'Whose secrets the job got: Actions, Dependabot, or None, as for a fork; null where the log does not say.';
 
 create table archive.permissions (
   job_id bigint not null references archive.jobs,

@@ -53,6 +53,12 @@ export function openAuditor(database: TestDatabase, owners?: readonly string[]):
   return openLogin(database, { make: (name) => `select archive.create_auditor('${name}', ${list})` });
 }
 
+/** The role that the server was made with. https://www.postgresql.org/docs/current/catalog-pg-authid.html */
+export async function superuserOf({ pool }: TestDatabase): Promise<string> {
+  const { rows } = await pool.query<{ rolname: string }>("select rolname from pg_roles where oid = 10");
+  return rows[0]?.rolname ?? "";
+}
+
 /** The owner of the seed whose rows others must not see. Stands in every text of them. */
 export const foreignOwner = "umbrella";
 export const ownOwner = "acme";
@@ -85,6 +91,8 @@ function seed(owner: string, id: number): string {
     insert into archive.logs (job_id, log_state, log_key, raw_sha256, record_key, record_version, record_sha256)
       values (${id} + 1, 'archived', 'logs/${owner}', '${hash}', 'records/${owner}', 1, '${hash}');
     insert into archive.action_uses (job_id, position, action, line_number) values (${id} + 1, 0, '${owner}/checkout', 1);
+    insert into archive.permissions values (${id} + 1, 'Contents', '${owner} write');
+    insert into archive.log_facts (job_id, machine) values (${id} + 1, '${owner}-machine');
     insert into archive.annotations (job_id, line_number, level, message) values (${id} + 1, 1, 'error', '${owner} failed');
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id

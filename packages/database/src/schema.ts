@@ -516,11 +516,11 @@ export interface ArchiveLogFacts {
    */
   annotations_left_out: number | null;
   /**
-   * The runner image, of GitHub-hosted runners.
+   * The runner image, of GitHub-hosted runners; null where the log does not say.
    */
   image: string | null;
   /**
-   * The version of the runner image.
+   * The version of the runner image; null where the log does not say.
    */
   image_version: string | null;
   /**
@@ -528,11 +528,11 @@ export interface ArchiveLogFacts {
    */
   job_id: number;
   /**
-   * The machine's host name, by the log: self-hosted runners alone print it.
+   * The machine's host name, by the log: self-hosted runners alone print it, else null.
    */
   machine: string | null;
   /**
-   * The operating system in the log's words, of GitHub-hosted runners.
+   * The operating system in the log's words, of GitHub-hosted runners; null where the log does not say.
    */
   os: string | null;
   /**
@@ -540,19 +540,19 @@ export interface ArchiveLogFacts {
    */
   permissions_left_out: number | null;
   /**
-   * The version of what provisioned a GitHub-hosted runner.
+   * The version of what provisioned a GitHub-hosted runner; null where the log does not say.
    */
   provisioner: string | null;
   /**
-   * The Azure region of a GitHub-hosted runner.
+   * The Azure region of a GitHub-hosted runner; null where the log does not say.
    */
   region: string | null;
   /**
-   * The runner's group, by the log: self-hosted runners alone print it.
+   * The runner's group, by the log: self-hosted runners alone print it, else null.
    */
   runner_group_name: string | null;
   /**
-   * The runner's name, by the log: self-hosted runners alone print it.
+   * The runner's name, by the log: self-hosted runners alone print it, else null.
    */
   runner_name: string | null;
   /**
@@ -560,7 +560,7 @@ export interface ArchiveLogFacts {
    */
   runner_version: string | null;
   /**
-   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork.
+   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork; null where the log does not say.
    */
   secret_source: string | null;
 }
@@ -1061,7 +1061,7 @@ export interface AuditActionUses {
    */
   host: string | null;
   /**
-   * When the job completed.
+   * When the job completed; null where the job object lacks it.
    */
   job_completed_at: Timestamp | null;
   /**
@@ -1135,7 +1135,7 @@ export interface AuditAnnotations {
 
 export interface AuditAttempts {
   /**
-   * Who triggered the run.
+   * Login of who triggered the run; null when the account is gone.
    */
   actor: string | null;
   /**
@@ -1147,7 +1147,7 @@ export interface AuditAttempts {
    */
   created_at: Timestamp | null;
   /**
-   * What triggered the run.
+   * What triggered the run, in GitHub's words; null where the run object lacks it.
    */
   event: string | null;
   /**
@@ -1155,11 +1155,11 @@ export interface AuditAttempts {
    */
   first_seen_at: Timestamp | null;
   /**
-   * The run's branch or tag.
+   * The run's branch or tag; null where the run object lacks it.
    */
   head_branch: string | null;
   /**
-   * The run's commit.
+   * The run's commit, lower-case hex; null where the run object lacks it.
    */
   head_sha: string | null;
   /**
@@ -1171,11 +1171,11 @@ export interface AuditAttempts {
    */
   listed_at: Timestamp | null;
   /**
-   * How many jobs that list had.
+   * How many jobs that list had; null before it was read.
    */
   listed_jobs: number | null;
   /**
-   * The workflow's file.
+   * The workflow's file; null where the run object lacks it.
    */
   path: string | null;
   /**
@@ -1183,7 +1183,7 @@ export interface AuditAttempts {
    */
   record_key: string | null;
   /**
-   * The repository's current owner/name.
+   * The repository's current owner/name; null when only its id is known.
    */
   repository: string | null;
   /**
@@ -1199,7 +1199,7 @@ export interface AuditAttempts {
    */
   run_id: number | null;
   /**
-   * The run's number in its workflow.
+   * The run's number in its workflow; null where the run object lacks it.
    */
   run_number: number | null;
   /**
@@ -1207,19 +1207,19 @@ export interface AuditAttempts {
    */
   state: string | null;
   /**
-   * The attempt's status at GitHub.
+   * The attempt's status at GitHub; null until the attempt itself was seen.
    */
   status: string | null;
   /**
-   * Who triggered its newest attempt.
+   * Login of who triggered its newest attempt; null when the account is gone.
    */
   triggering_actor: string | null;
   /**
-   * GitHub's id of the workflow.
+   * GitHub's id of the workflow; null where the run object lacks it.
    */
   workflow_id: number | null;
   /**
-   * The run's name, which is its workflow's unless that sets another.
+   * The run's name, which is its workflow's unless that sets another; null where the run object lacks it.
    */
   workflow_name: string | null;
 }
@@ -1360,7 +1360,7 @@ export interface AuditJobs {
    */
   conclusion: string | null;
   /**
-   * The job of an earlier attempt whose log this is, when the reason is copied.
+   * The job of an earlier attempt whose log this is, when the reason is copied, else null.
    */
   copied_from_job_id: number | null;
   /**
@@ -1380,7 +1380,7 @@ export interface AuditJobs {
    */
   expires_at: Timestamp | null;
   /**
-   * When this archive first saw the job as completed, by the database's clock.
+   * When this archive first saw the job as completed, by the database's clock; null when the ledger no longer has the job.
    */
   first_seen_at: Timestamp | null;
   /**
@@ -1396,7 +1396,7 @@ export interface AuditJobs {
    */
   host: string | null;
   /**
-   * The job's page at GitHub, while GitHub keeps it.
+   * The job's page at GitHub, while GitHub keeps it; null where the job object lacks it.
    */
   html_url: string | null;
   /**
@@ -1420,11 +1420,11 @@ export interface AuditJobs {
    */
   log_bytes: number | null;
   /**
-   * What happened the last time that the log was asked for, in words for people.
+   * What happened the last time that the log was asked for, in words for people; null when all went well.
    */
   log_detail: string | null;
   /**
-   * The time of the first line that has one.
+   * The time of the first line that has one; null when none has, and unless the log is archived.
    */
   log_first_line_at: Timestamp | null;
   /**
@@ -1436,11 +1436,11 @@ export interface AuditJobs {
    */
   log_key: string | null;
   /**
-   * The time of the last line that has one.
+   * The time of the last line that has one; null when none has, and unless the log is archived.
    */
   log_last_line_at: Timestamp | null;
   /**
-   * Lines of the raw log.
+   * Lines of the raw log; null unless it is archived.
    */
   log_lines: number | null;
   /**
@@ -1456,27 +1456,27 @@ export interface AuditJobs {
    */
   log_state: string | null;
   /**
-   * Size of the log's object in bytes, compressed.
+   * Size of the log's object in bytes, compressed; null unless it is archived.
    */
   log_stored_bytes: number | null;
   /**
-   * SHA-256 of the log's object, lower-case hex.
+   * SHA-256 of the log's object, lower-case hex; null unless it is archived.
    */
   log_stored_sha256: string | null;
   /**
-   * How often the log was asked for in vain.
+   * How often the log was asked for in vain; null when the ledger no longer has the job.
    */
   log_tries: number | null;
   /**
-   * The version of the log's object, where the store has versions.
+   * The version of the log's object; null where the store has no versions, and unless the log is archived.
    */
   log_version_id: string | null;
   /**
-   * When that object came.
+   * When that object came; null when the ledger no longer has it.
    */
   object_received_at: Timestamp | null;
   /**
-   * How the job object in the ledger came: listing, webhook or get.
+   * How the job object in the ledger came: listing, webhook or get; null when the ledger no longer has it.
    */
   object_source: string | null;
   /**
@@ -1488,11 +1488,11 @@ export interface AuditJobs {
    */
   record_key: string | null;
   /**
-   * SHA-256 of that record's bytes, lower-case hex.
+   * SHA-256 of that record's bytes, lower-case hex; null until there is one.
    */
   record_sha256: string | null;
   /**
-   * The version of that record, from 1.
+   * The version of that record, from 1; null until there is one.
    */
   record_version: number | null;
   /**
@@ -1551,7 +1551,7 @@ export interface AuditPermissions {
    */
   host: string | null;
   /**
-   * When the job completed.
+   * When the job completed; null where the job object lacks it.
    */
   job_completed_at: Timestamp | null;
   /**
@@ -1559,11 +1559,11 @@ export interface AuditPermissions {
    */
   job_id: number | null;
   /**
-   * The job's name.
+   * GitHub's name of the job; null where the job object lacks it.
    */
   job_name: string | null;
   /**
-   * The repository's current owner/name.
+   * The repository's current owner/name; null when only its id is known.
    */
   repository: string | null;
   /**
@@ -1610,7 +1610,7 @@ export interface AuditRepositories {
    */
   log_retention_days: number | null;
   /**
-   * When its runs were last listed, by the database's clock.
+   * When its runs were last listed, by the database's clock; null before the first time.
    */
   polled_at: Timestamp | null;
   /**
@@ -1618,7 +1618,7 @@ export interface AuditRepositories {
    */
   problem: string | null;
   /**
-   * When that problem began.
+   * When that problem began; null when there is none.
    */
   problem_since: Timestamp | null;
   /**
@@ -1633,7 +1633,7 @@ export interface AuditRepositories {
 
 export interface AuditRunners {
   /**
-   * When the job completed.
+   * When the job completed; null where the job object lacks it.
    */
   completed_at: Timestamp | null;
   /**
@@ -1641,11 +1641,11 @@ export interface AuditRunners {
    */
   host: string | null;
   /**
-   * The runner image, of GitHub-hosted runners.
+   * The runner image, of GitHub-hosted runners; null where no log says it.
    */
   image: string | null;
   /**
-   * The version of the runner image.
+   * The version of the runner image; null where no log says it.
    */
   image_version: string | null;
   /**
@@ -1653,7 +1653,7 @@ export interface AuditRunners {
    */
   job_id: number | null;
   /**
-   * The job's name.
+   * GitHub's name of the job; null where the job object lacks it.
    */
   job_name: string | null;
   /**
@@ -1665,23 +1665,23 @@ export interface AuditRunners {
    */
   labels: string[] | null;
   /**
-   * The machine's host name, by the log: self-hosted runners alone print it.
+   * The machine's host name, by the log: self-hosted runners alone print it, else null.
    */
   machine: string | null;
   /**
-   * The operating system in the log's words, of GitHub-hosted runners.
+   * The operating system in the log's words, of GitHub-hosted runners; null where no log says it.
    */
   os: string | null;
   /**
-   * The version of what provisioned a GitHub-hosted runner.
+   * The version of what provisioned a GitHub-hosted runner; null where no log says it.
    */
   provisioner: string | null;
   /**
-   * The Azure region of a GitHub-hosted runner.
+   * The Azure region of a GitHub-hosted runner; null where no log says it.
    */
   region: string | null;
   /**
-   * The repository's current owner/name.
+   * The repository's current owner/name; null when only its id is known.
    */
   repository: string | null;
   /**
@@ -1693,7 +1693,7 @@ export interface AuditRunners {
    */
   run_id: number | null;
   /**
-   * The runner's group.
+   * The runner's group; null when the job had no runner.
    */
   runner_group_name: string | null;
   /**
@@ -1701,7 +1701,7 @@ export interface AuditRunners {
    */
   runner_id: number | null;
   /**
-   * The runner's name; GitHub-hosted ones get a new one for each job.
+   * The runner's name; GitHub-hosted ones get a new one for each job. Null when the job had none.
    */
   runner_name: string | null;
   /**
@@ -1709,11 +1709,11 @@ export interface AuditRunners {
    */
   runner_version: string | null;
   /**
-   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork.
+   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork; null where no log says it.
    */
   secret_source: string | null;
   /**
-   * When the job started.
+   * When the job started; null where the job object lacks it.
    */
   started_at: Timestamp | null;
   /**

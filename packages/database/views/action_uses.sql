@@ -32,4 +32,4 @@ comment on column audit.action_uses.used_at is 'When the runner got it; null whe
 comment on column audit.action_uses.action_lower is 'action in lower case: names of actions ignore case. Compare this one; its collation is C, so that a prefix is a range.';
 comment on column audit.action_uses.line_number is 'The line of the raw log that says so, from 1.';
 comment on column audit.action_uses.run_id is 'GitHub''s id of the run.';
-comment on column audit.action_uses.job_completed_at is 'When the job completed.';
+comment on column audit.action_uses.job_completed_at is 'When the job completed; null where the job object lacks it.';

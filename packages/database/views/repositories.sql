@@ -22,7 +22,7 @@ comment on column audit.repositories.is_private is 'Whether it was private at th
 comment on column audit.repositories.is_selected is 'False once the settings no longer name it: what was archived stays.';
 comment on column audit.repositories.log_retention_days is 'How many days GitHub keeps its logs; null where GitHub does not say.';
 comment on column audit.repositories.archive_since is 'Runs created earlier were not asked for; null until the first look has ended.';
-comment on column audit.repositories.polled_at is 'When its runs were last listed, by the database''s clock.';
+comment on column audit.repositories.polled_at is 'When its runs were last listed, by the database''s clock; null before the first time.';
 comment on column audit.repositories.problem is 'Why it could not be listed the last time; null when it could.';
-comment on column audit.repositories.problem_since is 'When that problem began.';
+comment on column audit.repositories.problem_since is 'When that problem began; null when there is none.';
 comment on column audit.repositories.first_seen_at is 'When this archive first saw it, by the database''s clock.';
