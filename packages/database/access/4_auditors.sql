@@ -4,29 +4,32 @@ create or replace function archive.create_auditor(login text, owners text[]) ret
 language plpgsql as $$
 declare
   setting text;
+  wanted constant text := case when owners is null then 'actions_archive_auditor' else 'actions_archive_limited_auditor' end;
+  unwanted constant text := case when owners is null then 'actions_archive_limited_auditor' else 'actions_archive_auditor' end;
 begin
   if not exists (select from pg_roles where rolname = login) then
     execute format('create role %I login connection limit 10', login);
   elsif not exists (
     select from pg_auth_members
-    where member = login::regrole and roleid in ('actions_archive_auditor'::regrole, 'actions_archive_limited_auditor'::regrole)
+    where member = quote_ident(login)::regrole and roleid in ('actions_archive_auditor'::regrole, 'actions_archive_limited_auditor'::regrole)
   ) then
     raise exception 'role "%" exists and is not an auditor', login;
   end if;
-  -- A role's settings do not pass to its members: each login has its own.
+  -- A role's settings do not pass to its members: each login has its own. It may change them: they keep accidents away, and plans
+  -- good. Two views joined are up to 12 tables, more than the 8 that Postgres orders by itself: 2.3 s instead of 0.1 at 300,000 jobs.
+  -- Compiling a plan took longer than running it.
   foreach setting in array array[
     'default_transaction_read_only = on', 'statement_timeout = ''60s''', 'idle_in_transaction_session_timeout = ''60s''',
-    'search_path = audit', 'timezone = ''UTC'''
+    'search_path = audit', 'timezone = ''UTC''', 'jit = off', 'join_collapse_limit = 16', 'from_collapse_limit = 16'
   ] loop
     execute format('alter role %I set %s', login, setting);
   end loop;
   delete from archive.auditor_owners where role = login;
-  if owners is null then
-    execute format('revoke actions_archive_limited_auditor from %I', login);
-    execute format('grant actions_archive_auditor to %I', login);
-  else
-    execute format('revoke actions_archive_auditor from %I', login);
-    execute format('grant actions_archive_limited_auditor to %I', login);
+  if exists (select from pg_auth_members where member = quote_ident(login)::regrole and roleid = unwanted::regrole) then
+    execute format('revoke %I from %I', unwanted, login);
+  end if;
+  execute format('grant %I to %I', wanted, login);
+  if owners is not null then
     insert into archive.auditor_owners (role, owner) select distinct login, owner from unnest(owners) as owner;
     -- By a group of which it is a member, or by a grant that is another's to revoke.
     if pg_has_role(login, 'actions_archive_auditor', 'member') then
@@ -40,6 +43,12 @@ comment on function archive.create_auditor(text, text[]) is 'Makes a login that 
 create or replace function archive.drop_auditor(login text) returns void
 language plpgsql as $$
 begin
+  if not exists (
+    select from pg_auth_members
+    where member = quote_ident(login)::regrole and roleid in ('actions_archive_auditor'::regrole, 'actions_archive_limited_auditor'::regrole)
+  ) then
+    raise exception 'role "%" is not an auditor', login;
+  end if;
   delete from archive.auditor_owners where role = login;
   execute format('drop role %I', login);
 end
@@ -52,7 +61,7 @@ revoke execute on function archive.create_auditor(text, text[]), archive.drop_au
 -- statement that answers with rows, and no other.
 -- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
 create or replace function archive.answer_as_auditor(statement text, bound text[]) returns setof json
-language plpgsql security definer set search_path = audit, pg_temp as $$
+language plpgsql security definer set search_path = audit, pg_temp set join_collapse_limit = 16 set from_collapse_limit = 16 as $$
 declare
   answer record;
 begin

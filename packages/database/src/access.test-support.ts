@@ -53,12 +53,6 @@ export function openAuditor(database: TestDatabase, owners?: readonly string[]):
   return openLogin(database, { make: (name) => `select archive.create_auditor('${name}', ${list})` });
 }
 
-/** The role that the server was made with. https://www.postgresql.org/docs/current/catalog-pg-authid.html */
-export async function superuserOf({ pool }: TestDatabase): Promise<string> {
-  const { rows } = await pool.query<{ rolname: string }>("select rolname from pg_roles where oid = 10");
-  return rows[0]?.rolname ?? "";
-}
-
 /** The owner of the seed whose rows others must not see. Stands in every text of them. */
 export const foreignOwner = "umbrella";
 export const ownOwner = "acme";
