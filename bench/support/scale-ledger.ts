@@ -15,7 +15,9 @@ export async function addRepositories(db: Database): Promise<void> {
   const [start, end] = [new Date(yearStart), new Date(yearEnd)];
   await sql`
     update archive.repositories
-    set archive_since = ${start}, polled_at = now(), poll_due_at = now() + interval '1 year', log_retention_days = 90`.execute(db);
+    set archive_since = ${start}, polled_at = now(), poll_due_at = now() + interval '1 year', log_retention_days = 90`.execute(
+    db,
+  );
   await sql`
     insert into archive.windows (repository_id, window_start, window_end, scanned_at)
     select repository_id, ${start}::timestamptz, ${end}::timestamptz, now() from archive.repositories`.execute(db);
@@ -42,6 +44,11 @@ export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): 
     set state = 'listed', visits = 1, listed_at = now(), record_key = format('runs/github.com/%s/%s/%s.json', repository_id, run_id, run_attempt),
       listed_jobs = (select count(*) from archive.obligations where obligations.run_id = attempts.run_id and obligations.run_attempt = attempts.run_attempt)
     where run_id = any(${sql.val(runIds)}::bigint[])`.execute(db);
+  // The records name this time.
+  const jobIds = runs.flatMap(({ jobs }) => jobs.map(({ ref }) => ref.job_id));
+  await sql`
+    update archive.obligations set object_received_at = completed_at + interval '60 seconds'
+    where job_id = any(${sql.val(jobIds)}::bigint[])`.execute(db);
   // Without a record, the log is asked for still, or could not be had.
   const failed = runs.flatMap(({ jobs }) => jobs).filter(({ record, ref }) => record === undefined && ref.job_id % 2 === 0);
   await sql`

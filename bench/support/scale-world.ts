@@ -45,7 +45,7 @@ export function* generatePart(shape: Shape, part: number): Generator<GeneratedRu
   const random = createRandom(shape.seed, part);
   const offsets = partOffsets(shape);
   const pickRepository = zipf(repositories, random);
-  for (let made = 0; made < shape.jobsPerPart; ) {
+  for (let made = 0; made < shape.jobsPerPart;) {
     const repository = pickRepository();
     const place = made / shape.jobsPerPart;
     const count = Math.min(jobsOfRun(random), shape.jobsPerPart - made);
@@ -243,7 +243,12 @@ function zipf<T>(items: readonly T[], random: Random): () => T {
 function renderUser(number: number) {
   const url = `https://api.github.com/users/user-${number}`;
   const parts = ["followers", "following", "gists", "starred", "subscriptions", "orgs", "repos", "events", "received_events"];
-  return { login: `user-${number}`, id: number, url, ...Object.fromEntries(parts.map((part) => [`${part}_url`, `${url}/${part}`])) };
+  return {
+    login: `user-${number}`,
+    id: number,
+    url,
+    ...Object.fromEntries(parts.map((part) => [`${part}_url`, `${url}/${part}`])),
+  };
 }
 
 const repositoryParts =
@@ -255,7 +260,15 @@ const repositoryParts =
 function renderRepository({ repository_id, full_name, is_private }: (typeof repositories)[number]) {
   const url = `https://api.github.com/repos/${full_name}`;
   const links = Object.fromEntries(repositoryParts.map((part) => [`${part}_url`, `${url}/${part}`]));
-  return { id: repository_id, name: full_name.split("/")[1], full_name, private: is_private, owner: renderUser(7), url, ...links };
+  return {
+    id: repository_id,
+    name: full_name.split("/")[1],
+    full_name,
+    private: is_private,
+    owner: renderUser(7),
+    url,
+    ...links,
+  };
 }
 
 function iso(ms: number): string {

@@ -69,11 +69,17 @@ const annotationTypes = {
 /**
  * Writes the rows of those of `records` that `archive.logs` has in force; others change nothing. Call it in the transaction of
  * `upsertLogs`, after it: its row locks keep two loaders of one job apart. Idempotent: a repeated call changes no row.
+ * @param newJobs those without any rows so far, as `upsertLogs` says: there is nothing to look for and to remove.
  */
-export async function replaceLogFacts(trx: Database, records: readonly LogFactsOfRecord[]): Promise<void> {
+export async function replaceLogFacts(
+  trx: Database,
+  records: readonly LogFactsOfRecord[],
+  newJobs: readonly number[],
+): Promise<void> {
   const inForce = await recordsInForce(trx, records);
   if (inForce.length === 0) return;
-  const jobIds = inForce.map(({ job_id }) => job_id);
+  const isNew = new Set(newJobs);
+  const jobIds = inForce.map(({ job_id }) => job_id).filter((job_id) => !isNew.has(job_id));
   await replaceRows(trx, jobIds, {
     table: sql`archive.sections`,
     key: sql`step_number`,
@@ -144,13 +150,15 @@ async function replaceRows<R extends object>(
   const columns = Object.keys(types).map((name) => sql.ref(name));
   const list = sql.join(columns);
   const excluded = sql.join(columns.map((column) => sql`excluded.${column}`));
-  await sql`
-    delete from ${table} as present
-    where present.job_id = any(${sql.val(jobIds)}::bigint[])
-      and not exists (
-        select from ${unnest(types, rows)} where incoming.job_id = present.job_id and incoming.${key} = present.${key}
-      )
-  `.execute(trx);
+  if (jobIds.length > 0)
+    await sql`
+      delete from ${table} as present
+      where present.job_id = any(${sql.val(jobIds)}::bigint[])
+        and not exists (
+          select from ${unnest(types, rows)} where incoming.job_id = present.job_id and incoming.${key} = present.${key}
+        )
+    `.execute(trx);
+  if (rows.length === 0) return;
   await sql`
     insert into ${table} as present (${list})
     select ${list} from ${unnest(types, rows)}

@@ -172,13 +172,19 @@ async function writeSteps(trx: Database, rows: readonly { job_id: number; step_n
   `.execute(trx);
 }
 
-/** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent. */
-export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<void> {
-  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, round);
+/**
+ * Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent.
+ * @returns the jobs that had no row before, and so nothing in the tables of `replaceLogFacts`.
+ */
+export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<number[]> {
+  const written: number[] = [];
+  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) written.push(...(await writeLogs(trx, round)));
+  return written;
 }
 
-async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<void> {
-  await sql`
+async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<number[]> {
+  // A row that was there has been locked by this statement, which shows in xmax.
+  const { rows: written } = await sql<{ job_id: number; is_new: boolean }>`
     insert into archive.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
       raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256)
     select job_id, log_state, log_reason, array(select json_array_elements_text(log_flags)), copied_from_job_id, log_key,
@@ -204,5 +210,7 @@ async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<void> 
       record_version = excluded.record_version,
       record_sha256 = excluded.record_sha256
     where (excluded.log_state = 'archived', excluded.record_version) > (logs.log_state = 'archived', logs.record_version)
+    returning job_id, xmax = 0 as is_new
   `.execute(trx);
+  return written.flatMap(({ job_id, is_new }) => (is_new ? [job_id] : []));
 }

@@ -4,7 +4,7 @@ import type { LogRecord } from "@actions-archive/archive/record";
 import { PermanentError } from "@actions-archive/core/errors";
 import { instant } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
-import { failLog, settleLog } from "@actions-archive/database/log-states";
+import { failLog, settleLogs } from "@actions-archive/database/log-states";
 import { forgetLogsInFlight } from "@actions-archive/database/logs-in-flight";
 import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
@@ -32,34 +32,24 @@ export async function writeRecords(loader: Loader, records: readonly ReadRecord[
 }
 
 async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promise<void> {
+  const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
     // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
-    await lockJobs(
-      trx,
-      records.map(({ record }) => record.job_id),
-    );
+    const loaded = await lockJobs(trx, jobIds);
+    // Almost always the same object: its rows, which are half of all, need not be written a second time.
+    const unknown = records.filter(({ record }) => loaded.get(record.job_id)?.getTime() !== Date.parse(record.job_received_at));
     await upsertJobs(
       trx,
-      records.map(({ record }) => ({ ...record, object: record.job })),
+      unknown.map(({ record }) => ({ ...record, object: record.job })),
     );
-    await upsertLogs(trx, records.map(logRow));
+    const newJobs = await upsertLogs(trx, records.map(logRow));
     await replaceLogFacts(
       trx,
       records.map(({ key, record }) => ({ ...record, record_key: key })),
+      newJobs,
     );
-    for (const { key, record } of records.toSorted((a, b) => a.record.job_id - b.record.job_id)) {
-      const { job_id, log } = record;
-      await settleLog(
-        trx,
-        log.state === "archived"
-          ? { job_id, record_key: key, log_state: "archived", log_reason: null }
-          : { job_id, record_key: key, log_state: "absent", log_reason: log.reason },
-      );
-    }
-    await forgetLogsInFlight(
-      trx,
-      records.map(({ record }) => record.job_id),
-    );
+    await settleLogs(trx, jobIds);
+    await forgetLogsInFlight(trx, jobIds);
   });
 }
 
