@@ -94,16 +94,16 @@ if (process.argv.includes("--profile")) {
   process.stdout.write(`${(await readProfile(folder)).join("\n")}\n`);
 }
 const ratios: number[] = [];
-const speeds: number[] = [];
 process.stdout.write(`${text.isReal ? "real" : "made"} text, ${atOnce} logs of ${logBytes / 1024 ** 2} MiB at once\n`);
 process.stdout.write("round  bare CPU s/GiB  worker CPU s/GiB  ratio  worker MiB/s  curl|zstd MiB/s  ratio  block ms\n");
 for (let round = 1; round <= rounds; round++) {
-  const loop = await measureLoop(path);
+  const before = await measureLoop(path);
   const cost = await stage.archiveAll(await addJobs());
+  // On both sides of the worker, since the machine's speed drifts.
+  const loop = (before + (await measureLoop(path))) / 2;
   const curlSeconds = await measureCurl(stage, await addJobs(), join(stage.folder, "curl"));
   const gib = (logBytes * atOnce) / GiB;
   ratios.push(cost.cpuSeconds / loop);
-  speeds.push(curlSeconds / cost.seconds);
   const cells = [
     round,
     (loop / gib).toFixed(2),
@@ -118,6 +118,6 @@ for (let round = 1; round <= rounds; round++) {
     `${cells.map((cell, index) => String(cell).padStart([5, 14, 16, 6, 12, 15, 6, 9][index] ?? 0)).join("  ")}\n`,
   );
 }
-const best = Math.min(...ratios);
-process.stdout.write(`must be at most ${mustRatio}: ${best.toFixed(2)}\n`);
-process.exitCode = best <= mustRatio ? 0 : 1;
+const median = ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? Infinity;
+process.stdout.write(`must be at most ${mustRatio}, the median: ${median.toFixed(2)}\n`);
+process.exitCode = median <= mustRatio ? 0 : 1;

@@ -1,13 +1,15 @@
 // Durable files: what a folder needs before it may call itself a store. The order of calls is what survives a power cut.
 
 import { createHash } from "node:crypto";
-import { constants, createReadStream } from "node:fs";
+import { constants } from "node:fs";
 import { type FileHandle, link, mkdir, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 
 import type { StoredBody } from "./store.ts";
+
+const pieceBytes = 256 * 1024;
 
 export const isErrno = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code);
@@ -40,8 +42,7 @@ export async function writeDurably(path: string, body: StoredBody, sha256: strin
   const file = await open(path, "wx", 0o444);
   try {
     const hash = createHash("sha256");
-    const chunks = Buffer.isBuffer(body) ? [body] : createReadStream(body.path, { highWaterMark: 256 * 1024 });
-    for await (const chunk of chunks as AsyncIterable<Buffer>) {
+    for await (const chunk of Buffer.isBuffer(body) ? [body] : readPieces(body.path)) {
       hash.update(chunk);
       await writeAll(file, chunk);
     }
@@ -91,6 +92,17 @@ export function folderFailure(error: unknown, doing: string): unknown {
     return new PermanentError("store/refused", `${message} ${cure}`, { cause: error });
   }
   return new TransientError("store/unavailable", `${message} It is tried again.`, { cause: error });
+}
+
+// Each piece is good until the next one is asked for: a buffer for each would all be garbage at once, hundreds of a large log.
+async function* readPieces(path: string): AsyncGenerator<Buffer, void, undefined> {
+  await using file = await open(path);
+  const buffer = Buffer.allocUnsafe(pieceBytes);
+  for (;;) {
+    const { bytesRead } = await file.read(buffer);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {

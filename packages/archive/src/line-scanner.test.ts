@@ -12,7 +12,7 @@ function scan(text: string, chunkBytes = text.length || 1) {
   const texts: LineText[] = [];
   const scanner = new LineScanner({
     onLine(line) {
-      lines.push(line);
+      lines.push({ ...line });
       return true;
     },
     onText: (line) => void texts.push(line),
@@ -131,4 +131,22 @@ test("bytes that are no UTF-8 become U+FFFD", () => {
   scanner.scan(Buffer.concat([Buffer.from(`${stamp(1)}a`), Buffer.of(0xff, 0xc3), Buffer.from("b\n")]));
   scanner.end();
   expect(texts).toEqual(["a\uFFFD\uFFFDb"]);
+});
+
+test("a time with any byte in its fraction changed is one only while all seven are digits", () => {
+  // After a line of the same second, which is compared and not read.
+  const first = Buffer.from(`${stamp(1)}first\n`);
+  const second = Buffer.from(`${stamp(1)}second\n`);
+  for (let at = "2024-05-06T07:08:01.".length; at < stampLength - 1; at += 1) {
+    for (let byte = 0; byte < 256; byte += 1) {
+      if (byte === 0x0a) continue;
+      const line = Buffer.from(second);
+      line[at] = byte;
+      const seconds: number[] = [];
+      const scanner = new LineScanner({ onLine: (told) => seconds.push(told.second) < 0, onText: () => undefined });
+      scanner.scan(Buffer.concat([first, line]));
+      const isTime = at === stampLength - 2 ? byte === 0x5a : byte >= 0x30 && byte <= 0x39;
+      expect([at, byte, seconds[1]]).toEqual([at, byte, isTime ? seconds[0] : -1]);
+    }
+  }
 });

@@ -44,7 +44,10 @@ export type LineTotals = {
 };
 
 export type LineListener = {
-  /** Once a line, in order, as soon as its head is known; a line has at least one byte. @returns whether its text is wanted. */
+  /**
+   * Once a line, in order, as soon as its head is known; a line has at least one byte. The object is good until this returns.
+   * @returns whether its text is wanted.
+   */
   readonly onLine: (line: Line) => boolean;
   /** When a line that was asked for is complete; before the next line's `onLine`. */
   readonly onText: (line: LineText) => void;
@@ -59,9 +62,18 @@ export class LineScanner {
   readonly #listener: LineListener;
   /** The first bytes of the current line, when a chunk ended before they were all there. */
   readonly #carry = Buffer.alloc(headLength);
+  readonly #carryView = viewOf(this.#carry);
   #carried = 0;
-  /** The line whose text is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
-  #wanted: Line | undefined;
+  /** One object for all lines: a new one for each was a seventh of the pass. */
+  readonly #line: { -readonly [field in keyof Line]: Line[field] } = {
+    number: 0,
+    start: 0,
+    kind: undefined,
+    endsFrame: false,
+    second: -1,
+  };
+  /** Whether the text of this line is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
+  #isWanted = false;
   readonly #kept = Buffer.alloc(bomLength + stampLength + maxTextBytes + 4);
   #keptBytes = 0;
   readonly #seconds = new SecondReader();
@@ -87,13 +99,14 @@ export class LineScanner {
   }
 
   scan(chunk: Buffer): void {
+    const view = viewOf(chunk);
     this.#lastStampAt = -1;
     let at = 0;
     while (at < chunk.length) {
       const end = chunk.indexOf(newline, at);
       const stop = end === -1 ? chunk.length : end + 1;
       if (this.#isHeadKnown) this.#keep(chunk, at, stop);
-      else this.#readHead(chunk, at, stop, end !== -1);
+      else this.#readHead(chunk, view, at, stop, end !== -1);
       if (end !== -1) {
         const before = end > 0 ? chunk[end - 1] : this.#lastByte;
         if (before === carriageReturn) this.#crlf += 1;
@@ -110,7 +123,7 @@ export class LineScanner {
   /** Call once, after the last chunk: tells the last line, if it has no newline and its head was not complete. */
   end(): LineTotals {
     if (!this.#isHeadKnown && this.#carried > 0) {
-      this.#judge(this.#carry, 0, this.#carried, false);
+      this.#judge(this.#carry, this.#carryView, 0, this.#carried, false);
       this.#keep(this.#carry, 0, this.#carried);
     }
     this.#endLine(this.#offset);
@@ -123,46 +136,45 @@ export class LineScanner {
     };
   }
 
-  #readHead(chunk: Buffer, at: number, stop: number, isEnded: boolean): void {
+  #readHead(chunk: Buffer, view: DataView, at: number, stop: number, isEnded: boolean): void {
     if (this.#carried === 0 && (isEnded || stop - at >= headLength)) {
-      this.#judge(chunk, at, stop, true);
+      this.#judge(chunk, view, at, stop, true);
       return this.#keep(chunk, at, stop);
     }
     const copied = chunk.copy(this.#carry, this.#carried, at, Math.min(stop, at + headLength - this.#carried));
     this.#carried += copied;
     if (!isEnded && this.#carried < headLength) return;
-    this.#judge(this.#carry, 0, this.#carried, false);
+    this.#judge(this.#carry, this.#carryView, 0, this.#carried, false);
     this.#keep(this.#carry, 0, this.#carried);
     this.#keep(chunk, at + copied, stop);
   }
 
-  #judge(bytes: Buffer, at: number, stop: number, isInChunk: boolean): void {
+  #judge(bytes: Buffer, view: DataView, at: number, stop: number, isInChunk: boolean): void {
     this.#isHeadKnown = true;
     this.#lines += 1;
     const start = this.#lineStart === 0 && isBom(bytes, at, stop) ? at + bomLength : at;
-    const second = stop - start >= stampLength - 1 ? this.#seconds.read(bytes, start) : -1;
+    const second = stop - start >= stampLength - 1 ? this.#seconds.read(bytes, view, start) : -1;
     if (second === -1) this.#linesWithoutTime += 1;
     else this.#keepTime(bytes, start, isInChunk);
     const known = second === -1 ? undefined : runnerLineAt(bytes, start + stampLength, stop);
     if (known?.kind === "complete" && known.text.equals(endMarker)) this.#endMarkerLine = this.#lines;
-    const line = {
-      number: this.#lines,
-      start: this.#lineStart,
-      kind: known?.kind,
-      endsFrame: known?.endsFrame ?? false,
-      second,
-    };
-    if (this.#listener.onLine(line)) this.#wanted = line;
+    const line = this.#line;
+    line.number = this.#lines;
+    line.start = this.#lineStart;
+    line.kind = known?.kind;
+    line.endsFrame = known?.endsFrame ?? false;
+    line.second = second;
+    this.#isWanted = this.#listener.onLine(line);
   }
 
   #keep(bytes: Buffer, at: number, stop: number): void {
-    if (this.#wanted !== undefined) this.#keptBytes += bytes.copy(this.#kept, this.#keptBytes, at, stop);
+    if (this.#isWanted) this.#keptBytes += bytes.copy(this.#kept, this.#keptBytes, at, stop);
   }
 
   #endLine(end: number): void {
-    if (this.#wanted !== undefined) {
-      this.#tellText(this.#wanted, end);
-      this.#wanted = undefined;
+    if (this.#isWanted) {
+      this.#tellText(end);
+      this.#isWanted = false;
       this.#keptBytes = 0;
     }
     this.#lineStart = end;
@@ -171,7 +183,8 @@ export class LineScanner {
   }
 
   // Without a view of the bytes: a log of a million such lines would make a million of them.
-  #tellText(line: Line, end: number): void {
+  #tellText(end: number): void {
+    const line = this.#line;
     const start = line.start === 0 && isBom(this.#kept, 0, this.#keptBytes) ? bomLength : 0;
     const hasTime = line.second !== -1;
     const textStart = hasTime ? start + stampLength : start;
@@ -199,6 +212,10 @@ export class LineScanner {
   }
 }
 
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
+}
+
 export function isBom(bytes: Buffer, at: number, stop: number): boolean {
   return stop - at >= bomLength && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
 }
@@ -216,32 +233,39 @@ function textOf(bytes: Buffer, start: number, end: number): string {
 const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
 const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
 
-/** The last second that was read, as it stands in the log: most lines have the same, and comparing is cheaper than reading. */
+/**
+ * The last second that was read, as it stands in the log: most lines have the same, and comparing is cheaper than reading. Four
+ * bytes at a time through a DataView, which V8 turns into one instruction each: byte by byte this was a quarter of the pass.
+ */
 class SecondReader {
   readonly #words = new Int32Array(5);
   #second = -1;
 
   /** `2022-04-08T09:00:42.9235580Z` at `at`, fields in range: the archive reads times from it later. -1 when it is no time. */
-  read(bytes: Buffer, at: number): number {
+  read(bytes: Buffer, view: DataView, at: number): number {
     const words = this.#words;
     const isSame =
-      bytes.readInt32LE(at + 16) === words[4] &&
-      bytes.readInt32LE(at + 12) === words[3] &&
-      bytes.readInt32LE(at + 8) === words[2] &&
-      bytes.readInt32LE(at + 4) === words[1] &&
-      bytes.readInt32LE(at) === words[0];
-    if (isSame) return hasFraction(bytes, at + 20) ? this.#second : -1;
+      view.getInt32(at + 16) === words[4] &&
+      view.getInt32(at + 12) === words[3] &&
+      view.getInt32(at + 8) === words[2] &&
+      view.getInt32(at + 4) === words[1] &&
+      view.getInt32(at) === words[0];
+    if (isSame) return hasFraction(bytes, view, at + 20) ? this.#second : -1;
     const second = secondOf(bytes, at);
     if (second === -1) return -1;
-    for (let index = 0; index < 5; index += 1) words[index] = bytes.readInt32LE(at + 4 * index);
+    for (let index = 0; index < 5; index += 1) words[index] = view.getInt32(at + 4 * index);
     this.#second = second;
     return second;
   }
 }
 
-function hasFraction(bytes: Buffer, at: number): boolean {
-  for (let index = at; index < at + 7; index += 1) if (!isDigit(bytes[index])) return false;
-  return bytes[at + 7] === letterZ;
+function hasFraction(bytes: Buffer, view: DataView, at: number): boolean {
+  return areDigits(view.getInt32(at)) && areDigits(view.getInt32(at + 3)) && bytes[at + 7] === letterZ;
+}
+
+/** Whether each of four bytes is a digit: its upper half is 3, and stays 3 when 6 is added, which 10 to 15 below it do not. */
+function areDigits(word: number): boolean {
+  return (((word & 0xf0f0f0f0) ^ 0x30303030) | (((word + 0x06060606) & 0xf0f0f0f0) ^ 0x30303030)) === 0;
 }
 
 function secondOf(bytes: Buffer, at: number): number {

@@ -52,17 +52,15 @@ function sectionAt(sections: readonly Section[], line: number): Section | undefi
  * told) is a row without a step.
  */
 function actionUses({ downloads, marks }: LogText, sections: readonly Section[]): ActionUse[] {
-  const runs = marks
-    .filter(({ kind }) => kind === "run")
-    .map(({ title, line }) => ({
-      uses: title.slice("Run ".length),
-      step_number: sectionAt(sections, line)?.step_number ?? null,
-    }));
+  const runs = marks.flatMap(({ kind, title, line }) => {
+    const step_number = kind === "run" ? sectionAt(sections, line)?.step_number : undefined;
+    return typeof step_number === "number" ? [{ uses: title.slice("Run ".length), step_number }] : [];
+  });
   return downloads.flatMap(({ action, ref, sha, line_number, time }) => {
     const found = new Map<string, ActionUse>();
     for (const { uses, step_number } of runs) {
       const name = actionOf(uses, action, ref);
-      if (name === undefined || step_number === null) continue;
+      if (name === undefined) continue;
       found.set(`${step_number} ${name}`, { step_number, action: name, ref, sha, line_number, used_at: time ?? null });
     }
     const rows = [...found.values()];

@@ -1,11 +1,9 @@
 // Where the stored bytes of a log wait until all of them are there: in memory while they are few, then in a file. Bounded by
 // one quota for the whole process, so that no set of logs can fill the disk.
 
-import { createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { finished } from "node:stream/promises";
 
 import { ConfigError, TransientError } from "@actions-archive/core/errors";
 
@@ -110,7 +108,9 @@ export class SpoolFile implements AsyncDisposable {
   /** What is not in the file yet. */
   #chunks: Buffer[] = [];
   #pendingBytes = 0;
-  #file: WriteStream | undefined;
+  #file: FileHandle | undefined;
+  /** A write that failed: bytes are missing, and the body must never pass for a whole one. */
+  #broken: TransientError | undefined;
 
   constructor(quota: Quota) {
     this.#quota = quota;
@@ -136,11 +136,10 @@ export class SpoolFile implements AsyncDisposable {
 
   /** All that was written, ready for `Store.put`; valid until disposed. @throws TransientError `spool/full` */
   async finish(): Promise<StoredBody> {
-    if (!this.#file) return Buffer.concat(this.#chunks);
+    if (!this.#file && !this.#broken) return Buffer.concat(this.#chunks);
     try {
       await this.#flush();
-      this.#file.end();
-      await finished(this.#file);
+      await this.#file?.close();
     } catch (error) {
       throw this.#failure(error);
     }
@@ -152,8 +151,8 @@ export class SpoolFile implements AsyncDisposable {
     this.#file = undefined;
     this.#chunks = [];
     if (file) {
-      file.destroy();
-      if (!file.closed) await finished(file).catch(() => undefined);
+      // Closed already when the body was finished.
+      await file.close().catch(() => undefined);
       await rm(this.#quota.path, { force: true });
     }
     this.#quota.release(this.#reservedBytes);
@@ -166,32 +165,36 @@ export class SpoolFile implements AsyncDisposable {
     this.#reservedBytes += bytes;
   }
 
-  #createFile(): WriteStream {
-    const file = createWriteStream(this.#quota.path, { flags: "wx", mode: 0o600, highWaterMark: growBytes });
-    // Each write and the end report their own failure; without a listener the event would end the process.
-    return file.on("error", () => undefined);
-  }
-
   async #flush(): Promise<void> {
-    this.#file ??= this.#createFile();
-    const bytes = Buffer.concat(this.#chunks.splice(0));
+    if (this.#broken) throw this.#broken;
+    const chunks = this.#chunks.splice(0);
     this.#pendingBytes = 0;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // A failed write fails its callback: nothing written is ever taken for kept.
-    this.#file.write(bytes, (error) => (error ? reject(error) : resolve()));
-    await promise.catch((error: unknown) => {
+    try {
+      this.#file ??= await open(this.#quota.path, "wx", 0o600);
+      await writeAll(this.#file, chunks);
+    } catch (error) {
       throw this.#failure(error);
-    });
+    }
   }
 
   #failure(error: unknown): TransientError {
     if (error instanceof TransientError) return error;
-    return new TransientError(
+    return (this.#broken = new TransientError(
       "spool/full",
       `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`,
       { cause: error },
-    );
+    ));
   }
+}
+
+// One call for all of them, without a copy. A disk that fills up takes a part, and says why at the next call.
+async function writeAll(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
+  const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+  if (bytes === 0) return;
+  const { bytesWritten } = await file.writev(chunks);
+  if (bytesWritten === bytes) return;
+  const rest = Buffer.concat(chunks).subarray(bytesWritten);
+  for (let written = 0; written < rest.length;) written += (await file.write(rest, written)).bytesWritten;
 }
 
 async function removeDeadFiles(dir: string, ownStart: string): Promise<void> {

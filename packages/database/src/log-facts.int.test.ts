@@ -7,7 +7,7 @@ import { type LogFactsOfRecord, replaceLogFacts } from "./log-facts.ts";
 import { findSection } from "./logs.ts";
 import { transact } from "./open-database.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
-import { jobId, jobObject, logRow, repositoryId } from "./samples.test-support.ts";
+import { jobId, jobObject, type Json, logRow, repositoryId } from "./samples.test-support.ts";
 
 async function openBench() {
   const { db, pool, [Symbol.asyncDispose]: dispose } = await openTestDatabase();
@@ -19,10 +19,10 @@ async function openBench() {
   return {
     db,
     ask,
-    async load(version: number, facts: Partial<LogFactsOfRecord>, state: "archived" | "absent" = "archived") {
+    async load(version: number, facts: Partial<LogFactsOfRecord>, state: "archived" | "absent" = "archived", job: Json = {}) {
       const row = logRow({ state, version });
       await transact(db, async (trx) => {
-        await upsertJobs(trx, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
+        await upsertJobs(trx, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject(job) }]);
         const newJobs = await upsertLogs(trx, [row]);
         await replaceLogFacts(trx, [{ ...facts, job_id: jobId, record_key: row.record_key }], newJobs);
       });
@@ -31,6 +31,9 @@ async function openBench() {
       steps: await ask("select step_number, first_line, line_count from audit.steps order by 1"),
       uses: await ask("select step_number, action, ref, sha, used_at, repository, host from audit.action_uses"),
       annotations: await ask("select step_number, level, line_number, message from audit.annotations order by line_number"),
+      permissions: await ask("select scope, access from audit.permissions order by scope"),
+      runners: await ask("select kind, runner_version, os, image, region, secret_source from audit.runners"),
+      leftOut: await ask("select action_uses_left_out, annotations_left_out, permissions_left_out from audit.jobs"),
     }),
     [Symbol.asyncDispose]: () => dispose(),
   };
@@ -52,12 +55,15 @@ const facts = {
   ],
   action_uses: [use, { ...use, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null }],
   annotations: [{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\0b" }],
+  runner: { version: "2.330.0", os: "Ubuntu 24.04.1 LTS", image: "ubuntu-24.04", secret_source: "Acti\0ns", unheard: "of" },
+  token_permissions: { Contents: "read", "Pull\0s": "read", "Pull\uFFFDs": "write" },
+  left_out: { action_uses: 7, groups: 3 },
 };
 
 test("a record's facts are the rows of its job, with every column", async () => {
   await using bench = await openBench();
   await bench.load(1, facts);
-  const { steps, uses, annotations } = await bench.rows();
+  const { steps, uses, annotations, ...rest } = await bench.rows();
   expect(steps).toEqual([
     { step_number: 1, first_line: 6, line_count: 30 },
     { step_number: 2, first_line: null, line_count: null },
@@ -76,6 +82,44 @@ test("a record's facts are the rows of its job, with every column", async () => 
     { ...common, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null },
   ]);
   expect(annotations).toEqual([{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\uFFFDb" }]);
+  expect(rest).toEqual({
+    permissions: [
+      { scope: "Contents", access: "read" },
+      { scope: "Pull\uFFFDs", access: "write" },
+    ],
+    runners: [
+      {
+        kind: "hosted",
+        runner_version: "2.330.0",
+        os: "Ubuntu 24.04.1 LTS",
+        image: "ubuntu-24.04",
+        region: null,
+        secret_source: "Acti\uFFFDns",
+      },
+    ],
+    leftOut: [{ action_uses_left_out: 7, annotations_left_out: 0, permissions_left_out: 0 }],
+  });
+});
+
+test("what a record did not look for is unknown, and what it looked for in vain is none", async () => {
+  await using bench = await openBench();
+  await bench.load(1, { sections: facts.sections });
+  const unknown = { action_uses_left_out: null, annotations_left_out: null, permissions_left_out: null };
+  expect((await bench.rows()).leftOut).toEqual([unknown]);
+  await bench.load(2, { action_uses: [] });
+  expect((await bench.rows()).leftOut).toEqual([{ ...unknown, action_uses_left_out: 0 }]);
+});
+
+test.each([
+  [["self-hosted", "linux"], "GitHub Actions", { image: "ubuntu-24.04" }, "self-hosted"],
+  [["big"], "Large", { region: "westus" }, "hosted"],
+  [["big"], "Large", { version: "2.330.0" }, "self-hosted"],
+  [["ubuntu-latest"], "GitHub Actions", undefined, "hosted"],
+  [["big"], "Large", undefined, null],
+])("a job with labels %j of group %s, whose log says %j, ran on a runner of kind %s", async (labels, group, runner, kind) => {
+  await using bench = await openBench();
+  await bench.load(1, { runner }, "archived", { labels, runner_group_name: group });
+  expect((await bench.rows()).runners).toMatchObject([{ kind }]);
 });
 
 test("a step's place in its log is found by its number", async () => {
@@ -92,7 +136,7 @@ test("a later version takes the place of an earlier one, and an earlier one that
   await bench.load(2, later);
   const rows = await bench.rows();
   expect(rows.uses).toMatchObject([{ ref: "v5" }]);
-  expect(rows.annotations).toEqual([]);
+  expect(rows).toMatchObject({ annotations: [], permissions: [], runners: [{ runner_version: null }] });
   expect(rows.steps.at(-1)).toEqual({ step_number: 9, first_line: null, line_count: null });
   await bench.load(1, facts);
   await bench.load(3, {}, "absent");
@@ -104,7 +148,7 @@ test("a repeated load writes no row anew", async () => {
   await bench.load(1, facts);
   const versions = () =>
     Promise.all(
-      ["sections", "action_uses", "annotations"].map((table) =>
+      ["sections", "action_uses", "annotations", "permissions", "log_facts"].map((table) =>
         bench.ask(`select xmin::text, ctid::text from archive.${table} order by 2`),
       ),
     );

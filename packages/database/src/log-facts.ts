@@ -1,5 +1,5 @@
-// Rows of what a log's text says: which lines are a step's, the actions that were used, annotations. Always those of the record
-// in force, whatever comes when: its rows take the place of those of an earlier version.
+// Rows of what a log's text says: which lines are a step's, the actions that were used, annotations, the token's permissions and
+// the runner. Always those of the record in force, whatever comes when: its rows take the place of those of an earlier version.
 
 import { type RawBuilder, sql } from "kysely";
 
@@ -38,7 +38,13 @@ export type LogFactsOfRecord = {
         readonly message: string;
       }[]
     | undefined;
+  readonly runner?: Readonly<Record<string, string>> | undefined;
+  readonly token_permissions?: Readonly<Record<string, string>> | undefined;
+  /** How much of each list the record's cap cost. */
+  readonly left_out?: LeftOut | undefined;
 };
+
+type LeftOut = Readonly<Partial<Record<"action_uses" | "annotations" | "token_permissions", number | undefined>>>;
 
 const sectionTypes = {
   job_id: "bigint",
@@ -64,6 +70,23 @@ const annotationTypes = {
   step_number: "integer",
   level: "text",
   message: "text",
+} as const;
+const permissionTypes = { job_id: "bigint", scope: "text", access: "text" } as const;
+const factTypes = {
+  job_id: "bigint",
+  action_uses_left_out: "integer",
+  annotations_left_out: "integer",
+  permissions_left_out: "integer",
+  runner_version: "text",
+  runner_name: "text",
+  runner_group_name: "text",
+  machine: "text",
+  os: "text",
+  image: "text",
+  image_version: "text",
+  region: "text",
+  provisioner: "text",
+  secret_source: "text",
 } as const;
 
 /**
@@ -119,6 +142,49 @@ export async function replaceLogFacts(
       })),
     ),
   });
+  await replaceRows(trx, jobIds, {
+    table: sql`archive.permissions`,
+    key: sql`scope`,
+    types: permissionTypes,
+    rows: inForce.flatMap(permissionRows),
+  });
+  await replaceRows(trx, jobIds, {
+    table: sql`archive.log_facts`,
+    // One row a job at most.
+    key: sql`job_id`,
+    types: factTypes,
+    rows: inForce.flatMap(factRow),
+  });
+}
+
+// Two names can become one when Postgres takes no NUL: the later wins.
+function permissionRows({ job_id, token_permissions = {} }: LogFactsOfRecord) {
+  const accesses = new Map(Object.entries(token_permissions).map(([scope, access]) => [text(scope), text(access)]));
+  return [...accesses].map(([scope, access]) => ({ job_id, scope, access }));
+}
+
+/** Nothing for a record that did not look at its log, as of an absent one. */
+function factRow({ job_id, action_uses, annotations, runner, token_permissions, left_out = {} }: LogFactsOfRecord) {
+  if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined) return [];
+  const fact = (name: string) => text(runner?.[name]);
+  return [
+    {
+      job_id,
+      action_uses_left_out: action_uses === undefined ? null : (left_out.action_uses ?? 0),
+      annotations_left_out: annotations === undefined ? null : (left_out.annotations ?? 0),
+      permissions_left_out: token_permissions === undefined ? null : (left_out.token_permissions ?? 0),
+      runner_version: fact("version"),
+      runner_name: fact("name"),
+      runner_group_name: fact("group"),
+      machine: fact("machine"),
+      os: fact("os"),
+      image: fact("image"),
+      image_version: fact("image_version"),
+      region: fact("region"),
+      provisioner: fact("provisioner"),
+      secret_source: fact("secret_source"),
+    },
+  ];
 }
 
 // Sorted by job, which avoids deadlocks; a record that came twice counts once.

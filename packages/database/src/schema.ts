@@ -17,6 +17,10 @@ export interface ArchiveActionUses {
    */
   action: string;
   /**
+   * action in lower case (ASCII), as GitHub compares names.
+   */
+  action_lower: Generated<string>;
+  /**
    * GitHub's id of the job.
    */
   job_id: number;
@@ -295,6 +299,65 @@ export interface ArchiveJobs {
   workflow_name: string | null;
 }
 
+export interface ArchiveLogFacts {
+  /**
+   * How many action uses the record's cap left out; null where the log was not searched for them.
+   */
+  action_uses_left_out: number | null;
+  /**
+   * How many annotations the record's cap left out; null where the log was not searched for them.
+   */
+  annotations_left_out: number | null;
+  /**
+   * The runner image, of GitHub-hosted runners.
+   */
+  image: string | null;
+  /**
+   * The version of the runner image.
+   */
+  image_version: string | null;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number;
+  /**
+   * The machine's host name, by the log: self-hosted runners alone print it.
+   */
+  machine: string | null;
+  /**
+   * The operating system in the log's words, of GitHub-hosted runners.
+   */
+  os: string | null;
+  /**
+   * How many permissions the record left out; null where the log was not searched for them.
+   */
+  permissions_left_out: number | null;
+  /**
+   * The version of what provisioned a GitHub-hosted runner.
+   */
+  provisioner: string | null;
+  /**
+   * The Azure region of a GitHub-hosted runner.
+   */
+  region: string | null;
+  /**
+   * The runner's group, by the log: self-hosted runners alone print it.
+   */
+  runner_group_name: string | null;
+  /**
+   * The runner's name, by the log: self-hosted runners alone print it.
+   */
+  runner_name: string | null;
+  /**
+   * Version of actions/runner, by the log; null where the log does not say, as in all columns of the runner.
+   */
+  runner_version: string | null;
+  /**
+   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork.
+   */
+  secret_source: string | null;
+}
+
 export interface ArchiveLogs {
   archived_at: Timestamp | null;
   copied_from_job_id: number | null;
@@ -391,6 +454,21 @@ export interface ArchiveObligations {
    * When the log was first read without its end; the next reading is stored as it is.
    */
   unsettled_at: Timestamp | null;
+}
+
+export interface ArchivePermissions {
+  /**
+   * In the log's words: read or write.
+   */
+  access: string;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number;
+  /**
+   * In the log's words: Contents, PullRequests, …
+   */
+  scope: string;
 }
 
 export interface ArchiveRepositories {
@@ -531,14 +609,26 @@ export interface ArchiveWindows {
 
 export interface AuditActionUses {
   /**
-   * owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare with ilike or lower().
+   * owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare action_lower.
    */
   action: string | null;
+  /**
+   * action in lower case: names of actions ignore case. Compare this one; its collation is C, so that a prefix is a range.
+   */
+  action_lower: string | null;
   /**
    * The GitHub host.
    */
   host: string | null;
+  /**
+   * When the job completed.
+   */
+  job_completed_at: Timestamp | null;
   job_id: number | null;
+  /**
+   * The line of the raw log that says so, from 1.
+   */
+  line_number: number | null;
   /**
    * The branch, tag or commit that the workflow names; an image's tag or digest.
    */
@@ -548,6 +638,10 @@ export interface AuditActionUses {
    */
   repository: string | null;
   repository_id: number | null;
+  /**
+   * GitHub's id of the run.
+   */
+  run_id: number | null;
   /**
    * The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.
    */
@@ -585,6 +679,97 @@ export interface AuditAnnotations {
    * The step whose line it is; null where unknown.
    */
   step_number: number | null;
+}
+
+export interface AuditAttempts {
+  /**
+   * Who triggered the run.
+   */
+  actor: string | null;
+  /**
+   * How the attempt ended; null before that.
+   */
+  conclusion: string | null;
+  /**
+   * When the run was created.
+   */
+  created_at: Timestamp | null;
+  /**
+   * What triggered the run.
+   */
+  event: string | null;
+  /**
+   * When this archive first saw it, by the database's clock.
+   */
+  first_seen_at: Timestamp | null;
+  /**
+   * The run's branch or tag.
+   */
+  head_branch: string | null;
+  /**
+   * The run's commit.
+   */
+  head_sha: string | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * When its final list of jobs was read, by the database's clock; null before that.
+   */
+  listed_at: Timestamp | null;
+  /**
+   * How many jobs that list had.
+   */
+  listed_jobs: number | null;
+  /**
+   * The workflow's file.
+   */
+  path: string | null;
+  /**
+   * Its run record in the store, relative to the prefix; null until it is written.
+   */
+  record_key: string | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+  /**
+   * From 1.
+   */
+  run_attempt: number | null;
+  /**
+   * GitHub's id of the run.
+   */
+  run_id: number | null;
+  /**
+   * The run's number in its workflow.
+   */
+  run_number: number | null;
+  /**
+   * open: jobs may still come. listed: its jobs were listed after it completed. gone: it vanished before that. never_completed: closed at 35 days.
+   */
+  state: string | null;
+  /**
+   * The attempt's status at GitHub.
+   */
+  status: string | null;
+  /**
+   * Who triggered its newest attempt.
+   */
+  triggering_actor: string | null;
+  /**
+   * GitHub's id of the workflow.
+   */
+  workflow_id: number | null;
+  /**
+   * The run's name, which is its workflow's unless that sets another.
+   */
+  workflow_name: string | null;
 }
 
 export interface AuditCoverage {
@@ -699,15 +884,27 @@ export interface AuditGaps {
 
 export interface AuditJobs {
   /**
+   * How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.
+   */
+  action_uses_left_out: number | null;
+  /**
    * Who triggered the run; null until the run is known.
    */
   actor: string | null;
+  /**
+   * How many annotations of the log are not in audit.annotations, which is capped; null where the log was not searched for them.
+   */
+  annotations_left_out: number | null;
   /**
    * When the log was stored; null unless it is archived.
    */
   archived_at: Timestamp | null;
   completed_at: Timestamp | null;
   conclusion: string | null;
+  /**
+   * The job of an earlier attempt whose log this is, when the reason is copied.
+   */
+  copied_from_job_id: number | null;
   created_at: Timestamp | null;
   /**
    * Whole seconds from started_at to completed_at; 0 when negative, null when unknown.
@@ -717,12 +914,24 @@ export interface AuditJobs {
    * What triggered the run; null until the run is known.
    */
   event: string | null;
+  /**
+   * When GitHub's retention removes the log, as far as we know; null where the ledger does not say.
+   */
+  expires_at: Timestamp | null;
+  /**
+   * When this archive first saw the job as completed, by the database's clock.
+   */
+  first_seen_at: Timestamp | null;
   head_branch: string | null;
   head_sha: string | null;
   /**
    * The GitHub host.
    */
   host: string | null;
+  /**
+   * The job's page at GitHub, while GitHub keeps it.
+   */
+  html_url: string | null;
   job_id: number | null;
   job_name: string | null;
   labels: string[] | null;
@@ -735,6 +944,14 @@ export interface AuditJobs {
    */
   log_bytes: number | null;
   /**
+   * What happened the last time that the log was asked for, in words for people.
+   */
+  log_detail: string | null;
+  /**
+   * The time of the first line that has one.
+   */
+  log_first_line_at: Timestamp | null;
+  /**
    * Doubts about an archived log.
    */
   log_flags: string[] | null;
@@ -742,6 +959,14 @@ export interface AuditJobs {
    * The log's object in the store, relative to the prefix.
    */
   log_key: string | null;
+  /**
+   * The time of the last line that has one.
+   */
+  log_last_line_at: Timestamp | null;
+  /**
+   * Lines of the raw log.
+   */
+  log_lines: number | null;
   /**
    * Why the log is absent or failed.
    */
@@ -755,6 +980,46 @@ export interface AuditJobs {
    */
   log_state: string | null;
   /**
+   * Size of the log's object in bytes, compressed.
+   */
+  log_stored_bytes: number | null;
+  /**
+   * SHA-256 of the log's object, lower-case hex.
+   */
+  log_stored_sha256: string | null;
+  /**
+   * How often the log was asked for in vain.
+   */
+  log_tries: number | null;
+  /**
+   * The version of the log's object, where the store has versions.
+   */
+  log_version_id: string | null;
+  /**
+   * When that object came.
+   */
+  object_received_at: Timestamp | null;
+  /**
+   * How the job object in the ledger came: listing, webhook or get.
+   */
+  object_source: string | null;
+  /**
+   * How many permissions are not in audit.permissions; null where the log was not searched for them.
+   */
+  permissions_left_out: number | null;
+  /**
+   * The record in force, in the store, relative to the prefix; null until the log is archived or absent.
+   */
+  record_key: string | null;
+  /**
+   * SHA-256 of that record's bytes, lower-case hex.
+   */
+  record_sha256: string | null;
+  /**
+   * The version of that record, from 1.
+   */
+  record_version: number | null;
+  /**
    * The repository's current owner/name.
    */
   repository: string | null;
@@ -765,10 +1030,195 @@ export interface AuditJobs {
   run_attempt: number | null;
   run_id: number | null;
   runner_group_name: string | null;
+  /**
+   * GitHub's id of the runner; null or 0 when the job had none.
+   */
+  runner_id: number | null;
   runner_name: string | null;
   started_at: Timestamp | null;
   status: string | null;
   triggering_actor: string | null;
+  workflow_name: string | null;
+}
+
+export interface AuditPermissions {
+  /**
+   * In the log's words: read or write.
+   */
+  access: string | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * When the job completed.
+   */
+  job_completed_at: Timestamp | null;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number | null;
+  /**
+   * The job's name.
+   */
+  job_name: string | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+  /**
+   * GitHub's id of the run.
+   */
+  run_id: number | null;
+  /**
+   * In the log's words: Contents, PullRequests, …
+   */
+  scope: string | null;
+  /**
+   * The workflow's name; null where the job object lacks it.
+   */
+  workflow_name: string | null;
+}
+
+export interface AuditRepositories {
+  /**
+   * Runs created earlier were not asked for; null until the first look has ended.
+   */
+  archive_since: Timestamp | null;
+  /**
+   * When this archive first saw it, by the database's clock.
+   */
+  first_seen_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * Whether it was private at the last look; null where GitHub did not say.
+   */
+  is_private: boolean | null;
+  /**
+   * False once the settings no longer name it: what was archived stays.
+   */
+  is_selected: boolean | null;
+  /**
+   * How many days GitHub keeps its logs; null where GitHub does not say.
+   */
+  log_retention_days: number | null;
+  /**
+   * When its runs were last listed, by the database's clock.
+   */
+  polled_at: Timestamp | null;
+  /**
+   * Why it could not be listed the last time; null when it could.
+   */
+  problem: string | null;
+  /**
+   * When that problem began.
+   */
+  problem_since: Timestamp | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+}
+
+export interface AuditRunners {
+  /**
+   * When the job completed.
+   */
+  completed_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * The runner image, of GitHub-hosted runners.
+   */
+  image: string | null;
+  /**
+   * The version of the runner image.
+   */
+  image_version: string | null;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number | null;
+  /**
+   * The job's name.
+   */
+  job_name: string | null;
+  /**
+   * self-hosted: by its label, or since its log names no image of GitHub's. hosted: by GitHub's group, or an image or region in the log. Null: neither is known, as of a job without a runner or without a log.
+   */
+  kind: string | null;
+  /**
+   * The labels that the job asked for.
+   */
+  labels: string[] | null;
+  /**
+   * The machine's host name, by the log: self-hosted runners alone print it.
+   */
+  machine: string | null;
+  /**
+   * The operating system in the log's words, of GitHub-hosted runners.
+   */
+  os: string | null;
+  /**
+   * The version of what provisioned a GitHub-hosted runner.
+   */
+  provisioner: string | null;
+  /**
+   * The Azure region of a GitHub-hosted runner.
+   */
+  region: string | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+  /**
+   * GitHub's id of the run.
+   */
+  run_id: number | null;
+  /**
+   * The runner's group.
+   */
+  runner_group_name: string | null;
+  /**
+   * GitHub's id of the runner; null or 0 when the job had none.
+   */
+  runner_id: number | null;
+  /**
+   * The runner's name; GitHub-hosted ones get a new one for each job.
+   */
+  runner_name: string | null;
+  /**
+   * Version of actions/runner, by the log; null where no log says it.
+   */
+  runner_version: string | null;
+  /**
+   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork.
+   */
+  secret_source: string | null;
+  /**
+   * When the job started.
+   */
+  started_at: Timestamp | null;
+  /**
+   * The workflow's name; null where the job object lacks it.
+   */
   workflow_name: string | null;
 }
 
@@ -784,12 +1234,28 @@ export interface AuditSteps {
    */
   first_line: number | null;
   host: string | null;
+  /**
+   * When the job completed.
+   */
+  job_completed_at: Timestamp | null;
   job_id: number | null;
+  /**
+   * The job's name.
+   */
+  job_name: string | null;
   /**
    * Lines that are certainly the step's; null where there is none, as of a skipped step.
    */
   line_count: number | null;
+  /**
+   * The repository's current owner/name.
+   */
+  repository: string | null;
   repository_id: number | null;
+  /**
+   * GitHub's id of the run.
+   */
+  run_id: number | null;
   started_at: Timestamp | null;
   status: string | null;
   step_name: string | null;
@@ -797,6 +1263,10 @@ export interface AuditSteps {
    * GitHub's number; numbers have gaps.
    */
   step_number: number | null;
+  /**
+   * The workflow's name; null where the job object lacks it.
+   */
+  workflow_name: string | null;
 }
 
 export interface DB {
@@ -811,9 +1281,11 @@ export interface DB {
   "archive.full_seconds": ArchiveFullSeconds;
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;
+  "archive.log_facts": ArchiveLogFacts;
   "archive.logs": ArchiveLogs;
   "archive.logs_in_flight": ArchiveLogsInFlight;
   "archive.obligations": ArchiveObligations;
+  "archive.permissions": ArchivePermissions;
   "archive.repositories": ArchiveRepositories;
   "archive.runs": ArchiveRuns;
   "archive.sections": ArchiveSections;
@@ -822,8 +1294,12 @@ export interface DB {
   "archive.windows": ArchiveWindows;
   "audit.action_uses": AuditActionUses;
   "audit.annotations": AuditAnnotations;
+  "audit.attempts": AuditAttempts;
   "audit.coverage": AuditCoverage;
   "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;
+  "audit.permissions": AuditPermissions;
+  "audit.repositories": AuditRepositories;
+  "audit.runners": AuditRunners;
   "audit.steps": AuditSteps;
 }

@@ -8,7 +8,11 @@ select
   action_uses.action,
   action_uses.ref,
   action_uses.sha,
-  action_uses.used_at
+  action_uses.used_at,
+  action_uses.action_lower,
+  action_uses.line_number,
+  jobs.run_id,
+  jobs.completed_at as job_completed_at
 from archive.action_uses
 join archive.jobs on jobs.job_id = action_uses.job_id
 cross join archive.identity
@@ -19,7 +23,11 @@ comment on view audit.action_uses is 'Actions, reusable workflows and images tha
 comment on column audit.action_uses.host is 'The GitHub host.';
 comment on column audit.action_uses.repository is 'The current owner/name of the repository whose job it is.';
 comment on column audit.action_uses.step_number is 'The step that ran it; null where unknown, as for actions inside others.';
-comment on column audit.action_uses.action is 'owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare with ilike or lower().';
+comment on column audit.action_uses.action is 'owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare action_lower.';
 comment on column audit.action_uses.ref is 'The branch, tag or commit that the workflow names; an image''s tag or digest.';
 comment on column audit.action_uses.sha is 'The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.';
 comment on column audit.action_uses.used_at is 'When the runner got it.';
+comment on column audit.action_uses.action_lower is 'action in lower case: names of actions ignore case. Compare this one; its collation is C, so that a prefix is a range.';
+comment on column audit.action_uses.line_number is 'The line of the raw log that says so, from 1.';
+comment on column audit.action_uses.run_id is 'GitHub''s id of the run.';
+comment on column audit.action_uses.job_completed_at is 'When the job completed.';

@@ -33,13 +33,35 @@ select
   logs.log_key,
   logs.raw_bytes as log_bytes,
   logs.raw_sha256 as log_sha256,
-  logs.archived_at
+  logs.archived_at,
+  jobs.runner_id,
+  jobs.html_url,
+  logs.log_version_id,
+  logs.stored_bytes as log_stored_bytes,
+  logs.stored_sha256 as log_stored_sha256,
+  logs.lines as log_lines,
+  logs.first_line_at as log_first_line_at,
+  logs.last_line_at as log_last_line_at,
+  logs.copied_from_job_id,
+  coalesce(logs.record_key, obligations.record_key) as record_key,
+  logs.record_version,
+  logs.record_sha256,
+  obligations.expires_at,
+  obligations.object_source,
+  obligations.object_received_at,
+  obligations.log_detail,
+  obligations.tries as log_tries,
+  obligations.first_seen_at,
+  log_facts.action_uses_left_out,
+  log_facts.annotations_left_out,
+  log_facts.permissions_left_out
 from archive.jobs
 cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
 left join archive.runs on runs.run_id = jobs.run_id
 left join archive.logs on logs.job_id = jobs.job_id
 left join archive.obligations on obligations.job_id = jobs.job_id
+left join archive.log_facts on log_facts.job_id = jobs.job_id
 where jobs.status = 'completed';
 
 comment on view audit.jobs is 'Completed jobs of workflow runs, each with what became of its log.';
@@ -57,3 +79,24 @@ comment on column audit.jobs.log_key is 'The log''s object in the store, relativ
 comment on column audit.jobs.log_bytes is 'Size of the raw log in bytes.';
 comment on column audit.jobs.log_sha256 is 'SHA-256 of the raw log, lower-case hex.';
 comment on column audit.jobs.archived_at is 'When the log was stored; null unless it is archived.';
+comment on column audit.jobs.runner_id is 'GitHub''s id of the runner; null or 0 when the job had none.';
+comment on column audit.jobs.html_url is 'The job''s page at GitHub, while GitHub keeps it.';
+comment on column audit.jobs.log_version_id is 'The version of the log''s object, where the store has versions.';
+comment on column audit.jobs.log_stored_bytes is 'Size of the log''s object in bytes, compressed.';
+comment on column audit.jobs.log_stored_sha256 is 'SHA-256 of the log''s object, lower-case hex.';
+comment on column audit.jobs.log_lines is 'Lines of the raw log.';
+comment on column audit.jobs.log_first_line_at is 'The time of the first line that has one.';
+comment on column audit.jobs.log_last_line_at is 'The time of the last line that has one.';
+comment on column audit.jobs.copied_from_job_id is 'The job of an earlier attempt whose log this is, when the reason is copied.';
+comment on column audit.jobs.record_key is 'The record in force, in the store, relative to the prefix; null until the log is archived or absent.';
+comment on column audit.jobs.record_version is 'The version of that record, from 1.';
+comment on column audit.jobs.record_sha256 is 'SHA-256 of that record''s bytes, lower-case hex.';
+comment on column audit.jobs.expires_at is 'When GitHub''s retention removes the log, as far as we know; null where the ledger does not say.';
+comment on column audit.jobs.object_source is 'How the job object in the ledger came: listing, webhook or get.';
+comment on column audit.jobs.object_received_at is 'When that object came.';
+comment on column audit.jobs.log_detail is 'What happened the last time that the log was asked for, in words for people.';
+comment on column audit.jobs.log_tries is 'How often the log was asked for in vain.';
+comment on column audit.jobs.first_seen_at is 'When this archive first saw the job as completed, by the database''s clock.';
+comment on column audit.jobs.action_uses_left_out is 'How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.';
+comment on column audit.jobs.annotations_left_out is 'How many annotations of the log are not in audit.annotations, which is capped; null where the log was not searched for them.';
+comment on column audit.jobs.permissions_left_out is 'How many permissions are not in audit.permissions; null where the log was not searched for them.';

@@ -1,0 +1,52 @@
+create view audit.attempts as
+select
+  identity.host,
+  attempts.repository_id,
+  repositories.full_name as repository,
+  attempts.run_id,
+  attempts.run_attempt,
+  runs.run_number,
+  runs.workflow_id,
+  runs.workflow_name,
+  runs.path,
+  runs.event,
+  runs.actor,
+  runs.triggering_actor,
+  runs.head_branch,
+  runs.head_sha,
+  runs.created_at,
+  attempts.state,
+  attempts.status,
+  attempts.conclusion,
+  attempts.listed_at,
+  attempts.listed_jobs,
+  attempts.record_key,
+  attempts.first_seen_at
+from archive.attempts
+cross join archive.identity
+left join archive.repositories on repositories.repository_id = attempts.repository_id
+left join archive.runs on runs.run_id = attempts.run_id;
+
+comment on view audit.attempts is 'Attempts of workflow runs, each re-run being one. What is said of the run is as its newest attempt shows it.';
+comment on column audit.attempts.host is 'The GitHub host.';
+comment on column audit.attempts.repository_id is 'GitHub''s id of the repository.';
+comment on column audit.attempts.repository is 'The repository''s current owner/name.';
+comment on column audit.attempts.run_id is 'GitHub''s id of the run.';
+comment on column audit.attempts.run_attempt is 'From 1.';
+comment on column audit.attempts.run_number is 'The run''s number in its workflow.';
+comment on column audit.attempts.workflow_id is 'GitHub''s id of the workflow.';
+comment on column audit.attempts.workflow_name is 'The run''s name, which is its workflow''s unless that sets another.';
+comment on column audit.attempts.path is 'The workflow''s file.';
+comment on column audit.attempts.event is 'What triggered the run.';
+comment on column audit.attempts.actor is 'Who triggered the run.';
+comment on column audit.attempts.triggering_actor is 'Who triggered its newest attempt.';
+comment on column audit.attempts.head_branch is 'The run''s branch or tag.';
+comment on column audit.attempts.head_sha is 'The run''s commit.';
+comment on column audit.attempts.created_at is 'When the run was created.';
+comment on column audit.attempts.state is 'open: jobs may still come. listed: its jobs were listed after it completed. gone: it vanished before that. never_completed: closed at 35 days.';
+comment on column audit.attempts.status is 'The attempt''s status at GitHub.';
+comment on column audit.attempts.conclusion is 'How the attempt ended; null before that.';
+comment on column audit.attempts.listed_at is 'When its final list of jobs was read, by the database''s clock; null before that.';
+comment on column audit.attempts.listed_jobs is 'How many jobs that list had.';
+comment on column audit.attempts.record_key is 'Its run record in the store, relative to the prefix; null until it is written.';
+comment on column audit.attempts.first_seen_at is 'When this archive first saw it, by the database''s clock.';
