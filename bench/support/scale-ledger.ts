@@ -6,8 +6,9 @@ import type { Database } from "@actions-archive/database/open-database";
 import { selectRepositories } from "@actions-archive/database/repositories";
 import { recordRuns } from "@actions-archive/database/runs";
 import { sql } from "kysely";
+import type { Client } from "pg";
 
-import { type GeneratedRun, partOffsets, repositories, type Shape, yearEnd, yearStart } from "./scale-world.ts";
+import { firstIds, type GeneratedRun, partOffsets, repositories, type Shape, yearEnd, yearStart } from "./scale-world.ts";
 
 /** Repositories that were looked through for the whole year and just now. */
 export async function addRepositories(db: Database): Promise<void> {
@@ -56,45 +57,50 @@ export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): 
     where job_id = any(${sql.val(failed.map(({ ref }) => ref.job_id))}::bigint[])`.execute(db);
 }
 
-type Change = Readonly<Record<string, string>>;
-const jobId = { job_id: "job_id + :job" };
-const times = (...names: string[]): Change => Object.fromEntries(names.map((name) => [name, `${name} + :time`]));
-const moved: Readonly<Record<string, Change>> = {
-  runs: { run_id: "run_id + :run", ...times("created_at", "run_started_at", "updated_at") },
-  attempts: { run_id: "run_id + :run" },
-  obligations: { ...jobId, run_id: "run_id + :run", ...times("started_at", "completed_at", "expires_at") },
-  jobs: { ...jobId, run_id: "run_id + :run", ...times("created_at", "started_at", "completed_at") },
-  steps: { ...jobId, ...times("started_at", "completed_at") },
-  logs: {
-    ...jobId,
-    ...times("first_line_at", "last_line_at", "archived_at"),
-    raw_sha256: "encode(sha256((raw_sha256 || :job)::bytea), 'hex')",
-  },
-  sections: jobId,
-  action_uses: { ...jobId, ...times("used_at") },
-  annotations: jobId,
-};
-export const tables = Object.keys(moved);
+const times = (...names: string[]): [string, string][] => names.map((name) => [name, `${name} + :time`]);
+const job: [string, string] = ["job_id", "job_id + :job"];
+const run: [string, string] = ["run_id", "run_id + :run"];
+const hash: [string, string] = ["raw_sha256", "encode(sha256((raw_sha256 || :job)::bytea), 'hex')"];
+/** By table, the columns that are not as in the first part. */
+const moved = new Map<string, [string, string][]>([
+  ["runs", [run, ...times("created_at", "run_started_at", "updated_at")]],
+  ["attempts", [run]],
+  ["obligations", [job, run, ...times("started_at", "completed_at", "expires_at", "object_received_at")]],
+  ["jobs", [job, run, ...times("created_at", "started_at", "completed_at")]],
+  ["steps", [job, ...times("started_at", "completed_at")]],
+  ["logs", [job, hash, ...times("first_line_at", "last_line_at", "archived_at")]],
+  ["sections", [job]],
+  ["action_uses", [job, ...times("used_at")]],
+  ["annotations", [job]],
+  ["permissions", [job]],
+  ["log_facts", [job]],
+]);
 
-/** Makes part `part` out of part 0, in all tables. */
-export async function repeatFirstPart(db: Database, shape: Shape, part: number): Promise<void> {
+/** Makes part `part` out of the first, in all tables. */
+export async function repeatFirstPart(client: Client, shape: Shape, part: number): Promise<void> {
   const offsets = partOffsets(shape);
-  const jobEnd = sql.lit(60e9 + offsets.jobId);
-  const runEnd = sql.lit(18e9 + offsets.runId);
   const values: Readonly<Record<string, string>> = {
     ":job": String(offsets.jobId * part),
     ":run": String(offsets.runId * part),
     ":time": `interval '${offsets.ms * part} milliseconds'`,
   };
-  for (const [table, change] of Object.entries(moved)) {
-    const { rows } = await sql<{ name: string }>`
-      select attname as name from pg_attribute
-      where attrelid = ${`archive.${table}`}::regclass and attnum > 0 and not attisdropped order by attnum`.execute(db);
-    const columns = sql.join(rows.map(({ name }) => sql.ref(name)));
-    const taken = sql.join(rows.map(({ name }) => sql.raw((change[name] ?? name).replace(/:\w+/g, (key) => values[key] ?? key))));
-    const [key, end] = table === "runs" || table === "attempts" ? ["run_id", runEnd] : ["job_id", jobEnd];
-    await sql`
-      insert into ${sql.table(`archive.${table}`)} (${columns})
-      select ${taken} from ${sql.table(`archive.${table}`)} where ${sql.ref(key)} < ${end} order by ${sql.ref(key)}`.execute(db);
+  const first = `job_id < ${firstIds.job + offsets.jobId}`;
+  await client.query(
+    `select archive.make_partitions(array(select distinct archive.partition_start(${values[":job"]} + job_id) from archive.jobs where ${first}))`,
+  );
+  for (const [table, changes] of moved) {
+    const { rows } = await client.query<{ name: string }>(
+      `select attname as name from pg_attribute
+      where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`,
+      [`archive.${table}`],
+    );
+    const changed = new Map(changes);
+    const taken = rows.map(({ name }) => (changed.get(name) ?? name).replaceAll(/:\w+/g, (key) => values[key] ?? key));
+    const isOfRun = table === "runs" || table === "attempts";
+    await client.query(
+      `insert into archive.${table} (${rows.map(({ name }) => name).join(", ")})
+      select ${taken.join(", ")} from archive.${table}
+      where ${isOfRun ? `run_id < ${firstIds.run + offsets.runId}` : first} order by ${isOfRun ? "run_id" : "job_id"}`,
+    );
   }
 }

@@ -16,8 +16,8 @@ export const yearStart = Date.UTC(2025, 10, 1);
 const yearMs = 365 * 24 * 3_600_000;
 export const yearEnd = yearStart + yearMs;
 /** Ids of 2025 and 2026, which grow with time. Jobs' are those of all of github.com, so that few of them are ours. */
-const runIds = { first: 18e9, year: 10e9 };
-const jobIds = { first: 60e9, year: 30e9 };
+export const firstIds = { run: 18e9, job: 60e9 };
+const idsOfYear = { run: 10e9, job: 30e9 };
 
 export type Shape = { readonly seed: string; readonly parts: number; readonly jobsPerPart: number };
 
@@ -37,7 +37,7 @@ export type GeneratedRun = {
 
 /** By how much times and ids of one part stand before those of the next. */
 export function partOffsets({ parts }: Shape): { readonly ms: number; readonly runId: number; readonly jobId: number } {
-  return { ms: Math.floor(yearMs / parts), runId: Math.floor(runIds.year / parts), jobId: Math.floor(jobIds.year / parts) };
+  return { ms: Math.floor(yearMs / parts), runId: Math.floor(idsOfYear.run / parts), jobId: Math.floor(idsOfYear.job / parts) };
 }
 
 /** The runs of a part, oldest first. @param part from 0 */
@@ -52,8 +52,8 @@ export function* generatePart(shape: Shape, part: number): Generator<GeneratedRu
     const at = {
       repository,
       createdMs: yearStart + part * offsets.ms + Math.floor(place * offsets.ms),
-      runId: runIds.first + part * offsets.runId + Math.floor(place * offsets.runId),
-      jobId: jobIds.first + part * offsets.jobId + Math.floor(place * offsets.jobId),
+      runId: firstIds.run + part * offsets.runId + Math.floor(place * offsets.runId),
+      jobId: firstIds.job + part * offsets.jobId + Math.floor(place * offsets.jobId),
       // Of the newest logs, some have not come yet.
       pending: part === shape.parts - 1 && place > 0.99 ? 0.2 : 0,
     };
@@ -154,7 +154,7 @@ function generateJob(random: Random, at: Place, { index, workflow, run_attempt, 
   return { ref, run_attempt, job, record: record && { ...story, ...known, ...record, ...end } };
 }
 
-function generateSteps(random: Random, startedMs: number): Record<string, unknown>[] {
+function generateSteps(random: Random, startedMs: number): Record<string, string | number>[] {
   const count = random.chance(0.03) ? random.int(20, 60) : random.int(7, 13);
   return Array.from({ length: count }, (_, index) => ({
     name: index === 0 ? "Set up job" : `Run ${random.pick(actions).name} for part ${index}`,
@@ -173,7 +173,7 @@ const actions = Array.from({ length: 120 }, (_, index) => ({
 }));
 
 type LogPlace = { readonly ref: JobRef; readonly isSkipped: boolean; readonly startedMs: number; readonly steps: number };
-type LogPart = Pick<LogRecord, "log" | "sections" | "action_uses" | "annotations">;
+type LogPart = Pick<LogRecord, "log" | "sections" | "action_uses" | "annotations" | "runner" | "token_permissions">;
 
 function generateLog(random: Random, at: Place, { ref, isSkipped, startedMs, steps }: LogPlace): LogPart | undefined {
   if (random.chance(at.pending) || random.chance(0.001)) return undefined;
@@ -210,6 +210,8 @@ function generateLog(random: Random, at: Place, { ref, isSkipped, startedMs, ste
       const { name, ref: tag, sha } = pickAction();
       return { step_number: null, action: name, ref: tag, sha, line_number: 10 + index, used_at: time(10 + index) };
     }),
+    runner: { version: "2.330.0", os: "Ubuntu", image: "ubuntu-24.04", image_version: `2026${random.int(10, 12)}01.1.0` },
+    token_permissions: { Contents: "read", Metadata: "read", Packages: random.pick(["read", "write"]) },
     annotations: Array.from({ length: random.chance(0.3) ? random.int(1, 6) : 0 }, (_, index) => ({
       step_number: random.int(1, steps),
       level: random.pick(["error", "warning", "warning", "notice"]),

@@ -23,8 +23,8 @@ async function openBench() {
       const row = logRow({ state, version });
       await transact(db, async (trx) => {
         await upsertJobs(trx, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject(job) }]);
-        const newJobs = await upsertLogs(trx, [row]);
-        await replaceLogFacts(trx, [{ ...facts, job_id: jobId, record_key: row.record_key }], newJobs);
+        await upsertLogs(trx, [row]);
+        await replaceLogFacts(trx, [{ ...facts, job_id: jobId, record_key: row.record_key }]);
       });
     },
     rows: async () => ({

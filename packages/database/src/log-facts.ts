@@ -92,17 +92,14 @@ const factTypes = {
 /**
  * Writes the rows of those of `records` that `archive.logs` has in force; others change nothing. Call it in the transaction of
  * `upsertLogs`, after it: its row locks keep two loaders of one job apart. Idempotent: a repeated call changes no row.
- * @param newJobs those without any rows so far, as `upsertLogs` says: there is nothing to look for and to remove.
  */
-export async function replaceLogFacts(
-  trx: Database,
-  records: readonly LogFactsOfRecord[],
-  newJobs: readonly number[],
-): Promise<void> {
+export async function replaceLogFacts(trx: Database, records: readonly LogFactsOfRecord[]): Promise<void> {
   const inForce = await recordsInForce(trx, records);
   if (inForce.length === 0) return;
-  const isNew = new Set(newJobs);
-  const jobIds = inForce.map(({ job_id }) => job_id).filter((job_id) => !isNew.has(job_id));
+  const jobIds = await jobsWithFacts(
+    trx,
+    inForce.map(({ job_id }) => job_id),
+  );
   await replaceRows(trx, jobIds, {
     table: sql`archive.sections`,
     key: sql`step_number`,
@@ -165,7 +162,8 @@ function permissionRows({ job_id, token_permissions = {} }: LogFactsOfRecord) {
 
 /** Nothing for a record that did not look at its log, as of an absent one. */
 function factRow({ job_id, action_uses, annotations, runner, token_permissions, left_out = {} }: LogFactsOfRecord) {
-  if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined) return [];
+  if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined)
+    return [];
   const fact = (name: string) => text(runner?.[name]);
   return [
     {
@@ -198,6 +196,19 @@ async function recordsInForce(trx: Database, records: readonly LogFactsOfRecord[
   `.execute(trx);
   const byKey = new Map(records.map((record) => [record.record_key, record]));
   return rows.flatMap(({ record_key }) => byKey.get(record_key) ?? []);
+}
+
+// Almost always none: then there is nothing to take away.
+async function jobsWithFacts(trx: Database, jobIds: readonly number[]): Promise<number[]> {
+  const ofJobs = sql`where job_id = any(${sql.val(jobIds)}::bigint[])`;
+  const { rows } = await sql<{ job_id: number }>`
+    select job_id from archive.sections ${ofJobs}
+    union select job_id from archive.action_uses ${ofJobs}
+    union select job_id from archive.annotations ${ofJobs}
+    union select job_id from archive.permissions ${ofJobs}
+    union select job_id from archive.log_facts ${ofJobs}
+  `.execute(trx);
+  return rows.map(({ job_id }) => job_id);
 }
 
 type Rows<R extends object> = {

@@ -7,6 +7,7 @@ import { sql } from "kysely";
 
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
+import { makePartitions } from "./partitions.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
 /** A job to load: its object as GitHub sent it, and the attempts that listed it. */
@@ -109,6 +110,11 @@ export async function upsertJobs(trx: Database, stories: readonly JobStory[]): P
     return columns ? [{ story, columns }] : [];
   });
   const jobs = parsed.map(jobRow);
+  if (jobs.length === 0) return [];
+  await makePartitions(
+    trx,
+    jobs.map(({ job_id }) => job_id),
+  );
   for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, round);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
   for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, round);
@@ -172,19 +178,13 @@ async function writeSteps(trx: Database, rows: readonly { job_id: number; step_n
   `.execute(trx);
 }
 
-/**
- * Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent.
- * @returns the jobs that had no row before, and so nothing in the tables of `replaceLogFacts`.
- */
-export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<number[]> {
-  const written: number[] = [];
-  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) written.push(...(await writeLogs(trx, round)));
-  return written;
+/** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent. */
+export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<void> {
+  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, round);
 }
 
-async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<number[]> {
-  // A row that was there has been locked by this statement, which shows in xmax.
-  const { rows: written } = await sql<{ job_id: number; is_new: boolean }>`
+async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<void> {
+  await sql`
     insert into archive.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
       raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256)
     select job_id, log_state, log_reason, array(select json_array_elements_text(log_flags)), copied_from_job_id, log_key,
@@ -210,7 +210,5 @@ async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<number
       record_version = excluded.record_version,
       record_sha256 = excluded.record_sha256
     where (excluded.log_state = 'archived', excluded.record_version) > (logs.log_state = 'archived', logs.record_version)
-    returning job_id, xmax = 0 as is_new
   `.execute(trx);
-  return written.flatMap(({ job_id, is_new }) => (is_new ? [job_id] : []));
 }

@@ -31,7 +31,8 @@ function arrayLiteral(values: readonly unknown[]): string {
 
 function elementLiteral(value: unknown): string {
   if (value === null || value === undefined) return "NULL";
-  return typeof value === "string" ? `"${value.replaceAll(/["\\]/g, "\\$&")}"` : String(value);
+  if (typeof value !== "string") return JSON.stringify(value);
+  return `"${value.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 /**

@@ -42,11 +42,10 @@ async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promis
       trx,
       unknown.map(({ record }) => ({ ...record, object: record.job })),
     );
-    const newJobs = await upsertLogs(trx, records.map(logRow));
+    await upsertLogs(trx, records.map(logRow));
     await replaceLogFacts(
       trx,
       records.map(({ key, record }) => ({ ...record, record_key: key })),
-      newJobs,
     );
     await settleLogs(trx, jobIds);
     await forgetLogsInFlight(trx, jobIds);
