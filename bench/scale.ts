@@ -121,17 +121,17 @@ async function copyRows(jobIds: readonly number[], side: Side): Promise<void> {
 async function measureBytes(): Promise<Figure[]> {
   // Partitions end in the id that they begin with.
   const { rows } = await sql<{ name: string; bytes: number; indexes: number }>`
-    select regexp_replace(relname, '_\\d+$', '') as name, sum(pg_total_relation_size(oid)) / jobs.count as bytes,
-      sum(pg_indexes_size(oid)) / jobs.count as indexes
+    select regexp_replace(relname, '_\\d+$', '') as name, (sum(pg_total_relation_size(oid)) / jobs.count)::float8 as bytes,
+      (sum(pg_indexes_size(oid)) / jobs.count)::float8 as indexes
     from pg_class cross join (select count(*) from archive.obligations) as jobs
     where relnamespace = 'archive'::regnamespace and relkind = 'r'
     group by 1, jobs.count having sum(pg_total_relation_size(oid)) > 1e6 order by 2 desc`.execute(db);
-  const all = rows.reduce((sum, { bytes }) => sum + Number(bytes), 0);
+  const all = rows.reduce((sum, { bytes }) => sum + bytes, 0);
   return [
     { what: "bytes a job, all tables with indexes", measured: all },
     ...rows.flatMap(({ name, bytes, indexes }) => [
-      { what: `${name}: bytes a job`, measured: Number(bytes) },
-      { what: `${name}: of these, indexes`, measured: Number(indexes) },
+      { what: `${name}: bytes a job`, measured: bytes },
+      { what: `${name}: of these, indexes`, measured: indexes },
     ]),
   ];
 }

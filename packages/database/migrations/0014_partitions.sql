@@ -104,6 +104,13 @@ comment on table archive.annotations is 'Lines of logs that the runner marks as 
 comment on table archive.permissions is 'What the GITHUB_TOKEN of a job was allowed, by its log.';
 comment on table archive.log_facts is 'What the text of a job''s log says once, and how whole the lists of it are. A row for each job whose record in force looked at the log.';
 
+-- Coverage is counted repository by repository.
+drop index archive.attempts_coverage_idx;
+create index attempts_coverage_idx on archive.attempts (repository_id, run_id) include (state);
+drop index archive.obligations_coverage_idx;
+drop index archive.obligations_repository_id_idx;
+create index obligations_coverage_idx on archive.obligations (repository_id, run_id) include (log_state, log_reason, rows_loaded_at);
+
 create table archive.removals (
   runs_before timestamptz primary key,
   removed_at timestamptz not null default now(),
