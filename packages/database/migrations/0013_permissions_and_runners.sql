@@ -42,6 +42,9 @@ comment on column archive.permissions.job_id is 'GitHub''s id of the job.';
 comment on column archive.permissions.scope is 'In the log''s words: Contents, PullRequests, …';
 comment on column archive.permissions.access is 'In the log''s words: read or write.';
 
+-- A view keeps the types of its columns. Rebuilt by the same `migrate`.
+drop schema if exists audit cascade;
+
 -- Names of actions ignore case at GitHub. In collation C a prefix is a range, which an index answers through a view that is a
 -- security barrier: `like` and `lower()` are not leakproof, `>=` and `<` are.
 alter table archive.action_uses

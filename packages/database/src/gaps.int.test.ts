@@ -7,6 +7,7 @@ import { expect, test } from "vitest";
 import { countGaps, type Gap, isOwed, listGaps } from "./gaps.ts";
 import { addLedger, addRun, type AttemptRow, jobIdOf, type JobRow, setRepository } from "./ledger.test-support.ts";
 import type { Database } from "./open-database.ts";
+import { makePartitions } from "./partitions.ts";
 import { noteUnreadableRepositories } from "./repositories.ts";
 import { addWindow, markFullSecond } from "./windows.ts";
 
@@ -196,6 +197,7 @@ test("a full second is a gap of its own, and no open window", async () => {
 
 test("an archive that holds something is not sealed, in one row", async () => {
   await using database = await openLedger();
+  await makePartitions(database.db, [1]);
   await sql`insert into archive.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt)
     select i, ${id}, 1, 1, 1 from generate_series(1, 3) as i`.execute(database.db);
   await sql`insert into archive.logs (job_id, log_state, log_reason, record_key, record_version, record_sha256)

@@ -96,7 +96,10 @@ const factTypes = {
 export async function replaceLogFacts(trx: Database, records: readonly LogFactsOfRecord[]): Promise<void> {
   const inForce = await recordsInForce(trx, records);
   if (inForce.length === 0) return;
-  const jobIds = inForce.map(({ job_id }) => job_id);
+  const jobIds = await jobsWithFacts(
+    trx,
+    inForce.map(({ job_id }) => job_id),
+  );
   await replaceRows(trx, jobIds, {
     table: sql`archive.sections`,
     key: sql`step_number`,
@@ -195,6 +198,19 @@ async function recordsInForce(trx: Database, records: readonly LogFactsOfRecord[
   return rows.flatMap(({ record_key }) => byKey.get(record_key) ?? []);
 }
 
+// Almost always none: then there is nothing to take away.
+async function jobsWithFacts(trx: Database, jobIds: readonly number[]): Promise<number[]> {
+  const ofJobs = sql`where job_id = any(${sql.val(jobIds)}::bigint[])`;
+  const { rows } = await sql<{ job_id: number }>`
+    select job_id from archive.sections ${ofJobs}
+    union select job_id from archive.action_uses ${ofJobs}
+    union select job_id from archive.annotations ${ofJobs}
+    union select job_id from archive.permissions ${ofJobs}
+    union select job_id from archive.log_facts ${ofJobs}
+  `.execute(trx);
+  return rows.map(({ job_id }) => job_id);
+}
+
 type Rows<R extends object> = {
   readonly table: RawBuilder<unknown>;
   /** The column that tells a job's rows apart. */
@@ -211,13 +227,15 @@ async function replaceRows<R extends object>(
   const columns = Object.keys(types).map((name) => sql.ref(name));
   const list = sql.join(columns);
   const excluded = sql.join(columns.map((column) => sql`excluded.${column}`));
-  await sql`
-    delete from ${table} as present
-    where present.job_id = any(${sql.val(jobIds)}::bigint[])
-      and not exists (
-        select from ${unnest(types, rows)} where incoming.job_id = present.job_id and incoming.${key} = present.${key}
-      )
-  `.execute(trx);
+  if (jobIds.length > 0)
+    await sql`
+      delete from ${table} as present
+      where present.job_id = any(${sql.val(jobIds)}::bigint[])
+        and not exists (
+          select from ${unnest(types, rows)} where incoming.job_id = present.job_id and incoming.${key} = present.${key}
+        )
+    `.execute(trx);
+  if (rows.length === 0) return;
   await sql`
     insert into ${table} as present (${list})
     select ${list} from ${unnest(types, rows)}

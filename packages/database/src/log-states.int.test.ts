@@ -4,7 +4,7 @@ import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
 import { listDueLogs } from "./due-logs.ts";
-import { deferLog, deferUnsettledLog, failLog, finishRelook, noteRecord, settleLog } from "./log-states.ts";
+import { deferLog, deferUnsettledLog, failLog, finishRelook, noteRecord, settleLogs } from "./log-states.ts";
 import { findObligation, recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
@@ -37,13 +37,7 @@ async function settle(db: Database, state: "archived" | "absent", version: numbe
   const row = logRow({ state, version, reason });
   await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
   await upsertLogs(db, [row]);
-  const { job_id, record_key } = row;
-  await settleLog(
-    db,
-    state === "archived"
-      ? { job_id, record_key, log_state: "archived", log_reason: null }
-      : { job_id, record_key, log_state: "absent", log_reason: reason },
-  );
+  await settleLogs(db, [row.job_id]);
 }
 
 const near = (seconds: number) => expect.closeTo(seconds, -1) as number;

@@ -1,7 +1,7 @@
 // How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
 // that takes the place of an absent one.
 
-import type { AbsentReason, FailedReason } from "@actions-archive/core/states";
+import type { FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
@@ -81,42 +81,33 @@ export async function noteRecord(db: Database, jobId: number, recordKey: string)
     .execute();
 }
 
-export type Decision = { job_id: number; record_key: string } & (
-  | { log_state: "archived"; log_reason: null }
-  | { log_state: "absent"; log_reason: AbsentReason }
-);
-
 /**
- * The log's terminal state, from its record, once `upsertLogs` has taken that record's row: an older version of the record
- * changes nothing. Archived outranks absent; nothing leaves archived. A log that looks deleted is looked at once more two days
- * before its expiry. Idempotent.
+ * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
+ * nothing leaves archived. A log that looks deleted is looked at once more two days before its expiry. Call it in the transaction
+ * of `upsertLogs`, after it. Idempotent.
  */
-export async function settleLog(db: Database, { job_id, record_key, log_state, log_reason }: Decision): Promise<void> {
-  await db
-    .updateTable("archive.obligations")
-    .set({
-      log_state,
-      log_reason,
-      record_key,
-      log_detail: null,
-      decided_at: sql<Date>`now()`,
-      relook_at:
-        log_reason === "deleted"
-          ? sql<Date>`case when log_state <> 'absent' and expires_at > now() then greatest(expires_at - interval '2 days', now() + interval '1 hour') else relook_at end`
-          : null,
-    })
-    .where("job_id", "=", job_id)
-    .where((eb) => eb.or([eb("log_state", "!=", "archived"), eb.val(log_state === "archived")]))
-    .where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom("archive.logs")
-          .select("archive.logs.job_id")
-          .whereRef("archive.logs.job_id", "=", "archive.obligations.job_id")
-          .where("archive.logs.record_key", "=", record_key),
-      ),
-    )
-    .execute();
+export async function settleLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
+  await sql`
+    update archive.obligations
+    set
+      log_state = logs.log_state,
+      log_reason = logs.log_reason,
+      record_key = logs.record_key,
+      log_detail = null,
+      decided_at = now(),
+      relook_at = case
+        when logs.log_reason is distinct from 'deleted' then null
+        when obligations.log_state = 'absent' then relook_at
+        when expires_at > now() then greatest(expires_at - interval '2 days', now() + interval '1 hour')
+      end
+    from archive.logs
+    where obligations.job_id = any(${sql.val(jobIds)}::bigint[])
+      and logs.job_id = obligations.job_id
+      and (obligations.log_state <> 'archived' or logs.log_state = 'archived')
+      and (log_detail is not null
+        or (obligations.log_state, obligations.log_reason, obligations.record_key)
+          is distinct from (logs.log_state, logs.log_reason, logs.record_key))
+  `.execute(trx);
 }
 
 export type RetryChoice = {

@@ -71,14 +71,17 @@ function migratorOf(db: Database): Migrator {
       async getMigrations() {
         const files = await readSqlFolder(migrationsFolder);
         return Object.fromEntries(
-          Object.entries(files).map(([name, text]): [string, Migration] => [
-            name,
-            { up: async (trx) => void (await sql.raw(text).execute(trx)) },
-          ]),
+          Object.entries(files).map(([name, text]): [string, Migration] => [name, { up: (trx) => runMigration(trx, text) }]),
         );
       },
     },
   });
+}
+
+// The session's limit is for queries: rewriting a large table takes as long as it takes.
+async function runMigration(trx: Database, text: string): Promise<void> {
+  await sql`set local statement_timeout = 0`.execute(trx);
+  await sql.raw(text).execute(trx);
 }
 
 // One transaction: a reader sees the old views or the new ones, never none.

@@ -284,15 +284,20 @@ export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[])
   return rows.map(({ object, other_objects, ...row }) => ({ ...row, objects: [object, ...other_objects] }));
 }
 
-/** Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows. */
-export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<void> {
-  await trx
+/**
+ * Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows.
+ * @returns by job, when the object was received whose rows are loaded; jobs whose rows are owed or were refused are not in it.
+ */
+export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<Map<number, Date>> {
+  const rows = await trx
     .selectFrom("archive.obligations")
-    .select("job_id")
+    .select(["job_id", "object_received_at"])
+    .select(sql<boolean>`rows_loaded_at is not null and log_reason is distinct from 'unloadable'`.as("is_loaded"))
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .orderBy("job_id")
     .forNoKeyUpdate()
     .execute();
+  return new Map(rows.flatMap(({ job_id, object_received_at, is_loaded }) => (is_loaded ? [[job_id, object_received_at]] : [])));
 }
 
 export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {

@@ -7,6 +7,7 @@ import { sql } from "kysely";
 
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
+import { makePartitions } from "./partitions.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
 /** A job to load: its object as GitHub sent it, and the attempts that listed it. */
@@ -109,6 +110,11 @@ export async function upsertJobs(trx: Database, stories: readonly JobStory[]): P
     return columns ? [{ story, columns }] : [];
   });
   const jobs = parsed.map(jobRow);
+  if (jobs.length === 0) return [];
+  await makePartitions(
+    trx,
+    jobs.map(({ job_id }) => job_id),
+  );
   for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, round);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
   for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, round);

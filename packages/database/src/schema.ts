@@ -797,6 +797,29 @@ export interface ArchivePermissions {
   scope: string;
 }
 
+export interface ArchiveRemovals {
+  /**
+   * How many attempts among them had vanished or never completed.
+   */
+  closed_gaps: number;
+  /**
+   * How many jobs were removed from the ledger, each with its log archived or absent.
+   */
+  jobs: number;
+  /**
+   * When, by the database's clock.
+   */
+  removed_at: Generated<Timestamp>;
+  /**
+   * How many runs were removed.
+   */
+  runs: number;
+  /**
+   * Runs created before this instant are no longer in the ledger.
+   */
+  runs_before: Timestamp;
+}
+
 export interface ArchiveRepositories {
   /**
    * Runs created earlier are not asked for; null until the first look has ended.
@@ -1584,6 +1607,33 @@ export interface AuditPermissions {
   workflow_name: string | null;
 }
 
+export interface AuditRemovals {
+  /**
+   * How many attempts among them had vanished or never completed: gaps that stood in audit.gaps until then.
+   */
+  closed_gaps: number | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * How many of their jobs were removed, each with its log archived or absent.
+   */
+  jobs: number | null;
+  /**
+   * When, by the database's clock.
+   */
+  removed_at: Timestamp | null;
+  /**
+   * How many runs were removed.
+   */
+  runs: number | null;
+  /**
+   * Runs created before this instant are no longer counted, nor asked for. Of their jobs' rows some may still stand.
+   */
+  runs_before: Timestamp | null;
+}
+
 export interface AuditRepositories {
   /**
    * Runs created earlier were not asked for; null until the first look has ended.
@@ -1812,6 +1862,7 @@ export interface DB {
   "archive.logs_in_flight": ArchiveLogsInFlight;
   "archive.obligations": ArchiveObligations;
   "archive.permissions": ArchivePermissions;
+  "archive.removals": ArchiveRemovals;
   "archive.repositories": ArchiveRepositories;
   "archive.runs": ArchiveRuns;
   "archive.sections": ArchiveSections;
@@ -1825,6 +1876,7 @@ export interface DB {
   "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;
   "audit.permissions": AuditPermissions;
+  "audit.removals": AuditRemovals;
   "audit.repositories": AuditRepositories;
   "audit.runners": AuditRunners;
   "audit.steps": AuditSteps;

@@ -19,9 +19,20 @@ export function unnest<R extends object>(types: ColumnTypes<R>, rows: readonly R
   const names = Object.keys(types) as (keyof R & string)[];
   const arrays = names.map((name) => {
     const values = rows.map((row) => (types[name] === "json" ? JSON.stringify(row[name]) : row[name]));
-    return sql`${sql.val(values)}::${arrayTypes[types[name]]}`;
+    return sql`${sql.val(arrayLiteral(values))}::${arrayTypes[types[name]]}`;
   });
   return sql`unnest(${sql.join(arrays)}) as incoming(${sql.join(names.map((name) => sql.ref(name)))})`;
+}
+
+// The driver would escape each number as if it were text: a tenth of the loader's processor time.
+function arrayLiteral(values: readonly unknown[]): string {
+  return `{${values.map(elementLiteral).join(",")}}`;
+}
+
+function elementLiteral(value: unknown): string {
+  if (value === null || value === undefined) return "NULL";
+  if (typeof value !== "string") return JSON.stringify(value);
+  return `"${value.replaceAll(/["\\]/g, "\\$&")}"`;
 }
 
 /**

@@ -1,36 +1,7 @@
--- A covered span is cut at each midnight, so that one failed log makes a day incomplete and not a year. Attempts and jobs are counted
--- by run first: looked up run by run, a million jobs took 14 s instead of 4.
+-- A covered span is cut at each midnight, so that one failed log makes a day incomplete and not a year. Repository by repository: one
+-- is counted without the others, and each out of indexes that have its runs in order, without sorting and hashing the whole archive.
 create view audit.coverage as
-with slices as (
-  select
-    repository_id,
-    greatest(window_start, day at time zone 'UTC') as window_start,
-    least(window_end, (day + interval '1 day') at time zone 'UTC') as window_end
-  from archive.windows
-  cross join lateral generate_series(
-    date_trunc('day', window_start at time zone 'UTC'),
-    (window_end - interval '1 microsecond') at time zone 'UTC',
-    interval '1 day'
-  ) as day
-),
-run_attempts as (
-  select run_id, count(*)::integer as found, (count(*) filter (where state <> 'listed'))::integer as unlisted
-  from archive.attempts
-  group by run_id
-),
-run_jobs as (
-  select
-    run_id,
-    count(*)::integer as found,
-    (count(*) filter (where rows_loaded_at is not null and log_reason is distinct from 'unloadable'))::integer as loaded,
-    (count(*) filter (where log_state = 'archived'))::integer as archived,
-    (count(*) filter (where log_state = 'absent'))::integer as absent,
-    (count(*) filter (where log_state = 'pending'))::integer as pending,
-    (count(*) filter (where log_state = 'failed'))::integer as failed
-  from archive.obligations
-  group by run_id
-),
-missing_jobs as (
+with missing_jobs as (
   select attempts.run_id, sum(greatest(0, attempts.listed_jobs - known.jobs))::integer as missing
   from archive.attempts
   cross join lateral (
@@ -50,33 +21,78 @@ unrecorded as (
 )
 select
   identity.host,
-  slices.repository_id,
+  repositories.repository_id,
   repositories.full_name as repository,
-  slices.window_start,
-  slices.window_end,
-  count(runs.run_id) as runs_found,
-  coalesce(sum(run_attempts.found), 0) as attempts_found,
-  coalesce(sum(run_jobs.found), 0) + coalesce(sum(missing_jobs.missing), 0) as jobs_found,
-  coalesce(sum(run_jobs.loaded), 0) as jobs_loaded,
-  coalesce(sum(run_jobs.archived), 0) as logs_archived,
-  coalesce(sum(run_jobs.absent), 0) as logs_absent,
-  coalesce(sum(run_jobs.pending), 0) as logs_pending,
-  coalesce(sum(run_jobs.failed), 0) as logs_failed,
-  coalesce(
-    sum(run_attempts.unlisted + coalesce(missing_jobs.missing, 0) + coalesce(unrecorded.logs, 0)
-      + coalesce(run_jobs.found - run_jobs.loaded + run_jobs.pending + run_jobs.failed, 0)),
-    0
-  ) = 0 as complete
-from slices
+  counted.window_start,
+  counted.window_end,
+  counted.runs_found,
+  counted.attempts_found,
+  counted.jobs_found,
+  counted.jobs_loaded,
+  counted.logs_archived,
+  counted.logs_absent,
+  counted.logs_pending,
+  counted.logs_failed,
+  counted.owed = 0 as complete
+from archive.repositories
 cross join archive.identity
-join archive.repositories on repositories.repository_id = slices.repository_id
-left join archive.runs
-  on runs.repository_id = slices.repository_id and runs.created_at >= slices.window_start and runs.created_at < slices.window_end
-left join run_attempts on run_attempts.run_id = runs.run_id
-left join run_jobs on run_jobs.run_id = runs.run_id
-left join missing_jobs on missing_jobs.run_id = runs.run_id
-left join unrecorded on unrecorded.run_id = runs.run_id
-group by identity.host, slices.repository_id, repositories.full_name, slices.window_start, slices.window_end;
+cross join lateral (
+  select
+    slices.window_start,
+    slices.window_end,
+    count(runs.run_id) as runs_found,
+    coalesce(sum(run_attempts.found), 0) as attempts_found,
+    coalesce(sum(run_jobs.found), 0) + coalesce(sum(missing_jobs.missing), 0) as jobs_found,
+    coalesce(sum(run_jobs.loaded), 0) as jobs_loaded,
+    coalesce(sum(run_jobs.archived), 0) as logs_archived,
+    coalesce(sum(run_jobs.absent), 0) as logs_absent,
+    coalesce(sum(run_jobs.pending), 0) as logs_pending,
+    coalesce(sum(run_jobs.failed), 0) as logs_failed,
+    coalesce(
+      sum(run_attempts.unlisted + coalesce(missing_jobs.missing, 0) + coalesce(unrecorded.logs, 0)
+        + coalesce(run_jobs.found - run_jobs.loaded + run_jobs.pending + run_jobs.failed, 0)),
+      0
+    ) as owed
+  from (
+    select
+      day,
+      greatest(windows.window_start, day at time zone 'UTC') as window_start,
+      least(windows.window_end, (day + interval '1 day') at time zone 'UTC') as window_end
+    from archive.windows
+    cross join lateral generate_series(
+      date_trunc('day', windows.window_start at time zone 'UTC'),
+      (windows.window_end - interval '1 microsecond') at time zone 'UTC',
+      interval '1 day'
+    ) as day
+    where windows.repository_id = repositories.repository_id
+  ) as slices
+  left join archive.runs
+    on runs.repository_id = repositories.repository_id
+    and date_trunc('day', runs.created_at at time zone 'UTC') = slices.day
+    and runs.created_at >= slices.window_start and runs.created_at < slices.window_end
+  left join (
+    select run_id, count(*)::integer as found, (count(*) filter (where state <> 'listed'))::integer as unlisted
+    from archive.attempts
+    where attempts.repository_id = repositories.repository_id
+    group by run_id
+  ) as run_attempts on run_attempts.run_id = runs.run_id
+  left join (
+    select
+      run_id,
+      count(*)::integer as found,
+      (count(*) filter (where rows_loaded_at is not null and log_reason is distinct from 'unloadable'))::integer as loaded,
+      (count(*) filter (where log_state = 'archived'))::integer as archived,
+      (count(*) filter (where log_state = 'absent'))::integer as absent,
+      (count(*) filter (where log_state = 'pending'))::integer as pending,
+      (count(*) filter (where log_state = 'failed'))::integer as failed
+    from archive.obligations
+    where obligations.repository_id = repositories.repository_id
+    group by run_id
+  ) as run_jobs on run_jobs.run_id = runs.run_id
+  left join missing_jobs on missing_jobs.run_id = runs.run_id
+  left join unrecorded on unrecorded.run_id = runs.run_id
+  group by slices.window_start, slices.window_end
+) as counted;
 
 comment on view audit.coverage is 'Spans of time in which every run was listed, by the run''s created_at, a row for each day (UTC) at most: disjoint and half-open. What no row covers stands in audit.gaps.';
 comment on column audit.coverage.host is 'The GitHub host.';

@@ -1,39 +1,48 @@
 // Gathers what arrives one by one into batches, by size and time.
-export type BatchLimits = { readonly maxItems: number; readonly maxWaitMs: number };
+export type BatchLimits = {
+  readonly maxItems: number;
+  readonly maxWaitMs: number;
+  /** Batches that run at the same time. */
+  readonly maxRunning: number;
+};
 
 /**
- * @param run gets each batch; one at a time, so that the next one gathers while it runs.
+ * @param run gets each batch; while as many as may be are running, the next one gathers.
  * @returns a function that resolves when its item's batch has run, or rejects as that batch did.
  */
 export function createBatcher<T>(
-  { maxItems, maxWaitMs }: BatchLimits,
+  { maxItems, maxWaitMs, maxRunning }: BatchLimits,
   run: (items: T[]) => Promise<void>,
 ): (item: T) => Promise<void> {
-  let waiting: { item: T; resolve: () => void; reject: (error: unknown) => void }[] = [];
-  let running: Promise<void> = Promise.resolve();
+  const waiting: { item: T; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  let running = 0;
   let timer: NodeJS.Timeout | undefined;
 
   const flush = () => {
     clearTimeout(timer);
     timer = undefined;
-    running = running.then(async () => {
-      const batch = waiting.splice(0, maxItems);
-      if (batch.length === 0) return;
-      try {
-        await run(batch.map(({ item }) => item));
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-      if (waiting.length > 0) flush();
-    });
+    if (running < maxRunning && waiting.length > 0) void runBatch(waiting.splice(0, maxItems));
+  };
+  const runBatch = async (batch: typeof waiting) => {
+    running += 1;
+    try {
+      await run(batch.map(({ item }) => item));
+      for (const { resolve } of batch) resolve();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    running -= 1;
+    flush();
   };
 
   return (item) => {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    waiting = [...waiting, { item, resolve, reject }];
+    waiting.push({ item, resolve, reject });
     if (waiting.length >= maxItems) flush();
     else timer ??= setTimeout(flush, maxWaitMs);
     return promise;
   };
 }
+
+/** Large enough to make a transaction cheap, small enough to hold rows and locks for milliseconds; one is made while Postgres writes another. */
+export const loadBatches: BatchLimits = { maxItems: 200, maxWaitMs: 20, maxRunning: 2 };

@@ -6,31 +6,19 @@ import { LogRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey } from "@actions-archive/core/object-key";
-import { instant, jobColumns } from "@actions-archive/database/job-rows";
-import { replaceLogFacts } from "@actions-archive/database/log-facts";
-import { failLog, settleLog } from "@actions-archive/database/log-states";
-import { forgetLogsInFlight } from "@actions-archive/database/logs-in-flight";
-import { lockJobs } from "@actions-archive/database/obligations";
-import { transact } from "@actions-archive/database/open-database";
-import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+import { jobColumns } from "@actions-archive/database/job-rows";
 
 import type { Loader } from "./loader.ts";
+import { type ReadRecord, writeRecords } from "./write-records.ts";
 
 export type RecordToLoad = { readonly job_id: number; readonly key: string };
 
-type ReadRecord = { readonly key: string; readonly version: number; readonly sha256: string; readonly record: LogRecord };
-
-/** Loads these records in one transaction; one that is no record of its job, or that no table takes, is listed alone. Idempotent. */
+/** Loads these records in one transaction; one that is no record of its job is passed over, as is one that no table takes. Idempotent. */
 export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[]): Promise<void> {
   const read = await Promise.all(toLoad.map((item) => readRecord(loader, item)));
   const records = read.filter((record) => record !== undefined);
   if (records.length === 0) return;
-  try {
-    await writeRows(loader, records);
-  } catch (error) {
-    if (!(error instanceof PermanentError)) throw error;
-    for (const record of records) await writeAlone(loader, record);
-  }
+  await writeRecords(loader, records);
 }
 
 // The message only names the record; what is loaded must follow from the object alone, and its key from its content.
@@ -53,92 +41,6 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
   }
 }
 
-async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promise<void> {
-  await transact(db, async (trx) => {
-    // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
-    await lockJobs(
-      trx,
-      records.map(({ record }) => record.job_id),
-    );
-    await upsertJobs(
-      trx,
-      records.map(({ record }) => ({ ...record, object: record.job })),
-    );
-    await upsertLogs(trx, records.map(logRow));
-    await replaceLogFacts(
-      trx,
-      records.map(({ key, record }) => ({ ...record, record_key: key })),
-    );
-    for (const { key, record } of records.toSorted((a, b) => a.record.job_id - b.record.job_id)) {
-      const { job_id, log } = record;
-      await settleLog(
-        trx,
-        log.state === "archived"
-          ? { job_id, record_key: key, log_state: "archived", log_reason: null }
-          : { job_id, record_key: key, log_state: "absent", log_reason: log.reason },
-      );
-    }
-    await forgetLogsInFlight(
-      trx,
-      records.map(({ record }) => record.job_id),
-    );
-  });
-}
-
-async function writeAlone(loader: Loader, record: ReadRecord): Promise<void> {
-  try {
-    await writeRows(loader, [record]);
-  } catch (error) {
-    if (!(error instanceof PermanentError)) throw error;
-    loader.log.error({ err: error, jobId: record.record.job_id, objectKey: record.key }, "row refused");
-    await failLog(loader.db, record.record.job_id, "unloadable", error.message);
-  }
-}
-
 function versionOf(key: string): number {
   return Number(/\.(\d+)\.json$/.exec(key)?.[1] ?? 1);
-}
-
-function logRow({ key, version, sha256, record }: ReadRecord): LogRow {
-  const { log, job_id, decided_at } = record;
-  const common = { job_id, log_state: log.state, record_key: key, record_version: version, record_sha256: sha256 };
-  if (log.state === "absent") {
-    return {
-      ...common,
-      log_reason: log.reason,
-      log_flags: [],
-      copied_from_job_id: log.copied_from,
-      log_key: null,
-      log_version_id: null,
-      raw_bytes: null,
-      raw_sha256: null,
-      stored_bytes: null,
-      stored_sha256: null,
-      lines: null,
-      first_line_at: null,
-      last_line_at: null,
-      archived_at: null,
-    };
-  }
-  return {
-    ...common,
-    log_reason: null,
-    log_flags: log.flags,
-    copied_from_job_id: null,
-    log_key: log.key,
-    log_version_id: log.version_id,
-    raw_bytes: log.raw_bytes,
-    raw_sha256: log.raw_sha256,
-    stored_bytes: log.stored_bytes,
-    stored_sha256: log.stored_sha256,
-    lines: log.lines,
-    first_line_at: timeOfLine(log.first_time),
-    last_line_at: timeOfLine(log.last_time),
-    archived_at: decided_at,
-  };
-}
-
-// All of its digits, but only of a day that there is: a value of several lines can hold what looks like the 31st of February.
-function timeOfLine(time: string | null): string | null {
-  return time !== null && instant(time)?.slice(0, 10) === time.slice(0, 10) ? time : null;
 }

@@ -9,16 +9,15 @@ import { githubHost } from "@actions-archive/core/settings";
 import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
 
-import { createBatcher } from "./batcher.ts";
+import { createBatcher, loadBatches } from "./batcher.ts";
 import type { LoaderConfig } from "./config.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { loadRecords, type RecordToLoad } from "./load-records.ts";
 import { loadRun } from "./load-run.ts";
 import type { Loader } from "./loader.ts";
 
-/** Large enough to make the transaction cheap, small enough to hold rows and locks for milliseconds. */
-const batch = { maxItems: 200, maxWaitMs: 20 };
-const concurrency = 256;
+/** What gathers while other batches run. */
+const concurrency = 2 * loadBatches.maxItems * loadBatches.maxRunning;
 
 /** Returns once the loader takes work; `resources` end it. @throws ConfigError when an engine is refused. */
 export async function startLoader(config: LoaderConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
@@ -36,8 +35,8 @@ export async function startLoader(config: LoaderConfig, { log, resources }: Pick
 }
 
 function loadWork(loader: Loader): Handler<"load"> {
-  const addJob = createBatcher<number>(batch, (jobIds) => loadJobs(loader, [...new Set(jobIds)]));
-  const addRecord = createBatcher<RecordToLoad>(batch, (records) => loadRecords(loader, records));
+  const addJob = createBatcher<number>(loadBatches, (jobIds) => loadJobs(loader, [...new Set(jobIds)]));
+  const addRecord = createBatcher<RecordToLoad>(loadBatches, (records) => loadRecords(loader, records));
   return async (payload) => {
     switch (payload.kind) {
       case "job":

@@ -1,7 +1,7 @@
 // Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
 // and 3, and the second look.
 
-import { settleLog } from "@actions-archive/database/log-states";
+import { settleLogs } from "@actions-archive/database/log-states";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -208,7 +208,7 @@ async function openSecondLook() {
     const record = { record_key: key, record_version: 1, record_sha256: "0".repeat(64) };
     const state = { job_id: job.id, log_state: "absent", log_reason: "deleted" } as const;
     await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
-    await settleLog(trx, { ...state, record_key: key });
+    await settleLogs(trx, [job.id]);
   });
   await bench.ask("update archive.obligations set relook_at = now()");
   bench.simulator.control.clearJournal({});

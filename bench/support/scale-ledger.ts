@@ -1,0 +1,106 @@
+// The ledger of a generated year, by the fetcher's own statements for the parts that are measured; the parts between them are the
+// first part again, its ids, times and hashes moved, copied inside the server.
+
+import { recordJobs } from "@actions-archive/database/obligations";
+import type { Database } from "@actions-archive/database/open-database";
+import { selectRepositories } from "@actions-archive/database/repositories";
+import { recordRuns } from "@actions-archive/database/runs";
+import { sql } from "kysely";
+import type { Client } from "pg";
+
+import { firstIds, type GeneratedRun, partOffsets, repositories, type Shape, yearEnd, yearStart } from "./scale-world.ts";
+
+/** Repositories that were looked through for the whole year and just now. */
+export async function addRepositories(db: Database): Promise<void> {
+  await selectRepositories(db, repositories);
+  const [start, end] = [new Date(yearStart), new Date(yearEnd)];
+  await sql`
+    update archive.repositories
+    set archive_since = ${start}, polled_at = now(), poll_due_at = now() + interval '1 year', log_retention_days = 90`.execute(
+    db,
+  );
+  await sql`
+    insert into archive.windows (repository_id, window_start, window_end, scanned_at)
+    select repository_id, ${start}::timestamptz, ${end}::timestamptz, now() from archive.repositories`.execute(db);
+}
+
+/** Writes what the fetcher would have found of these runs: all attempts listed, all jobs completed. */
+export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): Promise<void> {
+  for (const [repositoryId, found] of Map.groupBy(runs, ({ repository_id }) => repository_id)) {
+    await recordRuns(
+      db,
+      repositoryId,
+      found.map(({ run }) => run),
+    );
+    const jobs = found.flatMap((run) => run.jobs);
+    await recordJobs(
+      db,
+      repositoryId,
+      jobs.map(({ job, run_attempt }) => ({ object: job, source: "listing", listedAttempt: run_attempt })),
+    );
+  }
+  const runIds = runs.map(({ run }) => run.id);
+  await sql`
+    update archive.attempts
+    set state = 'listed', visits = 1, listed_at = now(), record_key = format('runs/github.com/%s/%s/%s.json', repository_id, run_id, run_attempt),
+      listed_jobs = (select count(*) from archive.obligations where obligations.run_id = attempts.run_id and obligations.run_attempt = attempts.run_attempt)
+    where run_id = any(${sql.val(runIds)}::bigint[])`.execute(db);
+  // The records name this time.
+  const jobIds = runs.flatMap(({ jobs }) => jobs.map(({ ref }) => ref.job_id));
+  await sql`
+    update archive.obligations set object_received_at = completed_at + interval '60 seconds'
+    where job_id = any(${sql.val(jobIds)}::bigint[])`.execute(db);
+  // Without a record, the log is asked for still, or could not be had.
+  const failed = runs.flatMap(({ jobs }) => jobs).filter(({ record, ref }) => record === undefined && ref.job_id % 2 === 0);
+  await sql`
+    update archive.obligations set log_state = 'failed', log_reason = 'upstream_error'
+    where job_id = any(${sql.val(failed.map(({ ref }) => ref.job_id))}::bigint[])`.execute(db);
+}
+
+const times = (...names: string[]): [string, string][] => names.map((name) => [name, `${name} + :time`]);
+const job: [string, string] = ["job_id", "job_id + :job"];
+const run: [string, string] = ["run_id", "run_id + :run"];
+const hash: [string, string] = ["raw_sha256", "encode(sha256((raw_sha256 || :job)::bytea), 'hex')"];
+/** By table, the columns that are not as in the first part. */
+const moved = new Map<string, [string, string][]>([
+  ["runs", [run, ...times("created_at", "run_started_at", "updated_at")]],
+  ["attempts", [run]],
+  ["obligations", [job, run, ...times("started_at", "completed_at", "expires_at", "object_received_at")]],
+  ["jobs", [job, run, ...times("created_at", "started_at", "completed_at")]],
+  ["steps", [job, ...times("started_at", "completed_at")]],
+  ["logs", [job, hash, ...times("first_line_at", "last_line_at", "archived_at")]],
+  ["sections", [job]],
+  ["action_uses", [job, ...times("used_at")]],
+  ["annotations", [job]],
+  ["permissions", [job]],
+  ["log_facts", [job]],
+]);
+
+/** Makes part `part` out of the first, in all tables. */
+export async function repeatFirstPart(client: Client, shape: Shape, part: number): Promise<void> {
+  const offsets = partOffsets(shape);
+  const values: Readonly<Record<string, string>> = {
+    ":job": String(offsets.jobId * part),
+    ":run": String(offsets.runId * part),
+    ":time": `interval '${offsets.ms * part} milliseconds'`,
+  };
+  const first = `job_id < ${firstIds.job + offsets.jobId}`;
+  await client.query(
+    `select archive.make_partitions(array(select distinct archive.partition_start(${values[":job"]} + job_id) from archive.jobs where ${first}))`,
+  );
+  for (const [table, changes] of moved) {
+    const { rows } = await client.query<{ name: string }>(
+      `select attname as name from pg_attribute
+      where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`,
+      [`archive.${table}`],
+    );
+    const changed = new Map(changes);
+    const taken = rows.map(({ name }) => (changed.get(name) ?? name).replaceAll(/:\w+/g, (key) => values[key] ?? key));
+    const isOfRun = table === "runs" || table === "attempts";
+    await client.query(
+      `insert into archive.${table} (${rows.map(({ name }) => name).join(", ")})
+      select ${taken.join(", ")} from archive.${table}
+      where ${isOfRun ? `run_id < ${firstIds.run + offsets.runId}` : first} order by ${isOfRun ? "run_id" : "job_id"}`,
+    );
+  }
+}
