@@ -65,8 +65,9 @@ test("whatever the rows hold, a table fits its width with every id and time in i
         expect(table).toContain(String(id));
         expect(table).toContain(time.toISOString().replace(".000Z", "Z"));
       }
-      if (!table.startsWith("── 1 ──"))
-        for (const line of table.split("\n")) expect(stringWidth(line)).toBeLessThanOrEqual(width);
+      const isTable = !table.startsWith("── 1 ──");
+      const widest = Math.max(...table.split("\n").map((line) => stringWidth(line)));
+      expect(widest).toBeLessThanOrEqual(isTable ? width : Infinity);
     }),
   );
 });

@@ -5,7 +5,7 @@
 -- Parameters:
 --   since <date or days>  runs created at this instant or later; 30 days ago unless given
 --   until <date or days>  runs created before this instant; to the newest unless given
---   repository <owner/name>  this repository alone; its name ignores case
+--   repository <owner/name>  this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   repository  the current owner/name
@@ -55,9 +55,7 @@ with days as (
   from audit.coverage
   where window_end > audit.instant(:'since')
     and window_start < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
   group by repository_id
 ),
 gaps as (
@@ -87,6 +85,6 @@ select
 from audit.repositories
 left join days on days.repository_id = repositories.repository_id
 left join gaps on gaps.repository_id = repositories.repository_id
-where :'repository' = '' or lower(repositories.repository) = lower(:'repository')
+where :'repository' = '' or repositories.repository = :'repository'
 order by complete, repositories.repository
 limit :'limit'::bigint;

@@ -4,7 +4,7 @@
 --
 -- Parameters:
 --   within <days>  logs that expire in so many days from now; 7 unless given
---   repository <owner/name>  logs of this repository alone; its name ignores case
+--   repository <owner/name>  logs of this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   expires_on  the day (UTC) on which GitHub's retention removes the logs, as far as we know
@@ -43,9 +43,7 @@ select
 from audit.jobs
 where expires_at >= now()
   and expires_at < now() + make_interval(days => :'within'::integer)
-  and (:'repository' = '' or repository_id = any (array(
-    select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-  )))
+  and (:'repository' = '' or repository = :'repository')
 group by 1, 2
 order by count(*) filter (where log_state in ('pending', 'failed')) = 0, expires_on, repository
 limit :'limit'::bigint;

@@ -5,7 +5,7 @@
 -- Parameters:
 --   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
 --   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone; its name ignores case
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
 --   branch <name>  jobs of this branch or tag alone, exactly
 --   limit <number>  so many rows at most
 -- Columns:
@@ -48,9 +48,7 @@ with failed as (
   from audit.jobs
   where completed_at >= audit.instant(:'since')
     and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
     and (:'branch' = '' or head_branch = :'branch')
     and conclusion in ('failure', 'timed_out')
   order by completed_at desc, job_id desc

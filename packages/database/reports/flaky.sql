@@ -6,7 +6,7 @@
 -- Parameters:
 --   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
 --   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone; its name ignores case
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   repository, workflow_name, job_name  which job
@@ -48,9 +48,7 @@ with commits as (
   from audit.jobs
   where completed_at >= audit.instant(:'since')
     and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
     and conclusion in ('success', 'failure', 'timed_out')
     and head_sha is not null
   group by repository, workflow_name, job_name, head_sha

@@ -7,7 +7,7 @@
 -- Parameters:
 --   since <date or days>  jobs that completed at this instant or later; 90 days ago unless given, as long as GitHub keeps logs by default
 --   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone; its name ignores case
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   log_state, log_reason, log_detail  pending and failed are asked for again; absent is for good
@@ -45,9 +45,7 @@ select
 from audit.jobs
 where completed_at >= audit.instant(:'since')
   and completed_at < audit.instant(:'until')
-  and (:'repository' = '' or repository_id = any (array(
-    select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-  )))
+  and (:'repository' = '' or repository = :'repository')
   and (
     log_state in ('pending', 'failed')
     or (log_state = 'absent' and log_reason in ('expired', 'deleted', 'removed', 'empty'))

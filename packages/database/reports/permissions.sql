@@ -7,7 +7,7 @@
 -- Parameters:
 --   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
 --   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone; its name ignores case
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   repository, workflow_name, job_name  which job
@@ -42,9 +42,7 @@ with jobs as (
   from audit.permissions
   where job_completed_at >= audit.instant(:'since')
     and job_completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
     and access = 'write'
   group by repository, workflow_name, job_name, job_id, job_completed_at
 )
@@ -73,17 +71,13 @@ from (
   from audit.jobs
   where completed_at >= audit.instant(:'since')
     and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
   union all
   select 'job without an end time'
   from audit.jobs
   where completed_at is null
     and conclusion is distinct from 'skipped'
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
   union all
   -- A window is one of runs; a job may complete 35 days after its run was created.
   select 'gap: ' || kind
@@ -91,9 +85,7 @@ from (
   where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
     and (window_start is null or window_start < audit.instant(:'until'))
     and (window_end is null or window_end > audit.instant(:'since') - interval '35 days')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
 ) as jobs
 where unread is not null
 group by unread

@@ -7,7 +7,7 @@
 --     of a job to the last end
 --   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
 --   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone; its name ignores case
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
 --   limit <number>  so many rows at most
 -- Columns:
 --   repository, workflow_name, job_name, step_name  job_name and step_name are null where the row is not about them
@@ -50,9 +50,7 @@ with durations as (
     and conclusion in ('success', 'failure', 'timed_out')
     and completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
     and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
   union all
   select repository, workflow_name, null, null, max(completed_at),
     greatest(0, floor(extract(epoch from max(completed_at) - min(started_at)))::bigint)
@@ -61,9 +59,7 @@ with durations as (
     and conclusion in ('success', 'failure', 'timed_out')
     and completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
     and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
   group by repository, workflow_name, run_id, run_attempt
   union all
   select repository, workflow_name, job_name, step_name, job_completed_at, duration_seconds
@@ -72,9 +68,7 @@ with durations as (
     and conclusion in ('success', 'failure', 'timed_out')
     and job_completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
     and job_completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository_id = any (array(
-      select repository_id from audit.repositories where lower(repository) = lower(:'repository')
-    )))
+    and (:'repository' = '' or repository = :'repository')
 ),
 spans as (
   select

@@ -96,7 +96,7 @@ const unreadOfApp = {
 test("action-uses counts what could not be read, in its span and repository alone", async () => {
   const ask = async (values: Record<string, string>) => (await shared.report("action-uses", values)).unread;
   expect(await ask({ ...wholeSpan, action: "no/body" })).toEqual(unreadOfApp);
-  expect(await ask({ ...wholeSpan, repository: "ACME/app" })).toEqual(unreadOfApp);
+  expect(await ask({ ...wholeSpan, repository: app.name })).toEqual(unreadOfApp);
   expect(await ask({ ...wholeSpan, repository: lib.name })).toEqual({});
   expect(await ask({ since: hour(5), until: hour(6) })).toEqual({ "log pending": 1 });
 });
@@ -215,24 +215,18 @@ test("flaky is what failed and then passed on the same commit", async () => {
 });
 
 test.each([
-  ["job", "test", null, 2, 3_000],
-  ["workflow", null, null, 2, 24_600],
-  ["step", "test", "step 1", 2, 60],
-])("slowest --by %s compares a span with the one before it", async (by, job_name, step_name, times, p95_seconds) => {
+  ["job", "test", null, { times: 2, p50_seconds: 3_000, p95_seconds: 3_000, times_before: 2, p50_change_percent: 0 }],
+  // The first attempt began in the span before, but ended in this one.
+  ["workflow", null, null, { times: 1, p95_seconds: 24_600, times_before: 1, total_seconds: 24_600 }],
+  ["step", "test", "step 1", { times: 2, times_before: 2 }],
+])("slowest --by %s compares a span with the one before it", async (by, job_name, step_name, expected) => {
   await using archive = await openReportedArchive();
   // The spans are four hours long: jobs 1 to 4, and 5 to 8.
   await archive.pool.query("update archive.jobs set job_name = 'test' where job_id = any($1)", [[idOf(5), idOf(6)]]);
-  const { rows } = await archive.report("slowest", {
-    by,
-    since: "2026-05-01T04:30Z",
-    until: "2026-05-01T08:30Z",
-    repository: app.name,
-  });
+  const span = { since: "2026-05-01T04:30Z", until: "2026-05-01T08:30Z", repository: app.name };
+  const { rows } = await archive.report("slowest", { by, ...span });
   const row = rows.find((found) => found["job_name"] === job_name && found["step_name"] === step_name);
-  // The first attempt began in the span before, but ended in this one.
-  if (by === "workflow") return expect(row).toMatchObject({ times: 1, p95_seconds, times_before: 1, total_seconds: p95_seconds });
-  if (by === "step") return expect(row).toMatchObject({ times, times_before: 2 });
-  return expect(row).toMatchObject({ times, p50_seconds: 3_000, p95_seconds, times_before: 2, p50_change_percent: 0 });
+  expect(row).toMatchObject(expected);
 });
 
 test("permissions lists what tokens could write, and nothing that they could read", async () => {
@@ -269,7 +263,7 @@ test("coverage is complete where nothing is owed", async () => {
     { repository: lib.name, complete: true, incomplete_days: 0, jobs_found: 1, logs_archived: 1, runs_found: 1 },
   ]);
   await archive.pool.query("delete from archive.windows where repository_id = $1", [lib.id]);
-  const { rows: unlisted } = await archive.report("coverage", { ...wholeSpan, repository: "Acme/LIB" });
+  const { rows: unlisted } = await archive.report("coverage", { ...wholeSpan, repository: lib.name });
   expect(unlisted).toMatchObject([{ repository: lib.name, complete: false, days: 0, open_windows: 1 }]);
 });
 
@@ -338,7 +332,7 @@ test.skipIf(isPsqlAbsent).each(reports)(
   async (report) => {
     const { name, parameters, rows, unread } = report;
     const file = fileURLToPath(new URL(`../reports/${name}.sql`, import.meta.url));
-    const repository = { repository: "acme/APP" };
+    const repository = { repository: app.name };
     const hostile = {
       branch: "'\"; :since",
       job_pattern: "it''s|\\$1",
@@ -354,13 +348,17 @@ test.skipIf(isPsqlAbsent).each(reports)(
         Object.entries<string>(choice).filter(([key]) => parameters.some((parameter) => parameter.name === key)),
       );
       const args = [...values].flatMap(([key, value]) => ["-v", `${key}=${value}`]);
-      const { stdout } = await promisify(execFile)(
-        "psql",
-        ["-X", "--no-align", "--tuples-only", "-v", "ON_ERROR_STOP=1", ...args, "-f", file, shared.url],
-        {
-          env: { ...process.env, PGTZ: "UTC", PGOPTIONS: "-c intervalstyle=iso_8601" },
-        },
-      );
+      const { stdout } = await promisify(execFile)("psql", [
+        "-X",
+        "--no-align",
+        "--tuples-only",
+        "-v",
+        "ON_ERROR_STOP=1",
+        ...args,
+        "-f",
+        file,
+        `${shared.url}?options=-c%20timezone%3DUTC`,
+      ]);
       const bound = parameters.map((parameter) => values.get(parameter.name) ?? parameter.fallback);
       const answers = [];
       for (const text of unread === undefined ? [rows] : [rows, unread])

@@ -77,7 +77,7 @@ async function answer(context: CommandContext, { report, values: given, format }
   const values = withDefaults(report, given);
   await using resources = new AsyncDisposableStack();
   const { pool } = await attachLedger(context, { command: `report ${report.name}`, resources });
-  if (values["repository"] !== undefined) await checkRepository(pool, values["repository"]);
+  if (values["repository"] !== undefined) values["repository"] = await findRepository(pool, values["repository"]);
   const limit = values["limit"] === undefined ? Infinity : Number(values["limit"]);
   // One more than is asked for: then it is known whether there are more.
   const { rows, unread } = await runReport(pool, report, {
@@ -109,15 +109,22 @@ function printOnly(context: CommandContext, rows: Answer["rows"], values: Readon
   printJson(context, document);
 }
 
-async function checkRepository(pool: pg.Pool, repository: string): Promise<void> {
-  const known = await queryAsAuditor(pool, "select 1 from audit.repositories where lower(repository) = lower(($1)[1])", [
-    repository,
-  ]);
-  if (known.length === 0)
+/** The name as GitHub writes it, which an index can find: names ignore case. */
+async function findRepository(pool: pg.Pool, name: string): Promise<string> {
+  const rows = await queryAsAuditor(
+    pool,
+    "select distinct repository from audit.repositories where lower(repository) = lower(($1)[1])",
+    [name],
+  );
+  const names = rows.map(({ repository }) => String(repository));
+  const [found = name, other] = names;
+  if (names.length === 0)
     throw new PermanentError(
       "usage/invalid",
-      `No repository ${repository} is known to this archive: actions-archive status lists them`,
+      `No repository ${name} is known to this archive: actions-archive status lists them`,
     );
+  if (other === undefined || names.includes(name)) return names.includes(name) ? name : found;
+  throw new PermanentError("usage/invalid", `Two repositories are called so: write one of ${names.join(", ")}`);
 }
 
 function helpOf({ name, columns, cannotKnow, examples, parameters }: Report): string {

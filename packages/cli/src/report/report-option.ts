@@ -31,7 +31,7 @@ export function parseValue(name: string, text: string): string {
     case "job_id":
       return String(parseJobId(text));
     case "action":
-      if (/^[^@\s/]+\/[^@\s]+(@\S+)?$/.test(text)) return text;
+      if (/^(docker:\/\/[^@\s/]+|[^@\s/:]+\/[^@\s/]+)(\/[^@\s/]+)*(@\S+)?$/.test(text)) return text;
       throw new InvalidArgumentError("must be owner/name, owner/name/path or docker://image, with @ref or @sha where it matters");
     case "repository":
       if (/^[^\s/]+\/[^\s/]+$/.test(text)) return text;
