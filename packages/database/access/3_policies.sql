@@ -48,6 +48,8 @@ begin
     execute format('grant select on archive.%I to actions_archive_views', read_by_views.name);
     visible := case
       when read_by_views.name = 'identity' then 'true'
+      -- Counts over all owners.
+      when read_by_views.name = 'removals' then 'false'
       when read_by_views.name = 'repositories' then 'lower(split_part(full_name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
       when read_by_views.name = 'unreadable_repositories' then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
       when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
