@@ -87,6 +87,10 @@ export interface ArchiveAsker {
    */
   owners: string[] | null;
   /**
+   * The ids of these owners' repositories, by their current names; null when there is none.
+   */
+  repositories: string | null;
+  /**
    * True when the login and the current role are both members of actions_archive_auditor.
    */
   sees_all: boolean | null;
