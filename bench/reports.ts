@@ -1,10 +1,10 @@
-// How long each report takes on the database of DATABASE_URL, for the last 30 days: of one repository, and of the whole archive.
-// The second run of each counts.
+// node bench/reports.ts postgres://…: how long each report takes on that database, for the last 30 days of one repository, and of
+// the whole archive. The second run of each counts.
 
 import { openDatabase } from "@actions-archive/database/open-database";
 import { listReports, runReport } from "@actions-archive/database/reports";
 
-const { DATABASE_URL: url = "postgres://postgres@127.0.0.1:5432/postgres" } = process.env;
+const [, , url = "postgres://postgres@127.0.0.1:5432/postgres"] = process.argv;
 await using database = await openDatabase({ url, applicationName: "bench", maxConnections: 1 });
 const { rows: repositories } = await database.pool.query<{ repository: string }>(
   "select full_name as repository from archive.repositories order by repository_id limit 1",
