@@ -2,28 +2,19 @@
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, symlink } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
 import { askSql } from "./support/judge.ts";
 import { runCli } from "./support/processes.ts";
-import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
+import { fileOfJob, gatherRecordings, isWithoutFixtures } from "./support/recordings.ts";
+import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 
-const fixtures = fileURLToPath(new URL("../../shared/fixtures/", import.meta.url));
-const logFolders = ["job-logs/bugswarm", "job-logs/hub4j-github-api"];
-/** The job objects that were recorded together with a log. */
-const jobObjects = [
-  "api/bugswarm/eclipse-che-che-server-actions-jobs-6642948886.json",
-  "api/bugswarm/mwgh-ob-pos-actions-jobs-6991832152.json",
-  "api/hub4j-github-api/GHWorkflowRunTest/wiremock/testJobs/__files/7-r_h_g_actions_runs_719643947_jobs.json",
-];
 /** `logs --raw` is a process each: one log in so many is read that way too, and all through SQL and from the store. */
 const readByCommand = 8;
 
@@ -38,28 +29,12 @@ const Row = z.object({
 
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
-async function gatherRecordings({ folder }: Workspace): Promise<{ replayDir: string; names: string[] }> {
-  const replayDir = join(folder, "recordings");
-  await mkdir(replayDir);
-  const logs = await Promise.all(
-    logFolders.map(async (from) => (await readdir(join(fixtures, from))).map((name) => join(fixtures, from, name))),
-  );
-  for (const path of [...logs.flat(), ...jobObjects.map((object) => join(fixtures, object))])
-    await symlink(path, join(replayDir, basename(path)));
-  return { replayDir, names: logs.flat().map((path) => basename(path)) };
-}
-
-/** Which file each job's log is, as the simulator serves it. */
-function fileOfJob({ world }: Simulator): Map<number, string> {
-  return new Map(Array.from(world.jobs.values()).flatMap(({ id, log }) => (log.kind === "file" ? [[id, log.path]] : [])));
-}
-
 async function zstdcat(path: string): Promise<Buffer> {
   const { stdout } = await promisify(execFile)("zstdcat", [path], { encoding: "buffer", maxBuffer: 1024 ** 3 });
   return stdout;
 }
 
-test.skipIf(!existsSync(fixtures))(
+test.skipIf(isWithoutFixtures)(
   "every recorded log is archived byte for byte, and zstdcat agrees (skipped without ../shared/fixtures)",
   { timeout: 120_000 },
   async ({ annotate }) => {

@@ -11,6 +11,7 @@ import { addDemo } from "./commands/demo.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addReport } from "./commands/report.ts";
 import { addRetry } from "./commands/retry.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
@@ -29,7 +30,19 @@ const program = new Command("actions-archive")
   .showHelpAfterError("(--help shows how it is used)")
   .exitOverride();
 
-for (const add of [addStart, addDemo, addMigrate, addBackfill, addStatus, addGaps, addRetry, addLogs, addSearch, addSql])
+for (const add of [
+  addStart,
+  addDemo,
+  addMigrate,
+  addBackfill,
+  addStatus,
+  addGaps,
+  addRetry,
+  addLogs,
+  addSearch,
+  addReport,
+  addSql,
+])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.
 for (const command of program.commands) {

@@ -59,23 +59,21 @@ test.each([
 test("a value is bound, whatever it holds, and never read as SQL", async () => {
   await using database = await openAudited();
   const hostile = ["'; drop table archive.jobs; --", "$1 :'x' \\ \"{}\", NULL", "", "{a,b}", "NULL"];
-  const list = hostile.map((_, index) => `$${index + 1} as v${index}`).join();
+  const list = hostile.map((_, index) => `($1)[${index + 1}] as v${index}`).join();
   expect(await queryAsAuditor(database.pool, `select ${list}`, hostile)).toEqual([
     Object.fromEntries(hostile.map((value, index) => [`v${index}`, value])),
   ]);
-  const byId = "select job_id from jobs where job_id = $2::bigint";
+  const byId = "select job_id from jobs where job_id = ($1)[2]::bigint";
   expect(await queryAsAuditor(database.pool, byId, ["not asked for", String(jobId)])).toEqual([{ job_id: jobId }]);
   await expect(queryAsAuditor(database.pool, byId, ["", "1 or true"])).rejects.toThrow(/^Postgres refuses the query: .*bigint/);
 });
 
-test("a value with NUL, or one that is missing, is refused", async () => {
+test("a value with NUL is refused", async () => {
   await using database = await openAudited();
-  await expect(queryAsAuditor(database.pool, "select $1", ["\0"])).rejects.toThrow(PermanentError);
-  await expect(queryAsAuditor(database.pool, "select $2", ["one"])).rejects.toThrow(PermanentError);
-  await expect(queryAsAuditor(database.pool, "select $1")).rejects.toThrow(PermanentError);
+  await expect(queryAsAuditor(database.pool, "select ($1)[1]", ["\0"])).rejects.toThrow(PermanentError);
 });
 
-test.each(["delete from archive.jobs where $1 = ''", "select 1 where $1 = ''; select 2", "commit"])(
+test.each(["delete from archive.jobs where ($1)[1] = ''", "select 1 where ($1)[1] = ''; select 2", "commit"])(
   "with values bound the auditor is refused no less: %s",
   async (statement) => {
     await using database = await openAudited();

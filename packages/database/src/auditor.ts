@@ -11,11 +11,11 @@ export type Row = Readonly<Record<string, unknown>>;
  * another role, by whatever means, and a loop over EXECUTE takes one statement that answers with rows, and no other.
  * https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
  */
-const createFunction = (values: number) => `
+const createFunction = `
   create function pg_temp.answer(statement text, bound text[]) returns setof json language plpgsql security definer as $$
   declare answer record;
   begin
-    for answer in execute statement ${values > 0 ? "using" : ""} ${Array.from({ length: values }, (_, i) => `bound[${i + 1}]`).join()} loop
+    for answer in execute statement using bound loop
       return next to_json(answer);
     end loop;
   end $$`;
@@ -23,7 +23,7 @@ const createFunction = (values: number) => `
 /**
  * Runs one statement in a read-only transaction, as the auditor's role, with `audit` on the search path and a time-out of a
  * minute. Rows as JSON has them, but for times, which are dates.
- * @param values of the statement's `$1`, `$2`, …: each of type text, whatever it holds.
+ * @param values are the statement's one parameter, an array: `($1)[1]`, `($1)[2]`, … are texts, whatever they hold.
  * @throws PermanentError `usage/invalid` with Postgres' own words when it refuses the statement.
  */
 export async function queryAsAuditor(pool: pg.Pool, statement: string, values: readonly string[] = []): Promise<Row[]> {
@@ -31,7 +31,7 @@ export async function queryAsAuditor(pool: pg.Pool, statement: string, values: r
   try {
     await client.query("begin");
     await client.query("set local role actions_archive_auditor");
-    await client.query(createFunction(values.length));
+    await client.query(createFunction);
     await client.query("set transaction read only");
     await client.query("set local search_path to audit");
     const { rows } = await client.query<{ answer: Row }>("select answer from pg_temp.answer($1, $2)", [statement, values]);

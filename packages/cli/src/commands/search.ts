@@ -2,13 +2,13 @@
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { parseSince } from "@actions-archive/core/settings";
 import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/search-jobs";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, exitIncomplete, stopOnSignal } from "../command-context.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
+import { parseCount, parseInstant } from "../parse-option.ts";
 import { openProgress } from "../progress.ts";
 import { compilePattern, type LineMatcher } from "../search/line-matcher.ts";
 import { listJobs, searchArchive, type SearchTotals } from "../search/search-archive.ts";
@@ -87,17 +87,4 @@ async function search(context: CommandContext, { matcher, output, options }: Ord
   } finally {
     progress[Symbol.dispose]();
   }
-}
-
-function parseInstant(text: string): Date {
-  const instant = parseSince(text);
-  if (instant === undefined) throw new InvalidArgumentError("must be a date such as 2026-01-31 or a number of days");
-  return instant;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count === 0)
-    throw new InvalidArgumentError("must be a whole number, 1 or more");
-  return count;
 }

@@ -1,0 +1,87 @@
+-- Which actions ran, at which refs and commits, and how often.
+--
+-- A row for each action, ref and commit, what most jobs used first. Two commits behind one ref are two rows: a tag that was moved.
+-- The last statement counts what could not be read, so that an empty answer can be believed: logs that are pending, failed or gone,
+-- logs that were archived without a search of their text, lists that were cut, and jobs that this archive has not listed.
+--
+-- Parameters:
+--   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
+--   until <date or days>  jobs that completed before this instant; to the newest unless given
+--   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
+--   limit <number>  so many rows at most
+-- Columns:
+--   action, ref, sha  as the runner got it; names of actions in lower case
+--   jobs, repositories  how many jobs, of how many repositories, ran it
+--   first_used_at, last_used_at  by the times of the logs
+--   last_job_id  the largest id of these jobs
+-- Cannot know:
+--   What an action downloads by itself, and actions of this very repository (./path), which the runner does not download.
+-- Examples:
+--   actions-archive report actions --since 90 --csv > actions.csv
+--   actions-archive report actions --repository my-org/app
+
+\if :{?since}
+\else
+  \set since 30
+\endif
+\if :{?until}
+\else
+  \set until infinity
+\endif
+\if :{?repository}
+\else
+  \set repository ''
+\endif
+\if :{?limit}
+\else
+  \set limit 10000
+\endif
+
+select
+  action_lower as action, ref, sha,
+  count(distinct job_id) as jobs,
+  count(distinct repository_id) as repositories,
+  min(used_at) as first_used_at,
+  max(used_at) as last_used_at,
+  max(job_id) as last_job_id
+from audit.action_uses
+where job_completed_at >= audit.instant(:'since')
+  and job_completed_at < audit.instant(:'until')
+  and (:'repository' = '' or repository = :'repository')
+group by action_lower, ref, sha
+order by jobs desc, action, ref, sha
+limit :'limit'::bigint;
+
+-- What could not be read: another row may hide there.
+select unread, count(*) as count
+from (
+  select case
+    when log_state = 'pending' then 'log pending'
+    when log_state = 'failed' then 'log failed: ' || coalesce(log_reason, 'unknown')
+    when action_uses_left_out > 0 then 'list of actions cut'
+    when action_uses_left_out is not null then null
+    when log_state = 'archived' then 'log not searched for actions'
+    when log_reason in ('expired', 'deleted', 'removed', 'empty') then 'log absent: ' || log_reason
+  end as unread
+  from audit.jobs
+  where completed_at >= audit.instant(:'since')
+    and completed_at < audit.instant(:'until')
+    and (:'repository' = '' or repository = :'repository')
+  union all
+  select 'job without an end time'
+  from audit.jobs
+  where completed_at is null
+    and conclusion is distinct from 'skipped'
+    and (:'repository' = '' or repository = :'repository')
+  union all
+  -- A window is one of runs; a job may complete 35 days after its run was created.
+  select 'gap: ' || kind
+  from audit.gaps
+  where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
+    and (window_start is null or window_start < audit.instant(:'until'))
+    and (window_end is null or window_end > audit.instant(:'since') - interval '35 days')
+    and (:'repository' = '' or repository = :'repository')
+) as jobs
+where unread is not null
+group by unread
+order by count desc, unread;

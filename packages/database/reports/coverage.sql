@@ -1,0 +1,90 @@
+-- How much of each repository's runs and logs is archived.
+--
+-- A row for each repository, incomplete ones first. Here the span of time is that of the runs' created_at, by whole days.
+--
+-- Parameters:
+--   since <date or days>  runs created at this instant or later; 30 days ago unless given
+--   until <date or days>  runs created before this instant; to the newest unless given
+--   repository <owner/name>  this repository alone, by its name as GitHub writes it
+--   limit <number>  so many rows at most
+-- Columns:
+--   repository  the current owner/name
+--   complete  true when every run of the span is listed, every job loaded, and every log archived or absent by a record
+--   days, incomplete_days  days (or parts) in which all runs were listed, and those of them where something is owed
+--   open_windows  spans of time in which runs are not listed
+--   covered_from, covered_until  the first and the last instant that was listed
+--   runs_found, attempts_found, jobs_found, jobs_loaded, logs_archived, logs_absent, logs_pending, logs_failed  counts
+-- Cannot know:
+--   Runs that were deleted at GitHub before this archive first saw them.
+-- Examples:
+--   actions-archive report coverage
+--   actions-archive report coverage --since 2026-01-01 --json | jq '.rows[] | select(.complete | not) | .repository'
+
+\if :{?since}
+\else
+  \set since 30
+\endif
+\if :{?until}
+\else
+  \set until infinity
+\endif
+\if :{?repository}
+\else
+  \set repository ''
+\endif
+\if :{?limit}
+\else
+  \set limit 10000
+\endif
+
+with days as (
+  select
+    repository_id,
+    count(*) as days,
+    count(*) filter (where not complete) as incomplete_days,
+    min(window_start) as covered_from,
+    max(window_end) as covered_until,
+    sum(runs_found)::bigint as runs_found,
+    sum(attempts_found)::bigint as attempts_found,
+    sum(jobs_found)::bigint as jobs_found,
+    sum(jobs_loaded)::bigint as jobs_loaded,
+    sum(logs_archived)::bigint as logs_archived,
+    sum(logs_absent)::bigint as logs_absent,
+    sum(logs_pending)::bigint as logs_pending,
+    sum(logs_failed)::bigint as logs_failed
+  from audit.coverage
+  where window_end > audit.instant(:'since')
+    and window_start < audit.instant(:'until')
+    and (:'repository' = '' or repository = :'repository')
+  group by repository_id
+),
+gaps as (
+  select repository_id, count(*) as open_windows
+  from audit.gaps
+  where kind in ('window_open', 'second_full')
+    and (window_start is null or window_start < audit.instant(:'until'))
+    and (window_end is null or window_end > audit.instant(:'since'))
+  group by repository_id
+)
+select
+  repositories.repository,
+  coalesce(days.days > 0 and days.incomplete_days = 0 and gaps.open_windows is null, false) as complete,
+  coalesce(days.days, 0) as days,
+  coalesce(days.incomplete_days, 0) as incomplete_days,
+  coalesce(gaps.open_windows, 0) as open_windows,
+  days.covered_from,
+  days.covered_until,
+  coalesce(days.runs_found, 0) as runs_found,
+  coalesce(days.attempts_found, 0) as attempts_found,
+  coalesce(days.jobs_found, 0) as jobs_found,
+  coalesce(days.jobs_loaded, 0) as jobs_loaded,
+  coalesce(days.logs_archived, 0) as logs_archived,
+  coalesce(days.logs_absent, 0) as logs_absent,
+  coalesce(days.logs_pending, 0) as logs_pending,
+  coalesce(days.logs_failed, 0) as logs_failed
+from audit.repositories
+left join days on days.repository_id = repositories.repository_id
+left join gaps on gaps.repository_id = repositories.repository_id
+where :'repository' = '' or repositories.repository = :'repository'
+order by complete, repositories.repository
+limit :'limit'::bigint;

@@ -1,0 +1,40 @@
+-- Everything known of one job, as one JSON document.
+--
+-- What GitHub said of it, and the proof of what is kept.
+--
+-- Parameters:
+--   job_id  GitHub's id of the job
+-- Columns:
+--   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, and seal, which is null until it is sealed
+-- Cannot know:
+--   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
+-- Examples:
+--   actions-archive report evidence 61901817921 > evidence.json
+
+select json_build_object(
+  'job', to_json(job),
+  'attempts', coalesce((
+    select json_agg(attempt order by attempt.run_attempt) from audit.attempts as attempt where attempt.run_id = job.run_id
+  ), '[]'),
+  'steps', coalesce((
+    select json_agg(step order by step.step_number) from audit.steps as step where step.job_id = job.job_id
+  ), '[]'),
+  'action_uses', coalesce((
+    select json_agg(used order by used.line_number, used.step_number) from audit.action_uses as used where used.job_id = job.job_id
+  ), '[]'),
+  'annotations', coalesce((
+    select json_agg(annotation order by annotation.line_number)
+    from audit.annotations as annotation
+    where annotation.job_id = job.job_id
+  ), '[]'),
+  'permissions', coalesce((
+    select json_object_agg(permission.scope, permission.access order by permission.scope)
+    from audit.permissions as permission
+    where permission.job_id = job.job_id
+  ), '{}'),
+  'runner', (select to_json(runner) from audit.runners as runner where runner.job_id = job.job_id),
+  'seal', null
+) as evidence
+from audit.jobs as job
+where job.job_id = :'job_id'::bigint;

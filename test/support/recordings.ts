@@ -1,0 +1,51 @@
+// The recorded logs and job objects of ../shared/fixtures, for the simulator to replay.
+
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import type { Simulator } from "@actions-archive/github-simulator/simulator";
+
+import type { Workspace } from "./workspace.ts";
+
+const fixtures = fileURLToPath(new URL("../../../shared/fixtures/", import.meta.url));
+const logFolders = ["job-logs/bugswarm", "job-logs/hub4j-github-api"];
+const fragmentFolder = "job-logs/pytorch-test-infra/classify";
+/** The job objects that were recorded together with a log. */
+const jobObjects = [
+  "api/bugswarm/eclipse-che-che-server-actions-jobs-6642948886.json",
+  "api/bugswarm/mwgh-ob-pos-actions-jobs-6991832152.json",
+  "api/hub4j-github-api/GHWorkflowRunTest/wiremock/testJobs/__files/7-r_h_g_actions_runs_719643947_jobs.json",
+];
+
+export const isWithoutFixtures = !existsSync(fixtures);
+
+/** A folder of whole logs with what was recorded beside them; `names` are those of the logs. */
+export async function gatherRecordings({ folder }: Workspace): Promise<{ replayDir: string; names: string[] }> {
+  const replayDir = join(folder, "recordings");
+  await mkdir(replayDir);
+  const logs = await Promise.all(
+    logFolders.map(async (from) => (await readdir(join(fixtures, from))).map((name) => join(fixtures, from, name))),
+  );
+  for (const path of [...logs.flat(), ...jobObjects.map((object) => join(fixtures, object))])
+    await symlink(path, join(replayDir, basename(path)));
+  return { replayDir, names: logs.flat().map((path) => basename(path)) };
+}
+
+/** Fragments of newer logs beside them, without the line, prefix and marks that their authors added. */
+export async function addFragments(replayDir: string): Promise<void> {
+  for (const name of await readdir(join(fixtures, fragmentFolder))) {
+    const text = await readFile(join(fixtures, fragmentFolder, name), "utf8");
+    const plain = text
+      .replace(/^#=SOURCE=#.*\n/, "")
+      .replaceAll("#=MATCH=# ", "")
+      .replaceAll(/[‹›]/g, "");
+    await writeFile(join(replayDir, `${name}.log`), plain);
+  }
+}
+
+/** Which file each job's log is, as the simulator serves it. */
+export function fileOfJob({ world }: Simulator): Map<number, string> {
+  return new Map(Array.from(world.jobs.values()).flatMap(({ id, log }) => (log.kind === "file" ? [[id, log.path]] : [])));
+}
