@@ -4,7 +4,7 @@ import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/te
 
 import { addLedger } from "./ledger.test-support.ts";
 import { type LogFactsOfRecord, replaceLogFacts } from "./log-facts.ts";
-import { failLog, settleLog } from "./log-states.ts";
+import { failLog, settleLogs } from "./log-states.ts";
 import { markRowsLoaded, recordJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 import { type ReportAnswer, listReports, runReport } from "./reports.ts";
@@ -164,11 +164,6 @@ async function addJob(
       { ...row, log_reason: isArchived ? null : log, copied_from_job_id: log === "copied" ? idOf(1) : null },
     ]);
     await replaceLogFacts(trx, [{ job_id, record_key, ...facts }]);
-    await settleLog(
-      trx,
-      isArchived
-        ? { job_id, record_key, log_state: log, log_reason: null }
-        : { job_id, record_key, log_state: "absent", log_reason: log },
-    );
+    await settleLogs(trx, [job_id]);
   });
 }
