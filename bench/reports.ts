@@ -18,14 +18,15 @@ const { values: options } = parseArgs({
 });
 await using database = await openDatabase({ url: options.database, applicationName: "bench" });
 const { pool } = database;
-const action = { action: "actions/action-0" };
+const { rows: newest } = await pool.query<{ job_id: string }>("select max(job_id)::text as job_id from archive.jobs");
+const given = { action: "actions/action-0", job_id: newest[0]?.job_id ?? "" };
 const choices = [
   {
     of: "a repository's month",
-    values: { ...action, since: "2026-10-01", until: "2026-11-01", repository: "org-5/service-5" },
+    values: { ...given, since: "2026-10-01", until: "2026-11-01", repository: "org-5/service-5" },
     aimMs: 200,
   },
-  { of: "the archive's year", values: { ...action, since: "2025-11-01", until: "2026-11-01" }, aimMs: 1000 },
+  { of: "the archive's year", values: { ...given, since: "2025-11-01", until: "2026-11-01" }, aimMs: 1000 },
 ];
 
 type Turn = { readonly asked: Report; readonly choice: (typeof choices)[number]; readonly p50: number; readonly p95: number };

@@ -54,8 +54,9 @@ test.skipIf(isWithoutFixtures)(
     expect(searched.length).toBeGreaterThan(100);
 
     await using database = await openDatabase({ url: engines["DATABASE_URL"] ?? "", applicationName: "test" });
-    const report = listReports().find(({ name }) => name === "action-uses");
-    const { rows, unread } = await runReport(database.pool, report ?? expect.fail("no report action-uses"), { since });
+    const [report] = listReports().filter(({ name }) => name === "action-uses");
+    if (report === undefined) throw new Error("There is no report action-uses");
+    const { rows, unread } = await runReport(database.pool, report, { since });
     expect(unread).toEqual({});
     const uses = z.array(Use).parse(rows);
     expect(sorted(uses.filter(isDownloaded))).toEqual(sorted(searched));
