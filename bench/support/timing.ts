@@ -8,24 +8,27 @@ export type Statement = {
   readonly values?: readonly unknown[];
   readonly aimMs?: number;
 };
-export type Timing = Statement & { readonly p50: number; readonly p95: number; readonly rows: number };
+export type Timing = Statement & { readonly p50: number; readonly p95: number };
 
-/** Runs each once to warm it, then `runs` times. Times are those of the client, in milliseconds. */
+/** Runs `work` once to warm it, then `runs` times. Milliseconds, as the client sees them. */
+export async function timed(work: () => Promise<unknown>, runs: number): Promise<{ readonly p50: number; readonly p95: number }> {
+  await work();
+  const times: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const began = performance.now();
+    await work();
+    times.push(performance.now() - began);
+  }
+  times.sort((a, b) => a - b);
+  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
+  return { p50: at(0.5), p95: at(0.95) };
+}
+
+/** Times each statement on its own. */
 export async function timeStatements(pool: Pool, statements: readonly Statement[], runs: number): Promise<Timing[]> {
   const timings: Timing[] = [];
-  for (const statement of statements) {
-    const ask = () => pool.query(statement.text, [...(statement.values ?? [])]);
-    const { rows } = await ask();
-    const times: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      const began = performance.now();
-      await ask();
-      times.push(performance.now() - began);
-    }
-    times.sort((a, b) => a - b);
-    const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
-    timings.push({ ...statement, p50: at(0.5), p95: at(0.95), rows: rows.length });
-  }
+  for (const statement of statements)
+    timings.push({ ...statement, ...(await timed(() => pool.query(statement.text, [...(statement.values ?? [])]), runs)) });
   return timings;
 }
 
