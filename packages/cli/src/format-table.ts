@@ -23,7 +23,9 @@ export function formatTable(rows: readonly Row[], width: number | undefined = pr
   if (first === undefined) return "(no rows)";
   const heads = Object.keys(first);
   const cells = rows.map((row) => heads.map((head) => cut(formatCell(row[head]), longestCell)));
-  const natural = heads.map((head, index) => Math.max(...[head, ...cells.map((row) => row[index] ?? "")].map(measure)));
+  const natural = heads.map((head, index) =>
+    Math.max(...[showControls(head), ...cells.map((row) => row[index] ?? "")].map(measure)),
+  );
   const isFixed = heads.map((head) => rows.every(({ [head]: value }) => !isText(value)));
   const widths = fitWidths(natural, isFixed, width === undefined ? Infinity : width - 3 * heads.length + 1);
   if (widths === undefined) return formatBlocks(rows, heads);
@@ -66,20 +68,20 @@ function fitWidths(natural: readonly number[], isFixed: readonly boolean[], room
 }
 
 function formatBlocks(rows: readonly Row[], heads: readonly string[]): string {
-  const headWidth = Math.max(...heads.map(measure));
+  const headWidth = Math.max(...heads.map((head) => measure(showControls(head))));
   return rows
     .map((row, index) =>
       [
         `── ${index + 1} ──`,
         ...heads.map((head) =>
-          `${showControls(head)}${" ".repeat(headWidth - measure(head))} │ ${cut(formatCell(row[head]), longestValue)}`.trimEnd(),
+          `${showControls(head)}${" ".repeat(headWidth - measure(showControls(head)))} │ ${cut(formatCell(row[head]), longestValue)}`.trimEnd(),
         ),
       ].join("\n"),
     )
     .join("\n");
 }
 
-const measure = (text: string) => stringWidth(showControls(text));
+const measure = (text: string) => stringWidth(text);
 const isNumeric = (value: unknown) => value === null || typeof value === "number";
 const isText = (value: unknown) => !isNumeric(value) && value !== undefined && !(value instanceof Date);
 

@@ -12,6 +12,8 @@ const unfinishedSgr = /\u001B(\[[0-9;:]{0,32})?$/;
 
 /** One line or cell: every control character is shown, colours included. */
 export function showControls(text: string): string {
+  // Almost all of a table's cells: looking at each character took most of the time of a large one.
+  if (/^[\u0020-\u007E]*$/.test(text)) return text;
   return Array.from(text, (character) =>
     isHarmless(character) && character !== "\n" && character !== "\t" ? character : visible(character),
   ).join("");

@@ -43,6 +43,8 @@ begin
   end loop;
 end
 $$;
+revoke execute on function archive.make_partitions(bigint[]) from public;
+grant execute on function archive.make_partitions(bigint[]) to actions_archive_writer;
 grant select, insert on archive.identity to actions_archive_writer;
 grant select on archive.migrations to actions_archive_writer;
 

@@ -78,6 +78,7 @@ function seed(owner: string, id: number): string {
       (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at, log_state, log_reason, log_detail, rows_loaded_at)
       select ${id} + job, ${id}, ${id} + 1, 1, 1, '{}', 'listing', now(), state, reason, '${owner} detail', loaded
       from (values (1, 'archived', null, now()), (2, 'pending', null, null), (3, 'failed', 'forbidden', now())) as jobs (job, state, reason, loaded);
+    select archive.make_partitions(array[${id} + 1]);
     insert into archive.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, status, completed_at)
       select ${id} + job, ${id}, ${id} + 1, 1, 1, '${owner} build', 'completed', '2026-05-01' from generate_series(1, 3) as job;
     insert into archive.steps (job_id, step_number, step_name) values (${id} + 1, 1, '${owner} step');

@@ -36,6 +36,8 @@ test("every view of schema audit shows rows of both owners to an auditor, and it
   await using auditor = await openAuditor(database);
   await using limited = await openAuditor(database, [ownOwner]);
   for (const view of await listViews()) {
+    // Counts over all owners: nothing of it is anybody's own.
+    if (view === "removals") continue;
     expect(await countOf(auditor, view, foreignOwner), `foreign rows of audit.${view}: seed some`).toBeGreaterThan(0);
     expect(await countOf(limited, view, ownOwner), `own rows of audit.${view}`).toBe(await countOf(auditor, view, ownOwner));
     expect(await countOf(limited, view, foreignOwner), `foreign rows of audit.${view}`).toBe(0);
@@ -113,6 +115,7 @@ test("ids, repositories, times and joins reach indexes under the policies", asyn
   await large.pool.query(`
     insert into archive.repositories (repository_id, full_name)
       select 3000000000 + number, 'acme/app' || number from generate_series(0, 99) as number;
+    select archive.make_partitions(array[60000000000]);
     insert into archive.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, status, completed_at)
       select 60000000000 + number, 3000000000 + number % 100, 30000000000 + number / 4, 1, 1, 'completed',
         timestamptz '2026-01-01 00:00Z' + number * interval '1 minute'
