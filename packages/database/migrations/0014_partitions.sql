@@ -111,7 +111,7 @@ drop index archive.obligations_coverage_idx;
 drop index archive.obligations_repository_id_idx;
 create index obligations_coverage_idx on archive.obligations (repository_id, run_id) include (log_state, log_reason, rows_loaded_at);
 
--- Two more checks, row by row, of what is written and removed together: half of a removal's time.
+-- Two more checks, row by row, of what is written and removed together: a third of a removal's time.
 alter table archive.attempts drop constraint attempts_run_id_fkey;
 alter table archive.logs_in_flight drop constraint logs_in_flight_job_id_fkey;
 
