@@ -28,14 +28,14 @@ test("a writer archives, backfills, asks and retries, with database and queue on
   const options = { cwd: workspace.folder, settings };
   const run = async (...args: string[]) => {
     const { code, stdout, stderr } = await runCli(args, options);
-    return { code, stdout, stderr };
+    // A worker that tries again may succeed without what it was refused.
+    expect(stdout + stderr, args.join(" ")).not.toMatch(/permission denied|must be owner|row-level security/);
+    expect(code, `${args.join(" ")}: ${stderr}`).toBe(0);
   };
 
-  expect(await run("start", "--once")).toMatchObject({ code: 0, stderr: "" });
+  await run("start", "--once");
   expect(await writer.ask("select job_id, log_state from audit.jobs")).toEqual([{ job_id: "399444496", log_state: "archived" }]);
   const repository = "octo-org/octo-repo";
-  expect(await run("backfill", repository, "--since", "2020-01-01", "--wait")).toMatchObject({ code: 0 });
-  for (const command of [["status"], ["gaps"], ["logs", "399444496"], ["sql", "select 1"], ["retry"]]) {
-    expect(await run(...command), command.join(" ")).toMatchObject({ code: 0 });
-  }
+  await run("backfill", repository, "--since", "2020-01-01", "--wait");
+  for (const command of [["status"], ["gaps"], ["logs", "399444496"], ["sql", "select 1"], ["retry"]]) await run(...command);
 }, 120_000);
