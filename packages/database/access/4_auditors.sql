@@ -61,7 +61,7 @@ revoke execute on function archive.create_auditor(text, text[]), archive.drop_au
 -- statement that answers with rows, and no other.
 -- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
 create or replace function archive.answer_as_auditor(statement text, bound text[]) returns setof json
-language plpgsql security definer set search_path = audit, pg_temp set join_collapse_limit = 16 set from_collapse_limit = 16 as $$
+language plpgsql security definer set search_path = audit, pg_temp set join_collapse_limit = 16 set from_collapse_limit = 16 set jit = off as $$
 declare
   answer record;
 begin
