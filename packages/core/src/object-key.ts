@@ -25,3 +25,8 @@ export function recordKey(host: string, { repository_id, run_id, job_id }: JobRe
 export function runRecordKey(host: string, { repository_id, run_id, run_attempt }: AttemptRef): string {
   return `runs/${host}/${repository_id}/${run_id}/${run_attempt}.json`;
 }
+
+/** Seals count from 1 without holes; twelve digits, so that keys sort as their sequences do. */
+export function sealKey(sequence: number): string {
+  return `seals/${String(sequence).padStart(12, "0")}.json`;
+}

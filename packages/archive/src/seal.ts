@@ -1,0 +1,136 @@
+// The format of a seal: what one link of the chain says of the objects and of the ledger. Signing it: seal-envelope.ts.
+
+import { createHash } from "node:crypto";
+
+import { GitHubId } from "@actions-archive/core/ids";
+import { z } from "zod";
+
+import { canonicalBytes } from "./canonical-bytes.ts";
+import { leafHash, merklePath, merkleRoot } from "./merkle.ts";
+
+/** Some 8 MB of payload with short keys: far below the longest string of V8, and one seal is read in one piece. */
+export const mostEntries = 50_000;
+/** `previous_sha256` of the first seal. */
+export const noPreviousSeal = "0".repeat(64);
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.int().nonnegative();
+const instant = z.iso.datetime();
+
+/** One object of the store, as it was when it was sealed. */
+export const SealEntry = z.strictObject({
+  key: z.string().min(1).describe("relative to the prefix of ARCHIVE_URL"),
+  version_id: z.string().nullable().describe("of the object, where the store has versions and told it"),
+  size: count.describe("stored bytes"),
+  sha256: sha256.describe("of the stored bytes"),
+});
+export type SealEntry = z.output<typeof SealEntry>;
+
+/** What changed in the ledger since the seal before, and what was open when this one was prepared. Lists are capped. */
+const LedgerChange = z.strictObject({
+  windows: z.array(z.strictObject({ repository_id: GitHubId, window_start: instant, window_end: instant })),
+  windows_left_out: count,
+  attempts: z
+    .array(
+      z.strictObject({
+        repository_id: GitHubId,
+        run_id: GitHubId,
+        run_attempt: z.int().positive(),
+        state: z.enum(["listed", "gone", "never_completed"]),
+      }),
+    )
+    .describe("that ended: how"),
+  attempts_left_out: count,
+  open_obligations: z.strictObject({ pending: count, failed: count }),
+  gaps: z.record(z.string().min(1), count).describe("by kind, as audit.gaps names them"),
+});
+
+export const Seal = z.strictObject({
+  schema_version: z.literal(1),
+  archive_id: z.uuid(),
+  host: z.string().min(1),
+  sequence: z.int().positive(),
+  sealed_at: instant.describe("when it was prepared, by the database's clock"),
+  previous_sha256: sha256.describe("of the payload of the seal before; 64 zeros in the first"),
+  key_id: sha256.describe("of the key that signs this seal"),
+  next_key: z
+    .strictObject({ key_id: sha256, public_key: z.base64().min(1).describe("DER (SPKI)") })
+    .nullable()
+    .describe("the key that signs every seal after this one; null: the same key"),
+  entries: z.array(SealEntry).max(mostEntries).describe("in ascending order of their keys' bytes and version ids, each once"),
+  entries_root: sha256.describe("RFC 6962 root; a leaf is the canonical JSON of an entry"),
+  ledger: LedgerChange,
+  tombstones: z.array(z.record(z.string(), z.json())),
+  holds: z.array(z.record(z.string(), z.json())),
+});
+export type Seal = z.output<typeof Seal>;
+
+/** The small part of a seal, signed by itself: with it a proof of one entry does not need the other 49,999. */
+export const SealHead = z.strictObject({
+  schema_version: z.literal(1),
+  archive_id: z.uuid(),
+  host: z.string().min(1),
+  sequence: z.int().positive(),
+  sealed_at: instant,
+  previous_sha256: sha256,
+  sha256: sha256.describe("of the payload of the seal"),
+  key_id: sha256,
+  entries: count,
+  entries_root: sha256,
+});
+export type SealHead = z.output<typeof SealHead>;
+
+export type NewSeal = Omit<Seal, "schema_version" | "entries_root">;
+
+/** A seal with its entries in order and their root. @throws ZodError for what is no seal. */
+export function makeSeal(seal: NewSeal): Seal {
+  const entries = seal.entries.toSorted(compareEntries);
+  return Seal.parse({ ...seal, schema_version: 1, entries, entries_root: rootOf(entries) });
+}
+
+/** What signs itself for `seal`, whose payload is `payload`. */
+export function headOf(seal: Seal, payload: Buffer): SealHead {
+  const { schema_version, archive_id, host, sequence, sealed_at, previous_sha256, key_id, entries, entries_root } = seal;
+  return {
+    schema_version,
+    archive_id,
+    host,
+    sequence,
+    sealed_at,
+    previous_sha256,
+    key_id,
+    entries: entries.length,
+    entries_root,
+    sha256: createHash("sha256").update(payload).digest("hex"),
+  };
+}
+
+/** Hex RFC 6962 root over `entries`, as they stand. */
+export function rootOf(entries: readonly SealEntry[]): string {
+  return merkleRoot(leavesOf(entries)).toString("hex");
+}
+
+/** Hex hashes that lead from the entry at `index` to the root, nearest first. @throws RangeError when there is no such entry. */
+export function pathOf(entries: readonly SealEntry[], index: number): string[] {
+  return merklePath(leavesOf(entries), index).map((hash) => hash.toString("hex"));
+}
+
+/** True when each entry stands once and in order. */
+export function areInOrder(entries: readonly SealEntry[]): boolean {
+  return entries.every((entry, index) => {
+    const before = entries[index - 1];
+    return before === undefined || compareEntries(before, entry) < 0;
+  });
+}
+
+function leavesOf(entries: readonly SealEntry[]): Buffer[] {
+  return entries.map((entry) => leafHash(canonicalBytes(entry)));
+}
+
+// By bytes, as stores list keys; no version comes before any.
+function compareEntries(a: SealEntry, b: SealEntry): number {
+  return (
+    Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) ||
+    Buffer.compare(Buffer.from(a.version_id ?? ""), Buffer.from(b.version_id ?? ""))
+  );
+}
