@@ -137,6 +137,25 @@ test("names of any kind and a megabyte long are loaded, and every step by its ow
   expect(steps.map(({ step_number }) => step_number)).toEqual([1, 16, 17]);
 });
 
+test("which of two texts stays is decided by their bytes, whatever the database's locale", async () => {
+  for (const names of [
+    ["build", "Build"],
+    ["Build", "build"],
+  ]) {
+    await using database = await openTestDatabase();
+    for (const name of names) {
+      const object = jobObject({ name, steps: [stepObject(1, { name })] });
+      await deliver(database.db, [{ story: { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object } }]);
+    }
+    const rows = await database.db
+      .selectFrom("archive.jobs")
+      .innerJoin("archive.steps", "archive.steps.job_id", "archive.jobs.job_id")
+      .select(["job_name", "step_name"])
+      .execute();
+    expect(rows).toEqual([{ job_name: "build", step_name: "build" }]);
+  }
+});
+
 test("times of any offset are the right instant, and durations whole seconds that are never negative", async () => {
   await using database = await openTestDatabase();
   await database.pool.query("insert into archive.identity (archive_id, host) values (gen_random_uuid(), 'github.com')");

@@ -1,6 +1,7 @@
 // The auditor's tables. Rows are joined field by field instead of by arrival: a completed status outranks an open one, null
 // never replaces a value (`greatest` passes over it), steps are merged by number, an archived log outranks an absent one.
-// `greatest` settles the rest by content alone, so that any order and repetition of deliveries ends in the same rows.
+// `greatest` settles the rest by content alone, so that any order and repetition of deliveries ends in the same rows: by bytes, in
+// collation C, since a rebuilt database may have another locale.
 
 import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 import { sql } from "kysely";
@@ -143,18 +144,18 @@ async function writeJobs(trx: Database, rows: readonly JobRow[]): Promise<void> 
     on conflict (job_id) do update set
       run_attempt = least(jobs.run_attempt, excluded.run_attempt),
       last_listed_attempt = greatest(jobs.last_listed_attempt, excluded.last_listed_attempt),
-      workflow_name = greatest(jobs.workflow_name, excluded.workflow_name),
-      job_name = greatest(jobs.job_name, excluded.job_name),
-      head_branch = greatest(jobs.head_branch, excluded.head_branch),
-      head_sha = greatest(jobs.head_sha, excluded.head_sha),
-      status = case when 'completed' in (jobs.status, excluded.status) then 'completed' else greatest(jobs.status, excluded.status) end,
-      conclusion = greatest(jobs.conclusion, excluded.conclusion),
+      workflow_name = greatest(jobs.workflow_name collate "C", excluded.workflow_name),
+      job_name = greatest(jobs.job_name collate "C", excluded.job_name),
+      head_branch = greatest(jobs.head_branch collate "C", excluded.head_branch),
+      head_sha = greatest(jobs.head_sha collate "C", excluded.head_sha),
+      status = case when 'completed' in (jobs.status, excluded.status) then 'completed' else greatest(jobs.status collate "C", excluded.status) end,
+      conclusion = greatest(jobs.conclusion collate "C", excluded.conclusion),
       runner_id = greatest(jobs.runner_id, excluded.runner_id),
-      runner_name = greatest(jobs.runner_name, excluded.runner_name),
+      runner_name = greatest(jobs.runner_name collate "C", excluded.runner_name),
       runner_group_id = greatest(jobs.runner_group_id, excluded.runner_group_id),
-      runner_group_name = greatest(jobs.runner_group_name, excluded.runner_group_name),
-      labels = greatest(jobs.labels, excluded.labels),
-      html_url = greatest(jobs.html_url, excluded.html_url),
+      runner_group_name = greatest(jobs.runner_group_name collate "C", excluded.runner_group_name),
+      labels = greatest(jobs.labels collate "C", excluded.labels),
+      html_url = greatest(jobs.html_url collate "C", excluded.html_url),
       created_at = greatest(jobs.created_at, excluded.created_at),
       started_at = greatest(jobs.started_at, excluded.started_at),
       completed_at = greatest(jobs.completed_at, excluded.completed_at),
@@ -168,9 +169,9 @@ async function writeSteps(trx: Database, rows: readonly { job_id: number; step_n
     select job_id, step_number, step_name, status, conclusion, started_at, completed_at
     from ${unnest(stepTypes, rows)}
     on conflict (job_id, step_number) do update set
-      step_name = greatest(steps.step_name, excluded.step_name),
-      status = case when 'completed' in (steps.status, excluded.status) then 'completed' else greatest(steps.status, excluded.status) end,
-      conclusion = greatest(steps.conclusion, excluded.conclusion),
+      step_name = greatest(steps.step_name collate "C", excluded.step_name),
+      status = case when 'completed' in (steps.status, excluded.status) then 'completed' else greatest(steps.status collate "C", excluded.status) end,
+      conclusion = greatest(steps.conclusion collate "C", excluded.conclusion),
       started_at = greatest(steps.started_at, excluded.started_at),
       completed_at = greatest(steps.completed_at, excluded.completed_at)
     where (steps.step_name, steps.status, steps.conclusion, steps.started_at, steps.completed_at)
