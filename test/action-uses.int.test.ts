@@ -38,7 +38,7 @@ const sorted = (uses: readonly Use[]) =>
 
 test.skipIf(isWithoutFixtures)(
   "action-uses and actions find in real logs what grep finds, and say that all were read (skipped without ../shared/fixtures)",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     await using workspace = await openWorkspace();
     const { replayDir } = await gatherRecordings(workspace);

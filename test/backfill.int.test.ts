@@ -166,7 +166,7 @@ test("where a fetcher runs, backfill --wait watches, and asks for no log itself"
 
 test.skipIf(process.platform !== "linux")(
   "twice FLUSHALL and kill -9 of everything in mid-backfill: the same end as undisturbed (Linux only)",
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     await using workspace = await openWorkspace();
     await using calm = await openWorkspace();

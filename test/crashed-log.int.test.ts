@@ -39,7 +39,7 @@ async function killWhileAll(stage: LogStage, jobs: readonly Job[], inFlight: rea
 
 test(
   "a log in flight at three deaths of its worker runs alone, and only a death while alone makes it crashed",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     await using stage = await openLogStage();
     const { simulator, startWorker, addJob } = stage;

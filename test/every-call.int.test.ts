@@ -44,7 +44,7 @@ function folderOf(job: Job): string {
   return `${simulatedHost}/${job.run.repository.id}/${job.run.id}`;
 }
 
-test("kill -9 at every call of one archiving leads to the same end", { timeout: 300_000 }, async ({ annotate }) => {
+test("kill -9 at every call of one archiving leads to the same end", { timeout: 600_000 }, async ({ annotate }) => {
   await using stage = await openLogStage();
   const { workspace, simulator, addJob, startWorker, ask } = stage;
   const calls = await countCalls(stage);

@@ -99,7 +99,7 @@ test("every command has help with an example", async () => {
     expect(help.code, commands[index]).toBe(0);
     expect(help.stdout, commands[index]).toMatch(/\nExamples?:\n/);
   }
-}, 60_000);
+});
 
 test("an empty database is refused by name of the cure, and migrate is the cure", async () => {
   await using workspace = await openWorkspace();

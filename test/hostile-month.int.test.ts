@@ -9,7 +9,7 @@ import { openWorkspace } from "./support/workspace.ts";
 
 test(
   "of a hostile month no job is missed, none stands wrong, and coverage is complete exactly where it is",
-  { timeout: 300_000 },
+  { timeout: 600_000 },
   async () => {
     await using workspace = await openWorkspace();
     const { verdict, pass, messages } = await followMonth({

@@ -110,7 +110,7 @@ test("after a pass every day is complete but those of a run that goes on, or tha
   expect(lines.get(repository)).toMatchObject({ complete: false, gaps: { attempt_gone: 1 } });
   const isTouched = (name: string) => open.some((run) => run.repository === name);
   expect(status.coverage.filter(({ complete, repository: name }) => complete === isTouched(name))).toEqual([]);
-}, 120_000);
+});
 
 test("a log that failed is listed with its cure, makes the pass incomplete, and is had by retry", async () => {
   await using workspace = await openWorkspace();
@@ -162,7 +162,7 @@ test("a log that failed is listed with its cure, makes the pass incomplete, and 
   const second = await runCli(["start", "--once", "--json"], options);
   expect(second.code, second.stderr).toBe(0);
   expect(JSON.parse(second.stdout)).toMatchObject({ complete: true, owed: [], counts: { archived: 2, failed: 0 } });
-}, 120_000);
+});
 
 test("a repository that another process holds for too long makes the pass incomplete, though it was covered before", async () => {
   await using workspace = await openWorkspace();
@@ -182,4 +182,4 @@ test("a repository that another process holds for too long makes the pass incomp
   expect(code, stderr).toBe(3);
   expect(stdout).toContain("Not listed: acme/app: another process lists the repository");
   expect(stdout).toContain("Not complete.");
-}, 120_000);
+});

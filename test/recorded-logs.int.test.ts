@@ -36,7 +36,7 @@ async function zstdcat(path: string): Promise<Buffer> {
 
 test.skipIf(isWithoutFixtures)(
   "every recorded log is archived byte for byte, and zstdcat agrees (skipped without ../shared/fixtures)",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async ({ annotate }) => {
     await using workspace = await openWorkspace();
     const { replayDir, names } = await gatherRecordings(workspace);

@@ -116,7 +116,7 @@ beforeAll(async () => {
   addFaults();
   settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)), LOG_LEVEL: "trace" };
   ended = await runCli(["start", "--once", "--json"], { cwd: workspace.folder, settings });
-}, 120_000);
+});
 
 afterAll(() => resources.disposeAsync());
 

@@ -118,7 +118,7 @@ async function activeWork(archive: string, redisUrl: string): Promise<Record<str
 
 test(
   "two replicas of each worker do all work once, never poll a repository side by side, and drain on SIGTERM",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     await using workspace = await openWorkspace();
     await using simulator = await startSimulator({

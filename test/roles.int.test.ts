@@ -38,4 +38,4 @@ test("a writer archives, backfills, asks and retries, with database and queue on
   const repository = "octo-org/octo-repo";
   await run("backfill", repository, "--since", "2020-01-01", "--wait");
   for (const command of [["status"], ["gaps"], ["logs", "399444496"], ["sql", "select 1"], ["retry"]]) await run(...command);
-}, 120_000);
+});

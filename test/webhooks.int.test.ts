@@ -80,7 +80,7 @@ async function logsOf({ client }: Stage, jobIds: readonly number[]): Promise<(st
 const callsOf = ({ simulator }: Stage): string[] =>
   simulator.journal.entries({ origin: "api" }).map(({ method, url }: JournalEntry) => `${method} ${url}`);
 
-test("a completed job costs one call, its log, and a skipped one none", { timeout: 60_000 }, async () => {
+test("a completed job costs one call, its log, and a skipped one none", { timeout: 300_000 }, async () => {
   await using stage = await openStage(3_600);
   await stage.start();
   stage.simulator.control.clearJournal({});
@@ -97,7 +97,7 @@ test("a completed job costs one call, its log, and a skipped one none", { timeou
   expect(rows).toEqual([{ event: "push", has_actor: true }]);
 });
 
-test("of a re-run, copies cost no call and the others one, also when its run was not known", { timeout: 60_000 }, async () => {
+test("of a re-run, copies cost no call and the others one, also when its run was not known", { timeout: 300_000 }, async () => {
   await using stage = await openStage(3_600);
   const { control, webhooks } = stage.simulator;
   await stage.start();
@@ -154,7 +154,7 @@ async function judge({ workspace, simulator, settings }: Stage, program: Program
 
 test(
   "doubled, reversed and forged webhooks end as polling alone does, when all of them are lost",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     await using shuffled = await openStage(3_600);
     const told = await shuffled.start();

@@ -43,7 +43,7 @@ function startWriter(folder: string, name: string): { readonly child: ChildProce
 
 test(
   "whatever instant kill -9 picks, every object is whole, has its metadata, and what was reported is there",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     await using folder = await temporaryFolder();
     for (let round = 0; round < 12; round += 1) {

@@ -227,7 +227,7 @@ const fixtures = join(import.meta.dirname, "../../../../shared/fixtures/job-logs
 
 test.skipIf(!existsSync(fixtures) || !hasZstd)(
   "real logs come back byte for byte, by our reader and by zstdcat (skipped without ../shared/fixtures or zstd)",
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     await using folder = await openFolder();
     let [logs, endMarkers] = [0, 0];

@@ -27,7 +27,7 @@ beforeAll(async () => {
   opened.defer(() => admin.end());
   const running = opened.move();
   return () => running.disposeAsync();
-}, 60_000);
+});
 
 /** A database of a new user's own. */
 async function createDatabase(name: string, owner: string): Promise<string> {

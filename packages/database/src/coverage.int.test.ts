@@ -230,7 +230,7 @@ test("whatever the ledger holds, each row has its numbers, and is complete exact
     }),
     { numRuns: 60 },
   );
-}, 60_000);
+});
 
 test("a repository's line says how far it is covered, and what is missing by kind", async () => {
   await using database = await openLedgerOf([

@@ -96,7 +96,7 @@ test("any order, repetition and split of the same deliveries ends in the same ro
     }),
     { numRuns: 80 },
   );
-}, 60_000);
+});
 
 test("an archived log outranks an absent one of a higher version, and the highest version of its kind is in force", async () => {
   for (const versions of [

@@ -34,7 +34,7 @@ test("any sequence of windows leaves disjoint spans that do not touch and cover 
     }),
     { numRuns: 60 },
   );
-}, 30_000);
+});
 
 test("windows that are added at once are merged as if one after another", async () => {
   await using database = await openTestDatabase();
@@ -87,4 +87,4 @@ test("a full second at the border of a window, in two windows, or in none, opens
     }),
     { numRuns: 40 },
   );
-}, 30_000);
+});
