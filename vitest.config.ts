@@ -6,9 +6,10 @@ const nowhere = ["**/node_modules/**"];
 
 export default defineConfig({
   test: {
-    // Each test file in a process of its own. The slow ones wait, for leases and locks that must end, more than they compute.
+    // Each test file in a process of its own, two at once: an integration test runs several processes itself, and with four such
+    // files on two cores what must happen within a lease's time did not always.
     pool: "forks",
-    maxWorkers: 4,
+    maxWorkers: 2,
     restoreMocks: true,
     projects: [
       {
