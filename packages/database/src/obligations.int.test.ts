@@ -4,10 +4,9 @@ import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
 import { finishVisit } from "./attempts.ts";
+import { findEarlierAttempts, findTwin } from "./earlier-attempts.ts";
 import {
-  findEarlierAttempts,
   findObligation,
-  findTwin,
   type JobSighting,
   listUnloadedJobs,
   lockUnloadedJobs,

@@ -3,9 +3,10 @@
 // https://github.com/actions/actions-runner-controller/issues/4315
 
 import { PermanentError } from "@actions-archive/core/errors";
+import { type EarlierAttempts, findEarlierAttempts, findTwin } from "@actions-archive/database/earlier-attempts";
 import { jobColumns } from "@actions-archive/database/job-rows";
 import { deferLog } from "@actions-archive/database/log-states";
-import { type EarlierAttempts, findEarlierAttempts, findTwin, type Obligation } from "@actions-archive/database/obligations";
+import type { Obligation } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
 import { getRun } from "@actions-archive/github/workflow-runs";
 
