@@ -7,7 +7,6 @@ import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 
 import type { LogRecord } from "@actions-archive/archive/record";
-import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { recordKey } from "@actions-archive/core/object-key";
 import { claimIdentity } from "@actions-archive/database/identity";
@@ -47,11 +46,10 @@ const { db } = database;
 const client = new Client({ connectionString: url });
 await client.connect();
 const log = createLogger("bench", "info");
-// Nothing here is read from the store.
-const loader = { db, store: undefined as unknown as Store, host, log };
+const writer = { db, log };
 
-const addJob = createBatcher<number>(loadBatches, (batch) => loadJobs(loader, batch));
-const addRecord = createBatcher<ReadRecord>(loadBatches, (batch) => writeRecords(loader, batch));
+const addJob = createBatcher<number>(loadBatches, (batch) => loadJobs(writer, batch));
+const addRecord = createBatcher<ReadRecord>(loadBatches, (batch) => writeRecords(writer, batch));
 
 type Side = { jobs: number; rows: number; loader: number; copy: number };
 /** `live`: the ledger's job first, its record later. `rebuild`: records alone, without a ledger. */

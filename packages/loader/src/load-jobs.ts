@@ -6,13 +6,13 @@ import { lockUnloadedJobs, markRowsLoaded } from "@actions-archive/database/obli
 import { transact } from "@actions-archive/database/open-database";
 import { upsertJobs } from "@actions-archive/database/rows";
 
-import type { Loader } from "./loader.ts";
+import type { RowWriter } from "./loader.ts";
 
 /**
  * Loads the rows of these jobs in one transaction; a row that no table takes is found out one by one, listed as
  * `unloadable`, and the rest loads. Idempotent.
  */
-export async function loadJobs(loader: Loader, jobIds: readonly number[]): Promise<void> {
+export async function loadJobs(loader: RowWriter, jobIds: readonly number[]): Promise<void> {
   try {
     await loadTogether(loader, jobIds);
   } catch (error) {
@@ -22,7 +22,7 @@ export async function loadJobs(loader: Loader, jobIds: readonly number[]): Promi
   }
 }
 
-async function loadTogether({ db }: Loader, jobIds: readonly number[]): Promise<void> {
+async function loadTogether({ db }: RowWriter, jobIds: readonly number[]): Promise<void> {
   await transact(db, async (trx) => {
     // Locked, so that an object that improves meanwhile is loaded after this one and not lost.
     const jobs = await lockUnloadedJobs(trx, jobIds);
@@ -37,7 +37,7 @@ async function loadTogether({ db }: Loader, jobIds: readonly number[]): Promise<
   });
 }
 
-async function refuse({ db, log }: Loader, jobIds: readonly number[], error: PermanentError): Promise<void> {
+async function refuse({ db, log }: RowWriter, jobIds: readonly number[], error: PermanentError): Promise<void> {
   for (const jobId of jobIds) {
     log.error({ err: error, jobId }, "row refused");
     await failLog(db, jobId, "unloadable", error.message);

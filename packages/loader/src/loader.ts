@@ -11,3 +11,6 @@ export type Loader = {
   readonly host: string;
   readonly log: Logger;
 };
+
+/** What is enough to write rows of objects that are read already. */
+export type RowWriter = Pick<Loader, "db" | "log">;

@@ -10,7 +10,7 @@ import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 
-import type { Loader } from "./loader.ts";
+import type { RowWriter } from "./loader.ts";
 
 export type ReadRecord = {
   readonly key: string;
@@ -22,7 +22,7 @@ export type ReadRecord = {
 };
 
 /** Writes these records' rows in one transaction; where a row is refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent. */
-export async function writeRecords(loader: Loader, records: readonly ReadRecord[]): Promise<void> {
+export async function writeRecords(loader: RowWriter, records: readonly ReadRecord[]): Promise<void> {
   try {
     await writeRows(loader, records);
   } catch (error) {
@@ -31,7 +31,7 @@ export async function writeRecords(loader: Loader, records: readonly ReadRecord[
   }
 }
 
-async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promise<void> {
+async function writeRows({ db }: RowWriter, records: readonly ReadRecord[]): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
     // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
@@ -52,7 +52,7 @@ async function writeRows({ db }: Loader, records: readonly ReadRecord[]): Promis
   });
 }
 
-async function writeAlone(loader: Loader, record: ReadRecord): Promise<void> {
+async function writeAlone(loader: RowWriter, record: ReadRecord): Promise<void> {
   try {
     await writeRows(loader, [record]);
   } catch (error) {
