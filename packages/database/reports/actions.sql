@@ -53,35 +53,6 @@ order by jobs desc, action, ref, sha
 limit :'limit'::bigint;
 
 -- What could not be read: another row may hide there.
-select unread, count(*) as count
-from (
-  select case
-    when log_state = 'pending' then 'log pending'
-    when log_state = 'failed' then 'log failed: ' || coalesce(log_reason, 'unknown')
-    when action_uses_left_out > 0 then 'list of actions cut'
-    when action_uses_left_out is not null then null
-    when log_state = 'archived' then 'log not searched for actions'
-    when log_reason in ('expired', 'deleted', 'removed', 'empty') then 'log absent: ' || log_reason
-  end as unread
-  from audit.jobs
-  where completed_at >= audit.instant(:'since')
-    and completed_at < audit.instant(:'until')
-    and (:'repository' = '' or repository = :'repository')
-  union all
-  select 'job without an end time'
-  from audit.jobs
-  where completed_at is null
-    and conclusion is distinct from 'skipped'
-    and (:'repository' = '' or repository = :'repository')
-  union all
-  -- A window is one of runs; a job may complete 35 days after its run was created.
-  select 'gap: ' || kind
-  from audit.gaps
-  where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
-    and (window_start is null or window_start < audit.instant(:'until'))
-    and (window_end is null or window_end > audit.instant(:'since') - interval '35 days')
-    and (:'repository' = '' or repository = :'repository')
-) as jobs
-where unread is not null
-group by unread
+select unread, count
+from audit.unread('actions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
 order by count desc, unread;

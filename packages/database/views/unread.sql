@@ -1,0 +1,40 @@
+-- Reports end with this. One statement and no `set` clause: Postgres puts it in the place of the call, and plans with the times themselves.
+create function audit.unread(list text, since timestamptz, until timestamptz, of_repository text)
+returns table (unread text, count bigint)
+language sql stable parallel safe
+as $$
+  select cause, count(*)
+  from (
+    select case
+      when log_state = 'pending' then 'log pending'
+      when log_state = 'failed' then 'log failed: ' || coalesce(log_reason, 'unknown')
+      when list = 'actions' and action_uses_left_out > 0 then 'list of actions cut'
+      when list = 'permissions' and permissions_left_out > 0 then 'list of permissions cut'
+      when case list when 'permissions' then permissions_left_out else action_uses_left_out end is not null then null
+      when log_state = 'archived' then 'log not searched for ' || case list when 'runners' then 'its runner' else list end
+      when log_reason in ('expired', 'deleted', 'removed', 'empty') then 'log absent: ' || log_reason
+    end as cause
+    from audit.jobs
+    where completed_at >= since
+      and completed_at < until
+      and (of_repository = '' or repository = of_repository)
+    union all
+    select 'job without an end time'
+    from audit.jobs
+    where completed_at is null
+      and conclusion is distinct from 'skipped'
+      and (of_repository = '' or repository = of_repository)
+    union all
+    -- A window is one of runs; a job may complete 35 days after its run was created.
+    select 'gap: ' || kind
+    from audit.gaps
+    where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
+      and (window_start is null or window_start < until)
+      and (window_end is null or window_end > since - interval '35 days')
+      and (of_repository = '' or repository = of_repository)
+  ) as causes
+  where cause is not null
+  group by cause
+$$;
+
+comment on function audit.unread(text, timestamptz, timestamptz, text) is 'What could not be read of the jobs that completed in a span: logs that are pending, failed, gone or not searched, lists that were cut, and what was never listed, by cause. list: actions, permissions or runners. An empty repository means all of them.';
