@@ -39,5 +39,7 @@ export function sampleSeal({ keyId }: Signer, entries: readonly SealEntry[]): Se
     },
     tombstones: [],
     holds: [],
+    policies: [],
+    damages: [],
   });
 }

@@ -45,6 +45,45 @@ const LedgerChange = z.strictObject({
   gaps: z.record(z.string().min(1), count).describe("by kind, as audit.gaps names them"),
 });
 
+/** A log that goes: its object may be missing from the seal on that carries this. */
+export const Tombstone = z.strictObject({
+  key: z.string().min(1),
+  version_id: z.string().nullable(),
+  size: count,
+  sha256: sha256.describe("of the stored bytes"),
+  job_id: GitHubId,
+  repository_id: GitHubId,
+  cause: z.enum(["erase", "retention"]),
+  reason: z.string().min(1).describe("in the operator's words, or the policy"),
+  decided_at: instant,
+});
+export type Tombstone = z.output<typeof Tombstone>;
+
+/** A legal hold, set or released; of one job the last in force, in the order of the chain. */
+export const HoldChange = z.strictObject({
+  job_id: GitHubId,
+  is_held: z.boolean(),
+  reason: z.string().nullable(),
+  changed_at: instant,
+});
+export type HoldChange = z.output<typeof HoldChange>;
+
+export const PolicyChange = z.strictObject({
+  name: z.string().min(1).describe("owner or owner/name, in lower case"),
+  keep_days: z.int().positive().nullable().describe("null: it has no policy of its own any more"),
+  changed_at: instant,
+});
+export type PolicyChange = z.output<typeof PolicyChange>;
+
+/** What the archive itself found wrong with an object that an earlier seal holds. */
+export const Damage = z.strictObject({
+  key: z.string().min(1),
+  finding: z.enum(["missing", "damaged"]),
+  found_at: instant,
+  repaired_by: z.string().min(1).nullable().describe("key of a log with the same raw bytes that was read from GitHub again"),
+});
+export type Damage = z.output<typeof Damage>;
+
 export const Seal = z.strictObject({
   schema_version: z.literal(1),
   archive_id: z.uuid(),
@@ -60,8 +99,10 @@ export const Seal = z.strictObject({
   entries: z.array(SealEntry).max(mostEntries).describe("in ascending order of their keys' bytes and version ids, each once"),
   entries_root: sha256.describe("RFC 6962 root; a leaf is the canonical JSON of an entry"),
   ledger: LedgerChange,
-  tombstones: z.array(z.record(z.string(), z.json())),
-  holds: z.array(z.record(z.string(), z.json())),
+  tombstones: z.array(Tombstone),
+  holds: z.array(HoldChange),
+  policies: z.array(PolicyChange),
+  damages: z.array(Damage),
 });
 export type Seal = z.output<typeof Seal>;
 

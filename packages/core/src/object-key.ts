@@ -1,7 +1,7 @@
 // Keys in the bucket, relative to the prefix of ARCHIVE_URL. Made of the host and of ids only, so that no name that a user
 // chose can reach a path.
 
-import type { AttemptRef, JobRef } from "./ids.ts";
+import { type AttemptRef, GitHubId, type JobRef } from "./ids.ts";
 
 export const archiveIdentityKey = "archive.json";
 
@@ -29,4 +29,52 @@ export function runRecordKey(host: string, { repository_id, run_id, run_attempt 
 /** Seals count from 1 without holes; twelve digits, so that keys sort as their sequences do. */
 export function sealKey(sequence: number): string {
   return `seals/${String(sequence).padStart(12, "0")}.json`;
+}
+
+/** What a key of ours says; `probe/…` and whatever nobody of us writes has no such meaning. */
+export type ParsedKey =
+  | { readonly kind: "identity" }
+  | { readonly kind: "seal"; readonly sequence: number }
+  | ({ readonly kind: "run"; readonly host: string } & AttemptRef)
+  | ({ readonly kind: "record"; readonly host: string; readonly version: number } & JobRef)
+  /** `rawSha256` is there in a key beside the job's own. */
+  | ({ readonly kind: "log"; readonly host: string; readonly rawSha256: string | undefined } & JobRef);
+
+/** The inverse of the functions above: undefined for every text that none of them makes. */
+export function tryParseKey(key: string): ParsedKey | undefined {
+  const parsed = parseParts(key);
+  return parsed !== undefined && formatKey(parsed) === key ? parsed : undefined;
+}
+
+function parseParts(key: string): ParsedKey | undefined {
+  if (key === archiveIdentityKey) return { kind: "identity" };
+  const [kind, host, repository, run, name, ...rest] = key.split("/");
+  if (kind === "seals") return { kind: "seal", sequence: Number.parseInt(host ?? "", 10) };
+  if (host === undefined || name === undefined || rest.length > 0) return undefined;
+  const [id = "", middle = ""] = name.split(".");
+  const ids = [repository, run, id].map(Number);
+  if (!ids.every((number) => GitHubId.safeParse(number).success)) return undefined;
+  const [repository_id = 0, run_id = 0, last = 0] = ids;
+  const job = { host, repository_id, run_id, job_id: last };
+  if (kind === "runs") return { kind: "run", host, repository_id, run_id, run_attempt: last };
+  if (kind === "records") return { kind: "record", ...job, version: middle === "json" ? 1 : Number(middle) };
+  if (kind === "logs") return { kind: "log", ...job, rawSha256: /^[0-9a-f]{64}$/.exec(middle)?.[0] };
+  return undefined;
+}
+
+function formatKey(parsed: ParsedKey): string {
+  switch (parsed.kind) {
+    case "identity":
+      return archiveIdentityKey;
+    case "seal":
+      return sealKey(parsed.sequence);
+    case "run":
+      return runRecordKey(parsed.host, parsed);
+    case "record":
+      return recordKey(parsed.host, parsed, parsed.version);
+    case "log":
+      return parsed.rawSha256 === undefined
+        ? logKey(parsed.host, parsed)
+        : conflictingLogKey(parsed.host, parsed, parsed.rawSha256);
+  }
 }

@@ -142,6 +142,10 @@ export interface ArchiveAttempts {
    */
   run_updated_at: Timestamp | null;
   /**
+   * Sequence of the seal that says how it ended; null while it is open or waits for one.
+   */
+  sealed_in: number | null;
+  /**
    * Our decision: open, listed, gone, or never_completed (closed at 35 days).
    */
   state: Generated<string>;
@@ -338,6 +342,37 @@ export interface ArchiveCredentials {
   used: Generated<number>;
 }
 
+export interface ArchiveDamages {
+  /**
+   * missing: it is not there. damaged: its bytes are not the sealed ones.
+   */
+  finding: string;
+  /**
+   * When, by the database's clock.
+   */
+  found_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of the job; null where it is not a job's.
+   */
+  job_id: number | null;
+  /**
+   * Key in the store.
+   */
+  object_key: string;
+  /**
+   * When that was stored; null while there is none.
+   */
+  repaired_at: Timestamp | null;
+  /**
+   * The key of the log that was read from GitHub again and has the same raw bytes; null while there is none.
+   */
+  repaired_by: string | null;
+  /**
+   * Sequence of the seal that carries what stands here now; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface ArchiveDeliveries {
   /**
    * GitHub's action in the payload, such as completed; null where it has none.
@@ -402,6 +437,33 @@ export interface ArchiveFullSeconds {
    * When it was found, by the database's clock.
    */
   seen_at: Generated<Timestamp>;
+}
+
+export interface ArchiveHolds {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Generated<Timestamp>;
+  /**
+   * In the order in which they were set.
+   */
+  hold_id: Generated<number>;
+  /**
+   * False where the hold was released.
+   */
+  is_held: boolean;
+  /**
+   * GitHub's id of the job whose log is held.
+   */
+  job_id: number;
+  /**
+   * In the operator's words; null where none was given.
+   */
+  reason: string | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
 }
 
 export interface ArchiveIdentity {
@@ -667,6 +729,45 @@ export interface ArchiveLogsInFlight {
   worker: string | null;
 }
 
+export interface ArchiveObjects {
+  /**
+   * By the key; null for run records and archive.json.
+   */
+  job_id: number | null;
+  /**
+   * When the loader first wrote it down, by the database's clock.
+   */
+  noted_at: Generated<Timestamp>;
+  /**
+   * Key in the store, under the prefix of ARCHIVE_URL.
+   */
+  object_key: string;
+  /**
+   * By the key; null for archive.json.
+   */
+  repository_id: number | null;
+  /**
+   * By the key; null for archive.json.
+   */
+  run_id: number | null;
+  /**
+   * Sequence of the seal that holds it, which may be prepared and not yet published; null while it waits for one.
+   */
+  sealed_in: number | null;
+  /**
+   * SHA-256 of the stored bytes, lower-case hex.
+   */
+  sha256: string;
+  /**
+   * Stored bytes.
+   */
+  size_bytes: number;
+  /**
+   * The store's id of this version; null where it has none or did not tell it.
+   */
+  version_id: string | null;
+}
+
 export interface ArchiveObligations {
   /**
    * The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.
@@ -903,6 +1004,29 @@ export interface ArchiveRepositories {
   youngest_gone_seconds: number | null;
 }
 
+export interface ArchiveRetentionPolicies {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Generated<Timestamp>;
+  /**
+   * Days after a job's end for which its log is kept; null: this name has no policy of its own any more.
+   */
+  keep_days: number | null;
+  /**
+   * owner or owner/name, in lower case.
+   */
+  name: string;
+  /**
+   * In the order in which they were set.
+   */
+  policy_id: Generated<number>;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface ArchiveRuns {
   /**
    * Login of who triggered the run; null where the account is gone.
@@ -982,6 +1106,99 @@ export interface ArchiveRuns {
   workflow_name: string | null;
 }
 
+export interface ArchiveScrub {
+  /**
+   * Stored bytes read in this round.
+   */
+  bytes_read: Generated<number>;
+  /**
+   * When the whole archive had last been read; null before the first time.
+   */
+  last_round_ended_at: Timestamp | null;
+  /**
+   * Objects read in this round.
+   */
+  objects_read: Generated<number>;
+  /**
+   * The last key that was read in this round; empty at its beginning.
+   */
+  position: Generated<string>;
+  /**
+   * When this round began, by the database's clock.
+   */
+  round_began_at: Generated<Timestamp>;
+  /**
+   * Always true: one row.
+   */
+  singleton: Generated<boolean>;
+}
+
+export interface ArchiveSealing {
+  /**
+   * SEAL_INTERVAL_SECONDS.
+   */
+  interval_seconds: number;
+  /**
+   * The key that it holds.
+   */
+  key_id: string | null;
+  /**
+   * Why it does not seal; null when it does.
+   */
+  problem: string | null;
+  /**
+   * When that problem began; null when there is none.
+   */
+  problem_since: Timestamp | null;
+  /**
+   * When it last looked whether a seal is due.
+   */
+  seen_at: Generated<Timestamp>;
+  /**
+   * Always true: one row.
+   */
+  singleton: Generated<boolean>;
+}
+
+export interface ArchiveSeals {
+  /**
+   * How many objects it holds.
+   */
+  entries: number;
+  /**
+   * SHA-256 of the public key (DER, SPKI) that it is signed with.
+   */
+  key_id: string;
+  /**
+   * The key of all seals after this one, where this one announces another.
+   */
+  next_key_id: string | null;
+  /**
+   * The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.
+   */
+  payload: Buffer | null;
+  /**
+   * SHA-256 of the payload of the seal before; 64 zeros in the first.
+   */
+  previous_sha256: string;
+  /**
+   * When it was seen in the store, by the database's clock; null while it is prepared.
+   */
+  published_at: Timestamp | null;
+  /**
+   * When it was prepared, by the database's clock.
+   */
+  sealed_at: Timestamp;
+  /**
+   * From 1, without holes.
+   */
+  sequence: number;
+  /**
+   * SHA-256 of the payload, lower-case hex.
+   */
+  sha256: string;
+}
+
 export interface ArchiveSections {
   /**
    * From 1.
@@ -1040,6 +1257,57 @@ export interface ArchiveSteps {
   step_number: number;
 }
 
+export interface ArchiveTombstones {
+  /**
+   * erase: an operator's decision on one log. retention: a policy.
+   */
+  cause: string;
+  /**
+   * When, by the database's clock.
+   */
+  decided_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of the job whose log it is.
+   */
+  job_id: number;
+  /**
+   * Key in the store of the log that goes.
+   */
+  object_key: string;
+  /**
+   * In the operator's words, or the policy.
+   */
+  reason: string;
+  /**
+   * When the object was removed, or seen to be gone; null while it is there.
+   */
+  removed_at: Timestamp | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number;
+  /**
+   * Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.
+   */
+  retained_until: Timestamp | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+  /**
+   * SHA-256 of its stored bytes, lower-case hex.
+   */
+  sha256: string;
+  /**
+   * Stored bytes of the log.
+   */
+  size_bytes: number;
+  /**
+   * The store's id of the version that was sealed; null where it has none.
+   */
+  version_id: string | null;
+}
+
 export interface ArchiveUnreadableRepositories {
   /**
    * The entry as the setting has it.
@@ -1064,6 +1332,10 @@ export interface ArchiveWindows {
    * When the span was last listed or extended, by the database's clock.
    */
   scanned_at: Timestamp;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
   /**
    * Runs created before this instant.
    */
@@ -1857,20 +2129,28 @@ export interface DB {
   "archive.backfills": ArchiveBackfills;
   "archive.credential_holders": ArchiveCredentialHolders;
   "archive.credentials": ArchiveCredentials;
+  "archive.damages": ArchiveDamages;
   "archive.deliveries": ArchiveDeliveries;
   "archive.full_seconds": ArchiveFullSeconds;
+  "archive.holds": ArchiveHolds;
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;
   "archive.log_facts": ArchiveLogFacts;
   "archive.logs": ArchiveLogs;
   "archive.logs_in_flight": ArchiveLogsInFlight;
+  "archive.objects": ArchiveObjects;
   "archive.obligations": ArchiveObligations;
   "archive.permissions": ArchivePermissions;
   "archive.removals": ArchiveRemovals;
   "archive.repositories": ArchiveRepositories;
+  "archive.retention_policies": ArchiveRetentionPolicies;
   "archive.runs": ArchiveRuns;
+  "archive.scrub": ArchiveScrub;
+  "archive.sealing": ArchiveSealing;
+  "archive.seals": ArchiveSeals;
   "archive.sections": ArchiveSections;
   "archive.steps": ArchiveSteps;
+  "archive.tombstones": ArchiveTombstones;
   "archive.unreadable_repositories": ArchiveUnreadableRepositories;
   "archive.windows": ArchiveWindows;
   "audit.action_uses": AuditActionUses;
