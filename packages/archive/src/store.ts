@@ -68,8 +68,8 @@ export interface Store extends AsyncDisposable {
   read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined>;
   /** As `read`, as a stream that ends after exactly the promised bytes or throws. Iterate it, or break out of it. */
   open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined>;
-  /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes. */
-  list(prefix: string): AsyncIterable<ListedObject>;
+  /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes; those after `after`, where it is told. */
+  list(prefix: string, after?: string): AsyncIterable<ListedObject>;
 }
 
 /**

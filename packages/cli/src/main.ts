@@ -11,6 +11,7 @@ import { addDemo } from "./commands/demo.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addRebuild } from "./commands/rebuild.ts";
 import { addReport } from "./commands/report.ts";
 import { addRetry } from "./commands/retry.ts";
 import { addSearch } from "./commands/search.ts";
@@ -42,6 +43,7 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+  addRebuild,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.

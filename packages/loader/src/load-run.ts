@@ -22,7 +22,8 @@ export async function loadRun(
     run: (story.object ?? {}) as RunRecord["run"],
     run_received_at: story.listed_at.toISOString(),
     job_ids: story.jobs.map(({ job_id }) => job_id),
-    jobs: story.jobs as RunRecord["jobs"],
+    listed_jobs: story.listed_jobs,
+    jobs: story.jobs.map(({ received_at, ...job }) => ({ ...job, received_at: received_at.toISOString() })) as RunRecord["jobs"],
   });
   await markAttemptRecorded(db, attempt, key);
   log.debug({ runId: attempt.run_id, attempt: attempt.run_attempt, objectKey: key }, "run recorded");
