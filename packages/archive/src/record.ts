@@ -126,7 +126,9 @@ export const RunRecord = z.object({
   run: received.describe("the run object of this attempt"),
   run_received_at: instant,
   job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
-  listed_jobs: count.optional().describe("how many jobs its final listing showed; those that never completed are in no list here"),
+  listed_jobs: count
+    .optional()
+    .describe("how many jobs its final listing showed; those that never completed are in no list here"),
   jobs: z
     .array(
       z.object({

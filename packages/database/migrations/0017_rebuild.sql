@@ -2,7 +2,7 @@
 create table archive.rebuild (
   singleton boolean primary key default true check (singleton),
   archive_id uuid not null,
-  phase text not null default 'seals' check (phase in ('seals', 'ledger', 'records', 'closing', 'done')),
+  phase text not null default 'seals' check (phase in ('seals', 'records', 'ledger', 'closing', 'done')),
   position text not null default '',
   objects_listed bigint,
   objects_read bigint not null default 0 check (objects_read >= 0),
@@ -15,7 +15,7 @@ create table archive.rebuild (
 comment on table archive.rebuild is 'How far `rebuild` has come. No row: this database was never rebuilt.';
 comment on column archive.rebuild.singleton is 'Always true: one row.';
 comment on column archive.rebuild.archive_id is 'The archive of the store that it is rebuilt from.';
-comment on column archive.rebuild.phase is 'What is done next: seals (the chain), ledger (what the seals say of windows and attempts), records (run records and records, run by run), closing, done.';
+comment on column archive.rebuild.phase is 'What is done next: seals (the chain), records (run records and records, run by run), ledger (what the seals say of windows and attempts), closing, done.';
 comment on column archive.rebuild.position is 'In that phase: the sequence of the last seal, or repository_id/run_id/ of the last run. Empty at its beginning.';
 comment on column archive.rebuild.objects_listed is 'Records and run records in the store when they were counted; null until then.';
 comment on column archive.rebuild.objects_read is 'How many of them were read.';

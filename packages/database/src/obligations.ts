@@ -140,7 +140,10 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   `.execute(trx);
 }
 
-function obligationColumns(repositoryId: number, { object, source, listedAttempt, receivedAt }: JobSighting): ObligationColumns | undefined {
+function obligationColumns(
+  repositoryId: number,
+  { object, source, listedAttempt, receivedAt }: JobSighting,
+): ObligationColumns | undefined {
   const job = jobColumns(object);
   if (job === undefined || job.status !== "completed") return undefined;
   const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at } = job;

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
 
-export type RebuildPhase = "seals" | "ledger" | "records" | "closing" | "done";
+export type RebuildPhase = "seals" | "records" | "ledger" | "closing" | "done";
 
 export type RebuildState = {
   readonly archive_id: string;
@@ -78,12 +78,7 @@ export async function countRefusals(db: Database): Promise<number> {
 }
 
 export async function listRefusals(db: Database, limit: number): Promise<Refusal[]> {
-  return db
-    .selectFrom("archive.rebuild_refusals")
-    .select(["object_key", "problem"])
-    .orderBy("object_key")
-    .limit(limit)
-    .execute();
+  return db.selectFrom("archive.rebuild_refusals").select(["object_key", "problem"]).orderBy("object_key").limit(limit).execute();
 }
 
 /** Adds what a published seal holds and what was not found where it should be: run records and records of jobs. Idempotent. */

@@ -105,8 +105,8 @@ export type SealedLedger = {
 };
 
 /**
- * Takes over what a seal says of windows and attempts. An attempt that it calls listed is open until its run record is found: without
- * that, its jobs are to be listed again. Call it for one seal after another; of an attempt the last one counts. Idempotent.
+ * Takes over what a seal says of windows and attempts, after all run records. An attempt that it calls listed and that has no run record
+ * is open: its jobs are to be listed again. Call it for one seal after another; of an attempt the last one counts. Idempotent.
  */
 export async function restoreSealedLedger(trx: Database, seal: SealedLedger): Promise<void> {
   await restoreRepositories(

@@ -103,17 +103,8 @@ async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promis
   return new Set(unchanged.map(({ run_id }) => run_id));
 }
 
-// One that is newer takes the place of what is known, field by field, and null never that of a value; an older one fills what a seal
-// left empty, which names a run and tells nothing of it.
+// A run that a seal names and no run record is known by its id alone until a list shows it.
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
-  const isNewer = sql`(
-    (excluded.run_attempt, coalesce(excluded.updated_at, '-infinity')) >= (runs.run_attempt, coalesce(runs.updated_at, '-infinity'))
-    and (excluded.run_attempt > runs.run_attempt or runs.status is distinct from 'completed' or excluded.status = 'completed'))`;
-  const follow = (column: string) => {
-    const [old, fresh] = [sql.ref(`runs.${column}`), sql.ref(`excluded.${column}`)];
-    return sql`${sql.ref(column)} = case when ${isNewer} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
-  };
-  const followed = ["workflow_name", "event", "actor", "triggering_actor", "head_branch", "head_sha", "run_started_at"];
   await sql`
     insert into archive.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id)
@@ -121,15 +112,22 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<v
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id
     from ${unnest<Omit<RunColumns, "object">>(columnTypes, rows)}
     on conflict (run_id) do update set
-      run_attempt = greatest(runs.run_attempt, excluded.run_attempt),
+      run_attempt = excluded.run_attempt,
       run_number = coalesce(runs.run_number, excluded.run_number),
       workflow_id = coalesce(runs.workflow_id, excluded.workflow_id),
       path = coalesce(runs.path, excluded.path),
-      ${sql.join(followed.map(follow))},
-      status = case when ${isNewer} then excluded.status else runs.status end,
-      conclusion = case when ${isNewer} then excluded.conclusion else runs.conclusion end,
-      updated_at = case when ${isNewer} then excluded.updated_at else runs.updated_at end
-    where ${isNewer} or runs.event is null
+      workflow_name = coalesce(excluded.workflow_name, runs.workflow_name),
+      event = coalesce(excluded.event, runs.event),
+      actor = coalesce(excluded.actor, runs.actor),
+      triggering_actor = coalesce(excluded.triggering_actor, runs.triggering_actor),
+      head_branch = coalesce(excluded.head_branch, runs.head_branch),
+      head_sha = coalesce(excluded.head_sha, runs.head_sha),
+      status = excluded.status,
+      conclusion = excluded.conclusion,
+      run_started_at = coalesce(excluded.run_started_at, runs.run_started_at),
+      updated_at = excluded.updated_at
+    where (excluded.run_attempt, coalesce(excluded.updated_at, '-infinity')) >= (runs.run_attempt, coalesce(runs.updated_at, '-infinity'))
+      and (excluded.run_attempt > runs.run_attempt or runs.status is distinct from 'completed' or excluded.status = 'completed')
   `.execute(trx);
 }
 

@@ -1,5 +1,8 @@
-// Makes an empty database whole from the store: the chain of seals, what it says of the ledger, then run by run everything that run
-// records and records hold, by the code that loads them every day. What is committed is never done twice, but for the last batches.
+// Makes an empty database whole from the store: the chain of seals; run by run everything that run records and records hold, by the
+// code that loads them every day; what the seals say of windows and of attempts without a record. What is committed is done once, but
+// for the last batches.
+
+import type { KeyObject } from "node:crypto";
 
 import { findArchiveIdentity } from "@actions-archive/archive/archive-identity";
 import { ConfigError, PermanentError } from "@actions-archive/core/errors";
@@ -22,6 +25,7 @@ import {
 import { type NamedRepository, restoreLookBacks, restoreRepositories } from "@actions-archive/database/restore-ledger";
 import { pMapIterable } from "p-map";
 
+import { adoptSeals } from "./adopt-seals.ts";
 import type { Loader } from "./loader.ts";
 import { type ReadRun, readRun } from "./read-run.ts";
 import { restoreRuns } from "./restore-runs.ts";
@@ -29,6 +33,8 @@ import { restoreSeals } from "./restore-seals.ts";
 import { type RunKeys, walkRuns } from "./walk-runs.ts";
 
 export type RebuildOptions = {
+  /** Of the newest seal. Undefined: the chain is followed by its hashes, and nobody vouches for its end. */
+  readonly publicKey: KeyObject | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: RebuildProgress) => void;
 };
@@ -48,7 +54,7 @@ const writeRetries = 5;
 /** `path` is that of its last run; undefined where more of that run follows. */
 type KeysOfBatch = { readonly path: string | undefined; readonly runs: readonly RunKeys[] };
 type Batch = { readonly path: string | undefined; readonly runs: readonly ReadRun[] };
-type Rebuild = Loader & { readonly options: RebuildOptions; progress: RebuildProgress };
+type Rebuild = Loader & { readonly archiveId: string; readonly options: RebuildOptions; progress: RebuildProgress };
 
 /**
  * Rebuilds the database, or goes on where an earlier call stopped; one that is done changes nothing. Workers should not run meanwhile:
@@ -60,7 +66,9 @@ type Rebuild = Loader & { readonly options: RebuildOptions; progress: RebuildPro
 export async function rebuild({ db, store, log }: Omit<Loader, "host">, options: RebuildOptions): Promise<RebuildState> {
   const identity = await findArchiveIdentity(store);
   if (identity === undefined)
-    throw new ConfigError(`There is no archive at ${store.url}: it holds no ${archiveIdentityKey}. Set ARCHIVE_URL to where it is.`);
+    throw new ConfigError(
+      `There is no archive at ${store.url}: it holds no ${archiveIdentityKey}. Set ARCHIVE_URL to where it is.`,
+    );
   const state = await whileRebuilding(db, async () => {
     const known = await findRebuild(db);
     if (known === undefined && !(await isLedgerEmpty(db)))
@@ -74,7 +82,7 @@ export async function rebuild({ db, store, log }: Omit<Loader, "host">, options:
     if (begun === undefined || begun.phase === "done") return begun;
     const { phase, position, objects_listed, objects_read, jobs, seconds } = begun;
     const progress = { phase, position, objects_listed, objects_read, jobs, seconds };
-    await runPhases({ db, store, log, host: identity.host, options, progress });
+    await runPhases({ db, store, log, host: identity.host, archiveId: identity.archive_id, options, progress });
     return findRebuild(db);
   });
   if (state === undefined)
@@ -83,7 +91,7 @@ export async function rebuild({ db, store, log }: Omit<Loader, "host">, options:
 }
 
 async function runPhases(rebuilding: Rebuild): Promise<void> {
-  const phases = { seals: takeSeals, ledger: takeLedger, records: takeRecords, closing: close };
+  const phases = { seals: takeSeals, records: takeRecords, ledger: takeLedger, closing: close };
   const began = performance.now() - rebuilding.progress.seconds * 1000;
   const save = async (progress: Partial<RebuildProgress>) => {
     rebuilding.progress = { ...rebuilding.progress, ...progress, seconds: (performance.now() - began) / 1000 };
@@ -91,7 +99,7 @@ async function runPhases(rebuilding: Rebuild): Promise<void> {
     rebuilding.options.onProgress?.(rebuilding.progress);
     rebuilding.options.signal.throwIfAborted();
   };
-  const order = ["seals", "ledger", "records", "closing", "done"] as const;
+  const order = ["seals", "records", "ledger", "closing", "done"] as const;
   for (const [index, phase] of order.entries()) {
     if (phase === "done") return;
     if (rebuilding.progress.phase !== phase) continue;
@@ -102,7 +110,9 @@ async function runPhases(rebuilding: Rebuild): Promise<void> {
 
 type Save = (progress: Partial<RebuildProgress>) => Promise<void>;
 
-async function takeSeals(): Promise<void> {}
+async function takeSeals({ db, store, host, archiveId, options: { publicKey } }: Rebuild, save: Save): Promise<void> {
+  await adoptSeals({ db, store, host, archiveId, publicKey }, ({ sequence }) => save({ position: String(sequence) }));
+}
 
 async function takeLedger({ db, store, progress }: Rebuild, save: Save): Promise<void> {
   await restoreSeals({ db, store }, Number(progress.position), (sequence) => save({ position: String(sequence) }));
@@ -143,8 +153,9 @@ async function takeRecords(rebuilding: Rebuild, save: Save): Promise<void> {
   }
 }
 
-async function writeBatch({ db, log, options }: Rebuild, { path, runs }: Batch) {
-  const refused = await retry(() => restoreRuns({ db, log }, runs), { retries: writeRetries, signal: options.signal });
+async function writeBatch(rebuilding: Rebuild, { path, runs }: Batch) {
+  const { db, options } = rebuilding;
+  const refused = await retry(() => restoreRuns(rebuilding, runs), { retries: writeRetries, signal: options.signal });
   await noteRefusals(db, [...runs.flatMap(({ refusals }) => refusals), ...refused]);
   return { path, objects: sum(runs, ({ objects, refusals }) => objects.length + refusals.length), jobs: sum(runs, countJobs) };
 }

@@ -3,7 +3,7 @@
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { asFields, fullnessOf, instant, jobColumns, text } from "@actions-archive/database/job-rows";
-import { noteObjects, type StoredObject } from "@actions-archive/database/objects";
+import { noteObjects } from "@actions-archive/database/objects";
 import { type JobSighting, markRowsLoaded, recordJobs } from "@actions-archive/database/obligations";
 import { type Database, transact } from "@actions-archive/database/open-database";
 import type { Refusal } from "@actions-archive/database/rebuild-progress";
@@ -12,7 +12,8 @@ import { upsertJobs } from "@actions-archive/database/rows";
 import { recordRuns } from "@actions-archive/database/runs";
 
 import { loadJobs } from "./load-jobs.ts";
-import type { RowWriter } from "./loader.ts";
+import type { Loader } from "./loader.ts";
+import { readBesides } from "./note-objects.ts";
 import type { ReadRun, ReadRunRecord } from "./read-run.ts";
 import { writeRecords, writeRows } from "./write-records.ts";
 
@@ -31,45 +32,47 @@ type RestoredJob = {
  * @returns what is passed over since Postgres takes none of it. A job whose rows alone are refused is listed as `unloadable` instead.
  * @throws TransientError when Postgres cannot work now.
  */
-export async function restoreRuns(writer: RowWriter, runs: readonly ReadRun[]): Promise<Refusal[]> {
+export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Promise<Refusal[]> {
   const jobs = runs.flatMap(jobsOf);
+  const records = runs.flatMap((run) => run.records);
+  const besides = await readBesides(loader, records);
   try {
-    await transact(writer.db, async (trx) => {
+    await transact(loader.db, async (trx) => {
       await restoreLedger(trx, runs, jobs);
       const stories = jobs.flatMap(({ objects, ...job }) => objects.map(({ object }) => ({ ...job, object })));
       await markRowsLoaded(trx, await upsertJobs(trx, stories));
-      await writeRows(
-        { db: trx },
-        runs.flatMap(({ records }) => records),
-      );
+      await writeRows({ db: trx }, records, besides);
     });
     return [];
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     const refusals: Refusal[] = [];
-    for (const run of runs) refusals.push(...(await restoreAlone(writer, run)));
+    for (const run of runs) refusals.push(...(await restoreAlone(loader, run)));
     return refusals;
   }
 }
 
-async function restoreAlone(writer: RowWriter, run: ReadRun): Promise<Refusal[]> {
+async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
   const jobs = jobsOf(run);
   try {
-    await transact(writer.db, (trx) => restoreLedger(trx, [run], jobs));
+    await transact(loader.db, (trx) => restoreLedger(trx, [run], jobs));
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     return run.objects.map(({ key }) => ({ object_key: key, problem: error.message }));
   }
   await loadJobs(
-    writer,
+    loader,
     jobs.map(({ job_id }) => job_id),
   );
-  await writeRecords(writer, run.records);
+  await writeRecords(loader, run.records, await readBesides(loader, run.records));
   return [];
 }
 
 async function restoreLedger(trx: Database, runs: readonly ReadRun[], jobs: readonly RestoredJob[]): Promise<void> {
-  await noteObjects(trx, [...runs.flatMap(({ objects }) => objects), ...runs.flatMap(logsOf)]);
+  await noteObjects(
+    trx,
+    runs.flatMap(({ objects }) => objects),
+  );
   for (const [repositoryId, ofRepository] of Map.groupBy(runs, ({ repository_id }) => repository_id)) {
     await recordRuns(
       trx,
@@ -80,14 +83,6 @@ async function restoreLedger(trx: Database, runs: readonly ReadRun[], jobs: read
   await restoreAttempts(trx, runs.flatMap(attemptsOf));
   for (const [repositoryId, ofRepository] of Map.groupBy(jobs, ({ repository_id }) => repository_id))
     await recordJobs(trx, repositoryId, ofRepository.flatMap(sightingsOf));
-}
-
-function logsOf({ records }: ReadRun): StoredObject[] {
-  return records.flatMap(({ record: { log } }) =>
-    log.state === "archived"
-      ? [{ key: log.key, version_id: log.version_id, size: log.stored_bytes, sha256: log.stored_sha256 }]
-      : [],
-  );
 }
 
 function attemptsOf({ runRecords }: ReadRun): RecordedAttempt[] {

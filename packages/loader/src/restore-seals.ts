@@ -1,8 +1,7 @@
 // What the seals say of the ledger: windows, and attempts that have no run record. Taken over after the chain is, seal by seal.
 
-import { createHash } from "node:crypto";
-
-import { Seal } from "@actions-archive/archive/seal";
+import type { Seal } from "@actions-archive/archive/seal";
+import { parseSeal } from "@actions-archive/archive/seal-envelope";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
@@ -10,9 +9,6 @@ import { type Database, transact } from "@actions-archive/database/open-database
 import { restoreFullSeconds, restoreSealedLedger } from "@actions-archive/database/restore-ledger";
 import { listSealHashes } from "@actions-archive/database/seals";
 import { pMapIterable } from "p-map";
-import { z } from "zod";
-
-const Envelope = z.object({ payload: z.base64() });
 
 /** Some 8 MB each at most. */
 const readsAtOnce = 4;
@@ -39,18 +35,16 @@ export async function restoreSeals(
   }
 }
 
-async function readSeal(store: Store, { sequence, sha256 }: { readonly sequence: number; readonly sha256: string }): Promise<Seal> {
-  const key = sealKey(sequence);
-  try {
-    const { payload } = Envelope.parse(JSON.parse((await store.read(key))?.toString("utf8") ?? ""));
-    const bytes = Buffer.from(payload, "base64");
-    const found = createHash("sha256").update(bytes).digest("hex");
-    if (found === sha256) return Seal.parse(JSON.parse(bytes.toString("utf8")));
-  } catch (error) {
-    if (!(error instanceof SyntaxError || error instanceof z.ZodError)) throw error;
-  }
+async function readSeal(
+  store: Store,
+  { sequence, sha256 }: { readonly sequence: number; readonly sha256: string },
+): Promise<Seal> {
+  const name = `${sealKey(sequence)} in ${store.url}`;
+  const bytes = await store.read(sealKey(sequence));
+  const sealed = bytes && parseSeal(bytes, name);
+  if (sealed?.sha256 === sha256) return sealed.seal;
   throw new PermanentError(
     "store/corrupt",
-    `The seal ${key} in ${store.url} is not the one that the chain names: it was changed. Run verify, and restore it from a copy.`,
+    `The seal ${name} is not the one that the chain names: it was changed, or removed. Run verify, and restore it from a copy.`,
   );
 }

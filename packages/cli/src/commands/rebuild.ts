@@ -1,11 +1,16 @@
 // `rebuild`: makes an empty database whole from the store.
 
+import { type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+
 import { openStore } from "@actions-archive/archive/open-store";
+import { openSigner, parsePublicKey } from "@actions-archive/archive/seal-key";
+import { reasonOf } from "@actions-archive/core/reason-of";
 import type { Database } from "@actions-archive/database/open-database";
 import { countRefusals, listRefusals, type RebuildProgress, type RebuildState } from "@actions-archive/database/rebuild-progress";
 import { findHead } from "@actions-archive/database/seals";
 import { rebuild } from "@actions-archive/loader/rebuild";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, createCommandLogger, exitIncomplete, print, printJson, stopOnSignal } from "../command-context.ts";
@@ -38,18 +43,25 @@ export function addRebuild(program: Command, context: CommandContext): void {
   program
     .command("rebuild")
     .description("make an empty database whole from the store")
+    .option(
+      "--public-key <file>",
+      "the key that signed the newest seal, in PEM; without it that of SEAL_KEY, if there is one",
+      parsePublicKeyFile,
+    )
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ publicKey: named, json }: { publicKey?: KeyObject; json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const uses = ["DATABASE_URL", "ARCHIVE_URL"] as const;
       const { db, config } = await attachLedger(context, { command: "rebuild", resources, uses, maxConnections: 5 });
       const store = resources.use(await openStore(config));
       const signal = stopOnSignal();
+      const ownKey = config.SEAL_KEY ?? config.SEAL_KEY_FILE;
+      const publicKey = named ?? (ownKey === undefined ? undefined : openSigner(ownKey).publicKey);
       const state = await rebuildWithProgress(context, (onProgress) =>
-        rebuild({ db, store, log: createCommandLogger(context) }, { signal, onProgress }),
+        rebuild({ db, store, log: createCommandLogger(context) }, { publicKey, signal, onProgress }),
       );
-      const report = await makeReport(db, state);
+      const report = await makeReport(db, state, publicKey !== undefined);
       if (json) printJson(context, report);
       else print(context, formatReport(report));
       process.exitCode = report.refusals > 0 ? exitIncomplete : 0;
@@ -82,7 +94,8 @@ function progressReport({ phase, position, objects_listed, objects_read, jobs, s
 
 type Report = Awaited<ReturnType<typeof makeReport>>;
 
-async function makeReport(db: Database, { archive_id, objects_read, jobs, seconds, began_at, ended_at }: RebuildState) {
+async function makeReport(db: Database, state: RebuildState, isVerified: boolean) {
+  const { archive_id, objects_read, jobs, seconds, began_at, ended_at } = state;
   return {
     archive_id,
     began_at,
@@ -92,6 +105,8 @@ async function makeReport(db: Database, { archive_id, objects_read, jobs, second
     jobs,
     jobs_per_second: Math.round(jobs / Math.max(seconds, 1e-3)),
     last_seal: (await findHead(db))?.sequence ?? null,
+    /** Of the newest seal; each before it is named by the one after it. */
+    signature_checked: isVerified,
     refusals: await countRefusals(db),
     refused: await listRefusals(db, mostListed),
     not_kept: notKept,
@@ -99,12 +114,13 @@ async function makeReport(db: Database, { archive_id, objects_read, jobs, second
 }
 
 function formatReport(report: Report): string {
-  const { archive_id, ended_at, seconds, objects_read, jobs, jobs_per_second, last_seal, refusals, refused } = report;
+  const { archive_id, ended_at, seconds, objects_read, jobs, jobs_per_second, last_seal, signature_checked, refusals, refused } =
+    report;
   const lines = [
     `Archive ${archive_id}: rebuilt ${ended_at?.toISOString() ?? ""}, ${jobs} jobs from ${objects_read} objects in ${seconds} s (${jobs_per_second} jobs a second).`,
     last_seal === null
       ? "No seal is in the store: no window of time is known to be covered, and the next look lists everything again."
-      : `The chain goes on after seal ${last_seal}.`,
+      : `The chain goes on after seal ${last_seal}${signature_checked ? "" : ", whose signature was not checked: neither --public-key nor SEAL_KEY was given"}.`,
     "",
     "Not in the store, and so not here:",
     ...report.not_kept.map((what) => `  - ${what}`),
@@ -115,4 +131,12 @@ function formatReport(report: Report): string {
     if (refused.length < refusals) lines.push("  … the rest is in archive.rebuild_refusals.");
   }
   return lines.join("\n");
+}
+
+function parsePublicKeyFile(path: string): KeyObject {
+  try {
+    return parsePublicKey(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new InvalidArgumentError(reasonOf(error));
+  }
 }
