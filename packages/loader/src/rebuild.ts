@@ -37,10 +37,12 @@ export type RebuildOptions = {
   readonly publicKey: KeyObject | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: RebuildProgress) => void;
+  /** How many objects make a batch, roughly; 300 unless told. */
+  readonly batchObjects?: number;
 };
 
-/** Objects of a batch: as many as the loader writes at once, with the run records of their runs. */
-const objectsOfBatch = 300;
+/** As many jobs as the loader writes at once, with the run records of their runs. */
+const defaultBatchObjects = 300;
 /** A run of thousands of jobs is not held in memory whole. */
 const recordsOfPart = 1_000;
 /** Batches that are read while others are written. */
@@ -122,7 +124,8 @@ async function takeRecords(rebuilding: Rebuild, save: Save): Promise<void> {
   const { db, store, host } = rebuilding;
   if (rebuilding.progress.objects_listed === null) await save({ objects_listed: await countObjects(rebuilding) });
   const names = new Map<number, string>();
-  const batches = batchesOf(walkRuns(store, host, rebuilding.progress.position));
+  const { batchObjects = defaultBatchObjects } = rebuilding.options;
+  const batches = batchesOf(walkRuns(store, host, rebuilding.progress.position), batchObjects);
   const read = pMapIterable(
     batches,
     async ({ path, runs }): Promise<Batch> => ({ path, runs: await Promise.all(runs.map((run) => readRun(store, host, run))) }),
@@ -175,7 +178,7 @@ async function countObjects({ store, host, options }: Rebuild): Promise<number> 
   return objects;
 }
 
-async function* batchesOf(runs: AsyncIterable<RunKeys>): AsyncGenerator<KeysOfBatch> {
+async function* batchesOf(runs: AsyncIterable<RunKeys>, batchObjects: number): AsyncGenerator<KeysOfBatch> {
   let [batch, objects]: [RunKeys[], number] = [[], 0];
   for await (const run of runs) {
     const parts = Math.max(1, Math.ceil(run.recordKeys.length / recordsOfPart));
@@ -185,7 +188,7 @@ async function* batchesOf(runs: AsyncIterable<RunKeys>): AsyncGenerator<KeysOfBa
       // What its run records say of all jobs is written with the first part.
       batch.push({ ...run, runKeys: part === 0 ? run.runKeys : [], recordKeys });
       objects += recordKeys.length + run.runKeys.length;
-      if (objects < objectsOfBatch && isLast) continue;
+      if (objects < batchObjects && isLast) continue;
       yield { path: isLast ? run.path : undefined, runs: batch };
       [batch, objects] = [[], 0];
     }
