@@ -165,7 +165,7 @@ async function restoreWindows(trx: Database, { sequence, sealed_at, windows }: S
     ),
     merged as (
       select repository_id, unnest(range_agg(tstzrange(window_start, window_end))) as span
-      from (select * from incoming union all select * from replaced) as both
+      from (select * from incoming union all select * from replaced) as all_windows
       group by repository_id
     )
     insert into archive.windows (repository_id, window_start, window_end, scanned_at, sealed_in)

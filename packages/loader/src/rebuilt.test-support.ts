@@ -8,14 +8,23 @@ import { rebuild, type RebuildOptions } from "./rebuild.ts";
 
 type Ask = (query: string) => Promise<Record<string, unknown>[]>;
 
-/** In the store times have milliseconds. Not in it, and left out: when things were first seen, and what is said at each place. */
+/**
+ * In the store times have milliseconds. Not in it, and left out: when things were first seen, how logs failed, and what GitHub showed of
+ * an attempt that has no run record.
+ */
 const ledger = {
   repositories: "select repository_id, full_name from archive.repositories",
-  /** What changed at GitHub after its attempt's record was written is in no record. */
-  runs: "select to_jsonb(t) - 'first_seen_at' - 'backfill_id' from archive.runs t",
+  runs: `
+    select case when run_id in (select run_id from archive.attempts where record_key is not null)
+      then to_jsonb(t) - 'first_seen_at' - 'backfill_id'
+      else jsonb_build_object('run_id', run_id, 'run_attempt', run_attempt, 'repository_id', repository_id, 'created_at', created_at) end
+      as run
+    from archive.runs t`,
   attempts: `
-    select run_id, run_attempt, repository_id, state, status, conclusion, object::jsonb, run_updated_at, listed_jobs, missing_jobs,
-      record_key, date_trunc('milliseconds', listed_at) as listed_at
+    select run_id, run_attempt, repository_id, state, listed_jobs, missing_jobs, record_key,
+      date_trunc('milliseconds', listed_at) as listed_at,
+      case when record_key is not null then jsonb_build_object(
+        'status', status, 'conclusion', conclusion, 'object', object, 'run_updated_at', run_updated_at) end as shown
     from archive.attempts`,
   obligations: `
     select job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name, conclusion, started_at, completed_at,
@@ -26,9 +35,9 @@ const ledger = {
     from archive.obligations`,
   windows: "select repository_id, window_start, window_end from archive.windows",
   full_seconds: "select repository_id, second_start from archive.full_seconds",
-  /** Failed logs are pending again. */
   coverage: `
-    select to_jsonb(t) - 'logs_pending' - 'logs_failed' || jsonb_build_object('owed', logs_pending + logs_failed) from audit.coverage t`,
+    select to_jsonb(t) - 'logs_pending' - 'logs_failed' || jsonb_build_object('owed', logs_pending + logs_failed) as row
+    from audit.coverage t`,
   objects: "select object_key, size_bytes, sha256, sealed_in from archive.objects where object_key <> 'archive.json'",
   seals: "select to_jsonb(t) - 'published_at' from archive.seals t",
   holds: "select job_id, is_held, reason, date_trunc('milliseconds', changed_at) as changed_at from archive.holds",
