@@ -18,7 +18,15 @@ import type { Database } from "@actions-archive/database/open-database";
 import { listRefusals } from "@actions-archive/database/rebuild-progress";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
 import { recordRuns } from "@actions-archive/database/runs";
-import { addRepository, jobId, jobObject, repositoryId, runId, runObject, stepObject } from "@actions-archive/database/samples.test-support";
+import {
+  addRepository,
+  jobId,
+  jobObject,
+  repositoryId,
+  runId,
+  runObject,
+  stepObject,
+} from "@actions-archive/database/samples.test-support";
 import { addWindow, markFullSecond } from "@actions-archive/database/windows";
 import { expect, test } from "vitest";
 
@@ -49,17 +57,25 @@ async function seal({ loader, ask }: Bench): Promise<void> {
 /** Loads what is owed, and writes the run records of what is listed. */
 async function settle({ loader, ask }: Bench): Promise<void> {
   await loadJobs(loader, await listUnloadedJobs(loader.db, 1000));
-  const listed = await ask("select run_id, run_attempt from archive.attempts where state = 'listed' and record_key is null order by 1, 2");
+  const listed = await ask(
+    "select run_id, run_attempt from archive.attempts where state = 'listed' and record_key is null order by 1, 2",
+  );
   for (const attempt of listed) await loadRun(loader, attempt as { run_id: number; run_attempt: number });
 }
 
-async function load(bench: Bench, job_id: number, ...[log, changes]: [Parameters<Bench["record"]>[1], Parameters<Bench["record"]>[2]?]) {
+async function load(
+  bench: Bench,
+  job_id: number,
+  ...[log, changes]: [Parameters<Bench["record"]>[1], Parameters<Bench["record"]>[2]?]
+) {
   await loadRecords(bench.loader, [{ job_id, key: await bench.record(job_id, log, changes) }]);
 }
 
 const see = (bench: Bench, sightings: readonly JobSighting[]) => recordJobs(bench.loader.db, repositoryId, sightings);
 const received = async ({ ask }: Bench, job_id: number) =>
-  new Date(String((await ask(`select object_received_at::text as at from archive.obligations where job_id = ${job_id}`))[0]?.["at"])).toISOString();
+  new Date(
+    String((await ask(`select object_received_at::text as at from archive.obligations where job_id = ${job_id}`))[0]?.["at"]),
+  ).toISOString();
 
 /**
  * All that an archive may hold: attempts in each state, jobs that a re-run lists again, objects of webhooks and listings, records in several
@@ -67,17 +83,26 @@ const received = async ({ ask }: Bench, job_id: number) =>
  */
 async function fill(bench: Bench): Promise<void> {
   const { db } = bench.loader;
-  const run = (index: number, changes = {}) => runObject({ id: runId + index, created_at: `2026-05-01T1${index}:00:00Z`, ...changes });
+  const run = (index: number, changes = {}) =>
+    runObject({ id: runId + index, created_at: `2026-05-01T1${index}:00:00Z`, ...changes });
   await recordRuns(db, repositoryId, [run(1), run(2, { status: "in_progress", conclusion: null }), run(3), run(4)]);
   // Run 0: told by a webhook first, then listed; a re-run lists the passed job again.
   const webhook = jobObject({ steps: [stepObject(1), stepObject(2, { status: "in_progress", conclusion: null })] });
   await see(bench, [{ object: webhook, source: "webhook", listedAttempt: 1 }]);
-  await load(bench, jobId, absent, { job: webhook as never, job_source: "webhook", job_received_at: await received(bench, jobId) });
+  await load(bench, jobId, absent, {
+    job: webhook as never,
+    job_source: "webhook",
+    job_received_at: await received(bench, jobId),
+  });
   await see(bench, [
     { object: jobObject({ name: "Build" }), source: "listing", listedAttempt: 1 },
     { object: jobObject({ id: jobId + 1, conclusion: "failure" }), source: "listing", listedAttempt: 1 },
   ]);
-  await load(bench, jobId, archived(), { ...facts, job: jobObject({ name: "Build" }) as never, job_received_at: await received(bench, jobId) });
+  await load(bench, jobId, archived(), {
+    ...facts,
+    job: jobObject({ name: "Build" }) as never,
+    job_received_at: await received(bench, jobId),
+  });
   await load(bench, jobId + 1, archived(jobId + 1), {
     ...facts,
     job: jobObject({ id: jobId + 1, conclusion: "failure" }) as never,
@@ -88,7 +113,9 @@ async function fill(bench: Bench): Promise<void> {
   await addWindow(db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-01T12:00:00Z") });
   await seal(bench);
 
-  await recordRuns(db, repositoryId, [runObject({ run_attempt: 2, updated_at: "2026-05-01T10:20:00Z", actor: { login: "hubot" } })]);
+  await recordRuns(db, repositoryId, [
+    runObject({ run_attempt: 2, updated_at: "2026-05-01T10:20:00Z", actor: { login: "hubot" } }),
+  ]);
   const own = { listedAttempt: 2, source: "listing" } as const;
   await see(bench, [
     { object: jobObject({ name: "Build", run_attempt: 2 }), ...own },
@@ -289,7 +316,9 @@ test("a chain with another seal in it is refused before anything is read", async
   const other = await signSeal(canonicalBytes({ ...first, sealed_at: "2026-05-01T00:00:00.000Z" }), signer);
   await damage(bench, sealKey(1), other.toString("utf8"));
   await using empty = await openEmptyDatabase();
-  await expect(rebuildInto(empty, bench, { publicKey })).rejects.toThrow(/000000000001\.json .* is not the one that the next seal/);
+  await expect(rebuildInto(empty, bench, { publicKey })).rejects.toThrow(
+    /000000000001\.json .* is not the one that the next seal/,
+  );
   expect(await empty.ask("select from archive.jobs")).toEqual([]);
 });
 
@@ -332,7 +361,11 @@ test("the chain goes on after a rebuild, and a second loss and rebuild end in th
   await using second = await openEmptyDatabase();
   await rebuildInto(second, bench, { publicKey });
   expect(await all(second)).toEqual(await all(first));
-  expect(await second.ask("select sequence from archive.seals order by 1")).toEqual([{ sequence: 1 }, { sequence: 2 }, { sequence: 3 }]);
+  expect(await second.ask("select sequence from archive.seals order by 1")).toEqual([
+    { sequence: 1 },
+    { sequence: 2 },
+    { sequence: 3 },
+  ]);
 });
 
 test("two processes do not rebuild one database at once", async () => {
