@@ -44,13 +44,13 @@ comment on column archive.seals.entries is 'How many objects it holds.';
 comment on column archive.seals.previous_sha256 is 'SHA-256 of the payload of the seal before; 64 zeros in the first.';
 comment on column archive.seals.sha256 is 'SHA-256 of the payload, lower-case hex.';
 comment on column archive.seals.key_id is 'SHA-256 of the public key (DER, SPKI) that it is signed with.';
-comment on column archive.seals.next_key_id is 'The key of all seals after this one, where this one announces another.';
-comment on column archive.seals.payload is 'The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.';
+comment on column archive.seals.next_key_id is 'The key of all seals after this one; null where it stays the same.';
+comment on column archive.seals.payload is 'The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.';
 comment on column archive.seals.published_at is 'When it was seen in the store, by the database''s clock; null while it is prepared.';
 
 create table archive.sealing (
   singleton boolean primary key default true check (singleton),
-  key_id text,
+  key_id text not null,
   interval_seconds integer not null check (interval_seconds > 0),
   seen_at timestamptz not null default now(),
   problem text,

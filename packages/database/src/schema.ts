@@ -1141,7 +1141,7 @@ export interface ArchiveSealing {
   /**
    * The key that it holds.
    */
-  key_id: string | null;
+  key_id: string;
   /**
    * Why it does not seal; null when it does.
    */
@@ -1170,11 +1170,11 @@ export interface ArchiveSeals {
    */
   key_id: string;
   /**
-   * The key of all seals after this one, where this one announces another.
+   * The key of all seals after this one; null where it stays the same.
    */
   next_key_id: string | null;
   /**
-   * The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.
+   * The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.
    */
   payload: Buffer | null;
   /**

@@ -10,10 +10,12 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import type { Service } from "@actions-archive/core/service";
 import { noteObjects } from "@actions-archive/database/objects";
 import { findSealing, noteSealing } from "@actions-archive/database/sealing";
+import { findHead } from "@actions-archive/database/seals";
 
 import { adoptSeals } from "./adopt-seals.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
+import { notePast } from "./note-past.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
 
 /** How late a seal may be; two loaders look twice as often. */
@@ -32,6 +34,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   if (pem === undefined) return undefined;
   const sealer = { ...loader, archiveId, signer: openSigner(pem) };
   await noteIdentity(loader);
+  if ((await findHead(loader.db)) === undefined) await notePast(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
   if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
   return sealer;
