@@ -92,6 +92,8 @@ function seed(owner: string, id: number): string {
     insert into archive.annotations (job_id, line_number, level, message) values (${id} + 1, 1, 'error', '${owner} failed');
     insert into archive.objects (object_key, size_bytes, sha256, repository_id, run_id, job_id, sealed_in)
       select 'records/${owner}/' || job, ${id} + job, '${hash}', ${id}, ${id} + 1, ${id} + job, 1 from generate_series(1, 2) as job;
+    insert into archive.damages (object_key, finding, repository_id, job_id)
+      values ('logs/${owner}/1', 'missing', ${id}, ${id} + 1), ('runs/${owner}/1', 'damaged', ${id}, null);
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)

@@ -123,13 +123,14 @@ export async function listUnnotedAttempts(
 }
 
 function columnsOf({ key, version_id, size, sha256 }: StoredObject) {
+  return { object_key: key, version_id, size_bytes: size, sha256, ...idsOfKey(key) };
+}
+
+/** Of what the object is, by its key; null where it is of no such thing. */
+export function idsOfKey(key: string): { repository_id: number | null; run_id: number | null; job_id: number | null } {
   const parsed = tryParseKey(key);
   const ids = parsed !== undefined && "run_id" in parsed ? parsed : undefined;
   return {
-    object_key: key,
-    version_id,
-    size_bytes: size,
-    sha256,
     repository_id: ids?.repository_id ?? null,
     run_id: ids?.run_id ?? null,
     job_id: ids !== undefined && "job_id" in ids ? ids.job_id : null,
