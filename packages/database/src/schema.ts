@@ -1027,6 +1027,37 @@ export interface ArchiveRetentionPolicies {
   sealed_in: number | null;
 }
 
+export interface ArchiveRetentionWalk {
+  /**
+   * When the last job completed that was looked at in it.
+   */
+  completed_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of that job; 0 before the first.
+   */
+  job_id: Generated<number>;
+  /**
+   * The newest policy when this round began: a newer one begins another round.
+   */
+  policy_id: number;
+  /**
+   * The repository that is being walked.
+   */
+  repository_id: Generated<number>;
+  /**
+   * When this round began, by the database's clock.
+   */
+  round_began_at: Generated<Timestamp>;
+  /**
+   * When this round ended; null while it goes on.
+   */
+  round_ended_at: Timestamp | null;
+  /**
+   * Always true: one row.
+   */
+  singleton: Generated<boolean>;
+}
+
 export interface ArchiveRuns {
   /**
    * Login of who triggered the run; null where the account is gone.
@@ -1267,6 +1298,10 @@ export interface ArchiveTombstones {
    */
   decided_at: Generated<Timestamp>;
   /**
+   * When the store is asked next to remove it; null once it is gone.
+   */
+  due_at: Generated<Timestamp | null>;
+  /**
    * GitHub's id of the job whose log it is.
    */
   job_id: number;
@@ -1274,6 +1309,10 @@ export interface ArchiveTombstones {
    * Key in the store of the log that goes.
    */
   object_key: string;
+  /**
+   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
+   */
+  problem: string | null;
   /**
    * In the operator's words, or the policy.
    */
@@ -2144,6 +2183,7 @@ export interface DB {
   "archive.removals": ArchiveRemovals;
   "archive.repositories": ArchiveRepositories;
   "archive.retention_policies": ArchiveRetentionPolicies;
+  "archive.retention_walk": ArchiveRetentionWalk;
   "archive.runs": ArchiveRuns;
   "archive.scrub": ArchiveScrub;
   "archive.sealing": ArchiveSealing;
