@@ -6,7 +6,8 @@
 --   job_id  GitHub's id of the job
 -- Columns:
 --   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
---     attempts of its run, steps, action_uses, annotations, permissions, runner, and seal, which is null until it is sealed
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a log that was removed),
+--     and seal, which is null until it is sealed
 -- Cannot know:
 --   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
 -- Examples:
@@ -34,6 +35,14 @@ select json_build_object(
     where permission.job_id = job.job_id
   ), '{}'),
   'runner', (select to_json(runner) from audit.runners as runner where runner.job_id = job.job_id),
+  'holds', coalesce((
+    select json_agg(hold order by hold.hold_id) from audit.holds as hold where hold.job_id = job.job_id
+  ), '[]'),
+  'tombstones', coalesce((
+    select json_agg(tombstone order by tombstone.object_key)
+    from audit.tombstones as tombstone
+    where tombstone.job_id = job.job_id
+  ), '[]'),
   'seal', null
 ) as evidence
 from audit.jobs as job

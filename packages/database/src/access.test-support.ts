@@ -89,6 +89,10 @@ function seed(owner: string, id: number): string {
     insert into archive.permissions values (${id} + 1, 'Contents', '${owner} write');
     insert into archive.log_facts (job_id, machine) values (${id} + 1, '${owner}-machine');
     insert into archive.annotations (job_id, line_number, level, message) values (${id} + 1, 1, 'error', '${owner} failed');
+    insert into archive.holds (job_id, is_held, reason) values (${id} + 1, true, '${owner} is sued');
+    insert into archive.retention_policies (name, keep_days) values ('${owner}', 400), ('${owner}/app', 90);
+    insert into archive.tombstones (object_key, job_id, repository_id, size_bytes, sha256, cause, reason)
+      values ('logs/${owner}', ${id} + 2, ${id}, 1, '${hash}', 'erase', '${owner} asked for it');
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)

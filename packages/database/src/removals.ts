@@ -91,11 +91,11 @@ function columnsOf(outcome: RemovalOutcome) {
   return { due_at: null, removed_at: removedAt, retained_until: null, problem: null };
 }
 
-/** The store refused, for want of a right: it is asked again in an hour. */
-export async function noteRefusedRemoval(db: Database, key: string, problem: string): Promise<void> {
+/** It could not be removed: it is asked for again in `minutes`, after what was due meanwhile. */
+export async function noteFailedRemoval(db: Database, key: string, failure: { problem: string; minutes: number }): Promise<void> {
   await db
     .updateTable("archive.tombstones")
-    .set({ problem, due_at: sql<Date>`now() + interval '1 hour'` })
+    .set({ problem: failure.problem, due_at: sql<Date>`now() + make_interval(mins => ${failure.minutes})` })
     .where("object_key", "=", key)
     .where("due_at", "is not", null)
     .execute();

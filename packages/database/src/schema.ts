@@ -1672,6 +1672,45 @@ export interface AuditGaps {
   window_start: Timestamp | null;
 }
 
+export interface AuditHolds {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Timestamp | null;
+  /**
+   * In the order in which they were set.
+   */
+  hold_id: number | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * False where a hold was released.
+   */
+  is_held: boolean | null;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number | null;
+  /**
+   * In the operator's words; null where none was given.
+   */
+  reason: string | null;
+  /**
+   * The repository's current owner/name; null while the job's rows are not loaded.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository; null while the job's rows are not loaded.
+   */
+  repository_id: number | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface AuditJobs {
   /**
    * How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.
@@ -1996,6 +2035,37 @@ export interface AuditRepositories {
   repository_id: number | null;
 }
 
+export interface AuditRetentionPolicies {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * Days after a job's end for which its log is kept; null: this name has no policy of its own from here on.
+   */
+  keep_days: number | null;
+  /**
+   * owner or owner/name, in lower case.
+   */
+  name: string | null;
+  /**
+   * In the order in which they were set.
+   */
+  policy_id: number | null;
+  /**
+   * GitHub's id of the repository that has this name now; null for an owner, and where none has it.
+   */
+  repository_id: number | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface AuditRunners {
   /**
    * When the job completed; null where the job object lacks it.
@@ -2158,6 +2228,69 @@ export interface AuditSteps {
   workflow_name: string | null;
 }
 
+export interface AuditTombstones {
+  /**
+   * erase: an operator's decision on one log. retention: a policy.
+   */
+  cause: string | null;
+  /**
+   * When, by the database's clock.
+   */
+  decided_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * GitHub's id of the job whose log it is. One job may have several.
+   */
+  job_id: number | null;
+  /**
+   * The log's object in the store, relative to the prefix.
+   */
+  object_key: string | null;
+  /**
+   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
+   */
+  problem: string | null;
+  /**
+   * In the operator's words, or the policy.
+   */
+  reason: string | null;
+  /**
+   * When the object was removed, or seen to be gone; null while it is there.
+   */
+  removed_at: Timestamp | null;
+  /**
+   * The repository's current owner/name; null when only its id is known.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+  /**
+   * Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.
+   */
+  retained_until: Timestamp | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+  /**
+   * SHA-256 of its stored bytes, lower-case hex: of the entry in the seal that holds it.
+   */
+  sha256: string | null;
+  /**
+   * Stored bytes of the log.
+   */
+  size_bytes: number | null;
+  /**
+   * The version that was sealed; null where the store has none.
+   */
+  version_id: string | null;
+}
+
 export interface DB {
   "archive.action_uses": ArchiveActionUses;
   "archive.annotations": ArchiveAnnotations;
@@ -2198,10 +2331,13 @@ export interface DB {
   "audit.attempts": AuditAttempts;
   "audit.coverage": AuditCoverage;
   "audit.gaps": AuditGaps;
+  "audit.holds": AuditHolds;
   "audit.jobs": AuditJobs;
   "audit.permissions": AuditPermissions;
   "audit.removals": AuditRemovals;
   "audit.repositories": AuditRepositories;
+  "audit.retention_policies": AuditRetentionPolicies;
   "audit.runners": AuditRunners;
   "audit.steps": AuditSteps;
+  "audit.tombstones": AuditTombstones;
 }
