@@ -8,10 +8,13 @@ import { Command, CommanderError } from "commander";
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addErase } from "./commands/erase.ts";
 import { addGaps } from "./commands/gaps.ts";
+import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addReport } from "./commands/report.ts";
+import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
@@ -42,6 +45,9 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+  addHold,
+  addRetention,
+  addErase,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.
