@@ -46,27 +46,46 @@ export async function signSeal(payload: Buffer, signer: Signer): Promise<Buffer>
 }
 
 /**
- * The seal in the bytes of the object `name`. Checked here: the form to the last byte, both signatures by `publicKey`, the order
- * and the root of the entries, and that the head is this seal's. Not checked: its place in the chain, and that the objects are there.
+ * The seal in the bytes of the object `name`, whoever signed it: it counts only where a later seal, or somebody who knows, names its
+ * hash. Checked here: the form to the last byte, the order and the root of the entries, and that the head is this seal's.
+ * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
+ */
+export function parseSeal(object: Buffer, name: string): VerifiedSeal {
+  return open(object, refusal(name)).sealed;
+}
+
+/**
+ * As `parseSeal`, and both signatures are `publicKey`'s. Not checked: its place in the chain, and that the objects are there.
  * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
  */
 export function verifySeal(object: Buffer, publicKey: KeyObject, name: string): VerifiedSeal {
-  const refuse = (what: string, cause?: unknown) =>
+  const refuse = refusal(name);
+  const { sealed, envelope } = open(object, refuse);
+  if (!isSigned(envelope, publicKey)) throw refuse("is not signed by the key that is due");
+  if (sealed.seal.key_id !== keyIdOf(publicKey)) throw refuse("names another key than the one that signed it");
+  if (!isSigned(sealed.head, publicKey)) throw refuse("has a head that the key that is due has not signed");
+  return sealed;
+}
+
+function open(object: Buffer, refuse: Refusal): { readonly sealed: VerifiedSeal; readonly envelope: Envelope } {
+  const { head, ...envelope } = parseCanonical(SealEnvelope, object, refuse);
+  const bytes = Buffer.from(envelope.payload, "base64");
+  const seal = parseCanonical(Seal, bytes, refuse);
+  if (!areInOrder(seal.entries)) throw refuse("has entries that are twice there or out of order");
+  if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has another root than its entries");
+  if (!canonicalBytes(headOf(seal, bytes)).equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
+  return { sealed: { seal, sha256: createHash("sha256").update(bytes).digest("hex"), head }, envelope };
+}
+
+type Refusal = (what: string, cause?: unknown) => PermanentError;
+
+function refusal(name: string): Refusal {
+  return (what, cause) =>
     new PermanentError(
       "store/corrupt",
       `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
       { cause },
     );
-  const { payload, signatures, head } = parseCanonical(SealEnvelope, object, refuse);
-  const bytes = Buffer.from(payload, "base64");
-  if (!isSigned({ payloadType: sealType, payload, signatures }, publicKey)) throw refuse("is not signed by the key that is due");
-  const seal = parseCanonical(Seal, bytes, refuse);
-  if (seal.key_id !== keyIdOf(publicKey)) throw refuse("names another key than the one that signed it");
-  if (!areInOrder(seal.entries)) throw refuse("has entries that are twice there or out of order");
-  if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has another root than its entries");
-  const ownHead = canonicalBytes(headOf(seal, bytes));
-  if (!isSigned(head, publicKey) || !ownHead.equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
-  return { seal, sha256: createHash("sha256").update(bytes).digest("hex"), head };
 }
 
 /** The head in its own envelope. @throws PermanentError `store/corrupt`, which names `name`. */
@@ -94,11 +113,7 @@ function isSigned({ payloadType, payload, signatures }: Envelope, publicKey: Key
 }
 
 // One content has one form: bytes that say the same in another way would have another hash, and are refused.
-function parseCanonical<S extends z.ZodType>(
-  schema: S,
-  bytes: Buffer,
-  refuse: (what: string, cause?: unknown) => Error,
-): z.output<S> {
+function parseCanonical<S extends z.ZodType>(schema: S, bytes: Buffer, refuse: Refusal): z.output<S> {
   let value: z.output<S>;
   let canonical: Buffer;
   try {
