@@ -106,14 +106,11 @@ async function countAnnotations(trx: Database, jobId: number): Promise<number> {
 
 async function heldError(trx: Database, jobId: number): Promise<PermanentError> {
   const { rows } = await sql<{ job_id: number; reason: string | null }>`
-    select distinct on (job_id) job_id, reason from archive.holds
-    where job_id = ${jobId}
-      or job_id in (
-        select copies.job_id from archive.jobs join archive.jobs as kin on kin.run_id = jobs.run_id
-        join archive.logs as copies on copies.job_id = kin.job_id
-        where jobs.job_id = ${jobId} and copies.copied_from_job_id = ${jobId}
-      )
-    order by job_id, hold_id desc
+    select job_id, reason
+    from (select distinct on (job_id) job_id, is_held, reason from archive.holds order by job_id, hold_id desc) as newest
+    left join archive.logs using (job_id)
+    where is_held and ${jobId} in (job_id, copied_from_job_id)
+    order by job_id
   `.execute(trx);
   const holds = rows.map(({ job_id, reason }) => `job ${job_id}${reason === null ? "" : `: ${reason}`}`).join("; ");
   return refusal(

@@ -58,7 +58,12 @@ async function takePosition(trx: Database): Promise<Position | undefined> {
   `.execute(trx);
   const newest = policies[0]?.newest ?? null;
   if (newest === null) return undefined;
-  await sql`insert into archive.retention_walk (policy_id) values (${newest}) on conflict do nothing`.execute(trx);
+  // Only where there is none: a conflict would wait for whoever has the row.
+  await sql`
+    insert into archive.retention_walk (policy_id)
+    select ${newest} where not exists (select from archive.retention_walk)
+    on conflict do nothing
+  `.execute(trx);
   const { rows } = await sql<Position & { policy_id: number; is_over: boolean; is_due: boolean }>`
     select
       repository_id, completed_at::text, job_id, policy_id, round_ended_at is not null as is_over,
