@@ -24,7 +24,6 @@ import {
 } from "@actions-archive/database/samples.test-support";
 import { applyTombstones } from "@actions-archive/database/tombstones";
 import fc from "fast-check";
-import { sql } from "kysely";
 import { expect, test } from "vitest";
 
 import { absent, archived, type Bench, host, openBench } from "./bench.test-support.ts";
@@ -40,7 +39,8 @@ type Delivery = {
 };
 type Event =
   | Delivery
-  | { readonly kind: "load" | "bury"; readonly job_id: number }
+  | { readonly kind: "load"; readonly job_id: number }
+  | { readonly kind: "bury"; readonly job_id: number }
   | ({ readonly kind: "record" } & RecordToLoad);
 
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
@@ -108,11 +108,13 @@ async function emptyDatabase({ ask }: Bench): Promise<void> {
 async function bury({ loader, ask }: Bench, job_id: number): Promise<void> {
   await transact(loader.db, async (trx) => {
     await lockJobs(trx, [job_id]);
-    await sql`
-      insert into archive.tombstones (object_key, job_id, repository_id, size_bytes, sha256, cause, reason)
-      values (${logKey(host, { repository_id: repositoryId, run_id: runId, job_id })}, ${job_id}, ${repositoryId}, 1, ${"a".repeat(64)}, 'erase', 'why')
-      on conflict do nothing
-    `.execute(trx);
+    const object_key = logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
+    const object = { object_key, size_bytes: 1, sha256: "a".repeat(64) };
+    await trx
+      .insertInto("archive.tombstones")
+      .values({ ...object, job_id, repository_id: repositoryId, cause: "erase", reason: "why" })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
     await applyTombstones(trx, [job_id]);
     await settleLogs(trx, [job_id]);
   });
