@@ -6,13 +6,9 @@
 --   job_id  GitHub's id of the job
 -- Columns:
 --   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
-<<<<<<< HEAD
---     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a log that was removed),
---     and seal, which is null until it is sealed
-=======
---     attempts of its run, steps, action_uses, annotations, permissions, runner, its objects in the store, each with the number of its
---     seal, and the seal of its record, which is null until it is sealed, and for an auditor who is limited to owners
->>>>>>> 1a4cda0b2851b5c2d6b028fd6dde91e230743b4f
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a log that was removed), its
+--     objects in the store, each with the number of its seal, and the seal of its record, which is null until it is sealed, and
+--     for an auditor who is limited to owners
 -- Cannot know:
 --   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
 -- Examples:
@@ -40,7 +36,6 @@ select json_build_object(
     where permission.job_id = job.job_id
   ), '{}'),
   'runner', (select to_json(runner) from audit.runners as runner where runner.job_id = job.job_id),
-<<<<<<< HEAD
   'holds', coalesce((
     select json_agg(hold order by hold.hold_id) from audit.holds as hold where hold.job_id = job.job_id
   ), '[]'),
@@ -49,10 +44,12 @@ select json_build_object(
     from audit.tombstones as tombstone
     where tombstone.job_id = job.job_id
   ), '[]'),
-  'seal', null
-=======
   'objects', coalesce((
-    select json_agg(stored order by stored.object_key) from audit.objects as stored where stored.object_key in (job.record_key, job.log_key)
+    select json_agg(stored order by stored.object_key)
+    from audit.objects as stored
+    where stored.object_key = any (
+      array[job.record_key, job.log_key] || array(select object_key from audit.tombstones where tombstones.job_id = job.job_id)
+    )
   ), '[]'),
   'seal', (
     select to_json(seal)
@@ -60,7 +57,6 @@ select json_build_object(
     join audit.seals as seal on seal.sequence = record.seal
     where record.object_key = job.record_key
   )
->>>>>>> 1a4cda0b2851b5c2d6b028fd6dde91e230743b4f
 ) as evidence
 from audit.jobs as job
 where job.job_id = :'job_id'::bigint;
