@@ -13,9 +13,11 @@ import { addGaps } from "./commands/gaps.ts";
 import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addProof } from "./commands/proof.ts";
 import { addReport } from "./commands/report.ts";
 import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
+import { addSeal } from "./commands/seal.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
@@ -45,6 +47,8 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+  addSeal,
+  addProof,
   addHold,
   addRetention,
   addErase,
