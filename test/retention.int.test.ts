@@ -110,7 +110,9 @@ test("hold keeps a log from erase and from policies, is listed, and is released"
   expect(refused.stderr).toContain("is on hold");
   await run("retention", "set", "acme", "--keep-days", "30", "--yes");
   expect(await archive.turn()).toEqual([1, 0]);
-  expect(await json("hold", "--release", String(job))).toMatchObject({ jobs: [{ job_id: job, is_held: false, is_changed: true }] });
+  expect(await json("hold", "--release", String(job))).toMatchObject({
+    jobs: [{ job_id: job, is_held: false, is_changed: true }],
+  });
   expect((await run("hold", "--release", String(job))).stderr).toContain("is not on hold");
   const late = await run("hold", String(other));
   expect(late).toMatchObject({ code: 0, stdout: expect.stringContaining(`Too late for ${other}`) as string });
@@ -137,7 +139,10 @@ test("retention says what goes before it changes anything, and the loader's turn
 
   expect((await run("retention", "set", "acme/web", "--keep-days", "400")).code).toBe(0);
   expect(await json(...set, "--yes")).toMatchObject({ name: "acme", keepDays: 30, changed: true, logs: 1 });
-  expect(await json("retention", "plan")).toMatchObject({ logs: 1, repositories: [{ repository: "acme/app", logs: 1 }, { logs: 0 }] });
+  expect(await json("retention", "plan")).toMatchObject({
+    logs: 1,
+    repositories: [{ repository: "acme/app", logs: 1 }, { logs: 0 }],
+  });
   const shorter = await run("retention", "remove", "acme/web");
   expect(shorter.code).toBe(2);
   expect(shorter.stderr).toContain("1 more log goes for good");

@@ -39,7 +39,8 @@ export async function sendRemove(request: RemoveRequest): Promise<RemoveOutcome>
     if (isNotFound(error)) return { kind: "absent" };
     const lock = isRefusal(error) ? lockOf(found) : undefined;
     if (lock !== undefined) return lock;
-    if (statusOf(error) === 403 && request.isLocking && found.ObjectLockRetainUntilDate === undefined) return { kind: "retained" };
+    if (statusOf(error) === 403 && request.isLocking && found.ObjectLockRetainUntilDate === undefined)
+      return { kind: "retained" };
     throw error;
   }
   // A store that answers 204 and does nothing must not be believed.

@@ -5,12 +5,12 @@ import { expect, test } from "vitest";
 
 import { eraseLog } from "./erase-log.ts";
 import { holdJobs } from "./holds.ts";
-import { noteObjects } from "./objects.ts";
-import { openRetention } from "./retention.test-support.ts";
-import { jobId, jobObject, logRow, runId } from "./samples.test-support.ts";
-import { upsertJobs, upsertLogs } from "./rows.ts";
-import { recordJobs } from "./obligations.ts";
 import { retryFailedLogs } from "./log-states.ts";
+import { noteObjects } from "./objects.ts";
+import { recordJobs } from "./obligations.ts";
+import { openRetention } from "./retention.test-support.ts";
+import { upsertJobs, upsertLogs } from "./rows.ts";
+import { jobId, jobObject, logRow, runId } from "./samples.test-support.ts";
 
 async function openSealedLog() {
   const database = await openTestDatabase();
@@ -50,8 +50,18 @@ test("an erased log is absent and removed in the rows, with a tombstone that wai
       record_version: 1,
     },
   ]);
-  expect(await archive.ask("select job_id, cause, reason, sha256, size_bytes, sealed_in, removed_at from audit.tombstones")).toEqual([
-    { job_id: jobId, cause: "erase", reason: "prints a key", sha256: before?.["sha256"], size_bytes: 1_000, sealed_in: null, removed_at: null },
+  expect(
+    await archive.ask("select job_id, cause, reason, sha256, size_bytes, sealed_in, removed_at from audit.tombstones"),
+  ).toEqual([
+    {
+      job_id: jobId,
+      cause: "erase",
+      reason: "prints a key",
+      sha256: before?.["sha256"],
+      size_bytes: 1_000,
+      sealed_in: null,
+      removed_at: null,
+    },
   ]);
   expect(await archive.ask("select from audit.annotations")).toEqual([]);
   expect(await archive.ask("select annotations_left_out from audit.jobs")).toEqual([{ annotations_left_out: null }]);
@@ -102,7 +112,9 @@ test("the objects of jobs with longer ids stay", async () => {
   await archive.seal();
   const { objects } = await eraseLog(archive.db, jobId, "why");
   expect(objects).toHaveLength(1);
-  expect(await archive.ask("select log_state from audit.jobs where job_id = $1", [jobId * 10])).toEqual([{ log_state: "archived" }]);
+  expect(await archive.ask("select log_state from audit.jobs where job_id = $1", [jobId * 10])).toEqual([
+    { log_state: "archived" },
+  ]);
 });
 
 test("a held log is not erased, nor one whose copy is held; released it is", async () => {

@@ -139,7 +139,9 @@ async function absentError(trx: Database, jobId: number): Promise<PermanentError
   if (job === undefined) return refusal(`No job ${jobId} is known: there is nothing to erase`);
   const original = job.copied_from_job_id;
   if (original !== null)
-    return refusal(`The log of job ${jobId} is the log of job ${original}, of an earlier attempt: actions-archive erase ${original}`);
+    return refusal(
+      `The log of job ${jobId} is the log of job ${original}, of an earlier attempt: actions-archive erase ${original}`,
+    );
   const state = `${job.log_state}${job.log_reason === null ? "" : `: ${job.log_reason}`}`;
   return refusal(
     `The log of job ${jobId}${job.repository === null ? "" : ` in ${job.repository}`} is ${state}; only an archived log can be erased`,

@@ -42,7 +42,10 @@ export async function walkPolicies(db: Database, limits: WalkLimits): Promise<Wa
     const logs = (await lockArchivedLogs(trx, jobIds)).filter((log) => !log.is_held && isSealed(log));
     const { policy, keep_days } = repository;
     if (logs.length > 0)
-      await buryLogs(trx, logs, { cause: "retention", reason: `keep ${keep_days} ${keep_days === 1 ? "day" : "days"} (${policy})` });
+      await buryLogs(trx, logs, {
+        cause: "retention",
+        reason: `keep ${keep_days} ${keep_days === 1 ? "day" : "days"} (${policy})`,
+      });
     return { repository: repository.repository, policy, decided: logs.length };
   });
 }

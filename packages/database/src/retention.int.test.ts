@@ -3,13 +3,13 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { eraseLog } from "./erase-log.ts";
 import { holdJobs } from "./holds.ts";
-import { addRepository, jobId, repositoryId } from "./samples.test-support.ts";
 import { renameRepository } from "./repositories.ts";
+import { walkPolicies, type WalkLimits } from "./retention-walk.ts";
 import { openRetention } from "./retention.test-support.ts";
 import { changePolicy, listGovernedRepositories, listPolicies, planRemovals } from "./retention.ts";
-import { walkPolicies, type WalkLimits } from "./retention-walk.ts";
-import { eraseLog } from "./erase-log.ts";
+import { addRepository, jobId, repositoryId } from "./samples.test-support.ts";
 
 const limits: WalkLimits = { mostLookedAt: 100, mostDecided: 100 };
 
@@ -21,7 +21,9 @@ async function openPolicies() {
   const set = (name: string, keepDays: number | null) => changePolicy(db, { name, keepDays });
   /** Whole rounds, each begun anew. @returns the jobs whose logs went, by id. */
   const walk = async (with_ = limits): Promise<unknown[]> => {
-    await ask("update archive.retention_walk set round_ended_at = now() - interval '61 minutes' where round_ended_at is not null");
+    await ask(
+      "update archive.retention_walk set round_ended_at = now() - interval '61 minutes' where round_ended_at is not null",
+    );
     const before = await removed();
     while ((await walkPolicies(db, with_)) !== undefined);
     return (await removed()).filter((id) => !before.includes(id));
@@ -99,7 +101,13 @@ test("what is held, is the original of a held copy or is not sealed stays, and g
   expect(await archive.walk()).toEqual([unsealed]);
   await holdJobs(archive.db, { jobIds: [held], isHeld: false, reason: null });
   expect(await archive.walk()).toEqual([held]);
-  expect(await planRemovals(archive.db, governed)).toMatchObject({ logs: 0, bytes: 0, held: 0, unsealed: 0, oldest_completed_at: null });
+  expect(await planRemovals(archive.db, governed)).toMatchObject({
+    logs: 0,
+    bytes: 0,
+    held: 0,
+    unsealed: 0,
+    oldest_completed_at: null,
+  });
 });
 
 test.each([

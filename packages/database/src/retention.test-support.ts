@@ -1,6 +1,5 @@
 // Archived logs as the tests of holds, retention and erase need them: rows, objects and seals, without a store.
 
-import { upsertJobs, upsertLogs } from "./rows.ts";
 import type { TestDatabase } from "@actions-archive/testkit/test-database";
 
 import { claimIdentity } from "./identity.ts";
@@ -8,6 +7,7 @@ import { replaceLogFacts } from "./log-facts.ts";
 import { settleLogs } from "./log-states.ts";
 import { noteObjects } from "./objects.ts";
 import { recordJobs } from "./obligations.ts";
+import { upsertJobs, upsertLogs } from "./rows.ts";
 import { addRepository, jobId, jobObject, type Json, logRow, repositoryId, runId } from "./samples.test-support.ts";
 
 export const host = "github.com";
@@ -23,8 +23,7 @@ export type LogToAdd = {
 };
 
 export function openRetention({ db, pool }: TestDatabase) {
-  const ask = async (query: string, values: unknown[] = []) =>
-    (await pool.query<Record<string, unknown>>(query, values)).rows;
+  const ask = async (query: string, values: unknown[] = []) => (await pool.query<Record<string, unknown>>(query, values)).rows;
   return {
     db,
     ask,
@@ -34,7 +33,14 @@ export function openRetention({ db, pool }: TestDatabase) {
     },
     keyOf: (id: number, repository = repositoryId) => `logs/${host}/${repository}/${runId}/${id}.log.zst`,
     /** A job of the ledger with an archived log, whose objects wait for a seal. */
-    addLog: async ({ id = jobId, repository = repositoryId, age = 100, object = {}, rawSha256, annotations = [] }: LogToAdd = {}) => {
+    addLog: async ({
+      id = jobId,
+      repository = repositoryId,
+      age = 100,
+      object = {},
+      rawSha256,
+      annotations = [],
+    }: LogToAdd = {}) => {
       const completed_at = new Date(Date.now() - age * 24 * 60 * 60 * 1000).toISOString();
       const told = jobObject({ id, completed_at, ...object });
       await recordJobs(db, repository, [{ object: told, source: "listing", listedAttempt: 1 }]);

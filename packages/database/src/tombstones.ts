@@ -1,8 +1,8 @@
 // Logs that go: first the row, with the tombstone, in one transaction; then the tombstone in a published seal; then the object.
 // A tombstone is never taken back, and the rows of its job say `absent`, `removed` from then on, whatever is loaded later.
 
-import type { AbsentReason } from "@actions-archive/core/states";
 import { tryParseKey } from "@actions-archive/core/object-key";
+import type { AbsentReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
 import { heldJobs } from "./holds.ts";

@@ -29,7 +29,8 @@ export async function applyPolicies({ db, log }: Pick<Loader, "db" | "log">): Pr
     const walked = await walkPolicies(db, page);
     if (walked === undefined) break;
     decided += walked.decided;
-    if (walked.decided > 0) log.info({ repository: walked.repository, policy: walked.policy, logs: walked.decided }, "logs expired");
+    if (walked.decided > 0)
+      log.info({ repository: walked.repository, policy: walked.policy, logs: walked.decided }, "logs expired");
   }
   return decided;
 }

@@ -58,7 +58,9 @@ function tell(erasure: Erasure): string {
   const others = [
     ...(copies.length > 0 ? [`Copies, which have no log of their own: jobs ${copies.join(", ")}.`] : []),
     ...(same_text.length > 0
-      ? [`The same text stands in the logs of ${same_text.length === 100 ? "at least these" : "these"} jobs, erase them too: ${same_text.join(", ")}.`]
+      ? [
+          `The same text stands in the logs of ${same_text.length === 100 ? "at least these" : "these"} jobs, erase them too: ${same_text.join(", ")}.`,
+        ]
       : []),
   ];
   const stays = is_new

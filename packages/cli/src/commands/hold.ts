@@ -56,7 +56,9 @@ function tell(jobs: readonly HeldJob[], isReleased: boolean): string {
     removed.length === 0 || isReleased
       ? ""
       : `\nToo late for ${removed.join(", ")}: the log is decided to be removed. While it is on hold, what is left of it in the store stays there: audit.tombstones shows it.`;
-  const none = jobs.filter(({ log_state, log_reason }) => log_state !== "archived" && log_reason !== "removed" && log_reason !== "copied");
+  const none = jobs.filter(
+    ({ log_state, log_reason }) => log_state !== "archived" && log_reason !== "removed" && log_reason !== "copied",
+  );
   const empty =
     none.length === 0 || isReleased
       ? ""

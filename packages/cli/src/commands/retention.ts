@@ -81,7 +81,7 @@ function addChange(retention: Command, context: CommandContext, { name, descript
     .option("--dry-run", "say what would go at once, and change nothing")
     .option("--yes", "go on where logs would go at once")
     .option("--json", "one JSON document")
-    .action(async (policyName: string, { keepDays = undefined, dryRun, yes }: ChangeOptions, self: Command) => {
+    .action(async (policyName: string, { keepDays, dryRun, yes }: ChangeOptions, self: Command) => {
       const change = { name: policyName, keepDays: keepDays ?? null };
       await withLedger(context, async (db, config) => {
         const policies = await listPolicies(db);
@@ -116,7 +116,9 @@ function notes({ name, keepDays }: PolicyChange, { plan, config, isChanged, dryR
   return [
     ...(isChanged ? [`\n${what} now. What is too old goes at the loader's next turns.`] : []),
     ...(!isChanged && dryRun ? ["\nNothing was changed: --dry-run."] : []),
-    ...(keepDays !== null && !isGoverning ? [`No repository is governed by it now: none has this name, or each has a policy of its own.`] : []),
+    ...(keepDays !== null && !isGoverning
+      ? [`No repository is governed by it now: none has this name, or each has a policy of its own.`]
+      : []),
     ...(keepDays !== null && lockDays !== undefined && lockDays > keepDays
       ? [`S3_OBJECT_LOCK_DAYS is ${lockDays}: the store keeps each log until its lock ends. Its row says removed before.`]
       : []),
@@ -154,7 +156,12 @@ async function readPlan({ stderr }: CommandContext, db: Database, change?: Polic
   const plan: PlannedRemoval[] = [];
   for (const repository of governed) {
     plan.push(await planRemovals(db, repository));
-    progress.show({ done: plan.length, total: governed.length, unit: "repositories", details: [`${logsOf(plan)} logs to remove`] });
+    progress.show({
+      done: plan.length,
+      total: governed.length,
+      unit: "repositories",
+      details: [`${logsOf(plan)} logs to remove`],
+    });
   }
   return plan;
 }
@@ -171,7 +178,9 @@ function formatPlan(plan: readonly PlannedRemoval[]): string {
   const { logs, bytes } = planDocument(plan);
   const of = `${affected.length} of the ${plan.length} repositories that a policy governs`;
   if (affected.length === 0) return `No log is older than its policy allows (${plan.length} repositories have one).`;
-  const rows = affected.slice(0, longestPrinted).map(({ repository_id: _id, bytes: size, ...row }) => ({ ...row, size: formatBytes(size) }));
+  const rows = affected
+    .slice(0, longestPrinted)
+    .map(({ repository_id: _id, bytes: size, ...row }) => ({ ...row, size: formatBytes(size) }));
   const more = affected.length > longestPrinted ? `\n… and ${affected.length - longestPrinted} more; --json lists all.` : "";
   return `${logs} ${logs === 1 ? "log goes" : "logs go"} now, ${formatBytes(bytes)}, in ${of}; held ones stay, unsealed ones wait for a seal:\n\n${formatTable(rows)}${more}`;
 }
@@ -189,8 +198,7 @@ function isJson(command: Command): boolean {
 
 /** @throws InvalidArgumentError when it can be no owner's and no repository's name. */
 function parseName(text: string): string {
-  if (!/^[a-z\d](?:[a-z\d_-]*)(?:\/[\w.-]{1,100})?$/i.test(text))
-    throw new InvalidArgumentError("must be owner or owner/name");
+  if (!/^[a-z\d](?:[a-z\d_-]*)(?:\/[\w.-]{1,100})?$/i.test(text)) throw new InvalidArgumentError("must be owner or owner/name");
   return text.toLowerCase();
 }
 
