@@ -5,12 +5,13 @@ import { expect, test } from "vitest";
 
 import { eraseLog } from "./erase-log.ts";
 import { holdJobs } from "./holds.ts";
-import { retryFailedLogs } from "./log-states.ts";
+import { retryFailedLogs, settleLogs } from "./log-states.ts";
 import { noteObjects } from "./objects.ts";
 import { recordJobs } from "./obligations.ts";
 import { openRetention } from "./retention.test-support.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
 import { jobId, jobObject, logRow, runId } from "./samples.test-support.ts";
+import { applyTombstones } from "./tombstones.ts";
 
 async function openSealedLog() {
   const database = await openTestDatabase();
@@ -69,6 +70,27 @@ test("an erased log is absent and removed in the rows, with a tombstone that wai
     { log_state: "absent", log_reason: "removed", relook_at: null },
   ]);
   expect(await retryFailedLogs(archive.db, { jobIds: [jobId] })).toEqual([]);
+});
+
+test("no record that is loaded later takes the place of a removed log, but its newest is the one that the row names", async () => {
+  await using archive = await openSealedLog();
+  await eraseLog(archive.db, jobId, "why");
+  const load = (...logs: Parameters<typeof logRow>[0][]) =>
+    archive.db.transaction().execute(async (trx) => {
+      await upsertLogs(trx, logs.map(logRow));
+      await applyTombstones(trx, [jobId]);
+      await settleLogs(trx, [jobId]);
+    });
+  const row = () => archive.ask("select log_state, log_reason, record_version, log_key from audit.jobs");
+  for (const version of [3, 1, 2, 3]) await load({ state: "archived", version });
+  await load({ state: "absent", version: 9 });
+  expect(await row()).toEqual([{ log_state: "absent", log_reason: "removed", record_version: 3, log_key: null }]);
+  // The ledger was lost, and found the job again.
+  await archive.ask("update archive.obligations set log_state = 'pending', log_reason = null");
+  await load({ state: "archived", version: 3 });
+  expect(await archive.ask("select log_state, log_reason from archive.obligations")).toEqual([
+    { log_state: "absent", log_reason: "removed" },
+  ]);
 });
 
 test("a second erase tells how the first one stands, and changes nothing", async () => {

@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { openStore, probeStore } from "@actions-archive/archive/open-store";
 import type { Seal } from "@actions-archive/archive/seal";
 import { verifySeal } from "@actions-archive/archive/seal-envelope";
 import { openSigner } from "@actions-archive/archive/seal-key";
@@ -16,9 +17,11 @@ import { holdJobs } from "@actions-archive/database/holds";
 import { countRemovals } from "@actions-archive/database/removals";
 import { changePolicy } from "@actions-archive/database/retention";
 import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
+import { realS3 } from "@actions-archive/testkit/test-s3";
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
+import { adoptSeals } from "./adopt-seals.ts";
 import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
 import { archived, type Bench, host, openBench } from "./bench.test-support.ts";
 import { loadRecords } from "./load-records.ts";
@@ -135,6 +138,33 @@ test("a log that a worker stores again after it was removed, and one that it sto
   ]);
 });
 
+test("a database that has lost its tombstones takes them from the seals of the store, and its rows follow", async () => {
+  await using bench = await openBench();
+  const records = [await addLog(bench), await addLog(bench, jobId + 1)];
+  await seal(bench);
+  await hold(bench, true, jobId + 1);
+  await eraseLog(bench.loader.db, jobId, "why");
+  await seal(bench);
+  await removeTombstoned(bench.loader);
+  await bench.ask(
+    "truncate archive.seals, archive.tombstones, archive.holds, archive.objects, archive.logs, archive.obligations cascade",
+  );
+  for (const [index, key] of records.entries()) await loadRecords(bench.loader, [{ job_id: jobId + index, key }]);
+  const states = "select log_state, log_reason from audit.jobs order by job_id";
+  expect(await bench.ask(states)).toEqual(Array(2).fill({ log_state: "archived", log_reason: null }));
+
+  await adoptSeals({ ...bench.loader, archiveId: await archiveId(bench), publicKey: signer.publicKey });
+  expect(await bench.ask(states)).toEqual([
+    { log_state: "absent", log_reason: "removed" },
+    { log_state: "archived", log_reason: null },
+  ]);
+  await expect(eraseLog(bench.loader.db, jobId + 1, "why")).rejects.toThrow("is on hold");
+  expect(await removeTombstoned(bench.loader)).toBe(1);
+  expect(await bench.ask("select removed_at is not null as is_gone, sealed_in from audit.tombstones")).toEqual([
+    { is_gone: true, sealed_in: 2 },
+  ]);
+});
+
 test("a record that names another job's log brings that log under no tombstone", async () => {
   await using bench = await openBench();
   await addLog(bench);
@@ -189,6 +219,48 @@ test("a hold waits for a removal that has begun, so that what it holds stays", a
   expect(await bench.ask("select removed_at is not null as is_gone from audit.tombstones")).toEqual([{ is_gone: true }]);
   expect(await removing).toBe(1);
 });
+
+const locked = await realS3({ isLocked: true });
+
+test.runIf(locked)(
+  "in a locked bucket of a real store nothing goes before its lock ends, and in one with versions nothing stays behind",
+  async () => {
+    if (locked === undefined) return;
+    await using bench = await openBench();
+    vi.stubEnv("AWS_ACCESS_KEY_ID", locked.accessKeyId);
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", locked.secretAccessKey);
+    const settings = {
+      ARCHIVE_URL: new URL(`s3://${locked.bucket}/${locked.prefix}`),
+      S3_ENDPOINT: new URL(locked.endpoint),
+      S3_FORCE_PATH_STYLE: true,
+    };
+    const lock = { S3_OBJECT_LOCK_MODE: "COMPLIANCE", S3_OBJECT_LOCK_DAYS: 1 } as const;
+    await using locking = await openStore({ ...settings, ...lock });
+    await using plain = await openStore(settings);
+    for (const store of [locking, plain]) await probeStore(store);
+    const body = Buffer.from("a log");
+    const options = { sha256: createHash("sha256").update(body).digest("hex"), contentType: "application/zstd" };
+    for (const [index, store] of [locking, plain].entries()) {
+      const id = jobId + index;
+      const put = await store.put(keyOf(id), body, options);
+      const version_id = put.kind === "created" ? (put.versionId ?? null) : null;
+      const log = { ...archived(id), version_id } as ReturnType<typeof archived>;
+      await bench.owe({ id });
+      await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, log) }]);
+    }
+    await seal(bench);
+    for (const id of [jobId, jobId + 1]) await eraseLog(bench.loader.db, id, "why");
+    await seal(bench);
+    expect(await removeTombstoned({ ...bench.loader, store: plain })).toBe(1);
+    expect(await plain.read(keyOf(jobId))).toEqual(body);
+    expect(await plain.head(keyOf(jobId + 1))).toBeUndefined();
+    const [kept, gone] = await bench.ask("select retained_until, removed_at, problem from audit.tombstones order by job_id");
+    expect(kept).toEqual({ retained_until: expect.any(Date) as Date, removed_at: null, problem: null });
+    expect(gone).toEqual({ retained_until: null, removed_at: expect.any(Date) as Date, problem: null });
+    expect(await removeTombstoned({ ...bench.loader, store: plain })).toBe(0);
+    expect(bench.errors).toEqual([]);
+  },
+);
 
 test("what the store retains is asked for again when its lock ends, and what has no known end a day later", async () => {
   await using bench = await openBench();
