@@ -18,14 +18,17 @@ import {
 import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
 import { probeBucket } from "./s3-probe.ts";
 import { md5Of, type Protection, sendPut } from "./s3-put.ts";
+import { removalCures, sendRemove } from "./s3-remove.ts";
 import {
   assertKey,
+  assertLogKey,
   type ByteRange,
   collect,
   type ListedObject,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
+  type RemoveOutcome,
   type Store,
   type StoreCapabilities,
   type StoredBody,
@@ -132,6 +135,19 @@ class S3Store implements Store {
   async open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined> {
     assertKey(key);
     return retry(() => this.#openOnce(key, range, versionId));
+  }
+
+  async remove(key: string, versionId?: string): Promise<RemoveOutcome> {
+    assertLogKey(key);
+    const isLocking = this.#protection.lock !== undefined || this.#capabilities?.objectLock === true;
+    const place = { client: this.#client, bucket: this.#bucket, key: this.#prefix + key, versionId, isLocking };
+    return retry(async () => {
+      try {
+        return await sendRemove(place);
+      } catch (error) {
+        throw s3Failure(error, `Removing ${this.#name(key)}`, removalCures);
+      }
+    });
   }
 
   async *list(prefix: string, after?: string): AsyncIterable<ListedObject> {

@@ -8,12 +8,17 @@ import { Command, CommanderError } from "commander";
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addErase } from "./commands/erase.ts";
 import { addGaps } from "./commands/gaps.ts";
+import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addProof } from "./commands/proof.ts";
 import { addRebuild } from "./commands/rebuild.ts";
 import { addReport } from "./commands/report.ts";
+import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
+import { addSeal } from "./commands/seal.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
@@ -43,6 +48,11 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+  addSeal,
+  addProof,
+  addHold,
+  addRetention,
+  addErase,
   addRebuild,
 ])
   add(program, context);
