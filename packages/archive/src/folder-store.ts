@@ -150,10 +150,10 @@ class FolderStore implements Store {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<ListedObject> {
+  async *list(prefix: string, after = ""): AsyncIterable<ListedObject> {
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    yield* this.#walk(folder, prefix);
+    yield* this.#walk(folder, { prefix, after });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -208,7 +208,8 @@ class FolderStore implements Store {
     }
   }
 
-  async *#walk(folder: string, prefix: string): AsyncIterable<ListedObject> {
+  async *#walk(folder: string, range: { readonly prefix: string; readonly after: string }): AsyncIterable<ListedObject> {
+    const { prefix, after } = range;
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
@@ -220,8 +221,9 @@ class FolderStore implements Store {
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {
-        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* this.#walk(key, prefix);
-      } else if (key.startsWith(prefix)) {
+        const isPast = key < after && !after.startsWith(key);
+        if (!isPast && (key.startsWith(prefix) || prefix.startsWith(key))) yield* this.#walk(key, range);
+      } else if (key > after && key.startsWith(prefix)) {
         const info = await this.#stat(key);
         if (info) yield info;
       }

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
-import { type JobColumns, jobColumns } from "./job-rows.ts";
+import { fullnessOf, type JobColumns, jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
@@ -14,6 +14,8 @@ export type JobSighting = {
   readonly source: "listing" | "webhook" | "get";
   /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
   readonly listedAttempt: number;
+  /** ISO 8601, where it came earlier than now: it is read from the store. */
+  readonly receivedAt?: string | undefined;
 };
 
 export type Obligation = {
@@ -51,6 +53,7 @@ type ObligationColumns = {
   object_source: string;
   object_steps: number;
   contents: readonly number[];
+  received_at: string | null;
 };
 
 const obligationTypes = {
@@ -67,6 +70,7 @@ const obligationTypes = {
   object_source: "text",
   object_steps: "integer",
   contents: "json",
+  received_at: "timestamptz",
 } as const;
 
 /** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
@@ -101,10 +105,11 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
   await sql`
     insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
-      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, expires_at, backfill_id)
+      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, first_seen_at, expires_at,
+      backfill_id)
     select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
       conclusion, started_at, completed_at, object, object_source, object_steps,
-      array(select json_array_elements_text(contents)::bigint), now(),
+      array(select json_array_elements_text(contents)::bigint), coalesce(received_at, now()), coalesce(received_at, now()),
       completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
       (select backfill_id from archive.runs where runs.run_id = incoming.run_id)
     from ${unnest(obligationTypes, rows)}
@@ -116,7 +121,7 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
       ${sql.join(followed.map(follow))},
       object = case when ${isBetter} then excluded.object else obligations.object end,
       object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
-      object_received_at = case when ${isBetter} then now() else obligations.object_received_at end,
+      object_received_at = case when ${isBetter} then excluded.object_received_at else obligations.object_received_at end,
       object_steps = greatest(obligations.object_steps, excluded.object_steps),
       contents = case
         when ${isNew} then array(select unnest(obligations.contents) union select unnest(excluded.contents) order by 1)
@@ -135,10 +140,13 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   `.execute(trx);
 }
 
-function obligationColumns(repositoryId: number, { object, source, listedAttempt }: JobSighting): ObligationColumns | undefined {
+function obligationColumns(
+  repositoryId: number,
+  { object, source, listedAttempt, receivedAt }: JobSighting,
+): ObligationColumns | undefined {
   const job = jobColumns(object);
   if (job === undefined || job.status !== "completed") return undefined;
-  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at, steps } = job;
+  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at } = job;
   return {
     job_id,
     repository_id: repositoryId,
@@ -151,9 +159,9 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
     completed_at,
     object,
     object_source: source,
-    // A webhook's steps may still be in progress: a listing that shows them completed says more.
-    object_steps: steps.length + steps.filter(({ status }) => status === "completed").length,
+    object_steps: fullnessOf(job),
     contents: contentsOf(job),
+    received_at: receivedAt ?? null,
   };
 }
 

@@ -103,6 +103,7 @@ async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promis
   return new Set(unchanged.map(({ run_id }) => run_id));
 }
 
+// A run that a seal names and no run record is known by its id alone until a list shows it.
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     insert into archive.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
@@ -112,6 +113,9 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<v
     from ${unnest<Omit<RunColumns, "object">>(columnTypes, rows)}
     on conflict (run_id) do update set
       run_attempt = excluded.run_attempt,
+      run_number = coalesce(runs.run_number, excluded.run_number),
+      workflow_id = coalesce(runs.workflow_id, excluded.workflow_id),
+      path = coalesce(runs.path, excluded.path),
       workflow_name = coalesce(excluded.workflow_name, runs.workflow_name),
       event = coalesce(excluded.event, runs.event),
       actor = coalesce(excluded.actor, runs.actor),
