@@ -151,7 +151,7 @@ test("a database that has lost its tombstones takes them from the seals of the s
   );
   for (const [index, key] of records.entries()) await loadRecords(bench.loader, [{ job_id: jobId + index, key }]);
   const states = "select log_state, log_reason from audit.jobs order by job_id";
-  expect(await bench.ask(states)).toEqual(Array(2).fill({ log_state: "archived", log_reason: null }));
+  expect(await bench.ask(states)).toEqual(Array.from({ length: 2 }, () => ({ log_state: "archived", log_reason: null })));
 
   await adoptSeals({ ...bench.loader, archiveId: await archiveId(bench), publicKey: signer.publicKey });
   expect(await bench.ask(states)).toEqual([
