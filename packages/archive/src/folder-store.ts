@@ -21,11 +21,13 @@ import {
 } from "./folder-files.ts";
 import {
   assertKey,
+  assertLogKey,
   type ByteRange,
   type ListedObject,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
+  type RemoveOutcome,
   type Store,
   type StoreCapabilities,
   type StoredBody,
@@ -130,7 +132,29 @@ class FolderStore implements Store {
     return streamFile(this.#path(key), start, end);
   }
 
+<<<<<<< HEAD
   async *list(prefix: string, after = ""): AsyncIterable<ListedObject> {
+=======
+  async remove(key: string): Promise<RemoveOutcome> {
+    assertLogKey(key);
+    return translated(`Removing ${key} from ${this.#root}`, async () => {
+      const path = this.#path(key);
+      const folder = dirname(path);
+      const isThere = (await this.#stat(key)) !== undefined;
+      if (isThere) {
+        await removeIfThere(path);
+        await syncFolders(folder, folder);
+      }
+      // After the object, which a crash must not leave without them; also those that an earlier crash has left.
+      const left = await listMetadata(path);
+      for (const name of left) await removeIfThere(join(folder, name));
+      if (left.length > 0) await syncFolders(folder, folder);
+      return { kind: isThere ? "removed" : "absent" };
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<ListedObject> {
+>>>>>>> 0e0fd2e52b3331b4fe098321df6ce7d21d20e54d
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     yield* this.#walk(folder, { prefix, after });
@@ -211,12 +235,19 @@ class FolderStore implements Store {
   }
 }
 
+/** Names of the metadata files beside the object at `path`. */
+async function listMetadata(path: string): Promise<string[]> {
+  const start = `.${basename(path)}.`;
+  const names = await readdir(dirname(path)).catch((error: unknown) => {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  });
+  return names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)));
+}
+
 async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
   const start = `.${basename(path)}.`;
-  const names = await readdir(dirname(path));
-  const hashes = names
-    .filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)))
-    .map((name) => name.slice(start.length, -".meta".length));
+  const hashes = (await listMetadata(path)).map((name) => name.slice(start.length, -".meta".length));
   // More than one is what a lost race leaves when it crashes; the bytes decide.
   const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
   if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };

@@ -18,14 +18,17 @@ import {
 import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
 import { probeBucket } from "./s3-probe.ts";
 import { md5Of, type Protection, sendPut } from "./s3-put.ts";
+import { removalCures, sendRemove } from "./s3-remove.ts";
 import {
   assertKey,
+  assertLogKey,
   type ByteRange,
   collect,
   type ListedObject,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
+  type RemoveOutcome,
   type Store,
   type StoreCapabilities,
   type StoredBody,
@@ -134,7 +137,24 @@ class S3Store implements Store {
     return retry(() => this.#openOnce(key, range, versionId));
   }
 
+<<<<<<< HEAD
   async *list(prefix: string, after?: string): AsyncIterable<ListedObject> {
+=======
+  async remove(key: string, versionId?: string): Promise<RemoveOutcome> {
+    assertLogKey(key);
+    const isLocking = this.#protection.lock !== undefined || this.#capabilities?.objectLock === true;
+    const place = { client: this.#client, bucket: this.#bucket, key: this.#prefix + key, versionId, isLocking };
+    return retry(async () => {
+      try {
+        return await sendRemove(place);
+      } catch (error) {
+        throw s3Failure(error, `Removing ${this.#name(key)}`, removalCures);
+      }
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<ListedObject> {
+>>>>>>> 0e0fd2e52b3331b4fe098321df6ce7d21d20e54d
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     let token: string | undefined;
     do {

@@ -8,7 +8,15 @@ import { pathToFileURL } from "node:url";
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
-import { DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  DeleteBucketPolicyCommand,
+  DeleteObjectCommand,
+  ListObjectVersionsCommand,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  PutObjectLegalHoldCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
@@ -203,6 +211,53 @@ function storeConformance(
       expect(await keysOf(opened.store, "many/")).toEqual(names);
     });
 
+    test.runIf(!expected.objectLock)(
+      "a log that is removed is gone with its metadata, and so a second time; another stays",
+      async () => {
+        await using opened = await open();
+        await probeStore(opened.store);
+        const [gone, stays] = ["logs/h/1/2/3.log.zst", "logs/h/1/2/33.log.zst"];
+        for (const key of [gone, stays]) await put(opened.store, key, key, { "raw-sha256": "ab" });
+        expect(await opened.store.remove(gone)).toEqual({ kind: "removed" });
+        expect(await opened.store.head(gone)).toBeUndefined();
+        expect(await opened.store.remove(gone)).toEqual({ kind: "absent" });
+        expect(await keysOf(opened.store, "logs/")).toEqual([stays]);
+        expect(await opened.store.head(stays)).toMatchObject({ metadata: { "raw-sha256": "ab" } });
+        expect(await opened.store.remove("logs/h/9/2/4.log.zst")).toEqual({ kind: "absent" });
+        // What is stored there later has no part of what was there before.
+        await put(opened.store, gone, "another");
+        expect(await opened.store.head(gone)).toMatchObject({ sizeBytes: 7, metadata: {} });
+      },
+    );
+
+    test.runIf(expected.objectLock)("a log that is locked stays, and its removal says until when", async () => {
+      await using opened = await open();
+      await probeStore(opened.store);
+      await put(opened.store, "logs/h/1/2/3.log.zst", "locked");
+      const outcome = await opened.store.remove("logs/h/1/2/3.log.zst");
+      expect(outcome).toEqual({ kind: "retained", until: expect.any(Date) as Date });
+      const inHours = "until" in outcome ? ((outcome.until?.getTime() ?? 0) - Date.now()) / 3_600_000 : 0;
+      expect(inHours).toBeGreaterThan(23);
+      expect(inHours).toBeLessThan(24.1);
+      expect((await opened.store.read("logs/h/1/2/3.log.zst"))?.toString()).toBe("locked");
+    });
+
+    test.each([
+      "records/h/1/2/3.json",
+      "runs/h/1/2/3.json",
+      "seals/000000000001.json",
+      "archive.json",
+      "probe/2026-01-01",
+      "logs/h/1/2/3.json",
+      "logs/h/1/2/03.log.zst",
+      "logs",
+    ])("%s is not removed, since only logs are", async (key) => {
+      await using opened = await open();
+      await put(opened.store, key, "evidence");
+      await expect(opened.store.remove(key)).rejects.toMatchObject({ code: "store/refused" });
+      expect((await opened.store.read(key))?.toString()).toBe("evidence");
+    });
+
     test("keys that could leave the archive are refused before anything is done", async () => {
       await using opened = await open();
       const hostile = [
@@ -230,6 +285,7 @@ function storeConformance(
         await expect(put(opened.store, key, "x"), key).rejects.toThrow(PermanentError);
         await expect(opened.store.read(key), key).rejects.toThrow(PermanentError);
         await expect(opened.store.head(key), key).rejects.toThrow(PermanentError);
+        await expect(opened.store.remove(key), key).rejects.toThrow(PermanentError);
       }
       expect(await keysOf(opened.store, "")).toEqual([]);
     });
@@ -269,6 +325,10 @@ async function openS3(s3: TestS3, settings: Partial<StoreSettings> = {}): Promis
   return { store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
+function s3Client({ endpoint, region, accessKeyId, secretAccessKey }: TestS3): S3Client {
+  return new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
+}
+
 async function openS3rver(): Promise<Opened> {
   const server = await startTestS3();
   const opened = await openS3(server);
@@ -306,12 +366,7 @@ if (real && locked) {
   });
 
   test("in a locked bucket of the real store, an object has a version and cannot be deleted", async () => {
-    const client = new S3Client({
-      endpoint: real.endpoint,
-      region: real.region,
-      forcePathStyle: true,
-      credentials: { accessKeyId: real.accessKeyId, secretAccessKey: real.secretAccessKey },
-    });
+    const client = s3Client(real);
     const { bucket } = locked;
     await using opened = await openS3(locked, lock);
     await probeStore(opened.store);
@@ -331,6 +386,79 @@ if (real && locked) {
       const body = { sha256: sha256(Buffer.alloc(0)), contentType: "text/plain" };
       await expect(opened.store.put("wrong", file, body)).rejects.toMatchObject({ code: "store/unavailable" });
     });
+  });
+
+  test("of a bucket with versions, the named version goes, not the one above it, and no marker stays", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    await probeStore(store);
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const versionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = s3Client(real);
+    const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
+    await s3.send(new PutObjectCommand({ Bucket: locked.bucket, Key, Body: "above" }));
+    expect(await store.remove(key, versionId)).toEqual({ kind: "removed" });
+    expect(await store.read(key, undefined, versionId)).toBeUndefined();
+    expect((await store.read(key))?.toString()).toBe("above");
+    expect(await store.remove(key, versionId)).toEqual({ kind: "absent" });
+    expect(await store.remove(key)).toEqual({ kind: "removed" });
+    const left = await s3.send(new ListObjectVersionsCommand({ Bucket: locked.bucket, Prefix: Key }));
+    expect([left.Versions ?? [], left.DeleteMarkers ?? []]).toEqual([[], []]);
+    s3.destroy();
+  });
+
+  test("a version that somebody hid under a marker is removed all the same", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const versionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = s3Client(real);
+    const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
+    await s3.send(new DeleteObjectCommand({ Bucket: locked.bucket, Key }));
+    expect(await store.head(key)).toBeUndefined();
+    expect(await store.remove(key, versionId)).toEqual({ kind: "removed" });
+    expect(await store.read(key, undefined, versionId)).toBeUndefined();
+    s3.destroy();
+  });
+
+  test("a legal hold of the store's own retains a log, without an end", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    await probeStore(store);
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const VersionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = s3Client(real);
+    const place = { Bucket: locked.bucket, Key: `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`, VersionId };
+    await s3.send(new PutObjectLegalHoldCommand({ ...place, LegalHold: { Status: "ON" } }));
+    expect(await store.remove(key, VersionId)).toEqual({ kind: "retained" });
+    expect((await store.read(key))?.toString()).toBe("first");
+    await s3.send(new PutObjectLegalHoldCommand({ ...place, LegalHold: { Status: "OFF" } }));
+    expect(await store.remove(key, VersionId)).toEqual({ kind: "removed" });
+    s3.destroy();
+  });
+
+  test("where the right to delete is not granted, the error says which, and the log stays", async () => {
+    await using opened = await openS3(real);
+    const { store } = opened;
+    const key = "logs/h/1/2/3.log.zst";
+    await put(store, key, "first");
+    const s3 = s3Client(real);
+    const Resource = `arn:aws:s3:::${real.bucket}/${store.url.slice(`s3://${real.bucket}/`.length)}/*`;
+    const statement = { Effect: "Deny", Principal: "*", Action: ["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource };
+    const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+    await s3.send(new PutBucketPolicyCommand({ Bucket: real.bucket, Policy }));
+    try {
+      const removing = store.remove(key);
+      await expect(removing).rejects.toMatchObject({ code: "store/refused" });
+      await expect(removing).rejects.toThrow(/AccessDenied.*grant the loader's credentials s3:DeleteObject/);
+      expect((await store.read(key))?.toString()).toBe("first");
+    } finally {
+      await s3.send(new DeleteBucketPolicyCommand({ Bucket: real.bucket }));
+      s3.destroy();
+    }
   });
 
   test("Object Lock asked of a bucket that has none is refused at the start, with the reason", async () => {

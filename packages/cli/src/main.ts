@@ -8,12 +8,20 @@ import { Command, CommanderError } from "commander";
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addErase } from "./commands/erase.ts";
 import { addGaps } from "./commands/gaps.ts";
+import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+<<<<<<< HEAD
 import { addRebuild } from "./commands/rebuild.ts";
+=======
+import { addProof } from "./commands/proof.ts";
+>>>>>>> 0e0fd2e52b3331b4fe098321df6ce7d21d20e54d
 import { addReport } from "./commands/report.ts";
+import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
+import { addSeal } from "./commands/seal.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
@@ -43,7 +51,15 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+<<<<<<< HEAD
   addRebuild,
+=======
+  addSeal,
+  addProof,
+  addHold,
+  addRetention,
+  addErase,
+>>>>>>> 0e0fd2e52b3331b4fe098321df6ce7d21d20e54d
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.

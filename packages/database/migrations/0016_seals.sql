@@ -44,13 +44,13 @@ comment on column archive.seals.entries is 'How many objects it holds.';
 comment on column archive.seals.previous_sha256 is 'SHA-256 of the payload of the seal before; 64 zeros in the first.';
 comment on column archive.seals.sha256 is 'SHA-256 of the payload, lower-case hex.';
 comment on column archive.seals.key_id is 'SHA-256 of the public key (DER, SPKI) that it is signed with.';
-comment on column archive.seals.next_key_id is 'The key of all seals after this one, where this one announces another.';
-comment on column archive.seals.payload is 'The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.';
+comment on column archive.seals.next_key_id is 'The key of all seals after this one; null where it stays the same.';
+comment on column archive.seals.payload is 'The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.';
 comment on column archive.seals.published_at is 'When it was seen in the store, by the database''s clock; null while it is prepared.';
 
 create table archive.sealing (
   singleton boolean primary key default true check (singleton),
-  key_id text,
+  key_id text not null,
   interval_seconds integer not null check (interval_seconds > 0),
   seen_at timestamptz not null default now(),
   problem text,
@@ -110,12 +110,14 @@ create table archive.tombstones (
   reason text not null,
   decided_at timestamptz not null default now(),
   sealed_in bigint,
+  due_at timestamptz default now(),
   removed_at timestamptz,
-  retained_until timestamptz
+  retained_until timestamptz,
+  problem text
 );
 create index tombstones_job_id_idx on archive.tombstones (job_id);
 create index tombstones_unsealed_idx on archive.tombstones (object_key) where sealed_in is null;
-create index tombstones_present_idx on archive.tombstones (object_key) where removed_at is null;
+create index tombstones_due_idx on archive.tombstones (due_at) where due_at is not null;
 comment on table archive.tombstones is 'Logs that are removed: first the row, then this in a published seal, then the object.';
 comment on column archive.tombstones.object_key is 'Key in the store of the log that goes.';
 comment on column archive.tombstones.job_id is 'GitHub''s id of the job whose log it is.';
@@ -127,13 +129,34 @@ comment on column archive.tombstones.cause is 'erase: an operator''s decision on
 comment on column archive.tombstones.reason is 'In the operator''s words, or the policy.';
 comment on column archive.tombstones.decided_at is 'When, by the database''s clock.';
 comment on column archive.tombstones.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
+comment on column archive.tombstones.due_at is 'When the store is asked next to remove it; null once it is gone.';
 comment on column archive.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';
 comment on column archive.tombstones.retained_until is 'Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.';
+comment on column archive.tombstones.problem is 'Why the object is still there after the store was asked; null when it was not asked, and once it is gone.';
+
+create table archive.retention_walk (
+  singleton boolean primary key default true check (singleton),
+  policy_id bigint not null,
+  repository_id bigint not null default 0,
+  completed_at timestamptz not null default '-infinity',
+  job_id bigint not null default 0,
+  round_began_at timestamptz not null default now(),
+  round_ended_at timestamptz
+);
+comment on table archive.retention_walk is 'How far the policies have been applied in this round over their repositories'' jobs, one row.';
+comment on column archive.retention_walk.singleton is 'Always true: one row.';
+comment on column archive.retention_walk.policy_id is 'The newest policy when this round began: a newer one begins another round.';
+comment on column archive.retention_walk.repository_id is 'The repository that is being walked.';
+comment on column archive.retention_walk.completed_at is 'When the last job completed that was looked at in it.';
+comment on column archive.retention_walk.job_id is 'GitHub''s id of that job; 0 before the first.';
+comment on column archive.retention_walk.round_began_at is 'When this round began, by the database''s clock.';
+comment on column archive.retention_walk.round_ended_at is 'When this round ended; null while it goes on.';
 
 create table archive.damages (
   object_key text collate "C" primary key,
   finding text not null check (finding in ('missing', 'damaged')),
   found_at timestamptz not null default now(),
+  repository_id bigint,
   job_id bigint,
   repaired_by text,
   repaired_at timestamptz,
@@ -145,6 +168,7 @@ comment on table archive.damages is 'Sealed objects that the scrub found missing
 comment on column archive.damages.object_key is 'Key in the store.';
 comment on column archive.damages.finding is 'missing: it is not there. damaged: its bytes are not the sealed ones.';
 comment on column archive.damages.found_at is 'When, by the database''s clock.';
+comment on column archive.damages.repository_id is 'By the key; null for archive.json.';
 comment on column archive.damages.job_id is 'GitHub''s id of the job; null where it is not a job''s.';
 comment on column archive.damages.repaired_by is 'The key of the log that was read from GitHub again and has the same raw bytes; null while there is none.';
 comment on column archive.damages.repaired_at is 'When that was stored; null while there is none.';
@@ -154,6 +178,7 @@ create table archive.scrub (
   singleton boolean primary key default true check (singleton),
   position text not null default '',
   round_began_at timestamptz not null default now(),
+  objects bigint not null default 0,
   objects_read bigint not null default 0,
   bytes_read bigint not null default 0,
   last_round_ended_at timestamptz
@@ -162,6 +187,7 @@ comment on table archive.scrub is 'How far the rolling reading of the whole arch
 comment on column archive.scrub.singleton is 'Always true: one row.';
 comment on column archive.scrub.position is 'The last key that was read in this round; empty at its beginning.';
 comment on column archive.scrub.round_began_at is 'When this round began, by the database''s clock.';
+comment on column archive.scrub.objects is 'How many objects there were when the round began.';
 comment on column archive.scrub.objects_read is 'Objects read in this round.';
 comment on column archive.scrub.bytes_read is 'Stored bytes read in this round.';
 comment on column archive.scrub.last_round_ended_at is 'When the whole archive had last been read; null before the first time.';

@@ -6,7 +6,10 @@ import { fileURLToPath } from "node:url";
 
 import type { LogRecord } from "@actions-archive/archive/record";
 import { TransientError } from "@actions-archive/core/errors";
-import { listUnloadedJobs, recordJobs } from "@actions-archive/database/obligations";
+import { logKey } from "@actions-archive/core/object-key";
+import { settleLogs } from "@actions-archive/database/log-states";
+import { listUnloadedJobs, lockJobs, recordJobs } from "@actions-archive/database/obligations";
+import { transact } from "@actions-archive/database/open-database";
 import { recordRuns } from "@actions-archive/database/runs";
 import {
   jobId,
@@ -17,10 +20,11 @@ import {
   runObject,
   stepObject,
 } from "@actions-archive/database/samples.test-support";
+import { applyTombstones } from "@actions-archive/database/tombstones";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { absent, archived, type Bench, openBench } from "./bench.test-support.ts";
+import { absent, archived, type Bench, host, openBench } from "./bench.test-support.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { loadRecords, type RecordToLoad } from "./load-records.ts";
 import { loadRun } from "./load-run.ts";
@@ -32,7 +36,11 @@ type Delivery = {
   readonly source: "listing" | "webhook";
   readonly attempt: number;
 };
-type Event = Delivery | { readonly kind: "load"; readonly job_id: number } | ({ readonly kind: "record" } & RecordToLoad);
+type Event =
+  | Delivery
+  | { readonly kind: "load"; readonly job_id: number }
+  | { readonly kind: "bury"; readonly job_id: number }
+  | ({ readonly kind: "record" } & RecordToLoad);
 
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
 const jobIds = [jobId, jobId + 1];
@@ -90,16 +98,36 @@ async function putRecords(bench: Bench, deliveries: readonly Delivery[]): Promis
 }
 
 async function emptyDatabase({ ask }: Bench): Promise<void> {
-  const filled = [...auditorTables, "obligations", "attempts", "runs", "objects"];
+  const filled = [...auditorTables, "obligations", "attempts", "runs", "objects", "tombstones"];
   await ask(`truncate ${filled.map((table) => `archive.${table}`).join(", ")}`);
+}
+
+/** A tombstone, as an operator's decision or a seal of the store brings it. */
+async function bury({ loader, ask }: Bench, job_id: number): Promise<void> {
+  await transact(loader.db, async (trx) => {
+    await lockJobs(trx, [job_id]);
+    const object_key = logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
+    const object = { object_key, size_bytes: 1, sha256: "a".repeat(64) };
+    await trx
+      .insertInto("archive.tombstones")
+      .values({ ...object, job_id, repository_id: repositoryId, cause: "erase", reason: "why" })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await applyTombstones(trx, [job_id]);
+    await settleLogs(trx, [job_id]);
+  });
+  const left = `select from archive.obligations where job_id = ${job_id} and log_state = 'archived'`;
+  expect(await ask(left)).toEqual([]);
 }
 
 async function emptyBucket({ loader }: Bench): Promise<void> {
   for (const kind of ["records", "runs"]) await rm(join(fileURLToPath(loader.store.url), kind), { recursive: true, force: true });
 }
 
-async function handle({ loader }: Bench, event: Event): Promise<void> {
-  if (event.kind === "load") await loadJobs(loader, [event.job_id]);
+async function handle(bench: Bench, event: Event): Promise<void> {
+  const { loader } = bench;
+  if (event.kind === "bury") await bury(bench, event.job_id);
+  else if (event.kind === "load") await loadJobs(loader, [event.job_id]);
   else if (event.kind === "record") await loadRecords(loader, [event]);
   else await recordJobs(loader.db, repositoryId, [{ object: event.object, source: event.source, listedAttempt: event.attempt }]);
 }
@@ -128,11 +156,12 @@ async function play(bench: Bench, lanes: readonly (readonly Event[])[]): Promise
   return auditorRows(bench.ask);
 }
 
-/** What an empty database becomes by the objects of the bucket alone. */
-async function rebuildAnew(bench: Bench): Promise<unknown> {
+/** What an empty database becomes by the objects of the bucket alone. @param buried as seals of the store would bring it */
+async function rebuildAnew(bench: Bench, buried: readonly number[]): Promise<unknown> {
   await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
   for (const run_attempt of [1, 2]) await loadRun(bench.loader, { run_id: runId, run_attempt });
   await using empty = await openEmptyDatabase();
+  for (const job_id of buried) await bury({ ...bench, ask: empty.ask, loader: { ...bench.loader, db: empty.db } }, job_id);
   await rebuildInto(empty, bench);
   return await auditorRows(empty.ask);
 }
@@ -143,6 +172,8 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       deliveries: fc.constant(deliveries),
       /** Whose objects the workers put into records. */
       recorded: fc.subarray(deliveries),
+      /** Whose logs are removed. */
+      buried: fc.subarray(jobIds),
       /** Which of deliveries, loads and records come when, as places in the list of them all, some of them twice. */
       order: fc.array(fc.nat({ max: 99 }), { minLength: 4, maxLength: 14 }),
       lanes: fc.integer({ min: 1, max: 3 }),
@@ -150,13 +181,14 @@ test("any order, repetition and interleaving over any number of loaders ends in 
   );
   await using bench = await openBench();
   await fc.assert(
-    fc.asyncProperty(world, async ({ deliveries, recorded, order, lanes }) => {
+    fc.asyncProperty(world, async ({ deliveries, recorded, buried, order, lanes }) => {
       await emptyBucket(bench);
       const records = await putRecords(bench, recorded);
       const events: Event[] = [
         ...deliveries,
         ...records.map((record) => ({ kind: "record" as const, ...record })),
         ...jobIds.map((job_id) => ({ kind: "load" as const, job_id })),
+        ...buried.map((job_id) => ({ kind: "bury" as const, job_id })),
       ];
       // Some twice, in any order; then all of them, backwards, so that each came at least once.
       const played = [...order.map((place) => events[place % events.length]), ...events.toReversed()].filter(
@@ -169,7 +201,9 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       );
       expect(rows).toEqual(expected);
       expect(bench.errors).toEqual([]);
-      expect(await rebuildAnew(bench)).toEqual(expected);
+      expect(await rebuildAnew(bench, buried)).toEqual(expected);
+      const resurrected = `select from audit.jobs where log_state = 'archived' and job_id = any(array[${buried.join(",")}]::bigint[])`;
+      expect(await bench.ask(resurrected)).toEqual([]);
     }),
     { numRuns: 40 },
   );
