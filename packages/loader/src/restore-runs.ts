@@ -4,12 +4,12 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { asFields, fullnessOf, instant, jobColumns, text } from "@actions-archive/database/job-rows";
 import { noteObjects } from "@actions-archive/database/objects";
-import { type JobSighting, markRowsLoaded, recordJobs } from "@actions-archive/database/obligations";
+import { type JobSighting, type JobSightingOf, recordJobs, recordLoadedJobs } from "@actions-archive/database/obligations";
 import { type Database, transact } from "@actions-archive/database/open-database";
 import type { Refusal } from "@actions-archive/database/rebuild-progress";
 import { type RecordedAttempt, restoreAttempts } from "@actions-archive/database/restore-ledger";
 import { upsertJobs } from "@actions-archive/database/rows";
-import { recordRuns } from "@actions-archive/database/runs";
+import { recordRunsOf } from "@actions-archive/database/runs";
 
 import { loadJobs } from "./load-jobs.ts";
 import type { Loader } from "./loader.ts";
@@ -38,9 +38,12 @@ export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Pro
   const besides = await readBesides(loader, records);
   try {
     await transact(loader.db, async (trx) => {
-      await restoreLedger(trx, runs, jobs);
-      const stories = jobs.flatMap(({ objects, ...job }) => objects.map(({ object }) => ({ ...job, object })));
-      await markRowsLoaded(trx, await upsertJobs(trx, stories));
+      await restoreLedger(trx, runs);
+      await recordLoadedJobs(trx, jobs.flatMap(sightingsOf));
+      await upsertJobs(
+        trx,
+        jobs.flatMap(({ objects, ...job }) => objects.map(({ object }) => ({ ...job, object }))),
+      );
       await writeRows({ db: trx }, records, besides);
     });
     return [];
@@ -55,7 +58,10 @@ export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Pro
 async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
   const jobs = jobsOf(run);
   try {
-    await transact(loader.db, (trx) => restoreLedger(trx, [run], jobs));
+    await transact(loader.db, async (trx) => {
+      await restoreLedger(trx, [run]);
+      await recordJobs(trx, run.repository_id, jobs.flatMap(sightingsOf));
+    });
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     return run.objects.map(({ key }) => ({ object_key: key, problem: error.message }));
@@ -68,21 +74,19 @@ async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
   return [];
 }
 
-async function restoreLedger(trx: Database, runs: readonly ReadRun[], jobs: readonly RestoredJob[]): Promise<void> {
+// What has a record first: then the attempts that the runs count and that have none are left, and are open.
+async function restoreLedger(trx: Database, runs: readonly ReadRun[]): Promise<void> {
   await noteObjects(
     trx,
     runs.flatMap(({ objects }) => objects),
   );
-  for (const [repositoryId, ofRepository] of Map.groupBy(runs, ({ repository_id }) => repository_id)) {
-    await recordRuns(
-      trx,
-      repositoryId,
-      ofRepository.flatMap(({ runRecords }) => runRecords.map(({ record }) => record.run)),
-    );
-  }
   await restoreAttempts(trx, runs.flatMap(attemptsOf));
-  for (const [repositoryId, ofRepository] of Map.groupBy(jobs, ({ repository_id }) => repository_id))
-    await recordJobs(trx, repositoryId, ofRepository.flatMap(sightingsOf));
+  await recordRunsOf(
+    trx,
+    runs.flatMap(({ repository_id: repositoryId, runRecords }) =>
+      runRecords.map(({ record: { run } }) => ({ repositoryId, object: run })),
+    ),
+  );
 }
 
 function attemptsOf({ runRecords }: ReadRun): RecordedAttempt[] {
@@ -155,8 +159,8 @@ function objectsOf({ jobs = [], run_received_at }: ReadRunRecord["record"]) {
   });
 }
 
-function sightingsOf({ run_attempt, last_listed_attempt, objects }: RestoredJob): JobSighting[] {
-  const sightings = objects.map((told) => ({ ...told, listedAttempt: run_attempt }));
+function sightingsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSightingOf[] {
+  const sightings = objects.map((told) => ({ ...told, repositoryId, listedAttempt: run_attempt }));
   const [first] = sightings;
   return first === undefined || last_listed_attempt === run_attempt
     ? sightings
