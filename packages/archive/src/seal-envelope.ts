@@ -45,28 +45,41 @@ export async function signSeal(payload: Buffer, signer: Signer): Promise<Buffer>
   return canonicalBytes({ ...(await sealUp(sealType, payload, signer)), head: await sealUp(sealHeadType, head, signer) });
 }
 
+/** A seal whose signatures nobody has looked at: `isSealSignedBy` does. */
+export type ReadSeal = VerifiedSeal & { readonly signatures: readonly [Envelope, Envelope] };
+
 /**
  * The seal in the bytes of the object `name`. Checked here: the form to the last byte, both signatures by `publicKey`, the order
  * and the root of the entries, and that the head is this seal's. Not checked: its place in the chain, and that the objects are there.
  * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
  */
 export function verifySeal(object: Buffer, publicKey: KeyObject, name: string): VerifiedSeal {
-  const refuse = (what: string, cause?: unknown) =>
-    new PermanentError(
-      "store/corrupt",
-      `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
-      { cause },
-    );
+  const { signatures, ...verified } = readSeal(object, name);
+  if (!isSealSignedBy({ signatures }, publicKey)) throw refusal(name)("is not signed by the key that is due");
+  return verified;
+}
+
+/**
+ * As `verifySeal`, for who does not know yet, or not at all, the key that is due: all but the signatures is checked.
+ * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
+ */
+export function readSeal(object: Buffer, name: string): ReadSeal {
+  const refuse = refusal(name);
   const { payload, signatures, head } = parseCanonical(SealEnvelope, object, refuse);
   const bytes = Buffer.from(payload, "base64");
-  if (!isSigned({ payloadType: sealType, payload, signatures }, publicKey)) throw refuse("is not signed by the key that is due");
   const seal = parseCanonical(Seal, bytes, refuse);
-  if (seal.key_id !== keyIdOf(publicKey)) throw refuse("names another key than the one that signed it");
+  if ([...signatures, ...head.signatures].some(({ keyid }) => keyid !== seal.key_id))
+    throw refuse("names another key than the one that signed it");
   if (!areInOrder(seal.entries)) throw refuse("has entries that are twice there or out of order");
   if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has another root than its entries");
-  const ownHead = canonicalBytes(headOf(seal, bytes));
-  if (!isSigned(head, publicKey) || !ownHead.equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
-  return { seal, sha256: createHash("sha256").update(bytes).digest("hex"), head };
+  if (!canonicalBytes(headOf(seal, bytes)).equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { seal, sha256, head, signatures: [{ payloadType: sealType, payload, signatures }, head] };
+}
+
+/** True when the seal and its head are signed by `publicKey`. */
+export function isSealSignedBy({ signatures }: Pick<ReadSeal, "signatures">, publicKey: KeyObject): boolean {
+  return signatures.every((envelope) => isSigned(envelope, publicKey));
 }
 
 /** The head in its own envelope. @throws PermanentError `store/corrupt`, which names `name`. */
@@ -77,6 +90,15 @@ export function verifySealHead(envelope: SealHeadEnvelope, publicKey: KeyObject,
     });
   if (!isSigned(envelope, publicKey)) throw refuse("is not signed by this key");
   return parseCanonical(SealHead, Buffer.from(envelope.payload, "base64"), refuse);
+}
+
+function refusal(name: string) {
+  return (what: string, cause?: unknown) =>
+    new PermanentError(
+      "store/corrupt",
+      `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
+      { cause },
+    );
 }
 
 type Envelope = { payloadType: string; payload: string; signatures: { keyid: string; sig: string }[] };
