@@ -17,6 +17,14 @@ export type PutOptions = {
 
 export type ListedObject = { readonly key: string; readonly sizeBytes: number; readonly lastModified: Date };
 
+/** A version of an object, or the mark that hides its earlier versions. */
+export type ListedVersion = ListedObject & {
+  readonly versionId?: string;
+  /** The one that a reader gets who names no version. */
+  readonly isLatest: boolean;
+  readonly isDeleteMarker: boolean;
+};
+
 export type ObjectInfo = ListedObject & {
   /** Empty where the store has none, for instance in a copied folder. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -70,6 +78,11 @@ export interface Store extends AsyncDisposable {
   open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined>;
   /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes. */
   list(prefix: string): AsyncIterable<ListedObject>;
+  /**
+   * As `list`, with all versions and delete markers of a key one after the other, and with what lies in the archive's place without
+   * being an object of it: a folder tells foreign files, whose keys `assertKey` refuses. Undefined where the store cannot say.
+   */
+  listVersions(prefix: string): Promise<AsyncIterable<ListedVersion> | undefined>;
 }
 
 /**
