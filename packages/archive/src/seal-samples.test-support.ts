@@ -34,6 +34,8 @@ export function sampleSeal({ keyId }: Signer, entries: readonly SealEntry[]): Se
       windows_left_out: 0,
       attempts: [],
       attempts_left_out: 0,
+      full_seconds: [],
+      full_seconds_left_out: 0,
       open_obligations: { pending: 1, failed: 0 },
       gaps: { log_pending: 1 },
     },

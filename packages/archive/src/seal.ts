@@ -26,24 +26,39 @@ export const SealEntry = z.strictObject({
 });
 export type SealEntry = z.output<typeof SealEntry>;
 
-/** What changed in the ledger since the seal before, and what was open when this one was prepared. Lists are capped. */
-const LedgerChange = z.strictObject({
-  windows: z.array(z.strictObject({ repository_id: GitHubId, window_start: instant, window_end: instant })),
+const ofRepository = { repository_id: GitHubId, repository: z.string().min(1).describe("owner/name when it was sealed") };
+
+/**
+ * What changed in the ledger since the seal before, and what was open when this one was prepared: a database that is rebuilt has it
+ * from here alone. Lists are capped; what was left out is in the next seal.
+ */
+export const LedgerChange = z.strictObject({
+  windows: z
+    .array(z.strictObject({ ...ofRepository, window_start: instant, window_end: instant }))
+    .describe("spans of run created_at that are listed to their end; half-open"),
   windows_left_out: count,
   attempts: z
     .array(
       z.strictObject({
-        repository_id: GitHubId,
+        ...ofRepository,
         run_id: GitHubId,
         run_attempt: z.int().positive(),
-        state: z.enum(["listed", "gone", "never_completed"]),
+        run_created_at: instant,
+        state: z.enum(["open", "listed", "gone", "never_completed"]),
       }),
     )
-    .describe("that ended: how"),
+    .describe(
+      "new ones, and those whose state changed. With each window at least those of its runs that were known at its listing",
+    ),
   attempts_left_out: count,
+  full_seconds: z
+    .array(z.strictObject({ repository_id: GitHubId, second_start: instant }))
+    .describe("all that stand when it is sealed: seconds in which GitHub lists no more runs than its cap"),
+  full_seconds_left_out: count,
   open_obligations: z.strictObject({ pending: count, failed: count }),
   gaps: z.record(z.string().min(1), count).describe("by kind, as audit.gaps names them"),
 });
+export type LedgerChange = z.output<typeof LedgerChange>;
 
 /** A log that goes: its object may be missing from the seal on that carries this. */
 export const Tombstone = z.strictObject({

@@ -13,8 +13,6 @@ create table archive.objects (
   sealed_in bigint
 );
 create index objects_unsealed_idx on archive.objects (noted_at) where sealed_in is null;
-create index objects_sealed_in_idx on archive.objects (sealed_in) where sealed_in is not null;
-create index objects_run_id_idx on archive.objects (run_id);
 comment on table archive.objects is 'Records, run records, logs and archive.json, as the loader found them in the store, and the seal that holds each.';
 comment on column archive.objects.object_key is 'Key in the store, under the prefix of ARCHIVE_URL.';
 comment on column archive.objects.version_id is 'The store''s id of this version; null where it has none or did not tell it.';
@@ -168,10 +166,10 @@ comment on column archive.scrub.objects_read is 'Objects read in this round.';
 comment on column archive.scrub.bytes_read is 'Stored bytes read in this round.';
 comment on column archive.scrub.last_round_ended_at is 'When the whole archive had last been read; null before the first time.';
 
--- A window that is extended or cut becomes another row, and is carried again.
+-- A window that is extended or cut becomes another row, and is carried again; so is an attempt whose state changes.
 alter table archive.windows add column sealed_in bigint;
 alter table archive.attempts add column sealed_in bigint;
 create index windows_unsealed_idx on archive.windows (repository_id) where sealed_in is null;
-create index attempts_unsealed_idx on archive.attempts (run_id) where state <> 'open' and sealed_in is null;
+create index attempts_unsealed_idx on archive.attempts (run_id, run_attempt) where sealed_in is null;
 comment on column archive.windows.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
-comment on column archive.attempts.sealed_in is 'Sequence of the seal that says how it ended; null while it is open or waits for one.';
+comment on column archive.attempts.sealed_in is 'Sequence of the seal that carries its state; null while that waits for one.';

@@ -119,6 +119,7 @@ export async function finishVisit(db: Database, attempt: { run_id: number; run_a
     .updateTable("archive.attempts")
     .set({
       state: visit.state,
+      ...(visit.state === "open" ? {} : { sealed_in: null }),
       visits: sql<number>`visits + 1`,
       ...seen,
       ...(visit.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${visit.againInSeconds})` } : {}),

@@ -142,7 +142,7 @@ export interface ArchiveAttempts {
    */
   run_updated_at: Timestamp | null;
   /**
-   * Sequence of the seal that says how it ended; null while it is open or waits for one.
+   * Sequence of the seal that carries its state; null while that waits for one.
    */
   sealed_in: number | null;
   /**
