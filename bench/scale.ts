@@ -89,7 +89,7 @@ async function takeTurn(runs: readonly GeneratedRun[], side: Side, isRebuild: bo
 }
 
 function readRecord(record: LogRecord): ReadRecord {
-  return { key: recordKey(host, record, 1), version: 1, sha256: hexOf(64, "record", record.job_id), record };
+  return { key: recordKey(host, record, 1), version: 1, size: 2_000, sha256: hexOf(64, "record", record.job_id), record };
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -227,9 +227,7 @@ class FolderStore implements Store {
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
     });
     // A folder sorts with its slash, as its keys do.
-    const names = entries
-      .filter(({ name }) => isWanted(name))
-      .map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
+    const names = entries.filter(({ name }) => isWanted(name)).map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {

@@ -20,6 +20,15 @@ export type FoundRecord = {
   readonly record: LogRecord;
 };
 
+export type FoundRunRecord = {
+  readonly key: string;
+  /** Of the object, in bytes. */
+  readonly size: number;
+  /** Of the object's bytes, lower-case hex. */
+  readonly sha256: string;
+  readonly record: RunRecord;
+};
+
 /** A job's record without what `putRecord` knows best. */
 export type NewLogRecord = Omit<LogRecord, "schema_version" | "previous_sha256">;
 
@@ -66,18 +75,14 @@ export async function putRecord(
 }
 
 /** @throws PermanentError `store/corrupt` */
-export async function findRunRecord(
-  store: Store,
-  host: string,
-  ref: AttemptRef,
-): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord } | undefined> {
+export async function findRunRecord(store: Store, host: string, ref: AttemptRef): Promise<FoundRunRecord | undefined> {
   const key = runRecordKey(host, ref);
   const bytes = await store.read(key);
   if (!bytes) return undefined;
   const record = parseRecord(RunRecord, bytes, `${key} in ${store.url}`);
   if (record.host !== host || record.run_id !== ref.run_id || record.run_attempt !== ref.run_attempt)
     throw corrupt(`${key} in ${store.url}`);
-  return { key, sha256: hashOf(bytes), record };
+  return { key, size: bytes.length, sha256: hashOf(bytes), record };
 }
 
 /** Writes an attempt's run record once; what is there already stays, and is returned. Idempotent. */
@@ -86,13 +91,13 @@ export async function putRunRecord(
   host: string,
   ref: AttemptRef,
   record: Omit<RunRecord, "schema_version">,
-): Promise<{ readonly key: string; readonly sha256: string; readonly record: RunRecord; readonly created: boolean }> {
+): Promise<FoundRunRecord & { readonly created: boolean }> {
   const whole = inOrder(RunRecord.parse(wellFormed({ ...record, schema_version: 1 })));
   const key = runRecordKey(host, ref);
   const body = canonicalBytes(whole);
   const sha256 = hashOf(body);
   const outcome = await store.put(key, body, { sha256, contentType: "application/json" });
-  if (outcome.kind === "created") return { key, sha256, record: whole, created: true };
+  if (outcome.kind === "created") return { key, size: body.length, sha256, record: whole, created: true };
   const found = await findRunRecord(store, host, ref);
   if (!found)
     throw new TransientError(

@@ -82,9 +82,7 @@ async function listPage(
 // A server that does not know the call may answer another one, in which there are no versions.
 async function hasObjects({ client, bucket, prefix, under, failure }: VersionsRequest): Promise<boolean> {
   try {
-    const { Contents = [] } = await client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix + under, MaxKeys: 1 }),
-    );
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix + under, MaxKeys: 1 }));
     return Contents.length > 0;
   } catch (error) {
     throw failure(error);

@@ -45,41 +45,62 @@ export async function signSeal(payload: Buffer, signer: Signer): Promise<Buffer>
   return canonicalBytes({ ...(await sealUp(sealType, payload, signer)), head: await sealUp(sealHeadType, head, signer) });
 }
 
-/** A seal whose signatures nobody has looked at: `isSealSignedBy` does. */
-export type ReadSeal = VerifiedSeal & { readonly signatures: readonly [Envelope, Envelope] };
+/**
+ * The seal in the bytes of the object `name`, whoever signed it: it counts only where a later seal, or somebody who knows, names its
+ * hash. Checked here: the form to the last byte, the order and the root of the entries, and that the head is this seal's.
+ * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
+ */
+export function parseSeal(object: Buffer, name: string): VerifiedSeal {
+  return open(object, refusal(name)).sealed;
+}
+
+/** A seal of which nobody knows yet which key is due. */
+export type ReadSeal = VerifiedSeal & {
+  /** Both its signatures are this key's. */ readonly isSignedBy: (publicKey: KeyObject) => boolean;
+};
+
+/** As `parseSeal`, for who finds out from the seal which key to hold it against. @throws PermanentError `store/corrupt`, which names `name`. */
+export function readSeal(object: Buffer, name: string): ReadSeal {
+  const { sealed, envelope } = open(object, refusal(name));
+  return {
+    ...sealed,
+    isSignedBy: (publicKey) =>
+      sealed.seal.key_id === keyIdOf(publicKey) && isSigned(envelope, publicKey) && isSigned(sealed.head, publicKey),
+  };
+}
 
 /**
- * The seal in the bytes of the object `name`. Checked here: the form to the last byte, both signatures by `publicKey`, the order
- * and the root of the entries, and that the head is this seal's. Not checked: its place in the chain, and that the objects are there.
+ * As `parseSeal`, and both signatures are `publicKey`'s. Not checked: its place in the chain, and that the objects are there.
  * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
  */
 export function verifySeal(object: Buffer, publicKey: KeyObject, name: string): VerifiedSeal {
-  const { signatures, ...verified } = readSeal(object, name);
-  if (!isSealSignedBy({ signatures }, publicKey)) throw refusal(name)("is not signed by the key that is due");
-  return verified;
+  const refuse = refusal(name);
+  const { sealed, envelope } = open(object, refuse);
+  if (!isSigned(envelope, publicKey)) throw refuse("is not signed by the key that is due");
+  if (sealed.seal.key_id !== keyIdOf(publicKey)) throw refuse("names another key than the one that signed it");
+  if (!isSigned(sealed.head, publicKey)) throw refuse("has a head that the key that is due has not signed");
+  return sealed;
 }
 
-/**
- * As `verifySeal`, for who does not know yet, or not at all, the key that is due: all but the signatures is checked.
- * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
- */
-export function readSeal(object: Buffer, name: string): ReadSeal {
-  const refuse = refusal(name);
-  const { payload, signatures, head } = parseCanonical(SealEnvelope, object, refuse);
-  const bytes = Buffer.from(payload, "base64");
+function open(object: Buffer, refuse: Refusal): { readonly sealed: VerifiedSeal; readonly envelope: Envelope } {
+  const { head, ...envelope } = parseCanonical(SealEnvelope, object, refuse);
+  const bytes = Buffer.from(envelope.payload, "base64");
   const seal = parseCanonical(Seal, bytes, refuse);
-  if ([...signatures, ...head.signatures].some(({ keyid }) => keyid !== seal.key_id))
-    throw refuse("names another key than the one that signed it");
   if (!areInOrder(seal.entries)) throw refuse("has entries that are twice there or out of order");
   if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has another root than its entries");
   if (!canonicalBytes(headOf(seal, bytes)).equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { seal, sha256, head, signatures: [{ payloadType: sealType, payload, signatures }, head] };
+  return { sealed: { seal, sha256: createHash("sha256").update(bytes).digest("hex"), head }, envelope };
 }
 
-/** True when the seal and its head are signed by `publicKey`. */
-export function isSealSignedBy({ signatures }: Pick<ReadSeal, "signatures">, publicKey: KeyObject): boolean {
-  return signatures.every((envelope) => isSigned(envelope, publicKey));
+type Refusal = (what: string, cause?: unknown) => PermanentError;
+
+function refusal(name: string): Refusal {
+  return (what, cause) =>
+    new PermanentError(
+      "store/corrupt",
+      `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
+      { cause },
+    );
 }
 
 /** The head in its own envelope. @throws PermanentError `store/corrupt`, which names `name`. */
@@ -90,15 +111,6 @@ export function verifySealHead(envelope: SealHeadEnvelope, publicKey: KeyObject,
     });
   if (!isSigned(envelope, publicKey)) throw refuse("is not signed by this key");
   return parseCanonical(SealHead, Buffer.from(envelope.payload, "base64"), refuse);
-}
-
-function refusal(name: string) {
-  return (what: string, cause?: unknown) =>
-    new PermanentError(
-      "store/corrupt",
-      `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
-      { cause },
-    );
 }
 
 type Envelope = { payloadType: string; payload: string; signatures: { keyid: string; sig: string }[] };
@@ -116,11 +128,7 @@ function isSigned({ payloadType, payload, signatures }: Envelope, publicKey: Key
 }
 
 // One content has one form: bytes that say the same in another way would have another hash, and are refused.
-function parseCanonical<S extends z.ZodType>(
-  schema: S,
-  bytes: Buffer,
-  refuse: (what: string, cause?: unknown) => Error,
-): z.output<S> {
+function parseCanonical<S extends z.ZodType>(schema: S, bytes: Buffer, refuse: Refusal): z.output<S> {
   let value: z.output<S>;
   let canonical: Buffer;
   try {

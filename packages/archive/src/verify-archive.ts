@@ -176,7 +176,9 @@ function tellDamages({ damages, deferred, index, findings }: Verification): void
     if (!isRepaired(index, key, repair)) findings.tamper(verdict, key, detail);
   }
   for (const { key, finding, sequence, repaired_by } of damages.values()) {
-    const repaired = isRepaired(index, key, repaired_by) ? `; ${repaired_by} has taken its place` : "; nothing has taken its place";
+    const repaired = isRepaired(index, key, repaired_by)
+      ? `; ${repaired_by} has taken its place`
+      : "; nothing has taken its place";
     findings.notice("damaged", key, `seal ${sequence} says that it is ${finding}${repaired}`);
   }
 }
@@ -184,7 +186,8 @@ function tellDamages({ damages, deferred, index, findings }: Verification): void
 function isRepaired(index: SealedIndex, key: string, repair: string | null | undefined): boolean {
   if (repair === null || repair === undefined) return false;
   const [damaged, whole] = [tryParseKey(key), tryParseKey(repair)];
-  const isSameJob = damaged?.kind === "log" && whole?.kind === "log" && damaged.job_id === whole.job_id && damaged.run_id === whole.run_id;
+  const isSameJob =
+    damaged?.kind === "log" && whole?.kind === "log" && damaged.job_id === whole.job_id && damaged.run_id === whole.run_id;
   const row = index.find(repair);
   return isSameJob && row !== undefined && index.has(row, mark.isPresent) && !index.has(row, mark.isBroken);
 }
@@ -192,7 +195,8 @@ function isRepaired(index: SealedIndex, key: string, repair: string | null | und
 function tellGaps({ head }: Chain, findings: Findings): void {
   if (!head) return;
   const { gaps, open_obligations: open } = head.ledger;
-  for (const [kind, count] of Object.entries(gaps)) if (count > 0) findings.notice("known gaps", kind, `${count}, by ${head.key}`);
+  for (const [kind, count] of Object.entries(gaps))
+    if (count > 0) findings.notice("known gaps", kind, `${count}, by ${head.key}`);
   if (open.pending + open.failed > 0)
     findings.notice("known gaps", "logs", `${open.pending} pending and ${open.failed} failed, by ${head.key}`);
 }

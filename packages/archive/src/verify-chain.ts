@@ -6,16 +6,13 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey, tryParseKey } from "@actions-archive/core/object-key";
 
-import { isSealSignedBy, type ReadSeal, readSeal } from "./seal-envelope.ts";
+import { type ReadSeal, readSeal } from "./seal-envelope.ts";
 import { keyIdOf } from "./seal-key.ts";
 import { noPreviousSeal, type Seal } from "./seal.ts";
 import type { Store } from "./store.ts";
 import type { Findings } from "./verify-findings.ts";
 
-export type ChainLink = Pick<
-  Seal,
-  "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger"
-> & {
+export type ChainLink = Pick<Seal, "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger"> & {
   readonly key: string;
   /** Of the payload. */
   readonly sha256: string;
@@ -55,7 +52,12 @@ const longestHole = 100;
 export async function walkChain(store: Store, options: WalkOptions): Promise<Chain> {
   const { findings, expectedHead, onSeal, signal } = options;
   const sequences = await listSequences(store);
-  const walk: Walk = { findings, trusted: new Map(options.keys.map((key) => [keyIdOf(key), key])), due: undefined, isAfterHole: false };
+  const walk: Walk = {
+    findings,
+    trusted: new Map(options.keys.map((key) => [keyIdOf(key), key])),
+    due: undefined,
+    isAfterHole: false,
+  };
   const links: ChainLink[] = [];
   let isDamaged = tellHoles(sequences, findings);
   for (const [index, sequence] of sequences.entries()) {
@@ -157,7 +159,7 @@ function checkSignature(read: ReadSeal, key: string, walk: Walk): boolean | unde
     }
   }
   if (!publicKey) return false;
-  if (!isSealSignedBy(read, publicKey)) {
+  if (!read.isSignedBy(publicKey)) {
     walk.findings.tamper("invalid", key, `is not signed by the key ${seal.key_id} that it names`);
     return undefined;
   }
@@ -205,7 +207,11 @@ function checkLinks(links: readonly ChainLink[], head: ChainLink, findings: Find
   for (const [index, link] of links.entries()) {
     const before = links[index - 1];
     if (link.archive_id !== head.archive_id || link.host !== head.host)
-      findings.tamper("invalid", link.key, `is of archive ${link.archive_id} of ${link.host}, and the newest of ${head.archive_id} of ${head.host}`);
+      findings.tamper(
+        "invalid",
+        link.key,
+        `is of archive ${link.archive_id} of ${link.host}, and the newest of ${head.archive_id} of ${head.host}`,
+      );
     if (link.sequence === 1 && link.previous_sha256 !== noPreviousSeal)
       findings.tamper("broken chain", link.key, "is the first and names a seal before it");
     if (before?.sequence !== link.sequence - 1) continue;

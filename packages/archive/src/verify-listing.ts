@@ -98,7 +98,11 @@ function tellVersions({ findings }: Verification, versions: Versions): void {
   if (markers.length > 0)
     findings.tamper("unexpected", key, `has a delete marker of ${timesOf(markers)}; versions that are left: ${idsOf(written)}`);
   if (written.length > 1)
-    findings.tamper("unexpected", key, `has ${written.length} versions, of ${timesOf(written)}; an archive writes one: ${idsOf(written)}`);
+    findings.tamper(
+      "unexpected",
+      key,
+      `has ${written.length} versions, of ${timesOf(written)}; an archive writes one: ${idsOf(written)}`,
+    );
 }
 
 const timesOf = (versions: readonly ListedVersion[]) => versions.map(({ lastModified }) => lastModified.toISOString()).join(", ");
@@ -115,7 +119,6 @@ function noteSealed(verification: Verification, { key, sizeBytes }: ListedVersio
   const sealedBytes = index.sizeOf(row);
   if (sizeBytes === sealedBytes) return tryParseKey(key);
   tamper(verification, "invalid", key, `has ${sizeBytes} bytes, and seal ${index.sealOf(row)} holds it with ${sealedBytes}`);
-  index.set(row, mark.isBroken);
   return undefined;
 }
 
@@ -136,8 +139,7 @@ function noteUnsealed(verification: Verification, object: ListedVersion): Parsed
   const written = `written at ${lastModified.toISOString()}`;
   if (chain.isDamaged) findings.notice("unsealed", key, `${written}; it may be of a seal that is missing or bad`);
   else if (lastModified > sealedBefore) findings.notice("unsealed", key, `${written}; it waits for a seal`);
-  else
-    findings.tamper("unexpected", key, `is in no seal, though it was ${written}: a seal after that should hold it`);
+  else findings.tamper("unexpected", key, `is in no seal, though it was ${written}: a seal after that should hold it`);
   return parsed;
 }
 

@@ -34,7 +34,9 @@ export async function verifyNamedLog(verification: Verification, key: string, na
   }
   const info = await store.head(key);
   if (!info) {
-    const detail = sealed ? "was listed and cannot be read" : `is named by ${named[0]?.recordKey}, is in no seal, and is not there`;
+    const detail = sealed
+      ? "was listed and cannot be read"
+      : `is named by ${named[0]?.recordKey}, is in no seal, and is not there`;
     return tamper(verification, "missing", key, detail);
   }
   totals.logs += 1;
@@ -55,7 +57,12 @@ export async function verifyLooseLog(verification: Verification, key: string, ro
   totals.logs += 1;
   if (Object.keys(info.metadata).length === 0) totals.withoutMetadata += 1;
   if (info.sha256 !== undefined && info.sha256 !== index.sha256Of(row))
-    return tamper(verification, "invalid", key, `has the hash ${info.sha256} by its metadata, and ${index.sha256Of(row)} in its seal`);
+    return tamper(
+      verification,
+      "invalid",
+      key,
+      `has the hash ${info.sha256} by its metadata, and ${index.sha256Of(row)} in its seal`,
+    );
   if (verification.isDeep()) await verifyContent(verification, key, { info, named: [] });
 }
 
@@ -97,11 +104,21 @@ async function verifyContent(verification: Verification, key: string, { info, na
   totals.storedBytesRead += content.storedBytes;
   totals.rawBytesRead += content.rawBytes;
   if (row !== undefined && index.sealOf(row) > 0 && content.storedSha256 !== index.sha256Of(row))
-    return tamper(verification, "invalid", key, `has the hash ${content.storedSha256}, and seal ${index.sealOf(row)} holds it with ${index.sha256Of(row)}`);
+    return tamper(
+      verification,
+      "invalid",
+      key,
+      `has the hash ${content.storedSha256}, and seal ${index.sealOf(row)} holds it with ${index.sha256Of(row)}`,
+    );
   for (const { log, recordKey } of named) {
     const isRaw = content.rawSha256 === log.raw_sha256 && content.rawBytes === log.raw_bytes;
     if (isRaw && content.storedSha256 === log.stored_sha256) continue;
-    return tamper(verification, "invalid", key, `holds ${content.rawBytes} bytes of text with the hash ${content.rawSha256}, and its record ${recordKey} says ${log.raw_bytes} and ${log.raw_sha256}`);
+    return tamper(
+      verification,
+      "invalid",
+      key,
+      `holds ${content.rawBytes} bytes of text with the hash ${content.rawSha256}, and its record ${recordKey} says ${log.raw_bytes} and ${log.raw_sha256}`,
+    );
   }
 }
 

@@ -9,10 +9,9 @@ import type { z } from "zod";
 import { ArchiveIdentity } from "./archive-identity.ts";
 import { type ArchivedLog, LogRecord, RunRecord } from "./record.ts";
 import { parseRecord } from "./records.ts";
-import { mark } from "./sealed-index.ts";
 import type { JobToVerify } from "./verify-listing.ts";
 import { isOwnLog, type NamedLog, verifyNamedLog } from "./verify-log.ts";
-import { isSpanned, markBroken, tamper, type Verification } from "./verify-state.ts";
+import { isSpanned, tamper, type Verification } from "./verify-state.ts";
 
 /** All versions of a job's record, their order, and the logs that they name. */
 export async function verifyJob(verification: Verification, { records }: JobToVerify): Promise<void> {
@@ -122,5 +121,4 @@ function checkPrevious(verification: Verification, { record, key, version, befor
 
 function refuse(verification: Verification, key: string, detail: string): void {
   tamper(verification, "invalid", key, detail);
-  markBroken(verification, key);
 }

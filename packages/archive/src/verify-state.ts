@@ -1,10 +1,10 @@
 // What the parts of a verification share: what is verified, how deeply, what is known by now and what was counted.
 
+import type { Damage } from "./seal.ts";
+import { mark, type SealedIndex } from "./sealed-index.ts";
+import type { Store } from "./store.ts";
 import type { Chain } from "./verify-chain.ts";
 import type { Findings, TamperVerdict } from "./verify-findings.ts";
-import { mark, type SealedIndex } from "./sealed-index.ts";
-import type { Damage } from "./seal.ts";
-import type { Store } from "./store.ts";
 
 export type Span = { readonly since?: Date | undefined; readonly until?: Date | undefined };
 
@@ -58,8 +58,11 @@ export function newTotals(): Totals {
   };
 }
 
-/** Tells that a sealed or named object is tampered with, once it is known whether a seal admits it and names what repairs it. */
-export function tamper({ damages, findings, deferred }: Verification, verdict: TamperVerdict, key: string, detail: string): void {
+/** Tells that an object is tampered with: of one whose damage a seal admits, once it is known whether what repairs it is there. */
+export function tamper(verification: Verification, verdict: TamperVerdict, key: string, detail: string): void {
+  const { damages, findings, deferred, index } = verification;
+  const row = index.find(key);
+  if (row !== undefined && verdict === "invalid") index.set(row, mark.isBroken);
   if (damages.has(key)) deferred.push({ verdict, key, detail });
   else findings.tamper(verdict, key, detail);
 }
@@ -68,10 +71,4 @@ export function tamper({ damages, findings, deferred }: Verification, verdict: T
 export function isSpanned({ index, spanned }: Verification, row: number): boolean {
   const sequence = index.sealOf(row);
   return sequence === 0 || spanned.has(sequence);
-}
-
-/** Marks that the row's object is not what it should be: nothing else is concluded from it. */
-export function markBroken({ index }: Verification, key: string): void {
-  const row = index.find(key);
-  if (row !== undefined) index.set(row, mark.isBroken);
 }

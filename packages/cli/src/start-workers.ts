@@ -3,6 +3,7 @@
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
+import { startSealing } from "@actions-archive/loader/start-sealing";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import type { StartConfig } from "./start-config.ts";
@@ -11,7 +12,8 @@ import type { StartConfig } from "./start-config.ts";
 export async function startWorkers(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">): Promise<void> {
   const withoutPort = { ...config, PORT: undefined };
   const named = (worker: string) => ({ ...service, log: service.log.child({ worker }) });
-  await startLoader(withoutPort, named("loader"));
+  const loader = named("loader");
+  startSealing(config, await startLoader(withoutPort, loader), loader);
   await startLogWorker(withoutPort, named("log-worker"));
   await startFetcher(config, named("fetcher"));
 }

@@ -50,7 +50,13 @@ export async function openEngineEnvironment(env: Environment, request: EngineReq
     await engines[Symbol.asyncDispose]();
     throw error;
   }
-  const embedded = { DATABASE_URL: engines.databaseUrl, QUEUE_URL: engines.queueUrl, ARCHIVE_URL: engines.archiveUrl };
+  const hasKey = present["SEAL_KEY"] !== undefined || present["SEAL_KEY_FILE"] !== undefined;
+  const embedded = {
+    DATABASE_URL: engines.databaseUrl,
+    QUEUE_URL: engines.queueUrl,
+    ARCHIVE_URL: engines.archiveUrl,
+    SEAL_KEY_FILE: hasKey ? undefined : engines.sealKeyFile,
+  };
   return {
     env: { ...withPlaceholders(present), ...presentSettings(embedded) },
     engines,

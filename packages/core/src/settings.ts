@@ -1,6 +1,6 @@
 // Every setting of the program, each parsed in one place; a process takes those that it uses.
 
-import { createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 
@@ -70,6 +70,10 @@ export const settings = {
   S3_KMS_KEY_ID: z.string().optional(),
   DATABASE_URL: url(["postgres:", "postgresql:"], "postgres://user@host:5432/database"),
   QUEUE_URL: url(["redis:", "rediss:", "postgres:", "postgresql:"], "redis://host:6379 or postgres://…"),
+  SEAL_KEY: sealKey((text) => text.replaceAll("\\n", "\n")).optional(),
+  SEAL_KEY_FILE: sealKey((path) => readFileSync(path, "utf8")).optional(),
+  SEAL_INTERVAL_SECONDS: integer(1, 3600),
+  SCRUB_DAYS: integer(1, 30),
   POLL_INTERVAL_SECONDS: integer(1, 60),
   LOG_WAIT_SECONDS: integer(0, 600),
   LOG_SETTLE_SECONDS: integer(0, 60),
@@ -114,6 +118,19 @@ export const githubSettings = {
   GITHUB_RESERVE_PERCENT: settings.GITHUB_RESERVE_PERCENT,
   GITHUB_MAX_REQUESTS_PER_HOUR: settings.GITHUB_MAX_REQUESTS_PER_HOUR,
 } as const;
+
+/** What whoever seals needs. */
+export const sealSettings = {
+  SEAL_KEY: settings.SEAL_KEY,
+  SEAL_KEY_FILE: settings.SEAL_KEY_FILE,
+  SEAL_INTERVAL_SECONDS: settings.SEAL_INTERVAL_SECONDS,
+  SCRUB_DAYS: settings.SCRUB_DAYS,
+} as const;
+
+export const sealKeyRule: SettingsRule = (env) =>
+  env["SEAL_KEY"] !== undefined && env["SEAL_KEY_FILE"] !== undefined
+    ? "SEAL_KEY: unset it, or unset SEAL_KEY_FILE: one key seals"
+    : undefined;
 
 /** One credential: a token, or an App with its key. */
 export const credentialRule: SettingsRule = (env) => {
@@ -166,6 +183,19 @@ export function parseSince(text: string, now = new Date()): Date | undefined {
   const isIso = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text);
   const date = new Date(isIso && text.includes("T") && !/(Z|[+-]\d{2}:?\d{2})$/.test(text) ? `${text}Z` : text);
   return isIso && !Number.isNaN(date.getTime()) ? date : undefined;
+}
+
+function sealKey(read: (text: string) => string) {
+  return z.string().transform((text, context) => {
+    try {
+      const pem = read(text);
+      if (createPrivateKey(pem).asymmetricKeyType === "ed25519") return pem;
+    } catch {
+      // What it was is nobody's business in a log.
+    }
+    context.addIssue("must be, or name a file with, an Ed25519 private key in PEM: openssl genpkey -algorithm ed25519");
+    return z.NEVER;
+  });
 }
 
 function privateKey(read: (text: string) => string) {

@@ -2,39 +2,7 @@
 -- which Postgres runs after policies, never meets a foreign row, and a new view cannot forget to limit itself.
 -- https://www.postgresql.org/docs/current/ddl-rowsecurity.html
 
--- Both must allow it: the login, which `set role` and functions with another's rights do not change, and the role that a
--- connection pool took on for its client. Neither can be claimed, as a setting could.
-create or replace view archive.asker as
-select
-  asking.sees_all,
-  asking.owners,
-  (
-    select range_agg(int8range(repository_id, repository_id, '[]'))
-    from archive.repositories
-    where lower(split_part(full_name, '/', 1)) = any (asking.owners)
-  ) as repositories
-from (
-  select
-    pg_has_role(session_user, 'actions_archive_auditor', 'member')
-      and pg_has_role(current_user, 'actions_archive_auditor', 'member') as sees_all,
-    array(
-      select lower(owner)
-      from archive.auditor_owners
-      join pg_roles on pg_roles.rolname = auditor_owners.role
-      group by lower(owner)
-      having (
-        pg_has_role(session_user, 'actions_archive_auditor', 'member')
-        or bool_or(pg_has_role(session_user, pg_roles.oid, 'member'))
-      ) and (
-        pg_has_role(current_user, 'actions_archive_auditor', 'member')
-        or bool_or(pg_has_role(current_user, pg_roles.oid, 'member'))
-      )
-    ) as owners
-) as asking;
-comment on view archive.asker is 'Who asks now, one row. What the policies of the tables read.';
-comment on column archive.asker.sees_all is 'True when the login and the current role are both members of actions_archive_auditor.';
-comment on column archive.asker.owners is 'The owners that both may see, in lower case, by archive.auditor_owners.';
-comment on column archive.asker.repositories is 'The ids of these owners'' repositories, by their current names; null when there is none.';
+-- Who asks is archive.asker, in views/asker.sql.
 grant select on archive.asker to actions_archive_views;
 
 -- Made once: enabling and creating lock a table against its readers. A rule that changes does so in archive.asker, or in a migration
@@ -60,6 +28,8 @@ begin
     execute format('grant select on archive.%I to actions_archive_views', read_by_views.name);
     visible := case
       when read_by_views.name = 'identity' then 'true'
+      -- audit.seals limits itself; of the others a seal gives its number alone.
+      when read_by_views.name in ('seals', 'sealing') then 'true'
       -- Counts over all owners.
       when read_by_views.name = 'removals' then 'false'
       when read_by_views.name = 'unreadable_repositories' then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'

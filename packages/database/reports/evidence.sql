@@ -6,7 +6,8 @@
 --   job_id  GitHub's id of the job
 -- Columns:
 --   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
---     attempts of its run, steps, action_uses, annotations, permissions, runner, and seal, which is null until it is sealed
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, its objects in the store, each with the number of its
+--     seal, and the seal of its record, which is null until it is sealed, and for an auditor who is limited to owners
 -- Cannot know:
 --   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
 -- Examples:
@@ -34,7 +35,15 @@ select json_build_object(
     where permission.job_id = job.job_id
   ), '{}'),
   'runner', (select to_json(runner) from audit.runners as runner where runner.job_id = job.job_id),
-  'seal', null
+  'objects', coalesce((
+    select json_agg(stored order by stored.object_key) from audit.objects as stored where stored.object_key in (job.record_key, job.log_key)
+  ), '[]'),
+  'seal', (
+    select to_json(seal)
+    from audit.objects as record
+    join audit.seals as seal on seal.sequence = record.seal
+    where record.object_key = job.record_key
+  )
 ) as evidence
 from audit.jobs as job
 where job.job_id = :'job_id'::bigint;

@@ -6,7 +6,7 @@ import { sql } from "kysely";
 
 import { noteSealedObjects, type StoredObject } from "./objects.ts";
 import { type Database, transact } from "./open-database.ts";
-import { findHead, findPreparedSeal, lockChain } from "./seals.ts";
+import { findHead, findPreparedSeal, lockChain, publishSeal } from "./seals.ts";
 import { unnest } from "./unnest.ts";
 
 /** Of a seal that was read from the store, what it says; instants as text. */
@@ -48,17 +48,27 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
         `Seal ${seal.sequence} of the store does not follow seal ${head?.sequence ?? 0} of this database: one of them was changed. Run verify, and keep both.`,
       );
     const prepared = await findPreparedSeal(trx);
+    if (prepared?.sha256 === seal.sha256) return publishSeal(trx, prepared);
     if (prepared) await dropPrepared(trx, prepared.sequence);
-    const { entries, tombstones, holds, policies, damages, ...row } = seal;
+    const { sequence, sealed_at, previous_sha256, sha256, key_id, next_key_id, entries } = seal;
     await trx
       .insertInto("archive.seals")
-      .values({ ...row, entries: entries.length, payload: null, published_at: sql<Date>`now()` })
+      .values({
+        sequence,
+        sealed_at,
+        previous_sha256,
+        sha256,
+        key_id,
+        next_key_id,
+        entries: entries.length,
+        published_at: sql<Date>`now()`,
+      })
       .execute();
-    await noteSealedObjects(trx, seal.sequence, entries);
-    await adoptTombstones(trx, seal.sequence, tombstones);
-    await adoptHolds(trx, seal.sequence, holds);
-    await adoptPolicies(trx, seal.sequence, policies);
-    await adoptDamages(trx, seal.sequence, damages);
+    await noteSealedObjects(trx, sequence, entries);
+    await adoptTombstones(trx, sequence, seal.tombstones);
+    await adoptHolds(trx, sequence, seal.holds);
+    await adoptPolicies(trx, sequence, seal.policies);
+    await adoptDamages(trx, sequence, seal.damages);
   });
 }
 

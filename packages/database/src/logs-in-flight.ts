@@ -74,6 +74,20 @@ export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: 
   return row?.job_id;
 }
 
+export type StoredInFlight = { repository_id: number; run_id: number; job_id: number; raw_sha256: string | null };
+
+/** Logs in flight that may lie in the store already: they were read, or a worker works on them, or died of them. */
+export async function listStoredInFlight(db: Database, limit: number): Promise<StoredInFlight[]> {
+  return db
+    .selectFrom("archive.logs_in_flight")
+    .innerJoin("archive.obligations", "archive.obligations.job_id", "archive.logs_in_flight.job_id")
+    .select(["repository_id", "run_id", "archive.obligations.job_id", "raw_sha256"])
+    .where((eb) => eb.or([eb("raw_sha256", "is not", null), eb("worker", "is not", null)]))
+    .orderBy("archive.obligations.job_id")
+    .limit(limit)
+    .execute();
+}
+
 /** Their records are loaded: what they say is in the auditor's rows from now on. */
 export async function forgetLogsInFlight(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx

@@ -1596,11 +1596,11 @@ export interface AuditGaps {
    */
   job_id: number | null;
   /**
-   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: one row for the archive.
+   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.
    */
   kind: string | null;
   /**
-   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none.
+   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
    */
   reason: string | null;
   /**
@@ -1840,6 +1840,53 @@ export interface AuditJobs {
   workflow_name: string | null;
 }
 
+export interface AuditObjects {
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * GitHub's id of the job; null for run records and archive.json.
+   */
+  job_id: number | null;
+  /**
+   * When the loader first saw it, by the database's clock.
+   */
+  noted_at: Timestamp | null;
+  /**
+   * Key in the store, under the prefix of ARCHIVE_URL.
+   */
+  object_key: string | null;
+  /**
+   * The repository's current owner/name; null for archive.json, and for a repository that this database does not know.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository; null for archive.json.
+   */
+  repository_id: number | null;
+  /**
+   * GitHub's id of the run; null for archive.json.
+   */
+  run_id: number | null;
+  /**
+   * Sequence of the published seal that holds it; null while it waits for one.
+   */
+  seal: number | null;
+  /**
+   * SHA-256 of the stored bytes, lower-case hex.
+   */
+  sha256: string | null;
+  /**
+   * Stored bytes.
+   */
+  size_bytes: number | null;
+  /**
+   * The store's id of the version; null where it has none or did not tell it.
+   */
+  version_id: string | null;
+}
+
 export interface AuditPermissions {
   /**
    * In the log's words: read or write.
@@ -2048,6 +2095,49 @@ export interface AuditRunners {
   workflow_name: string | null;
 }
 
+export interface AuditSeals {
+  /**
+   * How many objects it holds.
+   */
+  entries: number | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * SHA-256 of the public key (DER, SPKI) that it is signed with, lower-case hex.
+   */
+  key_id: string | null;
+  /**
+   * The key of all seals after this one; null: the same.
+   */
+  next_key_id: string | null;
+  /**
+   * SHA-256 of the payload of the seal before, lower-case hex; 64 zeros in the first.
+   */
+  previous_sha256: string | null;
+  /**
+   * When the loader saw it in the store, by the database's clock.
+   */
+  published_at: Timestamp | null;
+  /**
+   * Always null: a seal is of the whole archive.
+   */
+  repository_id: number | null;
+  /**
+   * When it was prepared, by the database's clock.
+   */
+  sealed_at: Timestamp | null;
+  /**
+   * From 1, without holes.
+   */
+  sequence: number | null;
+  /**
+   * SHA-256 of the payload, lower-case hex: with the sequence it is the head to note elsewhere.
+   */
+  sha256: string | null;
+}
+
 export interface AuditSteps {
   /**
    * GitHub's completed_at, which can be before started_at; null when the step did not end.
@@ -2159,9 +2249,11 @@ export interface DB {
   "audit.coverage": AuditCoverage;
   "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;
+  "audit.objects": AuditObjects;
   "audit.permissions": AuditPermissions;
   "audit.removals": AuditRemovals;
   "audit.repositories": AuditRepositories;
   "audit.runners": AuditRunners;
+  "audit.seals": AuditSeals;
   "audit.steps": AuditSteps;
 }

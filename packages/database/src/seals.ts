@@ -87,6 +87,12 @@ export async function findPreparedSeal(db: Database): Promise<PreparedSeal | und
   return row?.payload == null ? undefined : { ...row, payload: row.payload };
 }
 
+export type MadeSeal = Omit<PreparedSeal, "sequence"> & {
+  readonly previous_sha256: string;
+  /** Of the key that it announces. */
+  readonly next_key_id: string | null;
+};
+
 export type SealRequest = {
   readonly mostEntries: number;
   /** Undefined: now, whether or not one is due. */
@@ -102,7 +108,7 @@ export type SealRequest = {
 export async function prepareSeal(
   db: Database,
   { mostEntries, intervalSeconds }: SealRequest,
-  make: (content: SealContent) => Omit<PreparedSeal, "sequence"> & { readonly next_key_id: string | null },
+  make: (content: SealContent) => MadeSeal,
 ): Promise<PreparedSeal | undefined> {
   return transact(db, async (trx) => {
     await lockChain.execute(trx);
@@ -120,7 +126,6 @@ export async function prepareSeal(
         sequence,
         sealed_at,
         entries: content.entries.length,
-        previous_sha256: previous?.sha256 ?? "0".repeat(64),
         ...seal,
       })
       .execute();

@@ -173,11 +173,20 @@ all_gaps as (
   where log_state in ('archived', 'absent') and record_key is null
 
   union all
+  -- What is younger than two intervals is on its way.
   select
     'not_sealed', null, null, null, null, null, null, null,
-    'no_seals', 'no record and no log of this archive is sealed', created_at
-  from archive.identity
-  where exists (select from archive.logs)
+    case
+      when sealing.key_id is null then 'no_key'
+      when sealing.problem is not null then 'problem'
+      else 'overdue'
+    end,
+    sealing.problem, unsealed.since
+  from (select min(noted_at) as since from archive.objects where sealed_in is null) as unsealed
+  left join archive.sealing on true
+  where sealing.key_id is null and unsealed.since is not null
+    or unsealed.since < now() - make_interval(secs => 2 * sealing.interval_seconds)
+    or sealing.problem_since < now() - make_interval(secs => 2 * sealing.interval_seconds)
 )
 select
   all_gaps.kind, identity.host, all_gaps.repository_id, all_gaps.repository, all_gaps.run_id, all_gaps.run_attempt, all_gaps.job_id,
@@ -186,7 +195,7 @@ from all_gaps
 cross join archive.identity;
 
 comment on view audit.gaps is 'What the archive owes or has lost, a row for each. A row of audit.coverage is complete exactly when none of its runs and jobs stands here.';
-comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: one row for the archive.';
+comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.';
 comment on column audit.gaps.host is 'The GitHub host.';
 comment on column audit.gaps.repository_id is 'GitHub''s id of the repository; null where it is unknown, and for the archive as a whole.';
 comment on column audit.gaps.repository is 'The repository''s current owner/name, or the configured name that leads nowhere; null for the archive as a whole.';
@@ -195,6 +204,6 @@ comment on column audit.gaps.run_attempt is 'The attempt of the run; null unless
 comment on column audit.gaps.job_id is 'GitHub''s id of the job; null unless the gap is of one.';
 comment on column audit.gaps.window_start is 'Of window_open and second_full: runs created at this instant or later; null while the start is not known.';
 comment on column audit.gaps.window_end is 'Of window_open and second_full: runs created before this instant; null: until now.';
-comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none.';
+comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).';
 comment on column audit.gaps.detail is 'What happened the last time, in words for people; null when there is nothing to say.';
 comment on column audit.gaps.since is 'When the gap began: when the ledger first owed it, by the database''s clock; null where that is not known.';

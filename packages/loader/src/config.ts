@@ -1,13 +1,16 @@
-// The loader's settings: the common ones. It calls GitHub never, and holds no credential.
+// The loader's settings: the common ones, and the sealing key. It calls GitHub never, and holds no credential.
 
 import { type Environment, loadConfig } from "@actions-archive/core/config";
-import { commonSettings, objectLockRule } from "@actions-archive/core/settings";
+import { commonSettings, objectLockRule, sealKeyRule, sealSettings } from "@actions-archive/core/settings";
 import { z } from "zod";
 
-const LoaderConfig = z.object(commonSettings);
+export const loaderSettings = { ...commonSettings, ...sealSettings } as const;
+export const loaderRules = [objectLockRule, sealKeyRule] as const;
+
+const LoaderConfig = z.object(loaderSettings);
 export type LoaderConfig = Readonly<z.output<typeof LoaderConfig>>;
 
 /** @throws ConfigError that names every wrong setting. */
 export function loadLoaderConfig(env: Environment): LoaderConfig {
-  return loadConfig(LoaderConfig, env, [objectLockRule]);
+  return loadConfig(LoaderConfig, env, loaderRules);
 }

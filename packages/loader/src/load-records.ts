@@ -5,20 +5,32 @@ import { createHash } from "node:crypto";
 import { LogRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
-import { recordKey } from "@actions-archive/core/object-key";
+import { recordKey, tryParseKey } from "@actions-archive/core/object-key";
 import { jobColumns } from "@actions-archive/database/job-rows";
 
 import type { Loader } from "./loader.ts";
+import { readBesides } from "./note-objects.ts";
 import { type ReadRecord, writeRecords } from "./write-records.ts";
 
 export type RecordToLoad = { readonly job_id: number; readonly key: string };
 
 /** Loads these records in one transaction; one that is no record of its job is passed over, as is one that no table takes. Idempotent. */
 export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[]): Promise<void> {
-  const read = await Promise.all(toLoad.map((item) => readRecord(loader, item)));
+  const read = await Promise.all(toLoad.flatMap(withEarlierVersions).map((item) => readRecord(loader, item)));
   const records = read.filter((record) => record !== undefined);
   if (records.length === 0) return;
-  await writeRecords(loader, records);
+  await writeRecords(loader, records, await readBesides(loader, records));
+}
+
+/** A message may say any number; a job has two or three versions. */
+const mostVersions = 100;
+
+// Nobody else may ever tell of them: the queue that forgot one version was told of the next.
+function withEarlierVersions({ job_id, key }: RecordToLoad): RecordToLoad[] {
+  const parsed = tryParseKey(key);
+  if (parsed?.kind !== "record" || parsed.version > mostVersions) return [{ job_id, key }];
+  const { host, version } = parsed;
+  return Array.from({ length: version }, (_, index) => ({ job_id, key: recordKey(host, parsed, index + 1) }));
 }
 
 // The message only names the record; what is loaded must follow from the object alone, and its key from its content.
@@ -27,20 +39,17 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
     const bytes = key.startsWith(`records/${host}/`) ? await store.read(key) : undefined;
     if (bytes === undefined) throw new PermanentError("store/corrupt", `There is no record ${key} in ${store.url}`);
     const record = parseRecord(LogRecord, bytes, `${key} in ${store.url}`);
-    const version = versionOf(key);
+    const parsed = tryParseKey(key);
+    const version = parsed?.kind === "record" ? parsed.version : 1;
     const told = jobColumns(record.job);
     const isOwn = record.job_id === job_id && told?.job_id === job_id && told.run_id === record.run_id;
     if (!isOwn || record.host !== host || recordKey(host, record, version) !== key) {
       throw new PermanentError("store/corrupt", `${key} in ${store.url} is not a record of job ${job_id}`);
     }
-    return { key, version, sha256: createHash("sha256").update(bytes).digest("hex"), record };
+    return { key, version, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"), record };
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log.error({ err: error, jobId: job_id, objectKey: key }, "record refused");
     return undefined;
   }
-}
-
-function versionOf(key: string): number {
-  return Number(/\.(\d+)\.json$/.exec(key)?.[1] ?? 1);
 }

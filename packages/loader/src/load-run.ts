@@ -3,6 +3,8 @@
 import type { RunRecord } from "@actions-archive/archive/record";
 import { putRunRecord } from "@actions-archive/archive/records";
 import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/attempts";
+import { noteObjects } from "@actions-archive/database/objects";
+import { transact } from "@actions-archive/database/open-database";
 
 import type { Loader } from "./loader.ts";
 
@@ -14,7 +16,7 @@ export async function loadRun(
   const story = await findListedAttempt(db, attempt);
   if (story === undefined) return;
   const ref = { repository_id: story.repository_id, ...attempt };
-  const { key } = await putRunRecord(store, host, ref, {
+  const { key, size, sha256 } = await putRunRecord(store, host, ref, {
     host,
     ...ref,
     repository: story.full_name,
@@ -24,6 +26,9 @@ export async function loadRun(
     job_ids: story.jobs.map(({ job_id }) => job_id),
     jobs: story.jobs as RunRecord["jobs"],
   });
-  await markAttemptRecorded(db, attempt, key);
+  await transact(db, async (trx) => {
+    await noteObjects(trx, [{ key, version_id: null, size, sha256 }]);
+    await markAttemptRecorded(trx, attempt, key);
+  });
   log.debug({ runId: attempt.run_id, attempt: attempt.run_attempt, objectKey: key }, "run recorded");
 }

@@ -15,12 +15,19 @@ import { loadJobs } from "./load-jobs.ts";
 import { loadRecords, type RecordToLoad } from "./load-records.ts";
 import { loadRun } from "./load-run.ts";
 import type { Loader } from "./loader.ts";
+import type { OpenLoader } from "./start-sealing.ts";
 
 /** What gathers while other batches run. */
 const concurrency = 2 * loadBatches.maxItems * loadBatches.maxRunning;
 
-/** Returns once the loader takes work; `resources` end it. @throws ConfigError when an engine is refused. */
-export async function startLoader(config: LoaderConfig, { log, resources }: Pick<Service, "log" | "resources">): Promise<void> {
+/**
+ * Returns once the loader takes work; `resources` end it. It does not seal: `startSealing` does.
+ * @throws ConfigError when an engine is refused.
+ */
+export async function startLoader(
+  config: LoaderConfig,
+  { log, resources }: Pick<Service, "log" | "resources">,
+): Promise<OpenLoader> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
   const { db, ping } = resources.use(
     await openLedger({ url: config.DATABASE_URL.href, applicationName: "actions-archive loader", log }),
@@ -31,7 +38,9 @@ export async function startLoader(config: LoaderConfig, { log, resources }: Pick
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
-  resources.use(new Consumer("load", queue, loadWork({ db, store, host, log }), { concurrency, drainMs, log }));
+  const loader = { db, store, host, log };
+  resources.use(new Consumer("load", queue, loadWork(loader), { concurrency, drainMs, log }));
+  return { loader, archiveId: identity.archive_id };
 }
 
 function loadWork(loader: Loader): Handler<"load"> {

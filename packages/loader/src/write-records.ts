@@ -6,32 +6,44 @@ import { instant } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLogs } from "@actions-archive/database/log-states";
 import { forgetLogsInFlight } from "@actions-archive/database/logs-in-flight";
+import { noteObjects, type StoredObject } from "@actions-archive/database/objects";
 import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 
 import type { RowWriter } from "./loader.ts";
+import { objectsOf } from "./note-objects.ts";
 
 export type ReadRecord = {
   readonly key: string;
   /** From 1. */
   readonly version: number;
+  /** Of the object, in bytes. */
+  readonly size: number;
   /** Of the object's bytes, lower-case hex. */
   readonly sha256: string;
   readonly record: LogRecord;
 };
 
-/** Writes these records' rows in one transaction; where a row is refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent. */
-export async function writeRecords(loader: RowWriter, records: readonly ReadRecord[]): Promise<void> {
+/**
+ * Writes these records' rows in one transaction, and notes their objects, with those `besides` them, to be sealed; where a row is
+ * refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent.
+ */
+export async function writeRecords(
+  loader: RowWriter,
+  records: readonly ReadRecord[],
+  besides: readonly StoredObject[] = [],
+): Promise<void> {
   try {
-    await writeRows(loader, records);
+    await writeRows(loader, records, besides);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
+    await noteObjects(loader.db, [...records.flatMap(objectsOf), ...besides]);
     for (const record of records) await writeAlone(loader, record);
   }
 }
 
-async function writeRows({ db }: RowWriter, records: readonly ReadRecord[]): Promise<void> {
+async function writeRows({ db }: RowWriter, records: readonly ReadRecord[], besides: readonly StoredObject[]): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
     // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
@@ -47,6 +59,7 @@ async function writeRows({ db }: RowWriter, records: readonly ReadRecord[]): Pro
       trx,
       records.map(({ key, record }) => ({ ...record, record_key: key })),
     );
+    await noteObjects(trx, [...records.flatMap(objectsOf), ...besides]);
     await settleLogs(trx, jobIds);
     await forgetLogsInFlight(trx, jobIds);
   });
@@ -54,7 +67,7 @@ async function writeRows({ db }: RowWriter, records: readonly ReadRecord[]): Pro
 
 async function writeAlone(loader: RowWriter, record: ReadRecord): Promise<void> {
   try {
-    await writeRows(loader, [record]);
+    await writeRows(loader, [record], []);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     loader.log.error({ err: error, jobId: record.record.job_id, objectKey: record.key }, "row refused");

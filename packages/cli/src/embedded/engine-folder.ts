@@ -14,6 +14,7 @@ import { z } from "zod";
 import { openEmbeddedPostgres } from "./embedded-postgres.ts";
 import { tryLockOwner } from "./owner-lock.ts";
 import { choosePostgresFolder } from "./postgres-cluster.ts";
+import { ensureSealKey, sealKeyFile } from "./seal-key-file.ts";
 
 export type Engines = AsyncDisposable & {
   /** The database and, in its schema `queue`, the queue: one Postgres. Undefined where not needed. Holds a password. */
@@ -21,6 +22,8 @@ export type Engines = AsyncDisposable & {
   readonly queueUrl: string | undefined;
   /** `file:///…/archive`. Undefined where not needed. */
   readonly archiveUrl: string | undefined;
+  /** The private key that seals an embedded archive. Undefined where the archive is not embedded. */
+  readonly sealKeyFile: string | undefined;
   /** Whether the engines end when this is disposed. */
   readonly owner: boolean;
 };
@@ -86,6 +89,7 @@ const noEngines: Engines = {
   databaseUrl: undefined,
   queueUrl: undefined,
   archiveUrl: undefined,
+  sealKeyFile: undefined,
   owner: false,
   [Symbol.asyncDispose]: async () => {},
 };
@@ -126,6 +130,7 @@ async function startEngines(options: EngineOptions, lock: Disposable): Promise<E
   if (need.archive) {
     const archive = join(dir, "archive");
     await mkdir(archive, { recursive: true, mode: 0o700 });
+    await ensureSealKey(dir);
     state = { ...state, archiveUrl: pathToFileURL(archive).href };
   }
   state = { ...state, ready: true };
@@ -137,7 +142,7 @@ async function startEngines(options: EngineOptions, lock: Disposable): Promise<E
 function enginesOf(
   { need, dir }: EngineOptions,
   { pid, postgresUrl, archiveUrl }: EngineState,
-): Pick<Engines, "databaseUrl" | "queueUrl" | "archiveUrl"> {
+): Omit<Engines, "owner" | typeof Symbol.asyncDispose> {
   const missing = [
     need.database && !postgresUrl && "DATABASE_URL",
     need.queue && !postgresUrl && "QUEUE_URL",
@@ -150,6 +155,7 @@ function enginesOf(
     databaseUrl: need.database ? postgresUrl : undefined,
     queueUrl: need.queue ? postgresUrl : undefined,
     archiveUrl: need.archive ? archiveUrl : undefined,
+    sealKeyFile: need.archive ? join(dir, sealKeyFile) : undefined,
   };
 }
 

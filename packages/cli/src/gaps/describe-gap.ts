@@ -42,7 +42,8 @@ function cureOf({ kind, reason }: Gap): string {
     case "log_without_record":
       return "report it: this should not happen";
     case "not_sealed":
-      return "nothing: this version makes no seals";
+      if (reason === "no_key") return "give the loader a SEAL_KEY";
+      return reason === "problem" ? "see why; it is tried again by itself" : "run the loader, or `start`, or `seal`";
   }
 }
 

@@ -14,6 +14,7 @@ import { recordStoredDeliveries } from "@actions-archive/fetcher/receive-deliver
 import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
+import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import { openBackfillLane } from "../backfill/carry-out.ts";
@@ -48,7 +49,7 @@ export async function runPass(
   const { stopping } = service;
   const { fetcher } = await openFetcher(config, service, fetcherName);
   const withoutPort = { ...config, PORT: undefined };
-  await startLoader(withoutPort, service);
+  const openLoader = await startLoader(withoutPort, service);
   await startLogWorker(withoutPort, service);
   const pass: Pass = {
     fetcher,
@@ -65,6 +66,7 @@ export async function runPass(
   });
   await Promise.all([listing, feedUntilDone(pass, options)]);
   stopping.throwIfAborted();
+  await sealWhatWaits(config, openLoader);
   return makePassReport(fetcher.db, pass.givenUp);
 }
 

@@ -1,0 +1,120 @@
+// At its start, and where its own seal meets another, the loader compares the head of its database with the store's: a database that was
+// restored from an old backup goes on where the chain in the store ends.
+
+import type { KeyObject } from "node:crypto";
+
+import type { Seal } from "@actions-archive/archive/seal";
+import { parseSeal, type VerifiedSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
+import { keyIdOf } from "@actions-archive/archive/seal-key";
+import type { Store } from "@actions-archive/archive/store";
+import { PermanentError } from "@actions-archive/core/errors";
+import { sealKey, tryParseKey } from "@actions-archive/core/object-key";
+import { adoptSeal } from "@actions-archive/database/adopt-seal";
+import type { Database } from "@actions-archive/database/open-database";
+import { findHead, type SealHead } from "@actions-archive/database/seals";
+
+export type SealedArchive = {
+  readonly db: Database;
+  readonly store: Store;
+  readonly archiveId: string;
+  readonly host: string;
+  /** Signs the newest seal of the store, or is the key that it announces. */
+  readonly publicKey: KeyObject;
+};
+
+/**
+ * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`; each one before it is
+ * the one that its follower names, down to the head of the database. Idempotent, and safe when several do it at once.
+ * @param onAdopted is told of each seal that was taken over, after it was, oldest first.
+ * @returns how many were taken over.
+ * @throws PermanentError `store/corrupt` when the store's chain is not the database's, or its end is missing.
+ */
+export async function adoptSeals(
+  archive: SealedArchive,
+  onAdopted: (seal: Seal) => Promise<void> | void = () => {},
+): Promise<number> {
+  const { db, store } = archive;
+  const head = await findHead(db);
+  const newest = await findNewest(store);
+  if (newest <= (head?.sequence ?? 0)) {
+    await checkEnd(store, head);
+    return 0;
+  }
+  const chain = await followBack(archive, { newest, head });
+  for (const [index, sha256] of chain.entries()) {
+    const sequence = (head?.sequence ?? 0) + index + 1;
+    const { seal } = await readSeal(store, sequence, (bytes, name) => parseSeal(bytes, name), sha256);
+    await adoptSeal(db, { ...seal, sha256, next_key_id: seal.next_key?.key_id ?? null });
+    await onAdopted(seal);
+  }
+  return chain.length;
+}
+
+async function findNewest(store: Store): Promise<number> {
+  let newest = 0;
+  for await (const { key } of store.list("seals/")) {
+    const parsed = tryParseKey(key);
+    if (parsed?.kind === "seal") newest = Math.max(newest, parsed.sequence);
+  }
+  return newest;
+}
+
+async function checkEnd(store: Store, head: SealHead | undefined): Promise<void> {
+  if (head !== undefined) await readSeal(store, head.sequence, parseSeal, head.sha256);
+}
+
+/** @returns the hashes of the payloads of the seals after `head`, oldest first. */
+async function followBack(
+  { store, archiveId, host, publicKey }: SealedArchive,
+  { newest, head }: { readonly newest: number; readonly head: SealHead | undefined },
+): Promise<string[]> {
+  const hashes: string[] = [];
+  const first = (head?.sequence ?? 0) + 1;
+  let expected: string | undefined;
+  for (let sequence = newest; sequence >= first; sequence -= 1) {
+    const read = expected === undefined ? (bytes: Buffer, name: string) => verifyNewest(bytes, publicKey, name) : parseSeal;
+    const { seal, sha256 } = await readSeal(store, sequence, read, expected);
+    if (seal.sequence !== sequence || seal.archive_id !== archiveId || seal.host !== host)
+      throw changed(store, sequence, `says that it is seal ${seal.sequence} of archive ${seal.archive_id} of ${seal.host}`);
+    hashes.unshift(sha256);
+    expected = seal.previous_sha256;
+  }
+  if (head !== undefined && expected !== head.sha256)
+    throw changed(store, first, `does not follow seal ${head.sequence} of the database`);
+  return hashes;
+}
+
+function verifyNewest(bytes: Buffer, publicKey: KeyObject, name: string): VerifiedSeal {
+  const { seal } = parseSeal(bytes, name);
+  if (seal.key_id === keyIdOf(publicKey)) return verifySeal(bytes, publicKey, name);
+  throw new PermanentError(
+    "store/corrupt",
+    `The seal ${name} is signed by key ${seal.key_id}, and SEAL_KEY holds ${keyIdOf(publicKey)}: start once with the key that signed it, or find out who wrote it.`,
+  );
+}
+
+async function readSeal(
+  store: Store,
+  sequence: number,
+  parse: (bytes: Buffer, name: string) => VerifiedSeal,
+  sha256?: string,
+): Promise<VerifiedSeal> {
+  const key = sealKey(sequence);
+  const bytes = await store.read(key);
+  if (bytes === undefined)
+    throw new PermanentError(
+      "store/corrupt",
+      `The seal ${key} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
+    );
+  const sealed = parse(bytes, `${key} in ${store.url}`);
+  if (sha256 !== undefined && sealed.sha256 !== sha256)
+    throw changed(store, sequence, "is not the one that the next seal, or the database, names");
+  return sealed;
+}
+
+function changed(store: Store, sequence: number, what: string): PermanentError {
+  return new PermanentError(
+    "store/corrupt",
+    `The seal ${sealKey(sequence)} in ${store.url} ${what}: it was changed, or is not of this archive. Keep it, and run verify.`,
+  );
+}

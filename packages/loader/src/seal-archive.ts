@@ -1,0 +1,128 @@
+// Sealing: what has no seal yet gets one. Prepared in one transaction, put once, published; a crash between any two is made good by
+// whoever comes next, with the same bytes.
+
+import { createHash } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+
+import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
+import { makeSeal, mostEntries, noPreviousSeal, type Seal } from "@actions-archive/archive/seal";
+import { signSeal } from "@actions-archive/archive/seal-envelope";
+import { keyIdOf, type Signer } from "@actions-archive/archive/seal-key";
+import { ConfigError } from "@actions-archive/core/errors";
+import { sealKey } from "@actions-archive/core/object-key";
+import { type MadeSeal, type PreparedSeal, prepareSeal, publishSeal, type SealContent } from "@actions-archive/database/seals";
+
+import { adoptSeals } from "./adopt-seals.ts";
+import type { Loader } from "./loader.ts";
+import { noteOrphanLogs } from "./note-objects.ts";
+
+export type Sealer = Loader & { readonly archiveId: string; readonly signer: Signer };
+
+export type SealOptions = {
+  /** Undefined: now, whether or not a seal is due. */
+  readonly intervalSeconds?: number | undefined;
+  /** The key that seals from the next one on. */
+  readonly nextKey?: KeyObject | undefined;
+};
+
+export type PublishedSeal = { readonly sequence: number; readonly sha256: string };
+
+/**
+ * Publishes one seal, when one is due. Safe to repeat after a crash, and for two loaders at once: of one number there is one seal.
+ * @returns the seal that is in the store now; undefined when none was due, or another loader's took its number.
+ * @throws ConfigError when another key than the signer's is due. PermanentError `store/corrupt` when the store holds a foreign seal.
+ */
+export async function sealArchive(
+  sealer: Sealer,
+  { intervalSeconds, nextKey }: SealOptions = {},
+): Promise<PublishedSeal | undefined> {
+  const { db, store, signer, log } = sealer;
+  await noteOrphanLogs(sealer);
+  const prepared = await prepareSeal(db, { mostEntries, intervalSeconds }, (content) => compose(sealer, content, nextKey));
+  if (prepared === undefined) return undefined;
+  assertKeyIsDue(prepared.key_id, signer);
+  const { sequence, sha256 } = prepared;
+  const object = await signSeal(prepared.payload, signer);
+  if (!(await putSeal(sealer, prepared, object))) {
+    await adoptSeals({ ...sealer, publicKey: signer.publicKey });
+    return undefined;
+  }
+  await publishSeal(db, prepared);
+  log.info({ sequence, sha256, objectKey: sealKey(sequence), store: store.url }, "sealed");
+  return { sequence, sha256 };
+}
+
+/** @returns whether the store holds `object` under the seal's key now. */
+async function putSeal({ store }: Sealer, { sequence }: PreparedSeal, object: Buffer): Promise<boolean> {
+  const key = sealKey(sequence);
+  const sha256 = createHash("sha256").update(object).digest("hex");
+  const outcome = await store.put(key, object, { sha256, contentType: "application/json" });
+  return outcome.kind === "created" || (await store.read(key))?.equals(object) === true;
+}
+
+function compose({ archiveId, host, signer }: Sealer, content: SealContent, nextKey: KeyObject | undefined): MadeSeal {
+  const { previous } = content;
+  if (previous !== undefined) assertKeyIsDue(previous.due_key_id, signer);
+  const seal = makeSeal({
+    archive_id: archiveId,
+    host,
+    sequence: content.sequence,
+    sealed_at: content.sealed_at.toISOString(),
+    previous_sha256: previous?.sha256 ?? noPreviousSeal,
+    key_id: signer.keyId,
+    next_key: nextKey === undefined ? null : { key_id: keyIdOf(nextKey), public_key: derOf(nextKey) },
+    entries: [...content.entries],
+    ...changesOf(content),
+  });
+  const payload = canonicalBytes(seal);
+  return {
+    payload,
+    sha256: createHash("sha256").update(payload).digest("hex"),
+    previous_sha256: seal.previous_sha256,
+    key_id: signer.keyId,
+    next_key_id: seal.next_key?.key_id ?? null,
+  };
+}
+
+function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "holds" | "policies" | "damages"> {
+  return {
+    ledger: {
+      windows: content.windows.map(({ window_start, window_end, ...window }) => ({
+        ...window,
+        window_start: window_start.toISOString(),
+        window_end: window_end.toISOString(),
+      })),
+      windows_left_out: content.windows_left_out,
+      attempts: content.attempts.map(({ run_created_at, ...attempt }) => ({
+        ...attempt,
+        run_created_at: run_created_at.toISOString(),
+      })),
+      attempts_left_out: content.attempts_left_out,
+      full_seconds: content.full_seconds.map(({ repository_id, second_start }) => ({
+        repository_id,
+        second_start: second_start.toISOString(),
+      })),
+      full_seconds_left_out: content.full_seconds_left_out,
+      open_obligations: content.open_obligations,
+      gaps: content.gaps,
+    },
+    tombstones: content.tombstones.map(({ decided_at, ...tombstone }) => ({
+      ...tombstone,
+      decided_at: decided_at.toISOString(),
+    })),
+    holds: content.holds.map(({ changed_at, ...hold }) => ({ ...hold, changed_at: changed_at.toISOString() })),
+    policies: content.policies.map(({ changed_at, ...policy }) => ({ ...policy, changed_at: changed_at.toISOString() })),
+    damages: content.damages.map(({ found_at, ...damage }) => ({ ...damage, found_at: found_at.toISOString() })),
+  };
+}
+
+function assertKeyIsDue(keyId: string, signer: Signer): void {
+  if (keyId === signer.keyId) return;
+  throw new ConfigError(
+    `The next seal must be signed by key ${keyId}, and SEAL_KEY holds ${signer.keyId}: set SEAL_KEY to that key. A new key takes over after \`seal --next-key FILE\`, run with the old one.`,
+  );
+}
+
+function derOf(key: KeyObject): string {
+  return key.export({ type: "spki", format: "der" }).toString("base64");
+}

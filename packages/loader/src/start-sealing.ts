@@ -1,0 +1,119 @@
+// The clock of sealing: seals what is due, hour after hour, also when nothing happened.
+
+import { createHash } from "node:crypto";
+import { setInterval } from "node:timers/promises";
+
+import { openSigner } from "@actions-archive/archive/seal-key";
+import { PermanentError } from "@actions-archive/core/errors";
+import { archiveIdentityKey } from "@actions-archive/core/object-key";
+import { reasonOf } from "@actions-archive/core/reason-of";
+import type { Service } from "@actions-archive/core/service";
+import { noteObjects } from "@actions-archive/database/objects";
+import { findSealing, noteSealing } from "@actions-archive/database/sealing";
+
+import { adoptSeals } from "./adopt-seals.ts";
+import type { LoaderConfig } from "./config.ts";
+import type { Loader } from "./loader.ts";
+import { sealArchive, type Sealer } from "./seal-archive.ts";
+
+/** How late a seal may be; two loaders look twice as often. */
+const longestTurnMs = 30_000;
+
+export type OpenLoader = { readonly loader: Loader; readonly archiveId: string };
+export type SealingConfig = Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS">;
+
+/**
+ * What seals with the configured key, after it has taken over what the store's chain has and the database does not. Undefined
+ * without a key: then nothing is sealed.
+ * @throws PermanentError `store/corrupt` when the store's chain is not the database's.
+ */
+export async function openSealer(config: SealingConfig, { loader, archiveId }: OpenLoader): Promise<Sealer | undefined> {
+  const pem = config.SEAL_KEY ?? config.SEAL_KEY_FILE;
+  if (pem === undefined) return undefined;
+  const sealer = { ...loader, archiveId, signer: openSigner(pem) };
+  await noteIdentity(loader);
+  const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
+  if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
+  return sealer;
+}
+
+/**
+ * Seals what waits now, whatever the hour: the end of a pass, after which nobody may look for long. Idempotent. What goes wrong is
+ * noted, as by the clock.
+ */
+export async function sealWhatWaits(config: SealingConfig, open: OpenLoader): Promise<void> {
+  const turn = makeTurn(config, open, async (sealer) => {
+    while ((await findSealing(sealer.db)).unsealed_objects > 0 && (await sealArchive(sealer)) !== undefined);
+    await sealWhatIsDue(config, sealer);
+  });
+  await turn();
+}
+
+/** Seals by the clock until `resources` end it. Returns at once. */
+export function startSealing(
+  config: SealingConfig,
+  open: OpenLoader,
+  { log, resources }: Pick<Service, "log" | "resources">,
+): void {
+  if (config.SEAL_KEY === undefined && config.SEAL_KEY_FILE === undefined) {
+    log.warn("no SEAL_KEY: nothing is sealed, and nothing can be proved");
+    return;
+  }
+  const stop = new AbortController();
+  const running = sealByTheClock(config, open, stop.signal);
+  resources.defer(async () => {
+    stop.abort();
+    await running;
+  });
+}
+
+async function sealByTheClock(config: SealingConfig, open: OpenLoader, signal: AbortSignal): Promise<void> {
+  const turn = makeTurn(config, open, (sealer) => sealWhatIsDue(config, sealer));
+  await turn();
+  try {
+    const turnMs = Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100);
+    for await (const _tick of setInterval(turnMs, undefined, { signal })) await turn();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function sealWhatIsDue({ SEAL_INTERVAL_SECONDS: intervalSeconds }: SealingConfig, sealer: Sealer): Promise<void> {
+  while ((await sealArchive(sealer, { intervalSeconds })) !== undefined);
+}
+
+// Nothing that goes wrong here may end the loader: it is noted, seen in status and audit.gaps, and tried again.
+function makeTurn(config: SealingConfig, open: OpenLoader, seal: (sealer: Sealer) => Promise<void>): () => Promise<void> {
+  const { db, log } = open.loader;
+  const intervalSeconds = config.SEAL_INTERVAL_SECONDS;
+  let sealer: Sealer | undefined;
+  return async () => {
+    try {
+      sealer ??= await openSealer(config, open);
+      if (sealer === undefined) return;
+      await seal(sealer);
+      await noteSealing(db, { keyId: sealer.signer.keyId, intervalSeconds, problem: null });
+    } catch (error) {
+      log.error({ err: error }, "sealing failed");
+      await noteProblem(config, open, reasonOf(error));
+      // A chain that was not the store's is compared again: somebody may have put it right.
+      if (error instanceof PermanentError) sealer = undefined;
+    }
+  };
+}
+
+async function noteProblem(config: SealingConfig, { loader: { db, log } }: OpenLoader, problem: string): Promise<void> {
+  try {
+    const { keyId } = openSigner(config.SEAL_KEY ?? config.SEAL_KEY_FILE ?? "");
+    await noteSealing(db, { keyId, intervalSeconds: config.SEAL_INTERVAL_SECONDS, problem });
+  } catch (error) {
+    log.warn({ err: error }, "the problem of sealing could not be noted");
+  }
+}
+
+async function noteIdentity({ db, store }: Loader): Promise<void> {
+  const bytes = await store.read(archiveIdentityKey);
+  if (bytes === undefined) return;
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  await noteObjects(db, [{ key: archiveIdentityKey, version_id: null, size: bytes.length, sha256 }]);
+}
