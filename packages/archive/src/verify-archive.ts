@@ -59,7 +59,12 @@ export async function verifyArchive(store: Store, options: VerifyOptions): Promi
   const { index, damages, bytes } = await indexSeals(store, chain, { findings, span, signal });
   const spanned = chain.links.filter(({ sealed_at }) => isWithin(sealed_at, span));
   const verification: Verification = {
-    ...{ store, chain, index, findings, damages, signal },
+    store,
+    chain,
+    index,
+    findings,
+    damages,
+    signal,
     totals: newTotals(),
     spanned: new Set(spanned.map(({ sequence }) => sequence)),
     isDeep: options.isDeep,

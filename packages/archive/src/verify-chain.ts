@@ -123,7 +123,15 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
   if (isSigned === undefined) return undefined;
   const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries } = seal;
   return {
-    ...{ sequence, archive_id, host, sealed_at, previous_sha256, key_id, ledger, key, sha256 },
+    sequence,
+    archive_id,
+    host,
+    sealed_at,
+    previous_sha256,
+    key_id,
+    ledger,
+    key,
+    sha256,
     nextKeyId: next_key?.key_id ?? null,
     entries: entries.length,
     isSigned,

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { recordKey, runRecordKey, tryParseKey } from "@actions-archive/core/object-key";
+import { recordKey, runRecordKey } from "@actions-archive/core/object-key";
 import type { z } from "zod";
 
 import { ArchiveIdentity } from "./archive-identity.ts";

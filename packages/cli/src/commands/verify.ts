@@ -90,7 +90,10 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
   });
   if (result.chain.seen.size === 0 && !expectedHead) await refuseUnsealed(store, result);
   return {
-    ...{ result, url: store.url, keys, depth },
+    result,
+    url: store.url,
+    keys,
+    depth,
     hasExpectedHead: expectedHead !== undefined,
     hasSpan: since !== undefined || until !== undefined,
     rows: undefined,

@@ -1,6 +1,6 @@
 // The public keys that `verify` trusts: given ones, else the public half of the key that this archive seals with.
 
-import { createPublicKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -40,7 +40,7 @@ async function readKey(file: string, name: string): Promise<KeyObject> {
 
 function parseKey(pem: string, name: string): KeyObject {
   try {
-    return parsePublicKey(createPublicKey(pem).export({ type: "spki", format: "pem" }).toString());
+    return parsePublicKey(pem);
   } catch {
     // OpenSSL's message says nothing that helps, and may repeat the key.
     throw new PermanentError("usage/invalid", `${name} holds no Ed25519 key in PEM.`);
