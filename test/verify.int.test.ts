@@ -1,18 +1,58 @@
 // Whatever is done to a sealed archive is found, and the object that it was done to is named.
 
+import { randomInt } from "node:crypto";
+
 import { verifyArchive, type VerifyOptions, type VerifyResult } from "@actions-archive/archive/verify-archive";
+import { tryParseKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
 import { openSealedArchive, type SealedArchive } from "./support/sealed-archive.ts";
+import { acts, type Keys } from "./support/store-tampering.ts";
+import { Dice, Tamperer } from "./support/tamper.ts";
+
+/** Of each kind. */
+const rounds = 14;
 
 function verify(archive: SealedArchive, options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
   return verifyArchive(archive.store, { keys: [archive.publicKey], isDeep: () => true, sealIntervalSeconds: 3600, ...options });
 }
 
-test("an untouched archive is clean", async () => {
+async function keysOf({ store, removed, damaged }: SealedArchive): Promise<Keys> {
+  const keys: Record<"log" | "record" | "run" | "seal" | "identity", string[]> = { log: [], record: [], run: [], seal: [], identity: [] };
+  // What a seal itself says to be damaged can be damaged further by anybody.
+  for await (const { key } of store.list("")) {
+    const parsed = tryParseKey(key);
+    if (parsed && !removed.includes(key) && key !== damaged) keys[parsed.kind].push(key);
+  }
+  return { logs: keys.log, records: keys.record, runs: keys.run, seals: keys.seal };
+}
+
+test("every mutation of the store is found and named, and an untouched archive gives no finding", { timeout: 240_000 }, async () => {
   await using archive = await openSealedArchive();
-  const started = performance.now();
-  const result = await verify(archive);
-  console.log(performance.now() - started, result.findings, result.totals, result.sealed, result.chain.links.length);
-  expect(result.findings.tampering).toEqual([]);
+  const seed = randomInt(2 ** 31);
+  const dice = new Dice(seed);
+  const keys = await keysOf(archive);
+  const { chain, findings } = await verify(archive);
+  expect(findings.tampering).toEqual([]);
+  const { sequence, sha256 } = chain.head ?? { sequence: 0, sha256: "" };
+  const table: { kind: string; done: number; found: number }[] = [];
+  const missed: unknown[] = [];
+  for (const { kind, act, needsHead = false } of acts) {
+    let found = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      await using tamperer = new Tamperer(archive.folder);
+      const touched = await act(tamperer, dice, keys);
+      const result = await verify(archive, needsHead ? { expectedHead: { sequence, sha256 } } : {});
+      const named = new Set(result.findings.tampering.map(({ key }) => key));
+      if (touched.length > 0 && touched.every((key) => named.has(key))) found += 1;
+      else missed.push({ kind, touched, findings: result.findings });
+    }
+    table.push({ kind, done: rounds, found });
+    // Nothing is left behind that would make the next kind's tampering seem found.
+    expect((await verify(archive)).findings.tampering).toEqual([]);
+  }
+  const done = table.reduce((sum, row) => sum + row.done, 0);
+  process.stdout.write(`seed ${seed}: ${done} mutations of the store\n${table.map((row) => `${row.found}/${row.done} ${row.kind}`).join("\n")}\n`);
+  expect(missed, `seed ${seed}`).toEqual([]);
+  expect(done).toBeGreaterThan(500);
 });
