@@ -18,7 +18,14 @@ import { claimIdentity } from "@actions-archive/database/identity";
 import { recordJobs } from "@actions-archive/database/obligations";
 import type { Database } from "@actions-archive/database/open-database";
 import { recordRuns } from "@actions-archive/database/runs";
-import { addRepository, jobObject, type Json, repositoryId, runObject, stepObject } from "@actions-archive/database/samples.test-support";
+import {
+  addRepository,
+  jobObject,
+  type Json,
+  repositoryId,
+  runObject,
+  stepObject,
+} from "@actions-archive/database/samples.test-support";
 import { loadJobs } from "@actions-archive/loader/load-jobs";
 import { loadRecords } from "@actions-archive/loader/load-records";
 import { loadRun } from "@actions-archive/loader/load-run";
@@ -130,7 +137,13 @@ async function sealNow({ loader, archiveId }: Site, pem: string, nextKey: KeyObj
 const refOf = ({ run, id }: NewJob) => ({ repository_id: repositoryId, run_id: run, job_id: id });
 
 function objectOf({ run, id, attempt = 1 }: NewJob): Json {
-  return jobObject({ id, run_id: run, run_attempt: attempt, name: `build ${id % 100}`, html_url: `https://github.com/acme/app/${id}` });
+  return jobObject({
+    id,
+    run_id: run,
+    run_attempt: attempt,
+    name: `build ${id % 100}`,
+    html_url: `https://github.com/acme/app/${id}`,
+  });
 }
 
 // A webhook tells a job before its last step has ended: each object says something of its own.

@@ -97,7 +97,10 @@ export const acts: readonly Act[] = [
         const key = dice.one(keysOf(kind, keys).filter((each) => each !== keys.seals.at(-1)));
         const bytes = await tamperer.read(key);
         await tamperer.remove(key);
-        await tamperer.write(key.replace(/\d(?=\.)/, (digit) => String((Number(digit) + 5) % 10)).replace(/^(seals.*)$/, sealKey(900)), bytes);
+        await tamperer.write(
+          key.replace(/\d(?=\.)/, (digit) => String((Number(digit) + 5) % 10)).replace(/^(seals.*)$/, sealKey(900)),
+          bytes,
+        );
         return [key];
       },
     },
@@ -132,7 +135,10 @@ const insert: Record<"log" | "record" | "run record" | "seal" | "archive.json", 
     const job_id = stranger(dice);
     const key = recordKey(record.host, { ...record, job_id }, 1);
     const log = { state: "absent", reason: "expired", copied_from: null } as const;
-    await tamperer.write(key, canonicalBytes({ ...record, job_id, job: { ...record.job, id: job_id }, log, previous_sha256: null }));
+    await tamperer.write(
+      key,
+      canonicalBytes({ ...record, job_id, job: { ...record.job, id: job_id }, log, previous_sha256: null }),
+    );
     return [key];
   },
   "run record": async (tamperer, dice, { runs }) => {
@@ -171,7 +177,14 @@ async function insertNextVersion(tamperer: Tamperer, dice: Dice, { records }: Ke
 
 async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
   const folder = dice.one(logs).replace(/[^/]+$/, "");
-  const key = dice.one(["notes.txt", `${folder}a b`, `${folder}x.log.zst`, "records/github.com/1.json", "seals/1.json", "runs/ä"]);
+  const key = dice.one([
+    "notes.txt",
+    `${folder}a b`,
+    `${folder}x.log.zst`,
+    "records/github.com/1.json",
+    "seals/1.json",
+    "runs/ä",
+  ]);
   await tamperer.write(key, Buffer.from("hello"));
   return [key];
 }

@@ -19,7 +19,19 @@ type Block = {
 };
 
 /** What can be true of a key. */
-export const mark = { isPresent: 1, isTombstoned: 2, isNamed: 4, isBroken: 8 } as const;
+export const mark = {
+  /** The store has it. */
+  isPresent: 1,
+  isTombstoned: 2,
+  /** Of a log: a record names it. */
+  isNamed: 4,
+  /** It is not what was sealed, or not what its key says. */
+  isBroken: 8,
+  /** More than one seal holds it. */
+  isSealedAgain: 16,
+  /** The database has a row of it. */
+  hasRow: 32,
+} as const;
 type Mark = (typeof mark)[keyof typeof mark];
 
 /** Grows as keys are added; none is ever taken away. */

@@ -110,7 +110,7 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
   let bytes = 0;
   for (const link of chain.links) {
     signal?.throwIfAborted();
-    const seal = await readAgain(store, link);
+    const seal = await readSealAgain(store, link);
     for (const entry of seal.entries) {
       addEntry(index, entry, { link, findings, isEarly: early.has(entry.key) });
       if (isWithin(link.sealed_at, span)) bytes += entry.size;
@@ -135,14 +135,19 @@ function addEntry(index: SealedIndex, entry: SealEntry, { link, findings, isEarl
     return;
   }
   index.put(entry, link.sequence);
-  // Sealed again after it was removed: then it must be there again.
-  if (row !== undefined && !isEarly) index.set(row, mark.isTombstoned, false);
+  if (row === undefined || isEarly) return;
+  index.set(row, mark.isSealedAgain);
+  // After it was removed: then it must be there again.
+  index.set(row, mark.isTombstoned, false);
 }
 
 const Envelope = z.object({ payload: z.base64() });
 
-/** The walk has checked its form and signature; the hash says that it is the same. */
-async function readAgain(store: Store, link: ChainLink): Promise<Seal> {
+/**
+ * The seal of a link once more: the walk has checked its form and signature, and the hash says that it is the same.
+ * @throws TransientError when it is not.
+ */
+export async function readSealAgain(store: Store, link: ChainLink): Promise<Seal> {
   const bytes = await store.read(link.key);
   const text = bytes && Envelope.safeParse(JSON.parse(bytes.toString("utf8"))).data;
   const payload = Buffer.from(text?.payload ?? "", "base64");
@@ -155,7 +160,7 @@ async function readAgain(store: Store, link: ChainLink): Promise<Seal> {
 async function checkEntries(verification: Verification, link: ChainLink): Promise<void> {
   const { store, index, totals, signal } = verification;
   const loose: { readonly key: string; readonly row: number }[] = [];
-  for (const { key } of (await readAgain(store, link)).entries) {
+  for (const { key } of (await readSealAgain(store, link)).entries) {
     const row = index.find(key);
     // A later seal that holds it too, and may have been followed by its removal, is the one that counts.
     if (row === undefined || index.sealOf(row) !== link.sequence) continue;

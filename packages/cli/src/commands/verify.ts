@@ -4,17 +4,22 @@ import { openStoreForReading } from "@actions-archive/archive/open-store";
 import type { Store } from "@actions-archive/archive/store";
 import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify-archive";
 import type { ExpectedHead } from "@actions-archive/archive/verify-chain";
+import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, probePrefix } from "@actions-archive/core/object-key";
 import { settings } from "@actions-archive/core/settings";
+import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
 import { parseInstant } from "../parse-option.ts";
-import { openProgress } from "../progress.ts";
+import { openProgress, type Progress } from "../progress.ts";
 import { findPublicKeys } from "../verify/public-keys.ts";
 import { type Verified, verifyDocument, verifyText } from "../verify/verify-report.ts";
+import { verifyRows } from "../verify/verify-rows.ts";
+import { verifySealedRows } from "../verify/verify-sealed-rows.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
 type VerifyOptions = {
@@ -89,6 +94,7 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
     signal,
   });
   if (result.chain.seen.size === 0 && !expectedHead) await refuseUnsealed(store, result);
+  const rows = options.againstDatabase ? await verifyDatabase(env, { store, result, progress, signal, log }) : undefined;
   return {
     result,
     url: store.url,
@@ -96,8 +102,28 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
     depth,
     hasExpectedHead: expectedHead !== undefined,
     hasSpan: since !== undefined || until !== undefined,
-    rows: undefined,
+    rows,
   };
+}
+
+type DatabaseRequest = {
+  readonly store: Store;
+  readonly result: VerifyResult;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+};
+
+/** @returns how many jobs' rows were compared */
+async function verifyDatabase(env: Environment, { store, result, progress, signal, log }: DatabaseRequest): Promise<number> {
+  const url = loadEngineConfig(env).DATABASE_URL.href;
+  await using ledger = await openLedger({ url, applicationName: "actions-archive verify", maxConnections: 2, log });
+  const { db } = ledger;
+  const onJobs = (done: number) => progress.show({ done, total: done, unit: "jobs", details: ["rows"] });
+  const { index, findings } = result;
+  const jobs = await verifyRows({ db, store, index, findings, onJobs, signal });
+  await verifySealedRows({ db, store, result, signal });
+  return jobs;
 }
 
 // Nothing can be said of an archive without seals, and nothing needs to be said of an empty one.
