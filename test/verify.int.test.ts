@@ -19,7 +19,7 @@ import { Dice, Tamperer } from "./support/tamper.ts";
 
 /** Of each kind. */
 const rounds = 14;
-const rowRounds = 6;
+const rowRounds = 4;
 
 function verify(archive: SealedArchive, options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
   return verifyArchive(archive.store, { keys: [archive.publicKey], isDeep: () => true, sealIntervalSeconds: 3600, ...options });

@@ -14,9 +14,10 @@ import { putRecord } from "@actions-archive/archive/records";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
 import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
+import { logKey } from "@actions-archive/core/object-key";
 import { claimIdentity } from "@actions-archive/database/identity";
 import { recordJobs } from "@actions-archive/database/obligations";
-import type { Database } from "@actions-archive/database/open-database";
+import { type Database, openDatabase } from "@actions-archive/database/open-database";
 import { recordRuns } from "@actions-archive/database/runs";
 import {
   addRepository,
@@ -32,7 +33,7 @@ import { loadRun } from "@actions-archive/loader/load-run";
 import type { Loader } from "@actions-archive/loader/loader";
 import { sealArchive } from "@actions-archive/loader/seal-archive";
 import { openSealer } from "@actions-archive/loader/start-sealing";
-import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { archivedLog, encode } from "./filled-archive.ts";
 
@@ -48,37 +49,43 @@ export type SealedArchive = AsyncDisposable & {
   /** The first of the chain. */
   readonly publicKey: KeyObject;
   readonly signers: readonly Signer[];
+  readonly databaseUrl: string;
   readonly jobIds: readonly number[];
   /** Keys of the logs that a tombstone excuses. */
   readonly removed: readonly string[];
   /** The key of the log whose damage a seal admits. */
   readonly damaged: string;
+  /** The key of a log that nothing was done to. */
+  readonly sampleLog: string;
 };
 
 type NewJob = { readonly run: number; readonly id: number; readonly attempt?: number };
 type Told = Partial<Pick<LogRecord, "sections" | "action_uses" | "annotations" | "runner" | "token_permissions">>;
 
-/** @param store another one than a folder of this archive's own */
-export async function openSealedArchive(storeUrl?: URL): Promise<SealedArchive> {
+export type SealingKey = { readonly pem: string; readonly signer: Signer };
+
+/** @param firstKey of the chain */
+export async function openSealedArchive(firstKey = newKey()): Promise<SealedArchive> {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-sealed-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
-  const { db, pool } = resources.use(await openTestDatabase());
-  const settings = { ARCHIVE_URL: storeUrl ?? pathToFileURL(folder) };
+  const databaseUrl = await createTestDatabase({ migrated: true });
+  const { db, pool } = resources.use(await openDatabase({ url: databaseUrl, applicationName: "test" }));
+  const settings = { ARCHIVE_URL: pathToFileURL(folder) };
   const { store, identity } = resources.use(await openArchive(settings, { host, archiveId: undefined }));
   await claimIdentity(db, identity);
   const loader: Loader = { db, store, host, log: createLogger("test", "silent") };
   const ask = async (query: string) => (await pool.query<Record<string, unknown>>(query)).rows;
-  const world = await fillArchive({ loader, ask, archiveId: identity.archive_id });
+  const world = await fillArchive({ loader, ask, archiveId: identity.archive_id }, firstKey);
   const opened = resources.move();
-  return { db, ask, store, folder, ...world, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { db, ask, store, folder, databaseUrl, ...world, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 type Site = { readonly loader: Loader; readonly ask: SealedArchive["ask"]; readonly archiveId: string };
 
-async function fillArchive(site: Site) {
+async function fillArchive(site: Site, firstKey: SealingKey) {
   const { loader, ask } = site;
-  const keys = [newKey(), newKey()] as const;
+  const keys = [firstKey, newKey()] as const;
   const seal = (key: number, nextKey?: KeyObject) => sealNow(site, keys[key]?.pem ?? "", nextKey);
   const runs = [0, 1, 2, 3].map((index) => firstRun + index);
   await addRepository(loader.db);
@@ -120,10 +127,11 @@ async function fillArchive(site: Site) {
     jobIds: jobs.slice(0, -1).map(({ id }) => id),
     removed,
     damaged,
+    sampleLog: logKey(host, refOf(at(second, 0))),
   };
 }
 
-export function newKey(): { readonly pem: string; readonly signer: Signer } {
+export function newKey(): SealingKey {
   const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   return { pem, signer: openSigner(pem) };
 }

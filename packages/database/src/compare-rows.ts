@@ -33,7 +33,7 @@ export type RowDifference = {
 /** Makes the temporary tables, or empties them. They go with the transaction. */
 export async function makeExpectedTables(trx: Database): Promise<void> {
   for (const table of tableNames) {
-    await sql`create temporary table if not exists ${sql.id(table)} (like archive.${sql.id(table)} including all) on commit drop`.execute(
+    await sql`create temporary table if not exists ${sql.id(table)} (like archive.${sql.id(table)} including defaults including generated including indexes) on commit drop`.execute(
       trx,
     );
     await sql`truncate pg_temp.${sql.id(table)}`.execute(trx);
