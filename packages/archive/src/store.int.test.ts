@@ -8,12 +8,12 @@ import { pathToFileURL } from "node:url";
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
-import { DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
-import { assertKey, collect, type PutOptions, type Store, type StoreCapabilities } from "./store.ts";
+import { assertKey, collect, type ListedVersion, type PutOptions, type Store, type StoreCapabilities } from "./store.ts";
 
 type Opened = AsyncDisposable & { readonly store: Store };
 
@@ -41,6 +41,11 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
+}
+
+async function versionsOf(store: Store, prefix: string): Promise<ListedVersion[] | undefined> {
+  const versions = await store.listVersions(prefix);
+  return versions && all(versions);
 }
 
 async function keysOf(store: Store, prefix: string): Promise<string[]> {
@@ -194,6 +199,20 @@ function storeConformance(
       for await (const { key, sizeBytes } of opened.store.list("")) expect(sizeBytes).toBe(key.length);
     });
 
+    test("versions are listed as objects are, each the latest of its key, none of them a marker", async () => {
+      await using opened = await open();
+      const keys = ["a-b", "a.b", "a/1", "a/10.json", "a/2.json", "b"];
+      for (const key of keys) await put(opened.store, key, key, { about: key });
+      const listed = await versionsOf(opened.store, "");
+      // A store that cannot tell says so, instead of telling of nothing.
+      if (!listed) return expect(isFaithful).toBe(false);
+      expect(listed.map(({ key }) => key)).toEqual(keys);
+      for (const { key, sizeBytes, isLatest, isDeleteMarker } of listed)
+        expect({ sizeBytes, isLatest, isDeleteMarker }).toEqual({ sizeBytes: key.length, isLatest: true, isDeleteMarker: false });
+      expect((await versionsOf(opened.store, "a/"))?.map(({ key }) => key)).toEqual(["a/1", "a/10.json", "a/2.json"]);
+      expect(await versionsOf(opened.store, "none/")).toEqual([]);
+    });
+
     test.runIf(isFaithful)("more objects than one page of a listing are all listed", async () => {
       await using opened = await open();
       await probeStore(opened.store);
@@ -201,6 +220,7 @@ function storeConformance(
       for (let at = 0; at < names.length; at += 50)
         await Promise.all(names.slice(at, at + 50).map((key) => put(opened.store, key, "x")));
       expect(await keysOf(opened.store, "many/")).toEqual(names);
+      expect((await versionsOf(opened.store, "many/"))?.map(({ key }) => key)).toEqual(names);
     });
 
     test("keys that could leave the archive are refused before anything is done", async () => {
@@ -269,6 +289,10 @@ async function openS3(s3: TestS3, settings: Partial<StoreSettings> = {}): Promis
   return { store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
+function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: TestS3): S3Client {
+  return new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
+}
+
 async function openS3rver(): Promise<Opened> {
   const server = await startTestS3();
   const opened = await openS3(server);
@@ -306,12 +330,7 @@ if (real && locked) {
   });
 
   test("in a locked bucket of the real store, an object has a version and cannot be deleted", async () => {
-    const client = new S3Client({
-      endpoint: real.endpoint,
-      region: real.region,
-      forcePathStyle: true,
-      credentials: { accessKeyId: real.accessKeyId, secretAccessKey: real.secretAccessKey },
-    });
+    const client = clientOf(real);
     const { bucket } = locked;
     await using opened = await openS3(locked, lock);
     await probeStore(opened.store);
@@ -331,6 +350,34 @@ if (real && locked) {
       const body = { sha256: sha256(Buffer.alloc(0)), contentType: "text/plain" };
       await expect(opened.store.put("wrong", file, body)).rejects.toMatchObject({ code: "store/unavailable" });
     });
+  });
+
+  test("in a bucket with versions, what was put over an object, and what hides one, is listed with its object", async () => {
+    const { bucket } = locked;
+    const client = clientOf(real);
+    await using opened = await openS3(locked);
+    const prefix = opened.store.url.slice(`s3://${bucket}/`.length);
+    await put(opened.store, "a", "first");
+    await put(opened.store, "b", "hidden");
+    await put(opened.store, "b.c", "other");
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/a`, Body: "another" }));
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${prefix}/b` }));
+    const strange = "logs/\u0001 ä+%41";
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${strange}`, Body: "x" }));
+    const listed = (await versionsOf(opened.store, "")) ?? [];
+    const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => [key, sizeBytes, isLatest, isDeleteMarker]);
+    expect(told.toSorted()).toEqual(
+      [
+        ["a", 5, false, false],
+        ["a", 7, true, false],
+        ["b", 0, true, true],
+        ["b", 6, false, false],
+        ["b.c", 5, true, false],
+        [strange, 1, true, false],
+      ].toSorted(),
+    );
+    expect(new Set(listed.map(({ versionId }) => versionId)).size).toBe(6);
+    client.destroy();
   });
 
   test("Object Lock asked of a bucket that has none is refused at the start, with the reason", async () => {

@@ -106,6 +106,7 @@ function checkPrevious(verification: Verification, { record, key, version, befor
     if (record.previous_sha256 !== null) refuse(verification, key, "is the first version and names one before it");
     return;
   }
+  if (record.previous_sha256 === null) refuse(verification, key, "is a later version and names none before it");
   const { index } = verification;
   const previousKey = recordKey(record.host, record, version - 1);
   const row = index.find(previousKey);
@@ -115,7 +116,7 @@ function checkPrevious(verification: Verification, { record, key, version, befor
   }
   const expected = index.sealOf(row) > 0 ? index.sha256Of(row) : before;
   // A version before that is damaged, or not read, is told by itself.
-  if (expected !== undefined && record.previous_sha256 !== expected)
+  if (expected !== undefined && record.previous_sha256 !== null && record.previous_sha256 !== expected)
     refuse(verification, key, `names another version before it than ${previousKey}`);
 }
 
