@@ -8,7 +8,7 @@ import type { SealEntry } from "./seal.ts";
 /** Of the key's SHA-256, so much stands for the key: nobody can make another key with the same 128 bits. */
 const nameBytes = 16;
 const hashBytes = 32;
-const rowsInBlock = 65_536;
+const rowsInBlock = 8_192;
 
 type Block = {
   readonly names: Buffer;
