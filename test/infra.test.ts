@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 
 import { commonSettings, settingNames, settings } from "@actions-archive/core/settings";
 import { fetcherSettings } from "@actions-archive/fetcher/config";
+import { loaderSettings } from "@actions-archive/loader/config";
 import { logWorkerSettings } from "@actions-archive/log-worker/config";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
@@ -79,7 +80,7 @@ test(".env.example states the defaults that the program has", () => {
 test.each([
   ["fetcher", fetcherSettings],
   ["log-worker", logWorkerSettings],
-  ["loader", commonSettings],
+  ["loader", loaderSettings],
   ["migrate", commonSettings],
   ["bucket", commonSettings],
 ])("compose gives %s the settings that it takes, and no other", (name, taken) => {

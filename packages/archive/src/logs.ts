@@ -27,11 +27,13 @@ export type StoredLog = {
 
 export type PutLogTotals = Pick<LogTotals, "rawBytes" | "rawSha256" | "storedBytes" | "storedSha256">;
 
+type Place = { readonly key: string; readonly conflict: boolean };
+
 /**
  * Stores the body that a LogEncoder made, with what it says of it. Idempotent, also after a lost answer and for two workers.
  * @throws PermanentError `store/corrupt` when both of the job's keys are taken by something else.
  */
-export async function putLog(
+export function putLog(
   store: Store,
   host: string,
   ref: JobRef,
@@ -39,10 +41,36 @@ export async function putLog(
   totals: PutLogTotals,
   signal?: AbortSignal,
 ): Promise<StoredLog> {
-  const places = [
-    { key: logKey(host, ref), conflict: false },
-    { key: conflictingLogKey(host, ref, totals.rawSha256), conflict: true },
-  ];
+  const places = [{ key: logKey(host, ref), conflict: false }, besideOf(host, ref, totals)];
+  return putAtFirst(store, places, spooled, totals, signal);
+}
+
+/**
+ * As `putLog`, but never under the job's own key: that one is damaged or was removed, and what is there, or is not, is evidence.
+ * @throws PermanentError `store/corrupt` when the key beside it is taken by something else.
+ */
+export function putLogBeside(
+  store: Store,
+  host: string,
+  ref: JobRef,
+  spooled: StoredBody,
+  totals: PutLogTotals,
+  signal?: AbortSignal,
+): Promise<StoredLog> {
+  return putAtFirst(store, [besideOf(host, ref, totals)], spooled, totals, signal);
+}
+
+function besideOf(host: string, ref: JobRef, { rawSha256 }: PutLogTotals): Place {
+  return { key: conflictingLogKey(host, ref, rawSha256), conflict: true };
+}
+
+async function putAtFirst(
+  store: Store,
+  places: readonly Place[],
+  spooled: StoredBody,
+  totals: PutLogTotals,
+  signal: AbortSignal | undefined,
+): Promise<StoredLog> {
   for (const place of places) {
     const outcome = await store.put(place.key, spooled, {
       sha256: totals.storedSha256,
@@ -65,7 +93,7 @@ export async function putLog(
   }
   throw new PermanentError(
     "store/corrupt",
-    `Both keys of job ${ref.job_id} of run ${ref.run_id} hold something else than its log of SHA-256 ${totals.rawSha256}: ${places.map(({ key }) => key).join(" and ")} in ${store.url}. Look at both; nothing was written.`,
+    `The log of SHA-256 ${totals.rawSha256} cannot be stored: ${places.map(({ key }) => key).join(" and ")} in ${store.url} hold something else. Look at what is there; nothing was written.`,
   );
 }
 

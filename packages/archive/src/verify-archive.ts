@@ -121,7 +121,11 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
       if (row !== undefined && (index.sha256Of(row) !== sha256 || index.sizeOf(row) !== size)) continue;
       index.set(index.put({ key, size, sha256 }, row === undefined ? link.sequence : index.sealOf(row)), mark.isTombstoned);
     }
-    for (const damage of seal.damages) damages.set(damage.key, { ...damage, sequence: link.sequence });
+    for (const damage of seal.damages) {
+      // A repair that was told once stays one.
+      const repaired_by = damage.repaired_by ?? damages.get(damage.key)?.repaired_by ?? null;
+      damages.set(damage.key, { ...damage, repaired_by, sequence: link.sequence });
+    }
   }
   return { index, damages, bytes };
 }

@@ -11,8 +11,10 @@ import { addDemo } from "./commands/demo.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
+import { addProof } from "./commands/proof.ts";
 import { addReport } from "./commands/report.ts";
 import { addRetry } from "./commands/retry.ts";
+import { addSeal } from "./commands/seal.ts";
 import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
@@ -43,7 +45,9 @@ for (const add of [
   addSearch,
   addReport,
   addSql,
+  addSeal,
   addVerify,
+  addProof,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.

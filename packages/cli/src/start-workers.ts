@@ -3,7 +3,7 @@
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
-import { startSealing } from "@actions-archive/loader/start-sealing";
+import { workByTheClock } from "@actions-archive/loader/work-by-the-clock";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import type { StartConfig } from "./start-config.ts";
@@ -13,7 +13,7 @@ export async function startWorkers(config: StartConfig, service: Pick<Service, "
   const withoutPort = { ...config, PORT: undefined };
   const named = (worker: string) => ({ ...service, log: service.log.child({ worker }) });
   const loader = named("loader");
-  startSealing(config, await startLoader(withoutPort, loader), loader);
+  workByTheClock(config, await startLoader(withoutPort, loader), loader);
   await startLogWorker(withoutPort, named("log-worker"));
   await startFetcher(config, named("fetcher"));
 }

@@ -44,13 +44,13 @@ comment on column archive.seals.entries is 'How many objects it holds.';
 comment on column archive.seals.previous_sha256 is 'SHA-256 of the payload of the seal before; 64 zeros in the first.';
 comment on column archive.seals.sha256 is 'SHA-256 of the payload, lower-case hex.';
 comment on column archive.seals.key_id is 'SHA-256 of the public key (DER, SPKI) that it is signed with.';
-comment on column archive.seals.next_key_id is 'The key of all seals after this one, where this one announces another.';
-comment on column archive.seals.payload is 'The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.';
+comment on column archive.seals.next_key_id is 'The key of all seals after this one; null where it stays the same.';
+comment on column archive.seals.payload is 'The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.';
 comment on column archive.seals.published_at is 'When it was seen in the store, by the database''s clock; null while it is prepared.';
 
 create table archive.sealing (
   singleton boolean primary key default true check (singleton),
-  key_id text,
+  key_id text not null,
   interval_seconds integer not null check (interval_seconds > 0),
   seen_at timestamptz not null default now(),
   problem text,
@@ -134,6 +134,7 @@ create table archive.damages (
   object_key text collate "C" primary key,
   finding text not null check (finding in ('missing', 'damaged')),
   found_at timestamptz not null default now(),
+  repository_id bigint,
   job_id bigint,
   repaired_by text,
   repaired_at timestamptz,
@@ -145,6 +146,7 @@ comment on table archive.damages is 'Sealed objects that the scrub found missing
 comment on column archive.damages.object_key is 'Key in the store.';
 comment on column archive.damages.finding is 'missing: it is not there. damaged: its bytes are not the sealed ones.';
 comment on column archive.damages.found_at is 'When, by the database''s clock.';
+comment on column archive.damages.repository_id is 'By the key; null for archive.json.';
 comment on column archive.damages.job_id is 'GitHub''s id of the job; null where it is not a job''s.';
 comment on column archive.damages.repaired_by is 'The key of the log that was read from GitHub again and has the same raw bytes; null while there is none.';
 comment on column archive.damages.repaired_at is 'When that was stored; null while there is none.';
@@ -154,6 +156,7 @@ create table archive.scrub (
   singleton boolean primary key default true check (singleton),
   position text not null default '',
   round_began_at timestamptz not null default now(),
+  objects bigint not null default 0,
   objects_read bigint not null default 0,
   bytes_read bigint not null default 0,
   last_round_ended_at timestamptz
@@ -162,6 +165,7 @@ comment on table archive.scrub is 'How far the rolling reading of the whole arch
 comment on column archive.scrub.singleton is 'Always true: one row.';
 comment on column archive.scrub.position is 'The last key that was read in this round; empty at its beginning.';
 comment on column archive.scrub.round_began_at is 'When this round began, by the database''s clock.';
+comment on column archive.scrub.objects is 'How many objects there were when the round began.';
 comment on column archive.scrub.objects_read is 'Objects read in this round.';
 comment on column archive.scrub.bytes_read is 'Stored bytes read in this round.';
 comment on column archive.scrub.last_round_ended_at is 'When the whole archive had last been read; null before the first time.';

@@ -60,6 +60,7 @@ export const ownOwner = "acme";
 /** Rows of both owners, so that every view shows some of each. */
 export async function seedOwners({ db, pool }: TestDatabase): Promise<void> {
   await claimIdentity(db, { archive_id: "7a8d3f1e-1d6c-4a53-9a59-2c8f8d6c1a11", host: "github.com" });
+  await pool.query(`insert into archive.seals values (1, now(), 4, repeat('0', 64), repeat('1', 64), 'key', null, null, now())`);
   for (const [index, owner] of [ownOwner, foreignOwner].entries()) await pool.query(seed(owner, (index + 1) * 1_000_000_000_000));
 }
 
@@ -89,6 +90,10 @@ function seed(owner: string, id: number): string {
     insert into archive.permissions values (${id} + 1, 'Contents', '${owner} write');
     insert into archive.log_facts (job_id, machine) values (${id} + 1, '${owner}-machine');
     insert into archive.annotations (job_id, line_number, level, message) values (${id} + 1, 1, 'error', '${owner} failed');
+    insert into archive.objects (object_key, size_bytes, sha256, repository_id, run_id, job_id, sealed_in)
+      select 'records/${owner}/' || job, ${id} + job, '${hash}', ${id}, ${id} + 1, ${id} + job, 1 from generate_series(1, 2) as job;
+    insert into archive.damages (object_key, finding, repository_id, job_id)
+      values ('logs/${owner}/1', 'missing', ${id}, ${id} + 1), ('runs/${owner}/1', 'damaged', ${id}, null);
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)

@@ -4,7 +4,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
-import { noteSealedObjects, type StoredObject } from "./objects.ts";
+import { idsOfKey, noteSealedObjects, type StoredObject } from "./objects.ts";
 import { type Database, transact } from "./open-database.ts";
 import { findHead, findPreparedSeal, lockChain, publishSeal } from "./seals.ts";
 import { unnest } from "./unnest.ts";
@@ -146,10 +146,20 @@ async function adoptPolicies(trx: Database, sequence: number, policies: readonly
 
 async function adoptDamages(trx: Database, sequence: number, damages: readonly Damage[]): Promise<void> {
   if (damages.length === 0) return;
+  const rows = damages.map((damage) => ({ ...damage, ...idsOfKey(damage.key) }));
+  const types = {
+    key: "text",
+    finding: "text",
+    found_at: "timestamptz",
+    repaired_by: "text",
+    repository_id: "bigint",
+    run_id: "bigint",
+    job_id: "bigint",
+  } as const;
   await sql`
-    insert into archive.damages (object_key, finding, found_at, repaired_by, repaired_at, sealed_in)
-    select key, finding, found_at, repaired_by, case when repaired_by is not null then found_at end, ${sequence}::bigint
-    from ${unnest<Damage>({ key: "text", finding: "text", found_at: "timestamptz", repaired_by: "text" }, damages)}
+    insert into archive.damages (object_key, finding, found_at, repository_id, job_id, repaired_by, repaired_at, sealed_in)
+    select key, finding, found_at, repository_id, job_id, repaired_by, case when repaired_by is not null then found_at end, ${sequence}::bigint
+    from ${unnest<(typeof rows)[number]>(types, rows)}
     on conflict (object_key) do update set
       finding = excluded.finding,
       repaired_by = coalesce(excluded.repaired_by, damages.repaired_by),

@@ -6,9 +6,10 @@ import { expect, test } from "vitest";
 
 import { countGaps, type Gap, isOwed, listGaps } from "./gaps.ts";
 import { addLedger, addRun, type AttemptRow, jobIdOf, type JobRow, setRepository } from "./ledger.test-support.ts";
+import { noteObjects } from "./objects.ts";
 import type { Database } from "./open-database.ts";
-import { makePartitions } from "./partitions.ts";
 import { noteUnreadableRepositories } from "./repositories.ts";
+import { noteSealing } from "./sealing.ts";
 import { addWindow, markFullSecond } from "./windows.ts";
 
 const id = 700_000_001;
@@ -195,14 +196,29 @@ test("a full second is a gap of its own, and no open window", async () => {
   ]);
 });
 
-test("an archive that holds something is not sealed, in one row", async () => {
+test("objects that wait for a seal are one row: without a key at once, else after two intervals, or with the loader's problem", async () => {
   await using database = await openLedger();
-  await makePartitions(database.db, [1]);
-  await sql`insert into archive.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt)
-    select i, ${id}, 1, 1, 1 from generate_series(1, 3) as i`.execute(database.db);
-  await sql`insert into archive.logs (job_id, log_state, log_reason, record_key, record_version, record_sha256)
-    select job_id, 'absent', 'not_run', 'r', 1, repeat('0', 64) from archive.jobs`.execute(database.db);
-  expect(await gapsOf(database.db)).toMatchObject([{ kind: "not_sealed", repository: null, job_id: null, reason: "no_seals" }]);
+  const { db } = database;
+  await noteObjects(
+    db,
+    ["1", "2"].map((name) => ({
+      key: `runs/github.com/${id}/7/${name}.json`,
+      version_id: null,
+      size: 1,
+      sha256: "0".repeat(64),
+    })),
+  );
+  const row = { kind: "not_sealed", repository: null, job_id: null };
+  expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "no_key" }]);
+  const note = { keyId: "k", intervalSeconds: 60 };
+  await noteSealing(db, { ...note, problem: null });
+  expect(await gapsOf(db)).toEqual([]);
+  await sql`update archive.objects set noted_at = now() - interval '121 seconds'`.execute(db);
+  expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "overdue" }]);
+  await noteSealing(db, { ...note, problem: "the store is away" });
+  expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "problem", detail: "the store is away" }]);
+  await sql`update archive.objects set sealed_in = 1`.execute(db);
+  expect(await gapsOf(db)).toEqual([]);
 });
 
 test("gaps are counted by kind and reason, and chosen by kind and by repository in any case", async () => {
@@ -246,7 +262,7 @@ test("a run that goes on, a closed gap, a late look and the seals do not make a 
     ["run_open", "not_selected"],
     ["never_completed", "too_old"],
     ["attempt_gone", "deleted"],
-    ["not_sealed", "no_seals"],
+    ["not_sealed", "no_key"],
   ] as const;
   expect(owed.filter(([kind, reason]) => !isOwed({ kind, reason }))).toEqual([]);
   expect(notOwed.filter(([kind, reason]) => isOwed({ kind, reason }))).toEqual([]);

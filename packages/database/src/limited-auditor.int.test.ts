@@ -57,6 +57,16 @@ test("what was removed is counted over all owners, and shown to those alone who 
   expect(await limited.ask("select jobs from audit.removals")).toEqual([]);
 });
 
+test("seals count objects of all owners, and are shown to those alone who see all; each may know the seal of its own objects", async () => {
+  await using auditor = await openAuditor(database);
+  await using limited = await openAuditor(database, [ownOwner]);
+  expect(await auditor.ask("select sequence::integer, entries from audit.seals")).toEqual([{ sequence: 1, entries: 4 }]);
+  expect(await limited.ask("select sequence, entries from audit.seals")).toEqual([]);
+  expect(await limited.ask("select distinct repository, seal::integer from audit.objects")).toEqual([
+    { repository: `${ownOwner}/app`, seal: 1 },
+  ]);
+});
+
 test("a condition that fails on a foreign value never meets one, in any column of any view", async () => {
   await using auditor = await openAuditor(database);
   await using limited = await openAuditor(database, [ownOwner]);

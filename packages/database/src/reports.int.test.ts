@@ -270,7 +270,7 @@ test("coverage is complete where nothing is owed", async () => {
 test("expiring counts what GitHub deletes next, day by day", async () => {
   await using archive = await openReportedArchive();
   await archive.pool.query(
-    "update archive.obligations set expires_at = now() + case job_id when $1 then interval '2 days' else interval '25 hours' end where job_id = any($2)",
+    "update archive.obligations set expires_at = date_trunc('day', now()) + case job_id when $1 then interval '84 hours' else interval '60 hours' end where job_id = any($2)",
     [idOf(5), [idOf(1), idOf(2), idOf(5)]],
   );
   expect((await archive.report("expiring", {})).rows).toMatchObject([

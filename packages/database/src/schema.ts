@@ -368,6 +368,10 @@ export interface ArchiveDamages {
    */
   repaired_by: string | null;
   /**
+   * By the key; null for archive.json.
+   */
+  repository_id: number | null;
+  /**
    * Sequence of the seal that carries what stands here now; null while it waits for one.
    */
   sealed_in: number | null;
@@ -1116,6 +1120,10 @@ export interface ArchiveScrub {
    */
   last_round_ended_at: Timestamp | null;
   /**
+   * How many objects there were when the round began.
+   */
+  objects: Generated<number>;
+  /**
    * Objects read in this round.
    */
   objects_read: Generated<number>;
@@ -1141,7 +1149,7 @@ export interface ArchiveSealing {
   /**
    * The key that it holds.
    */
-  key_id: string | null;
+  key_id: string;
   /**
    * Why it does not seal; null when it does.
    */
@@ -1170,11 +1178,11 @@ export interface ArchiveSeals {
    */
   key_id: string;
   /**
-   * The key of all seals after this one, where this one announces another.
+   * The key of all seals after this one; null where it stays the same.
    */
   next_key_id: string | null;
   /**
-   * The canonical bytes, until they are in the store: what was prepared before a crash is what is published after it.
+   * The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.
    */
   payload: Buffer | null;
   /**
@@ -1580,6 +1588,45 @@ export interface AuditCoverage {
    * Runs created at this instant or later.
    */
   window_start: Timestamp | null;
+}
+
+export interface AuditDamages {
+  /**
+   * missing: it is not there. damaged: its bytes are not those that were archived.
+   */
+  finding: string | null;
+  /**
+   * When, by the database's clock.
+   */
+  found_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * GitHub's id of the job; null for run records and archive.json.
+   */
+  job_id: number | null;
+  /**
+   * Key in the store.
+   */
+  object_key: string | null;
+  /**
+   * When that was stored; null while there is none.
+   */
+  repaired_at: Timestamp | null;
+  /**
+   * The key of a log with the same raw bytes that was read from GitHub again; null while there is none.
+   */
+  repaired_by: string | null;
+  /**
+   * The repository's current owner/name; null for archive.json, and for a repository that this database does not know.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository; null for archive.json.
+   */
+  repository_id: number | null;
 }
 
 export interface AuditGaps {
@@ -2247,6 +2294,7 @@ export interface DB {
   "audit.annotations": AuditAnnotations;
   "audit.attempts": AuditAttempts;
   "audit.coverage": AuditCoverage;
+  "audit.damages": AuditDamages;
   "audit.gaps": AuditGaps;
   "audit.jobs": AuditJobs;
   "audit.objects": AuditObjects;

@@ -1,5 +1,5 @@
 -- Reports end with this. One statement and no `set` clause: Postgres puts it in the place of the call, and plans with the times themselves.
-create function audit.unread(list text, since timestamptz, until timestamptz, of_repository text)
+create function audit.unread(list text, span_start timestamptz, span_end timestamptz, of_repository text)
 returns table (unread text, count bigint)
 language sql stable parallel safe
 as $$
@@ -15,8 +15,8 @@ as $$
       when log_reason in ('expired', 'deleted', 'removed', 'empty') then 'log absent: ' || log_reason
     end as cause
     from audit.jobs
-    where completed_at >= since
-      and completed_at < until
+    where completed_at >= span_start
+      and completed_at < span_end
       and (of_repository = '' or repository = of_repository)
     union all
     select 'job without an end time'
@@ -29,8 +29,8 @@ as $$
     select 'gap: ' || kind
     from audit.gaps
     where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
-      and (window_start is null or window_start < until)
-      and (window_end is null or window_end > since - interval '35 days')
+      and (window_start is null or window_start < span_end)
+      and (window_end is null or window_end > span_start - interval '35 days')
       and (of_repository = '' or repository = of_repository)
   ) as causes
   where cause is not null

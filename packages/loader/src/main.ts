@@ -1,13 +1,13 @@
-// The loader as a process: writes rows from the ledger and from records, and seals.
+// The loader as a process: writes rows from the ledger and from records, seals, and reads the archive again.
 
 import { runService } from "@actions-archive/core/service";
 
 import { loadLoaderConfig } from "./config.ts";
 import { startLoader } from "./start-loader.ts";
-import { startSealing } from "./start-sealing.ts";
+import { workByTheClock } from "./work-by-the-clock.ts";
 
 await runService(
   "loader",
   () => loadLoaderConfig(process.env),
-  async (config, service) => startSealing(config, await startLoader(config, service), service),
+  async (config, service) => workByTheClock(config, await startLoader(config, service), service),
 );

@@ -9,10 +9,8 @@ import type { Seal } from "@actions-archive/archive/seal";
 import { signSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
 import { sampleSeal } from "@actions-archive/archive/seal-samples.test-support";
-import type { Store } from "@actions-archive/archive/store";
 import { conflictingLogKey, logKey, sealKey } from "@actions-archive/core/object-key";
 import { finishVisit } from "@actions-archive/database/attempts";
-import type { Database } from "@actions-archive/database/open-database";
 import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { addWindow } from "@actions-archive/database/windows";
 import { expect, test } from "vitest";
@@ -107,6 +105,20 @@ test("what was loaded is sealed once, by key, version, size and hash; and a seal
   expect(await bench.ask("select kind from audit.gaps where kind = 'not_sealed'")).toEqual([]);
 });
 
+test("what was loaded before there were seals is sealed with the first", async () => {
+  await using bench = await openBench();
+  await addJob(bench, jobId);
+  await addJob(bench, jobId + 1);
+  await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
+  await loadRun(bench.loader, { run_id: runId, run_attempt: 1 });
+  const rows = "select object_key, size_bytes, sha256 from archive.objects order by 1";
+  const noted = await bench.ask(rows);
+  await bench.ask("truncate archive.objects");
+  await sealArchive(await openTestSealer(bench));
+  expect((await bench.ask(rows)).filter((row) => row["object_key"] !== "archive.json")).toEqual(noted);
+  expect(noted).toHaveLength(5);
+});
+
 test("no seal is made before the interval has passed, unless more waits than one seal holds", async () => {
   await using bench = await openBench();
   const sealer = await openTestSealer(bench);
@@ -179,7 +191,7 @@ function failing(sealer: Sealer, at: number, moment: "before" | "after"): { seal
       if (calls === at && moment === "after") throw crash();
       return result;
     },
-  }) as Database;
+  });
   const store = new Proxy(sealer.store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);
@@ -192,7 +204,7 @@ function failing(sealer: Sealer, at: number, moment: "before" | "after"): { seal
         return result;
       };
     },
-  }) as Store;
+  });
   return { sealer: { ...sealer, db, store }, calls: () => calls };
 }
 
@@ -266,10 +278,9 @@ test.each([true, false])(
         ...doomed,
         store: new Proxy(doomed.store, { get: () => () => Promise.reject(new Error("died")) }),
       }).catch(() => {});
-      expect(await bench.ask("select sequence::integer from archive.seals where published_at is null")).toEqual([
-        { sequence: 4 },
-      ]);
     }
+    const prepared = await bench.ask("select sequence::integer from archive.seals where published_at is null");
+    expect(prepared).toEqual(isPrepared ? [{ sequence: 4 }] : []);
     const again = await openTestSealer(bench);
     await addJob(bench, jobId + 9);
     await sealArchive(again);

@@ -1,7 +1,6 @@
 // The clock of sealing: seals what is due, hour after hour, also when nothing happened.
 
 import { createHash } from "node:crypto";
-import { setInterval } from "node:timers/promises";
 
 import { openSigner } from "@actions-archive/archive/seal-key";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -10,10 +9,13 @@ import { reasonOf } from "@actions-archive/core/reason-of";
 import type { Service } from "@actions-archive/core/service";
 import { noteObjects } from "@actions-archive/database/objects";
 import { findSealing, noteSealing } from "@actions-archive/database/sealing";
+import { findHead } from "@actions-archive/database/seals";
 
 import { adoptSeals } from "./adopt-seals.ts";
+import { runByTheClock } from "./clock.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
+import { notePast } from "./note-past.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
 
 /** How late a seal may be; two loaders look twice as often. */
@@ -32,6 +34,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   if (pem === undefined) return undefined;
   const sealer = { ...loader, archiveId, signer: openSigner(pem) };
   await noteIdentity(loader);
+  if ((await findHead(loader.db)) === undefined) await notePast(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
   if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
   return sealer;
@@ -59,23 +62,8 @@ export function startSealing(
     log.warn("no SEAL_KEY: nothing is sealed, and nothing can be proved");
     return;
   }
-  const stop = new AbortController();
-  const running = sealByTheClock(config, open, stop.signal);
-  resources.defer(async () => {
-    stop.abort();
-    await running;
-  });
-}
-
-async function sealByTheClock(config: SealingConfig, open: OpenLoader, signal: AbortSignal): Promise<void> {
   const turn = makeTurn(config, open, (sealer) => sealWhatIsDue(config, sealer));
-  await turn();
-  try {
-    const turnMs = Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100);
-    for await (const _tick of setInterval(turnMs, undefined, { signal })) await turn();
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+  runByTheClock(resources, Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
 }
 
 async function sealWhatIsDue({ SEAL_INTERVAL_SECONDS: intervalSeconds }: SealingConfig, sealer: Sealer): Promise<void> {

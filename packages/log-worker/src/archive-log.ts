@@ -12,6 +12,7 @@ import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-arc
 import { deathsUntilAlone, findSameLog, forgetDeathAlone, land, takeOff } from "@actions-archive/database/logs-in-flight";
 import { findObligation, type Obligation } from "@actions-archive/database/obligations";
 import { noteGoneLog } from "@actions-archive/database/repositories";
+import { findDamagedLog } from "@actions-archive/database/scrub";
 
 import { adoptStoredLog } from "./adopt-log.ts";
 import { type Download, downloadLog } from "./download-log.ts";
@@ -19,6 +20,7 @@ import { type JobFacts, jobFacts } from "./job-facts.ts";
 import { type Emptiness, judgeAbsence } from "./judge-absence.ts";
 import { flagsOf, lacksEnd } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
+import { repairLog } from "./repair-log.ts";
 import { settleFailure } from "./settle-failure.ts";
 import { textFacts } from "./text-facts.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
@@ -69,6 +71,8 @@ async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"do
 }
 
 async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
+  const damaged = job.log_state === "archived" ? await findDamagedLog(worker.db, job.job_id) : undefined;
+  if (damaged !== undefined) return await repairLog(worker, job, damaged, signal);
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
   // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.

@@ -6,6 +6,8 @@ import { countGaps } from "@actions-archive/database/gaps";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
 import { listUnreadableRepositories } from "@actions-archive/database/repositories";
+import { countDamages, findScrub } from "@actions-archive/database/scrub";
+import { findSealing, type Sealing } from "@actions-archive/database/sealing";
 import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
 import type { Command } from "commander";
 
@@ -42,6 +44,8 @@ async function readStatus(db: Database) {
     unreadable: await listUnreadableRepositories(db),
     gaps: await countGaps(db),
     credentials: await listCredentials(db),
+    sealing: await findSealing(db),
+    scrub: { ...(await findScrub(db)), ...(await countDamages(db)) },
   };
 }
 
@@ -59,7 +63,7 @@ function formatStatus(status: Status): string {
   ];
   if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
   if (gaps.some(({ kind }) => kind !== "not_sealed")) lines.push("", "What is missing, and why: actions-archive gaps");
-  if (gaps.some(({ kind }) => kind === "not_sealed")) lines.push("", "Nothing is sealed: this version makes no seals.");
+  if (host !== null) lines.push("", ...sealingText(status.sealing), ...scrubText(status.scrub));
   if (credentials.length > 0)
     lines.push(
       "",
@@ -79,6 +83,26 @@ function formatStatus(status: Status): string {
     lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);
   }
   return lines.join("\n");
+}
+
+function sealingText({ head, unsealed_objects, key_id, problem, problem_since }: Sealing): string[] {
+  return [
+    head === null
+      ? "Nothing is sealed."
+      : `Sealed at ${head.sealed_at.toISOString()}, head ${head.sequence}:${head.sha256}; ${unsealed_objects} objects wait for the next seal.`,
+    ...(key_id === null ? ["No loader has a SEAL_KEY: nothing that is archived can be proved."] : []),
+    ...(problem === null ? [] : [`Sealing fails since ${problem_since?.toISOString() ?? "?"}: ${problem}`]),
+  ];
+}
+
+function scrubText({ objects, objects_read, last_round_ended_at, damaged, repaired }: Status["scrub"]): string[] {
+  const whole = last_round_ended_at ? `; all of it last by ${last_round_ended_at.toISOString()}` : "";
+  return [
+    ...(objects === undefined ? [] : [`Read again for damage: ${objects_read} of ${objects} objects of this round${whole}.`]),
+    ...(damaged === 0
+      ? []
+      : [`${damaged} objects are missing or were changed, ${repaired} of them repaired: see audit.damages.`]),
+  ];
 }
 
 function coverageRow({ repository, covered_from, covered_until, complete, gaps, polled_at, poll_due_at }: RepositoryCoverage) {

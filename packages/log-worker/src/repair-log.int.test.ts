@@ -1,0 +1,100 @@
+// A log of the archive that the scrub found damaged: repaired beside it, while GitHub has the same bytes.
+
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { readLogContent } from "@actions-archive/archive/logs";
+import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
+import { noteDamages } from "@actions-archive/database/scrub";
+import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import type { Job } from "@actions-archive/github-simulator/world/model";
+import { expect, test } from "vitest";
+
+import { type Bench, host, openBench } from "./bench.test-support.ts";
+
+const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
+const pathOf = ({ worker }: Bench, key: string) => join(fileURLToPath(worker.store.url), key);
+
+/** An archived log whose rows are loaded. */
+async function archive(bench: Bench): Promise<{ job: Job; key: string; beside: string }> {
+  const job = await bench.addJob({ bytes: 20_000 });
+  await bench.deliver(job);
+  await bench.ask(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
+  const key = logKey(host, refOf(job));
+  return { job, key, beside: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
+}
+
+async function damage(bench: Bench, key: string, finding: "missing" | "damaged"): Promise<void> {
+  const path = pathOf(bench, key);
+  if (finding === "missing") await rm(path);
+  else {
+    await chmod(path, 0o600);
+    const bytes = await readFile(path);
+    bytes[40] = (bytes[40] ?? 0) ^ 1;
+    await writeFile(path, bytes);
+  }
+  await noteDamages(bench.worker.db, [{ key, finding }]);
+  await bench.ask("update archive.obligations set relook_at = now()");
+}
+
+const damagesOf = (bench: Bench) => bench.ask("select object_key, repaired_by, sealed_in from archive.damages");
+
+test.each(["missing", "damaged"] as const)(
+  "a log that is %s is stored again beside its key, and a further record names it",
+  async (finding) => {
+    await using bench = await openBench();
+    const { job, key, beside } = await archive(bench);
+    await damage(bench, key, finding);
+    const left = finding === "damaged" ? await readFile(pathOf(bench, key)) : undefined;
+    await bench.deliver(job);
+    expect(await readLogContent(bench.worker.store, beside)).toMatchObject({ rawSha256: await logSha256(job) });
+    expect(await bench.recordOf(job)).toMatchObject({
+      log: { state: "archived", key: beside, raw_sha256: await logSha256(job) },
+    });
+    expect(await bench.listKeys("records/")).toHaveLength(2);
+    expect(await bench.listKeys("logs/")).toEqual(left === undefined ? [beside] : [beside, key].toSorted());
+    expect(left).toEqual(left && (await readFile(pathOf(bench, key))));
+    expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+    expect(await bench.ask("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
+
+    bench.simulator.control.clearJournal({});
+    await bench.ask("update archive.obligations set relook_at = now()");
+    await bench.deliver(job);
+    expect(bench.asked()).toEqual([]);
+  },
+);
+
+test("a repair whose worker died after the record is taken for done", async () => {
+  await using bench = await openBench();
+  const { job, key, beside } = await archive(bench);
+  await damage(bench, key, "missing");
+  await bench.deliver(job);
+  await bench.ask(
+    "update archive.damages set repaired_by = null, repaired_at = null; update archive.obligations set relook_at = now()",
+  );
+  bench.simulator.control.clearJournal({});
+  await bench.deliver(job);
+  expect(bench.asked()).toEqual([]);
+  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+  expect(await bench.listKeys("records/")).toHaveLength(2);
+});
+
+test("a log that GitHub does not have any more stays damaged, and is not asked for for ever", async () => {
+  await using bench = await openBench();
+  const { job, key } = await archive(bench);
+  await damage(bench, key, "damaged");
+  bench.simulator.faults.add({
+    origin: "api",
+    path: `/repos/acme/app/actions/jobs/${job.id}/logs`,
+    status: 410,
+    body: JSON.stringify({ message: "Gone" }),
+  });
+  await bench.deliver(job);
+  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
+  expect(await bench.ask("select log_state, relook_at from archive.obligations")).toEqual([
+    { log_state: "archived", relook_at: null },
+  ]);
+  expect(await bench.listKeys("records/")).toHaveLength(1);
+  expect(bench.lines.some((line) => line.includes("cannot be repaired"))).toBe(true);
+});

@@ -1,0 +1,42 @@
+// A log of the archive that was found missing or changed: GitHub is asked once more, and what it has is stored beside.
+
+import { logFacts } from "@actions-archive/archive/log-facts";
+import { putLogBeside } from "@actions-archive/archive/logs";
+import { findRecord } from "@actions-archive/archive/records";
+import { finishRelook } from "@actions-archive/database/log-states";
+import type { Obligation } from "@actions-archive/database/obligations";
+import { noteRepair } from "@actions-archive/database/scrub";
+
+import { downloadLog } from "./download-log.ts";
+import { jobFacts } from "./job-facts.ts";
+import type { LogWorker } from "./log-worker.ts";
+import { writeOutcome } from "./write-outcome.ts";
+
+/**
+ * Reads the log again, and stores it beside `damagedKey` when its raw bytes are those that were archived; a further version of the
+ * record names it. What GitHub does not have any more, or has otherwise, stays damaged. Idempotent.
+ */
+export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: string, signal: AbortSignal): Promise<void> {
+  const { db, store, host, log } = worker;
+  const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id, objectKey: damagedKey };
+  const archived = (await findRecord(store, host, job))?.record.log;
+  if (archived?.state !== "archived") return finishRelook(db, job.job_id);
+  if (archived.key !== damagedKey) {
+    await noteRepair(db, damagedKey, archived.key);
+    return finishRelook(db, job.job_id);
+  }
+  await using resources = new AsyncDisposableStack();
+  const download = await downloadLog(worker, job, { resources, signal });
+  if (download.kind !== "log" || download.totals.rawSha256 !== archived.raw_sha256) {
+    log.error({ ...context, found: download.kind }, "damaged log cannot be repaired: GitHub does not have these bytes any more");
+    return finishRelook(db, job.job_id);
+  }
+  const { totals, body } = download;
+  const stored = await putLogBeside(store, host, job, body, totals, signal);
+  const { key, storedBytes: stored_bytes, storedSha256: stored_sha256, versionId } = stored;
+  const text = logFacts(totals, jobFacts(job.object).steps);
+  await writeOutcome(worker, job, { ...archived, key, version_id: versionId ?? null, stored_bytes, stored_sha256 }, text);
+  await noteRepair(db, damagedKey, key);
+  await finishRelook(db, job.job_id);
+  log.warn({ ...context, repairedBy: key }, "damaged log repaired");
+}
