@@ -1,7 +1,7 @@
 // An archive as the loader leaves it after weeks, in a folder and a database of its own: records in several versions, a log beside a
 // log, removed and repaired logs, holds, gaps, a new sealing key, and seals over all of it.
 
-import { createHash, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { openArchive } from "@actions-archive/archive/open-archive";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { putRecord } from "@actions-archive/archive/records";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
+import { newKeyPem } from "@actions-archive/archive/seal-samples.test-support";
 import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { logKey } from "@actions-archive/core/object-key";
@@ -132,7 +133,7 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
 }
 
 export function newKey(): SealingKey {
-  const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  const pem = newKeyPem();
   return { pem, signer: openSigner(pem) };
 }
 

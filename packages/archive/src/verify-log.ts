@@ -10,7 +10,7 @@ import type { LogContent } from "./logs.ts";
 import { decodeFrame, readSeekTable } from "./read-log.ts";
 import type { ArchivedLog, LogRecord } from "./record.ts";
 import { mark } from "./sealed-index.ts";
-import { collect, type ObjectInfo, type Store } from "./store.ts";
+import type { ObjectInfo, Store } from "./store.ts";
 import { isSpanned, tamper, type Verification } from "./verify-state.ts";
 
 /** Logs up to this size are read in one piece: almost all of them, in one call. */
@@ -131,10 +131,9 @@ async function readContent(store: Store, key: string, sizeBytes: number): Promis
     raw.update(text);
     rawBytes += text.length;
   };
-  const stream = await store.open(key);
-  if (!stream) throw new PermanentError("store/corrupt", "was listed and cannot be read");
   if (sizeBytes <= wholeBytes) {
-    const bytes = await collect(stream);
+    const bytes = await store.read(key);
+    if (!bytes) throw new PermanentError("store/corrupt", "was listed and cannot be read");
     stored.update(bytes);
     storedBytes = bytes.length;
     if (storedBytes < footerBytes) throw new PermanentError("store/corrupt", "is too short to be a log");
@@ -143,11 +142,13 @@ async function readContent(store: Store, key: string, sizeBytes: number): Promis
       takeText(bytes.subarray(frame.storedStart, frame.storedStart + frame.storedBytes), frame);
   } else {
     const { frames } = await readSeekTable(store, key, { sizeBytes });
-    for await (const { bytes, frame } of framesOf(stream, frames, (chunk) => {
+    const stream = await store.open(key);
+    if (!stream) throw new PermanentError("store/corrupt", "was listed and cannot be read");
+    const onChunk = (chunk: Buffer) => {
       stored.update(chunk);
       storedBytes += chunk.length;
-    }))
-      takeText(bytes, frame);
+    };
+    for await (const { bytes, frame } of framesOf(stream, frames, onChunk)) takeText(bytes, frame);
   }
   return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
 }
