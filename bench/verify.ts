@@ -208,10 +208,7 @@ function recordOf(ref: { readonly repository_id: number; readonly run_id: number
 function logText(seed: number, bytes: number): Buffer {
   const lines: string[] = [];
   for (let [length, line] = [0, 0]; length < bytes; line += 1) {
-    const noise = createHash("md5")
-      .update(`${seed}/${line}`)
-      .digest("hex")
-      .slice(0, 26);
+    const noise = createHash("md5").update(`${seed}/${line}`).digest("hex").slice(0, 26);
     const text = `2026-05-01T10:00:${String(line % 60).padStart(2, "0")}.1234567Z npm http fetch GET 200 https://registry.npmjs.org/package-${noise} attempt 1 (cache hit)\n`;
     lines.push(text);
     length += text.length;
