@@ -121,6 +121,6 @@ const undone = new Error("rolled back");
 async function compare(db: Database, { store }: SealedArchive, result: VerifyResult): Promise<void> {
   const { index, findings } = result;
   for (let row = 0; row < index.size; row += 1) index.set(row, mark.hasRow, false);
-  await verifyRows({ db, store, index, findings });
+  await verifyRows({ db, store, index, findings, head: result.chain.head?.sequence ?? 0 });
   await verifySealedRows({ db, store, result });
 }

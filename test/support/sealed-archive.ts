@@ -18,7 +18,7 @@ import { createLogger } from "@actions-archive/core/logger";
 import { logKey } from "@actions-archive/core/object-key";
 import { claimIdentity } from "@actions-archive/database/identity";
 import { recordJobs } from "@actions-archive/database/obligations";
-import { type Database, openDatabase } from "@actions-archive/database/open-database";
+import { type Database, openDatabase, transact } from "@actions-archive/database/open-database";
 import { recordRuns } from "@actions-archive/database/runs";
 import {
   addRepository,
@@ -28,6 +28,7 @@ import {
   runObject,
   stepObject,
 } from "@actions-archive/database/samples.test-support";
+import { buryLogs, lockArchivedLogs } from "@actions-archive/database/tombstones";
 import { loadJobs } from "@actions-archive/loader/load-jobs";
 import { loadRecords } from "@actions-archive/loader/load-records";
 import { loadRun } from "@actions-archive/loader/load-run";
@@ -206,17 +207,19 @@ async function listAttempt({ loader, ask }: Site, { run, attempt }: { run: numbe
   await loadRun(loader, { run_id: run, run_attempt: attempt });
 }
 
-async function removeLogs({ loader, ask }: Site, jobs: readonly NewJob[], seal: () => Promise<void>): Promise<string[]> {
-  const ids = jobs.map(({ id }) => id).join(", ");
-  const rows = await ask(`
-    insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason)
-    select object_key, job_id, repository_id, version_id, size_bytes, sha256, 'erase', 'a secret was printed'
-    from archive.objects where object_key like 'logs/%' and job_id in (${ids})
-    returning object_key`);
+async function removeLogs({ loader }: Site, jobs: readonly NewJob[], seal: () => Promise<void>): Promise<string[]> {
+  const { db, store } = loader;
+  const buried = await transact(db, async (trx) => {
+    const logs = await lockArchivedLogs(
+      trx,
+      jobs.map(({ id }) => id),
+    );
+    await buryLogs(trx, logs, { cause: "erase", reason: "a secret was printed" });
+    return logs;
+  });
   await seal();
-  const keys = rows.map(({ object_key }) => String(object_key));
-  await Promise.all(keys.map((key) => rm(join(fileURLToPath(loader.store.url), key), { force: true })));
-  await ask(`update archive.tombstones set removed_at = now() where job_id in (${ids})`);
+  const keys = buried.flatMap(({ objects }) => objects.map(({ object_key }) => object_key));
+  await Promise.all(keys.map((key) => store.remove(key)));
   return keys;
 }
 

@@ -21,12 +21,14 @@ import {
 } from "./folder-files.ts";
 import {
   assertKey,
+  assertLogKey,
   type ByteRange,
   type ListedObject,
   type ListedVersion,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
+  type RemoveOutcome,
   type Store,
   type StoreCapabilities,
   type StoredBody,
@@ -150,6 +152,24 @@ class FolderStore implements Store {
     return streamFile(this.#path(key), start, end);
   }
 
+  async remove(key: string): Promise<RemoveOutcome> {
+    assertLogKey(key);
+    return translated(`Removing ${key} from ${this.#root}`, async () => {
+      const path = this.#path(key);
+      const folder = dirname(path);
+      const isThere = (await this.#stat(key)) !== undefined;
+      if (isThere) {
+        await removeIfThere(path);
+        await syncFolders(folder, folder);
+      }
+      // After the object, which a crash must not leave without them; also those that an earlier crash has left.
+      const left = await listMetadata(path);
+      for (const name of left) await removeIfThere(join(folder, name));
+      if (left.length > 0) await syncFolders(folder, folder);
+      return { kind: isThere ? "removed" : "absent" };
+    });
+  }
+
   async *list(prefix: string): AsyncIterable<ListedObject> {
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
@@ -250,12 +270,19 @@ function isForeignOrKey(name: string): boolean {
   return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
 }
 
+/** Names of the metadata files beside the object at `path`. */
+async function listMetadata(path: string): Promise<string[]> {
+  const start = `.${basename(path)}.`;
+  const names = await readdir(dirname(path)).catch((error: unknown) => {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  });
+  return names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)));
+}
+
 async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
   const start = `.${basename(path)}.`;
-  const names = await readdir(dirname(path));
-  const hashes = names
-    .filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)))
-    .map((name) => name.slice(start.length, -".meta".length));
+  const hashes = (await listMetadata(path)).map((name) => name.slice(start.length, -".meta".length));
   // More than one is what a lost race leaves when it crashes; the bytes decide.
   const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
   if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };

@@ -42,7 +42,7 @@ export type ArchivedLog = z.output<typeof ArchivedLog>;
 
 export const AbsentLog = z.object({
   state: z.literal("absent"),
-  reason: AbsentReason,
+  reason: AbsentReason.exclude(["removed"]).describe("removed is no record's word: tombstones say it"),
   copied_from: GitHubId.nullable().describe("the job of the earlier attempt whose log this is, when `reason` is copied"),
 });
 export type AbsentLog = z.output<typeof AbsentLog>;

@@ -24,7 +24,9 @@ const transientNames = new Set([
   "XAmzContentSHA256Mismatch",
 ]);
 
-const cures: Record<string, string> = {
+export type Cures = Readonly<Record<string, string>>;
+
+const cures: Cures = {
   AccessDenied:
     "Grant the credentials s3:PutObject, s3:GetObject and s3:ListBucket on the bucket (and the KMS key, if there is one).",
   InvalidAccessKeyId: "The access key is not known to this store: correct AWS_ACCESS_KEY_ID.",
@@ -51,16 +53,17 @@ export function isNotFound(error: unknown): boolean {
   return statusOf(error) === 404 && error instanceof Error && error.name !== "NoSuchBucket";
 }
 
-/** Our error for one of the SDK's, of Node's network or of S3's; `doing` names the object and the bucket. */
-export function s3Failure(error: unknown, doing: string): Error {
+/** Our error for one of the SDK's, of Node's network or of S3's; `doing` names the object and the bucket, `ownCures` what helps there. */
+export function s3Failure(error: unknown, doing: string, ownCures: Cures = {}): Error {
   if (error instanceof ActionsArchiveError) return error;
   if (!(error instanceof Error)) return new TransientError("store/unavailable", `${doing}: ${String(error)}. It is tried again.`);
   const status = statusOf(error);
   const what = `${doing}: ${[status, error.name, error.message].filter(Boolean).join(" ")}.`;
   const isRefusal = status !== undefined && status >= 300 && status < 500 && status !== 408 && status !== 409 && status !== 429;
   if (isRefusal && !transientNames.has(error.name)) {
+    const known: Cures = { ...cures, ...ownCures };
     const cure =
-      cures[error.name] ?? (status === 403 ? cures["AccessDenied"] : "Correct the store's settings or the bucket's policy.");
+      known[error.name] ?? (status === 403 ? known["AccessDenied"] : "Correct the store's settings or the bucket's policy.");
     return new PermanentError("store/refused", `${what} ${cure}`, { cause: error });
   }
   if (error.name === "CredentialsProviderError") {

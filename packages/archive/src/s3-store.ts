@@ -18,9 +18,11 @@ import {
 import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
 import { probeBucket } from "./s3-probe.ts";
 import { md5Of, type Protection, sendPut } from "./s3-put.ts";
+import { removalCures, sendRemove } from "./s3-remove.ts";
 import { knownVersion, listBucketVersions } from "./s3-versions.ts";
 import {
   assertKey,
+  assertLogKey,
   type ByteRange,
   collect,
   type ListedObject,
@@ -28,6 +30,7 @@ import {
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
+  type RemoveOutcome,
   type Store,
   type StoreCapabilities,
   type StoredBody,
@@ -134,6 +137,19 @@ class S3Store implements Store {
   async open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined> {
     assertKey(key);
     return retry(() => this.#openOnce(key, range, versionId));
+  }
+
+  async remove(key: string, versionId?: string): Promise<RemoveOutcome> {
+    assertLogKey(key);
+    const isLocking = this.#protection.lock !== undefined || this.#capabilities?.objectLock === true;
+    const place = { client: this.#client, bucket: this.#bucket, key: this.#prefix + key, versionId, isLocking };
+    return retry(async () => {
+      try {
+        return await sendRemove(place);
+      } catch (error) {
+        throw s3Failure(error, `Removing ${this.#name(key)}`, removalCures);
+      }
+    });
   }
 
   async *list(prefix: string): AsyncIterable<ListedObject> {

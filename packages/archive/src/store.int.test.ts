@@ -8,7 +8,15 @@ import { pathToFileURL } from "node:url";
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
-import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  DeleteBucketPolicyCommand,
+  DeleteObjectCommand,
+  ListObjectVersionsCommand,
+  PutBucketPolicyCommand,
+  PutObjectCommand,
+  PutObjectLegalHoldCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
@@ -205,10 +213,10 @@ function storeConformance(
       for (const key of keys) await put(opened.store, key, key, { about: key });
       const listed = await versionsOf(opened.store, "");
       // A store that cannot tell says so, instead of telling of nothing.
-      if (!listed) return expect(isFaithful).toBe(false);
-      expect(listed.map(({ key }) => key)).toEqual(keys);
-      for (const { key, sizeBytes, isLatest, isDeleteMarker } of listed)
-        expect({ sizeBytes, isLatest, isDeleteMarker }).toEqual({ sizeBytes: key.length, isLatest: true, isDeleteMarker: false });
+      expect(listed !== undefined || !isFaithful).toBe(true);
+      if (!listed) return;
+      const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => ({ key, sizeBytes, isLatest, isDeleteMarker }));
+      expect(told).toEqual(keys.map((key) => ({ key, sizeBytes: key.length, isLatest: true, isDeleteMarker: false })));
       expect((await versionsOf(opened.store, "a/"))?.map(({ key }) => key)).toEqual(["a/1", "a/10.json", "a/2.json"]);
       expect(await versionsOf(opened.store, "none/")).toEqual([]);
     });
@@ -221,6 +229,53 @@ function storeConformance(
         await Promise.all(names.slice(at, at + 50).map((key) => put(opened.store, key, "x")));
       expect(await keysOf(opened.store, "many/")).toEqual(names);
       expect((await versionsOf(opened.store, "many/"))?.map(({ key }) => key)).toEqual(names);
+    });
+
+    test.runIf(!expected.objectLock)(
+      "a log that is removed is gone with its metadata, and so a second time; another stays",
+      async () => {
+        await using opened = await open();
+        await probeStore(opened.store);
+        const [gone, stays] = ["logs/h/1/2/3.log.zst", "logs/h/1/2/33.log.zst"];
+        for (const key of [gone, stays]) await put(opened.store, key, key, { "raw-sha256": "ab" });
+        expect(await opened.store.remove(gone)).toEqual({ kind: "removed" });
+        expect(await opened.store.head(gone)).toBeUndefined();
+        expect(await opened.store.remove(gone)).toEqual({ kind: "absent" });
+        expect(await keysOf(opened.store, "logs/")).toEqual([stays]);
+        expect(await opened.store.head(stays)).toMatchObject({ metadata: { "raw-sha256": "ab" } });
+        expect(await opened.store.remove("logs/h/9/2/4.log.zst")).toEqual({ kind: "absent" });
+        // What is stored there later has no part of what was there before.
+        await put(opened.store, gone, "another");
+        expect(await opened.store.head(gone)).toMatchObject({ sizeBytes: 7, metadata: {} });
+      },
+    );
+
+    test.runIf(expected.objectLock)("a log that is locked stays, and its removal says until when", async () => {
+      await using opened = await open();
+      await probeStore(opened.store);
+      await put(opened.store, "logs/h/1/2/3.log.zst", "locked");
+      const outcome = await opened.store.remove("logs/h/1/2/3.log.zst");
+      expect(outcome).toEqual({ kind: "retained", until: expect.any(Date) as Date });
+      const inHours = "until" in outcome ? ((outcome.until?.getTime() ?? 0) - Date.now()) / 3_600_000 : 0;
+      expect(inHours).toBeGreaterThan(23);
+      expect(inHours).toBeLessThan(24.1);
+      expect((await opened.store.read("logs/h/1/2/3.log.zst"))?.toString()).toBe("locked");
+    });
+
+    test.each([
+      "records/h/1/2/3.json",
+      "runs/h/1/2/3.json",
+      "seals/000000000001.json",
+      "archive.json",
+      "probe/2026-01-01",
+      "logs/h/1/2/3.json",
+      "logs/h/1/2/03.log.zst",
+      "logs",
+    ])("%s is not removed, since only logs are", async (key) => {
+      await using opened = await open();
+      await put(opened.store, key, "evidence");
+      await expect(opened.store.remove(key)).rejects.toMatchObject({ code: "store/refused" });
+      expect((await opened.store.read(key))?.toString()).toBe("evidence");
     });
 
     test("keys that could leave the archive are refused before anything is done", async () => {
@@ -250,6 +305,7 @@ function storeConformance(
         await expect(put(opened.store, key, "x"), key).rejects.toThrow(PermanentError);
         await expect(opened.store.read(key), key).rejects.toThrow(PermanentError);
         await expect(opened.store.head(key), key).rejects.toThrow(PermanentError);
+        await expect(opened.store.remove(key), key).rejects.toThrow(PermanentError);
       }
       expect(await keysOf(opened.store, "")).toEqual([]);
     });
@@ -365,19 +421,94 @@ if (real && locked) {
     const strange = "logs/\u0001 ä+%41";
     await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${strange}`, Body: "x" }));
     const listed = (await versionsOf(opened.store, "")) ?? [];
-    const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => [key, sizeBytes, isLatest, isDeleteMarker]);
-    expect(told.toSorted()).toEqual(
-      [
-        ["a", 5, false, false],
-        ["a", 7, true, false],
-        ["b", 0, true, true],
-        ["b", 6, false, false],
-        ["b.c", 5, true, false],
-        [strange, 1, true, false],
-      ].toSorted(),
+    const told = listed.map(
+      ({ key, sizeBytes, isLatest, isDeleteMarker }) =>
+        `${key} ${sizeBytes} ${isLatest ? "latest" : "earlier"} ${isDeleteMarker ? "marker" : "version"}`,
     );
+    const expected = [
+      "a 5 earlier version",
+      "a 7 latest version",
+      "b 0 latest marker",
+      "b 6 earlier version",
+      "b.c 5 latest version",
+      `${strange} 1 latest version`,
+    ];
+    expect(told.toSorted()).toEqual(expected.toSorted());
     expect(new Set(listed.map(({ versionId }) => versionId)).size).toBe(6);
     client.destroy();
+  });
+
+  test("of a bucket with versions, the named version goes, not the one above it, and no marker stays", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    await probeStore(store);
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const versionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = clientOf(real);
+    const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
+    await s3.send(new PutObjectCommand({ Bucket: locked.bucket, Key, Body: "above" }));
+    expect(await store.remove(key, versionId)).toEqual({ kind: "removed" });
+    expect(await store.read(key, undefined, versionId)).toBeUndefined();
+    expect((await store.read(key))?.toString()).toBe("above");
+    expect(await store.remove(key, versionId)).toEqual({ kind: "absent" });
+    expect(await store.remove(key)).toEqual({ kind: "removed" });
+    const left = await s3.send(new ListObjectVersionsCommand({ Bucket: locked.bucket, Prefix: Key }));
+    expect([left.Versions ?? [], left.DeleteMarkers ?? []]).toEqual([[], []]);
+    s3.destroy();
+  });
+
+  test("a version that somebody hid under a marker is removed all the same", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const versionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = clientOf(real);
+    const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
+    await s3.send(new DeleteObjectCommand({ Bucket: locked.bucket, Key }));
+    expect(await store.head(key)).toBeUndefined();
+    expect(await store.remove(key, versionId)).toEqual({ kind: "removed" });
+    expect(await store.read(key, undefined, versionId)).toBeUndefined();
+    s3.destroy();
+  });
+
+  test("a legal hold of the store's own retains a log, without an end", async () => {
+    await using opened = await openS3(locked);
+    const { store } = opened;
+    await probeStore(store);
+    const key = "logs/h/1/2/3.log.zst";
+    const first = await put(store, key, "first");
+    const VersionId = first.kind === "created" ? first.versionId : undefined;
+    const s3 = clientOf(real);
+    const place = { Bucket: locked.bucket, Key: `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`, VersionId };
+    await s3.send(new PutObjectLegalHoldCommand({ ...place, LegalHold: { Status: "ON" } }));
+    expect(await store.remove(key, VersionId)).toEqual({ kind: "retained" });
+    expect((await store.read(key))?.toString()).toBe("first");
+    await s3.send(new PutObjectLegalHoldCommand({ ...place, LegalHold: { Status: "OFF" } }));
+    expect(await store.remove(key, VersionId)).toEqual({ kind: "removed" });
+    s3.destroy();
+  });
+
+  test("where the right to delete is not granted, the error says which, and the log stays", async () => {
+    await using opened = await openS3(real);
+    const { store } = opened;
+    const key = "logs/h/1/2/3.log.zst";
+    await put(store, key, "first");
+    const s3 = clientOf(real);
+    const Resource = `arn:aws:s3:::${real.bucket}/${store.url.slice(`s3://${real.bucket}/`.length)}/*`;
+    const statement = { Effect: "Deny", Principal: "*", Action: ["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource };
+    const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+    await s3.send(new PutBucketPolicyCommand({ Bucket: real.bucket, Policy }));
+    try {
+      const removing = store.remove(key);
+      await expect(removing).rejects.toMatchObject({ code: "store/refused" });
+      await expect(removing).rejects.toThrow(/AccessDenied.*grant the loader's credentials s3:DeleteObject/);
+      expect((await store.read(key))?.toString()).toBe("first");
+    } finally {
+      await s3.send(new DeleteBucketPolicyCommand({ Bucket: real.bucket }));
+      s3.destroy();
+    }
   });
 
   test("Object Lock asked of a bucket that has none is refused at the start, with the reason", async () => {

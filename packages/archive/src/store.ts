@@ -2,6 +2,7 @@
 // and pass one suite; nothing above this interface knows which of them it talks to.
 
 import { PermanentError } from "@actions-archive/core/errors";
+import { tryParseKey } from "@actions-archive/core/object-key";
 
 /** What is to be stored: bytes in memory, or a file of exactly `sizeBytes` that stays as it is until `put` settles. */
 export type StoredBody = Buffer | { readonly path: string; readonly sizeBytes: number };
@@ -36,6 +37,13 @@ export type ObjectInfo = ListedObject & {
 export type PutOutcome =
   | { readonly kind: "created"; readonly versionId?: string }
   | { readonly kind: "exists"; readonly info: ObjectInfo };
+
+export type RemoveOutcome =
+  | { readonly kind: "removed" }
+  /** It was not there. */
+  | { readonly kind: "absent" }
+  /** The store has locked this version: until then, where it says until when. */
+  | { readonly kind: "retained"; readonly until?: Date };
 
 /** Bytes `start` to `end`, counted from 0; `end` is not included. */
 export type ByteRange = { readonly start: number; readonly end: number };
@@ -76,6 +84,12 @@ export interface Store extends AsyncDisposable {
   read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined>;
   /** As `read`, as a stream that ends after exactly the promised bytes or throws. Iterate it, or break out of it. */
   open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined>;
+  /**
+   * Removes a log, durably: the one thing that ever goes. In a store with versions exactly one of them: the named one, else the
+   * one that is seen under the key; never by a marker that hides it. Idempotent.
+   * @throws PermanentError `store/refused` for a key that is no log's, and where the right to delete is not granted.
+   */
+  remove(key: string, versionId?: string): Promise<RemoveOutcome>;
   /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes. */
   list(prefix: string): AsyncIterable<ListedObject>;
   /**
@@ -97,6 +111,13 @@ export function assertKey(key: string): void {
     "store/refused",
     `Refused the object key ${JSON.stringify(key.slice(0, 200))}: keys are made of ids only. Report this.`,
   );
+}
+
+/** Records, seals and the identity are evidence, and stay. @throws PermanentError for a key that is no log's. */
+export function assertLogKey(key: string): void {
+  assertKey(key);
+  if (tryParseKey(key)?.kind === "log") return;
+  throw new PermanentError("store/refused", `Refused to remove ${key}: only logs are ever removed. Report this.`);
 }
 
 export function sizeOf(body: StoredBody): number {

@@ -8,11 +8,14 @@ import { Command, CommanderError } from "commander";
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addErase } from "./commands/erase.ts";
 import { addGaps } from "./commands/gaps.ts";
+import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addProof } from "./commands/proof.ts";
 import { addReport } from "./commands/report.ts";
+import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
 import { addSeal } from "./commands/seal.ts";
 import { addSearch } from "./commands/search.ts";
@@ -48,6 +51,9 @@ for (const add of [
   addSeal,
   addVerify,
   addProof,
+  addHold,
+  addRetention,
+  addErase,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.

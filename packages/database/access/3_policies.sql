@@ -32,7 +32,7 @@ begin
       when read_by_views.name in ('seals', 'sealing') then 'true'
       -- Counts over all owners.
       when read_by_views.name = 'removals' then 'false'
-      when read_by_views.name = 'unreadable_repositories' then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
+      when read_by_views.name in ('unreadable_repositories', 'retention_policies') then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
       when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
       when read_by_views.has_repository_id then 'repository_id <@ (select repositories from archive.asker)'
       when read_by_views.has_job_id then format('exists (select from archive.jobs where jobs.job_id = %I.job_id)', read_by_views.name)

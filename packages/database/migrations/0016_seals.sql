@@ -110,12 +110,14 @@ create table archive.tombstones (
   reason text not null,
   decided_at timestamptz not null default now(),
   sealed_in bigint,
+  due_at timestamptz default now(),
   removed_at timestamptz,
-  retained_until timestamptz
+  retained_until timestamptz,
+  problem text
 );
 create index tombstones_job_id_idx on archive.tombstones (job_id);
 create index tombstones_unsealed_idx on archive.tombstones (object_key) where sealed_in is null;
-create index tombstones_present_idx on archive.tombstones (object_key) where removed_at is null;
+create index tombstones_due_idx on archive.tombstones (due_at) where due_at is not null;
 comment on table archive.tombstones is 'Logs that are removed: first the row, then this in a published seal, then the object.';
 comment on column archive.tombstones.object_key is 'Key in the store of the log that goes.';
 comment on column archive.tombstones.job_id is 'GitHub''s id of the job whose log it is.';
@@ -127,8 +129,28 @@ comment on column archive.tombstones.cause is 'erase: an operator''s decision on
 comment on column archive.tombstones.reason is 'In the operator''s words, or the policy.';
 comment on column archive.tombstones.decided_at is 'When, by the database''s clock.';
 comment on column archive.tombstones.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
+comment on column archive.tombstones.due_at is 'When the store is asked next to remove it; null once it is gone.';
 comment on column archive.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';
 comment on column archive.tombstones.retained_until is 'Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.';
+comment on column archive.tombstones.problem is 'Why the object is still there after the store was asked; null when it was not asked, and once it is gone.';
+
+create table archive.retention_walk (
+  singleton boolean primary key default true check (singleton),
+  policy_id bigint not null,
+  repository_id bigint not null default 0,
+  completed_at timestamptz not null default '-infinity',
+  job_id bigint not null default 0,
+  round_began_at timestamptz not null default now(),
+  round_ended_at timestamptz
+);
+comment on table archive.retention_walk is 'How far the policies have been applied in this round over their repositories'' jobs, one row.';
+comment on column archive.retention_walk.singleton is 'Always true: one row.';
+comment on column archive.retention_walk.policy_id is 'The newest policy when this round began: a newer one begins another round.';
+comment on column archive.retention_walk.repository_id is 'The repository that is being walked.';
+comment on column archive.retention_walk.completed_at is 'When the last job completed that was looked at in it.';
+comment on column archive.retention_walk.job_id is 'GitHub''s id of that job; 0 before the first.';
+comment on column archive.retention_walk.round_began_at is 'When this round began, by the database''s clock.';
+comment on column archive.retention_walk.round_ended_at is 'When this round ended; null while it goes on.';
 
 create table archive.damages (
   object_key text collate "C" primary key,

@@ -6,8 +6,9 @@
 --   job_id  GitHub's id of the job
 -- Columns:
 --   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
---     attempts of its run, steps, action_uses, annotations, permissions, runner, its objects in the store, each with the number of its
---     seal, and the seal of its record, which is null until it is sealed, and for an auditor who is limited to owners
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a log that was removed), its
+--     objects in the store, each with the number of its seal, and the seal of its record, which is null until it is sealed, and
+--     for an auditor who is limited to owners
 -- Cannot know:
 --   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
 -- Examples:
@@ -35,8 +36,20 @@ select json_build_object(
     where permission.job_id = job.job_id
   ), '{}'),
   'runner', (select to_json(runner) from audit.runners as runner where runner.job_id = job.job_id),
+  'holds', coalesce((
+    select json_agg(hold order by hold.hold_id) from audit.holds as hold where hold.job_id = job.job_id
+  ), '[]'),
+  'tombstones', coalesce((
+    select json_agg(tombstone order by tombstone.object_key)
+    from audit.tombstones as tombstone
+    where tombstone.job_id = job.job_id
+  ), '[]'),
   'objects', coalesce((
-    select json_agg(stored order by stored.object_key) from audit.objects as stored where stored.object_key in (job.record_key, job.log_key)
+    select json_agg(stored order by stored.object_key)
+    from audit.objects as stored
+    where stored.object_key = any (
+      array[job.record_key, job.log_key] || array(select object_key from audit.tombstones where tombstones.job_id = job.job_id)
+    )
   ), '[]'),
   'seal', (
     select to_json(seal)

@@ -94,6 +94,10 @@ function seed(owner: string, id: number): string {
       select 'records/${owner}/' || job, ${id} + job, '${hash}', ${id}, ${id} + 1, ${id} + job, 1 from generate_series(1, 2) as job;
     insert into archive.damages (object_key, finding, repository_id, job_id)
       values ('logs/${owner}/1', 'missing', ${id}, ${id} + 1), ('runs/${owner}/1', 'damaged', ${id}, null);
+    insert into archive.holds (job_id, is_held, reason) values (${id} + 1, true, '${owner} is sued');
+    insert into archive.retention_policies (name, keep_days) values ('${owner}', 400), ('${owner}/app', 90);
+    insert into archive.tombstones (object_key, job_id, repository_id, size_bytes, sha256, cause, reason)
+      values ('logs/${owner}', ${id} + 2, ${id}, 1, '${hash}', 'erase', '${owner} asked for it');
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)

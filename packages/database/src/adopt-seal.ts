@@ -4,9 +4,12 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
+import { settleLogs } from "./log-states.ts";
 import { idsOfKey, noteSealedObjects, type StoredObject } from "./objects.ts";
+import { lockJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 import { findHead, findPreparedSeal, lockChain, publishSeal } from "./seals.ts";
+import { applyTombstones } from "./tombstones.ts";
 import { unnest } from "./unnest.ts";
 
 /** Of a seal that was read from the store, what it says; instants as text. */
@@ -99,6 +102,10 @@ async function adoptTombstones(trx: Database, sequence: number, tombstones: read
     from ${unnest<Tombstone>(types, tombstones)}
     on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
   `.execute(trx);
+  const jobIds = tombstones.map(({ job_id }) => job_id);
+  await lockJobs(trx, jobIds);
+  await applyTombstones(trx, jobIds);
+  await settleLogs(trx, jobIds);
 }
 
 // One that stands here and waits for a seal is the one that the seal carries, whose times have milliseconds.

@@ -35,7 +35,7 @@ export async function findEarlierAttempts(
   };
 }
 
-export type Twin = { job_id: number; log_state: LogState };
+export type Twin = { job_id: number; log_state: LogState; log_reason: string | null };
 
 /**
  * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
@@ -53,12 +53,12 @@ export async function findTwin(db: Database, jobId: number): Promise<Twin | unde
         .onRef("twin.started_at", "=", "copy.started_at")
         .onRef("twin.completed_at", "=", "copy.completed_at"),
     )
-    .select(["twin.job_id", "twin.log_state"])
+    .select(["twin.job_id", "twin.log_state", "twin.log_reason"])
     .where("copy.job_id", "=", jobId)
     .where("twin.runner_name", "!=", "")
     .orderBy("twin.run_attempt")
     .orderBy("twin.job_id")
     .limit(1)
     .executeTakeFirst();
-  return row && { job_id: row.job_id, log_state: row.log_state as LogState };
+  return row && { ...row, log_state: row.log_state as LogState };
 }

@@ -1,5 +1,5 @@
 // How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
-// that takes the place of an absent one.
+// that takes the place of an absent one, and for one that is removed.
 
 import type { FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
@@ -83,7 +83,7 @@ export async function noteRecord(db: Database, jobId: number, recordKey: string)
 
 /**
  * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
- * nothing leaves archived. A log that looks deleted is looked at once more two days before its expiry. Call it in the transaction
+ * what is archived can only be removed. A log that looks deleted is looked at once more two days before its expiry. Call it in the transaction
  * of `upsertLogs`, after it. Idempotent.
  */
 export async function settleLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
@@ -103,7 +103,7 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
     from archive.logs
     where obligations.job_id = any(${sql.val(jobIds)}::bigint[])
       and logs.job_id = obligations.job_id
-      and (obligations.log_state <> 'archived' or logs.log_state = 'archived')
+      and (obligations.log_state <> 'archived' or logs.log_state = 'archived' or logs.log_reason = 'removed')
       and (log_detail is not null
         or (obligations.log_state, obligations.log_reason, obligations.record_key)
           is distinct from (logs.log_state, logs.log_reason, logs.record_key))

@@ -186,7 +186,7 @@ async function writeSteps(
   `.execute(trx);
 }
 
-/** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction. Idempotent. */
+/** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction, and `applyTombstones` after it. Idempotent. */
 export async function upsertLogs(trx: Database, logs: readonly LogRow[], schema: Schema = archiveSchema): Promise<void> {
   for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, schema, round);
 }
@@ -217,6 +217,8 @@ async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[])
       record_key = excluded.record_key,
       record_version = excluded.record_version,
       record_sha256 = excluded.record_sha256
-    where (excluded.log_state = 'archived', excluded.record_version) > (logs.log_state = 'archived', logs.record_version)
+    where (excluded.log_state = 'archived', excluded.record_version)
+      -- Only a tombstone says removed, and only of what was archived.
+      > (logs.log_state = 'archived' or logs.log_reason = 'removed', logs.record_version)
   `.execute(trx);
 }

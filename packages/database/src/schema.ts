@@ -1031,6 +1031,37 @@ export interface ArchiveRetentionPolicies {
   sealed_in: number | null;
 }
 
+export interface ArchiveRetentionWalk {
+  /**
+   * When the last job completed that was looked at in it.
+   */
+  completed_at: Generated<Timestamp>;
+  /**
+   * GitHub's id of that job; 0 before the first.
+   */
+  job_id: Generated<number>;
+  /**
+   * The newest policy when this round began: a newer one begins another round.
+   */
+  policy_id: number;
+  /**
+   * The repository that is being walked.
+   */
+  repository_id: Generated<number>;
+  /**
+   * When this round began, by the database's clock.
+   */
+  round_began_at: Generated<Timestamp>;
+  /**
+   * When this round ended; null while it goes on.
+   */
+  round_ended_at: Timestamp | null;
+  /**
+   * Always true: one row.
+   */
+  singleton: Generated<boolean>;
+}
+
 export interface ArchiveRuns {
   /**
    * Login of who triggered the run; null where the account is gone.
@@ -1275,6 +1306,10 @@ export interface ArchiveTombstones {
    */
   decided_at: Generated<Timestamp>;
   /**
+   * When the store is asked next to remove it; null once it is gone.
+   */
+  due_at: Generated<Timestamp | null>;
+  /**
    * GitHub's id of the job whose log it is.
    */
   job_id: number;
@@ -1282,6 +1317,10 @@ export interface ArchiveTombstones {
    * Key in the store of the log that goes.
    */
   object_key: string;
+  /**
+   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
+   */
+  problem: string | null;
   /**
    * In the operator's words, or the policy.
    */
@@ -1680,6 +1719,45 @@ export interface AuditGaps {
   window_start: Timestamp | null;
 }
 
+export interface AuditHolds {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Timestamp | null;
+  /**
+   * In the order in which they were set.
+   */
+  hold_id: number | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * False where a hold was released.
+   */
+  is_held: boolean | null;
+  /**
+   * GitHub's id of the job.
+   */
+  job_id: number | null;
+  /**
+   * In the operator's words; null where none was given.
+   */
+  reason: string | null;
+  /**
+   * The repository's current owner/name; null while the job's rows are not loaded.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository; null while the job's rows are not loaded.
+   */
+  repository_id: number | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface AuditJobs {
   /**
    * How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.
@@ -2051,6 +2129,37 @@ export interface AuditRepositories {
   repository_id: number | null;
 }
 
+export interface AuditRetentionPolicies {
+  /**
+   * When, by the database's clock.
+   */
+  changed_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * Days after a job's end for which its log is kept; null: this name has no policy of its own from here on.
+   */
+  keep_days: number | null;
+  /**
+   * owner or owner/name, in lower case.
+   */
+  name: string | null;
+  /**
+   * In the order in which they were set.
+   */
+  policy_id: number | null;
+  /**
+   * GitHub's id of the repository that has this name now; null for an owner, and where none has it.
+   */
+  repository_id: number | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+}
+
 export interface AuditRunners {
   /**
    * When the job completed; null where the job object lacks it.
@@ -2256,6 +2365,69 @@ export interface AuditSteps {
   workflow_name: string | null;
 }
 
+export interface AuditTombstones {
+  /**
+   * erase: an operator's decision on one log. retention: a policy.
+   */
+  cause: string | null;
+  /**
+   * When, by the database's clock.
+   */
+  decided_at: Timestamp | null;
+  /**
+   * The GitHub host.
+   */
+  host: string | null;
+  /**
+   * GitHub's id of the job whose log it is. One job may have several.
+   */
+  job_id: number | null;
+  /**
+   * The log's object in the store, relative to the prefix.
+   */
+  object_key: string | null;
+  /**
+   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
+   */
+  problem: string | null;
+  /**
+   * In the operator's words, or the policy.
+   */
+  reason: string | null;
+  /**
+   * When the object was removed, or seen to be gone; null while it is there.
+   */
+  removed_at: Timestamp | null;
+  /**
+   * The repository's current owner/name; null when only its id is known.
+   */
+  repository: string | null;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number | null;
+  /**
+   * Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.
+   */
+  retained_until: Timestamp | null;
+  /**
+   * Sequence of the seal that carries it; null while it waits for one.
+   */
+  sealed_in: number | null;
+  /**
+   * SHA-256 of its stored bytes, lower-case hex: of the entry in the seal that holds it.
+   */
+  sha256: string | null;
+  /**
+   * Stored bytes of the log.
+   */
+  size_bytes: number | null;
+  /**
+   * The version that was sealed; null where the store has none.
+   */
+  version_id: string | null;
+}
+
 export interface DB {
   "archive.action_uses": ArchiveActionUses;
   "archive.annotations": ArchiveAnnotations;
@@ -2281,6 +2453,7 @@ export interface DB {
   "archive.removals": ArchiveRemovals;
   "archive.repositories": ArchiveRepositories;
   "archive.retention_policies": ArchiveRetentionPolicies;
+  "archive.retention_walk": ArchiveRetentionWalk;
   "archive.runs": ArchiveRuns;
   "archive.scrub": ArchiveScrub;
   "archive.sealing": ArchiveSealing;
@@ -2296,12 +2469,15 @@ export interface DB {
   "audit.coverage": AuditCoverage;
   "audit.damages": AuditDamages;
   "audit.gaps": AuditGaps;
+  "audit.holds": AuditHolds;
   "audit.jobs": AuditJobs;
   "audit.objects": AuditObjects;
   "audit.permissions": AuditPermissions;
   "audit.removals": AuditRemovals;
   "audit.repositories": AuditRepositories;
+  "audit.retention_policies": AuditRetentionPolicies;
   "audit.runners": AuditRunners;
   "audit.seals": AuditSeals;
   "audit.steps": AuditSteps;
+  "audit.tombstones": AuditTombstones;
 }

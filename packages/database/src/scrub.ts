@@ -87,13 +87,18 @@ export type Damage = { readonly key: string; readonly finding: "missing" | "dama
 
 /**
  * Writes damages down, to be carried by the next seal; one that is known stays as it was. A log in force that is damaged is asked for
- * again, and then stored beside. Idempotent.
+ * again, and then stored beside. What has a tombstone is no damage. Idempotent.
  * @returns the keys of those that were not known.
  */
 export async function noteDamages(db: Database, damages: readonly Damage[]): Promise<string[]> {
   return transact(db, async (trx) => {
     const fresh: string[] = [];
+    const removed = await listRemovedKeys(
+      trx,
+      damages.map(({ key }) => key),
+    );
     for (const { key, finding } of damages) {
+      if (removed.has(key)) continue;
       const { repository_id, job_id } = idsOfKey(key);
       const inserted = await trx
         .insertInto("archive.damages")
@@ -110,6 +115,16 @@ export async function noteDamages(db: Database, damages: readonly Damage[]): Pro
     `.execute(trx);
     return fresh;
   });
+}
+
+// What was removed between the choice of the batch and its reading is not missing.
+async function listRemovedKeys(trx: Database, keys: readonly string[]): Promise<Set<string>> {
+  const rows = await trx
+    .selectFrom("archive.tombstones")
+    .select("object_key")
+    .where(sql<boolean>`object_key = any(${sql.val(keys)}::text[])`)
+    .execute();
+  return new Set(rows.map(({ object_key }) => object_key));
 }
 
 /** The key of a damaged log of this job that nothing stands in for yet. */

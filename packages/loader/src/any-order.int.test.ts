@@ -7,8 +7,9 @@ import { fileURLToPath } from "node:url";
 import { RunRecord } from "@actions-archive/archive/record";
 import { parseRecord } from "@actions-archive/archive/records";
 import { TransientError } from "@actions-archive/core/errors";
-import { runRecordKey } from "@actions-archive/core/object-key";
-import { listUnloadedJobs, recordJobs } from "@actions-archive/database/obligations";
+import { logKey, runRecordKey } from "@actions-archive/core/object-key";
+import { settleLogs } from "@actions-archive/database/log-states";
+import { listUnloadedJobs, lockJobs, recordJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { upsertJobs } from "@actions-archive/database/rows";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -21,6 +22,7 @@ import {
   runObject,
   stepObject,
 } from "@actions-archive/database/samples.test-support";
+import { applyTombstones } from "@actions-archive/database/tombstones";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -35,7 +37,11 @@ type Delivery = {
   readonly source: "listing" | "webhook";
   readonly attempt: number;
 };
-type Event = Delivery | { readonly kind: "load"; readonly job_id: number } | ({ readonly kind: "record" } & RecordToLoad);
+type Event =
+  | Delivery
+  | { readonly kind: "load"; readonly job_id: number }
+  | { readonly kind: "bury"; readonly job_id: number }
+  | ({ readonly kind: "record" } & RecordToLoad);
 
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
 const jobIds = [jobId, jobId + 1];
@@ -93,15 +99,37 @@ async function putRecords(bench: Bench, deliveries: readonly Delivery[]): Promis
 }
 
 async function emptyDatabase({ ask }: Bench): Promise<void> {
-  await ask("truncate archive.jobs, archive.steps, archive.logs, archive.obligations, archive.attempts, archive.runs cascade");
+  await ask(
+    "truncate archive.jobs, archive.steps, archive.logs, archive.obligations, archive.attempts, archive.runs, archive.tombstones cascade",
+  );
+}
+
+/** A tombstone, as an operator's decision or a seal of the store brings it. */
+async function bury({ loader, ask }: Bench, job_id: number): Promise<void> {
+  await transact(loader.db, async (trx) => {
+    await lockJobs(trx, [job_id]);
+    const object_key = logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
+    const object = { object_key, size_bytes: 1, sha256: "a".repeat(64) };
+    await trx
+      .insertInto("archive.tombstones")
+      .values({ ...object, job_id, repository_id: repositoryId, cause: "erase", reason: "why" })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    await applyTombstones(trx, [job_id]);
+    await settleLogs(trx, [job_id]);
+  });
+  const left = `select from archive.obligations where job_id = ${job_id} and log_state = 'archived'`;
+  expect(await ask(left)).toEqual([]);
 }
 
 async function emptyBucket({ loader }: Bench): Promise<void> {
   for (const kind of ["records", "runs"]) await rm(join(fileURLToPath(loader.store.url), kind), { recursive: true, force: true });
 }
 
-async function handle({ loader }: Bench, event: Event): Promise<void> {
-  if (event.kind === "load") await loadJobs(loader, [event.job_id]);
+async function handle(bench: Bench, event: Event): Promise<void> {
+  const { loader } = bench;
+  if (event.kind === "bury") await bury(bench, event.job_id);
+  else if (event.kind === "load") await loadJobs(loader, [event.job_id]);
   else if (event.kind === "record") await loadRecords(loader, [event]);
   else await recordJobs(loader.db, repositoryId, [{ object: event.object, source: event.source, listedAttempt: event.attempt }]);
 }
@@ -131,7 +159,7 @@ async function play(bench: Bench, lanes: readonly (readonly Event[])[]): Promise
 }
 
 /** What an empty database becomes by the objects of the bucket alone. */
-async function rebuild(bench: Bench, records: readonly RecordToLoad[]): Promise<unknown> {
+async function rebuild(bench: Bench, records: readonly RecordToLoad[], buried: readonly number[]): Promise<unknown> {
   await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
   for (const run_attempt of [1, 2]) await loadRun(bench.loader, { run_id: runId, run_attempt });
   await emptyDatabase(bench);
@@ -142,6 +170,7 @@ async function rebuild(bench: Bench, records: readonly RecordToLoad[]): Promise<
     const stories = jobs.flatMap(({ objects }) => objects.map((object) => ({ ...attempts, object })));
     await transact(bench.loader.db, (trx) => upsertJobs(trx, stories));
   }
+  for (const job_id of buried) await bury(bench, job_id);
   await loadRecords(bench.loader, records);
   return bench.rows();
 }
@@ -152,6 +181,8 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       deliveries: fc.constant(deliveries),
       /** Whose objects the workers put into records. */
       recorded: fc.subarray(deliveries),
+      /** Whose logs are removed. */
+      buried: fc.subarray(jobIds),
       /** Which of deliveries, loads and records come when, as places in the list of them all, some of them twice. */
       order: fc.array(fc.nat({ max: 99 }), { minLength: 4, maxLength: 14 }),
       lanes: fc.integer({ min: 1, max: 3 }),
@@ -159,13 +190,14 @@ test("any order, repetition and interleaving over any number of loaders ends in 
   );
   await using bench = await openBench();
   await fc.assert(
-    fc.asyncProperty(world, async ({ deliveries, recorded, order, lanes }) => {
+    fc.asyncProperty(world, async ({ deliveries, recorded, buried, order, lanes }) => {
       await emptyBucket(bench);
       const records = await putRecords(bench, recorded);
       const events: Event[] = [
         ...deliveries,
         ...records.map((record) => ({ kind: "record" as const, ...record })),
         ...jobIds.map((job_id) => ({ kind: "load" as const, job_id })),
+        ...buried.map((job_id) => ({ kind: "bury" as const, job_id })),
       ];
       // Some twice, in any order; then all of them, backwards, so that each came at least once.
       const played = [...order.map((place) => events[place % events.length]), ...events.toReversed()].filter(
@@ -178,7 +210,9 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       );
       expect(rows).toEqual(expected);
       expect(bench.errors).toEqual([]);
-      expect(await rebuild(bench, records)).toEqual(expected);
+      expect(await rebuild(bench, records, buried)).toEqual(expected);
+      const resurrected = `select from audit.jobs where log_state = 'archived' and job_id = any(array[${buried.join(",")}]::bigint[])`;
+      expect(await bench.ask(resurrected)).toEqual([]);
     }),
     { numRuns: 60 },
   );

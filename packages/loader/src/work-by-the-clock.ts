@@ -2,16 +2,38 @@
 
 import type { Service } from "@actions-archive/core/service";
 
+import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
+import { runByTheClock } from "./clock.ts";
 import type { LoaderConfig } from "./config.ts";
-import { startScrubbing } from "./start-scrubbing.ts";
+import type { Loader } from "./loader.ts";
+import { scrubArchive } from "./scrub-archive.ts";
 import { type OpenLoader, startSealing } from "./start-sealing.ts";
 
-/** Seals and scrubs until the service's resources end it. Returns at once. */
+/** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
+const turnMs = 30_000;
+
+/** Seals, applies retention and scrubs until the service's resources end it. Returns at once. */
 export function workByTheClock(
   config: Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS" | "SCRUB_DAYS">,
   open: OpenLoader,
   service: Pick<Service, "log" | "resources">,
 ): void {
   startSealing(config, open, service);
-  startScrubbing(config, open.loader, service);
+  runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
+}
+
+// The store or the database may be away, and each of these goes on where it was: the next turn tries again.
+async function lookAfter({ SCRUB_DAYS }: Pick<LoaderConfig, "SCRUB_DAYS">, loader: Loader): Promise<void> {
+  const works = {
+    "the policies of retention": () => applyPolicies(loader),
+    "the removal of logs": () => removeTombstoned(loader),
+    "the scrub": () => scrubArchive(loader, SCRUB_DAYS),
+  };
+  for (const [what, work] of Object.entries(works)) {
+    try {
+      await work();
+    } catch (error) {
+      loader.log.warn({ err: error, what }, "work by the clock failed");
+    }
+  }
 }

@@ -10,6 +10,7 @@ import { noteObjects, type StoredObject } from "@actions-archive/database/object
 import { lockJobs } from "@actions-archive/database/obligations";
 import { transact } from "@actions-archive/database/open-database";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+import { applyTombstones, followTombstones, type NamedLog } from "@actions-archive/database/tombstones";
 
 import type { RowWriter } from "./loader.ts";
 import { objectsOf } from "./note-objects.ts";
@@ -60,6 +61,8 @@ async function writeRows({ db }: RowWriter, records: readonly ReadRecord[], besi
       records.map(({ key, record }) => ({ ...record, record_key: key })),
     );
     await noteObjects(trx, [...records.flatMap(objectsOf), ...besides]);
+    await followTombstones(trx, records.flatMap(namedLog));
+    await applyTombstones(trx, jobIds);
     await settleLogs(trx, jobIds);
     await forgetLogsInFlight(trx, jobIds);
   });
@@ -73,6 +76,10 @@ async function writeAlone(loader: RowWriter, record: ReadRecord): Promise<void> 
     loader.log.error({ err: error, jobId: record.record.job_id, objectKey: record.key }, "row refused");
     await failLog(loader.db, record.record.job_id, "unloadable", error.message);
   }
+}
+
+function namedLog({ record: { job_id, repository_id, log } }: ReadRecord): NamedLog[] {
+  return log.state === "archived" ? [{ job_id, repository_id, log }] : [];
 }
 
 /** How the log ended, as a row. */

@@ -1,7 +1,7 @@
 // Why is there no log? Decided in the contract's order, with a look at the repository only where it is needed.
 
+import type { AbsentLog } from "@actions-archive/archive/record";
 import { PermanentError } from "@actions-archive/core/errors";
-import type { AbsentReason } from "@actions-archive/core/states";
 import type { Obligation } from "@actions-archive/database/obligations";
 import { renameRepository } from "@actions-archive/database/repositories";
 import { getKnownRepository } from "@actions-archive/github/repositories";
@@ -15,7 +15,7 @@ const defaultRetentionSeconds = 90 * 24 * 60 * 60;
 
 export type Absence =
   | { readonly kind: "wait"; readonly seconds: number }
-  | { readonly kind: "absent"; readonly reason: AbsentReason }
+  | { readonly kind: "absent"; readonly reason: AbsentLog["reason"] }
   | { readonly kind: "no-access"; readonly detail: string };
 
 export type Emptiness = { readonly isEmpty: boolean; readonly date: Date };

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { openFolderStore } from "@actions-archive/archive/folder-store";
+import { findRecord } from "@actions-archive/archive/records";
 import { openSpool } from "@actions-archive/archive/spool";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
@@ -70,7 +71,7 @@ async function openWorker() {
   };
   const calls = () =>
     simulator.journal.entries({ origin: "api" }).map(({ url: path }) => path.replace(/^.*\/actions\/([^?]*).*$/, "$1"));
-  return { db, id, simulator, waits, calls, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { db, id, store: worker.store, simulator, waits, calls, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 type Job = { id: number; run_id: number; run_attempt: number; name: string } & Partial<Record<keyof typeof times, string | null>>;
@@ -117,6 +118,20 @@ test("an original that is known decides before anything is listed", async () => 
     .where("job_id", "=", 75)
     .executeTakeFirstOrThrow();
   expect(record_key).toMatch(/\/75\.json$/);
+  expect(worker.calls()).toEqual([]);
+});
+
+test("the copy of a log that was removed is not asked for again; that of one that never was there is", async () => {
+  await using worker = await openWorker();
+  await worker.waits({ ...job, run_attempt: 1 });
+  const become = (log_reason: string) =>
+    worker.db.updateTable("archive.obligations").set({ log_state: "absent", log_reason }).where("job_id", "=", 70).execute();
+  await become("deleted");
+  expect(await worker.waits({ ...job, id: 75 })).toBe(false);
+  await become("removed");
+  expect(await worker.waits({ ...job, id: 75 })).toBe(true);
+  const record = await findRecord(worker.store, "h", { repository_id: worker.id, run_id: 700, job_id: 75 });
+  expect(record?.record.log).toEqual({ state: "absent", reason: "copied", copied_from: 70 });
   expect(worker.calls()).toEqual([]);
 });
 

@@ -29,11 +29,12 @@ export async function waitForOriginal(worker: LogWorker, job: Obligation, signal
   // A copy has its original's runner, start and end: what lacks one of them is none.
   if (!runner_name || !started_at || !completed_at) return false;
   const original = await findTwin(worker.db, job.job_id);
-  if (original?.log_state === "absent") return false;
-  if (original?.log_state === "archived") {
+  // What was removed must not come back under the id of its copy.
+  if (original?.log_state === "archived" || original?.log_reason === "removed") {
     await writeAbsence(worker, job, "copied", original.job_id);
     return true;
   }
+  if (original?.log_state === "absent") return false;
   if (original !== undefined) {
     await deferLog(worker.db, job.job_id, originalPollSeconds, `waits for job ${original.job_id}, of which it is a copy`);
     return true;

@@ -1,9 +1,8 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
 
 import type { LogFacts } from "@actions-archive/archive/log-facts";
-import type { LogRecord } from "@actions-archive/archive/record";
+import type { AbsentLog, LogRecord } from "@actions-archive/archive/record";
 import { findRecord, type FoundRecord, putRecord } from "@actions-archive/archive/records";
-import type { AbsentReason } from "@actions-archive/core/states";
 import { noteRecord } from "@actions-archive/database/log-states";
 import type { Obligation } from "@actions-archive/database/obligations";
 
@@ -48,7 +47,7 @@ export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: 
 export async function writeAbsence(
   worker: LogWorker,
   job: Obligation,
-  reason: AbsentReason,
+  reason: AbsentLog["reason"],
   copiedFrom: number | null = null,
 ): Promise<void> {
   await writeOutcome(worker, job, { state: "absent", reason, copied_from: copiedFrom });

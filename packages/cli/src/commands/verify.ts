@@ -120,8 +120,8 @@ async function verifyDatabase(env: Environment, { store, result, progress, signa
   await using ledger = await openLedger({ url, applicationName: "actions-archive verify", maxConnections: 2, log });
   const { db } = ledger;
   const onJobs = (done: number) => progress.show({ done, total: done, unit: "jobs", details: ["rows"] });
-  const { index, findings } = result;
-  const jobs = await verifyRows({ db, store, index, findings, onJobs, signal });
+  const { chain, index, findings } = result;
+  const jobs = await verifyRows({ db, store, index, findings, head: chain.head?.sequence ?? 0, onJobs, signal });
   await verifySealedRows({ db, store, result, signal });
   return jobs;
 }

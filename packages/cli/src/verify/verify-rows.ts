@@ -1,6 +1,6 @@
 // Holds the database against the store, both ways: an edited, added or deleted row is found, and named.
 
-import type { SealedIndex } from "@actions-archive/archive/sealed-index";
+import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
 import type { Store } from "@actions-archive/archive/store";
 import type { Findings } from "@actions-archive/archive/verify-findings";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -20,7 +20,9 @@ import {
 import { type Database, transact } from "@actions-archive/database/open-database";
 import { upsertJobs } from "@actions-archive/database/rows";
 import { temporarySchema } from "@actions-archive/database/schema-name";
+import { listUnsealedRemovals, writeRemovals } from "@actions-archive/database/tombstones";
 import { storiesOf, writeExpectedRows } from "@actions-archive/loader/expected-rows";
+import type { ReadRecord } from "@actions-archive/loader/write-records";
 
 import { listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
 
@@ -29,6 +31,8 @@ export type RowsRequest = {
   readonly store: Store;
   readonly index: SealedIndex;
   readonly findings: Findings;
+  /** Sequence of the newest seal. */
+  readonly head: number;
   /** Told of the jobs that were compared until now. */
   readonly onJobs?: (jobs: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -102,6 +106,7 @@ async function compareTogether(comparison: Comparison, { records, runRecords, un
   const differences = await transact(comparison.db, async (trx) => {
     await makeExpectedTables(trx);
     await writeExpectedRows(trx, records, runRecords);
+    await writeRemovals(trx, await findRemovedJobs(comparison, trx, records), temporarySchema);
     const found = await findDifferences(trx, jobIds);
     if (found.length === 0) return [];
     return explain(comparison, found, await listLedgerStories(trx, jobIds), async (stories) => {
@@ -116,6 +121,25 @@ async function compareTogether(comparison: Comparison, { records, runRecords, un
   for (const difference of differences) tell(comparison, difference);
   for (const jobId of jobIds) comparison.strangers.delete(jobId);
   comparison.jobs += jobIds.length;
+}
+
+// Only a tombstone says that a log was removed, and only of what was archived: no record does.
+async function findRemovedJobs(
+  { index, findings, head }: Comparison,
+  trx: Database,
+  records: readonly ReadRecord[],
+): Promise<number[]> {
+  const archived = records.filter(({ record }) => record.log.state === "archived");
+  const isBuried = ({ record: { log } }: ReadRecord) => {
+    const row = log.state === "archived" ? index.find(log.key) : undefined;
+    return row !== undefined && index.has(row, mark.isTombstoned);
+  };
+  const buried = new Set(archived.filter(isBuried).map(({ record }) => record.job_id));
+  const jobIds = [...new Set(archived.map(({ record }) => record.job_id))];
+  const waiting = (await listUnsealedRemovals(trx, jobIds, head)).filter((jobId) => !buried.has(jobId));
+  for (const jobId of waiting)
+    findings.notice("tombstoned", `job ${jobId}`, "its log is removed by decision, which waits for a seal");
+  return [...buried, ...waiting];
 }
 
 function jobsOf({ records, runRecords, unknownJobs }: ReadRuns): number[] {

@@ -1,0 +1,82 @@
+// `erase JOB_ID`: a log that must go.
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { type ErasedObject, type Erasure, eraseLog } from "@actions-archive/database/erase-log";
+import type { Command } from "commander";
+
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
+import { formatBytes } from "../demo/format-bytes.ts";
+import { formatTime } from "../format-table.ts";
+import { parseJobId } from "../parse-job-id.ts";
+
+type EraseOptions = { reason: string; json?: true };
+
+const longestReason = 500;
+
+const examples = `
+Examples:
+  actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123"
+
+What happens: the job's row says absent, removed, at once. Its tombstone goes into the next seal (actions-archive seal makes one now),
+and once that is in the store, the loader removes the log object. Only what is sealed and not on hold can be erased. The reason is sealed
+and cannot be taken back: write no secret and no name into it.
+
+What it cannot take back: the job's record stays in the store as evidence, and quotes lines of the log (annotations, titles of groups);
+so do copies, versions and backups of the bucket and of the database. A log that Object Lock retains goes when the lock ends.
+Replace a secret that was printed, whatever you erase.`;
+
+export function addErase(program: Command, context: CommandContext): void {
+  program
+    .command("erase")
+    .description("remove the archived log of a job for good: a printed secret, a lawful request")
+    .argument("<job-id>", "GitHub's id of the job", parseJobId)
+    .requiredOption("--reason <text>", "why, for the auditor; it is sealed")
+    .option("--json", "one JSON document")
+    .addHelpText("after", examples)
+    .action(async (jobId: number, { reason, json }: EraseOptions) => {
+      const why = reason.trim();
+      if (why === "" || why.length > longestReason)
+        throw new PermanentError("usage/invalid", `--reason must say why, in ${longestReason} characters at most`);
+      await using resources = new AsyncDisposableStack();
+      const { db } = await attachLedger(context, { command: "erase", resources });
+      const erasure = await eraseLog(db, jobId, why);
+      if (json) return printJson(context, erasure);
+      print(context, tell(erasure));
+    });
+}
+
+function tell(erasure: Erasure): string {
+  const { job_id, is_new, objects, annotations, record_key, same_text, copies } = erasure;
+  const head = is_new
+    ? `The log of job ${job_id} is removed: its row says so now.`
+    : `The log of job ${job_id} was removed before: ${objects[0]?.cause === "retention" ? "by a policy of retention" : "erased"} at ${formatTime(objects[0]?.decided_at ?? new Date())} (${objects[0]?.reason ?? ""}). Nothing was changed.`;
+  const quoted =
+    annotations === 0
+      ? `The record ${record_key} stays, as evidence. It may quote titles of the log's groups.`
+      : `The record ${record_key} stays, as evidence, and quotes ${annotations} ${annotations === 1 ? "line" : "lines"} of the log (annotations) and titles of its groups. They are gone from the database alone.`;
+  const others = [
+    ...(copies.length > 0 ? [`Copies, which have no log of their own: jobs ${copies.join(", ")}.`] : []),
+    ...(same_text.length > 0
+      ? [
+          `The same text stands in the logs of ${same_text.length === 100 ? "at least these" : "these"} jobs, erase them too: ${same_text.join(", ")}.`,
+        ]
+      : []),
+  ];
+  const stays = is_new
+    ? ["", "What stays:", `- ${quoted}`, "- Copies, versions and backups of the bucket and of the database, until they go."]
+    : [];
+  return [head, ...objects.map(tellObject), ...(others.length > 0 ? ["", ...others] : []), ...stays].join("\n");
+}
+
+function tellObject({ object_key, size_bytes, sealed_in, removed_at, retained_until, problem }: ErasedObject): string {
+  return `- ${object_key} (${formatBytes(size_bytes)}): ${standing()}`;
+
+  function standing(): string {
+    if (removed_at !== null) return `gone since ${formatTime(removed_at)}`;
+    if (sealed_in === null) return "waits for a seal, then the loader removes it (actions-archive seal makes one now)";
+    if (retained_until !== null) return `the store retains it until ${formatTime(retained_until)}; it goes then`;
+    if (problem !== null) return `still there: ${problem}`;
+    return `its tombstone is in seal ${sealed_in}; the loader removes it next`;
+  }
+}

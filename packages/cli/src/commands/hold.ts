@@ -1,0 +1,69 @@
+// `hold`: legal holds on logs, on and off, and which stand.
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { type HeldJob, holdJobs, listHolds } from "@actions-archive/database/holds";
+import type { Command } from "commander";
+
+import { attachLedger } from "../attach-ledger.ts";
+import { type CommandContext, print, printJson } from "../command-context.ts";
+import { formatTable } from "../format-table.ts";
+import { parseJobId } from "../parse-job-id.ts";
+
+type HoldOptions = { release?: true; reason?: string; json?: true };
+
+const examples = `
+Examples:
+  actions-archive hold
+  actions-archive hold 399444496 399444497 --reason "matter 2026-114"
+  actions-archive hold --release 399444496 --reason "matter 2026-114 is closed"
+  actions-archive sql "select job_id from audit.jobs where run_id = 26365060973" --json | jq ".[].job_id" | xargs actions-archive hold
+
+A log on hold is not removed, neither by a policy of retention nor by erase. Holding a job that is a copy of an earlier one keeps the
+log of that one. Holds and releases are sealed; audit.holds shows all of them.`;
+
+export function addHold(program: Command, context: CommandContext): void {
+  program
+    .command("hold")
+    .description("keep logs from being removed, whatever policy or erase say; without a job, list what is on hold")
+    .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
+    .option("--release", "release these jobs again")
+    .option("--reason <text>", "why, for the auditor")
+    .option("--json", "one JSON document")
+    .addHelpText("after", examples)
+    .action(async (jobIds: number[], { release, reason, json }: HoldOptions) => {
+      if (jobIds.length === 0 && (release || reason !== undefined))
+        throw new PermanentError("usage/invalid", "Name the jobs: actions-archive hold JOB_ID…; --help shows how it is used");
+      await using resources = new AsyncDisposableStack();
+      const { db } = await attachLedger(context, { command: "hold", resources });
+      if (jobIds.length === 0) {
+        const holds = await listHolds(db);
+        if (json) return printJson(context, { holds });
+        return print(context, holds.length === 0 ? "Nothing is on hold." : formatTable(holds));
+      }
+      const jobs = await holdJobs(db, { jobIds, isHeld: !release, reason: reason?.trim() || null });
+      if (json) return printJson(context, { jobs });
+      print(context, tell(jobs, release === true));
+    });
+}
+
+function tell(jobs: readonly HeldJob[], isReleased: boolean): string {
+  const changed = jobs.filter(({ is_changed }) => is_changed);
+  const done = isReleased ? "released" : "on hold";
+  const unchanged = jobs.length - changed.length;
+  const before = unchanged === 0 ? "" : ` ${unchanged} ${unchanged === 1 ? "was" : "were"} before.`;
+  const removed = jobs.filter(({ log_reason }) => log_reason === "removed").map(({ job_id }) => job_id);
+  const late =
+    removed.length === 0 || isReleased
+      ? ""
+      : `\nToo late for ${removed.join(", ")}: the log is decided to be removed. While it is on hold, what is left of it in the store stays there: audit.tombstones shows it.`;
+  const none = jobs.filter(
+    ({ log_state, log_reason }) => log_state !== "archived" && log_reason !== "removed" && log_reason !== "copied",
+  );
+  const empty =
+    none.length === 0 || isReleased
+      ? ""
+      : `\nNo log is archived of ${none.map(({ job_id, log_state, log_reason }) => `${job_id} (${[log_state, log_reason].filter(Boolean).join(": ")})`).join(", ")}.`;
+  return `${changed.length} ${changed.length === 1 ? "job is" : "jobs are"} ${done} now.${before}\n\n${formatTable(
+    jobs.map(({ is_held: _held, is_changed: _changed, ...job }) => job),
+  )}${late}${empty}`;
+}

@@ -1,0 +1,126 @@
+// Policies of retention: for how many days after a job's end its log is kept, by owner or by repository. Rows are only ever added;
+// the newest of a name is in force, a repository's own goes before its owner's, and a log without a policy is kept for ever.
+
+import { sql } from "kysely";
+
+import { heldJobs } from "./holds.ts";
+import { type Database, transact } from "./open-database.ts";
+
+export type PolicyChange = {
+  /** owner or owner/name, in lower case. */
+  readonly name: string;
+  /** Null takes the policy of this name away. */
+  readonly keepDays: number | null;
+};
+
+/**
+ * A name counts once its repository has borne it for a week: who renames or transfers a repository to where logs are kept for less,
+ * must not have them removed at once. The name under which a repository was found counts from the beginning.
+ */
+const nameDays = 7;
+
+/** `(name, keep_days)` of the policies in force, as if `change` had been made. */
+function policiesInForce(change?: PolicyChange) {
+  const changed = change
+    ? sql`union all select ${Number.MAX_SAFE_INTEGER}::bigint, ${change.name}::text, ${change.keepDays}::integer`
+    : sql``;
+  return sql`(
+    select name, keep_days
+    from (
+      select distinct on (name) name, keep_days
+      from (select policy_id, name, keep_days from archive.retention_policies ${changed}) as all_policies
+      order by name, policy_id desc
+    ) as newest
+    where keep_days is not null
+  )`;
+}
+
+/** `(repository_id, full_name, policy, keep_days)` of the repositories that a policy governs. */
+export function governedRepositories(change?: PolicyChange) {
+  return sql`(
+    select repository_id, full_name, governing.name as policy, governing.keep_days
+    from archive.repositories
+    cross join lateral (
+      select name, keep_days from ${policiesInForce(change)} as in_force
+      where name in (lower(full_name), lower(split_part(full_name, '/', 1)))
+      order by name = lower(full_name) desc
+      limit 1
+    ) as governing
+    where named_at is null or named_at <= first_seen_at or named_at <= now() - make_interval(days => ${nameDays})
+  )`;
+}
+
+export type Policy = { name: string; keep_days: number; changed_at: Date; repositories: number };
+
+/** The policies in force, by name, each with how many repositories it governs. */
+export async function listPolicies(db: Database): Promise<Policy[]> {
+  const { rows } = await sql<Policy>`
+    select name, keep_days, changed_at, (select count(*) from ${governedRepositories()} as governed where policy = name) as repositories
+    from (
+      select distinct on (name) name, keep_days, changed_at from archive.retention_policies order by name, policy_id desc
+    ) as newest
+    where keep_days is not null
+    order by name
+  `.execute(db);
+  return rows;
+}
+
+/** Sets or takes away a policy. One that is in force already changes nothing. @returns whether it changed something. */
+export async function changePolicy(db: Database, { name, keepDays }: PolicyChange): Promise<boolean> {
+  return transact(db, async (trx) => {
+    await sql`lock table archive.retention_policies in share row exclusive mode`.execute(trx);
+    const { numAffectedRows } = await sql`
+      insert into archive.retention_policies (name, keep_days)
+      select ${name}, ${keepDays}::integer
+      where ${keepDays}::integer is distinct from (
+        select keep_days from archive.retention_policies where name = ${name} order by policy_id desc limit 1
+      )
+    `.execute(trx);
+    return numAffectedRows === 1n;
+  });
+}
+
+export type GovernedRepository = { repository_id: number; repository: string; policy: string; keep_days: number };
+
+/** The repositories that a policy governs, by id, as if `change` had been made. */
+export async function listGovernedRepositories(db: Database, change?: PolicyChange): Promise<GovernedRepository[]> {
+  const { rows } = await sql<GovernedRepository>`
+    select repository_id, full_name as repository, policy, keep_days from ${governedRepositories(change)} as governed order by repository_id
+  `.execute(db);
+  return rows;
+}
+
+export type PlannedRemoval = GovernedRepository & {
+  /** Logs that may go now. */
+  logs: number;
+  /** Their stored bytes. */
+  bytes: number;
+  /** Logs that are old enough and stay: on hold. */
+  held: number;
+  /** Logs that are old enough and wait for a seal first. */
+  unsealed: number;
+  oldest_completed_at: Date | null;
+};
+
+/** What the policy of a repository removes now. Reads the repository's jobs that are old enough: seconds for millions. */
+export async function planRemovals(db: Database, governed: GovernedRepository): Promise<PlannedRemoval> {
+  const { repository_id, keep_days } = governed;
+  const { rows } = await sql<Omit<PlannedRemoval, keyof GovernedRepository>>`
+    select
+      count(*) filter (where not is_held and is_sealed) as logs,
+      coalesce(sum(stored_bytes) filter (where not is_held and is_sealed), 0)::bigint as bytes,
+      count(*) filter (where is_held) as held,
+      count(*) filter (where not is_held and not is_sealed) as unsealed,
+      min(completed_at) filter (where not is_held and is_sealed) as oldest_completed_at
+    from (
+      select completed_at, stored_bytes, jobs.job_id in ${heldJobs} as is_held, seals.sequence is not null as is_sealed
+      from archive.jobs
+      join archive.logs on logs.job_id = jobs.job_id
+      left join archive.objects on object_key = log_key
+      left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
+      where jobs.repository_id = ${repository_id} and completed_at < now() - make_interval(days => ${keep_days})
+        and log_state = 'archived'
+    ) as old_enough
+  `.execute(db);
+  return { ...governed, ...(rows[0] ?? { logs: 0, bytes: 0, held: 0, unsealed: 0, oldest_completed_at: null }) };
+}

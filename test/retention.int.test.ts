@@ -1,0 +1,183 @@
+// How logs are kept and how they go, with the operator's commands: hold, retention, erase, and what is left afterwards.
+
+import { generateKeyPairSync } from "node:crypto";
+import { globSync } from "node:fs";
+
+import { createLogger } from "@actions-archive/core/logger";
+import { findIdentity } from "@actions-archive/database/identity";
+import { applyPolicies, removeTombstoned } from "@actions-archive/loader/apply-retention";
+import { sealArchive } from "@actions-archive/loader/seal-archive";
+import { openSealer } from "@actions-archive/loader/start-sealing";
+import { expect, test } from "vitest";
+
+import { firstJobId, openFilledArchive } from "./support/filled-archive.ts";
+import { runCli } from "./support/processes.ts";
+import { openWorkspace, simulatedHost as host } from "./support/workspace.ts";
+
+const stamp = "2026-05-01T10:00:10.1234567Z";
+const secret = `${stamp} export KEY=hunter2\n`;
+const dayMs = 24 * 60 * 60 * 1000;
+const daysAgo = (days: number) => new Date(Date.now() - days * dayMs).toISOString();
+
+async function openArchiveWithSeals() {
+  await using resources = new AsyncDisposableStack();
+  const workspace = resources.use(await openWorkspace());
+  const archive = resources.use(await openFilledArchive(workspace));
+  const { db, store } = archive;
+  await store.probe();
+  const loader = { db, store, host, log: createLogger("test", "silent") };
+  const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  const config = { SEAL_KEY: pem, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3600 };
+  const sealer = await openSealer(config, { loader, archiveId: (await findIdentity(db))?.archive_id ?? "" });
+  if (sealer === undefined) throw new Error("there is a key");
+  const run = (...args: string[]) => runCli(args, archive.options);
+  const opened = resources.move();
+  return {
+    ...archive,
+    run,
+    json: async (...args: string[]) => {
+      const { code, stdout, stderr } = await run(...args, "--json");
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout) as unknown;
+    },
+    seal: () => sealArchive(sealer),
+    /** A turn of the loader's timer. */
+    turn: async () => [await applyPolicies(loader), await removeTombstoned(loader)],
+    /** Files below logs/, metadata and hidden ones included, that tell of a job. */
+    filesOf: (job: number) => globSync(`logs/**/{,.}${job}.*`, { cwd: workspace.archive }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+test("erase removes a log that is sealed: from the rows, then, under a seal that says so, from the store; the rest stays", async () => {
+  await using archive = await openArchiveWithSeals();
+  const { run, json, filesOf } = archive;
+  const [job, twin, other] = [firstJobId, firstJobId + 1, firstJobId + 2];
+  for (const id of [job, twin]) await archive.archive({ job_id: id }, secret);
+  await archive.archive({ job_id: other, repository: "acme/web" }, `${stamp} harmless\n`);
+
+  const early = await run("erase", String(job), "--reason", "prints a key");
+  expect(early).toMatchObject({ code: 2, stdout: "" });
+  expect(early.stderr).toContain("not in a published seal yet");
+  await archive.seal();
+
+  const erased = await run("erase", String(job), "--reason", "prints a key");
+  expect(erased.code, erased.stderr).toBe(0);
+  expect(erased.stdout).toContain("waits for a seal");
+  expect(erased.stdout).toContain(`erase them too: ${twin}.`);
+  expect(erased.stdout).toMatch(/The record records\/\S+ stays, as evidence/);
+  expect(await run("logs", String(job))).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringContaining("is absent: removed") as string,
+  });
+  const search = await run("search", "hunter2");
+  expect(search.code).toBe(3);
+  expect(search.stdout.trimEnd().split("\n")).toEqual([expect.stringContaining(`job ${twin}`)]);
+
+  expect(await archive.turn()).toEqual([0, 0]);
+  expect(filesOf(job)).toHaveLength(2);
+  await archive.seal();
+  expect(await archive.turn()).toEqual([0, 1]);
+  expect(filesOf(job)).toEqual([]);
+  expect(filesOf(twin)).toHaveLength(2);
+
+  expect(await json("erase", String(job), "--reason", "again")).toMatchObject({
+    job_id: job,
+    is_new: false,
+    objects: [{ reason: "prints a key", sealed_in: 2, removed_at: expect.any(String) as string }],
+  });
+  expect((await run("erase", String(job), "--reason", "again")).stdout).toMatch(/was removed before: erased at .*gone since/s);
+  expect(await json("report", "evidence", String(job))).toMatchObject({
+    rows: [{ evidence: { job: { log_reason: "removed" }, tombstones: [{ cause: "erase", sealed_in: 2 }] } }],
+  });
+  expect((await run("logs", String(other), "--raw")).stdout).toBe(`${stamp} harmless\n`);
+});
+
+test("hold keeps a log from erase and from policies, is listed, and is released", async () => {
+  await using archive = await openArchiveWithSeals();
+  const { run, json } = archive;
+  const [job, other] = [firstJobId, firstJobId + 1];
+  for (const id of [job, other]) await archive.archive({ job_id: id, completed_at: daysAgo(100) }, secret);
+  await archive.seal();
+  expect((await run("hold")).stdout).toBe("Nothing is on hold.\n");
+  const held = await run("hold", String(job), "--reason", "matter 7\u001B[2J");
+  expect(held).toMatchObject({ code: 0, stdout: expect.stringContaining("1 job is on hold now.") as string });
+  expect(held.stdout).not.toContain("\u001B[2J");
+  expect(await json("hold")).toMatchObject({ holds: [{ job_id: job, repository: "acme/app", log_state: "archived" }] });
+  const refused = await run("erase", String(job), "--reason", "why");
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("is on hold");
+  await run("retention", "set", "acme", "--keep-days", "30", "--yes");
+  expect(await archive.turn()).toEqual([1, 0]);
+  expect(await json("hold", "--release", String(job))).toMatchObject({
+    jobs: [{ job_id: job, is_held: false, is_changed: true }],
+  });
+  expect((await run("hold", "--release", String(job))).stderr).toContain("is not on hold");
+  const late = await run("hold", String(other));
+  expect(late).toMatchObject({ code: 0, stdout: expect.stringContaining(`Too late for ${other}`) as string });
+  expect((await run("erase", String(job), "--reason", "why")).code).toBe(0);
+});
+
+test("retention says what goes before it changes anything, and the loader's turns remove it", async () => {
+  await using archive = await openArchiveWithSeals();
+  const { run, json, filesOf } = archive;
+  const [old, young, foreign] = [firstJobId, firstJobId + 1, firstJobId + 2];
+  await archive.archive({ job_id: old, completed_at: daysAgo(100) }, secret);
+  await archive.archive({ job_id: young, completed_at: daysAgo(1) }, secret);
+  await archive.archive({ job_id: foreign, repository: "acme/web", completed_at: daysAgo(100) }, secret);
+  await archive.seal();
+  expect((await run("retention")).stdout).toContain("No policy: every log is kept for ever.");
+
+  const set = ["retention", "set", "ACME", "--keep-days", "30"];
+  const unsure = await run(...set);
+  expect(unsure.code).toBe(2);
+  expect(unsure.stdout).toContain("2 logs go now");
+  expect(unsure.stderr).toContain("repeat it with --yes");
+  expect(await json(...set, "--dry-run")).toMatchObject({ changed: false, dry_run: true, logs: 2, held: 0, unsealed: 0 });
+  expect(await json("retention", "list")).toMatchObject({ policies: [] });
+
+  expect((await run("retention", "set", "acme/web", "--keep-days", "400")).code).toBe(0);
+  expect(await json(...set, "--yes")).toMatchObject({ name: "acme", keepDays: 30, changed: true, logs: 1 });
+  expect(await json("retention", "plan")).toMatchObject({
+    logs: 1,
+    repositories: [{ repository: "acme/app", logs: 1 }, { logs: 0 }],
+  });
+  const shorter = await run("retention", "remove", "acme/web");
+  expect(shorter.code).toBe(2);
+  expect(shorter.stderr).toContain("1 more log goes for good");
+
+  expect(await archive.turn()).toEqual([1, 0]);
+  expect(await json("retention")).toMatchObject({
+    policies: [
+      { name: "acme", keep_days: 30, repositories: 1 },
+      { name: "acme/web", keep_days: 400, repositories: 1 },
+    ],
+    removals: { waiting_for_seal: 1, removed: 0 },
+  });
+  await archive.seal();
+  expect(await archive.turn()).toEqual([0, 1]);
+  expect([filesOf(old), filesOf(young), filesOf(foreign)].map((files) => files.length)).toEqual([0, 2, 2]);
+  expect((await run("retention")).stdout).toContain("Logs removed until now: 1.");
+  const tombstones = await json("sql", "select job_id, cause, reason from tombstones");
+  expect(tombstones).toEqual([{ job_id: old, cause: "retention", reason: "keep 30 days (acme)" }]);
+});
+
+test.each([
+  [["erase", String(firstJobId)], "--reason"],
+  [["erase", String(firstJobId), "--reason", " "], "--reason must say why"],
+  [["erase", "all", "--reason", "why"], "must be a job's id"],
+  [["hold", "--release"], "Name the jobs"],
+  [["hold", "5"], "No job 5 is known"],
+  [["retention", "set", "acme"], "--keep-days"],
+  [["retention", "set", "acme/*", "--keep-days", "3"], "must be owner or owner/name"],
+  [["retention", "set", "acme", "--keep-days", "0"], "1 or more"],
+  [["retention", "set", "acme", "--keep-days", "99999999999"], "36500 at most"],
+  [["retention", "remove", "acme"], "There is no policy acme"],
+])("%j is refused with 2, and says how it is right", async (args, message) => {
+  await using workspace = await openWorkspace();
+  await using archive = await openFilledArchive(workspace);
+  const { code, stderr } = await runCli(args, archive.options);
+  expect(code).toBe(2);
+  expect(stderr).toContain(message);
+});
