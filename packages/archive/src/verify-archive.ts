@@ -7,10 +7,10 @@ import { tryParseKey } from "@actions-archive/core/object-key";
 import { z } from "zod";
 
 import { eachOf } from "./each-of.ts";
-import type { Damage, Seal, SealEntry } from "./seal.ts";
+import type { Damage, Seal, SealEntry, Tombstone } from "./seal.ts";
 import { mark, SealedIndex } from "./sealed-index.ts";
 import type { Store } from "./store.ts";
-import { type Chain, type ChainLink, type ExpectedHead, walkChain } from "./verify-chain.ts";
+import { type Chain, type ChainLink, type ExpectedHead, readLaterSeals, walkChain } from "./verify-chain.ts";
 import { Findings } from "./verify-findings.ts";
 import { checkListing, listObjects, type ToVerify } from "./verify-listing.ts";
 import { verifyLooseLog } from "./verify-log.ts";
@@ -78,6 +78,7 @@ export async function verifyArchive(store: Store, options: VerifyOptions): Promi
     onProgress?.({ done: verification.totals.listed, total: Math.max(total, verification.totals.listed), unit: "objects" });
   });
   for (const link of spanned) await checkEntries(verification, link);
+  await settleDeferred(verification);
   tellDamages(verification);
   tellGaps(chain, findings);
   const sealed = { seals: spanned.length, entries: spanned.reduce((sum, { entries }) => sum + entries, 0), bytes };
@@ -183,12 +184,22 @@ async function* iterate<T>(items: readonly T[]): AsyncIterable<T> {
   yield* items;
 }
 
-// What the archive found itself is no secret of an attacker's, once what repairs it is there.
-function tellDamages({ damages, deferred, index, findings }: Verification): void {
+// What the archive itself found is no secret of an attacker's, once what repairs it is there; and an archive that lives removes logs.
+async function settleDeferred(verification: Verification): Promise<void> {
+  const { store, chain, damages, deferred, index, findings, totals } = verification;
+  const later = new Map<string, Tombstone>();
+  if (deferred.some(({ verdict }) => verdict === "missing"))
+    for await (const { tombstones } of readLaterSeals(store, chain))
+      for (const tombstone of tombstones) later.set(tombstone.key, tombstone);
   for (const { verdict, key, detail } of deferred) {
-    const repair = damages.get(key)?.repaired_by;
-    if (!isRepaired(index, key, repair)) findings.tamper(verdict, key, detail);
+    const [row, tombstone] = [index.find(key), later.get(key)];
+    const isRemoved = row !== undefined && tombstone?.sha256 === index.sha256Of(row) && tombstone.size === index.sizeOf(row);
+    if (verdict === "missing" && isRemoved) totals.removed += 1;
+    else if (!isRepaired(index, key, damages.get(key)?.repaired_by)) findings.tamper(verdict, key, detail);
   }
+}
+
+function tellDamages({ damages, index, findings }: Verification): void {
   for (const { key, finding, sequence, repaired_by } of damages.values()) {
     const repaired = isRepaired(index, key, repaired_by)
       ? `; ${repaired_by} has taken its place`

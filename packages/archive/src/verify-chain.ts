@@ -31,6 +31,8 @@ export type Chain = {
   readonly head: ChainLink | undefined;
   /** Sequences of the objects under seals/ that were seen. */
   readonly seen: ReadonlySet<number>;
+  /** By id: the given keys, and those that they announced. */
+  readonly trusted: ReadonlyMap<string, KeyObject>;
   /** A seal is missing or bad: what it held cannot be told from what nobody sealed. */
   readonly isDamaged: boolean;
 };
@@ -74,7 +76,33 @@ export async function walkChain(store: Store, options: WalkOptions): Promise<Cha
   const head = authentic.at(-1);
   if (head) checkLinks(authentic, head, findings);
   if (expectedHead) checkHead(authentic, expectedHead, findings);
-  return { links: authentic, head, seen: new Set(sequences), isDamaged: isDamaged || authentic.length < sequences.length };
+  const seen = new Set(sequences);
+  return { links: authentic, head, seen, trusted: walk.trusted, isDamaged: isDamaged || authentic.length < sequences.length };
+}
+
+/** The seals that were made since `chain` was walked. One that does not follow is left out: the next verification will tell it. */
+export async function* readLaterSeals(store: Store, { head, trusted }: Chain): AsyncIterable<Seal> {
+  if (!head) return;
+  let [sequence, sha256, due] = [head.sequence + 1, head.sha256, head.nextKeyId ?? head.key_id];
+  for (; ; sequence += 1) {
+    const bytes = await store.read(sealKey(sequence));
+    const read = bytes && tryReadSeal(bytes, sealKey(sequence));
+    const publicKey = trusted.get(due);
+    const follows = read?.seal.sequence === sequence && read.seal.previous_sha256 === sha256;
+    if (!read || !publicKey || !follows || !read.isSignedBy(publicKey)) return;
+    yield read.seal;
+    sha256 = read.sha256;
+    // The key that a seal made meanwhile announces is a matter for the next verification, too.
+    due = read.seal.next_key?.key_id ?? due;
+  }
+}
+
+function tryReadSeal(bytes: Buffer, key: string): ReadSeal | undefined {
+  try {
+    return readSeal(bytes, key);
+  } catch {
+    return undefined;
+  }
 }
 
 type Walk = {

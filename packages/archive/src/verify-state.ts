@@ -39,10 +39,13 @@ export type Verification = {
   readonly isDeep: () => boolean;
   /** Objects that no seal holds and that are older than this should be in one. */
   readonly sealedBefore: Date;
-  /** What may be excused once all objects were seen: that of a key whose damage a seal admits. */
+  /** What may be excused once all objects were seen: of a key whose damage a seal admits, and what went while this looked. */
   readonly deferred: { readonly verdict: TamperVerdict; readonly key: string; readonly detail: string }[];
   readonly signal?: AbortSignal | undefined;
 };
+
+/** A store that lost everything must not fill the memory; few logs are removed in the time of one verification. */
+const mostDeferred = 100_000;
 
 export function newTotals(): Totals {
   return {
@@ -58,12 +61,13 @@ export function newTotals(): Totals {
   };
 }
 
-/** Tells that an object is tampered with: of one whose damage a seal admits, once it is known whether what repairs it is there. */
+/** Tells that an object is tampered with, at once or, where something may excuse it, at the end. */
 export function tamper(verification: Verification, verdict: TamperVerdict, key: string, detail: string): void {
   const { damages, findings, deferred, index } = verification;
   const row = index.find(key);
   if (row !== undefined && verdict === "invalid") index.set(row, mark.isBroken);
-  if (damages.has(key)) deferred.push({ verdict, key, detail });
+  const isExcusable = damages.has(key) || (verdict === "missing" && key.startsWith("logs/") && deferred.length < mostDeferred);
+  if (isExcusable) deferred.push({ verdict, key, detail });
   else findings.tamper(verdict, key, detail);
 }
 

@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 
-import type { Database } from "./open-database.ts";
+import { type Database, transact } from "./open-database.ts";
 
 /** The auditor's tables, and the column that tells a job's rows apart. */
 const tables = {
@@ -93,19 +93,31 @@ export async function findRemovalHorizon(db: Database): Promise<Date | undefined
   return row?.horizon ?? undefined;
 }
 
+// These look at whole tables, which may take longer than a session's statements are allowed.
+async function withoutTimeout<T>(db: Database, query: (trx: Database) => Promise<T>): Promise<T> {
+  return transact(db, async (trx) => {
+    await sql`set local statement_timeout = 0`.execute(trx);
+    return query(trx);
+  });
+}
+
 /** Jobs that have a row and no part in the ledger: of those removed from it, or written by nobody of us. */
 export async function listJobsOutsideLedger(db: Database): Promise<number[]> {
-  const { rows } = await sql<{ job_id: number }>`
+  const { rows } = await withoutTimeout(db, (trx) =>
+    sql<{ job_id: number }>`
     select job_id from archive.jobs where not exists (select from archive.obligations where obligations.job_id = jobs.job_id)
-  `.execute(db);
+  `.execute(trx),
+  );
   return rows.map(({ job_id }) => job_id);
 }
 
 /** How many jobs have rows of the ledger alone, since no record says how their log ended. */
 export async function countJobsWithoutLog(db: Database): Promise<number> {
-  const { rows } = await sql<{ jobs: number }>`
+  const { rows } = await withoutTimeout(db, (trx) =>
+    sql<{ jobs: number }>`
     select count(*) as jobs from archive.jobs where not exists (select from archive.logs where logs.job_id = jobs.job_id)
-  `.execute(db);
+  `.execute(trx),
+  );
   return rows[0]?.jobs ?? 0;
 }
 
@@ -122,7 +134,8 @@ export async function listLogRows(db: Database, afterJobId: number, limit: numbe
 
 /** Rows of what a log says, of jobs that have no row of how their log ended. */
 export async function listLooseFacts(db: Database): Promise<{ table: ComparedTable; job_id: number }[]> {
-  const { rows } = await sql<{ table: ComparedTable; job_id: number }>`
+  const { rows } = await withoutTimeout(db, (trx) =>
+    sql<{ table: ComparedTable; job_id: number }>`
     select * from (
       select 'sections' as table, job_id from archive.sections
       union select 'action_uses', job_id from archive.action_uses
@@ -132,7 +145,8 @@ export async function listLooseFacts(db: Database): Promise<{ table: ComparedTab
     ) as facts
     where not exists (select from archive.logs where logs.job_id = facts.job_id)
     order by job_id
-  `.execute(db);
+  `.execute(trx),
+  );
   return rows;
 }
 
