@@ -47,13 +47,15 @@ export type WalkOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
+/** A seal is read in one piece; nobody may fill the memory with one. The largest that is made is a quarter of this. */
+const largestSealBytes = 256 * 1024 * 1024;
 /** Holes are told seal by seal, but not those below a number that somebody made up. */
 const longestHole = 100;
 
 /** One seal in memory at a time. @throws what the store throws when it cannot be read. */
 export async function walkChain(store: Store, options: WalkOptions): Promise<Chain> {
   const { findings, expectedHead, onSeal, signal } = options;
-  const sequences = await listSequences(store);
+  const sequences = await listSequences(store, findings);
   const walk: Walk = {
     findings,
     trusted: new Map(options.keys.map((key) => [keyIdOf(key), key])),
@@ -115,11 +117,13 @@ type Walk = {
   isAfterHole: boolean;
 };
 
-async function listSequences(store: Store): Promise<number[]> {
+async function listSequences(store: Store, findings: Findings): Promise<number[]> {
   const sequences: number[] = [];
-  for await (const { key } of store.list("seals/")) {
+  for await (const { key, sizeBytes } of store.list("seals/")) {
     const parsed = tryParseKey(key);
-    if (parsed?.kind === "seal") sequences.push(parsed.sequence);
+    if (parsed?.kind !== "seal") continue;
+    if (sizeBytes > largestSealBytes) findings.tamper("invalid", key, `has ${sizeBytes} bytes: no seal is so large`);
+    else sequences.push(parsed.sequence);
   }
   return sequences.toSorted((a, b) => a - b);
 }

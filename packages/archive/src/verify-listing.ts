@@ -14,6 +14,9 @@ export type JobToVerify = {
 export type ObjectToVerify = { readonly kind: "run" | "identity"; readonly key: string };
 export type ToVerify = JobToVerify | ObjectToVerify;
 
+/** Records are read in one piece; nobody may fill the memory with one. The largest are a tenth of this. */
+const largestRecordBytes = 256 * 1024 * 1024;
+
 /** All objects of the store, with their versions where it tells them. */
 export async function listObjects(
   store: Store,
@@ -133,6 +136,10 @@ function noteUnsealed(verification: Verification, object: ListedVersion): Parsed
   }
   if (parsed.kind !== "identity" && parsed.host !== chain.head?.host) {
     findings.tamper("unexpected", key, `is of ${parsed.host}, and this archive is of ${chain.head?.host}`);
+    return undefined;
+  }
+  if (parsed.kind !== "log" && sizeBytes > largestRecordBytes) {
+    findings.tamper("unexpected", key, `has ${sizeBytes} bytes: no archive writes such a record`);
     return undefined;
   }
   index.set(index.addUnsealed(key, sizeBytes), mark.isPresent);

@@ -1,5 +1,7 @@
 // `verify`: proves offline that nothing in the archive was changed, removed or added.
 
+import { randomInt } from "node:crypto";
+
 import { openStoreForReading } from "@actions-archive/archive/open-store";
 import type { Store } from "@actions-archive/archive/store";
 import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify-archive";
@@ -9,6 +11,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, probePrefix } from "@actions-archive/core/object-key";
 import { settings } from "@actions-archive/core/settings";
+import { findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
@@ -87,7 +90,7 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
   const result = await verifyArchive(store, {
     keys,
     span: { since, until },
-    isDeep: () => Math.random() * 100 < depth,
+    isDeep: () => randomInt(2 ** 32) / 2 ** 32 < depth / 100,
     expectedHead,
     sealIntervalSeconds,
     onProgress: (report) => progress.show({ ...report, details: [] }),
@@ -121,6 +124,12 @@ async function verifyDatabase(env: Environment, { store, result, progress, signa
   const { db } = ledger;
   const onJobs = (done: number) => progress.show({ done, total: done, unit: "jobs", details: ["rows"] });
   const { chain, index, findings } = result;
+  const identity = await findIdentity(db);
+  if (identity?.archive_id !== chain.head?.archive_id)
+    throw new PermanentError(
+      "usage/invalid",
+      `The database is of archive ${identity?.archive_id ?? "none"}, and ${store.url} of ${chain.head?.archive_id ?? "none that can be trusted"}: set DATABASE_URL and ARCHIVE_URL to the same archive.`,
+    );
   const jobs = await verifyRows({ db, store, index, findings, head: chain.head?.sequence ?? 0, onJobs, signal });
   await verifySealedRows({ db, store, result, signal });
   return jobs;

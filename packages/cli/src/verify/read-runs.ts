@@ -9,7 +9,12 @@ import type { Store } from "@actions-archive/archive/store";
 import { tryParseKey } from "@actions-archive/core/object-key";
 import type { ReadRecord } from "@actions-archive/loader/write-records";
 
-export type RunKeys = { readonly records: readonly string[]; readonly runRecords: readonly string[] };
+export type RunKeys = {
+  /** `host/repository/run/` */
+  readonly folder: string;
+  readonly records: readonly string[];
+  readonly runRecords: readonly string[];
+};
 
 export type ReadRuns = {
   readonly records: ReadRecord[];
@@ -28,12 +33,29 @@ export async function* listRuns(store: Store): AsyncGenerator<RunKeys, undefined
     const isRecords = one !== undefined && (other === undefined || one <= other);
     const isRuns = other !== undefined && (one === undefined || other <= one);
     yield {
+      folder: (isRecords ? one : other) ?? "",
       records: (isRecords && ofRecords.value?.keys) || [],
       runRecords: (isRuns && ofRuns.value?.keys) || [],
     };
     if (isRecords) ofRecords = await records.next();
     if (isRuns) ofRuns = await runs.next();
   }
+}
+
+/** These runs as the store has them now: one that is at work may have got another record meanwhile. */
+export async function listAgain(store: Store, runs: readonly RunKeys[]): Promise<RunKeys[]> {
+  const keysOf = async (prefix: string) => {
+    const keys: string[] = [];
+    for await (const { key } of store.list(prefix)) keys.push(key);
+    return keys;
+  };
+  return Promise.all(
+    runs.map(async ({ folder }) => ({
+      folder,
+      records: await keysOf(`records/${folder}`),
+      runRecords: await keysOf(`runs/${folder}`),
+    })),
+  );
 }
 
 /** Reads what is as it was sealed, or waits for a seal; what is not was told when the objects were verified. */

@@ -4,6 +4,7 @@ import { mark } from "@actions-archive/archive/sealed-index";
 import type { Store } from "@actions-archive/archive/store";
 import { readSealAgain, type VerifyResult } from "@actions-archive/archive/verify-archive";
 import type { ChainLink } from "@actions-archive/archive/verify-chain";
+import { sealKey } from "@actions-archive/core/object-key";
 import { listObjectRows, listSealRows } from "@actions-archive/database/compare-rows";
 import type { Database } from "@actions-archive/database/open-database";
 
@@ -23,7 +24,7 @@ export async function verifySealedRows(request: SealedRowsRequest): Promise<void
 }
 
 /** @returns the seal that is in the store, and of which the database does not know that yet */
-async function verifySealRows({ db, result: { chain, findings } }: SealedRowsRequest): Promise<number | undefined> {
+async function verifySealRows({ db, store, result: { chain, findings } }: SealedRowsRequest): Promise<number | undefined> {
   const rows = new Map((await listSealRows(db)).map((row) => [row.sequence, row]));
   let unpublished: number | undefined;
   for (const link of chain.links) {
@@ -38,9 +39,11 @@ async function verifySealRows({ db, result: { chain, findings } }: SealedRowsReq
     if (!row) findings.tamper("missing", name, `${link.key} is in the store`);
     else if (wrong !== "") findings.tamper("invalid", name, wrong ?? "");
   }
-  for (const { sequence, is_published } of rows.values())
-    if (is_published && !chain.seen.has(sequence))
-      findings.tamper("unexpected", rowName("seals", sequence), "no such seal is in the store");
+  for (const { sequence, is_published } of rows.values()) {
+    // One that was made since the chain was walked is in the store by now.
+    if (!is_published || chain.seen.has(sequence) || (await store.head(sealKey(sequence)))) continue;
+    findings.tamper("unexpected", rowName("seals", sequence), "no such seal is in the store");
+  }
   return unpublished;
 }
 
@@ -81,7 +84,8 @@ function verifyObjectRow({ chain, index, findings }: VerifyResult, object: Objec
   const row = index.find(key);
   const sealedIn = row === undefined ? 0 : index.sealOf(row);
   if (row === undefined || sealedIn === 0) {
-    if (sequence !== null && !chain.isDamaged)
+    const isLater = sequence !== null && sequence > (chain.head?.sequence ?? 0);
+    if (sequence !== null && !isLater && !chain.isDamaged)
       findings.tamper("unexpected", rowName("objects", key), `is said to be in seal ${sequence}, which does not hold it`);
     return;
   }
