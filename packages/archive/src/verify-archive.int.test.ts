@@ -204,12 +204,21 @@ test("damage that a seal admits is told; only what repairs it makes it no tamper
   await using sealed = await openFolder();
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
+  const intact = await readFile(pathOf(sealed, log));
   await overwrite(sealed, log, Buffer.from("damaged"));
   const { raw_sha256 } = archivedLogOf(await readFile(pathOf(sealed, firstRecordOf(10))));
   const repair = conflictingLogKey(host, refOf(10), raw_sha256);
   const damage = { key: log, finding: "damaged" as const, found_at: "2026-05-02T10:00:00.000Z", repaired_by: null };
   await sealed.seal(signer, { damages: [damage] });
   expect(await verify(sealed)).toMatchObject({ tampering: [`invalid ${log}`], notices: [`damaged ${log}`] });
+  // Its size and metadata may be right: what is said to be damaged is read at any depth, and so is what was restored.
+  const flipped = Buffer.from(intact);
+  flipped[12] = (flipped[12] ?? 0) ^ 1;
+  await overwrite(sealed, log, flipped);
+  expect(await verify(sealed, { isDeep: () => false })).toMatchObject({ tampering: [`invalid ${log}`] });
+  await overwrite(sealed, log, intact);
+  expect(await verify(sealed, { isDeep: () => false })).toMatchObject({ tampering: [] });
+  await overwrite(sealed, log, Buffer.from("damaged"));
   await sealed.addJob(10, "one\n");
   await sealed.seal(signer, { damages: [{ ...damage, repaired_by: repair }] });
   expect(await verify(sealed)).toMatchObject({ tampering: [], notices: [`damaged ${log}`] });

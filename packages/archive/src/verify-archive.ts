@@ -116,12 +116,7 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
       addEntry(index, entry, { link, findings, isEarly: early.has(entry.key) });
       if (isWithin(link.sealed_at, span)) bytes += entry.size;
     }
-    for (const { key, size, sha256 } of seal.tombstones) {
-      const row = index.find(key);
-      if (row === undefined) early.add(key);
-      if (row !== undefined && (index.sha256Of(row) !== sha256 || index.sizeOf(row) !== size)) continue;
-      index.set(index.put({ key, size, sha256 }, row === undefined ? link.sequence : index.sealOf(row)), mark.isTombstoned);
-    }
+    for (const tombstone of seal.tombstones) addTombstone(index, tombstone, { link, early });
     for (const damage of seal.damages) {
       // A repair that was told once stays one.
       const repaired_by = damage.repaired_by ?? damages.get(damage.key)?.repaired_by ?? null;
@@ -129,6 +124,18 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
     }
   }
   return { index, damages, bytes };
+}
+
+type Burying = { readonly link: ChainLink; readonly early: Set<string> };
+
+function addTombstone(index: SealedIndex, { key, size, sha256 }: Tombstone, { link, early }: Burying): void {
+  const row = index.find(key);
+  if (row === undefined) {
+    early.add(key);
+    index.set(index.put({ key, size, sha256 }, link.sequence), mark.isTombstoned);
+  } else if (index.sha256Of(row) === sha256 && index.sizeOf(row) === size) {
+    index.set(row, mark.isTombstoned);
+  }
 }
 
 type Placing = { readonly link: ChainLink; readonly findings: Findings; readonly isEarly: boolean };
