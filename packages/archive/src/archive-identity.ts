@@ -28,7 +28,7 @@ export async function ensureArchiveIdentity(
   expected: { host: string; archiveId?: string | undefined },
 ): Promise<ArchiveIdentity> {
   const { host, archiveId } = expected;
-  const found = (await readIdentity(store)) ?? (await createIdentity(store, host, archiveId));
+  const found = (await findArchiveIdentity(store)) ?? (await createIdentity(store, host, archiveId));
   if (found.host !== host) {
     throw new ConfigError(
       `${store.url} archives ${found.host}, and GITHUB_API_URL leads to ${host}. One archive holds one host: set ARCHIVE_URL to another prefix for ${host}, or GITHUB_API_URL (or GITHUB_HOST) to ${found.host}.`,
@@ -53,10 +53,11 @@ async function createIdentity(store: Store, host: string, archiveId: string | un
   const sha256 = createHash("sha256").update(body).digest("hex");
   const outcome = await store.put(archiveIdentityKey, body, { sha256, contentType: "application/json" });
   if (outcome.kind === "created") return identity;
-  return (await readIdentity(store)) ?? identity;
+  return (await findArchiveIdentity(store)) ?? identity;
 }
 
-async function readIdentity(store: Store): Promise<ArchiveIdentity | undefined> {
+/** The archive's identity; undefined in a store that has none. @throws ConfigError when it is not one that this version wrote. */
+export async function findArchiveIdentity(store: Store): Promise<ArchiveIdentity | undefined> {
   const bytes = await store.read(archiveIdentityKey);
   if (!bytes) return undefined;
   try {

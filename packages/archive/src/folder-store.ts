@@ -73,6 +73,14 @@ function folderOf(url: URL): string {
   return fileURLToPath(url).replace(/(?<=.)\/+$/, "");
 }
 
+type WalkRange = {
+  readonly prefix: string;
+  /** Keys up to this one are passed over. */
+  readonly after: string;
+  /** By one name of a folder. */
+  readonly isWanted: (name: string) => boolean;
+};
+
 class FolderStore implements Store {
   readonly url: string;
   readonly #root: string;
@@ -170,10 +178,10 @@ class FolderStore implements Store {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<ListedObject> {
+  async *list(prefix: string, after = ""): AsyncIterable<ListedObject> {
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    yield* this.#walk(folder, prefix, isPartOfKey);
+    yield* this.#walk(folder, { prefix, after, isWanted: isPartOfKey });
   }
 
   async listVersions(prefix: string): Promise<AsyncIterable<ListedVersion>> {
@@ -183,7 +191,8 @@ class FolderStore implements Store {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async *#listAll(prefix: string): AsyncIterable<ListedVersion> {
-    for await (const object of this.#walk(prefix.slice(0, prefix.lastIndexOf("/") + 1), prefix, isForeignOrKey))
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    for await (const object of this.#walk(folder, { prefix, after: "", isWanted: isForeignOrKey }))
       yield { ...object, isLatest: true, isDeleteMarker: false };
   }
 
@@ -241,7 +250,8 @@ class FolderStore implements Store {
     }
   }
 
-  async *#walk(folder: string, prefix: string, isWanted: (name: string) => boolean): AsyncIterable<ListedObject> {
+  async *#walk(folder: string, range: WalkRange): AsyncIterable<ListedObject> {
+    const { prefix, after, isWanted } = range;
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
@@ -251,8 +261,9 @@ class FolderStore implements Store {
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {
-        if (key.startsWith(prefix) || prefix.startsWith(key)) yield* this.#walk(key, prefix, isWanted);
-      } else if (key.startsWith(prefix)) {
+        const isPast = key < after && !after.startsWith(key);
+        if (!isPast && (key.startsWith(prefix) || prefix.startsWith(key))) yield* this.#walk(key, range);
+      } else if (key > after && key.startsWith(prefix)) {
         const info = await this.#statFile(key, join(this.#root, key));
         if (info) yield info;
       }

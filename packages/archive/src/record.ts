@@ -11,6 +11,8 @@ const instant = z.iso.datetime();
 /** An object exactly as GitHub sent it, whatever fields it may have. */
 const received = z.record(z.string(), z.json());
 
+export const JobSource = z.enum(["listing", "webhook", "get"]).describe("how a job object came");
+
 const ids = {
   schema_version: z.literal(1),
   host: z.string().min(1),
@@ -109,7 +111,7 @@ export const LogRecord = z.object({
   run_attempt: z.int().positive().describe("the attempt that ran the job: the first that listed it"),
   last_listed_attempt: z.int().positive(),
   job: received.describe("the job object"),
-  job_source: z.enum(["listing", "webhook", "get"]),
+  job_source: JobSource,
   job_received_at: instant,
   log: z.discriminatedUnion("state", [ArchivedLog, AbsentLog]),
   ...extracted,
@@ -124,8 +126,18 @@ export const RunRecord = z.object({
   run: received.describe("the run object of this attempt"),
   run_received_at: instant,
   job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
+  listed_jobs: count
+    .optional()
+    .describe("how many jobs its final listing showed; those that never completed are in no list here"),
   jobs: z
-    .array(z.object({ job_id: GitHubId, objects: z.array(received) }))
+    .array(
+      z.object({
+        job_id: GitHubId,
+        objects: z.array(received),
+        source: JobSource.optional().describe("how the fullest of them came"),
+        received_at: instant.optional().describe("when"),
+      }),
+    )
     .optional()
     .describe("its jobs, each with every object received that says something of its own: a job's own record has one of them"),
 });

@@ -111,8 +111,8 @@ export async function putRunRecord(
 function inOrder(record: RunRecord): RunRecord {
   const jobs = record.jobs
     ?.toSorted((a, b) => a.job_id - b.job_id)
-    .map(({ job_id, objects }) => ({
-      job_id,
+    .map(({ objects, ...job }) => ({
+      ...job,
       objects: objects.toSorted((a, b) => canonicalBytes(a).compare(canonicalBytes(b))),
     }));
   return { ...record, job_ids: record.job_ids.toSorted((a, b) => a - b), ...(jobs && { jobs }) };

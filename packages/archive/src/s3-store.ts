@@ -152,13 +152,15 @@ class S3Store implements Store {
     });
   }
 
-  async *list(prefix: string): AsyncIterable<ListedObject> {
+  async *list(prefix: string, after?: string): AsyncIterable<ListedObject> {
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     let token: string | undefined;
     do {
-      const page = await retry(() => this.#listOnce(prefix, token));
+      const page = await retry(() => this.#listOnce(prefix, { token, after }));
       for (const { Key: key, Size: sizeBytes, LastModified: lastModified } of page.Contents ?? []) {
         if (key === undefined || sizeBytes === undefined || lastModified === undefined) continue;
+        // A store may not know StartAfter.
+        if (after !== undefined && key <= this.#prefix + after) continue;
         yield { key: key.slice(this.#prefix.length), sizeBytes, lastModified };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
@@ -279,13 +281,16 @@ class S3Store implements Store {
       );
   }
 
-  async #listOnce(prefix: string, token: string | undefined): Promise<ListObjectsV2CommandOutput> {
+  async #listOnce(
+    prefix: string,
+    { token, after }: { readonly token: string | undefined; readonly after: string | undefined },
+  ): Promise<ListObjectsV2CommandOutput> {
     try {
       return await this.#client.send(
         new ListObjectsV2Command({
           Bucket: this.#bucket,
           Prefix: this.#prefix + prefix,
-          ...(token ? { ContinuationToken: token } : {}),
+          ...(token ? { ContinuationToken: token } : after === undefined ? {} : { StartAfter: this.#prefix + after }),
         }),
       );
     } catch (error) {

@@ -90,8 +90,8 @@ export interface Store extends AsyncDisposable {
    * @throws PermanentError `store/refused` for a key that is no log's, and where the right to delete is not granted.
    */
   remove(key: string, versionId?: string): Promise<RemoveOutcome>;
-  /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes. */
-  list(prefix: string): AsyncIterable<ListedObject>;
+  /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes; those after `after`, where it is told. */
+  list(prefix: string, after?: string): AsyncIterable<ListedObject>;
   /**
    * As `list`, with all versions and delete markers of a key one after the other, and with what lies in the archive's place without
    * being an object of it: a folder tells foreign files, whose keys `assertKey` refuses. Undefined where the store cannot say.

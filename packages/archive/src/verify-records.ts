@@ -45,9 +45,8 @@ export async function verifyRunRecord(verification: Verification, key: string): 
   if (!found) return;
   verification.totals.runRecords += 1;
   const { value: record } = found;
-  const { id } = record.run;
-  const isOwn = runRecordKey(record.host, record) === key && (id === undefined || id === record.run_id);
-  if (!isOwn) refuse(verification, key, "says that it is of another run or attempt than its key");
+  if (runRecordKey(record.host, record) !== key || !isOwnRun(record))
+    refuse(verification, key, "says that it is of another run or attempt than its key, or holds another run's jobs");
 }
 
 export async function verifyIdentity(verification: Verification, key: string): Promise<void> {
@@ -91,6 +90,14 @@ async function readObject<S extends z.ZodType>(
 function isOwnObject({ job, job_id, run_id }: LogRecord): boolean {
   const { id, run_id: runId } = job;
   return (id === undefined || id === job_id) && (runId === undefined || runId === run_id);
+}
+
+function isOwnRun({ run, run_id, run_attempt, jobs = [] }: RunRecord): boolean {
+  const { id = run_id, run_attempt: attempt = run_attempt } = run;
+  const areOwnJobs = jobs.every(({ job_id, objects }) =>
+    objects.every(({ id: job = job_id, run_id: ofRun = run_id }) => job === job_id && ofRun === run_id),
+  );
+  return id === run_id && attempt === run_attempt && areOwnJobs;
 }
 
 type Place = {

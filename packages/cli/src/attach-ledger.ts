@@ -13,6 +13,8 @@ export type AttachRequest = {
   readonly resources: AsyncDisposableStack;
   /** The engines that it needs. */
   readonly uses?: readonly EngineUrl[];
+  /** To Postgres; two unless told. */
+  readonly maxConnections?: number;
 };
 
 export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: EngineConfig };
@@ -20,13 +22,13 @@ export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: En
 /** @throws ConfigError that names every wrong setting, or an engine that is refused. */
 export async function attachLedger(
   context: CommandContext,
-  { command, resources, uses = ["DATABASE_URL"] }: AttachRequest,
+  { command, resources, uses = ["DATABASE_URL"], maxConnections = 2 }: AttachRequest,
 ): Promise<AttachedLedger> {
   const log = createCommandLogger(context);
   const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
   const config = loadEngineConfig(env);
   const { db, pool } = resources.use(
-    await openLedger({ url: config.DATABASE_URL.href, applicationName: `actions-archive ${command}`, maxConnections: 2, log }),
+    await openLedger({ url: config.DATABASE_URL.href, applicationName: `actions-archive ${command}`, maxConnections, log }),
   );
   return { db, pool, config };
 }

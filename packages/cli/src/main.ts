@@ -14,6 +14,7 @@ import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addProof } from "./commands/proof.ts";
+import { addRebuild } from "./commands/rebuild.ts";
 import { addReport } from "./commands/report.ts";
 import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
@@ -54,6 +55,7 @@ for (const add of [
   addHold,
   addRetention,
   addErase,
+  addRebuild,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides.

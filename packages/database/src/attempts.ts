@@ -157,8 +157,10 @@ export type AttemptStory = {
   full_name: string;
   object: unknown;
   listed_at: Date;
-  /** The final list of the jobs it showed, each with every object that says something of its own. */
-  jobs: { job_id: number; objects: unknown[] }[];
+  /** How many jobs its final listing showed. */
+  listed_jobs: number;
+  /** Those of them that completed, each with every object that says something of its own, and how and when the fullest one came. */
+  jobs: { job_id: number; objects: unknown[]; source: string; received_at: Date }[];
 };
 
 /** An attempt, for its run record. Undefined until it is listed. */
@@ -173,6 +175,7 @@ export async function findListedAttempt(
       "archive.attempts.repository_id",
       "archive.attempts.object",
       "archive.attempts.listed_at",
+      "archive.attempts.listed_jobs",
       "archive.repositories.full_name",
     ])
     .where("run_id", "=", attempt.run_id)
@@ -182,7 +185,7 @@ export async function findListedAttempt(
   if (row?.listed_at == null) return undefined;
   const jobs = await db
     .selectFrom("archive.obligations")
-    .select(["job_id", "object", "other_objects"])
+    .select(["job_id", "object", "other_objects", "object_source as source", "object_received_at as received_at"])
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "<=", attempt.run_attempt)
     .where("last_listed_attempt", ">=", attempt.run_attempt)
@@ -191,7 +194,8 @@ export async function findListedAttempt(
   return {
     ...row,
     listed_at: row.listed_at,
-    jobs: jobs.map(({ job_id, object, other_objects }) => ({ job_id, objects: [object, ...other_objects] })),
+    listed_jobs: row.listed_jobs ?? jobs.length,
+    jobs: jobs.map(({ object, other_objects, ...job }) => ({ ...job, objects: [object, ...other_objects] })),
   };
 }
 

@@ -59,6 +59,11 @@ export function jobColumns(object: unknown): JobColumns | undefined {
   };
 }
 
+/** How complete an object is: a webhook's steps may still be in progress, and a listing that shows them completed says more. */
+export function fullnessOf({ steps }: JobColumns): number {
+  return steps.length + steps.filter(({ status }) => status === "completed").length;
+}
+
 // A number twice would break the batch; the later of two steps wins, as GitHub lists them in order.
 function stepColumns(steps: unknown): StepColumns[] {
   const byNumber = new Map<number, StepColumns>();

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
-import { type JobColumns, jobColumns } from "./job-rows.ts";
+import { fullnessOf, type JobColumns, jobColumns } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
@@ -14,6 +14,8 @@ export type JobSighting = {
   readonly source: "listing" | "webhook" | "get";
   /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
   readonly listedAttempt: number;
+  /** ISO 8601, where it came earlier than now: it is read from the store. */
+  readonly receivedAt?: string | undefined;
 };
 
 export type Obligation = {
@@ -51,6 +53,7 @@ type ObligationColumns = {
   object_source: string;
   object_steps: number;
   contents: readonly number[];
+  received_at: string | null;
 };
 
 const obligationTypes = {
@@ -67,6 +70,7 @@ const obligationTypes = {
   object_source: "text",
   object_steps: "integer",
   contents: "json",
+  received_at: "timestamptz",
 } as const;
 
 /** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
@@ -75,6 +79,8 @@ const mostOtherObjects = 7;
 /** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
 export const defaultRetentionDays = 90;
 
+export type JobSightingOf = JobSighting & { readonly repositoryId: number };
+
 /**
  * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
  * or more of them completed, takes the place of one with fewer, never the other way round; each that says something new is kept,
@@ -82,16 +88,30 @@ export const defaultRetentionDays = 90;
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
-  const rows = sightings.map((sighting) => obligationColumns(repositoryId, sighting)).filter((row) => row !== undefined);
+  return writeSightings(
+    db,
+    sightings.map((sighting) => ({ ...sighting, repositoryId })),
+    false,
+  );
+}
+
+/** As `recordJobs`, of any repositories, for a caller that writes all rows of these jobs in the same transaction: none are owed. */
+export async function recordLoadedJobs(trx: Database, sightings: readonly JobSightingOf[]): Promise<void> {
+  await writeSightings(trx, sightings, true);
+}
+
+async function writeSightings(db: Database, sightings: readonly JobSightingOf[], areLoaded: boolean): Promise<number> {
+  const rows = sightings.map(obligationColumns).filter((row) => row !== undefined);
   if (rows.length === 0) return 0;
   await transact(db, async (trx) => {
-    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertObligations(trx, round);
+    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertObligations(trx, round, areLoaded);
   });
   return rows.length;
 }
 
 // What the columns say of a job follows its object, and null never takes the place of a value.
-async function upsertObligations(trx: Database, rows: readonly ObligationColumns[]): Promise<void> {
+async function upsertObligations(trx: Database, rows: readonly ObligationColumns[], areLoaded: boolean): Promise<void> {
+  const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
   const isBetter = sql`excluded.object_steps > obligations.object_steps`;
   const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${mostOtherObjects})`;
   const follow = (column: string) => {
@@ -101,12 +121,13 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
   await sql`
     insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
-      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, expires_at, backfill_id)
+      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, first_seen_at, expires_at,
+      backfill_id, rows_loaded_at)
     select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
       conclusion, started_at, completed_at, object, object_source, object_steps,
-      array(select json_array_elements_text(contents)::bigint), now(),
+      array(select json_array_elements_text(contents)::bigint), coalesce(received_at, now()), coalesce(received_at, now()),
       completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
-      (select backfill_id from archive.runs where runs.run_id = incoming.run_id)
+      (select backfill_id from archive.runs where runs.run_id = incoming.run_id), ${loadedAt}
     from ${unnest(obligationTypes, rows)}
     join archive.repositories on repositories.repository_id = incoming.repository_id
     order by job_id
@@ -116,7 +137,7 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
       ${sql.join(followed.map(follow))},
       object = case when ${isBetter} then excluded.object else obligations.object end,
       object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
-      object_received_at = case when ${isBetter} then now() else obligations.object_received_at end,
+      object_received_at = case when ${isBetter} then excluded.object_received_at else obligations.object_received_at end,
       object_steps = greatest(obligations.object_steps, excluded.object_steps),
       contents = case
         when ${isNew} then array(select unnest(obligations.contents) union select unnest(excluded.contents) order by 1)
@@ -127,7 +148,7 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
         when ${isBetter} then array_append(obligations.other_objects, obligations.object)
         else array_append(obligations.other_objects, excluded.object)
       end,
-      rows_loaded_at = null
+      rows_loaded_at = ${loadedAt}
     where excluded.run_attempt < obligations.run_attempt
       or excluded.last_listed_attempt > obligations.last_listed_attempt
       or ${isBetter}
@@ -135,10 +156,11 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   `.execute(trx);
 }
 
-function obligationColumns(repositoryId: number, { object, source, listedAttempt }: JobSighting): ObligationColumns | undefined {
+function obligationColumns(sighting: JobSightingOf): ObligationColumns | undefined {
+  const { repositoryId, object, source, listedAttempt, receivedAt } = sighting;
   const job = jobColumns(object);
   if (job === undefined || job.status !== "completed") return undefined;
-  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at, steps } = job;
+  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at } = job;
   return {
     job_id,
     repository_id: repositoryId,
@@ -151,9 +173,9 @@ function obligationColumns(repositoryId: number, { object, source, listedAttempt
     completed_at,
     object,
     object_source: source,
-    // A webhook's steps may still be in progress: a listing that shows them completed says more.
-    object_steps: steps.length + steps.filter(({ status }) => status === "completed").length,
+    object_steps: fullnessOf(job),
     contents: contentsOf(job),
+    received_at: receivedAt ?? null,
   };
 }
 

@@ -1,10 +1,9 @@
 // The rolling walk that applies the policies: over the jobs of each governed repository, the oldest first, a page at a time, so that a
-// turn never reads a whole table. A round looks at every job that is old enough; the next one begins an hour after its end, or at
-// once when a policy has changed.
+// turn never reads a whole table. A round looks at every job that is old enough, also at those whose log went long ago; so the next one
+// begins after ten times its duration, an hour at least, or at once when a policy has changed.
 
 import { sql } from "kysely";
 
-import { heldJobs } from "./holds.ts";
 import { type Database, transact } from "./open-database.ts";
 import { governedRepositories, type GovernedRepository } from "./retention.ts";
 import { buryLogs, isSealed, lockArchivedLogs } from "./tombstones.ts";
@@ -39,7 +38,8 @@ export async function walkPolicies(db: Database, limits: WalkLimits): Promise<Wa
     const begin = repository.repository_id === position.repository_id ? position : firstOf(repository.repository_id);
     const { jobIds, next } = await readPage(trx, repository, begin, limits);
     await trx.updateTable("archive.retention_walk").set(next).execute();
-    const logs = (await lockArchivedLogs(trx, jobIds)).filter((log) => !log.is_held && isSealed(log));
+    const archived = jobIds.length === 0 ? [] : await lockArchivedLogs(trx, jobIds);
+    const logs = archived.filter((log) => !log.is_held && isSealed(log));
     const { policy, keep_days } = repository;
     if (logs.length > 0)
       await buryLogs(trx, logs, {
@@ -70,7 +70,7 @@ async function takePosition(trx: Database): Promise<Position | undefined> {
   const { rows } = await sql<Position & { policy_id: number; is_over: boolean; is_due: boolean }>`
     select
       repository_id, completed_at::text, job_id, policy_id, round_ended_at is not null as is_over,
-      coalesce(round_ended_at <= now() - interval '1 hour', false) as is_due
+      coalesce(now() >= round_ended_at + greatest(interval '1 hour', 10 * (round_ended_at - round_began_at)), false) as is_due
     from archive.retention_walk
     for update skip locked
   `.execute(trx);
@@ -97,7 +97,7 @@ async function findRepositoryFrom(trx: Database, repositoryId: number): Promise<
   return rows[0];
 }
 
-/** The jobs of the next page whose log may go, and where the one after it begins. */
+/** The jobs of the next page that have a log, and where the one after it begins. What is held is found out under the lock. */
 async function readPage(
   trx: Database,
   { repository_id, keep_days }: GovernedRepository,
@@ -106,7 +106,7 @@ async function readPage(
 ): Promise<{ jobIds: number[]; next: Position }> {
   // The first of the two conditions on time is what an index answers.
   const { rows } = await sql<{ job_id: number; completed_at: string; may_go: boolean }>`
-    select page.job_id, page.completed_at::text, logs.log_state = 'archived' and page.job_id not in ${heldJobs} as may_go
+    select page.job_id, page.completed_at::text, logs.log_state = 'archived' as may_go
     from (
       select job_id, completed_at
       from archive.jobs

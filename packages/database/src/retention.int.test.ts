@@ -8,7 +8,7 @@ import { holdJobs } from "./holds.ts";
 import { renameRepository } from "./repositories.ts";
 import { walkPolicies, type WalkLimits } from "./retention-walk.ts";
 import { openRetention } from "./retention.test-support.ts";
-import { changePolicy, listGovernedRepositories, listPolicies, planRemovals } from "./retention.ts";
+import { changePolicy, listPolicies, planRemovals } from "./retention.ts";
 import { addRepository, jobId, repositoryId } from "./samples.test-support.ts";
 
 const limits: WalkLimits = { mostLookedAt: 100, mostDecided: 100 };
@@ -46,7 +46,7 @@ test("a repository's own policy goes before its owner's, in any case, until it i
   await addRepository(archive.db, 2, "Acme/Web");
   await addRepository(archive.db, 3, "umbrella/app");
   const inForce = async () =>
-    Object.fromEntries((await listGovernedRepositories(archive.db)).map(({ repository, keep_days }) => [repository, keep_days]));
+    Object.fromEntries((await planRemovals(archive.db)).map(({ repository, keep_days }) => [repository, keep_days]));
   expect(await archive.set("acme", 400)).toBe(true);
   expect(await archive.set("acme", 400)).toBe(false);
   expect(await archive.set("acme/web", 30)).toBe(true);
@@ -58,7 +58,7 @@ test("a repository's own policy goes before its owner's, in any case, until it i
     { name: "acme/web", keep_days: 60, repositories: 1 },
   ]);
   const change = { name: "acme/web", keepDays: null };
-  expect(await listGovernedRepositories(archive.db, change)).toMatchObject([{ keep_days: 400 }, { keep_days: 400 }]);
+  expect(await planRemovals(archive.db, change)).toMatchObject([{ keep_days: 400 }, { keep_days: 400 }]);
   expect(await inForce()).toEqual({ "acme/app": 400, "Acme/Web": 60 });
   expect(await changePolicy(archive.db, change)).toBe(true);
   expect(await changePolicy(archive.db, change)).toBe(false);
@@ -91,9 +91,7 @@ test("what is held, is the original of a held copy or is not sealed stays, and g
   await archive.addLog({ id: unsealed });
   await holdJobs(archive.db, { jobIds: [held], isHeld: true, reason: null });
   await archive.set("acme/app", 30);
-  const [governed] = await listGovernedRepositories(archive.db);
-  if (governed === undefined) throw new Error("no repository is governed");
-  expect(await planRemovals(archive.db, governed)).toMatchObject({ logs: 1, bytes: 1_000, held: 1, unsealed: 1 });
+  expect(await planRemovals(archive.db)).toMatchObject([{ logs: 1, bytes: 1_000, held: 1, unsealed: 1 }]);
   expect(await archive.walk()).toEqual([free]);
   await archive.seal(false);
   expect(await archive.walk()).toEqual([]);
@@ -101,13 +99,15 @@ test("what is held, is the original of a held copy or is not sealed stays, and g
   expect(await archive.walk()).toEqual([unsealed]);
   await holdJobs(archive.db, { jobIds: [held], isHeld: false, reason: null });
   expect(await archive.walk()).toEqual([held]);
-  expect(await planRemovals(archive.db, governed)).toMatchObject({
-    logs: 0,
-    bytes: 0,
-    held: 0,
-    unsealed: 0,
-    oldest_completed_at: null,
-  });
+  expect(await planRemovals(archive.db)).toMatchObject([
+    {
+      logs: 0,
+      bytes: 0,
+      held: 0,
+      unsealed: 0,
+      oldest_completed_at: null,
+    },
+  ]);
 });
 
 test.each([

@@ -82,14 +82,6 @@ export async function changePolicy(db: Database, { name, keepDays }: PolicyChang
 
 export type GovernedRepository = { repository_id: number; repository: string; policy: string; keep_days: number };
 
-/** The repositories that a policy governs, by id, as if `change` had been made. */
-export async function listGovernedRepositories(db: Database, change?: PolicyChange): Promise<GovernedRepository[]> {
-  const { rows } = await sql<GovernedRepository>`
-    select repository_id, full_name as repository, policy, keep_days from ${governedRepositories(change)} as governed order by repository_id
-  `.execute(db);
-  return rows;
-}
-
 export type PlannedRemoval = GovernedRepository & {
   /** Logs that may go now. */
   logs: number;
@@ -102,25 +94,42 @@ export type PlannedRemoval = GovernedRepository & {
   oldest_completed_at: Date | null;
 };
 
-/** What the policy of a repository removes now. Reads the repository's jobs that are old enough: seconds for millions. */
-export async function planRemovals(db: Database, governed: GovernedRepository): Promise<PlannedRemoval> {
-  const { repository_id, keep_days } = governed;
-  const { rows } = await sql<Omit<PlannedRemoval, keyof GovernedRepository>>`
-    select
-      count(*) filter (where not is_held and is_sealed) as logs,
-      coalesce(sum(stored_bytes) filter (where not is_held and is_sealed), 0)::bigint as bytes,
-      count(*) filter (where is_held) as held,
-      count(*) filter (where not is_held and not is_sealed) as unsealed,
-      min(completed_at) filter (where not is_held and is_sealed) as oldest_completed_at
-    from (
-      select completed_at, stored_bytes, jobs.job_id in ${heldJobs} as is_held, seals.sequence is not null as is_sealed
-      from archive.jobs
-      join archive.logs on logs.job_id = jobs.job_id
-      left join archive.objects on object_key = log_key
-      left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
-      where jobs.repository_id = ${repository_id} and completed_at < now() - make_interval(days => ${keep_days})
-        and log_state = 'archived'
-    ) as old_enough
-  `.execute(db);
-  return { ...governed, ...(rows[0] ?? { logs: 0, bytes: 0, held: 0, unsealed: 0, oldest_completed_at: null }) };
+/**
+ * What the policies remove now, as if `change` had been made: a row for each governed repository, by id. Reads every job of theirs that
+ * is old enough, in one statement, since one a repository takes ten times as long: some seconds for a million.
+ */
+export async function planRemovals(db: Database, change?: PolicyChange): Promise<PlannedRemoval[]> {
+  return transact(db, async (trx) => {
+    await sql`set local statement_timeout = '30min'`.execute(trx);
+    const { rows } = await sql<PlannedRemoval>`
+      with governed as materialized (select * from ${governedRepositories(change)} as governed),
+      old_enough as (
+        select
+          jobs.repository_id, completed_at, stored_bytes, jobs.job_id in ${heldJobs} as is_held, seals.sequence is not null as is_sealed
+        from governed
+        join archive.jobs on jobs.repository_id = governed.repository_id and completed_at < now() - make_interval(days => keep_days)
+        join archive.logs on logs.job_id = jobs.job_id and log_state = 'archived'
+        left join archive.objects on object_key = log_key
+        left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
+      ),
+      counted as (
+        select
+          repository_id,
+          count(*) filter (where not is_held and is_sealed) as logs,
+          sum(stored_bytes) filter (where not is_held and is_sealed) as bytes,
+          count(*) filter (where is_held) as held,
+          count(*) filter (where not is_held and not is_sealed) as unsealed,
+          min(completed_at) filter (where not is_held and is_sealed) as oldest_completed_at
+        from old_enough
+        group by repository_id
+      )
+      select
+        repository_id, full_name as repository, policy, keep_days, coalesce(logs, 0) as logs, coalesce(bytes, 0)::bigint as bytes,
+        coalesce(held, 0) as held, coalesce(unsealed, 0) as unsealed, oldest_completed_at
+      from governed
+      left join counted using (repository_id)
+      order by repository_id
+    `.execute(trx);
+    return rows;
+  });
 }

@@ -65,10 +65,25 @@ export async function recordRuns(
   objects: readonly unknown[],
   backfillId: number | null = null,
 ): Promise<{ recorded: number; unusable: number }> {
-  const usable = objects
-    .map((object) => runColumns(repositoryId, object))
-    .filter((row) => row !== undefined)
-    .map((row): RunColumns => ({ ...row, backfill_id: backfillId }));
+  const usable = objects.flatMap((object) => usableRun({ repositoryId, object }, backfillId));
+  await writeRuns(db, usable);
+  return { recorded: usable.length, unusable: objects.length - usable.length };
+}
+
+/** As `recordRuns`, of any repositories, where the attempts that these objects show are in the ledger already, with the objects. */
+export async function recordRunsOf(db: Database, runs: readonly RunOf[]): Promise<void> {
+  const usable = runs.flatMap((run) => usableRun(run, null));
+  // Objects are most of what travels, and nobody would look at them.
+  await writeRuns(
+    db,
+    usable.map((run) => ({ ...run, object: null })),
+  );
+}
+
+export type RunOf = { readonly repositoryId: number; readonly object: unknown };
+
+async function writeRuns(db: Database, usable: readonly RunColumns[]): Promise<void> {
+  if (usable.length === 0) return;
   await transact(db, async (trx) => {
     const unchanged = await findUnchanged(trx, usable);
     const changed = usable.filter(({ run_id }) => !unchanged.has(run_id));
@@ -78,7 +93,6 @@ export async function recordRuns(
       await hurryEarlierAttempts(trx, round);
     }
   });
-  return { recorded: usable.length, unusable: objects.length - usable.length };
 }
 
 const changeTypes = {
@@ -92,7 +106,6 @@ const changeTypes = {
 
 // A look back shows thousands of runs that have not changed since the last one: their objects need not travel and be parsed again.
 async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promise<ReadonlySet<number>> {
-  if (rows.length === 0) return new Set();
   const { rows: unchanged } = await sql<{ run_id: number }>`
     select run_id
     from ${unnest<Pick<RunColumns, keyof typeof changeTypes>>(changeTypes, rows)}
@@ -103,6 +116,7 @@ async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promis
   return new Set(unchanged.map(({ run_id }) => run_id));
 }
 
+// A run that a seal names and no run record is known by its id alone until a list shows it.
 async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     insert into archive.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
@@ -112,6 +126,9 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<v
     from ${unnest<Omit<RunColumns, "object">>(columnTypes, rows)}
     on conflict (run_id) do update set
       run_attempt = excluded.run_attempt,
+      run_number = coalesce(runs.run_number, excluded.run_number),
+      workflow_id = coalesce(runs.workflow_id, excluded.workflow_id),
+      path = coalesce(runs.path, excluded.path),
       workflow_name = coalesce(excluded.workflow_name, runs.workflow_name),
       event = coalesce(excluded.event, runs.event),
       actor = coalesce(excluded.actor, runs.actor),
@@ -170,11 +187,12 @@ async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]):
   `.execute(trx);
 }
 
-function runColumns(repositoryId: number, object: unknown): Omit<RunColumns, "backfill_id"> | undefined {
+/** None where it has no usable id or created_at. */
+function usableRun({ repositoryId, object }: RunOf, backfill_id: number | null): RunColumns[] {
   const run = asFields(object);
   const [run_id, created_at, run_attempt] = [id(run["id"]), instant(run["created_at"]), id(run["run_attempt"]) ?? 1];
-  if (run_id === null || created_at === null || run_attempt > mostAttempts) return undefined;
-  return {
+  if (run_id === null || created_at === null || run_attempt > mostAttempts) return [];
+  const columns = {
     run_id,
     repository_id: repositoryId,
     run_number: id(run["run_number"]),
@@ -193,5 +211,7 @@ function runColumns(repositoryId: number, object: unknown): Omit<RunColumns, "ba
     run_started_at: instant(run["run_started_at"]),
     updated_at: instant(run["updated_at"]),
     object,
+    backfill_id,
   };
+  return [columns];
 }

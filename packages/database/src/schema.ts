@@ -906,6 +906,64 @@ export interface ArchivePermissions {
   scope: string;
 }
 
+export interface ArchiveRebuild {
+  /**
+   * The archive of the store that it is rebuilt from.
+   */
+  archive_id: string;
+  /**
+   * When it began, by the database's clock.
+   */
+  began_at: Generated<Timestamp>;
+  /**
+   * When it ended, by the database's clock; null while there is more to do.
+   */
+  ended_at: Timestamp | null;
+  /**
+   * Jobs that were loaded.
+   */
+  jobs: Generated<number>;
+  /**
+   * Records and run records in the store when they were counted; null until then.
+   */
+  objects_listed: number | null;
+  /**
+   * How many of them were read.
+   */
+  objects_read: Generated<number>;
+  /**
+   * What is done next: seals (the chain), records (run records and records, run by run), ledger (what the seals say of windows and attempts), closing, done.
+   */
+  phase: Generated<string>;
+  /**
+   * In that phase: the sequence of the last seal, or repository_id/run_id/ of the last run. Empty at its beginning.
+   */
+  position: Generated<string>;
+  /**
+   * How long all its calls worked until the last position.
+   */
+  seconds: Generated<number>;
+  /**
+   * Always true: one row.
+   */
+  singleton: Generated<boolean>;
+}
+
+export interface ArchiveRebuildRefusals {
+  /**
+   * Key in the store, under the prefix of ARCHIVE_URL.
+   */
+  object_key: string;
+  /**
+   * Why, in words for people.
+   */
+  problem: string;
+  /**
+   * When, by the database's clock.
+   */
+  refused_at: Generated<Timestamp>;
+}
+
 export interface ArchiveRemovals {
   /**
    * How many attempts among them had vanished or never completed.
@@ -2450,6 +2508,8 @@ export interface DB {
   "archive.objects": ArchiveObjects;
   "archive.obligations": ArchiveObligations;
   "archive.permissions": ArchivePermissions;
+  "archive.rebuild": ArchiveRebuild;
+  "archive.rebuild_refusals": ArchiveRebuildRefusals;
   "archive.removals": ArchiveRemovals;
   "archive.repositories": ArchiveRepositories;
   "archive.retention_policies": ArchiveRetentionPolicies;

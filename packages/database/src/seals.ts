@@ -298,3 +298,14 @@ async function countOpen(trx: Database) {
     })),
   };
 }
+
+/** The seals after `after` that are known to be in the store, in their order. */
+export async function listSealHashes(db: Database, after: number): Promise<{ sequence: number; sha256: string }[]> {
+  return db
+    .selectFrom("archive.seals")
+    .select(["sequence", "sha256"])
+    .where("published_at", "is not", null)
+    .where("sequence", ">", after)
+    .orderBy("sequence")
+    .execute();
+}

@@ -4,6 +4,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { finishVisit, type LedgerAttempt } from "@actions-archive/database/attempts";
 import { recordJobs } from "@actions-archive/database/obligations";
+import { recordRuns } from "@actions-archive/database/runs";
 import { getRepository } from "@actions-archive/github/repositories";
 import type { WorkflowJob } from "@actions-archive/github/schemas";
 import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
@@ -44,6 +45,9 @@ export async function visitAttempt(
     const run = isShownOpen(attempt, shown)
       ? { isComplete: false, date: shown.date }
       : await lookAtAttempt(fetcher, repository, attempt, signal);
+    // A rebuilt ledger may know a run by its id alone, and no list shows it again when it is old.
+    if (attempt.status === null && attempt.run_attempt === attempt.newest_attempt && run.object !== undefined)
+      await recordRuns(db, repository.repository_id, [run.object]);
     const jobs = await listJobs(fetcher, repository, attempt, signal);
     await recordJobs(
       db,

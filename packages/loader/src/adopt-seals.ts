@@ -18,12 +18,12 @@ export type SealedArchive = {
   readonly store: Store;
   readonly archiveId: string;
   readonly host: string;
-  /** Signs the newest seal of the store, or is the key that it announces. */
-  readonly publicKey: KeyObject;
+  /** Signs the newest seal of the store. Undefined: nobody vouches for it, and the chain is followed by its hashes alone. */
+  readonly publicKey: KeyObject | undefined;
 };
 
 /**
- * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`; each one before it is
+ * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`, where there is one; each one before it is
  * the one that its follower names, down to the head of the database. Idempotent, and safe when several do it at once.
  * @param onAdopted is told of each seal that was taken over, after it was, oldest first.
  * @returns how many were taken over.
@@ -72,7 +72,8 @@ async function followBack(
   const first = (head?.sequence ?? 0) + 1;
   let expected: string | undefined;
   for (let sequence = newest; sequence >= first; sequence -= 1) {
-    const read = expected === undefined ? (bytes: Buffer, name: string) => verifyNewest(bytes, publicKey, name) : parseSeal;
+    const isNewest = expected === undefined && publicKey !== undefined;
+    const read = isNewest ? (bytes: Buffer, name: string) => verifyNewest(bytes, publicKey, name) : parseSeal;
     const { seal, sha256 } = await readSeal(store, sequence, read, expected);
     if (seal.sequence !== sequence || seal.archive_id !== archiveId || seal.host !== host)
       throw changed(store, sequence, `says that it is seal ${seal.sequence} of archive ${seal.archive_id} of ${seal.host}`);

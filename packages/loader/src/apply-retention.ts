@@ -15,8 +15,8 @@ const mostRemoved = 1_000;
 
 const page: WalkLimits = { mostLookedAt: 10_000, mostDecided: 200 };
 const mostDecided = 1_000;
-/** 200,000 jobs a turn: a round over ten million takes fifty. */
-const mostPages = 20;
+/** 50,000 jobs a turn are some seconds of Postgres' work. */
+const mostPages = 5;
 
 /**
  * Decides which logs the policies in force remove now: their rows say `removed` from here on, and their tombstones wait for a seal. A

@@ -38,18 +38,29 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
   try {
     const bytes = key.startsWith(`records/${host}/`) ? await store.read(key) : undefined;
     if (bytes === undefined) throw new PermanentError("store/corrupt", `There is no record ${key} in ${store.url}`);
-    const record = parseRecord(LogRecord, bytes, `${key} in ${store.url}`);
-    const parsed = tryParseKey(key);
-    const version = parsed?.kind === "record" ? parsed.version : 1;
-    const told = jobColumns(record.job);
-    const isOwn = record.job_id === job_id && told?.job_id === job_id && told.run_id === record.run_id;
-    if (!isOwn || record.host !== host || recordKey(host, record, version) !== key) {
-      throw new PermanentError("store/corrupt", `${key} in ${store.url} is not a record of job ${job_id}`);
-    }
-    return { key, version, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"), record };
+    return parseLogRecord(bytes, { host, jobId: job_id, key, name: `${key} in ${store.url}` });
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     log.error({ err: error, jobId: job_id, objectKey: key }, "record refused");
     return undefined;
   }
+}
+
+type RecordName = { readonly host: string; readonly jobId: number; readonly key: string; readonly name: string };
+
+/**
+ * The record in the bytes of the object under `key`.
+ * @param of `name` is the object's, for people.
+ * @throws PermanentError `store/corrupt` when it is not one of this job, host and key.
+ */
+export function parseLogRecord(bytes: Buffer, of: RecordName): ReadRecord {
+  const { host, jobId, key, name } = of;
+  const record = parseRecord(LogRecord, bytes, name);
+  const parsed = tryParseKey(key);
+  const version = parsed?.kind === "record" ? parsed.version : 1;
+  const told = jobColumns(record.job);
+  const isOwn = record.job_id === jobId && told?.job_id === jobId && told.run_id === record.run_id;
+  if (!isOwn || record.host !== host || recordKey(host, record, version) !== key)
+    throw new PermanentError("store/corrupt", `${name} is not a record of job ${jobId}`);
+  return { key, version, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"), record };
 }

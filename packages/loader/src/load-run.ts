@@ -24,7 +24,8 @@ export async function loadRun(
     run: (story.object ?? {}) as RunRecord["run"],
     run_received_at: story.listed_at.toISOString(),
     job_ids: story.jobs.map(({ job_id }) => job_id),
-    jobs: story.jobs as RunRecord["jobs"],
+    listed_jobs: story.listed_jobs,
+    jobs: story.jobs.map(({ received_at, ...job }) => ({ ...job, received_at: received_at.toISOString() })) as RunRecord["jobs"],
   });
   await transact(db, async (trx) => {
     await noteObjects(trx, [{ key, version_id: null, size, sha256 }]);

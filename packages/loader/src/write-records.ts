@@ -44,7 +44,12 @@ export async function writeRecords(
   }
 }
 
-async function writeRows({ db }: RowWriter, records: readonly ReadRecord[], besides: readonly StoredObject[]): Promise<void> {
+/** As `writeRecords`, all or nothing. @throws PermanentError when a row is refused. */
+export async function writeRows(
+  { db }: Pick<RowWriter, "db">,
+  records: readonly ReadRecord[],
+  besides: readonly StoredObject[],
+): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
     // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.

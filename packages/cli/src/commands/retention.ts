@@ -5,7 +5,6 @@ import type { Database } from "@actions-archive/database/open-database";
 import { countRemovals, type RemovalCounts } from "@actions-archive/database/removals";
 import {
   changePolicy,
-  listGovernedRepositories,
   listPolicies,
   type PlannedRemoval,
   planRemovals,
@@ -20,7 +19,6 @@ import { formatBytes } from "../demo/format-bytes.ts";
 import type { EngineConfig } from "../engine-config.ts";
 import { formatTable } from "../format-table.ts";
 import { parseCount } from "../parse-option.ts";
-import { openProgress } from "../progress.ts";
 
 type ChangeOptions = { keepDays?: number; dryRun?: true; yes?: true };
 
@@ -55,7 +53,7 @@ export function addRetention(program: Command, context: CommandContext): void {
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => {
       await withLedger(context, async (db) => {
-        const plan = await readPlan(context, db);
+        const plan = await planRemovals(db);
         if (isJson(command)) return printJson(context, planDocument(plan));
         print(context, formatPlan(plan));
       });
@@ -87,8 +85,8 @@ function addChange(retention: Command, context: CommandContext, { name, descript
         const policies = await listPolicies(db);
         if (!hasDays && !policies.some((policy) => policy.name === policyName))
           throw new PermanentError("usage/invalid", `There is no policy ${policyName}: actions-archive retention lists them`);
-        const plan = await readPlan(context, db, change);
-        const more = logsOf(plan) - logsOf(await readPlan(context, db));
+        const plan = await planRemovals(db, change);
+        const more = logsOf(plan) - logsOf(await planRemovals(db));
         const isRefused = more > 0 && !yes && !dryRun;
         const isChanged = !dryRun && !isRefused && (await changePolicy(db, change));
         if (isJson(self)) printJson(context, { ...change, changed: isChanged, dry_run: dryRun === true, ...planDocument(plan) });
@@ -147,23 +145,6 @@ function formatRemovals({ removed, waiting_for_seal, waiting_for_removal, retain
   ] as const;
   const parts = waiting.flatMap(([logs, what]) => (logs > 0 ? [`${logs} ${what}`] : []));
   return `Logs removed until now: ${removed}${parts.length > 0 ? `; ${parts.join("; ")}` : ""}.`;
-}
-
-/** Repository by repository, since one statement over millions of jobs would take minutes. */
-async function readPlan({ stderr }: CommandContext, db: Database, change?: PolicyChange): Promise<PlannedRemoval[]> {
-  const governed = await listGovernedRepositories(db, change);
-  using progress = openProgress(stderr);
-  const plan: PlannedRemoval[] = [];
-  for (const repository of governed) {
-    plan.push(await planRemovals(db, repository));
-    progress.show({
-      done: plan.length,
-      total: governed.length,
-      unit: "repositories",
-      details: [`${logsOf(plan)} logs to remove`],
-    });
-  }
-  return plan;
 }
 
 const logsOf = (plan: readonly PlannedRemoval[]): number => plan.reduce((sum, { logs }) => sum + logs, 0);

@@ -1,0 +1,82 @@
+// Reads what the store has of a run: its run records and the records of its jobs, each held against its key, and told of when it is not
+// what its key says.
+
+import { createHash } from "node:crypto";
+
+import { RunRecord } from "@actions-archive/archive/record";
+import { parseRecord } from "@actions-archive/archive/records";
+import type { Store } from "@actions-archive/archive/store";
+import { PermanentError } from "@actions-archive/core/errors";
+import { runRecordKey, tryParseKey } from "@actions-archive/core/object-key";
+import { asFields, jobColumns } from "@actions-archive/database/job-rows";
+import type { StoredObject } from "@actions-archive/database/objects";
+import type { Refusal } from "@actions-archive/database/rebuild-progress";
+import pMap from "p-map";
+
+import { parseLogRecord } from "./load-records.ts";
+import type { RunKeys } from "./walk-runs.ts";
+import type { ReadRecord } from "./write-records.ts";
+
+export type ReadRunRecord = { readonly key: string; readonly record: RunRecord };
+
+export type ReadRun = {
+  readonly repository_id: number;
+  readonly run_id: number;
+  /** By attempt. */
+  readonly runRecords: readonly ReadRunRecord[];
+  readonly records: readonly ReadRecord[];
+  /** The objects that were read and are what their keys say. */
+  readonly objects: readonly StoredObject[];
+  readonly refusals: readonly Refusal[];
+};
+
+/** Reads of one run at once; several runs are read at the same time. */
+const readsAtOnce = 16;
+
+/** @throws TransientError when the store does not answer. */
+export async function readRun(store: Store, host: string, run: RunKeys): Promise<ReadRun> {
+  const runRecords: ReadRunRecord[] = [];
+  const records: ReadRecord[] = [];
+  const objects: StoredObject[] = [];
+  const refusals: Refusal[] = [];
+  const readOne = async (key: string) => {
+    try {
+      const bytes = await store.read(key);
+      if (bytes === undefined) throw new PermanentError("store/corrupt", `${key} was listed and is not in ${store.url} any more`);
+      const parsed = tryParseKey(key);
+      const name = `${key} in ${store.url}`;
+      if (parsed?.kind === "record") records.push(parseLogRecord(bytes, { host, jobId: parsed.job_id, key, name }));
+      else runRecords.push({ key, record: parseRunRecord(bytes, { host, key, name }) });
+      objects.push({ key, version_id: null, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") });
+    } catch (error) {
+      if (!(error instanceof PermanentError)) throw error;
+      refusals.push({ object_key: key, problem: error.message });
+    }
+  };
+  await pMap([...run.runKeys, ...run.recordKeys], readOne, { concurrency: readsAtOnce });
+  return {
+    repository_id: run.repository_id,
+    run_id: run.run_id,
+    runRecords: runRecords.toSorted((a, b) => a.record.run_attempt - b.record.run_attempt),
+    // Of two records of a job the older one first: it is what the ledger had first.
+    records: records.toSorted((a, b) => a.record.job_id - b.record.job_id || a.version - b.version),
+    objects,
+    refusals,
+  };
+}
+
+// Whoever may write into the store could else write rows of any run, or attempts that never were.
+function parseRunRecord(bytes: Buffer, { host, key, name }: { host: string; key: string; name: string }): RunRecord {
+  const record = parseRecord(RunRecord, bytes, name);
+  const { id = record.run_id, run_attempt = record.run_attempt } = asFields(record.run);
+  const isOwnRun = id === record.run_id && run_attempt === record.run_attempt;
+  const areOwnJobs = (record.jobs ?? []).every(({ job_id, objects }) =>
+    objects.every((object) => {
+      const job = jobColumns(object);
+      return job?.job_id === job_id && job.run_id === record.run_id;
+    }),
+  );
+  if (record.host !== host || runRecordKey(host, record) !== key || !isOwnRun || !areOwnJobs)
+    throw new PermanentError("store/corrupt", `${name} is not the run record of its key`);
+  return record;
+}

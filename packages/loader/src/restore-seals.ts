@@ -1,0 +1,50 @@
+// What the seals say of the ledger: windows, and attempts that have no run record. Taken over after the chain is, seal by seal.
+
+import type { Seal } from "@actions-archive/archive/seal";
+import { parseSeal } from "@actions-archive/archive/seal-envelope";
+import type { Store } from "@actions-archive/archive/store";
+import { PermanentError } from "@actions-archive/core/errors";
+import { sealKey } from "@actions-archive/core/object-key";
+import { type Database, transact } from "@actions-archive/database/open-database";
+import { restoreFullSeconds, restoreSealedLedger } from "@actions-archive/database/restore-ledger";
+import { listSealHashes } from "@actions-archive/database/seals";
+import { pMapIterable } from "p-map";
+
+/** Some 8 MB each at most. */
+const readsAtOnce = 4;
+
+/**
+ * Takes over the ledger of the seals that this database has, from the one after `after` on. Idempotent.
+ * @param onSeal called after each: what it tells is committed.
+ * @throws PermanentError `store/corrupt` for a seal that is not the one whose hash the chain has.
+ */
+export async function restoreSeals(
+  { db, store }: { readonly db: Database; readonly store: Store },
+  after: number,
+  onSeal: (sequence: number) => Promise<void>,
+): Promise<void> {
+  const seals = await listSealHashes(db, after);
+  const read = pMapIterable(seals, (seal) => readSeal(store, seal), { concurrency: readsAtOnce, backpressure: readsAtOnce });
+  for await (const { sequence, sealed_at, ledger } of read) {
+    await transact(db, async (trx) => {
+      await restoreSealedLedger(trx, { sequence, sealed_at, ...ledger });
+      // What was full in an earlier seal may have been listed since.
+      if (sequence === seals.at(-1)?.sequence) await restoreFullSeconds(trx, ledger.full_seconds);
+    });
+    await onSeal(sequence);
+  }
+}
+
+async function readSeal(
+  store: Store,
+  { sequence, sha256 }: { readonly sequence: number; readonly sha256: string },
+): Promise<Seal> {
+  const name = `${sealKey(sequence)} in ${store.url}`;
+  const bytes = await store.read(sealKey(sequence));
+  const sealed = bytes && parseSeal(bytes, name);
+  if (sealed?.sha256 === sha256) return sealed.seal;
+  throw new PermanentError(
+    "store/corrupt",
+    `The seal ${name} is not the one that the chain names: it was changed, or removed. Run verify, and restore it from a copy.`,
+  );
+}
