@@ -98,7 +98,7 @@ export function encode(raw: Buffer): { stored: Buffer; totals: Totals } {
   return { stored: Buffer.concat([...stored, ...rest]), totals };
 }
 
-function archivedLog(key: string, totals: Totals): LogRecord["log"] {
+export function archivedLog(key: string, totals: Totals): LogRecord["log"] {
   return {
     state: "archived",
     flags: [],

@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 
 import { openFolderStore } from "./folder-store.ts";
-import { openStore, probeStore } from "./open-store.ts";
+import { openStore, openStoreForReading, probeStore } from "./open-store.ts";
 import type { PutOptions, Store } from "./store.ts";
 
 const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({
@@ -133,3 +133,26 @@ test.skipIf(process.getuid?.() === 0)(
     await chmod(join(folder.path, ".unfinished"), 0o700);
   },
 );
+
+test("a folder tells foreign files beside its objects, and none of its own", async () => {
+  await using folder = await temporaryFolder();
+  const store = await folder.open();
+  await store.put("logs/h/1", Buffer.from("log"), options(Buffer.from("log"), { about: "it" }));
+  await writeFile(join(folder.path, "logs/h/a b"), "foreign");
+  await writeFile(join(folder.path, "notes.txt"), "foreign");
+  await writeFile(join(folder.path, ".DS_Store"), "foreign");
+  await writeFile(join(folder.path, ".unfinished/x"), "unfinished");
+  const keys = (await all((await store.listVersions("")) ?? store.list("none"))).map(({ key }) => key);
+  expect(keys).toEqual([".DS_Store", "logs/h/1", "logs/h/a b", "notes.txt"]);
+  expect((await all(store.list(""))).map(({ key }) => key)).toEqual(["logs/h/1", "notes.txt"]);
+});
+
+test("a folder that is opened to be read is neither made nor changed", async () => {
+  await using folder = await temporaryFolder();
+  const missing = pathToFileURL(join(folder.path, "none"));
+  await expect(openStoreForReading({ ARCHIVE_URL: missing })).rejects.toMatchObject({ code: "store/refused" });
+  await writeFile(join(folder.path, "archive.json"), "{}");
+  await using store = await openStoreForReading({ ARCHIVE_URL: pathToFileURL(folder.path) });
+  expect((await store.read("archive.json"))?.toString()).toBe("{}");
+  expect(await readdir(folder.path)).toEqual(["archive.json"]);
+});

@@ -24,6 +24,7 @@ import {
   assertLogKey,
   type ByteRange,
   type ListedObject,
+  type ListedVersion,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -40,11 +41,26 @@ const unfinishedFolder = ".unfinished";
 const abandonedAfterMs = 60 * 60 * 1000;
 
 /**
+ * Opens the folder that a `file:///path` URL names, to read it: nothing in it is made, changed or removed.
+ * @throws PermanentError `store/refused` when there is no such folder.
+ */
+export async function openFolderForReading(url: URL): Promise<Store> {
+  const root = folderOf(url);
+  return translated(`Opening the folder ${root}`, async () => {
+    const found = await stat(root).catch((error: unknown) => {
+      if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    });
+    if (found?.isDirectory()) return new FolderStore(url.href, root);
+    throw new PermanentError("store/refused", `There is no folder ${root}: set ARCHIVE_URL to the archive, or to a copy of it.`);
+  });
+}
+
+/**
  * Opens the folder that a `file:///path` URL names, makes it if it is missing, and removes what crashed puts left behind.
  * @throws PermanentError `store/refused` when it cannot be made or written.
  */
 export async function openFolderStore(url: URL): Promise<Store> {
-  const root = fileURLToPath(url).replace(/(?<=.)\/+$/, "");
+  const root = folderOf(url);
   return translated(`Opening the folder ${root}`, async () => {
     await mkdir(join(root, unfinishedFolder), { recursive: true });
     await syncFolders(dirname(root), join(root, unfinishedFolder));
@@ -52,6 +68,18 @@ export async function openFolderStore(url: URL): Promise<Store> {
     return new FolderStore(url.href, root);
   });
 }
+
+function folderOf(url: URL): string {
+  return fileURLToPath(url).replace(/(?<=.)\/+$/, "");
+}
+
+type WalkRange = {
+  readonly prefix: string;
+  /** Keys up to this one are passed over. */
+  readonly after: string;
+  /** By one name of a folder. */
+  readonly isWanted: (name: string) => boolean;
+};
 
 class FolderStore implements Store {
   readonly url: string;
@@ -153,10 +181,20 @@ class FolderStore implements Store {
   async *list(prefix: string, after = ""): AsyncIterable<ListedObject> {
     if (prefix !== "") assertKey(prefix.replace(/\/$/, ""));
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    yield* this.#walk(folder, { prefix, after });
+    yield* this.#walk(folder, { prefix, after, isWanted: isPartOfKey });
+  }
+
+  async listVersions(prefix: string): Promise<AsyncIterable<ListedVersion>> {
+    return this.#listAll(prefix);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  async *#listAll(prefix: string): AsyncIterable<ListedVersion> {
+    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    for await (const object of this.#walk(folder, { prefix, after: "", isWanted: isForeignOrKey }))
+      yield { ...object, isLatest: true, isDeleteMarker: false };
+  }
 
   #rangeOf({ key, sizeBytes }: ListedObject, range: ByteRange | undefined): ByteRange {
     const { start, end } = range ?? { start: 0, end: sizeBytes };
@@ -177,8 +215,12 @@ class FolderStore implements Store {
   }
 
   async #stat(key: string): Promise<ListedObject | undefined> {
+    return this.#statFile(key, this.#path(key));
+  }
+
+  async #statFile(key: string, path: string): Promise<ListedObject | undefined> {
     try {
-      const found = await stat(this.#path(key));
+      const found = await stat(path);
       return found.isFile() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined;
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
@@ -208,27 +250,35 @@ class FolderStore implements Store {
     }
   }
 
-  async *#walk(folder: string, range: { readonly prefix: string; readonly after: string }): AsyncIterable<ListedObject> {
-    const { prefix, after } = range;
+  async *#walk(folder: string, range: WalkRange): AsyncIterable<ListedObject> {
+    const { prefix, after, isWanted } = range;
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
     });
-    // A folder sorts with its slash, as its keys do. What cannot be a key is not ours: metadata, unfinished writes, strangers.
-    const names = entries
-      .filter(({ name }) => /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name))
-      .map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
+    // A folder sorts with its slash, as its keys do.
+    const names = entries.filter(({ name }) => isWanted(name)).map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {
         const isPast = key < after && !after.startsWith(key);
         if (!isPast && (key.startsWith(prefix) || prefix.startsWith(key))) yield* this.#walk(key, range);
       } else if (key > after && key.startsWith(prefix)) {
-        const info = await this.#stat(key);
+        const info = await this.#statFile(key, join(this.#root, key));
         if (info) yield info;
       }
     }
   }
+}
+
+// What cannot be a key is not an object: metadata, unfinished writes, strangers.
+function isPartOfKey(name: string): boolean {
+  return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name);
+}
+
+// Strangers too, but not the store's own files.
+function isForeignOrKey(name: string): boolean {
+  return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
 }
 
 /** Names of the metadata files beside the object at `path`. */

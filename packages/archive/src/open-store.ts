@@ -2,7 +2,7 @@
 
 import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
 
-import { openFolderStore } from "./folder-store.ts";
+import { openFolderForReading, openFolderStore } from "./folder-store.ts";
 import { assertKey, type Store, type StoreCapabilities } from "./store.ts";
 
 /** The settings of these names, as core/settings parses them. */
@@ -21,7 +21,20 @@ export type StoreSettings = {
  */
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const url = settings.ARCHIVE_URL;
-  if (url.protocol === "file:") return refuseWithCure(url.href, () => openFolderStore(url));
+  return url.protocol === "file:" ? refuseWithCure(url.href, () => openFolderStore(url)) : openBucket(settings);
+}
+
+/**
+ * As `openStore`, for who only reads: a folder is neither made nor tidied, so that a copy can lie where nothing can be written.
+ * @throws ConfigError when the URL names no store. @throws PermanentError `store/refused` when there is no such folder.
+ */
+export async function openStoreForReading(settings: StoreSettings): Promise<Store> {
+  const url = settings.ARCHIVE_URL;
+  return url.protocol === "file:" ? openFolderForReading(url) : openBucket(settings);
+}
+
+async function openBucket(settings: StoreSettings): Promise<Store> {
+  const url = settings.ARCHIVE_URL;
   if (url.protocol !== "s3:" || url.hostname === "")
     throw new ConfigError(`ARCHIVE_URL ${url.href} must be s3://bucket/prefix or file:///path.`);
   const prefix = url.pathname.replace(/^\/+|\/+$/g, "");

@@ -19,12 +19,14 @@ import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
 import { probeBucket } from "./s3-probe.ts";
 import { md5Of, type Protection, sendPut } from "./s3-put.ts";
 import { removalCures, sendRemove } from "./s3-remove.ts";
+import { knownVersion, listBucketVersions } from "./s3-versions.ts";
 import {
   assertKey,
   assertLogKey,
   type ByteRange,
   collect,
   type ListedObject,
+  type ListedVersion,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -163,6 +165,16 @@ class S3Store implements Store {
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
+  }
+
+  async listVersions(prefix: string): Promise<AsyncIterable<ListedVersion> | undefined> {
+    return listBucketVersions({
+      client: this.#client,
+      bucket: this.#bucket,
+      prefix: this.#prefix,
+      failure: (error) => this.#failure(error, "Listing the versions of", prefix),
+      under: prefix,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -309,9 +321,4 @@ class S3Store implements Store {
 
 function created(versionId: string | undefined): Extract<PutOutcome, { kind: "created" }> {
   return { kind: "created", ...knownVersion(versionId) };
-}
-
-// A bucket whose versioning is suspended names all its versions "null".
-function knownVersion(versionId: string | undefined): { versionId?: string } {
-  return versionId === undefined || versionId === "null" ? {} : { versionId };
 }

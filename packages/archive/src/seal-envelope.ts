@@ -54,6 +54,21 @@ export function parseSeal(object: Buffer, name: string): VerifiedSeal {
   return open(object, refusal(name)).sealed;
 }
 
+/** A seal of which nobody knows yet which key is due. */
+export type ReadSeal = VerifiedSeal & {
+  /** Both its signatures are this key's. */ readonly isSignedBy: (publicKey: KeyObject) => boolean;
+};
+
+/** As `parseSeal`, for who finds out from the seal which key to hold it against. @throws PermanentError `store/corrupt`, which names `name`. */
+export function readSeal(object: Buffer, name: string): ReadSeal {
+  const { sealed, envelope } = open(object, refusal(name));
+  return {
+    ...sealed,
+    isSignedBy: (publicKey) =>
+      sealed.seal.key_id === keyIdOf(publicKey) && isSigned(envelope, publicKey) && isSigned(sealed.head, publicKey),
+  };
+}
+
 /**
  * As `parseSeal`, and both signatures are `publicKey`'s. Not checked: its place in the chain, and that the objects are there.
  * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.

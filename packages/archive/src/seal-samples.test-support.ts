@@ -5,9 +5,12 @@ import { generateKeyPairSync } from "node:crypto";
 import { openSigner, type Signer } from "./seal-key.ts";
 import { makeSeal, noPreviousSeal, type Seal, type SealEntry } from "./seal.ts";
 
+export function newKeyPem(): string {
+  return generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+}
+
 export function newSigner(): Signer {
-  const { privateKey } = generateKeyPairSync("ed25519");
-  return openSigner(privateKey.export({ type: "pkcs8", format: "pem" }));
+  return openSigner(newKeyPem());
 }
 
 export function sampleEntries(size: number): SealEntry[] {

@@ -21,7 +21,7 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
-import { assertKey, collect, type PutOptions, type Store, type StoreCapabilities } from "./store.ts";
+import { assertKey, collect, type ListedVersion, type PutOptions, type Store, type StoreCapabilities } from "./store.ts";
 
 type Opened = AsyncDisposable & { readonly store: Store };
 
@@ -49,6 +49,11 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const item of items) found.push(item);
   return found;
+}
+
+async function versionsOf(store: Store, prefix: string): Promise<ListedVersion[] | undefined> {
+  const versions = await store.listVersions(prefix);
+  return versions && all(versions);
 }
 
 async function keysOf(store: Store, prefix: string): Promise<string[]> {
@@ -221,6 +226,20 @@ function storeConformance(
       expect(await after("records/", "z")).toEqual([]);
     });
 
+    test("versions are listed as objects are, each the latest of its key, none of them a marker", async () => {
+      await using opened = await open();
+      const keys = ["a-b", "a.b", "a/1", "a/10.json", "a/2.json", "b"];
+      for (const key of keys) await put(opened.store, key, key, { about: key });
+      const listed = await versionsOf(opened.store, "");
+      // A store that cannot tell says so, instead of telling of nothing.
+      expect(listed !== undefined || !isFaithful).toBe(true);
+      if (!listed) return;
+      const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => ({ key, sizeBytes, isLatest, isDeleteMarker }));
+      expect(told).toEqual(keys.map((key) => ({ key, sizeBytes: key.length, isLatest: true, isDeleteMarker: false })));
+      expect((await versionsOf(opened.store, "a/"))?.map(({ key }) => key)).toEqual(["a/1", "a/10.json", "a/2.json"]);
+      expect(await versionsOf(opened.store, "none/")).toEqual([]);
+    });
+
     test.runIf(isFaithful)("more objects than one page of a listing are all listed", async () => {
       await using opened = await open();
       await probeStore(opened.store);
@@ -228,6 +247,7 @@ function storeConformance(
       for (let at = 0; at < names.length; at += 50)
         await Promise.all(names.slice(at, at + 50).map((key) => put(opened.store, key, "x")));
       expect(await keysOf(opened.store, "many/")).toEqual(names);
+      expect((await versionsOf(opened.store, "many/"))?.map(({ key }) => key)).toEqual(names);
     });
 
     test.runIf(!expected.objectLock)(
@@ -344,7 +364,7 @@ async function openS3(s3: TestS3, settings: Partial<StoreSettings> = {}): Promis
   return { store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
-function s3Client({ endpoint, region, accessKeyId, secretAccessKey }: TestS3): S3Client {
+function clientOf({ endpoint, region, accessKeyId, secretAccessKey }: TestS3): S3Client {
   return new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
 }
 
@@ -385,7 +405,7 @@ if (real && locked) {
   });
 
   test("in a locked bucket of the real store, an object has a version and cannot be deleted", async () => {
-    const client = s3Client(real);
+    const client = clientOf(real);
     const { bucket } = locked;
     await using opened = await openS3(locked, lock);
     await probeStore(opened.store);
@@ -407,6 +427,36 @@ if (real && locked) {
     });
   });
 
+  test("in a bucket with versions, what was put over an object, and what hides one, is listed with its object", async () => {
+    const { bucket } = locked;
+    const client = clientOf(real);
+    await using opened = await openS3(locked);
+    const prefix = opened.store.url.slice(`s3://${bucket}/`.length);
+    await put(opened.store, "a", "first");
+    await put(opened.store, "b", "hidden");
+    await put(opened.store, "b.c", "other");
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/a`, Body: "another" }));
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${prefix}/b` }));
+    const strange = "logs/\u0001 ä+%41";
+    await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${strange}`, Body: "x" }));
+    const listed = (await versionsOf(opened.store, "")) ?? [];
+    const told = listed.map(
+      ({ key, sizeBytes, isLatest, isDeleteMarker }) =>
+        `${key} ${sizeBytes} ${isLatest ? "latest" : "earlier"} ${isDeleteMarker ? "marker" : "version"}`,
+    );
+    const expected = [
+      "a 5 earlier version",
+      "a 7 latest version",
+      "b 0 latest marker",
+      "b 6 earlier version",
+      "b.c 5 latest version",
+      `${strange} 1 latest version`,
+    ];
+    expect(told.toSorted()).toEqual(expected.toSorted());
+    expect(new Set(listed.map(({ versionId }) => versionId)).size).toBe(6);
+    client.destroy();
+  });
+
   test("of a bucket with versions, the named version goes, not the one above it, and no marker stays", async () => {
     await using opened = await openS3(locked);
     const { store } = opened;
@@ -414,7 +464,7 @@ if (real && locked) {
     const key = "logs/h/1/2/3.log.zst";
     const first = await put(store, key, "first");
     const versionId = first.kind === "created" ? first.versionId : undefined;
-    const s3 = s3Client(real);
+    const s3 = clientOf(real);
     const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
     await s3.send(new PutObjectCommand({ Bucket: locked.bucket, Key, Body: "above" }));
     expect(await store.remove(key, versionId)).toEqual({ kind: "removed" });
@@ -433,7 +483,7 @@ if (real && locked) {
     const key = "logs/h/1/2/3.log.zst";
     const first = await put(store, key, "first");
     const versionId = first.kind === "created" ? first.versionId : undefined;
-    const s3 = s3Client(real);
+    const s3 = clientOf(real);
     const Key = `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`;
     await s3.send(new DeleteObjectCommand({ Bucket: locked.bucket, Key }));
     expect(await store.head(key)).toBeUndefined();
@@ -449,7 +499,7 @@ if (real && locked) {
     const key = "logs/h/1/2/3.log.zst";
     const first = await put(store, key, "first");
     const VersionId = first.kind === "created" ? first.versionId : undefined;
-    const s3 = s3Client(real);
+    const s3 = clientOf(real);
     const place = { Bucket: locked.bucket, Key: `${store.url.slice(`s3://${locked.bucket}/`.length)}/${key}`, VersionId };
     await s3.send(new PutObjectLegalHoldCommand({ ...place, LegalHold: { Status: "ON" } }));
     expect(await store.remove(key, VersionId)).toEqual({ kind: "retained" });
@@ -464,7 +514,7 @@ if (real && locked) {
     const { store } = opened;
     const key = "logs/h/1/2/3.log.zst";
     await put(store, key, "first");
-    const s3 = s3Client(real);
+    const s3 = clientOf(real);
     const Resource = `arn:aws:s3:::${real.bucket}/${store.url.slice(`s3://${real.bucket}/`.length)}/*`;
     const statement = { Effect: "Deny", Principal: "*", Action: ["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource };
     const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });

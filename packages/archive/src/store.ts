@@ -18,6 +18,14 @@ export type PutOptions = {
 
 export type ListedObject = { readonly key: string; readonly sizeBytes: number; readonly lastModified: Date };
 
+/** A version of an object, or the mark that hides its earlier versions. */
+export type ListedVersion = ListedObject & {
+  readonly versionId?: string;
+  /** The one that a reader gets who names no version. */
+  readonly isLatest: boolean;
+  readonly isDeleteMarker: boolean;
+};
+
 export type ObjectInfo = ListedObject & {
   /** Empty where the store has none, for instance in a copied folder. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -84,6 +92,11 @@ export interface Store extends AsyncDisposable {
   remove(key: string, versionId?: string): Promise<RemoveOutcome>;
   /** Every object whose key begins with `prefix` (any text, "" for all), in the order of their keys' bytes; those after `after`, where it is told. */
   list(prefix: string, after?: string): AsyncIterable<ListedObject>;
+  /**
+   * As `list`, with all versions and delete markers of a key one after the other, and with what lies in the archive's place without
+   * being an object of it: a folder tells foreign files, whose keys `assertKey` refuses. Undefined where the store cannot say.
+   */
+  listVersions(prefix: string): Promise<AsyncIterable<ListedVersion> | undefined>;
 }
 
 /**

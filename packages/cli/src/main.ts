@@ -23,6 +23,7 @@ import { addSearch } from "./commands/search.ts";
 import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
+import { addVerify } from "./commands/verify.ts";
 import { makeSafe } from "./terminal-safe.ts";
 
 const context: CommandContext = { env: process.env, stdout: process.stdout, stderr: process.stderr };
@@ -49,6 +50,7 @@ for (const add of [
   addReport,
   addSql,
   addSeal,
+  addVerify,
   addProof,
   addHold,
   addRetention,

@@ -5,6 +5,7 @@ import { type RawBuilder, sql } from "kysely";
 
 import { instant, text } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
+import { archiveSchema, type Schema } from "./schema-name.ts";
 import { type ColumnTypes, unnest } from "./unnest.ts";
 
 /** A record, and what it says of its log; nothing where it does not. */
@@ -93,15 +94,20 @@ const factTypes = {
  * Writes the rows of those of `records` that `archive.logs` has in force; others change nothing. Call it in the transaction of
  * `upsertLogs`, after it: its row locks keep two loaders of one job apart. Idempotent: a repeated call changes no row.
  */
-export async function replaceLogFacts(trx: Database, records: readonly LogFactsOfRecord[]): Promise<void> {
-  const inForce = await recordsInForce(trx, records);
+export async function replaceLogFacts(
+  trx: Database,
+  records: readonly LogFactsOfRecord[],
+  schema: Schema = archiveSchema,
+): Promise<void> {
+  const inForce = await recordsInForce(trx, schema, records);
   if (inForce.length === 0) return;
   const jobIds = await jobsWithFacts(
     trx,
+    schema,
     inForce.map(({ job_id }) => job_id),
   );
   await replaceRows(trx, jobIds, {
-    table: sql`archive.sections`,
+    table: sql`${schema}.sections`,
     key: sql`step_number`,
     types: sectionTypes,
     rows: inForce.flatMap(({ job_id, sections = [] }) =>
@@ -109,7 +115,7 @@ export async function replaceLogFacts(trx: Database, records: readonly LogFactsO
     ),
   });
   await replaceRows(trx, jobIds, {
-    table: sql`archive.action_uses`,
+    table: sql`${schema}.action_uses`,
     key: sql`position`,
     types: useTypes,
     rows: inForce.flatMap(({ job_id, action_uses = [] }) =>
@@ -126,7 +132,7 @@ export async function replaceLogFacts(trx: Database, records: readonly LogFactsO
     ),
   });
   await replaceRows(trx, jobIds, {
-    table: sql`archive.annotations`,
+    table: sql`${schema}.annotations`,
     key: sql`line_number`,
     types: annotationTypes,
     rows: inForce.flatMap(({ job_id, annotations = [] }) =>
@@ -140,13 +146,13 @@ export async function replaceLogFacts(trx: Database, records: readonly LogFactsO
     ),
   });
   await replaceRows(trx, jobIds, {
-    table: sql`archive.permissions`,
+    table: sql`${schema}.permissions`,
     key: sql`scope`,
     types: permissionTypes,
     rows: inForce.flatMap(permissionRows),
   });
   await replaceRows(trx, jobIds, {
-    table: sql`archive.log_facts`,
+    table: sql`${schema}.log_facts`,
     // One row a job at most.
     key: sql`job_id`,
     types: factTypes,
@@ -186,12 +192,12 @@ function factRow({ job_id, action_uses, annotations, runner, token_permissions, 
 }
 
 // Sorted by job, which avoids deadlocks; a record that came twice counts once.
-async function recordsInForce(trx: Database, records: readonly LogFactsOfRecord[]): Promise<LogFactsOfRecord[]> {
+async function recordsInForce(trx: Database, schema: Schema, records: readonly LogFactsOfRecord[]): Promise<LogFactsOfRecord[]> {
   const named = records.map(({ job_id, record_key }) => ({ job_id, record_key }));
   const { rows } = await sql<{ job_id: number; record_key: string }>`
     select distinct logs.job_id, logs.record_key
     from ${unnest({ job_id: "bigint", record_key: "text" }, named)}
-    join archive.logs on logs.job_id = incoming.job_id and logs.record_key = incoming.record_key
+    join ${schema}.logs on logs.job_id = incoming.job_id and logs.record_key = incoming.record_key
     order by logs.job_id
   `.execute(trx);
   const byKey = new Map(records.map((record) => [record.record_key, record]));
@@ -199,14 +205,14 @@ async function recordsInForce(trx: Database, records: readonly LogFactsOfRecord[
 }
 
 // Almost always none: then there is nothing to take away.
-async function jobsWithFacts(trx: Database, jobIds: readonly number[]): Promise<number[]> {
+async function jobsWithFacts(trx: Database, schema: Schema, jobIds: readonly number[]): Promise<number[]> {
   const ofJobs = sql`where job_id = any(${sql.val(jobIds)}::bigint[])`;
   const { rows } = await sql<{ job_id: number }>`
-    select job_id from archive.sections ${ofJobs}
-    union select job_id from archive.action_uses ${ofJobs}
-    union select job_id from archive.annotations ${ofJobs}
-    union select job_id from archive.permissions ${ofJobs}
-    union select job_id from archive.log_facts ${ofJobs}
+    select job_id from ${schema}.sections ${ofJobs}
+    union select job_id from ${schema}.action_uses ${ofJobs}
+    union select job_id from ${schema}.annotations ${ofJobs}
+    union select job_id from ${schema}.permissions ${ofJobs}
+    union select job_id from ${schema}.log_facts ${ofJobs}
   `.execute(trx);
   return rows.map(({ job_id }) => job_id);
 }

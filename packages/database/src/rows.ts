@@ -9,6 +9,7 @@ import { sql } from "kysely";
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
 import { makePartitions } from "./partitions.ts";
+import { archiveSchema, type Schema } from "./schema-name.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
 /** A job to load: its object as GitHub sent it, and the attempts that listed it. */
@@ -103,22 +104,24 @@ const logTypes = {
 
 /**
  * Upserts jobs and their steps. Call it in a transaction. Idempotent.
+ * @param schema another one than `archive` has tables alike, without partitions.
  * @returns the ids of the jobs that were written.
  */
-export async function upsertJobs(trx: Database, stories: readonly JobStory[]): Promise<number[]> {
+export async function upsertJobs(trx: Database, stories: readonly JobStory[], schema: Schema = archiveSchema): Promise<number[]> {
   const parsed = stories.flatMap((story) => {
     const columns = jobColumns(story.object);
     return columns ? [{ story, columns }] : [];
   });
   const jobs = parsed.map(jobRow);
   if (jobs.length === 0) return [];
-  await makePartitions(
-    trx,
-    jobs.map(({ job_id }) => job_id),
-  );
-  for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, round);
+  if (schema === archiveSchema)
+    await makePartitions(
+      trx,
+      jobs.map(({ job_id }) => job_id),
+    );
+  for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, schema, round);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
-  for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, round);
+  for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, schema, round);
   return [...new Set(jobs.map(({ job_id }) => job_id))];
 }
 
@@ -132,9 +135,9 @@ function jobRow({ story, columns }: { story: JobStory; columns: JobColumns }): J
   };
 }
 
-async function writeJobs(trx: Database, rows: readonly JobRow[]): Promise<void> {
+async function writeJobs(trx: Database, schema: Schema, rows: readonly JobRow[]): Promise<void> {
   await sql`
-    insert into archive.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, workflow_name, job_name, head_branch,
+    insert into ${schema}.jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, workflow_name, job_name, head_branch,
       head_sha, status, conclusion, runner_id, runner_name, runner_group_id, runner_group_name, labels, html_url, created_at,
       started_at, completed_at)
     select job_id, repository_id, run_id, run_attempt, last_listed_attempt, workflow_name, job_name, head_branch,
@@ -163,9 +166,13 @@ async function writeJobs(trx: Database, rows: readonly JobRow[]): Promise<void> 
   `.execute(trx);
 }
 
-async function writeSteps(trx: Database, rows: readonly { job_id: number; step_number: number }[]): Promise<void> {
+async function writeSteps(
+  trx: Database,
+  schema: Schema,
+  rows: readonly { job_id: number; step_number: number }[],
+): Promise<void> {
   await sql`
-    insert into archive.steps (job_id, step_number, step_name, status, conclusion, started_at, completed_at)
+    insert into ${schema}.steps (job_id, step_number, step_name, status, conclusion, started_at, completed_at)
     select job_id, step_number, step_name, status, conclusion, started_at, completed_at
     from ${unnest(stepTypes, rows)}
     on conflict (job_id, step_number) do update set
@@ -180,13 +187,13 @@ async function writeSteps(trx: Database, rows: readonly { job_id: number; step_n
 }
 
 /** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction, and `applyTombstones` after it. Idempotent. */
-export async function upsertLogs(trx: Database, logs: readonly LogRow[]): Promise<void> {
-  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, round);
+export async function upsertLogs(trx: Database, logs: readonly LogRow[], schema: Schema = archiveSchema): Promise<void> {
+  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, schema, round);
 }
 
-async function writeLogs(trx: Database, rows: readonly LogRow[]): Promise<void> {
+async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[]): Promise<void> {
   await sql`
-    insert into archive.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
+    insert into ${schema}.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
       raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256)
     select job_id, log_state, log_reason, array(select json_array_elements_text(log_flags)), copied_from_job_id, log_key,
       log_version_id, raw_bytes, raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at,

@@ -9,6 +9,7 @@ import { heldJobs } from "./holds.ts";
 import { settleLogs } from "./log-states.ts";
 import { lockJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
+import { archiveSchema, type Schema } from "./schema-name.ts";
 import { unnest } from "./unnest.ts";
 
 export type Removal = {
@@ -172,35 +173,46 @@ export async function applyTombstones(trx: Database, jobIds: readonly number[]):
     select distinct job_id from archive.tombstones where job_id = any(${sql.val(jobIds)}::bigint[]) order by job_id
   `.execute(trx);
   if (rows.length === 0) return;
-  const buried = rows.map(({ job_id }) => job_id);
+  await writeRemovals(
+    trx,
+    rows.map(({ job_id }) => job_id),
+  );
+}
+
+/** Makes the rows of these jobs say that their log was removed. Idempotent. */
+export async function writeRemovals(trx: Database, jobIds: readonly number[], schema: Schema = archiveSchema): Promise<void> {
   const removed: AbsentReason = "removed";
-  const ofBuried = sql<boolean>`job_id = any(${sql.val(buried)}::bigint[])`;
-  await trx
-    .updateTable("archive.logs")
-    .set({
-      log_state: "absent",
-      log_reason: removed,
-      log_flags: [],
-      copied_from_job_id: null,
-      log_key: null,
-      log_version_id: null,
-      raw_bytes: null,
-      raw_sha256: null,
-      stored_bytes: null,
-      stored_sha256: null,
-      lines: null,
-      first_line_at: null,
-      last_line_at: null,
-      archived_at: null,
-    })
-    .where(ofBuried)
-    .where("log_state", "=", "archived")
-    .execute();
-  await trx.deleteFrom("archive.annotations").where(ofBuried).execute();
-  await trx
-    .updateTable("archive.log_facts")
-    .set({ annotations_left_out: null })
-    .where(ofBuried)
-    .where("annotations_left_out", "is not", null)
-    .execute();
+  const ofJobs = sql`job_id = any(${sql.val(jobIds)}::bigint[])`;
+  await sql`
+    update ${schema}.logs set
+      log_state = 'absent',
+      log_reason = ${removed},
+      log_flags = '{}',
+      copied_from_job_id = null,
+      log_key = null,
+      log_version_id = null,
+      raw_bytes = null,
+      raw_sha256 = null,
+      stored_bytes = null,
+      stored_sha256 = null,
+      lines = null,
+      first_line_at = null,
+      last_line_at = null,
+      archived_at = null
+    where ${ofJobs} and log_state = 'archived'
+  `.execute(trx);
+  await sql`delete from ${schema}.annotations where ${ofJobs}`.execute(trx);
+  await sql`
+    update ${schema}.log_facts set annotations_left_out = null
+    where ${ofJobs} and annotations_left_out is not null
+  `.execute(trx);
+}
+
+/** Those of these jobs that have a tombstone which no seal up to `sequence` carries. */
+export async function listUnsealedRemovals(trx: Database, jobIds: readonly number[], sequence: number): Promise<number[]> {
+  const { rows } = await sql<{ job_id: number }>`
+    select distinct job_id from archive.tombstones
+    where job_id = any(${sql.val(jobIds)}::bigint[]) and (sealed_in is null or sealed_in > ${sequence})
+  `.execute(trx);
+  return rows.map(({ job_id }) => job_id);
 }

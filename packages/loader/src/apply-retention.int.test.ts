@@ -74,6 +74,7 @@ function withStore({ loader }: Bench, change: Partial<Pick<Store, "put" | "remov
       open: (...args) => store.open(...args),
       remove: (...args) => store.remove(...args),
       list: (prefix) => store.list(prefix),
+      listVersions: (prefix) => store.listVersions(prefix),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
       ...change,
     },
@@ -271,13 +272,13 @@ test("what the store retains is asked for again when its lock ends, and what has
   await seal(bench);
   const until = new Date("2040-01-01T00:00:00Z");
   let calls = 0;
-  const locked = withStore(bench, {
+  const retaining = withStore(bench, {
     remove: async (key): Promise<RemoveOutcome> => {
       calls += 1;
       return key === keyOf(jobId) ? { kind: "retained", until } : { kind: "retained" };
     },
   });
-  expect([await removeTombstoned(locked), await removeTombstoned(locked), calls]).toEqual([0, 0, 2]);
+  expect([await removeTombstoned(retaining), await removeTombstoned(retaining), calls]).toEqual([0, 0, 2]);
   expect(await bench.ask("select removed_at, retained_until, problem from audit.tombstones order by job_id")).toEqual([
     { removed_at: null, retained_until: until, problem: null },
     { removed_at: null, retained_until: null, problem: expect.stringContaining("has locked this version") as string },

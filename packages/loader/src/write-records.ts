@@ -87,7 +87,8 @@ function namedLog({ record: { job_id, repository_id, log } }: ReadRecord): Named
   return log.state === "archived" ? [{ job_id, repository_id, log }] : [];
 }
 
-function logRow({ key, version, sha256, record }: ReadRecord): LogRow {
+/** How the log ended, as a row. */
+export function logRow({ key, version, sha256, record }: ReadRecord): LogRow {
   const { log, job_id, decided_at } = record;
   const common = { job_id, log_state: log.state, record_key: key, record_version: version, record_sha256: sha256 };
   if (log.state === "absent") {

@@ -1,0 +1,48 @@
+// The public keys that `verify` trusts: given ones, else the public half of the key that this archive seals with.
+
+import type { KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { parsePublicKey } from "@actions-archive/archive/seal-key";
+import type { Environment } from "@actions-archive/core/config";
+import { PermanentError } from "@actions-archive/core/errors";
+
+import { enginesFolder } from "../command-context.ts";
+import { sealKeyFile } from "../embedded/seal-key-file.ts";
+
+/**
+ * The keys of the files that `--public-key` named; without any, that of SEAL_KEY, SEAL_KEY_FILE, or the embedded archive.
+ * @throws PermanentError `usage/invalid` when there is none, with the way to get one, or when a file holds none.
+ */
+export async function findPublicKeys(files: readonly string[], env: Environment): Promise<KeyObject[]> {
+  if (files.length > 0) return Promise.all(files.map((file) => readKey(file, "--public-key")));
+  const { SEAL_KEY: pem, SEAL_KEY_FILE: file } = env;
+  if (pem) return [parseKey(pem.replaceAll("\\n", "\n"), "SEAL_KEY")];
+  if (file) return [await readKey(file, "SEAL_KEY_FILE")];
+  const embedded = await readFile(join(enginesFolder, sealKeyFile), "utf8").catch(() => undefined);
+  if (embedded !== undefined) return [parseKey(embedded, join(enginesFolder, sealKeyFile))];
+  throw new PermanentError(
+    "usage/invalid",
+    "There is no key to verify the seals with: name the archive's public key with --public-key FILE. Who holds the sealing key makes it with: openssl pkey -in seal-key.pem -pubout -out seal-key.pub",
+  );
+}
+
+async function readKey(file: string, name: string): Promise<KeyObject> {
+  let pem: string;
+  try {
+    pem = await readFile(file, "utf8");
+  } catch (error) {
+    throw new PermanentError("usage/invalid", `The file ${file} of ${name} cannot be read: ${String(error)}.`, { cause: error });
+  }
+  return parseKey(pem, `${file} of ${name}`);
+}
+
+function parseKey(pem: string, name: string): KeyObject {
+  try {
+    return parsePublicKey(pem);
+  } catch {
+    // OpenSSL's message says nothing that helps, and may repeat the key.
+    throw new PermanentError("usage/invalid", `${name} holds no Ed25519 key in PEM.`);
+  }
+}

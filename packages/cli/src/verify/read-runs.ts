@@ -1,0 +1,107 @@
+// The records of an archive, run by run: those of its jobs, and those of its attempts.
+
+import { createHash } from "node:crypto";
+
+import { LogRecord, RunRecord } from "@actions-archive/archive/record";
+import { parseRecord } from "@actions-archive/archive/records";
+import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
+import type { Store } from "@actions-archive/archive/store";
+import { tryParseKey } from "@actions-archive/core/object-key";
+import type { ReadRecord } from "@actions-archive/loader/write-records";
+
+export type RunKeys = {
+  /** `host/repository/run/` */
+  readonly folder: string;
+  readonly records: readonly string[];
+  readonly runRecords: readonly string[];
+};
+
+export type ReadRuns = {
+  readonly records: ReadRecord[];
+  readonly runRecords: RunRecord[];
+  /** Jobs of which a record is tampered with: what their rows should be is not known. */
+  readonly unknownJobs: Set<number>;
+};
+
+/** Every run that has a record, once: two listings in the order of their keys, side by side. */
+export async function* listRuns(store: Store): AsyncGenerator<RunKeys, undefined> {
+  const records = folders(store, "records/");
+  const runs = folders(store, "runs/");
+  let [ofRecords, ofRuns] = [await records.next(), await runs.next()];
+  while (!ofRecords.done || !ofRuns.done) {
+    const [one, other] = [ofRecords.value?.folder, ofRuns.value?.folder];
+    const isRecords = one !== undefined && (other === undefined || one <= other);
+    const isRuns = other !== undefined && (one === undefined || other <= one);
+    yield {
+      folder: (isRecords ? one : other) ?? "",
+      records: (isRecords && ofRecords.value?.keys) || [],
+      runRecords: (isRuns && ofRuns.value?.keys) || [],
+    };
+    if (isRecords) ofRecords = await records.next();
+    if (isRuns) ofRuns = await runs.next();
+  }
+}
+
+/** These runs as the store has them now: one that is at work may have got another record meanwhile. */
+export async function listAgain(store: Store, runs: readonly RunKeys[]): Promise<RunKeys[]> {
+  const keysOf = async (prefix: string) => {
+    const keys: string[] = [];
+    for await (const { key } of store.list(prefix)) keys.push(key);
+    return keys;
+  };
+  return Promise.all(
+    runs.map(async ({ folder }) => ({
+      folder,
+      records: await keysOf(`records/${folder}`),
+      runRecords: await keysOf(`runs/${folder}`),
+    })),
+  );
+}
+
+/** Reads what is as it was sealed, or waits for a seal; what is not was told when the objects were verified. */
+export async function readRuns(store: Store, index: SealedIndex, runs: readonly RunKeys[]): Promise<ReadRuns> {
+  const read: ReadRuns = { records: [], runRecords: [], unknownJobs: new Set() };
+  for (const keys of chunks(
+    runs.flatMap(({ records, runRecords }) => [...records, ...runRecords]),
+    32,
+  )) {
+    const bodies = await Promise.all(keys.map((key) => store.read(key)));
+    for (const [at, key] of keys.entries()) take(read, index, { key, bytes: bodies[at] });
+  }
+  return { ...read, records: read.records.filter(({ record }) => !read.unknownJobs.has(record.job_id)) };
+}
+
+function take(read: ReadRuns, index: SealedIndex, { key, bytes }: { key: string; bytes: Buffer | undefined }): void {
+  const parsed = tryParseKey(key);
+  const row = index.find(key);
+  const sha256 = createHash("sha256")
+    .update(bytes ?? "")
+    .digest("hex");
+  const isChanged = row !== undefined && index.sealOf(row) > 0 && index.sha256Of(row) !== sha256;
+  const isKnown = bytes !== undefined && !isChanged && !(row !== undefined && index.has(row, mark.isBroken));
+  if (parsed?.kind === "record") {
+    if (!isKnown) read.unknownJobs.add(parsed.job_id);
+    else
+      read.records.push({ key, version: parsed.version, size: bytes.length, sha256, record: parseRecord(LogRecord, bytes, key) });
+  } else if (parsed?.kind === "run" && isKnown) {
+    read.runRecords.push(parseRecord(RunRecord, bytes, key));
+  }
+}
+
+async function* folders(store: Store, prefix: string): AsyncGenerator<{ folder: string; keys: string[] }, undefined> {
+  let found: { folder: string; keys: string[] } | undefined;
+  for await (const { key } of store.list(prefix)) {
+    const folder = key.slice(prefix.length, key.lastIndexOf("/") + 1);
+    if (found?.folder === folder) {
+      found.keys.push(key);
+      continue;
+    }
+    if (found) yield found;
+    found = { folder, keys: [key] };
+  }
+  if (found) yield found;
+}
+
+function chunks<T>(items: readonly T[], length: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / length) }, (_, at) => items.slice(at * length, (at + 1) * length));
+}

@@ -1,0 +1,125 @@
+// What `verify` found, for people and as a document.
+
+import type { KeyObject } from "node:crypto";
+
+import { keyIdOf } from "@actions-archive/archive/seal-key";
+import type { VerifyResult } from "@actions-archive/archive/verify-archive";
+import type { Finding } from "@actions-archive/archive/verify-findings";
+
+import { formatBytes } from "../demo/format-bytes.ts";
+
+export type Verified = {
+  readonly result: VerifyResult;
+  readonly url: string;
+  readonly keys: readonly KeyObject[];
+  /** In percent: logs that were to be read from end to end. */
+  readonly depth: number;
+  readonly hasExpectedHead: boolean;
+  readonly hasSpan: boolean;
+  /** Rows that were compared; undefined without a database. */
+  readonly rows: number | undefined;
+};
+
+/** Of one verdict, for people; --json has more. */
+const mostShown = 20;
+
+export function verifyDocument({ result, url, keys, depth, rows }: Verified) {
+  const { chain, findings, totals, sealed, hasVersions } = result;
+  return {
+    verdict: findings.tamperCount > 0 ? ("tampered" as const) : ("clean" as const),
+    archive_url: url,
+    archive_id: chain.head?.archive_id ?? null,
+    host: chain.head?.host ?? null,
+    head: chain.head === undefined ? null : headOf(result),
+    seals: chain.links.length,
+    seals_signed: chain.links.filter(({ isSigned }) => isSigned).length,
+    seals_by_hash: chain.links.filter(({ isSigned }) => !isSigned).length,
+    first_sealed_at: chain.links[0]?.sealed_at ?? null,
+    last_sealed_at: chain.head?.sealed_at ?? null,
+    given_keys: keys.map(keyIdOf),
+    checked_seals: sealed.seals,
+    checked_entries: sealed.entries,
+    checked_bytes: sealed.bytes,
+    objects_listed: totals.listed,
+    versions_listed: hasVersions,
+    records_read: totals.records,
+    run_records_read: totals.runRecords,
+    logs_checked: totals.logs,
+    logs_read: totals.logsRead,
+    logs_read_percent: depth,
+    stored_bytes_read: totals.storedBytesRead,
+    raw_bytes_read: totals.rawBytesRead,
+    logs_removed: totals.removed,
+    logs_without_metadata: totals.withoutMetadata,
+    rows_compared: rows ?? null,
+    counts: Object.fromEntries(findings.counts),
+    findings: findings.tampering,
+    notices: findings.notices,
+    findings_left_out: findings.leftOut,
+  };
+}
+
+export function verifyText(verified: Verified): string {
+  const { findings } = verified.result;
+  const lines = [
+    ...summary(verified),
+    "",
+    ...(findings.tampering.length > 0 ? groups(findings.tampering) : []),
+    ...(findings.notices.length > 0 ? ["For information:", ...groups(findings.notices).map((line) => `  ${line}`)] : []),
+    ...(findings.leftOut > 0 ? [`${findings.leftOut} more are not listed.`] : []),
+    "",
+    ...conclusion(verified),
+  ];
+  return lines.join("\n");
+}
+
+function summary({ result, url, keys, depth, hasSpan, rows }: Verified): string[] {
+  const { chain, totals, sealed, hasVersions } = result;
+  const [first] = chain.links;
+  if (!first || !chain.head) return [`${url}: no seal that can be trusted.`];
+  const byHash = chain.links.filter(({ isSigned }) => !isSigned).length;
+  const lines = [
+    `${url}: archive ${chain.head.archive_id} of ${chain.head.host}`,
+    `Seals: ${chain.links.length}, from ${first.sealed_at} to ${chain.head.sealed_at}, every link followed.`,
+    `Keys: ${keys.map(keyIdOf).join(", ")} given; ${chain.links.length - byHash} seals are signed by them or by keys that they announced${byHash > 0 ? `, ${byHash} before them are held by their hashes alone` : ""}.`,
+    `Objects: ${totals.listed} listed${hasVersions ? " with their versions" : "; this store does not tell versions, so that none were looked for"}; ${sealed.entries} sealed entries of ${formatBytes(sealed.bytes)} checked${hasSpan ? `, those of the ${sealed.seals} seals in the span alone` : ""}.`,
+    `Read: ${totals.records} records, ${totals.runRecords} run records, and of ${totals.logs} logs their size and metadata; ${depthText(depth, result)}.`,
+  ];
+  if (totals.removed > 0) lines.push(`Removed by decision, with a tombstone: ${totals.removed} logs.`);
+  if (totals.withoutMetadata > 0) lines.push(`Without metadata, as in a copy: ${totals.withoutMetadata} logs.`);
+  if (rows !== undefined) lines.push(`Rows: ${rows} jobs compared with their records, both ways.`);
+  return lines;
+}
+
+function depthText(depth: number, { totals }: VerifyResult): string {
+  if (depth === 0) return "no log was read from end to end (--deep, --sample)";
+  return `${totals.logsRead} logs (${depth} %) of ${formatBytes(totals.rawBytesRead)} of text were read from end to end`;
+}
+
+function groups(findings: readonly Finding<string>[]): string[] {
+  return [...Map.groupBy(findings, ({ verdict }) => verdict)].flatMap(([verdict, found]) => [
+    `${verdict}: ${found.length}`,
+    ...found.slice(0, mostShown).map(({ key, detail }) => `  ${key}: ${detail}`),
+    ...(found.length > mostShown ? [`  and ${found.length - mostShown} more (--json lists them)`] : []),
+  ]);
+}
+
+function conclusion({ result, hasExpectedHead }: Verified): string[] {
+  const { chain, findings } = result;
+  const verdict =
+    findings.tamperCount > 0
+      ? [`TAMPERED: ${findings.tamperCount} findings. Keep the archive as it is, and compare it with a copy.`]
+      : ["CLEAN: what is sealed is there, unchanged, and nothing was added."];
+  if (!chain.head) return verdict;
+  const { sequence, sha256 } = headOf(result);
+  const anchor = hasExpectedHead
+    ? []
+    : [
+        "The chain's end is not anchored: who can delete the newest seals and objects leaves no trace. Note this head elsewhere, and give it with --expect-head the next time.",
+      ];
+  return [...verdict, `Head: ${sequence}:${sha256}`, ...anchor];
+}
+
+function headOf({ chain }: VerifyResult) {
+  return { sequence: chain.head?.sequence ?? 0, sha256: chain.head?.sha256 ?? "", sealed_at: chain.head?.sealed_at ?? "" };
+}

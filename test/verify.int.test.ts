@@ -1,0 +1,126 @@
+// Whatever is done to a sealed archive is found, and the object that it was done to is named.
+
+import { randomInt } from "node:crypto";
+
+import { mark } from "@actions-archive/archive/sealed-index";
+import { verifyArchive, type VerifyOptions, type VerifyResult } from "@actions-archive/archive/verify-archive";
+import { Findings } from "@actions-archive/archive/verify-findings";
+import { verifyRows } from "@actions-archive/cli/verify/verify-rows";
+import { verifySealedRows } from "@actions-archive/cli/verify/verify-sealed-rows";
+import { tryParseKey } from "@actions-archive/core/object-key";
+import type { Database } from "@actions-archive/database/open-database";
+import { askIn } from "@actions-archive/database/raw-sql.test-support";
+import { expect, test } from "vitest";
+
+import { type Ask, rowActs } from "./support/row-tampering.ts";
+import { openSealedArchive, type SealedArchive } from "./support/sealed-archive.ts";
+import { acts, type Keys } from "./support/store-tampering.ts";
+import { Dice, Tamperer } from "./support/tamper.ts";
+
+/** Of each kind. */
+const rounds = 14;
+const rowRounds = 4;
+
+function verify(archive: SealedArchive, options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
+  return verifyArchive(archive.store, { keys: [archive.publicKey], isDeep: () => true, sealIntervalSeconds: 3600, ...options });
+}
+
+async function keysOf({ store, removed, damaged }: SealedArchive): Promise<Keys> {
+  const keys: Record<"log" | "record" | "run" | "seal" | "identity", string[]> = {
+    log: [],
+    record: [],
+    run: [],
+    seal: [],
+    identity: [],
+  };
+  // What a seal itself says to be damaged can be damaged further by anybody.
+  for await (const { key } of store.list("")) {
+    const parsed = tryParseKey(key);
+    if (parsed && !removed.includes(key) && key !== damaged) keys[parsed.kind].push(key);
+  }
+  return { logs: keys.log, records: keys.record, runs: keys.run, seals: keys.seal };
+}
+
+test(
+  "every mutation of the store is found and named, and an untouched archive gives no finding",
+  { timeout: 240_000 },
+  async () => {
+    await using archive = await openSealedArchive();
+    const seed = randomInt(2 ** 31);
+    const dice = new Dice(seed);
+    const keys = await keysOf(archive);
+    const { chain, findings } = await verify(archive);
+    expect(findings.tampering).toEqual([]);
+    const { sequence, sha256 } = chain.head ?? { sequence: 0, sha256: "" };
+    const table: { kind: string; done: number; found: number }[] = [];
+    const missed: unknown[] = [];
+    for (const { kind, act, needsHead = false } of acts) {
+      let found = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        await using tamperer = new Tamperer(archive.folder);
+        const touched = await act(tamperer, dice, keys);
+        const result = await verify(archive, needsHead ? { expectedHead: { sequence, sha256 } } : {});
+        const named = new Set(result.findings.tampering.map(({ key }) => key));
+        if (touched.length > 0 && touched.every((key) => named.has(key))) found += 1;
+        else missed.push({ kind, touched, findings: result.findings });
+      }
+      table.push({ kind, done: rounds, found });
+      // Nothing is left behind that would make the next kind's tampering seem found.
+      expect((await verify(archive)).findings.tampering).toEqual([]);
+    }
+    const done = table.reduce((sum, row) => sum + row.done, 0);
+    process.stdout.write(
+      `seed ${seed}: ${done} mutations of the store\n${table.map((row) => `${row.found}/${row.done} ${row.kind}`).join("\n")}\n`,
+    );
+    expect(missed, `seed ${seed}`).toEqual([]);
+    expect(done).toBeGreaterThan(500);
+  },
+);
+
+test(
+  "every edited, deleted or added row is found and named, and untouched rows give no finding",
+  { timeout: 240_000 },
+  async () => {
+    await using archive = await openSealedArchive();
+    const seed = randomInt(2 ** 31);
+    const dice = new Dice(seed);
+    const result = await verify(archive, { isDeep: () => false });
+    await compare(archive.db, archive, result);
+    expect(result.findings.tampering).toEqual([]);
+    const table: string[] = [];
+    const missed: unknown[] = [];
+    for (const { kind, act } of rowActs) {
+      let found = 0;
+      for (let round = 0; round < rowRounds; round += 1) {
+        const findings = new Findings();
+        let touched: string[] = [];
+        await archive.db
+          .transaction()
+          .execute(async (trx) => {
+            const ask: Ask = (query) => askIn(trx, query);
+            touched = await act(ask, dice);
+            await compare(trx, archive, { ...result, findings });
+            throw undone;
+          })
+          .catch((error: unknown) => {
+            if (error !== undone) throw error;
+          });
+        const named = new Set(findings.tampering.map(({ key }) => key));
+        if (touched.length > 0 && touched.every((key) => named.has(key))) found += 1;
+        else missed.push({ kind, touched, findings });
+      }
+      table.push(`${found}/${rowRounds} ${kind}`);
+    }
+    process.stdout.write(`seed ${seed}: ${rowActs.length * rowRounds} mutations of rows\n${table.join("\n")}\n`);
+    expect(missed, `seed ${seed}`).toEqual([]);
+  },
+);
+
+const undone = new Error("rolled back");
+
+async function compare(db: Database, { store }: SealedArchive, result: VerifyResult): Promise<void> {
+  const { index, findings } = result;
+  for (let row = 0; row < index.size; row += 1) index.set(row, mark.hasRow, false);
+  await verifyRows({ db, store, index, findings, head: result.chain.head?.sequence ?? 0 });
+  await verifySealedRows({ db, store, result });
+}
