@@ -19,6 +19,7 @@ import {
   syncFolders,
   writeDurably,
 } from "./folder-files.ts";
+import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
   assertLogKey,
@@ -314,41 +315,6 @@ async function hashFile(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
   return hash.digest("hex");
-}
-
-async function* streamFile(path: string, start: number, end: number): AsyncIterable<Buffer> {
-  if (start >= end) return;
-  let bytes = 0;
-  try {
-    for await (const chunk of createReadStream(path, {
-      start,
-      end: end - 1,
-      highWaterMark: 256 * 1024,
-    }) as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      yield chunk;
-    }
-  } catch (error) {
-    throw folderFailure(error, `Reading ${path}`);
-  }
-  if (bytes !== end - start) throw shortened(path, bytes, end - start);
-}
-
-async function readFileRange(path: string, start: number, end: number): Promise<Buffer> {
-  return translated(`Reading ${path}`, async () => {
-    const bytes = Buffer.allocUnsafe(Math.max(0, end - start));
-    await using file = await open(path);
-    for (let read = 0; read < bytes.length;) {
-      const { bytesRead } = await file.read(bytes, read, bytes.length - read, start + read);
-      if (bytesRead === 0) throw shortened(path, read, bytes.length);
-      read += bytesRead;
-    }
-    return bytes;
-  });
-}
-
-function shortened(path: string, bytes: number, expected: number): PermanentError {
-  return new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${expected} bytes: something shortened it.`);
 }
 
 async function removeAbandoned(folder: string): Promise<void> {
