@@ -67,7 +67,7 @@ function runRecordsOf({ repository_id, run, jobs }: GeneratedRun): RunRecord[] {
       repository: nameOf.get(repository_id) ?? "",
       run_id: run.id,
       run_attempt,
-      run: { ...run, run_attempt } as RunRecord["run"],
+      run: { ...run, run_attempt },
       run_received_at: "2026-11-01T00:00:00.000Z",
       job_ids: own.map(({ ref }) => ref.job_id),
       listed_jobs: own.length,

@@ -59,7 +59,7 @@ test(
   async () => {
     await using workspace = await openWorkspace();
     await using simulator = await startSimulator({ repositories: 3, days: 3, runsPerDay: 4, rateLimits: { perHour: 1_000_000 } });
-    const SEAL_KEY = String(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }));
+    const SEAL_KEY = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
     const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)), SEAL_KEY };
     const before = { cwd: workspace.folder, settings };
     const pass = await runCli(["start", "--once", "--json"], before);

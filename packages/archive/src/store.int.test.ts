@@ -207,6 +207,25 @@ function storeConformance(
       for await (const { key, sizeBytes } of opened.store.list("")) expect(sizeBytes).toBe(key.length);
     });
 
+    test("a listing can begin after a key, also one that is not there, and after a folder", async () => {
+      await using opened = await open();
+      const keys = [
+        "records/h/1/10/5.json",
+        "records/h/1/9/4.2.json",
+        "records/h/1/9/4.json",
+        "records/h/10/1/7.json",
+        "runs/h/1/9/1.json",
+      ];
+      for (const key of keys) await put(opened.store, key, key);
+      const after = async (prefix: string, key: string) =>
+        (await all(opened.store.list(prefix, key))).map((object) => object.key);
+      expect(await after("records/", "records/h/1/9/4.2.json")).toEqual(keys.slice(2, 4));
+      expect(await after("records/", "records/h/1/10/~")).toEqual(keys.slice(1, 4));
+      expect(await after("records/", "records/h/1/9/~")).toEqual(keys.slice(3, 4));
+      expect(await after("", "records/h/10/1/8")).toEqual(keys.slice(4));
+      expect(await after("records/", "z")).toEqual([]);
+    });
+
     test("versions are listed as objects are, each the latest of its key, none of them a marker", async () => {
       await using opened = await open();
       const keys = ["a-b", "a.b", "a/1", "a/10.json", "a/2.json", "b"];

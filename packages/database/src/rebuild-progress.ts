@@ -135,7 +135,8 @@ export async function whileRebuilding<T>(db: Database, use: () => Promise<T>): P
     try {
       return await use();
     } finally {
-      await sql`select pg_advisory_unlock(${lock})`.execute(session);
+      // Who lost the session has lost its lock, and tells of that, not of this.
+      await sql`select pg_advisory_unlock(${lock})`.execute(session).catch(() => undefined);
     }
   });
 }

@@ -304,6 +304,19 @@ test("a long history makes room: each look begins with what is new, and none is 
   expect(new Set(created).size).toBe(created.length);
 });
 
+test("a run that a rebuilt ledger knows by its id alone is learnt from the visit, also when no list shows it any more", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, state: "in_progress" });
+  await bench.poll(bench.id);
+  const known = await bench.ask("select * from archive.runs");
+  await bench.ask(`update archive.runs
+    set run_number = null, workflow_id = null, workflow_name = null, path = null, event = null, actor = null, status = null, updated_at = null`);
+  await bench.ask("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
+  await bench.poll(bench.id, false);
+  const { run_id, run_number, path, event, actor, status } = known[0] ?? {};
+  expect(await bench.ask("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);
+});
+
 test("a run that is open for 35 days is closed as one that never completed", async () => {
   await using bench = await openRepository();
   bench.simulator.control.addRun({ repository, state: "in_progress" });

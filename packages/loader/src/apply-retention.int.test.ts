@@ -221,18 +221,18 @@ test("a hold waits for a removal that has begun, so that what it holds stays", a
   expect(await removing).toBe(1);
 });
 
-const locked = await realS3({ isLocked: true });
+const lockedBucket = await realS3({ isLocked: true });
 
-test.runIf(locked)(
+test.runIf(lockedBucket)(
   "in a locked bucket of a real store nothing goes before its lock ends, and in one with versions nothing stays behind",
   async () => {
-    if (locked === undefined) return;
+    if (lockedBucket === undefined) return;
     await using bench = await openBench();
-    vi.stubEnv("AWS_ACCESS_KEY_ID", locked.accessKeyId);
-    vi.stubEnv("AWS_SECRET_ACCESS_KEY", locked.secretAccessKey);
+    vi.stubEnv("AWS_ACCESS_KEY_ID", lockedBucket.accessKeyId);
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", lockedBucket.secretAccessKey);
     const settings = {
-      ARCHIVE_URL: new URL(`s3://${locked.bucket}/${locked.prefix}`),
-      S3_ENDPOINT: new URL(locked.endpoint),
+      ARCHIVE_URL: new URL(`s3://${lockedBucket.bucket}/${lockedBucket.prefix}`),
+      S3_ENDPOINT: new URL(lockedBucket.endpoint),
       S3_FORCE_PATH_STYLE: true,
     };
     const lock = { S3_OBJECT_LOCK_MODE: "COMPLIANCE", S3_OBJECT_LOCK_DAYS: 1 } as const;

@@ -11,7 +11,8 @@ import type { Loader } from "./loader.ts";
 
 /** Each holds a connection of the pool while the store answers. */
 const removedAtOnce = 4;
-const mostRemoved = 1_000;
+/** Some seconds of a store's answers. */
+const mostRemoved = 400;
 
 const page: WalkLimits = { mostLookedAt: 10_000, mostDecided: 200 };
 const mostDecided = 1_000;

@@ -22,9 +22,12 @@ test("a listed attempt's record holds the run and its jobs, and its key stands i
   await loadRun(bench.loader, attempt);
   const found = await findRunRecord(bench.loader.store, host, ref);
   expect(found?.record).toMatchObject({ ...ref, host, repository: "acme/app", run: runObject(), job_ids: [jobId, jobId + 1] });
+  const [received] = await bench.ask(`select object_received_at::text as at from archive.obligations where job_id = ${jobId}`);
+  const came = { source: "listing", received_at: new Date(String(received?.["at"])).toISOString() };
+  expect(found?.record.listed_jobs).toBe(2);
   expect(found?.record.jobs).toEqual([
-    { job_id: jobId, objects: [jobObject(), jobObject({ runner_name: "rack-7" })] },
-    { job_id: jobId + 1, objects: [jobObject({ id: jobId + 1 })] },
+    { job_id: jobId, objects: [jobObject(), jobObject({ runner_name: "rack-7" })], ...came },
+    { job_id: jobId + 1, objects: [jobObject({ id: jobId + 1 })], source: "listing", received_at: expect.any(String) as string },
   ]);
   expect(await bench.ask("select record_key from archive.attempts")).toEqual([{ record_key: runRecordKey(host, ref) }]);
 });

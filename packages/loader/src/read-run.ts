@@ -31,7 +31,7 @@ export type ReadRun = {
 };
 
 /** Reads of one run at once; several runs are read at the same time. */
-const readsAtOnce = 16;
+const readsOfRun = 8;
 
 /** @throws TransientError when the store does not answer. */
 export async function readRun(store: Store, host: string, run: RunKeys): Promise<ReadRun> {
@@ -53,7 +53,7 @@ export async function readRun(store: Store, host: string, run: RunKeys): Promise
       refusals.push({ object_key: key, problem: error.message });
     }
   };
-  await pMap([...run.runKeys, ...run.recordKeys], readOne, { concurrency: readsAtOnce });
+  await pMap([...run.runKeys, ...run.recordKeys], readOne, { concurrency: readsOfRun });
   return {
     repository_id: run.repository_id,
     run_id: run.run_id,

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { parseSeal, signSeal } from "@actions-archive/archive/seal-envelope";
-import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
+import { openSigner } from "@actions-archive/archive/seal-key";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey, runRecordKey, sealKey } from "@actions-archive/core/object-key";
@@ -38,7 +38,8 @@ import { rebuild } from "./rebuild.ts";
 import { auditorRows, type EmptyDatabase, ledgerRows, openEmptyDatabase, rebuildInto } from "./rebuilt.test-support.ts";
 import { sealArchive } from "./seal-archive.ts";
 
-const signer: Signer = openSigner(String(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" })));
+const newSigner = () => openSigner(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }));
+const signer = newSigner();
 const { publicKey } = signer;
 
 const facts = {
@@ -180,7 +181,7 @@ function failing({ db, store }: { db: Database; store: Store }, at: number, mome
       count("after");
       return result;
     },
-  }) as unknown as Database;
+  });
   const watchedStore = new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);
@@ -301,7 +302,7 @@ test("a job that no table takes is unloadable, and those of its batch are loaded
 test("without a key for the end of the chain it is followed by its hashes, and another's key is refused", async () => {
   await using bench = await openBench();
   await fill(bench);
-  const other = openSigner(String(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" })));
+  const other = newSigner();
   await using refused = await openEmptyDatabase();
   await expect(rebuildInto(refused, bench, { publicKey: other.publicKey })).rejects.toThrow(`SEAL_KEY holds ${other.keyId}`);
   await using empty = await openEmptyDatabase();

@@ -23,7 +23,7 @@ import {
   whileRebuilding,
 } from "@actions-archive/database/rebuild-progress";
 import { type NamedRepository, restoreLookBacks, restoreRepositories } from "@actions-archive/database/restore-ledger";
-import { pMapIterable } from "p-map";
+import pMap, { pMapIterable } from "p-map";
 
 import { adoptSeals } from "./adopt-seals.ts";
 import type { Loader } from "./loader.ts";
@@ -45,8 +45,9 @@ export type RebuildOptions = {
 const defaultBatchObjects = 300;
 /** A run of thousands of jobs is not held in memory whole. */
 const recordsOfPart = 1_000;
-/** Batches that are read while others are written. */
-const batchesRead = 4;
+/** Batches that are read while others are written, and their runs that are read at once: 64 reads at most. */
+const batchesRead = 2;
+const runsRead = 4;
 /** One is made while Postgres writes the other, as in the loader. */
 const batchesWritten = 2;
 /** Postgres knows nothing of tables that were just filled, and plans for empty ones. */
@@ -128,7 +129,10 @@ async function takeRecords(rebuilding: Rebuild, save: Save): Promise<void> {
   const batches = batchesOf(walkRuns(store, host, rebuilding.progress.position), batchObjects);
   const read = pMapIterable(
     batches,
-    async ({ path, runs }): Promise<Batch> => ({ path, runs: await Promise.all(runs.map((run) => readRun(store, host, run))) }),
+    async ({ path, runs }): Promise<Batch> => ({
+      path,
+      runs: await pMap(runs, (run) => readRun(store, host, run), { concurrency: runsRead }),
+    }),
     { concurrency: batchesRead, backpressure: batchesRead },
   );
   // One after another: a repository is in the ledger before anything of it is written.
