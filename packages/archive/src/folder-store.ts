@@ -3,7 +3,7 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -19,6 +19,7 @@ import {
   writeDurably,
 } from "./folder-files.ts";
 import { listMetadata, readMetadata } from "./folder-metadata.ts";
+import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
   assertLogKey,
@@ -279,41 +280,6 @@ function isPartOfKey(name: string): boolean {
 // Strangers too, but not the store's own files.
 function isForeignOrKey(name: string): boolean {
   return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
-}
-
-async function* streamFile(path: string, start: number, end: number): AsyncIterable<Buffer> {
-  if (start >= end) return;
-  let bytes = 0;
-  try {
-    for await (const chunk of createReadStream(path, {
-      start,
-      end: end - 1,
-      highWaterMark: 256 * 1024,
-    }) as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      yield chunk;
-    }
-  } catch (error) {
-    throw folderFailure(error, `Reading ${path}`);
-  }
-  if (bytes !== end - start) throw shortened(path, bytes, end - start);
-}
-
-async function readFileRange(path: string, start: number, end: number): Promise<Buffer> {
-  return translated(`Reading ${path}`, async () => {
-    const bytes = Buffer.allocUnsafe(Math.max(0, end - start));
-    await using file = await open(path);
-    for (let read = 0; read < bytes.length;) {
-      const { bytesRead } = await file.read(bytes, read, bytes.length - read, start + read);
-      if (bytesRead === 0) throw shortened(path, read, bytes.length);
-      read += bytesRead;
-    }
-    return bytes;
-  });
-}
-
-function shortened(path: string, bytes: number, expected: number): PermanentError {
-  return new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${expected} bytes: something shortened it.`);
 }
 
 async function removeAbandoned(folder: string): Promise<void> {
