@@ -2,10 +2,13 @@
 
 import { queryAsAuditor, type Row } from "@actions-archive/database/auditor";
 import type { OpenDatabase } from "@actions-archive/database/open-database";
+import { findHead } from "@actions-archive/database/seals";
 import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { expectedOf } from "@actions-archive/github-simulator/world/expected";
 
+import { demoFolder } from "../command-context.ts";
+import { sealPublicKeyFile } from "../embedded/seal-key-file.ts";
 import { formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
 import { formatBytes } from "./format-bytes.ts";
@@ -23,6 +26,8 @@ export type DemoReport = {
   readonly api_calls: number;
   readonly downloads: number;
   readonly archive: string;
+  /** Of the chain of seals, `sequence:sha256`; null when nothing could be sealed. */
+  readonly head: string | null;
   readonly database: string;
   readonly queries: readonly { readonly question: string; readonly sql: string; readonly rows: readonly Row[] }[];
 };
@@ -57,6 +62,7 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
   const calls = simulator.journal.entries({ origin: "api" }).filter(({ status }) => status !== 304);
   const queries = [];
   for (const example of examples) queries.push({ ...example, rows: await queryAsAuditor(database.pool, example.sql) });
+  const head = await findHead(database.db);
   return {
     proven: pass.complete && wrong.length === 0,
     seconds: Math.round(seconds * 10) / 10,
@@ -68,6 +74,7 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
     api_calls: calls.length,
     downloads: simulator.journal.entries({ origin: "log", status: 200 }).length,
     archive: archiveUrl.href,
+    head: head ? `${head.sequence}:${head.sha256}` : null,
     database: withoutPassword(databaseUrl),
     queries,
   };
@@ -120,6 +127,7 @@ export function formatDemoReport(report: DemoReport): string {
       : []),
     "",
     `Objects:  ${report.archive}`,
+    `Sealed:   ${report.head ?? "nothing"} (prove it: ARCHIVE_URL=${report.archive} npx pnpm actions-archive verify --deep --public-key ${demoFolder}/${sealPublicKeyFile})`,
     `Database: ${report.database} (the password is in engines.json beside it; or: npx pnpm actions-archive sql "…")`,
     ...report.queries.flatMap(({ question, sql, rows }) => ["", question, `  ${sql}`, "", formatTable(rows)]),
     "",

@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 /** In the engines' folder. */
 export const sealKeyFile = "seal-key.pem";
+export const sealPublicKeyFile = "seal-key.pub";
 
 /**
  * Makes the key where there is none: `seal-key.pem` (mode 0600), and `seal-key.pub` for those who verify. Never replaces one; two
@@ -20,7 +21,7 @@ export async function ensureSealKey(dir: string): Promise<string> {
   try {
     await writeNew(next, privateKey.export({ type: "pkcs8", format: "pem" }), 0o600);
     await link(next, path);
-    await writeNew(join(dir, "seal-key.pub"), publicKey.export({ type: "spki", format: "pem" }), 0o644);
+    await writeNew(join(dir, sealPublicKeyFile), publicKey.export({ type: "spki", format: "pem" }), 0o644);
   } catch (error) {
     if (!(Error.isError(error) && "code" in error && error.code === "EEXIST")) throw error;
   } finally {
