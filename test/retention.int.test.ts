@@ -89,7 +89,8 @@ test("erase removes a log that is sealed: from the rows, then, under a seal that
   });
   expect((await run("erase", String(job), "--reason", "again")).stdout).toMatch(/was removed before: erased at .*gone since/s);
   expect(await json("report", "evidence", String(job))).toMatchObject({
-    rows: [{ evidence: { job: { log_reason: "removed" }, tombstones: [{ cause: "erase", sealed_in: 2 }] } }],
+    job: { log_reason: "removed" },
+    tombstones: [{ cause: "erase", sealed_in: 2 }],
   });
   expect((await run("logs", String(other), "--raw")).stdout).toBe(`${stamp} harmless\n`);
 });
@@ -138,7 +139,7 @@ test("retention says what goes before it changes anything, and the loader's turn
   expect(await json("retention", "list")).toMatchObject({ policies: [] });
 
   expect((await run("retention", "set", "acme/web", "--keep-days", "400")).code).toBe(0);
-  expect(await json(...set, "--yes")).toMatchObject({ name: "acme", keepDays: 30, changed: true, logs: 1 });
+  expect(await json(...set, "--yes")).toMatchObject({ name: "acme", keep_days: 30, changed: true, logs: 1 });
   expect(await json("retention", "plan")).toMatchObject({
     logs: 1,
     repositories: [{ repository: "acme/app", logs: 1 }, { logs: 0 }],

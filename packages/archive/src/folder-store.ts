@@ -3,12 +3,11 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { z } from "zod";
 
 import {
   ensureFolder,
@@ -19,6 +18,7 @@ import {
   syncFolders,
   writeDurably,
 } from "./folder-files.ts";
+import { listMetadata, readMetadata } from "./folder-metadata.ts";
 import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
@@ -280,41 +280,6 @@ function isPartOfKey(name: string): boolean {
 // Strangers too, but not the store's own files.
 function isForeignOrKey(name: string): boolean {
   return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
-}
-
-/** Names of the metadata files beside the object at `path`. */
-async function listMetadata(path: string): Promise<string[]> {
-  const start = `.${basename(path)}.`;
-  const names = await readdir(dirname(path)).catch((error: unknown) => {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  });
-  return names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)));
-}
-
-async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
-  const start = `.${basename(path)}.`;
-  const hashes = (await listMetadata(path)).map((name) => name.slice(start.length, -".meta".length));
-  // More than one is what a lost race leaves when it crashes; the bytes decide.
-  const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
-  if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };
-  const text = await readFile(join(dirname(path), `${start}${sha256}.meta`), "utf8");
-  return { metadata: parseMetadata(text), sha256 };
-}
-
-// Damaged metadata counts as missing: it is a hint, the object's bytes are the evidence.
-function parseMetadata(text: string): Record<string, string> {
-  try {
-    return z.record(z.string(), z.string()).parse(JSON.parse(text));
-  } catch {
-    return {};
-  }
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
-  return hash.digest("hex");
 }
 
 async function removeAbandoned(folder: string): Promise<void> {

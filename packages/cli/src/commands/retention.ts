@@ -89,7 +89,14 @@ function addChange(retention: Command, context: CommandContext, { name, descript
         const more = logsOf(plan) - logsOf(await planRemovals(db));
         const isRefused = more > 0 && !yes && !dryRun;
         const isChanged = !dryRun && !isRefused && (await changePolicy(db, change));
-        if (isJson(self)) printJson(context, { ...change, changed: isChanged, dry_run: dryRun === true, ...planDocument(plan) });
+        if (isJson(self))
+          printJson(context, {
+            name: policyName,
+            keep_days: change.keepDays,
+            changed: isChanged,
+            dry_run: dryRun === true,
+            ...planDocument(plan),
+          });
         else print(context, [formatPlan(plan), ...notes(change, { plan, config, isChanged, dryRun })].join("\n"));
         if (isRefused)
           throw new PermanentError(
