@@ -2,7 +2,6 @@
 // whatever instant a crash picks, a name either leads to the whole object or to nothing.
 
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
