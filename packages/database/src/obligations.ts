@@ -271,3 +271,15 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .execute();
 }
+
+/** Whether a record is written whose rows are not loaded yet. */
+export async function hasUnloadedRecords(db: Database): Promise<boolean> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "in", ["pending", "failed"])
+    .where("record_key", "is not", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}

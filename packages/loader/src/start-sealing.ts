@@ -8,6 +8,7 @@ import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import type { Service } from "@actions-archive/core/service";
 import { noteObjects } from "@actions-archive/database/objects";
+import { hasUnloadedRecords } from "@actions-archive/database/obligations";
 import { findSealing, noteSealing } from "@actions-archive/database/sealing";
 import { findHead } from "@actions-archive/database/seals";
 
@@ -20,6 +21,8 @@ import { sealArchive, type Sealer } from "./seal-archive.ts";
 
 /** How late a seal may be; two loaders look twice as often. */
 const longestTurnMs = 30_000;
+/** After a start, for how long a backlog of records puts a seal off: a million jobs are loaded in that time. */
+const longestCatchUpMs = 10 * 60_000;
 
 export type OpenLoader = { readonly loader: Loader; readonly archiveId: string };
 export type SealingConfig = Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS">;
@@ -62,7 +65,12 @@ export function startSealing(
     log.warn("no SEAL_KEY: nothing is sealed, and nothing can be proved");
     return;
   }
-  const turn = makeTurn(config, open, (sealer) => sealWhatIsDue(config, sealer));
+  const began = performance.now();
+  const turn = makeTurn(config, open, async (sealer) => {
+    // What was stored while no loader ran is loaded first: a seal without it would make it look as if somebody had slipped it in.
+    if (performance.now() - began < longestCatchUpMs && (await hasUnloadedRecords(sealer.db))) return;
+    await sealWhatIsDue(config, sealer);
+  });
   runByTheClock(resources, Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
 }
 
