@@ -117,7 +117,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     await this.#queue.removeGlobalConcurrency();
     await this.#queue.removeGlobalRateLimit();
     if (wasPaused) await this.#queue.resume();
-    for (let removed = 0; ; ) {
+    for (let removed = 0; ;) {
       const parked = await this.#parked(now);
       const outcomes = await Promise.all(parked.map((id) => this.#remove(id)));
       const gone = outcomes.filter((isGone) => isGone).length;
