@@ -1,6 +1,5 @@
 // A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
 
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +26,7 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { archiveLog } from "./archive-log.ts";
+import { Flights } from "./flights.ts";
 import { Gate } from "./gate.ts";
 import type { LogWorker, LogWorkerSettings } from "./log-worker.ts";
 
@@ -177,8 +177,8 @@ async function openWorker({
   );
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
   const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
-  const id = randomUUID();
-  const worker: LogWorker = { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
+  const flights = resources.use(new Flights({ db, log }));
+  const worker: LogWorker = { flights, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
