@@ -24,6 +24,7 @@ import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { getJob } from "@actions-archive/github/workflow-jobs";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { vi } from "vitest";
 
 import { archiveLog } from "./archive-log.ts";
 import { Flights } from "./flights.ts";
@@ -62,6 +63,8 @@ export type Bench = AsyncDisposable & {
   readonly see: (job: Job, listedAttempt?: number) => Promise<void>;
   /** The queue's delivery of a job, the first of five tries unless told. */
   readonly deliver: (job: Job, options?: { isLastAttempt?: boolean; signal?: AbortSignal }) => Promise<void>;
+  /** The same at the hands of so many workers, each of which the next one takes for dead: all of them work on it at once. */
+  readonly deliverInTurn: (job: Job, workers: number) => Promise<void>;
   readonly stateOf: (job: Job) => Promise<State>;
   readonly recordOf: (job: Job) => Promise<LogRecord | undefined>;
   /** Removes the job's records, as if the worker had died before it wrote them. */
@@ -119,6 +122,23 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     },
     async deliver(job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) {
       await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
+    },
+    async deliverInTurn(job, workers) {
+      await using crew = new AsyncDisposableStack();
+      const holders = new Set<string>();
+      const deliveries: Promise<void>[] = [];
+      while (deliveries.length < workers) {
+        await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job.id]);
+        const handle = archiveLog({ ...worker, flights: crew.use(new Flights(worker)) });
+        const signal = AbortSignal.timeout(20_000);
+        deliveries.push(handle({ job_id: job.id }, { signal, attempt: 1, isLastAttempt: false }));
+        await vi.waitFor(async () => {
+          const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
+          if (!row?.worker || holders.has(row.worker)) throw new Error("the log is not taken over yet");
+          holders.add(row.worker);
+        }, 10_000);
+      }
+      await Promise.all(deliveries);
     },
     async stateOf(job) {
       const { rows } = await pool.query<State>(
