@@ -10,9 +10,9 @@ export const deathsUntilAlone = 3;
 /** A worker renews its leases more often than that; one that does not is dead, or as good as dead. */
 const leaseSeconds = 25;
 
-const newLease = sql<Date>`now() + make_interval(secs => ${sql.lit(leaseSeconds)})`;
+const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
 // While Postgres was away nobody could renew: then the lease counts from its start.
-const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${sql.lit(leaseSeconds)}))`;
+const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
 const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
 
 export type TakenOff = { readonly deaths: number } | { readonly heldForMs: number };

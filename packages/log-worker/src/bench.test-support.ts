@@ -23,7 +23,7 @@ import { openGitHub } from "@actions-archive/github/github";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { getJob } from "@actions-archive/github/workflow-jobs";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
-import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import { vi } from "vitest";
 
 import { archiveLog } from "./archive-log.ts";
@@ -76,6 +76,8 @@ export type Bench = AsyncDisposable & {
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
 };
 
+type Crew = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
+
 export type BenchOptions = {
   readonly simulator?: SimulatorOptions;
   readonly settings?: Partial<LogWorkerSettings>;
@@ -123,23 +125,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     async deliver(job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) {
       await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
     },
-    async deliverInTurn(job, workers) {
-      await using crew = new AsyncDisposableStack();
-      const holders = new Set<string>();
-      const deliveries: Promise<void>[] = [];
-      while (deliveries.length < workers) {
-        await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job.id]);
-        const handle = archiveLog({ ...worker, flights: crew.use(new Flights(worker)) });
-        const signal = AbortSignal.timeout(20_000);
-        deliveries.push(handle({ job_id: job.id }, { signal, attempt: 1, isLastAttempt: false }));
-        await vi.waitFor(async () => {
-          const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
-          if (!row?.worker || holders.has(row.worker)) throw new Error("the log is not taken over yet");
-          holders.add(row.worker);
-        }, 10_000);
-      }
-      await Promise.all(deliveries);
-    },
+    deliverInTurn: (job, workers) => deliverInTurn({ worker, pool }, job, workers),
     async stateOf(job) {
       const { rows } = await pool.query<State>(
         `select log_state, log_reason, log_detail, tries, extract(epoch from due_at - now())::float8 as due
@@ -164,6 +150,23 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, workers: number): Promise<void> {
+  await using flights = new AsyncDisposableStack();
+  const holders = new Set<string>();
+  const deliveries: Promise<void>[] = [];
+  while (deliveries.length < workers) {
+    await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
+    const handle = archiveLog({ ...worker, flights: flights.use(new Flights(worker)) });
+    deliveries.push(handle({ job_id }, { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: false }));
+    await vi.waitFor(async () => {
+      const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
+      if (!row?.worker || holders.has(row.worker)) throw new Error("the log is not taken over yet");
+      holders.add(row.worker);
+    }, 10_000);
+  }
+  await Promise.all(deliveries);
 }
 
 async function openWorker({

@@ -44,7 +44,7 @@ test("a log that a living worker has is given to no other, nor to the same twice
   expect(await flightOf(bench)).toEqual({ is_taken: true, deaths: 0 });
   expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", tries: 0 });
   stop.abort(new Error("shutting down"));
-  await expect(first).rejects.toThrow();
+  await expect(first).rejects.toThrow("shutting down");
   await archiveLog(otherWorker(bench, resources))({ job_id: job.id }, delivery);
   expect(downloadsOf(bench)).toBe(2);
   expect(await flightOf(bench)).toEqual({ is_taken: false, deaths: 0 });
@@ -63,7 +63,6 @@ test("workers that stood still until their leases had run out are a death each, 
 
 test("a connection that is lost while a log is given back makes no death of it", async () => {
   await using bench = await openBench();
-  await using resources = new AsyncDisposableStack();
   const job = await bench.addJob();
   await bench.ask(`
     create function lose_connection() returns trigger language plpgsql as $$
