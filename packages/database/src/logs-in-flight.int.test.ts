@@ -86,11 +86,16 @@ test("a lease that nobody could renew, since Postgres was away, counts from its 
   resources.defer(() => rm(folder, { recursive: true, force: true }));
   // Postgres runs as another user than root.
   await chmod(folder, 0o711);
-  const { url } = resources.use(await openTestPostgres({ url: undefined, folder, log: createLogger("test", "silent") }));
-  await migrateDatabase(url);
+  const start = () => openTestPostgres({ url: undefined, folder, log: createLogger("test", "silent") });
+  {
+    await using server = await start();
+    await migrateDatabase(server.url);
+    await using database = await openDatabase({ url: server.url, applicationName: "test" });
+    await takeOff(database.db, { jobId, worker: "a", isAlone: false });
+    await sql`update archive.logs_in_flight set leased_until = now() - interval '1 hour'`.execute(database.db);
+  }
+  const { url } = resources.use(await start());
   const { db } = resources.use(await openDatabase({ url, applicationName: "test" }));
-  await takeOff(db, { jobId, worker: "a", isAlone: false });
-  await sql`update archive.logs_in_flight set leased_until = now() - interval '1 hour'`.execute(db);
   const held = await takeOff(db, { jobId, worker: "b", isAlone: false });
   expect("heldForMs" in held ? held.heldForMs : 0).toBeGreaterThan(0);
   await renewFlights(db, { jobIds: [jobId], worker: "a" });
