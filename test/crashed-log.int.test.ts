@@ -27,7 +27,7 @@ function hang({ simulator }: LogStage, job: Job): string {
 }
 
 async function killWhileAll(stage: LogStage, jobs: readonly Job[], inFlight: readonly Job[]): Promise<void> {
-  const { simulator, startWorker } = stage;
+  const { simulator, startWorker, endLeases } = stage;
   simulator.control.clearJournal({});
   await using worker = startWorker({ jobs });
   const hanging = () => simulator.journal.entries({ origin: "log" }).filter(({ finishedAt }) => finishedAt === undefined);
@@ -35,6 +35,7 @@ async function killWhileAll(stage: LogStage, jobs: readonly Job[], inFlight: rea
   expect(await flightsOf(stage)).toEqual(inFlight.map(({ id }) => id).toSorted((a, b) => a - b));
   worker.stop("SIGKILL");
   await worker.ended;
+  await endLeases();
 }
 
 test(

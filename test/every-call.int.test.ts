@@ -46,7 +46,7 @@ function folderOf(job: Job): string {
 
 test("kill -9 at every call of one archiving leads to the same end", { timeout: 600_000 }, async ({ annotate }) => {
   await using stage = await openLogStage();
-  const { workspace, simulator, addJob, startWorker, ask } = stage;
+  const { workspace, simulator, addJob, startWorker, endLeases, ask } = stage;
   const calls = await countCalls(stage);
   const deaths = Array.from({ length: calls }, (_, index) => index + 1).flatMap((call) => [
     { call, moment: "before" as const },
@@ -71,6 +71,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
   await annotate(`${calls} calls, ${dead.length} deaths, ${orphans} of them between the log and its record`);
   expect(orphans).toBeGreaterThan(0);
   simulator.control.clearJournal({});
+  await endLeases();
   await using survivor = startWorker({ jobs: dead.map(({ job }) => job) });
   const { code, stdout, stderr } = await survivor.ended;
   expect(code, stdout + stderr).toBe(0);

@@ -30,6 +30,8 @@ export type LogStage = AsyncDisposable & {
   readonly addJob: (content: Buffer) => Promise<Job>;
   /** A worker that archives these logs at once, and ends. */
   readonly startWorker: (order: Order) => Program;
+  /** What the time does that passes once workers are dead: the queue gives their logs to others no sooner. */
+  readonly endLeases: () => Promise<void>;
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
 };
 
@@ -62,6 +64,9 @@ export async function openLogStage(): Promise<LogStage> {
     },
     startWorker: ({ jobs, dieAt }) =>
       startProgram(main, [JSON.stringify({ jobIds: jobs.map((job) => job.id), dieAt })], { cwd: workspace.folder, settings }),
+    async endLeases() {
+      await client.query("update archive.logs_in_flight set leased_until = null");
+    },
     async ask(query) {
       return (await client.query<Record<string, unknown>>(query)).rows;
     },

@@ -46,7 +46,7 @@ export async function findRecord(store: Store, host: string, ref: JobRef): Promi
 
 /**
  * Makes `record` the next version. When the record in force, or the newest, says the same already (the times of deciding
- * aside), nothing is written and that one is returned: safe to repeat, and for two workers at once.
+ * and who stored the log aside), nothing is written and that one is returned: safe to repeat, and for two workers at once.
  */
 export async function putRecord(
   store: Store,
@@ -164,8 +164,14 @@ async function readVersions(store: Store, host: string, ref: JobRef): Promise<Fo
 
 // Two workers that reach the same decision reach it at different times, on top of different versions.
 function saysTheSame(a: LogRecord, b: LogRecord): boolean {
-  const essence = (record: LogRecord) => canonicalBytes({ ...record, decided_at: null, previous_sha256: null });
+  const essence = (record: LogRecord) =>
+    canonicalBytes({ ...record, log: withoutAdopted(record.log), decided_at: null, previous_sha256: null });
   return essence(a).equals(essence(b));
+}
+
+// Of two workers at one log each may find what the other has stored: that is no other story of the log.
+function withoutAdopted(log: LogRecord["log"]): LogRecord["log"] {
+  return log.state === "archived" ? { ...log, flags: log.flags.filter((flag) => flag !== "adopted") } : log;
 }
 
 function hashOf(bytes: Buffer): string {

@@ -25,6 +25,11 @@ export const queueSchema = "queue";
 const lockDurationMs = 25_000;
 const stalledIntervalMs = 15_000;
 
+/** The longest back-off of a stage ends before; what must wait longer, waits in the ledger. */
+const longestDelayMs = 10 * 60_000;
+/** Entries that are removed with one look. */
+const tidyPage = 1_000;
+
 export type QueueSettings = {
   /** redis://, rediss:// or postgres:// */
   readonly url: URL;
@@ -43,6 +48,8 @@ export type Delivery = {
 
 /** May be called twice for one payload, in two processes at once. */
 export type Handler<S extends StageName> = (payload: Payload<S>, delivery: Delivery) => Promise<void>;
+
+export type Tidied = { readonly wasPaused: boolean; readonly removed: number };
 
 export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
@@ -97,6 +104,43 @@ export class Producer<S extends StageName> implements AsyncDisposable {
   /** The stable ids of all work that waits, runs or is delayed, as `queueId` made them. */
   async ids(): Promise<string[]> {
     return this.#queue.getRanges(["waiting", "prioritized", "active", "delayed"], 0, -1);
+  }
+
+  /**
+   * Takes away what keeps work from being done, and no program of ours leaves behind for long: a pause, a limit, and entries that
+   * never run but swallow whatever is added with their id. That something is owed, the ledger knows, and it is added again.
+   * Idempotent; any process may call it at any time.
+   * @param now the database's clock: an entry's time is that of the process that delayed it, and may be years off.
+   */
+  async tidy(now: Date): Promise<Tidied> {
+    const wasPaused = await this.#queue.isPaused();
+    await this.#queue.removeGlobalConcurrency();
+    await this.#queue.removeGlobalRateLimit();
+    if (wasPaused) await this.#queue.resume();
+    for (let removed = 0; ;) {
+      const parked = await this.#parked(now);
+      const outcomes = await Promise.all(parked.map((id) => this.#remove(id)));
+      const gone = outcomes.filter((isGone) => isGone).length;
+      removed += gone;
+      if (gone < tidyPage) return { wasPaused, removed };
+    }
+  }
+
+  // Our entries have no priority and no children, and are gone once they are done or have failed.
+  async #parked(now: Date): Promise<string[]> {
+    const latest = now.getTime() + longestDelayMs;
+    const [parked, soon] = await Promise.all([
+      this.#queue.getRanges(["failed", "completed", "waiting-children", "prioritized"], 0, tidyPage - 1),
+      this.#queue.getDelayedCount(latest),
+    ]);
+    return [...parked, ...(await this.#queue.getRanges(["delayed"], soon, soon + tidyPage - 1, true))];
+  }
+
+  // A scheduler's next entry goes with the scheduler, which its owner sets anew.
+  async #remove(id: string): Promise<boolean> {
+    const scheduler = /^repeat:(.+):\d+$/.exec(id)?.[1];
+    if (scheduler !== undefined && (await this.#queue.removeJobScheduler(scheduler))) return true;
+    return (await this.#queue.remove(id, { removeChildren: false })) > 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -168,7 +212,8 @@ async function deliver<S extends StageName>(
     await handler(payload.data as Payload<S>, {
       signal: signal ?? new AbortController().signal,
       attempt,
-      isLastAttempt: attempt >= (job.opts.attempts ?? 1),
+      // Not the message's own number: a forged one would make the first error the last.
+      isLastAttempt: attempt >= stages[stage].attempts,
     });
   } catch (error) {
     if (error instanceof RateLimitedError) {

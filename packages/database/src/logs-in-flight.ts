@@ -7,31 +7,61 @@ import type { Database } from "./open-database.ts";
 /** A log that was in flight at so many deaths of its worker runs alone; one more, and it was the log. */
 export const deathsUntilAlone = 3;
 
+/** A worker renews its leases more often than that; one that does not is dead, or as good as dead. */
+const leaseSeconds = 25;
+
+const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
+// While Postgres was away nobody could renew: then the lease counts from its start.
+const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
+const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
+
+export type TakenOff = { readonly deaths: number } | { readonly heldForMs: number };
+
 /**
  * Marks the log as in flight with `worker`, a name that no other process bears, unless its deaths say that it must run alone
- * and it does not. A mark of another process is a death: the queue gives the work of a living one to nobody else.
- * @returns how many workers died of it so far.
+ * and it does not. The mark of another process is a death once its lease has run out; until then nothing changes.
+ * @returns how many workers died of the log so far, or how long another worker has it for itself.
  */
 export async function takeOff(
   db: Database,
   { jobId, worker, isAlone }: { readonly jobId: number; readonly worker: string; readonly isAlone: boolean },
-): Promise<number> {
+): Promise<TakenOff> {
   const deaths = sql<number>`flight.deaths + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
-  const { rows } = await sql<{ deaths: number }>`
-    insert into archive.logs_in_flight as flight (job_id, worker) values (${jobId}, ${worker})
+  const isTaken = sql<boolean>`(${deaths} < ${deathsUntilAlone} or ${isAlone})`;
+  const taken = await sql<{ deaths: number }>`
+    insert into archive.logs_in_flight as flight (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
     on conflict (job_id) do update set
       deaths = ${deaths},
-      worker = case when ${deaths} < ${deathsUntilAlone} or ${isAlone} then ${worker} end
+      worker = case when ${isTaken} then ${worker} end,
+      leased_until = case when ${isTaken} then ${newLease} end
+    where flight.worker is not distinct from ${worker} or not ${isLeased}
     returning deaths
   `.execute(db);
-  return rows[0]?.deaths ?? 0;
+  const [row] = taken.rows;
+  if (row !== undefined) return row;
+  const held = await sql<{ ms: number }>`
+    select ceil(extract(epoch from ${leaseEnd} - now()) * 1000)::float8 as ms
+    from archive.logs_in_flight as flight where job_id = ${jobId} and ${isLeased}
+  `.execute(db);
+  return { heldForMs: held.rows[0]?.ms ?? 0 };
+}
+
+/** The worker still works on these logs. */
+export async function renewFlights(
+  db: Database,
+  { jobIds, worker }: { readonly jobIds: readonly number[]; readonly worker: string },
+): Promise<void> {
+  await sql`
+    update archive.logs_in_flight set leased_until = ${newLease}
+    where job_id = any(${sql.val(jobIds)}::bigint[]) and worker = ${worker}
+  `.execute(db);
 }
 
 /** The worker is done with the log for now, well or not. Idempotent. */
 export async function land(db: Database, { jobId, worker }: { readonly jobId: number; readonly worker: string }): Promise<void> {
   await db
     .updateTable("archive.logs_in_flight")
-    .set({ worker: null })
+    .set({ worker: null, leased_until: null })
     .where("job_id", "=", jobId)
     .where("worker", "=", worker)
     .execute();
@@ -41,7 +71,7 @@ export async function land(db: Database, { jobId, worker }: { readonly jobId: nu
 export async function forgetDeathAlone(db: Database, jobId: number): Promise<void> {
   await db
     .updateTable("archive.logs_in_flight")
-    .set({ deaths: deathsUntilAlone, worker: null })
+    .set({ deaths: deathsUntilAlone, worker: null, leased_until: null })
     .where("job_id", "=", jobId)
     .execute();
 }

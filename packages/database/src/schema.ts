@@ -720,6 +720,10 @@ export interface ArchiveLogsInFlight {
    */
   job_id: number;
   /**
+   * Until when the worker has the log for itself unless it says so again, by the database's clock. Null without a worker.
+   */
+  leased_until: Timestamp | null;
+  /**
    * Size of the log as it was read, in bytes; null until it is read.
    */
   raw_bytes: number | null;
@@ -728,7 +732,7 @@ export interface ArchiveLogsInFlight {
    */
   raw_sha256: string | null;
   /**
-   * The process that works on the log now; what another process finds here has died with its work. Null when none does.
+   * The process that works on the log. Once its lease has run out, whoever finds it here counts a death. Null when none does.
    */
   worker: string | null;
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 
 import { createLogger } from "@actions-archive/core/logger";
-import { Producer } from "@actions-archive/core/queue";
+import { Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { openDatabaseBudget } from "@actions-archive/database/credentials";
 import { selectRepositories } from "@actions-archive/database/repositories";
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
@@ -19,6 +19,7 @@ import { pollRepository } from "./poll-repository.ts";
 export type Bench = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly fetcher: Fetcher;
+  readonly queue: QueueSettings;
   readonly pool: TestDatabase["pool"];
   /** Makes `owner/name` at GitHub and selects it alone. */
   readonly addRepository: (fullName: string) => Promise<number>;
@@ -52,6 +53,7 @@ export async function openBench(options: SimulatorOptions = {}, settings: Partia
   return {
     simulator,
     fetcher,
+    queue,
     pool,
     async addRepository(full_name) {
       const { id } = simulator.control.addRepository({ repository: full_name });

@@ -25,11 +25,12 @@ import { pollRepository } from "./poll-repository.ts";
 import { receiveDelivery, recordStoredDeliveries } from "./receive-delivery.ts";
 import { selectRepositories } from "./select-repositories.ts";
 import { sweepDeliveries } from "./sweep-deliveries.ts";
+import { tidyQueues } from "./tidy-queues.ts";
 import { addWebhookRoute } from "./webhook-route.ts";
 
 /** The feeder's clock; polls themselves are POLL_INTERVAL_SECONDS apart. */
 const tickSeconds = 2;
-/** A flushed Redis forgets its schedulers, so each replica says again what it wants. */
+/** A flushed Redis forgets its schedulers, so each replica says again what it wants, and takes away what nobody should want. */
 const superviseEveryMs = 30_000;
 const selectEveryMs = 10 * 60_000;
 const sweepEveryMs = 10 * 60_000;
@@ -88,13 +89,7 @@ export async function startFetcher(
   const { log, resources, stopping } = service;
   const { fetcher, feeder, queue } = await openFetcher(config, service, fetcherName);
   const clock = resources.use(new Producer("fetch", queue, log));
-  const supervise = async () => {
-    try {
-      await clock.schedule({ kind: "tick" }, tickSeconds);
-    } catch (error) {
-      log.warn({ err: error }, "clock not set");
-    }
-  };
+  const supervise = superviseQueues(fetcher, clock);
   let selectDueAt = 0;
   const select = async () => {
     if (performance.now() < selectDueAt) return;
@@ -118,6 +113,23 @@ export async function startFetcher(
       log,
     }),
   );
+}
+
+/** Tidies the queues, and then says again what the clock is: one that could not tick goes with what is tidied away. */
+function superviseQueues(fetcher: Fetcher, clock: Producer<"fetch">): () => Promise<void> {
+  const { archiveQueue, loadQueue, log } = fetcher;
+  return async () => {
+    try {
+      await tidyQueues(fetcher, { archive: archiveQueue, load: loadQueue, fetch: clock });
+    } catch (error) {
+      log.warn({ err: error }, "queues not tidied");
+    }
+    try {
+      await clock.schedule({ kind: "tick" }, tickSeconds);
+    } catch (error) {
+      log.warn({ err: error }, "clock not set");
+    }
+  };
 }
 
 type Webhooks = { readonly secrets: readonly string[]; readonly feeder: FeedSoon };

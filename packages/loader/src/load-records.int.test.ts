@@ -183,6 +183,15 @@ test.each([
   expect(bench.errors).toEqual(["record refused"]);
 });
 
+test("a message that makes a version up costs one look, however many it says came before", async () => {
+  await using bench = await openBench();
+  await bench.record(jobId, archived());
+  const key = `records/${host}/${repositoryId}/${runId}/${jobId}.100.json`;
+  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
+  expect(await bench.rows()).toEqual(empty);
+  expect(bench.errors).toEqual(["record refused"]);
+});
+
 test.each([
   ["another job's object", { job: jobObject({ id: jobId + 1 }) }],
   ["another run's object", { job: jobObject({ run_id: runId + 1 }) }],

@@ -16,7 +16,8 @@ export type RecordToLoad = { readonly job_id: number; readonly key: string };
 
 /** Loads these records in one transaction; one that is no record of its job is passed over, as is one that no table takes. Idempotent. */
 export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[]): Promise<void> {
-  const read = await Promise.all(toLoad.flatMap(withEarlierVersions).map((item) => readRecord(loader, item)));
+  const named = await Promise.all(toLoad.map((item) => withEarlierVersions(loader, item)));
+  const read = await Promise.all(named.flat().map((item) => readRecord(loader, item)));
   const records = read.filter((record) => record !== undefined);
   if (records.length === 0) return;
   await writeRecords(loader, records, await readBesides(loader, records));
@@ -25,10 +26,12 @@ export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[
 /** A message may say any number; a job has two or three versions. */
 const mostVersions = 100;
 
-// Nobody else may ever tell of them: the queue that forgot one version was told of the next.
-function withEarlierVersions({ job_id, key }: RecordToLoad): RecordToLoad[] {
+// Nobody else may ever tell of them: the queue that forgot one version was told of the next. They are looked for only where that one
+// is, so that a made-up version costs one look.
+async function withEarlierVersions({ store }: Loader, { job_id, key }: RecordToLoad): Promise<RecordToLoad[]> {
   const parsed = tryParseKey(key);
-  if (parsed?.kind !== "record" || parsed.version > mostVersions) return [{ job_id, key }];
+  if (parsed?.kind !== "record" || parsed.version === 1 || parsed.version > mostVersions) return [{ job_id, key }];
+  if ((await store.head(key)) === undefined) return [{ job_id, key }];
   const { host, version } = parsed;
   return Array.from({ length: version }, (_, index) => ({ job_id, key: recordKey(host, parsed, index + 1) }));
 }

@@ -345,7 +345,8 @@ test("rule 5: of two equal logs that are archived at the same moment, one is fla
 test("workers with the same job at the same time end with one log", async () => {
   await using bench = await openBench();
   const job = await bench.addJob({ bytes: 200_000 });
-  await Promise.all([bench.deliver(job), bench.deliver(job), bench.deliver(job)]);
+  bench.simulator.faults.add({ origin: "log", delayMs: 1_500, times: 3 });
+  await bench.deliverInTurn(job, 3);
   expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
   expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
 });

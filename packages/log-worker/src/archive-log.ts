@@ -9,7 +9,7 @@ import { logKey } from "@actions-archive/core/object-key";
 import type { Delivery, Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
 import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-archive/database/log-states";
-import { deathsUntilAlone, findSameLog, forgetDeathAlone, land, takeOff } from "@actions-archive/database/logs-in-flight";
+import { deathsUntilAlone, findSameLog, forgetDeathAlone } from "@actions-archive/database/logs-in-flight";
 import { findObligation, type Obligation } from "@actions-archive/database/obligations";
 import { noteGoneLog } from "@actions-archive/database/repositories";
 import { findDamagedLog } from "@actions-archive/database/scrub";
@@ -46,19 +46,17 @@ async function archiveInFlight(worker: LogWorker, jobId: number, flight: Flight)
     throw new PermanentError("queue/unknown-payload", `The ledger has no job ${jobId}; the message is dropped`);
   const isSettled = job.log_state === "archived" || job.log_state === "absent";
   if (isSettled && job.relook_at === null) return "done";
-  const deaths = await takeOff(db, { jobId, worker: worker.id, isAlone: flight.isAlone });
-  if (deaths > deathsUntilAlone) return failCrashed(worker, job);
-  if (deaths === deathsUntilAlone && !flight.isAlone) return "alone";
-  try {
-    await archiveOne(worker, job, flight.signal);
+  return worker.flights.take({ jobId, isAlone: flight.isAlone }, async (deaths) => {
+    if (deaths > deathsUntilAlone) return failCrashed(worker, job);
+    if (deaths === deathsUntilAlone && !flight.isAlone) return "alone";
+    try {
+      await archiveOne(worker, job, flight.signal);
+    } catch (error) {
+      if (error instanceof SpoolFullError && !flight.isAlone) return "alone";
+      await settleFailure(worker, job, error, flight);
+    }
     return "done";
-  } catch (error) {
-    if (error instanceof SpoolFullError && !flight.isAlone) return "alone";
-    await settleFailure(worker, job, error, flight);
-    return "done";
-  } finally {
-    await land(db, { jobId, worker: worker.id });
-  }
+  });
 }
 
 async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"done"> {

@@ -1,6 +1,5 @@
 // A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
 
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,9 +23,11 @@ import { openGitHub } from "@actions-archive/github/github";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { getJob } from "@actions-archive/github/workflow-jobs";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
-import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
+import { vi } from "vitest";
 
 import { archiveLog } from "./archive-log.ts";
+import { Flights } from "./flights.ts";
 import { Gate } from "./gate.ts";
 import type { LogWorker, LogWorkerSettings } from "./log-worker.ts";
 
@@ -62,6 +63,8 @@ export type Bench = AsyncDisposable & {
   readonly see: (job: Job, listedAttempt?: number) => Promise<void>;
   /** The queue's delivery of a job, the first of five tries unless told. */
   readonly deliver: (job: Job, options?: { isLastAttempt?: boolean; signal?: AbortSignal }) => Promise<void>;
+  /** The same at the hands of so many workers, each of which the next one takes for dead: all of them work on it at once. */
+  readonly deliverInTurn: (job: Job, workers: number) => Promise<void>;
   readonly stateOf: (job: Job) => Promise<State>;
   readonly recordOf: (job: Job) => Promise<LogRecord | undefined>;
   /** Removes the job's records, as if the worker had died before it wrote them. */
@@ -72,6 +75,8 @@ export type Bench = AsyncDisposable & {
   readonly asked: () => string[];
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
 };
+
+type Crew = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
 
 export type BenchOptions = {
   readonly simulator?: SimulatorOptions;
@@ -120,6 +125,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     async deliver(job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) {
       await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
     },
+    deliverInTurn: (job, workers) => deliverInTurn({ worker, pool }, job, workers),
     async stateOf(job) {
       const { rows } = await pool.query<State>(
         `select log_state, log_reason, log_detail, tries, extract(epoch from due_at - now())::float8 as due
@@ -144,6 +150,23 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
+}
+
+async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, workers: number): Promise<void> {
+  await using flights = new AsyncDisposableStack();
+  const holders = new Set<string>();
+  const deliveries: Promise<void>[] = [];
+  while (deliveries.length < workers) {
+    await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
+    const handle = archiveLog({ ...worker, flights: flights.use(new Flights(worker)) });
+    deliveries.push(handle({ job_id }, { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: false }));
+    await vi.waitFor(async () => {
+      const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
+      if (!row?.worker || holders.has(row.worker)) throw new Error("the log is not taken over yet");
+      holders.add(row.worker);
+    }, 10_000);
+  }
+  await Promise.all(deliveries);
 }
 
 async function openWorker({
@@ -177,8 +200,8 @@ async function openWorker({
   );
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
   const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
-  const id = randomUUID();
-  const worker: LogWorker = { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
+  const flights = resources.use(new Flights({ db, log }));
+  const worker: LogWorker = { flights, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

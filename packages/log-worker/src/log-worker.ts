@@ -7,11 +7,11 @@ import type { Producer } from "@actions-archive/core/queue";
 import type { Database } from "@actions-archive/database/open-database";
 import type { GitHub } from "@actions-archive/github/github";
 
+import type { Flights } from "./flights.ts";
 import type { Gate } from "./gate.ts";
 
 export type LogWorker = {
-  /** Of this process alone: what the ledger knows it by. */
-  readonly id: string;
+  readonly flights: Flights;
   readonly gate: Gate;
   readonly db: Database;
   readonly store: Store;

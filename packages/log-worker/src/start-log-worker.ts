@@ -1,7 +1,5 @@
 // Opens what the log-worker needs, and takes work from the archive queue.
 
-import { randomUUID } from "node:crypto";
-
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { openSpool } from "@actions-archive/archive/spool";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
@@ -16,6 +14,7 @@ import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
+import { Flights } from "./flights.ts";
 import { Gate } from "./gate.ts";
 import type { LogWorker } from "./log-worker.ts";
 
@@ -55,6 +54,6 @@ export async function openLogWorker(
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
-  const id = randomUUID();
-  return { worker: { id, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
+  const flights = resources.use(new Flights({ db, log }));
+  return { worker: { flights, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
 }

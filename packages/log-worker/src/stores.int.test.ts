@@ -110,7 +110,8 @@ function describeStore(name: string, open: () => Promise<Place>): void {
       await using place = await open();
       await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
       const job = await bench.addJob();
-      await Promise.all([bench.deliver(job), bench.deliver(job), bench.deliver(job)]);
+      bench.simulator.faults.add({ origin: "log", delayMs: 1_500, times: 3 });
+      await bench.deliverInTurn(job, 3);
       expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
       expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
     });

@@ -22,6 +22,7 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
+import { Flights } from "./flights.ts";
 import { Gate } from "./gate.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
@@ -49,7 +50,7 @@ async function openWorker() {
   );
   const { url, prefix } = requireRedis();
   const worker: LogWorker = {
-    id: "worker",
+    flights: stack.use(new Flights({ db, log })),
     gate: new Gate(),
     db,
     github,

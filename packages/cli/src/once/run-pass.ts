@@ -13,6 +13,7 @@ import { pollRepository } from "@actions-archive/fetcher/poll-repository";
 import { recordStoredDeliveries } from "@actions-archive/fetcher/receive-delivery";
 import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
+import { tidyQueues } from "@actions-archive/fetcher/tidy-queues";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
@@ -37,6 +38,7 @@ type Pass = {
 };
 
 const feedEveryMs = 150;
+const tidyEveryMs = 30_000;
 const pollsAtOnce = 4;
 const lateRetryMs = 2_000;
 
@@ -116,9 +118,14 @@ async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<v
   const { fetcher, patience, stopping } = pass;
   await using lane = openBackfillLane(fetcher, stopping);
   let last = "";
+  let tidyDueAt = 0;
   for (;;) {
     if (stopping.aborted) return;
     await lane.turn();
+    if (performance.now() >= tidyDueAt) {
+      await tidyQueues(fetcher, { archive: fetcher.archiveQueue, load: fetcher.loadQueue });
+      tidyDueAt = performance.now() + tidyEveryMs;
+    }
     await feed(fetcher);
     const counts = await countWork(fetcher.db);
     const state = JSON.stringify(counts);

@@ -1,0 +1,202 @@
+// A queue that somebody else writes to, or whose clocks are wrong: nothing that stands in it may keep work from being done. One
+// suite for both engines, with BullMQ itself as the forger.
+
+import { randomUUID } from "node:crypto";
+
+import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { createTestDatabase } from "@actions-archive/testkit/test-database";
+import { createPostgresBackend, type JobsOptions, Queue, withBackend } from "bullmq";
+import { Redis } from "ioredis";
+import { describe, test, vi } from "vitest";
+
+import { TransientError } from "./errors.ts";
+import { createLogger } from "./logger.ts";
+import { migrateQueue } from "./queue-engine.ts";
+import { Consumer, type Delivery, Producer, queueSchema, type QueueSettings } from "./queue.ts";
+import { queueId } from "./stages.ts";
+
+const log = createLogger("test", "silent");
+const patience = { timeout: 15_000, interval: 20 };
+const work = { job_id: 71 };
+const id = queueId("archive", work);
+const yearMs = 365 * 24 * 3_600_000;
+
+const engines = [
+  { engine: "Redis", openForger: openRedisForger },
+  { engine: "Postgres", openForger: openPostgresForger },
+];
+
+type Forger = AsyncDisposable & { readonly queue: QueueSettings; readonly forged: Queue };
+
+async function openRedisForger(): Promise<Forger> {
+  const queue = { url: new URL(requireRedis().url), archiveId: randomUUID(), host: "github.com" };
+  const connection = new Redis(queue.url.href, { maxRetriesPerRequest: 2 });
+  const forged = new Queue("archive", { connection, prefix: `actions-archive:${queue.archiveId}:github.com` });
+  return {
+    queue,
+    forged,
+    async [Symbol.asyncDispose]() {
+      await forged.close();
+      connection.disconnect();
+    },
+  };
+}
+
+async function openPostgresForger(): Promise<Forger> {
+  const url = new URL(await createTestDatabase({ migrated: false }));
+  await migrateQueue(url);
+  const queue = { url, archiveId: randomUUID(), host: "github.com" };
+  const connection = { connectionString: url.href, schema: queueSchema };
+  const { Queue: PostgresQueue } = withBackend(createPostgresBackend);
+  // It differs from Redis' in the type of its connection alone.
+  const forged = new PostgresQueue(`${queue.archiveId}/github.com/archive`, { connection }) as unknown as Queue;
+  return { queue, forged, [Symbol.asyncDispose]: () => forged.close() };
+}
+
+type Bench = AsyncDisposable & {
+  readonly forged: Queue;
+  readonly producer: Producer<"archive">;
+  readonly deliveries: Delivery[];
+  /** Takes work; its first `failures` tries fail. */
+  readonly consume: (failures?: number) => void;
+  /** Somebody else's entry with the id of our work. */
+  readonly forge: (options: JobsOptions, data?: object) => Promise<void>;
+};
+
+async function openBench(openForger: () => Promise<Forger>): Promise<Bench> {
+  await using resources = new AsyncDisposableStack();
+  const { queue, forged } = resources.use(await openForger());
+  const producer = resources.use(new Producer("archive", queue, log));
+  const deliveries: Delivery[] = [];
+  const opened = resources.move();
+  return {
+    forged,
+    producer,
+    deliveries,
+    consume(failures = 0) {
+      const handle = async (_payload: object, delivery: Delivery) => {
+        deliveries.push(delivery);
+        if (deliveries.length <= failures) throw new TransientError("store/unavailable", "not now");
+      };
+      opened.use(new Consumer("archive", queue, handle, { concurrency: 1, drainMs: 1_000, log }));
+    },
+    async forge(options, data = work) {
+      await forged.add("archive", data, { jobId: id, ...options });
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) => {
+  test("an entry that waits for years gives its place to the work that is owed", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    bench.consume();
+    await bench.forge({ delay: 10 * yearMs });
+    expect(await bench.producer.ids()).toEqual([id]);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    expect(await bench.producer.ids()).toEqual([]);
+    await bench.producer.add([work]);
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+  });
+
+  test("an entry whose time is that of a clock two hours ahead does so too, and a back-off stays", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    const now = Date.now();
+    await bench.forge({ delay: 5_000, timestamp: now + 2 * 3_600_000 });
+    await bench.forged.add("archive", { job_id: 72 }, { jobId: "archive-72", delay: 120_000 });
+    expect(await bench.producer.tidy(new Date(now))).toEqual({ wasPaused: false, removed: 1 });
+    expect(await bench.producer.ids()).toEqual(["archive-72"]);
+    // Whose own clock is wrong does no harm: the time is the database's.
+    expect(await bench.producer.tidy(new Date(now - 2 * 3_600_000))).toEqual({ wasPaused: false, removed: 1 });
+  });
+
+  test("an entry that failed and was kept swallows its work no longer", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    bench.consume();
+    await bench.forge({ removeOnFail: false }, { job_id: "garbage" });
+    await vi.waitFor(async () => expect(await bench.forged.getFailedCount()).toBe(1), patience);
+    await bench.producer.add([work]);
+    expect(await bench.producer.ids()).toEqual([]);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    await bench.producer.add([work]);
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+  });
+
+  test("an entry that was done and was kept swallows its work no longer", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    bench.consume();
+    await bench.forge({ removeOnComplete: false });
+    await vi.waitFor(async () => expect(await bench.forged.getCompletedCount()).toBe(1), patience);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    await bench.producer.add([work]);
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(2), patience);
+  });
+
+  test("an entry that lets all others go first gives its place to the work that is owed", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    await bench.forge({ priority: 1_000_000 });
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    expect(await bench.producer.ids()).toEqual([]);
+  });
+
+  test("more entries than one look takes are removed with one call", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    const entries = Array.from({ length: 2_500 }, (_, index) => ({
+      name: "archive",
+      data: {},
+      opts: { jobId: `archive-${1_000 + index}`, delay: 10 * yearMs },
+    }));
+    await bench.forged.addBulk(entries);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 2_500 });
+    expect(await bench.producer.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+  });
+
+  test("a queue that was paused runs again", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    await bench.forged.pause();
+    bench.consume();
+    await bench.producer.add([work]);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: true, removed: 0 });
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 0 });
+  });
+
+  test("a queue that may run nothing at once, or nothing this year, runs again", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    await bench.forged.setGlobalConcurrency(0);
+    await bench.forged.setGlobalRateLimit(1, yearMs);
+    await bench.forged.rateLimit(yearMs);
+    await bench.producer.add([work]);
+    await bench.producer.tidy(new Date());
+    bench.consume();
+    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+  });
+
+  test("a message says nothing of how often its work is tried", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    bench.consume(1);
+    await bench.forge({ attempts: 1, removeOnFail: true });
+    await vi.waitFor(async () => expect(await bench.producer.ids()).toEqual([]), patience);
+    expect(bench.deliveries.map(({ isLastAttempt }) => isLastAttempt)).toEqual([false]);
+    await bench.forge({ attempts: 1_000_000, backoff: 0 });
+    await vi.waitFor(async () => expect(await bench.producer.ids()).toEqual([]), patience);
+    expect(bench.deliveries.map(({ attempt, isLastAttempt }) => [attempt, isLastAttempt])).toEqual([
+      [1, false],
+      [1, false],
+    ]);
+  });
+
+  test("a clock that was set for next year ticks again", async ({ expect }) => {
+    await using bench = await openBench(openForger);
+    await bench.forged.upsertJobScheduler(
+      id,
+      { every: 1_000, startDate: Date.now() + yearMs },
+      { name: "archive", data: work, opts: { removeOnComplete: true } },
+    );
+    await bench.producer.schedule(work, 1);
+    bench.consume();
+    await bench.producer.tidy(new Date());
+    await bench.producer.schedule(work, 1);
+    await vi.waitFor(() => expect(bench.deliveries.length).toBeGreaterThan(1), patience);
+  });
+});
