@@ -7,6 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 
 import type { LogRecord } from "@actions-archive/archive/record";
+import type { FoundRecord } from "@actions-archive/archive/records";
 import { createLogger } from "@actions-archive/core/logger";
 import { recordKey } from "@actions-archive/core/object-key";
 import { claimIdentity } from "@actions-archive/database/identity";
@@ -15,7 +16,7 @@ import { openDatabase } from "@actions-archive/database/open-database";
 import { hexOf } from "@actions-archive/github-simulator/random";
 import { createBatcher, loadBatches } from "@actions-archive/loader/batcher";
 import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { type ReadRecord, writeRecords } from "@actions-archive/loader/write-records";
+import { writeRecords } from "@actions-archive/loader/write-records";
 import { sql } from "kysely";
 import { Client } from "pg";
 import { from, to } from "pg-copy-streams";
@@ -49,7 +50,7 @@ const log = createLogger("bench", "info");
 const writer = { db, log };
 
 const addJob = createBatcher<number>(loadBatches, (batch) => loadJobs(writer, batch));
-const addRecord = createBatcher<ReadRecord>(loadBatches, (batch) => writeRecords(writer, batch));
+const addRecord = createBatcher<FoundRecord>(loadBatches, (batch) => writeRecords(writer, batch));
 
 type Side = { jobs: number; rows: number; loader: number; copy: number };
 /** `live`: the ledger's job first, its record later. `rebuild`: records alone, without a ledger. */
@@ -88,7 +89,7 @@ async function takeTurn(runs: readonly GeneratedRun[], side: Side, isRebuild: bo
   await loadAll();
 }
 
-function readRecord(record: LogRecord): ReadRecord {
+function readRecord(record: LogRecord): FoundRecord {
   return { key: recordKey(host, record, 1), version: 1, size: 2_000, sha256: hexOf(64, "record", record.job_id), record };
 }
 

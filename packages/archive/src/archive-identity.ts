@@ -3,12 +3,13 @@
 
 import { createHash, randomUUID } from "node:crypto";
 
-import { ConfigError } from "@actions-archive/core/errors";
+import { ConfigError, PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { z } from "zod";
 
 import { canonicalBytes } from "./canonical-bytes.ts";
-import type { Store } from "./store.ts";
+import { readDocument } from "./read-document.ts";
+import { isCorrupt, type Store } from "./store.ts";
 
 export const ArchiveIdentity = z.object({
   archive_id: z.uuid(),
@@ -58,14 +59,21 @@ async function createIdentity(store: Store, host: string, archiveId: string | un
 
 /** The archive's identity; undefined in a store that has none. @throws ConfigError when it is not one that this version wrote. */
 export async function findArchiveIdentity(store: Store): Promise<ArchiveIdentity | undefined> {
-  const bytes = await store.read(archiveIdentityKey);
-  if (!bytes) return undefined;
   try {
-    return ArchiveIdentity.parse(JSON.parse(bytes.toString("utf8")));
+    return await readDocument(store, archiveIdentityKey, parseIdentity);
   } catch (error) {
+    if (!isCorrupt(error)) throw error;
     throw new ConfigError(
       `${archiveIdentityKey} in ${store.url} is not one that this version wrote: use a newer version, or restore the object.`,
       { cause: error },
     );
+  }
+}
+
+function parseIdentity(bytes: Buffer): ArchiveIdentity {
+  try {
+    return ArchiveIdentity.parse(JSON.parse(bytes.toString("utf8")));
+  } catch (error) {
+    throw new PermanentError("store/corrupt", `${archiveIdentityKey} is no archive's identity`, { cause: error });
   }
 }

@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, mkdir, open, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { link, mkdir, open, readdir, stat, type FileHandle, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 
@@ -109,5 +109,17 @@ async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let written = 0; written < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, written);
     written += bytesWritten;
+  }
+}
+
+/** Younger files may belong to a put that is still running in another process, or on another machine. */
+const abandonedAfterMs = 60 * 60 * 1000;
+
+/** Removes what crashed puts left in `folder`. Idempotent. */
+export async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > abandonedAfterMs) await removeIfThere(path);
   }
 }

@@ -3,15 +3,17 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, link, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { expect, test } from "vitest";
 
+import { ensureArchiveIdentity } from "./archive-identity.ts";
 import { openFolderStore } from "./folder-store.ts";
 import { openStore, openStoreForReading, probeStore } from "./open-store.ts";
+import { findRecord, putRecord } from "./records.ts";
 import type { PutOptions, Store } from "./store.ts";
 
 const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({
@@ -133,6 +135,31 @@ test.skipIf(process.getuid?.() === 0)(
     await chmod(join(folder.path, ".unfinished"), 0o700);
   },
 );
+
+test("a planted object of 8 GiB is refused at once, and takes no memory", async () => {
+  await using folder = await temporaryFolder();
+  const store = await folder.open();
+  const [record, seal] = ["records/github.com/1/2/3.json", "seals/000000000001.json"];
+  for (const key of [record, seal, "archive.json"]) {
+    await mkdir(dirname(join(folder.path, key)), { recursive: true });
+    await writeFile(join(folder.path, key), "");
+    await truncate(join(folder.path, key), 8 * 1024 ** 3);
+  }
+  const before = process.memoryUsage().rss;
+  for (const key of [record, seal, "archive.json"])
+    await expect(store.read(key)).rejects.toMatchObject({ code: "store/corrupt" });
+  await expect(ensureArchiveIdentity(store, { host: "github.com" })).rejects.toMatchObject({ code: "config/invalid" });
+  const ref = { repository_id: 1, run_id: 2, job_id: 3 };
+  expect(await findRecord(store, "github.com", ref)).toBeUndefined();
+  // Its hash, which would take a minute, is in no record.
+  const absence = { state: "absent", reason: "deleted", copied_from: null } as const;
+  const times = { job_received_at: "2026-05-01T10:05:00Z", decided_at: "2026-05-01T10:06:00Z" };
+  const attempts = { run_attempt: 1, last_listed_attempt: 1 };
+  const job = { job: { id: 3, run_id: 2 }, job_source: "get" } as const;
+  const told = { host: "github.com", ...ref, repository: "acme/app", ...attempts, ...job, ...times, log: absence };
+  expect(await putRecord(store, "github.com", ref, told)).toMatchObject({ version: 2, record: { previous_sha256: null } });
+  expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 ** 2);
+});
 
 test("a folder tells foreign files beside its objects, and none of its own", async () => {
   await using folder = await temporaryFolder();

@@ -13,6 +13,7 @@ import {
   folderFailure,
   isErrno,
   linkExclusively,
+  removeAbandoned,
   removeIfThere,
   syncFolders,
   writeDurably,
@@ -22,9 +23,11 @@ import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
   assertLogKey,
+  assertReadable,
   type ByteRange,
   type ListedObject,
   type ListedVersion,
+  mostReadBytes,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -36,9 +39,6 @@ import {
 
 /** Unfinished writes live here; no key can lead here, because no key's segment begins with a dot. */
 const unfinishedFolder = ".unfinished";
-
-/** Younger files may belong to a put that is still running in another process, or on another machine. */
-const abandonedAfterMs = 60 * 60 * 1000;
 
 /**
  * Opens the folder that a `file:///path` URL names, to read it: nothing in it is made, changed or removed.
@@ -150,6 +150,7 @@ class FolderStore implements Store {
     const info = await this.#stat(key);
     if (!info) return undefined;
     const { start, end } = this.#rangeOf(info, range);
+    assertReadable(`${key} in ${this.#root}`, end - start, mostReadBytes(key));
     return readFileRange(this.#path(key), start, end);
   }
 
@@ -279,14 +280,6 @@ function isPartOfKey(name: string): boolean {
 // Strangers too, but not the store's own files.
 function isForeignOrKey(name: string): boolean {
   return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
-}
-
-async function removeAbandoned(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    const found = await stat(path).catch(() => undefined);
-    if (found && Date.now() - found.mtimeMs > abandonedAfterMs) await removeIfThere(path);
-  }
 }
 
 async function translated<T>(doing: string, fn: () => Promise<T>): Promise<T> {

@@ -8,8 +8,8 @@ import type { JobRef } from "@actions-archive/core/ids";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 
 import type { LogTotals } from "./log-format.ts";
-import { readLog } from "./read-log.ts";
-import type { ObjectInfo, Store, StoredBody } from "./store.ts";
+import { type ReadOptions, readStored } from "./read-log.ts";
+import { isCorrupt, type ObjectInfo, type Store, type StoredBody } from "./store.ts";
 
 export const logContentType = "application/zstd";
 
@@ -106,25 +106,22 @@ export type LogContent = {
 };
 
 /**
- * Reads the log `key` twice, as stored and decoded, and hashes both: the costly certainty behind the metadata's hint.
- * @throws PermanentError `store/corrupt` when it is missing or damaged.
+ * Reads the log `key` from end to end, and hashes it as stored and decoded: the costly certainty behind the metadata's hint. Every
+ * byte is under a checksum or a length of the format, so that what changed on its way here is read again.
+ * @throws PermanentError `store/corrupt` when it is missing or damaged, or not of `rawBytes` by its table, which is found out at once.
  */
 export async function readLogContent(
   store: Store,
   key: string,
-  { sizeBytes, versionId }: { sizeBytes?: number; versionId?: string } = {},
+  { sizeBytes, versionId, rawBytes: expected }: ReadOptions = {},
 ): Promise<LogContent> {
   const [stored, raw] = [createHash("sha256"), createHash("sha256")];
   let [storedBytes, rawBytes] = [0, 0];
-  const stream = await store.open(key, undefined, versionId);
-  if (!stream) throw new PermanentError("store/corrupt", `The log ${key} in ${store.url} is not there.`);
-  for await (const chunk of stream) {
-    stored.update(chunk);
-    storedBytes += chunk.length;
-  }
-  for await (const chunk of readLog(store, key, { sizeBytes, versionId })) {
-    raw.update(chunk);
-    rawBytes += chunk.length;
+  for await (const part of readStored(store, key, { sizeBytes, versionId, rawBytes: expected })) {
+    stored.update(part.stored);
+    storedBytes += part.stored.length;
+    raw.update(part.text);
+    rawBytes += part.text.length;
   }
   return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
 }
@@ -139,12 +136,12 @@ async function recognise(
   const { "raw-sha256": rawSha256, "raw-bytes": rawBytes } = info.metadata;
   if (rawSha256 !== undefined && (rawSha256 !== totals.rawSha256 || rawBytes !== String(totals.rawBytes))) return undefined;
   try {
-    const content = await readLogContent(store, info.key, { sizeBytes, ...version });
+    const content = await readLogContent(store, info.key, { sizeBytes, rawBytes: totals.rawBytes, ...version });
     const isEqual = content.rawSha256 === totals.rawSha256 && content.rawBytes === totals.rawBytes;
     return isEqual ? { storedBytes: content.storedBytes, storedSha256: content.storedSha256, ...version } : undefined;
   } catch (error) {
     // Damaged: it stays as evidence, and the log goes beside it.
-    if (error instanceof PermanentError && error.code === "store/corrupt") return undefined;
+    if (isCorrupt(error)) return undefined;
     throw error;
   }
 }

@@ -13,7 +13,7 @@ import {
   parseSeekTable,
   seekTableBytes,
 } from "./log-format.ts";
-import type { ByteRange, Store } from "./store.ts";
+import { type ByteRange, isCorrupt, type Store } from "./store.ts";
 
 /** One read of so much holds the whole table of a log of 500 MiB, or more. */
 const tailBytes = 64 * 1024;
@@ -28,6 +28,8 @@ const smallestChunkBytes = 64;
 export type SeekTable = {
   readonly frames: readonly Frame[];
   readonly rawBytes: number;
+  /** The table's own length, in bytes. */
+  readonly tableBytes: number;
   /** The end of the object, from the offset `start`, as it was read with the table; frames in it need no other read. */
   readonly tail: { readonly start: number; readonly bytes: Buffer };
 };
@@ -51,26 +53,41 @@ export async function readSeekTable(store: Store, key: string, options: ReadOpti
 }
 
 async function readTable(store: Store, key: string, options: ReadOptions, leastBytes: number): Promise<SeekTable> {
+  // One reading may have gone wrong on its way: only what two agree upon is called corrupt.
+  const readOnce = () => readTableOnce(store, key, options, leastBytes);
+  return named(store, key, () =>
+    readOnce().catch((error: unknown) => {
+      if (isCorrupt(error)) return readOnce();
+      throw error;
+    }),
+  );
+}
+
+async function readTableOnce(store: Store, key: string, options: ReadOptions, leastBytes: number): Promise<SeekTable> {
   const { sizeBytes, rawBytes: expected, versionId } = options;
-  return named(store, key, async () => {
-    const size = sizeBytes ?? (await store.head(key))?.sizeBytes;
-    if (size === undefined) throw missing();
-    const bytes = Math.max(leastBytes, expected === undefined ? 0 : seekTableBytes(mostFrames(expected)));
-    let tail = await readTail(store, key, { size, bytes, versionId });
-    const tableBytes = parseFooter(tail.subarray(-footerBytes), size);
-    if (tableBytes > tail.length) tail = await readTail(store, key, { size, bytes: tableBytes, versionId });
-    const frames = parseSeekTable(tail.subarray(-tableBytes), size);
-    const rawBytes = frames.reduce((sum, frame) => sum + frame.rawBytes, 0);
-    if (expected !== undefined && rawBytes !== expected)
-      throw new PermanentError("store/corrupt", `holds ${rawBytes} bytes of text where its record says ${expected}`);
-    return { frames, rawBytes, tail: { start: size - tail.length, bytes: tail } };
-  });
+  const size = sizeBytes ?? (await store.head(key))?.sizeBytes;
+  if (size === undefined) throw missing();
+  const bytes = Math.max(leastBytes, expected === undefined ? 0 : seekTableBytes(mostFrames(expected)));
+  let tail = await readTail(store, key, { size, bytes, versionId });
+  const tableBytes = parseFooter(tail.subarray(-footerBytes), size);
+  if (tableBytes > tail.length) tail = await readTail(store, key, { size, bytes: tableBytes, versionId });
+  const frames = parseSeekTable(tail.subarray(-tableBytes), size);
+  const rawBytes = frames.reduce((sum, frame) => sum + frame.rawBytes, 0);
+  if (expected !== undefined && rawBytes !== expected)
+    throw new PermanentError("store/corrupt", `holds ${rawBytes} bytes of text where its record says ${expected}`);
+  return { frames, rawBytes, tableBytes, tail: { start: size - tail.length, bytes: tail } };
 }
 
 /** The whole log, one Buffer a frame. @throws PermanentError `store/corrupt`, TransientError as the store does. */
 export async function* readLog(store: Store, key: string, options: ReadOptions = {}): AsyncIterable<Buffer> {
+  for await (const { text } of readStored(store, key, options)) yield text;
+}
+
+/** All of the log's object in order, a frame at a time with its text; the seek table, which has none, at the end. */
+export async function* readStored(store: Store, key: string, options: ReadOptions = {}): AsyncIterable<DecodedFrame> {
   const table = await readTable(store, key, options, wholeTailBytes);
   yield* readFrames(store, key, { table, frames: table.frames, versionId: options.versionId });
+  yield { stored: table.tail.bytes.subarray(-table.tableBytes), text: Buffer.alloc(0) };
 }
 
 /**
@@ -87,7 +104,7 @@ export async function* readLogRange(
   if (range.start >= range.end) return;
   const frames = table.frames.filter(({ rawStart, rawBytes }) => rawStart < range.end && rawStart + rawBytes > range.start);
   let rawStart = frames[0]?.rawStart ?? 0;
-  for await (const text of readFrames(store, key, { table, frames, versionId: options.versionId })) {
+  for await (const { text } of readFrames(store, key, { table, frames, versionId: options.versionId })) {
     yield text.subarray(Math.max(0, range.start - rawStart), Math.min(text.length, range.end - rawStart));
     rawStart += text.length;
   }
@@ -111,14 +128,16 @@ export function decodeFrame(stored: Buffer, rawBytes: number): Buffer {
   return text;
 }
 
-async function* readFrames(store: Store, key: string, { table, frames, versionId }: FramesToRead): AsyncIterable<Buffer> {
+async function* readFrames(store: Store, key: string, toRead: FramesToRead): AsyncIterable<DecodedFrame> {
+  const { table, frames, versionId } = toRead;
+  const decode = (stored: Buffer, frame: Frame) => tryDecode(stored, frame) ?? readFrameAgain(store, key, { frame, versionId });
   const [first, last] = [frames[0], frames.at(-1)];
   if (!first || !last) return;
   const { start, bytes: tail } = table.tail;
   if (first.storedStart >= start) {
     for (const frame of frames) {
       const at = frame.storedStart - start;
-      yield decodeNamed(store, key, tail.subarray(at, at + frame.storedBytes), frame);
+      yield await decode(tail.subarray(at, at + frame.storedBytes), frame);
     }
     return;
   }
@@ -132,7 +151,7 @@ async function* readFrames(store: Store, key: string, { table, frames, versionId
     pendingBytes += chunk.length;
     for (let frame = frames[index]; frame && pendingBytes >= frame.storedBytes; frame = frames[index]) {
       const bytes = pending.length === 1 && pending[0] ? pending[0] : Buffer.concat(pending);
-      yield decodeNamed(store, key, bytes.subarray(0, frame.storedBytes), frame);
+      yield await decode(bytes.subarray(0, frame.storedBytes), frame);
       pending = [bytes.subarray(frame.storedBytes)];
       pendingBytes -= frame.storedBytes;
       index += 1;
@@ -142,12 +161,29 @@ async function* readFrames(store: Store, key: string, { table, frames, versionId
 
 type FramesToRead = { readonly table: SeekTable; readonly frames: readonly Frame[]; readonly versionId: string | undefined };
 
-function decodeNamed(store: Store, key: string, stored: Buffer, frame: Frame): Buffer {
+export type DecodedFrame = { readonly stored: Buffer; readonly text: Buffer };
+
+function tryDecode(stored: Buffer, { rawBytes }: Frame): DecodedFrame | undefined {
   try {
-    return decodeFrame(stored, frame.rawBytes);
+    return { stored, text: decodeFrame(stored, rawBytes) };
   } catch (error) {
-    throw inObject(store, key, error);
+    if (isCorrupt(error)) return undefined;
+    throw error;
   }
+}
+
+// The bytes may have changed on their way here: only a frame that reads so twice is damaged.
+async function readFrameAgain(
+  store: Store,
+  key: string,
+  { frame, versionId }: { readonly frame: Frame; readonly versionId: string | undefined },
+): Promise<DecodedFrame> {
+  const { storedStart: start, storedBytes, rawBytes } = frame;
+  return named(store, key, async () => {
+    const stored = await store.read(key, { start, end: start + storedBytes }, versionId);
+    if (!stored) throw missing();
+    return { stored, text: decodeFrame(stored, rawBytes) };
+  });
 }
 
 async function readTail(

@@ -1,14 +1,24 @@
 // Records: versions that are only added, one in force, equal bytes for equal content.
 
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { recordKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
 import { openStore } from "./open-store.ts";
-import { findRecord, findRunRecord, type NewLogRecord, putRecord, putRunRecord } from "./records.ts";
+import {
+  findRecord,
+  findRunRecord,
+  mostVersions,
+  type NewLogRecord,
+  type PassedOverRecord,
+  putRecord,
+  putRunRecord,
+} from "./records.ts";
 import type { Store } from "./store.ts";
 
 const host = "github.com";
@@ -31,7 +41,7 @@ function absentRecord(over: Partial<NewLogRecord> = {}): NewLogRecord {
     job_id: 33,
     run_attempt: 1,
     last_listed_attempt: 2,
-    job: { id: 33, name: "build \u0000 \ud800 ü", steps: [{ number: 1 }], runner_id: null, ratio: 0.5 },
+    job: { id: 33, run_id: 22, name: "build \u0000 \ud800 ü", steps: [{ number: 1 }], runner_id: null, ratio: 0.5 },
     job_source: "listing",
     job_received_at: "2024-05-06T07:08:09Z",
     log: { state: "absent", reason: "deleted", copied_from: null },
@@ -126,15 +136,81 @@ test("two workers that decide the same at once write one version, others each th
   expect(different.map(({ version }) => version).toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5]);
 });
 
-test("a record that was changed, or lies under another job's key, is refused", async () => {
+async function plant(store: Store, key: string, body: Buffer): Promise<string> {
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  await store.put(key, body, { sha256, contentType: "application/json" });
+  return sha256;
+}
+
+const keyOfVersion = (version: number) => recordKey(host, ref, version);
+
+test.each([
+  ["is empty", () => Buffer.alloc(0)],
+  ["was cut", (whole: Buffer) => whole.subarray(0, -1)],
+  ["is of another job", (whole: Buffer) => Buffer.from(whole.toString().replace('"job_id":33', '"job_id":34'))],
+  ["is of another host", (whole: Buffer) => Buffer.from(whole.toString().replace(`"${host}"`, '"example.com"'))],
+  ["holds another job's object", (whole: Buffer) => Buffer.from(whole.toString().replace('"id":33', '"id":34'))],
+  ["names another job's log", (whole: Buffer) => Buffer.from(whole.toString().replace("33.log.zst", "34.log.zst"))],
+  [
+    "is of a version to come",
+    (whole: Buffer) => Buffer.from(whole.toString().replace('"schema_version":1', '"schema_version":2')),
+  ],
+])("a version that %s is passed over, and the next one is written and names its bytes", async (_what, change) => {
   await using folder = await openFolder();
-  const { sha256 } = await putRecord(folder.store, host, ref, absentRecord());
-  const bytes = (await folder.store.read("records/github.com/11/22/33.json")) ?? Buffer.alloc(0);
-  await folder.store.put("records/github.com/11/22/44.json", bytes, { sha256, contentType: "application/json" });
-  await expect(findRecord(folder.store, host, { ...ref, job_id: 44 })).rejects.toMatchObject({ code: "store/corrupt" });
-  const empty = { sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", contentType: "application/json" };
-  await folder.store.put("records/github.com/11/22/55.json", Buffer.alloc(0), empty);
-  await expect(findRecord(folder.store, host, { ...ref, job_id: 55 })).rejects.toMatchObject({ code: "store/corrupt" });
+  await using other = await openFolder();
+  const { key } = await putRecord(other.store, host, ref, absentRecord({ log: archivedLog }));
+  const whole = (await other.store.read(key)) ?? Buffer.alloc(0);
+  expect(change(whole)).not.toEqual(whole);
+  const previous_sha256 = await plant(folder.store, key, change(whole));
+  const told: PassedOverRecord[] = [];
+  expect(await findRecord(folder.store, host, ref, (each) => told.push(each))).toBeUndefined();
+  expect(told).toMatchObject([{ key, version: 1, error: { code: "store/corrupt" } }]);
+  const put = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
+  expect(put).toMatchObject({ key: keyOfVersion(2), version: 2, created: true, record: { previous_sha256 } });
+  expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2 });
+});
+
+test("between versions that are none, the record in force is found, and nothing is written twice", async () => {
+  await using folder = await openFolder();
+  await plant(folder.store, keyOfVersion(1), Buffer.from("planted"));
+  const archived = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
+  const previous_sha256 = await plant(folder.store, keyOfVersion(3), Buffer.from("{}"));
+  expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2, sha256: archived.sha256 });
+  expect(await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }))).toMatchObject({
+    version: 2,
+    created: false,
+  });
+  expect(await putRecord(folder.store, host, ref, absentRecord())).toMatchObject({ version: 4, record: { previous_sha256 } });
+});
+
+test("workers that meet a planted version at once end with one story", async () => {
+  await using folder = await openFolder();
+  await plant(folder.store, keyOfVersion(1), Buffer.from("planted"));
+  const put = await Promise.all(
+    Array.from({ length: 6 }, (_, second) =>
+      putRecord(folder.store, host, ref, absentRecord({ decided_at: `2024-05-06T08:00:0${second}Z` })),
+    ),
+  );
+  expect(new Set(put.map(({ key }) => key))).toEqual(new Set([keyOfVersion(2)]));
+  expect(put.filter(({ created }) => created)).toHaveLength(1);
+});
+
+test("whoever plants versions without end stops the record, not the look at it, and no further one is written", async () => {
+  await using folder = await openFolder();
+  for (let version = 1; version <= mostVersions + 5; version += 1)
+    await plant(folder.store, keyOfVersion(version), Buffer.from("planted"));
+  expect(await findRecord(folder.store, host, ref)).toBeUndefined();
+  await expect(putRecord(folder.store, host, ref, absentRecord())).rejects.toMatchObject({ code: "store/refused" });
+  expect(await folder.store.head(keyOfVersion(mostVersions + 6))).toBeUndefined();
+});
+
+test("what its readers would pass over is not written", async () => {
+  await using folder = await openFolder();
+  for (const changes of [{ job: { id: 34, run_id: 22 } }, { log: { ...archivedLog, key: "logs/github.com/11/22/34.log.zst" } }])
+    await expect(putRecord(folder.store, host, ref, absentRecord(changes as never))).rejects.toMatchObject({
+      code: "store/refused",
+    });
+  expect(await Array.fromAsync(folder.store.list(""))).toEqual([]);
 });
 
 test("a run record is written once, and what is there stays", async () => {

@@ -1,120 +1,18 @@
-// What happens on the way to S3: lost answers, refusals, errors inside a 200. A front stands before a server and misbehaves
-// as told; it also enforces If-None-Match, which the server behind it ignores.
+// What happens to puts on the way to S3: lost answers, refusals, errors inside a 200.
 
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 
-import { startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
-import type { PutOptions, Store } from "./store.ts";
-
-type Fault = "lose-answer" | "corrupt" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
-
-type Front = AsyncDisposable & {
-  readonly store: Store;
-  readonly faults: Fault[];
-  /** Refuses a body that does not have its Content-MD5, as the server behind it does not. */
-  checksMd5: boolean;
-  readonly puts: () => number;
-  readonly requests: { method: string; headers: IncomingMessage["headers"] }[];
-};
+import { probeStore } from "./open-store.ts";
+import { openFront, type PutFault } from "./s3-front.test-support.ts";
+import type { PutOptions } from "./store.ts";
 
 const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({
   sha256: createHash("sha256").update(body).digest("hex"),
   contentType: "text/plain",
   metadata,
 });
-const errorBody = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`;
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
-
-function forward(
-  s3: TestS3,
-  method: string | undefined,
-  from: IncomingMessage,
-  body: Buffer,
-): Promise<{ status: number; headers: IncomingMessage["headers"]; body: Buffer }> {
-  const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof forward>>>();
-  const { "content-length": _length, "if-none-match": _condition, ...headers } = from.headers;
-  const hasBody = method === "PUT";
-  const upstream = request(`${s3.endpoint}${from.url}`, { method, headers: hasBody ? from.headers : headers }, (response) => {
-    all(response as AsyncIterable<Buffer>).then(
-      (chunks) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
-      reject,
-    );
-  });
-  upstream.on("error", reject);
-  upstream.end(hasBody ? body : undefined);
-  return promise;
-}
-
-async function answer(
-  s3: TestS3,
-  { fault, checksMd5 }: { fault: Fault | undefined; checksMd5: boolean },
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
-  const body = Buffer.concat(await all(incoming as AsyncIterable<Buffer>));
-  const reply = (status: number, code: string) =>
-    outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
-  if (fault === 403) return void reply(403, "AccessDenied");
-  if (fault === 404) return void reply(404, "NoSuchBucket");
-  if (fault === 409) return void reply(409, "ConditionalRequestConflict");
-  if (fault === 412) return void reply(412, "PreconditionFailed");
-  if (fault === 503) return void reply(503, "SlowDown");
-  if (fault === "error-in-200") return void reply(200, "InternalError");
-  if (fault === "refuse-after-body") return void incoming.socket.destroy();
-  const isTaken = incoming.headers["if-none-match"] === "*" && (await forward(s3, "HEAD", incoming, body)).status === 200;
-  if (isTaken) return void reply(412, "PreconditionFailed");
-  if (fault === "corrupt") body.writeUInt8(body.readUInt8(0) ^ 1, 0);
-  const md5 = checksMd5 ? incoming.headers["content-md5"] : undefined;
-  if (md5 !== undefined && md5 !== createHash("md5").update(body).digest("base64")) return void reply(400, "BadDigest");
-  const result = await forward(s3, incoming.method, incoming, body);
-  if (fault === "lose-answer") return void incoming.socket.destroy();
-  outgoing.writeHead(result.status, result.headers);
-  outgoing.end(result.body);
-}
-
-async function openFront(settings: Partial<StoreSettings> = {}): Promise<Front> {
-  const s3 = await startTestS3();
-  const faults: Fault[] = [];
-  const requests: Front["requests"] = [];
-  const server = createServer((incoming, outgoing) => {
-    requests.push({ method: incoming.method ?? "", headers: { ...incoming.headers } });
-    const fault = incoming.method === "PUT" ? faults.shift() : undefined;
-    answer(s3, { fault, checksMd5: front.checksMd5 }, incoming, outgoing).catch(() => outgoing.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // A server that was given a port has an address with one.
-  const { port } = server.address() as AddressInfo;
-  const store = await openStore({
-    ARCHIVE_URL: new URL(`s3://${s3.bucket}/${s3.prefix}`),
-    S3_ENDPOINT: new URL(`http://127.0.0.1:${port}`),
-    S3_FORCE_PATH_STYLE: true,
-    ...settings,
-  });
-  const front: Front = {
-    store,
-    faults,
-    checksMd5: false,
-    requests,
-    puts: () => requests.filter(({ method }) => method === "PUT").length,
-    async [Symbol.asyncDispose]() {
-      await store[Symbol.asyncDispose]();
-      server.closeAllConnections();
-      server.close();
-      await s3[Symbol.asyncDispose]();
-    },
-  };
-  return front;
-}
 
 beforeEach(() => {
   vi.stubEnv("AWS_ACCESS_KEY_ID", "S3RVER");
@@ -147,7 +45,7 @@ test("a put whose answer was lost is recognised as its own", async () => {
   front.faults.push("lose-answer");
   expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
   expect((await front.store.read("key"))?.toString()).toBe("the log");
-  expect((await all(front.store.list("key"))).length).toBe(1);
+  expect((await Array.fromAsync(front.store.list("key"))).length).toBe(1);
 });
 
 test("what another writer stored while our answer was lost is reported as existing, and kept", async () => {
@@ -160,7 +58,7 @@ test("what another writer stored while our answer was lost is reported as existi
   expect((await front.store.read("key"))?.toString()).toBe("another");
 });
 
-test.for<Fault>([409, 503, "error-in-200", "refuse-after-body"])(
+test.for<PutFault>([409, 503, "error-in-200", "refuse-after-body"])(
   "a put that meets %s is tried again and succeeds",
   async (fault) => {
     await using front = await openFront();

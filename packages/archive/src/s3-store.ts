@@ -1,13 +1,9 @@
 // An S3 bucket, or what speaks like one, as a store. One PutObject an object, with its length, its hash and
 // `If-None-Match: *`: nothing half-written, nothing replaced, and the server checks the bytes against the hash.
 
-import { createHash } from "node:crypto";
-import type { Readable } from "node:stream";
-
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { retry } from "@actions-archive/core/retry";
 import {
-  GetObjectCommand,
   HeadObjectCommand,
   type HeadObjectCommandOutput,
   ListObjectsV2Command,
@@ -15,7 +11,9 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 
-import { isNotFound, isTaken, s3Failure, statusOf } from "./s3-failure.ts";
+import { readFingerprint } from "./fingerprint.ts";
+import { isNotFound, isTaken, s3Failure } from "./s3-failure.ts";
+import { sendGet } from "./s3-get.ts";
 import { probeBucket } from "./s3-probe.ts";
 import { md5Of, type Protection, sendPut } from "./s3-put.ts";
 import { removalCures, sendRemove } from "./s3-remove.ts";
@@ -23,10 +21,12 @@ import { knownVersion, listBucketVersions } from "./s3-versions.ts";
 import {
   assertKey,
   assertLogKey,
+  assertReadable,
   type ByteRange,
   collect,
   type ListedObject,
   type ListedVersion,
+  mostReadBytes,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -98,9 +98,7 @@ class S3Store implements Store {
         }
         try {
           const { VersionId } = await this.#send(key, body, options, await this.#md5For(body));
-          const outcome = created(VersionId);
-          await this.#readBack(key, body, options, outcome);
-          return outcome;
+          return await this.#lookAgain(key, body, options, created(VersionId));
         } catch (error) {
           options.signal?.throwIfAborted();
           if (isTaken(error)) {
@@ -128,8 +126,10 @@ class S3Store implements Store {
 
   async read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined> {
     assertKey(key);
+    const mostBytes = mostReadBytes(key);
+    if (range) assertReadable(`The range of ${this.#name(key)}`, range.end - range.start, mostBytes);
     return retry(async () => {
-      const stream = await this.#openOnce(key, range, versionId);
+      const stream = await this.#openOnce(key, range, versionId, mostBytes);
       return stream && collect(stream);
     });
   }
@@ -198,10 +198,22 @@ class S3Store implements Store {
     return this.#capabilities?.sha256 ? undefined : md5Of(body);
   }
 
-  // Where the store checks no hash at all, our own eyes must: a broken object stays as it is, and never counts as stored.
-  async #readBack(key: string, body: StoredBody, options: PutOptions, { versionId }: { versionId?: string }): Promise<void> {
-    if (!this.#capabilities || this.#capabilities.sha256 || this.#capabilities.contentMd5) return;
-    if (await this.#hasBytes(key, versionId, options.sha256)) return;
+  // Where the store holds no condition, another writer's put may have come between our look and our put, or just after it: what is
+  // there now counts. Where it checks no hash, our own eyes must: a broken object stays as it is, and never counts as stored.
+  async #lookAgain(key: string, body: StoredBody, options: PutOptions, ours: Created): Promise<PutOutcome> {
+    if (!this.#capabilities) return ours;
+    const { conditionalPut, sha256, contentMd5 } = this.#capabilities;
+    const isChecked = sha256 || contentMd5;
+    if (conditionalPut && isChecked) return ours;
+    if (!conditionalPut) {
+      const info = await this.#headOnce(key);
+      if (info && (info.versionId !== ours.versionId || info.sizeBytes !== sizeOf(body))) return { kind: "exists", info };
+      if (info && isChecked) {
+        const isOurs = ours.versionId !== undefined || (await this.#holds(info, body, options));
+        return isOurs ? ours : { kind: "exists", info };
+      }
+    }
+    if (await this.#hasBytes({ key, sizeBytes: sizeOf(body), ...ours }, options.sha256)) return ours;
     throw new PermanentError(
       "store/corrupt",
       `${this.#name(key)} was stored and does not hold the ${sizeOf(body)} bytes that were sent. Look at the store.`,
@@ -233,52 +245,13 @@ class S3Store implements Store {
     );
   }
 
-  async #openOnce(
+  #openOnce(
     key: string,
     range: ByteRange | undefined,
     versionId: string | undefined,
+    mostBytes = Infinity,
   ): Promise<AsyncIterable<Buffer> | undefined> {
-    try {
-      const found = await this.#client.send(
-        new GetObjectCommand({
-          Bucket: this.#bucket,
-          Key: this.#prefix + key,
-          ...(range ? { Range: `bytes=${range.start}-${range.end - 1}` } : {}),
-          ...(versionId === undefined ? {} : { VersionId: versionId }),
-        }),
-      );
-      const expected = range ? range.end - range.start : found.ContentLength;
-      // Under Node the SDK's body is the response's own stream.
-      const body = found.Body as Readable | undefined;
-      if (body && found.ContentLength === expected) return this.#checkLength(key, body, expected ?? 0);
-      body?.destroy();
-      throw new PermanentError(
-        "store/corrupt",
-        `${this.#name(key)} gave ${found.ContentLength} bytes where ${expected} were asked for: it is shorter than its readers expect.`,
-      );
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      if (statusOf(error) === 416)
-        throw new PermanentError("store/corrupt", `${this.#name(key)} is shorter than its readers expect.`, { cause: error });
-      throw this.#failure(error, "Reading", key);
-    }
-  }
-
-  async *#checkLength(key: string, body: Readable, expectedBytes: number): AsyncIterable<Buffer> {
-    let bytes = 0;
-    try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      throw this.#failure(error, "Reading", key);
-    }
-    if (bytes !== expectedBytes)
-      throw new TransientError(
-        "store/unavailable",
-        `${this.#name(key)} ended after ${bytes} of ${expectedBytes} bytes. It is tried again.`,
-      );
+    return sendGet({ client: this.#client, bucket: this.#bucket, key: this.#prefix + key, range, versionId, mostBytes });
   }
 
   async #listOnce(
@@ -301,13 +274,13 @@ class S3Store implements Store {
   async #holds(info: ObjectInfo, body: StoredBody, { sha256 }: PutOptions): Promise<boolean> {
     if (info.sizeBytes !== sizeOf(body)) return false;
     if (info.sha256 !== undefined && this.#capabilities?.sha256) return info.sha256 === sha256;
-    return this.#hasBytes(info.key, info.versionId, sha256);
+    return this.#hasBytes(info, sha256);
   }
 
-  async #hasBytes(key: string, versionId: string | undefined, sha256: string): Promise<boolean> {
-    const hash = createHash("sha256");
-    for await (const chunk of (await this.#openOnce(key, undefined, versionId)) ?? []) hash.update(chunk);
-    return hash.digest("hex") === sha256;
+  async #hasBytes({ key, sizeBytes, versionId }: Pick<ObjectInfo, "key" | "sizeBytes" | "versionId">, sha256: string) {
+    const expected = { size: sizeBytes, sha256 };
+    const info = versionId === undefined ? {} : { info: { sizeBytes, versionId } };
+    return (await readFingerprint(this, key, { expected, ...info }))?.sha256 === sha256;
   }
 
   #name(key: string): string {
@@ -319,6 +292,8 @@ class S3Store implements Store {
   }
 }
 
-function created(versionId: string | undefined): Extract<PutOutcome, { kind: "created" }> {
+type Created = Extract<PutOutcome, { kind: "created" }>;
+
+function created(versionId: string | undefined): Created {
   return { kind: "created", ...knownVersion(versionId) };
 }

@@ -21,7 +21,15 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
-import { assertKey, collect, type ListedVersion, type PutOptions, type Store, type StoreCapabilities } from "./store.ts";
+import {
+  assertKey,
+  collect,
+  type ListedVersion,
+  mostReadBytes,
+  type PutOptions,
+  type Store,
+  type StoreCapabilities,
+} from "./store.ts";
 
 type Opened = AsyncDisposable & { readonly store: Store };
 
@@ -124,6 +132,21 @@ function storeConformance(
       expect((await opened.store.read("object", { start: 9, end: 10 }))?.toString()).toBe("9");
       await expect(opened.store.read("object", { start: 5, end: 11 })).rejects.toMatchObject({ code: "store/corrupt" });
       await expect(opened.store.read("object", { start: 20, end: 21 })).rejects.toMatchObject({ code: "store/corrupt" });
+    });
+
+    test("of what is larger than its kind may be, nothing is read into memory; a stream and a range of it are", async () => {
+      await using opened = await open();
+      const most = mostReadBytes("archive.json");
+      await put(opened.store, "archive.json", "x".repeat(most + 1));
+      await expect(opened.store.read("archive.json")).rejects.toMatchObject({
+        code: "store/corrupt",
+        message: expect.stringContaining(`${most + 1} bytes`),
+      });
+      const beyond = opened.store.read("archive.json", { start: 0, end: most + 1 });
+      await expect(beyond).rejects.toMatchObject({ code: "store/corrupt" });
+      expect(await opened.store.read("archive.json", { start: 1, end: most + 1 })).toHaveLength(most);
+      const stream = await opened.store.open("archive.json");
+      expect(stream && (await collect(stream))).toHaveLength(most + 1);
     });
 
     test("what is not there is undefined, not an error", async () => {

@@ -80,7 +80,10 @@ export interface Store extends AsyncDisposable {
    */
   put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome>;
   head(key: string): Promise<ObjectInfo | undefined>;
-  /** The whole object, or a range of it, in memory: for small things. Undefined when there is no such object. */
+  /**
+   * The whole object, or a range of it, in memory: for small things. Undefined when there is no such object.
+   * @throws PermanentError `store/corrupt` for more than `mostReadBytes(key)`, of which nothing is read.
+   */
   read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined>;
   /** As `read`, as a stream that ends after exactly the promised bytes or throws. Iterate it, or break out of it. */
   open(key: string, range?: ByteRange, versionId?: string): Promise<AsyncIterable<Buffer> | undefined>;
@@ -122,6 +125,34 @@ export function assertLogKey(key: string): void {
 
 export function sizeOf(body: StoredBody): number {
   return Buffer.isBuffer(body) ? body.length : body.sizeBytes;
+}
+
+const mebibyte = 1024 ** 2;
+
+/**
+ * What `read` takes into memory at most, by what the key is of: whoever can write the bucket can put gigabytes under it. A record
+ * is some KiB; a job object comes out of an answer that GitHub may make 64 MiB long. A seal of 50,000 entries with the longest
+ * keys and full lists is 60 MiB, a run record of 10,000 jobs some 100.
+ */
+export function mostReadBytes(key: string): number {
+  const kind = tryParseKey(key)?.kind;
+  if (kind === "identity") return 64 * 1024;
+  if (kind === "seal") return 128 * mebibyte;
+  return (kind === "run" ? 256 : 64) * mebibyte;
+}
+
+/** @throws PermanentError `store/corrupt` for more than `mostBytes`; `name` says of which object. */
+export function assertReadable(name: string, sizeBytes: number, mostBytes: number): void {
+  if (sizeBytes <= mostBytes) return;
+  throw new PermanentError(
+    "store/corrupt",
+    `${name} has ${sizeBytes} bytes, and nothing of its kind has more than ${mostBytes}: it was not read. Find out who wrote it.`,
+  );
+}
+
+/** The object is not what it should be: no other reading of it will be. */
+export function isCorrupt(error: unknown): error is PermanentError {
+  return error instanceof PermanentError && error.code === "store/corrupt";
 }
 
 /** Collects a stream that must have `sizeBytes` bytes. */

@@ -6,6 +6,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey, tryParseKey } from "@actions-archive/core/object-key";
 
+import { readDocument } from "./read-document.ts";
 import { type ReadSeal, readSeal } from "./seal-envelope.ts";
 import { keyIdOf } from "./seal-key.ts";
 import { noPreviousSeal, type Seal } from "./seal.ts";
@@ -173,8 +174,8 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
 
 async function readOne(store: Store, key: string, findings: Findings): Promise<ReadSeal | undefined> {
   try {
-    const bytes = await store.read(key);
-    if (bytes) return readSeal(bytes, key);
+    const read = await readDocument(store, key, (bytes) => readSeal(bytes, key));
+    if (read) return read;
     findings.tamper("missing", key, "it is listed and cannot be read");
   } catch (error) {
     if (!(error instanceof PermanentError && error.code === "store/corrupt")) throw error;

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 
-import { PermanentError } from "@actions-archive/core/errors";
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
 
 import { footerBytes, type Frame, parseFooter, parseSeekTable } from "./log-format.ts";
@@ -10,7 +10,7 @@ import type { LogContent } from "./logs.ts";
 import { decodeFrame, readSeekTable } from "./read-log.ts";
 import type { ArchivedLog, LogRecord } from "./record.ts";
 import { mark } from "./sealed-index.ts";
-import type { ObjectInfo, Store } from "./store.ts";
+import { isCorrupt, type ObjectInfo, type Store } from "./store.ts";
 import { isSpanned, tamper, type Verification } from "./verify-state.ts";
 
 /** Logs up to this size are read in one piece: almost all of them, in one call. */
@@ -97,9 +97,10 @@ type Evidence = { readonly info: ObjectInfo; readonly named: readonly NamedLog[]
 async function verifyContent(verification: Verification, key: string, { info, named }: Evidence): Promise<void> {
   const { store, index, totals } = verification;
   const row = index.find(key);
+  const expected = row !== undefined && index.sealOf(row) > 0 ? index.sha256Of(row) : named[0]?.log.stored_sha256;
   let content: LogContent;
   try {
-    content = await readContent(store, key, info.sizeBytes);
+    content = await readConfirmed(store, key, { sizeBytes: info.sizeBytes, expected });
   } catch (error) {
     if (!(error instanceof PermanentError && error.code === "store/corrupt")) throw error;
     return tamper(verification, "invalid", key, error.message);
@@ -126,6 +127,21 @@ async function verifyContent(verification: Verification, key: string, { info, na
   }
 }
 
+// One reading may have gone wrong on its way: only what reads so twice was tampered with.
+async function readConfirmed(
+  store: Store,
+  key: string,
+  { sizeBytes, expected }: { readonly sizeBytes: number; readonly expected: string | undefined },
+): Promise<LogContent> {
+  try {
+    const content = await readContent(store, key, sizeBytes);
+    if (expected === undefined || content.storedSha256 === expected) return content;
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+  }
+  return readContent(store, key, sizeBytes);
+}
+
 /** Stored and raw hash in one reading. @throws PermanentError `store/corrupt` when it is damaged. */
 async function readContent(store: Store, key: string, sizeBytes: number): Promise<LogContent> {
   const [stored, raw] = [createHash("sha256"), createHash("sha256")];
@@ -138,6 +154,11 @@ async function readContent(store: Store, key: string, sizeBytes: number): Promis
   if (sizeBytes <= wholeBytes) {
     const bytes = await store.read(key);
     if (!bytes) throw new PermanentError("store/corrupt", "was listed and cannot be read");
+    if (bytes.length !== sizeBytes)
+      throw new TransientError(
+        "store/unavailable",
+        `${key} in ${store.url} came with ${bytes.length} bytes and has ${sizeBytes} by its HEAD. It is tried again.`,
+      );
     stored.update(bytes);
     storedBytes = bytes.length;
     if (storedBytes < footerBytes) throw new PermanentError("store/corrupt", "is too short to be a log");

@@ -7,6 +7,7 @@ import { recordKey, runRecordKey } from "@actions-archive/core/object-key";
 import type { z } from "zod";
 
 import { ArchiveIdentity } from "./archive-identity.ts";
+import { readDocument } from "./read-document.ts";
 import { type ArchivedLog, LogRecord, RunRecord } from "./record.ts";
 import { parseRecord } from "./records.ts";
 import type { JobToVerify } from "./verify-listing.ts";
@@ -68,17 +69,17 @@ async function readObject<S extends z.ZodType>(
   const row = index.find(key);
   if (row !== undefined && !isSpanned(verification, row)) return undefined;
   try {
-    const bytes = await store.read(key);
-    if (!bytes) {
-      tamper(verification, "missing", key, "was listed and cannot be read");
-      return undefined;
-    }
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    if (row !== undefined && index.sealOf(row) > 0 && sha256 !== index.sha256Of(row)) {
-      refuse(verification, key, `has the hash ${sha256}, and seal ${index.sealOf(row)} holds it with ${index.sha256Of(row)}`);
-      return undefined;
-    }
-    return { value: parseRecord(schema, bytes, key), sha256 };
+    const found = await readDocument(store, key, (bytes) => {
+      const sha256 = createHash("sha256").update(bytes).digest("hex");
+      if (row !== undefined && index.sealOf(row) > 0 && sha256 !== index.sha256Of(row))
+        throw new PermanentError(
+          "store/corrupt",
+          `has the hash ${sha256}, and seal ${index.sealOf(row)} holds it with ${index.sha256Of(row)}`,
+        );
+      return { value: parseRecord(schema, bytes, key), sha256 };
+    });
+    if (!found) tamper(verification, "missing", key, "was listed and cannot be read");
+    return found;
   } catch (error) {
     if (!(error instanceof PermanentError && error.code === "store/corrupt")) throw error;
     refuse(verification, key, error.message);

@@ -3,6 +3,7 @@
 
 import type { KeyObject } from "node:crypto";
 
+import { readDocument } from "@actions-archive/archive/read-document";
 import type { Seal } from "@actions-archive/archive/seal";
 import { parseSeal, type VerifiedSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf } from "@actions-archive/archive/seal-key";
@@ -101,16 +102,17 @@ async function readSeal(
   sha256?: string,
 ): Promise<VerifiedSeal> {
   const key = sealKey(sequence);
-  const bytes = await store.read(key);
-  if (bytes === undefined)
-    throw new PermanentError(
-      "store/corrupt",
-      `The seal ${key} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
-    );
-  const sealed = parse(bytes, `${key} in ${store.url}`);
-  if (sha256 !== undefined && sealed.sha256 !== sha256)
-    throw changed(store, sequence, "is not the one that the next seal, or the database, names");
-  return sealed;
+  const sealed = await readDocument(store, key, (bytes) => {
+    const read = parse(bytes, `${key} in ${store.url}`);
+    if (sha256 !== undefined && read.sha256 !== sha256)
+      throw changed(store, sequence, "is not the one that the next seal, or the database, names");
+    return read;
+  });
+  if (sealed !== undefined) return sealed;
+  throw new PermanentError(
+    "store/corrupt",
+    `The seal ${key} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
+  );
 }
 
 function changed(store: Store, sequence: number, what: string): PermanentError {

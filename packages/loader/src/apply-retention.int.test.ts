@@ -125,7 +125,8 @@ test("a log that a worker stores again after it was removed, and one that it sto
     const body = Buffer.from("the log again");
     const sha256 = createHash("sha256").update(body).digest("hex");
     await bench.loader.store.put(key, body, { sha256, contentType: "application/zstd" });
-    const log = { ...archived(), key, stored_bytes: body.length, stored_sha256: sha256 } as ReturnType<typeof archived>;
+    const stored = { stored_bytes: body.length, stored_sha256: sha256 };
+    const log = { ...archived(), key, raw_sha256: "b".repeat(64), ...stored } as ReturnType<typeof archived>;
     await loadRecords(bench.loader, [{ job_id: jobId, key: await bench.record(jobId, log) }]);
   }
   expect(await bench.ask("select log_reason from audit.jobs")).toEqual([{ log_reason: "removed" }]);
@@ -173,7 +174,7 @@ test("a record that names another job's log brings that log under no tombstone",
   await seal(bench);
   await eraseLog(bench.loader.db, jobId, "why");
   const log = { ...archived(), key: keyOf(jobId + 1) } as ReturnType<typeof archived>;
-  await loadRecords(bench.loader, [{ job_id: jobId, key: await bench.record(jobId, log) }]);
+  await loadRecords(bench.loader, [{ job_id: jobId, key: await bench.plant(jobId, log) }]);
   await seal(bench);
   await removeTombstoned(bench.loader);
   expect(await isThere(bench, jobId + 1)).toBe(true);

@@ -1,14 +1,17 @@
 // A loader as tests need it: a database and a folder store of its own, and a repository with a run in the ledger.
 
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { openArchive } from "@actions-archive/archive/open-archive";
 import type { LogRecord } from "@actions-archive/archive/record";
-import { putRecord } from "@actions-archive/archive/records";
+import { type NewLogRecord, putRecord } from "@actions-archive/archive/records";
 import { createLogger } from "@actions-archive/core/logger";
+import { recordKey } from "@actions-archive/core/object-key";
 import { claimIdentity } from "@actions-archive/database/identity";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -35,6 +38,8 @@ export type Bench = AsyncDisposable & {
   readonly owe: (changes?: Json) => Promise<number>;
   /** A record of a job in the store. @returns its key */
   readonly record: (job_id: number, log: LogRecord["log"], changes?: Partial<LogRecord>) => Promise<string>;
+  /** The same, as nobody of ours would write it: whatever it says, under the next key of the job's records. @returns the key */
+  readonly plant: Bench["record"];
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
   /** Every row of the auditor's tables, without the times of loading. */
   readonly rows: () => Promise<unknown>;
@@ -66,20 +71,17 @@ export async function openBench(): Promise<Bench> {
     },
     async record(job_id, ended, changes = {}) {
       const ref = { repository_id: repositoryId, run_id: runId, job_id };
-      const attempts = { run_attempt: 1, last_listed_attempt: 1 };
-      const job = jobObject({ id: job_id }) as LogRecord["job"];
-      const times = { job_received_at: "2026-05-01T10:05:00.000Z", decided_at: "2026-05-01T10:06:00.000Z" };
-      const told = {
-        host,
-        repository: "acme/app",
-        ...ref,
-        ...attempts,
-        job,
-        job_source: "listing" as const,
-        ...times,
-        log: ended,
-      };
-      return (await putRecord(store, host, ref, { ...told, ...changes })).key;
+      return (await putRecord(store, host, ref, { ...recordOf(job_id, ended), ...changes })).key;
+    },
+    async plant(job_id, ended, changes = {}) {
+      const record = { schema_version: 1, previous_sha256: null, ...recordOf(job_id, ended), ...changes };
+      const body = canonicalBytes(record);
+      const sha256 = createHash("sha256").update(body).digest("hex");
+      for (let version = 1; ; version += 1) {
+        const key = recordKey(host, { repository_id: repositoryId, run_id: runId, job_id }, version);
+        const outcome = await store.put(key, body, { sha256, contentType: "application/json" });
+        if (outcome.kind === "created") return key;
+      }
     },
     async rows() {
       const table = (name: string) => ask(`select to_jsonb(t) - 'loaded_at' as row from archive.${name} t order by 1`);
@@ -87,6 +89,23 @@ export async function openBench(): Promise<Bench> {
       return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await table(name)] as const)));
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function recordOf(job_id: number, log: LogRecord["log"]): NewLogRecord {
+  return {
+    host,
+    repository: "acme/app",
+    repository_id: repositoryId,
+    run_id: runId,
+    job_id,
+    run_attempt: 1,
+    last_listed_attempt: 1,
+    job: jobObject({ id: job_id }) as LogRecord["job"],
+    job_source: "listing",
+    job_received_at: "2026-05-01T10:05:00.000Z",
+    decided_at: "2026-05-01T10:06:00.000Z",
+    log,
   };
 }
 

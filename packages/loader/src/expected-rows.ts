@@ -1,17 +1,18 @@
 // The rows that records and run records of the store give, by the loader's own statements, in tables beside the auditor's.
 
 import type { RunRecord } from "@actions-archive/archive/record";
+import type { FoundRecord } from "@actions-archive/archive/records";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import type { Database } from "@actions-archive/database/open-database";
 import { type JobStory, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
 import { temporarySchema } from "@actions-archive/database/schema-name";
 
-import { logRow, type ReadRecord } from "./write-records.ts";
+import { logRow } from "./write-records.ts";
 
 /** Into the temporary tables that `makeExpectedTables` made. Every version of each job's record; their order does not matter. */
 export async function writeExpectedRows(
   trx: Database,
-  records: readonly ReadRecord[],
+  records: readonly FoundRecord[],
   runRecords: readonly RunRecord[],
 ): Promise<void> {
   const ofRecords: JobStory[] = records.map(({ record }) => ({ ...record, object: record.job }));

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 
 import type { LogRecord } from "@actions-archive/archive/record";
+import { conflictingLogKey, logKey, recordKey } from "@actions-archive/core/object-key";
 import { lockJobs } from "@actions-archive/database/obligations";
 import { jobId, jobObject, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
@@ -192,18 +193,45 @@ test("a message that makes a version up costs one look, however many it says cam
   expect(bench.errors).toEqual(["record refused"]);
 });
 
+const another = { repository_id: repositoryId, run_id: runId, job_id: jobId + 1 };
+
 test.each([
   ["another job's object", { job: jobObject({ id: jobId + 1 }) }],
   ["another run's object", { job: jobObject({ run_id: runId + 1 }) }],
   ["an object that is no job", { job: { hello: "world" } }],
-])("a record with %s is refused, and other rows stay as they are", async (_what, changes) => {
+  ["another job's log", { log: { ...archived(), key: logKey(host, another) } }],
+  ["another host's log", { log: { ...archived(), key: logKey("ghes.example.com", { ...another, job_id: jobId }) } }],
+  [
+    "the log of other raw bytes",
+    { log: { ...archived(), key: conflictingLogKey(host, { ...another, job_id: jobId }, "a".repeat(64)) } },
+  ],
+  ["a record for its log", { log: { ...archived(), key: recordKey(host, another, 1) } }],
+  ["a path for its log", { log: { ...archived(), key: "../../etc/passwd" } }],
+])("a record with %s is refused, is not sealed, and other rows stay as they are", async (_what, changes) => {
   await using bench = await openBench();
   const other = await bench.owe({ id: jobId + 1, name: "untouched" });
   await loadJobs(bench.loader, [other]);
   const before = await bench.rows();
-  const key = await bench.record(jobId, archived(), changes as never);
+  const key = await bench.plant(jobId, archived(), changes as never);
   await loadRecords(bench.loader, [{ job_id: jobId, key }]);
   expect(await bench.rows()).toEqual(before);
+  expect(await bench.ask("select object_key from archive.objects where object_key <> 'archive.json'")).toEqual([]);
+  expect(bench.errors).toEqual(["record refused"]);
+});
+
+test("a version that is no record of the job is passed over, and the good one after it is loaded and sealed", async () => {
+  await using bench = await openBench();
+  const job_id = await bench.owe();
+  await put(bench, recordKey(host, { ...another, job_id }, 1), "planted");
+  const key = await bench.record(job_id, archived());
+  expect(key).toMatch(/\.2\.json$/);
+  await loadRecords(bench.loader, [{ job_id, key }]);
+  expect(await bench.ask("select log_state, record_key from archive.obligations")).toEqual([
+    { log_state: "archived", record_key: key },
+  ]);
+  expect(await bench.ask("select object_key from archive.objects where object_key like 'records/%'")).toEqual([
+    { object_key: key },
+  ]);
   expect(bench.errors).toEqual(["record refused"]);
 });
 

@@ -1,21 +1,20 @@
 // What is to be sealed: each object of the store, with the hash of the bytes that the loader itself has seen, or that the record
 // says of a log.
 
-import { createHash } from "node:crypto";
-
+import { readFingerprint } from "@actions-archive/archive/fingerprint";
+import type { FoundRecord } from "@actions-archive/archive/records";
 import type { Store } from "@actions-archive/archive/store";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { listStoredInFlight } from "@actions-archive/database/logs-in-flight";
 import { listUnknownKeys, noteObjects, type StoredObject } from "@actions-archive/database/objects";
 
 import type { Loader } from "./loader.ts";
-import type { ReadRecord } from "./write-records.ts";
 
 /** So many logs without a record are looked for before each seal; more of them are a matter for the next one. */
 const mostOrphans = 2_000;
 
 /** The record, and the log that it names. */
-export function objectsOf({ key, size, sha256, record: { log } }: ReadRecord): StoredObject[] {
+export function objectsOf({ key, size, sha256, record: { log } }: FoundRecord): StoredObject[] {
   const own = { key, version_id: null, size, sha256 };
   if (log.state === "absent") return [own];
   return [own, { key: log.key, version_id: log.version_id, size: log.stored_bytes, sha256: log.stored_sha256 }];
@@ -25,7 +24,7 @@ export function objectsOf({ key, size, sha256, record: { log } }: ReadRecord): S
  * The logs under the job's own key that these records do not name, since other bytes were read later: no record ever names them, and
  * they are sealed all the same. Reads each that is not known yet.
  */
-export async function readBesides({ db, store, host }: Loader, records: readonly ReadRecord[]): Promise<StoredObject[]> {
+export async function readBesides({ db, store, host }: Loader, records: readonly FoundRecord[]): Promise<StoredObject[]> {
   const own = records.flatMap(({ record }) => {
     const key = logKey(host, record);
     return record.log.state === "archived" && record.log.key !== key ? [key] : [];
@@ -47,15 +46,8 @@ async function readObjects(store: Store, keys: readonly string[]): Promise<Store
   const found: StoredObject[] = [];
   for (const key of keys) {
     const info = await store.head(key);
-    const stream = info && (await store.open(key, undefined, info.versionId));
-    if (stream === undefined) continue;
-    const hash = createHash("sha256");
-    let size = 0;
-    for await (const chunk of stream) {
-      hash.update(chunk);
-      size += chunk.length;
-    }
-    found.push({ key, version_id: info?.versionId ?? null, size, sha256: hash.digest("hex") });
+    const read = info && (await readFingerprint(store, key, { info }));
+    if (read !== undefined) found.push({ key, version_id: info?.versionId ?? null, ...read });
   }
   return found;
 }

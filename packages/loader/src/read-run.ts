@@ -3,8 +3,9 @@
 
 import { createHash } from "node:crypto";
 
+import { readDocument } from "@actions-archive/archive/read-document";
 import { RunRecord } from "@actions-archive/archive/record";
-import { parseRecord } from "@actions-archive/archive/records";
+import { type FoundRecord, parseLogRecord, parseRecord } from "@actions-archive/archive/records";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { runRecordKey, tryParseKey } from "@actions-archive/core/object-key";
@@ -13,9 +14,7 @@ import type { StoredObject } from "@actions-archive/database/objects";
 import type { Refusal } from "@actions-archive/database/rebuild-progress";
 import pMap from "p-map";
 
-import { parseLogRecord } from "./load-records.ts";
 import type { RunKeys } from "./walk-runs.ts";
-import type { ReadRecord } from "./write-records.ts";
 
 export type ReadRunRecord = { readonly key: string; readonly record: RunRecord };
 
@@ -24,7 +23,7 @@ export type ReadRun = {
   readonly run_id: number;
   /** By attempt. */
   readonly runRecords: readonly ReadRunRecord[];
-  readonly records: readonly ReadRecord[];
+  readonly records: readonly FoundRecord[];
   /** The objects that were read and are what their keys say. */
   readonly objects: readonly StoredObject[];
   readonly refusals: readonly Refusal[];
@@ -36,18 +35,16 @@ const readsOfRun = 8;
 /** @throws TransientError when the store does not answer. */
 export async function readRun(store: Store, host: string, run: RunKeys): Promise<ReadRun> {
   const runRecords: ReadRunRecord[] = [];
-  const records: ReadRecord[] = [];
+  const records: FoundRecord[] = [];
   const objects: StoredObject[] = [];
   const refusals: Refusal[] = [];
   const readOne = async (key: string) => {
     try {
-      const bytes = await store.read(key);
-      if (bytes === undefined) throw new PermanentError("store/corrupt", `${key} was listed and is not in ${store.url} any more`);
-      const parsed = tryParseKey(key);
-      const name = `${key} in ${store.url}`;
-      if (parsed?.kind === "record") records.push(parseLogRecord(bytes, { host, jobId: parsed.job_id, key, name }));
-      else runRecords.push({ key, record: parseRunRecord(bytes, { host, key, name }) });
-      objects.push({ key, version_id: null, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") });
+      const read = await readDocument(store, key, (bytes) => parseObject(bytes, { host, key, name: `${key} in ${store.url}` }));
+      if (read === undefined) throw new PermanentError("store/corrupt", `${key} was listed and is not in ${store.url} any more`);
+      if (read.kind === "record") records.push(read.found);
+      else runRecords.push({ key, record: read.record });
+      objects.push(read.object);
     } catch (error) {
       if (!(error instanceof PermanentError)) throw error;
       refusals.push({ object_key: key, problem: error.message });
@@ -65,8 +62,22 @@ export async function readRun(store: Store, host: string, run: RunKeys): Promise
   };
 }
 
+type ObjectName = { readonly host: string; readonly key: string; readonly name: string };
+
+function parseObject(bytes: Buffer, of: ObjectName) {
+  const { key } = of;
+  const object: StoredObject = {
+    key,
+    version_id: null,
+    size: bytes.length,
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+  };
+  if (tryParseKey(key)?.kind === "record") return { kind: "record" as const, found: parseLogRecord(bytes, of), object };
+  return { kind: "run" as const, record: parseRunRecord(bytes, of), object };
+}
+
 // Whoever may write into the store could else write rows of any run, or attempts that never were.
-function parseRunRecord(bytes: Buffer, { host, key, name }: { host: string; key: string; name: string }): RunRecord {
+function parseRunRecord(bytes: Buffer, { host, key, name }: ObjectName): RunRecord {
   const record = parseRecord(RunRecord, bytes, name);
   const { id = record.run_id, run_attempt = record.run_attempt } = asFields(record.run);
   const isOwnRun = id === record.run_id && run_attempt === record.run_attempt;

@@ -1,5 +1,6 @@
 // What the seals say of the ledger: windows, and attempts that have no run record. Taken over after the chain is, seal by seal.
 
+import { readDocument } from "@actions-archive/archive/read-document";
 import type { Seal } from "@actions-archive/archive/seal";
 import { parseSeal } from "@actions-archive/archive/seal-envelope";
 import type { Store } from "@actions-archive/archive/store";
@@ -40,11 +41,16 @@ async function readSeal(
   { sequence, sha256 }: { readonly sequence: number; readonly sha256: string },
 ): Promise<Seal> {
   const name = `${sealKey(sequence)} in ${store.url}`;
-  const bytes = await store.read(sealKey(sequence));
-  const sealed = bytes && parseSeal(bytes, name);
-  if (sealed?.sha256 === sha256) return sealed.seal;
-  throw new PermanentError(
-    "store/corrupt",
-    `The seal ${name} is not the one that the chain names: it was changed, or removed. Run verify, and restore it from a copy.`,
-  );
+  const isNot = () =>
+    new PermanentError(
+      "store/corrupt",
+      `The seal ${name} is not the one that the chain names: it was changed, or removed. Run verify, and restore it from a copy.`,
+    );
+  const seal = await readDocument(store, sealKey(sequence), (bytes) => {
+    const sealed = parseSeal(bytes, name);
+    if (sealed.sha256 !== sha256) throw isNot();
+    return sealed.seal;
+  });
+  if (seal === undefined) throw isNot();
+  return seal;
 }

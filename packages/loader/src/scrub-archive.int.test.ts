@@ -3,11 +3,12 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { openFront } from "@actions-archive/archive/s3-front.test-support";
 import { logKey } from "@actions-archive/core/object-key";
 import { noteObjects } from "@actions-archive/database/objects";
 import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { findScrub } from "@actions-archive/database/scrub";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { archived, type Bench, host, openBench } from "./bench.test-support.ts";
 import { loadRecords } from "./load-records.ts";
@@ -104,4 +105,44 @@ test("a damaged log in force is asked for again", async () => {
   expect(await bench.ask("select relook_at <= now() as due, log_state from archive.obligations")).toEqual([
     { due: true, log_state: "archived" },
   ]);
+});
+
+test("an answer of the store that is short, cut or changed by a bit is no damage; what reads so twice is", async () => {
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "S3RVER");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "S3RVER");
+  await using bench = await openBench();
+  await using front = await openFront();
+  const loader = { ...bench.loader, store: front.store };
+  const keys = await fill(bench, 5);
+  for (const [index, key] of keys.entries()) {
+    const bytes = Buffer.from(index === 4 ? "other".padEnd(bodyOf(key).length) : bodyOf(key));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    await front.store.put(key, bytes, { sha256, contentType: "application/json" });
+  }
+  await scrubArchive(loader, days);
+  await letPass(bench, "31 days");
+  // One object after the other: each wrong answer costs a second reading.
+  front.getFaults.push("short", undefined, "flip", undefined, "cut", undefined, undefined, "short");
+  expect(await scrubArchive(loader, days)).toBe(4);
+  expect(front.getFaults).toEqual([]);
+  expect(await findingsOf(bench)).toEqual([{ object_key: keys[4], finding: "damaged" }]);
+});
+
+test("a store that contradicts itself ends the turn, notes nothing, and the next turn begins there", async () => {
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "S3RVER");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "S3RVER");
+  await using bench = await openBench();
+  await using front = await openFront();
+  const loader = { ...bench.loader, store: front.store };
+  for (const key of await fill(bench, 2)) {
+    const sha256 = createHash("sha256").update(bodyOf(key)).digest("hex");
+    await front.store.put(key, bodyOf(key), { sha256, contentType: "application/json" });
+  }
+  await scrubArchive(loader, days);
+  await letPass(bench, "31 days");
+  front.getFaults.push(...Array.from({ length: 12 }, () => "short" as const));
+  await expect(scrubArchive(loader, days)).rejects.toMatchObject({ code: "store/unavailable" });
+  front.getFaults.length = 0;
+  expect(await scrubArchive(loader, days)).toBe(1);
+  expect(await findingsOf(bench)).toEqual([]);
 });

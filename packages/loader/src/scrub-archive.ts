@@ -1,8 +1,7 @@
 // The scrub: reads every object of the archive again, a little at a time, and compares it with what was sealed. A store that loses or
 // changes something is found out while GitHub may still have the log.
 
-import { createHash } from "node:crypto";
-
+import { readFingerprint } from "@actions-archive/archive/fingerprint";
 import type { StoredObject } from "@actions-archive/database/objects";
 import { chooseScrubBatch, type Damage, isRoundOver, noteDamages, noteScrubbed } from "@actions-archive/database/scrub";
 
@@ -14,7 +13,7 @@ const mostOfATurn = 500;
 /**
  * Reads what is due, so that the whole archive is read once in `days`. What is missing or changed is noted, for the next seal to say,
  * and a damaged log is asked for again. Two loaders at once read the same objects; nothing else comes of it.
- * @returns how many objects were read. @throws TransientError when the store does not answer: the next turn begins where this one did.
+ * @returns how many objects were read. @throws TransientError when the store does not answer, or contradicts itself: the next turn begins where this one did.
  */
 export async function scrubArchive(loader: Loader, days: number): Promise<number> {
   const { db, store, log } = loader;
@@ -31,14 +30,10 @@ export async function scrubArchive(loader: Loader, days: number): Promise<number
   return batch.objects.length;
 }
 
+// What is no finding at the first reading costs no other. A finding is the object's own only when a HEAD and a second reading agree
+// with it: a proxy that cuts would else put a false damage into a seal, where it stays.
 async function examine({ store }: Loader, { key, size, sha256 }: StoredObject): Promise<Damage["finding"] | undefined> {
-  const stream = await store.open(key);
-  if (stream === undefined) return "missing";
-  const hash = createHash("sha256");
-  let read = 0;
-  for await (const chunk of stream) {
-    hash.update(chunk);
-    read += chunk.length;
-  }
-  return read === size && hash.digest("hex") === sha256 ? undefined : "damaged";
+  const found = await readFingerprint(store, key, { expected: { size, sha256 } });
+  if (found === undefined) return "missing";
+  return found.size === size && found.sha256 === sha256 ? undefined : "damaged";
 }

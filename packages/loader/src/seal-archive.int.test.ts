@@ -142,8 +142,10 @@ test("a log that no record names is sealed as the store has it", async () => {
   await bench.ask(`insert into archive.logs_in_flight (job_id, worker) values (${one.job_id}, 'dead')`);
   // Of the other job, other bytes were read later: its record names the log beside.
   await putFile(bench, logKey(host, two), left);
-  const beside = conflictingLogKey(host, two, hashOf(Buffer.from("raw")));
-  const key = await bench.record(two.job_id, { ...archived(two.job_id), key: beside } as ReturnType<typeof archived>);
+  const raw_sha256 = hashOf(Buffer.from("raw"));
+  const beside = conflictingLogKey(host, two, raw_sha256);
+  const log = { ...archived(two.job_id), key: beside, raw_sha256 } as ReturnType<typeof archived>;
+  const key = await bench.record(two.job_id, log);
   await loadRecords(bench.loader, [{ job_id: two.job_id, key }]);
 
   await sealArchive(await openTestSealer(bench));

@@ -1,7 +1,6 @@
 // The clock of sealing: seals what is due, hour after hour, also when nothing happened.
 
-import { createHash } from "node:crypto";
-
+import { readFingerprint } from "@actions-archive/archive/fingerprint";
 import { openSigner } from "@actions-archive/archive/seal-key";
 import { PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
@@ -108,8 +107,6 @@ async function noteProblem(config: SealingConfig, { loader: { db, log } }: OpenL
 }
 
 async function noteIdentity({ db, store }: Loader): Promise<void> {
-  const bytes = await store.read(archiveIdentityKey);
-  if (bytes === undefined) return;
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  await noteObjects(db, [{ key: archiveIdentityKey, version_id: null, size: bytes.length, sha256 }]);
+  const read = await readFingerprint(store, archiveIdentityKey);
+  if (read !== undefined) await noteObjects(db, [{ key: archiveIdentityKey, version_id: null, ...read }]);
 }

@@ -1,6 +1,6 @@
 // The rows of records that were read: jobs, steps, how their logs ended and what these say.
 
-import type { LogRecord } from "@actions-archive/archive/record";
+import type { FoundRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { instant } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
@@ -15,24 +15,13 @@ import { applyTombstones, followTombstones, type NamedLog } from "@actions-archi
 import type { RowWriter } from "./loader.ts";
 import { objectsOf } from "./note-objects.ts";
 
-export type ReadRecord = {
-  readonly key: string;
-  /** From 1. */
-  readonly version: number;
-  /** Of the object, in bytes. */
-  readonly size: number;
-  /** Of the object's bytes, lower-case hex. */
-  readonly sha256: string;
-  readonly record: LogRecord;
-};
-
 /**
  * Writes these records' rows in one transaction, and notes their objects, with those `besides` them, to be sealed; where a row is
  * refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent.
  */
 export async function writeRecords(
   loader: RowWriter,
-  records: readonly ReadRecord[],
+  records: readonly FoundRecord[],
   besides: readonly StoredObject[] = [],
 ): Promise<void> {
   try {
@@ -47,7 +36,7 @@ export async function writeRecords(
 /** As `writeRecords`, all or nothing. @throws PermanentError when a row is refused. */
 export async function writeRows(
   { db }: Pick<RowWriter, "db">,
-  records: readonly ReadRecord[],
+  records: readonly FoundRecord[],
   besides: readonly StoredObject[],
 ): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
@@ -73,7 +62,7 @@ export async function writeRows(
   });
 }
 
-async function writeAlone(loader: RowWriter, record: ReadRecord): Promise<void> {
+async function writeAlone(loader: RowWriter, record: FoundRecord): Promise<void> {
   try {
     await writeRows(loader, [record], []);
   } catch (error) {
@@ -83,12 +72,12 @@ async function writeAlone(loader: RowWriter, record: ReadRecord): Promise<void> 
   }
 }
 
-function namedLog({ record: { job_id, repository_id, log } }: ReadRecord): NamedLog[] {
+function namedLog({ record: { job_id, repository_id, log } }: FoundRecord): NamedLog[] {
   return log.state === "archived" ? [{ job_id, repository_id, log }] : [];
 }
 
 /** How the log ended, as a row. */
-export function logRow({ key, version, sha256, record }: ReadRecord): LogRow {
+export function logRow({ key, version, sha256, record }: FoundRecord): LogRow {
   const { log, job_id, decided_at } = record;
   const common = { job_id, log_state: log.state, record_key: key, record_version: version, record_sha256: sha256 };
   if (log.state === "absent") {

@@ -2,7 +2,6 @@
 
 import { logFacts } from "@actions-archive/archive/log-facts";
 import { putLogBeside } from "@actions-archive/archive/logs";
-import { findRecord } from "@actions-archive/archive/records";
 import { finishRelook } from "@actions-archive/database/log-states";
 import type { Obligation } from "@actions-archive/database/obligations";
 import { noteRepair } from "@actions-archive/database/scrub";
@@ -10,7 +9,7 @@ import { noteRepair } from "@actions-archive/database/scrub";
 import { downloadLog } from "./download-log.ts";
 import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
-import { writeOutcome } from "./write-outcome.ts";
+import { findOwnRecord, writeOutcome } from "./write-outcome.ts";
 
 /**
  * Reads the log again, and stores it beside `damagedKey` when its raw bytes are those that were archived; a further version of the
@@ -19,7 +18,7 @@ import { writeOutcome } from "./write-outcome.ts";
 export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: string, signal: AbortSignal): Promise<void> {
   const { db, store, host, log } = worker;
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id, objectKey: damagedKey };
-  const archived = (await findRecord(store, host, job))?.record.log;
+  const archived = (await findOwnRecord(worker, job))?.record.log;
   if (archived?.state !== "archived") return finishRelook(db, job.job_id);
   if (archived.key !== damagedKey) {
     await noteRepair(db, damagedKey, archived.key);

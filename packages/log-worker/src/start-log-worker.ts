@@ -45,6 +45,11 @@ export async function openLogWorker(
   );
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   log.info({ store: store.url, ...store.capabilities }, "store probed");
+  if (store.capabilities?.conditionalPut === false) {
+    const promise =
+      "two writers of one key at the same moment may replace each other: see docs/decisions/0018-stores-that-lie.md";
+    log.warn({ store: store.url, versioned: store.capabilities.versioned, promise }, "store ignores conditions");
+  }
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });

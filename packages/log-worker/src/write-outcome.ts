@@ -1,10 +1,13 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
 
+import { readFingerprint } from "@actions-archive/archive/fingerprint";
 import type { LogFacts } from "@actions-archive/archive/log-facts";
 import type { AbsentLog, LogRecord } from "@actions-archive/archive/record";
-import { findRecord, type FoundRecord, putRecord } from "@actions-archive/archive/records";
+import { findRecord, type FoundRecord, type PassedOverRecord, putRecord } from "@actions-archive/archive/records";
 import { noteRecord } from "@actions-archive/database/log-states";
+import { findObjects } from "@actions-archive/database/objects";
 import type { Obligation } from "@actions-archive/database/obligations";
+import { noteDamages } from "@actions-archive/database/scrub";
 
 import type { LogWorker } from "./log-worker.ts";
 
@@ -55,13 +58,42 @@ export async function writeAbsence(
 
 /** A record that an earlier try left behind: whether there was one, and its load is queued. */
 export async function handOverExisting(worker: LogWorker, job: Obligation): Promise<boolean> {
-  const found = await findRecord(worker.store, worker.host, job);
+  const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
   // A log that looked deleted is asked for once more before its expiry.
   const isSecondLook = job.relook_at !== null && found.record.log.state === "absent" && found.record.log.reason === "deleted";
   if (isSecondLook) return false;
   await handOver(worker, job, found);
   return true;
+}
+
+/**
+ * The record in force. What lies under the job's record keys and is no record of the job is evidence, and passed over: it is logged, and
+ * noted as damage where it was a record when the loader read it. Idempotent.
+ */
+export async function findOwnRecord(worker: LogWorker, job: Obligation): Promise<FoundRecord | undefined> {
+  const passedOver: PassedOverRecord[] = [];
+  const found = await findRecord(worker.store, worker.host, job, (each) => passedOver.push(each));
+  if (passedOver.length > 0) await noteAsDamage(worker, job, passedOver);
+  return found;
+}
+
+async function noteAsDamage(
+  { db, store, log }: LogWorker,
+  job: Obligation,
+  passedOver: readonly PassedOverRecord[],
+): Promise<void> {
+  const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
+  for (const { key, error } of passedOver) log.error({ ...context, err: error, objectKey: key }, "record passed over");
+  const known = await findObjects(
+    db,
+    passedOver.map(({ key }) => key),
+  );
+  for (const { key, size, sha256 } of known) {
+    // A newer version's record is what it was when a newer loader read it.
+    const isAsKnown = (await store.head(key))?.sizeBytes === size && (await readFingerprint(store, key))?.sha256 === sha256;
+    if (!isAsKnown) await noteDamages(db, [{ key, finding: "damaged" }]);
+  }
 }
 
 async function handOver({ db, loadQueue }: LogWorker, { job_id }: Obligation, { key }: FoundRecord): Promise<void> {

@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { openStore } from "@actions-archive/archive/open-store";
 import { makeProof } from "@actions-archive/archive/proof";
+import { readDocument } from "@actions-archive/archive/read-document";
 import { parseSeal } from "@actions-archive/archive/seal-envelope";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -84,13 +85,13 @@ async function proveObject({ db, store }: { readonly db: Database; readonly stor
       `${key} of job ${jobId} is in no seal yet: wait for the next one, or run \`seal\`.`,
     );
   const name = sealKey(sequence);
-  const bytes = await store.read(name);
-  if (bytes === undefined)
+  const sealed = await readDocument(store, name, (bytes) => parseSeal(bytes, `${name} in ${store.url}`));
+  if (sealed === undefined)
     throw new PermanentError(
       "store/corrupt",
       `The seal ${name} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
     );
-  const proof = makeProof(parseSeal(bytes, `${name} in ${store.url}`), key);
+  const proof = makeProof(sealed, key);
   if (proof === undefined)
     throw new PermanentError(
       "store/corrupt",

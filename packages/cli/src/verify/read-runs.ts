@@ -3,11 +3,10 @@
 import { createHash } from "node:crypto";
 
 import { LogRecord, RunRecord } from "@actions-archive/archive/record";
-import { parseRecord } from "@actions-archive/archive/records";
+import { type FoundRecord, parseRecord } from "@actions-archive/archive/records";
 import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
-import type { Store } from "@actions-archive/archive/store";
+import { isCorrupt, type Store } from "@actions-archive/archive/store";
 import { tryParseKey } from "@actions-archive/core/object-key";
-import type { ReadRecord } from "@actions-archive/loader/write-records";
 
 export type RunKeys = {
   /** `host/repository/run/` */
@@ -17,7 +16,7 @@ export type RunKeys = {
 };
 
 export type ReadRuns = {
-  readonly records: ReadRecord[];
+  readonly records: FoundRecord[];
   readonly runRecords: RunRecord[];
   /** Jobs of which a record is tampered with: what their rows should be is not known. */
   readonly unknownJobs: Set<number>;
@@ -65,10 +64,20 @@ export async function readRuns(store: Store, index: SealedIndex, runs: readonly 
     runs.flatMap(({ records, runRecords }) => [...records, ...runRecords]),
     32,
   )) {
-    const bodies = await Promise.all(keys.map((key) => store.read(key)));
+    const bodies = await Promise.all(keys.map((key) => readUnlessHuge(store, key)));
     for (const [at, key] of keys.entries()) take(read, index, { key, bytes: bodies[at] });
   }
   return { ...read, records: read.records.filter(({ record }) => !read.unknownJobs.has(record.job_id)) };
+}
+
+// What is too large for a record was told when the objects were verified, like all that is none.
+async function readUnlessHuge(store: Store, key: string): Promise<Buffer | undefined> {
+  try {
+    return await store.read(key);
+  } catch (error) {
+    if (isCorrupt(error)) return undefined;
+    throw error;
+  }
 }
 
 function take(read: ReadRuns, index: SealedIndex, { key, bytes }: { key: string; bytes: Buffer | undefined }): void {

@@ -1,5 +1,6 @@
 // Holds the database against the store, both ways: an edited, added or deleted row is found, and named.
 
+import type { FoundRecord } from "@actions-archive/archive/records";
 import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
 import type { Store } from "@actions-archive/archive/store";
 import { Findings } from "@actions-archive/archive/verify-findings";
@@ -22,7 +23,6 @@ import { upsertJobs } from "@actions-archive/database/rows";
 import { temporarySchema } from "@actions-archive/database/schema-name";
 import { listUnsealedRemovals, writeRemovals } from "@actions-archive/database/tombstones";
 import { storiesOf, writeExpectedRows } from "@actions-archive/loader/expected-rows";
-import type { ReadRecord } from "@actions-archive/loader/write-records";
 
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
 
@@ -142,10 +142,10 @@ async function compareTogether(comparison: Comparison, { records, runRecords, un
 async function findRemovedJobs(
   { index, findings, head }: Comparison,
   trx: Database,
-  records: readonly ReadRecord[],
+  records: readonly FoundRecord[],
 ): Promise<number[]> {
   const archived = records.filter(({ record }) => record.log.state === "archived");
-  const isBuried = ({ record: { log } }: ReadRecord) => {
+  const isBuried = ({ record: { log } }: FoundRecord) => {
     const row = log.state === "archived" ? index.find(log.key) : undefined;
     return row !== undefined && index.has(row, mark.isTombstoned);
   };
