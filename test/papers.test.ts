@@ -44,3 +44,23 @@ test("every log line that ARCHITECTURE.md names is logged", () => {
   expect(lines.length).toBeGreaterThan(0);
   expect(lines.filter((line) => !sources.includes(line))).toEqual([]);
 });
+
+test("every test that docs/reliability.md names exists", () => {
+  const named = [...read("docs/reliability.md").matchAll(/`([\w./-]+)` ((?:"[^"]+"(?:, )?)+)/g)].flatMap(
+    ([, file = "", words = ""]) => {
+      const [name = "", owner = "*"] = file.split("/").toReversed();
+      const folders = owner === "*" ? ["test", "packages/*/src/**"] : [`packages/${owner}/src/**`];
+      const found = folders
+        .map((folder) => globSync(`${folder}/${name}{,.int}.test.ts`, { cwd: root }))
+        .find(({ length }) => length > 0);
+      const sources = (found ?? []).map(read);
+      return [...words.matchAll(/"([^"]+)"/g)].map(([, phrase = ""]) => ({
+        file,
+        phrase,
+        isThere: sources.length === 1 && sources.some((source) => source.includes(phrase)),
+      }));
+    },
+  );
+  expect(named.length).toBeGreaterThan(100);
+  expect(named.filter(({ isThere }) => !isThere)).toEqual([]);
+});
