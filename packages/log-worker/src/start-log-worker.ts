@@ -47,7 +47,7 @@ export async function openLogWorker(
   log.info({ store: store.url, ...store.capabilities }, "store probed");
   if (store.capabilities?.conditionalPut === false) {
     const promise =
-      "two writers of one key at the same moment may replace each other: see docs/decisions/0018-stores-that-lie.md";
+      "two writers of one key at the same moment may replace each other: see docs/decisions/0017-stores-that-lie.md";
     log.warn({ store: store.url, versioned: store.capabilities.versioned, promise }, "store ignores conditions");
   }
   await claimIdentity(db, identity);
