@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { openArchive } from "@actions-archive/archive/open-archive";
+import type { StoreSettings } from "@actions-archive/archive/open-store";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { type NewLogRecord, putRecord } from "@actions-archive/archive/records";
 import { createLogger } from "@actions-archive/core/logger";
@@ -45,13 +46,14 @@ export type Bench = AsyncDisposable & {
   readonly rows: () => Promise<unknown>;
 };
 
-export async function openBench(): Promise<Bench> {
+/** @param archive instead of a folder of its own */
+export async function openBench({ archive }: { readonly archive?: StoreSettings } = {}): Promise<Bench> {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-loader-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
   const { db, pool } = resources.use(await openTestDatabase());
   const { store, identity } = resources.use(
-    await openArchive({ ARCHIVE_URL: pathToFileURL(folder) }, { host, archiveId: undefined }),
+    await openArchive(archive ?? { ARCHIVE_URL: pathToFileURL(folder) }, { host, archiveId: undefined }),
   );
   await claimIdentity(db, identity);
   await addRepository(db);

@@ -10,7 +10,14 @@ import { signSeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf, type Signer } from "@actions-archive/archive/seal-key";
 import { ConfigError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
-import { type MadeSeal, type PreparedSeal, prepareSeal, publishSeal, type SealContent } from "@actions-archive/database/seals";
+import {
+  alone,
+  type MadeSeal,
+  type PreparedSeal,
+  prepareSeal,
+  publishSeal,
+  type SealContent,
+} from "@actions-archive/database/seals";
 
 import { adoptSeals } from "./adopt-seals.ts";
 import type { Loader } from "./loader.ts";
@@ -29,13 +36,17 @@ export type PublishedSeal = { readonly sequence: number; readonly sha256: string
 
 /**
  * Publishes one seal, when one is due. Safe to repeat after a crash, and for two loaders at once: of one number there is one seal.
- * @returns the seal that is in the store now; undefined when none was due, or another loader's took its number.
+ * @returns the seal that is in the store now; undefined when none was due, another loader seals at this moment, or its seal took the
+ * number.
  * @throws ConfigError when another key than the signer's is due. PermanentError `store/corrupt` when the store holds a foreign seal.
  */
-export async function sealArchive(
-  sealer: Sealer,
-  { intervalSeconds, nextKey }: SealOptions = {},
-): Promise<PublishedSeal | undefined> {
+export async function sealArchive(sealer: Sealer, options: SealOptions = {}): Promise<PublishedSeal | undefined> {
+  // Two puts of one seal have the same bytes. A store that ignores conditions would keep both as versions, though, and a verifier asks
+  // who wrote the second.
+  return alone(sealer.db, () => sealAlone(sealer, options));
+}
+
+async function sealAlone(sealer: Sealer, { intervalSeconds, nextKey }: SealOptions): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
   await noteOrphanLogs(sealer);
   const prepared = await prepareSeal(db, { mostEntries, intervalSeconds }, (content) => compose(sealer, content, nextKey));

@@ -1,14 +1,15 @@
 // `seal`: one seal now, also when nothing changed.
 
+import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { keyIdOf, parsePublicKey } from "@actions-archive/archive/seal-key";
+import { parsePublicKey } from "@actions-archive/archive/seal-key";
 import { ActionsArchiveError, ConfigError, PermanentError } from "@actions-archive/core/errors";
 import { githubHost } from "@actions-archive/core/settings";
 import { findIdentity } from "@actions-archive/database/identity";
-import { findHead } from "@actions-archive/database/seals";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
+import { type PublishedSeal, sealArchive, type Sealer } from "@actions-archive/loader/seal-archive";
 import { openSealer } from "@actions-archive/loader/start-sealing";
 import { type Command, InvalidArgumentError } from "commander";
 
@@ -50,20 +51,13 @@ export function addSeal(program: Command, context: CommandContext): void {
         throw new ConfigError(
           "SEAL_KEY_FILE: is required to seal, or SEAL_KEY: openssl genpkey -algorithm ed25519 -out seal-key.pem",
         );
-      // Undefined: a loader's seal took the number at the same moment, and holds what this one would have.
-      const published = (await sealArchive(sealer, { nextKey })) ?? (await findHead(db));
-      if (published === undefined) throw new TypeError("A chain that was sealed has a head.");
+      const published = await sealNow(sealer, nextKey);
       const { sequence, sha256 } = published;
       const seal = await db
         .selectFrom("archive.seals")
         .select(["entries", "sealed_at", "previous_sha256", "key_id", "next_key_id"])
         .where("sequence", "=", sequence)
         .executeTakeFirstOrThrow();
-      if (nextKey !== undefined && seal.next_key_id !== keyIdOf(nextKey))
-        throw new PermanentError(
-          "usage/invalid",
-          `Another loader made seal ${sequence} at the same moment, without the new key: run it again.`,
-        );
       if (json) return printJson(context, { sequence, sha256, ...seal });
       print(
         context,
@@ -74,6 +68,20 @@ export function addSeal(program: Command, context: CommandContext): void {
         ].join("\n"),
       );
     });
+}
+
+const longestWaitMs = 60_000;
+
+// A loader that seals at this moment is waited for: its seal was prepared before.
+async function sealNow(sealer: Sealer, nextKey: KeyObject | undefined): Promise<PublishedSeal> {
+  for (const deadline = Date.now() + longestWaitMs; Date.now() < deadline; await sleep(200)) {
+    const published = await sealArchive(sealer, { nextKey });
+    if (published) return published;
+  }
+  throw new PermanentError(
+    "store/unavailable",
+    `A loader has been sealing for ${longestWaitMs / 1000} s. See its log and \`status\`, and try again.`,
+  );
 }
 
 async function readPublicKey(path: string) {
