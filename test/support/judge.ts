@@ -175,6 +175,9 @@ function judgeFiles(completed: readonly JobSummary[], { jobs }: Views, files: re
     ...jobs.flatMap((job) => (job.log_state === "archived" ? [`logs/${folder(job)}/${job.job_id}.log.zst`] : [])),
     ...completed.map(({ repositoryId, runId, attempt }) => `runs/${simulatedHost}/${repositoryId}/${runId}/${attempt}.json`),
   ]);
+  // How many seals there are is a matter of time and of crashes; that they are numbered without a hole is not.
+  const seals = files.filter((file) => file.startsWith("seals/"));
+  for (const index of seals.keys()) wanted.add(`seals/${String(index + 1).padStart(12, "0")}.json`);
   const found = new Set(files.filter((file) => !file.startsWith(".unfinished/") && !isSidecar(file)));
   // An attempt without a completed job of its own has a run record too.
   const isExtra = (file: string) => !wanted.has(file) && !file.startsWith("runs/");

@@ -119,8 +119,8 @@ test("any text that GitHub may send is kept as it came", async () => {
 
 test("a copy is known by its name and by the same runner, start and end in an earlier attempt", async () => {
   await using database = await openLedgerOf(sighting(), sighting({ id: jobId + 1 }, 2), sighting({ id: jobId + 2 }, 3));
-  expect(await findTwin(database.db, jobId + 1)).toEqual({ job_id: jobId, log_state: "pending" });
-  expect(await findTwin(database.db, jobId + 2)).toEqual({ job_id: jobId, log_state: "pending" });
+  expect(await findTwin(database.db, jobId + 1)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
+  expect(await findTwin(database.db, jobId + 2)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
   expect(await findTwin(database.db, jobId)).toBeUndefined();
 });
 
