@@ -272,13 +272,14 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
     .execute();
 }
 
-/** Whether a record is written whose rows are not loaded yet. */
+/** Whether a record is written whose rows are not loaded yet; those that no table takes are not waited for. */
 export async function hasUnloadedRecords(db: Database): Promise<boolean> {
   const row = await db
     .selectFrom("archive.obligations")
     .select("job_id")
     .where("log_state", "in", ["pending", "failed"])
     .where("record_key", "is not", null)
+    .where("log_reason", "is distinct from", "unloadable")
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -24,8 +24,8 @@ export type SealedArchive = {
 };
 
 /**
- * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`, where there is one; each one before it is
- * the one that its follower names, down to the head of the database. Idempotent, and safe when several do it at once.
+ * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`, where there is one; each
+ * one before it is the one that its follower names, down to the head of the database. Idempotent, and safe when several do it at once.
  * @param onAdopted is told of each seal that was taken over, after it was, oldest first.
  * @returns how many were taken over.
  * @throws PermanentError `store/corrupt` when the store's chain is not the database's, or its end is missing.

@@ -344,11 +344,17 @@ test("a new key seals after the old one has announced it, and not before", async
   await expect(openTestSealer(bench, { ...config, SEAL_KEY: next.pem }).then((early) => sealArchive(early))).rejects.toThrow(
     /must be signed by key .* SEAL_KEY holds/,
   );
-  await sealArchive(sealer, { nextKey: next.signer.publicKey });
+  // What a crash left prepared goes first, and announces nothing.
+  await sealArchive({ ...sealer, store: new Proxy(sealer.store, { get: () => () => Promise.reject(new Error("died")) }) }).catch(
+    () => {},
+  );
+  const nextKey = next.signer.publicKey;
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, announces: false });
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, announces: true });
   await expect(sealArchive(sealer)).rejects.toThrow(/must be signed by key/);
   const rotated = await openTestSealer(bench, { ...config, SEAL_KEY: next.pem });
   await addJob(bench, jobId);
   await sealArchive(rotated);
   const chain = await readChain(bench, [signer, next.signer]);
-  expect(chain.map(({ key_id }) => key_id)).toEqual([signer.keyId, signer.keyId, next.signer.keyId]);
+  expect(chain.map(({ key_id }) => key_id)).toEqual([signer.keyId, signer.keyId, signer.keyId, next.signer.keyId]);
 });

@@ -1,22 +1,23 @@
 // Sealing: what has no seal yet gets one. Prepared in one transaction, put once, published; a crash between any two is made good by
 // whoever comes next, with the same bytes.
 
-import { createHash } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { makeSeal, mostEntries, noPreviousSeal, type Seal } from "@actions-archive/archive/seal";
+import { makeSeal, mostEntries, noPreviousSeal, Seal } from "@actions-archive/archive/seal";
 import { signSeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf, type Signer } from "@actions-archive/archive/seal-key";
 import { ConfigError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
+import type { SealContent } from "@actions-archive/database/seal-content";
 import {
   alone,
+  isSealDue,
   type MadeSeal,
   type PreparedSeal,
   prepareSeal,
   publishSeal,
-  type SealContent,
+  type SealHead,
 } from "@actions-archive/database/seals";
 
 import { adoptSeals } from "./adopt-seals.ts";
@@ -32,7 +33,12 @@ export type SealOptions = {
   readonly nextKey?: KeyObject | undefined;
 };
 
-export type PublishedSeal = { readonly sequence: number; readonly sha256: string };
+export type PublishedSeal = {
+  readonly sequence: number;
+  readonly sha256: string;
+  /** False where `nextKey` was to be announced, and what a crash had left prepared, which does not, was published first. */
+  readonly announces: boolean;
+};
 
 /**
  * Publishes one seal, when one is due. Safe to repeat after a crash, and for two loaders at once: of one number there is one seal.
@@ -48,8 +54,11 @@ export async function sealArchive(sealer: Sealer, options: SealOptions = {}): Pr
 
 async function sealAlone(sealer: Sealer, { intervalSeconds, nextKey }: SealOptions): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
+  const request = { mostEntries, intervalSeconds };
+  // Looked at before the store is asked for anything: the clock asks every half minute.
+  if (!(await isSealDue(db, request))) return undefined;
   await noteOrphanLogs(sealer);
-  const prepared = await prepareSeal(db, { mostEntries, intervalSeconds }, (content) => compose(sealer, content, nextKey));
+  const prepared = await prepareSeal(db, request, (content, previous) => compose(sealer, { content, previous, nextKey }));
   if (prepared === undefined) return undefined;
   assertKeyIsDue(prepared.key_id, signer);
   const { sequence, sha256 } = prepared;
@@ -60,7 +69,8 @@ async function sealAlone(sealer: Sealer, { intervalSeconds, nextKey }: SealOptio
   }
   await publishSeal(db, prepared);
   log.info({ sequence, sha256, objectKey: sealKey(sequence), store: store.url }, "sealed");
-  return { sequence, sha256 };
+  const { next_key } = Seal.parse(JSON.parse(prepared.payload.toString("utf8")));
+  return { sequence, sha256, announces: nextKey === undefined || next_key?.key_id === keyIdOf(nextKey) };
 }
 
 /** @returns whether the store holds `object` under the seal's key now. */
@@ -71,8 +81,13 @@ async function putSeal({ store }: Sealer, { sequence }: PreparedSeal, object: Bu
   return outcome.kind === "created" || (await store.read(key))?.equals(object) === true;
 }
 
-function compose({ archiveId, host, signer }: Sealer, content: SealContent, nextKey: KeyObject | undefined): MadeSeal {
-  const { previous } = content;
+type NextSeal = {
+  readonly content: SealContent;
+  readonly previous: SealHead | undefined;
+  readonly nextKey: KeyObject | undefined;
+};
+
+function compose({ archiveId, host, signer }: Sealer, { content, previous, nextKey }: NextSeal): MadeSeal {
   if (previous !== undefined) assertKeyIsDue(previous.due_key_id, signer);
   const seal = makeSeal({
     archive_id: archiveId,

@@ -72,11 +72,12 @@ export function addSeal(program: Command, context: CommandContext): void {
 
 const longestWaitMs = 60_000;
 
-// A loader that seals at this moment is waited for: its seal was prepared before.
+// A loader that seals at this moment is waited for, since its seal was prepared before; so was one that a crash has left, which announces
+// no key.
 async function sealNow(sealer: Sealer, nextKey: KeyObject | undefined): Promise<PublishedSeal> {
   for (const deadline = Date.now() + longestWaitMs; Date.now() < deadline; await sleep(200)) {
     const published = await sealArchive(sealer, { nextKey });
-    if (published) return published;
+    if (published?.announces) return published;
   }
   throw new PermanentError(
     "store/unavailable",
