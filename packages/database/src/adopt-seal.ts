@@ -25,6 +25,11 @@ export type SealToAdopt = {
   readonly holds: readonly Hold[];
   readonly policies: readonly Policy[];
   readonly damages: readonly Damage[];
+  /**
+   * Whether a key of ours stands for the chain. Where none does, whoever can write the store could have written the seal, and nothing
+   * may be removed for what it says: no log by its tombstones, none by its policies, none whose hold it releases.
+   */
+  readonly isVouchedFor: boolean;
 };
 
 type Tombstone = StoredObject & { job_id: number; repository_id: number; cause: string; reason: string; decided_at: string };
@@ -68,9 +73,10 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
       })
       .execute();
     await noteSealedObjects(trx, sequence, entries);
-    await adoptTombstones(trx, sequence, seal.tombstones);
-    await adoptHolds(trx, sequence, seal.holds);
-    await adoptPolicies(trx, sequence, seal.policies);
+    const { isVouchedFor, holds } = seal;
+    await adoptTombstones(trx, seal);
+    await adoptHolds(trx, sequence, isVouchedFor ? holds : holds.filter(({ is_held }) => is_held));
+    await adoptPolicies(trx, sequence, isVouchedFor ? seal.policies : []);
     await adoptDamages(trx, sequence, seal.damages);
   });
 }
@@ -83,7 +89,7 @@ async function dropPrepared(trx: Database, sequence: number): Promise<void> {
   await trx.deleteFrom("archive.seals").where("sequence", "=", sequence).where("published_at", "is", null).execute();
 }
 
-async function adoptTombstones(trx: Database, sequence: number, tombstones: readonly Tombstone[]): Promise<void> {
+async function adoptTombstones(trx: Database, { sequence, tombstones, isVouchedFor }: SealToAdopt): Promise<void> {
   const types = {
     key: "text",
     job_id: "bigint",
@@ -97,8 +103,10 @@ async function adoptTombstones(trx: Database, sequence: number, tombstones: read
   } as const;
   if (tombstones.length === 0) return;
   await sql`
-    insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at, sealed_in)
-    select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${sequence}::bigint
+    insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at, sealed_in,
+      due_at)
+    select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${sequence}::bigint,
+      case when ${isVouchedFor} then now() end
     from ${unnest<Tombstone>(types, tombstones)}
     on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
   `.execute(trx);

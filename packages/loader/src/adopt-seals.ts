@@ -38,14 +38,15 @@ export async function adoptSeals(
   const head = await findHead(db);
   const newest = await findNewest(store);
   if (newest <= (head?.sequence ?? 0)) {
-    await checkEnd(store, head);
+    await checkEnd(archive, head);
     return 0;
   }
   const chain = await followBack(archive, { newest, head });
   for (const [index, sha256] of chain.entries()) {
     const sequence = (head?.sequence ?? 0) + index + 1;
     const { seal } = await readSeal(store, sequence, (bytes, name) => parseSeal(bytes, name), sha256);
-    await adoptSeal(db, { ...seal, sha256, next_key_id: seal.next_key?.key_id ?? null });
+    const isVouchedFor = archive.publicKey !== undefined;
+    await adoptSeal(db, { ...seal, sha256, next_key_id: seal.next_key?.key_id ?? null, isVouchedFor });
     await onAdopted(seal);
   }
   return chain.length;
@@ -60,8 +61,14 @@ async function findNewest(store: Store): Promise<number> {
   return newest;
 }
 
-async function checkEnd(store: Store, head: SealHead | undefined): Promise<void> {
-  if (head !== undefined) await readSeal(store, head.sequence, parseSeal, head.sha256);
+// A database that was rebuilt without a key may have taken over what nobody of ours signed.
+async function checkEnd({ store, publicKey }: SealedArchive, head: SealHead | undefined): Promise<void> {
+  if (head === undefined) return;
+  const parse = (bytes: Buffer, name: string) => {
+    const isOurs = publicKey !== undefined && parseSeal(bytes, name).seal.key_id === keyIdOf(publicKey);
+    return isOurs ? verifySeal(bytes, publicKey, name) : parseSeal(bytes, name);
+  };
+  await readSeal(store, head.sequence, parse, head.sha256);
 }
 
 /** @returns the hashes of the payloads of the seals after `head`, oldest first. */

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import type { Seal } from "@actions-archive/archive/seal";
+import { makeSeal, type Seal } from "@actions-archive/archive/seal";
 import { signSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
 import { sampleSeal } from "@actions-archive/archive/seal-samples.test-support";
@@ -15,6 +15,7 @@ import { jobId, repositoryId, runId } from "@actions-archive/database/samples.te
 import { addWindow } from "@actions-archive/database/windows";
 import { expect, test } from "vitest";
 
+import { adoptSeals } from "./adopt-seals.ts";
 import { absent, archived, type Bench, host, openBench } from "./bench.test-support.ts";
 import { loadRecords } from "./load-records.ts";
 import { loadRun } from "./load-run.ts";
@@ -313,6 +314,35 @@ test("an empty database takes the whole chain over", async () => {
   const after = [await bench.ask(rows), await bench.ask(seals)];
   // Noted with milliseconds in the seal.
   expect(JSON.parse(JSON.stringify(after))).toEqual(JSON.parse(JSON.stringify(before)));
+});
+
+test("of a chain that no key stands for nothing is removed, and a forged end is found when a key comes", async () => {
+  await using bench = await openBench();
+  const sealer = await openTestSealer(bench);
+  await addJob(bench, jobId);
+  await bench.ask("insert into archive.holds (job_id, is_held) values (1, true)");
+  await sealArchive(sealer);
+  const bytes = (await bench.loader.store.read(sealKey(1))) ?? Buffer.alloc(0);
+  const { seal, sha256 } = verifySeal(bytes, signer.publicKey, sealKey(1));
+  const log = seal.entries.find(({ key }) => key.startsWith("logs/"));
+  if (log === undefined) throw new Error("the log was sealed");
+  const forged = makeSeal({
+    ...seal,
+    sequence: 2,
+    previous_sha256: sha256,
+    entries: [],
+    tombstones: [{ ...log, job_id: jobId, repository_id: repositoryId, cause: "erase", reason: "x", decided_at: seal.sealed_at }],
+    holds: [{ job_id: 1, is_held: false, reason: null, changed_at: seal.sealed_at }],
+    policies: [{ name: "acme", keep_days: 1, changed_at: seal.sealed_at }],
+  });
+  // It names our key, and another has signed it.
+  await putFile(bench, sealKey(2), await signSeal(canonicalBytes(forged), newKey().signer));
+  await bench.ask("truncate archive.objects, archive.seals, archive.holds");
+  await adoptSeals({ ...sealer, publicKey: undefined });
+  expect(await bench.ask("select due_at, sealed_in::integer from archive.tombstones")).toEqual([{ due_at: null, sealed_in: 2 }]);
+  expect(await bench.ask("select is_held from archive.holds")).toEqual([{ is_held: true }]);
+  expect(await bench.ask("select from archive.retention_policies")).toEqual([]);
+  await expect(openTestSealer(bench)).rejects.toThrow(/seals\/000000000002\.json.*is not signed by the key that is due/);
 });
 
 test("a foreign seal under the next number is refused, and names itself", async () => {

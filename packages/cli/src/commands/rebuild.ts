@@ -120,7 +120,7 @@ function formatReport(report: Report): string {
     `Archive ${archive_id}: rebuilt ${ended_at?.toISOString() ?? ""}, ${jobs} jobs from ${objects_read} objects in ${seconds} s (${jobs_per_second} jobs a second).`,
     last_seal === null
       ? "No seal is in the store: no window of time is known to be covered, and the next look lists everything again."
-      : `The chain goes on after seal ${last_seal}${signature_checked ? "" : ", whose signature was not checked: neither --public-key nor SEAL_KEY was given"}.`,
+      : `The chain goes on after seal ${last_seal}${signature_checked ? "" : ", whose signature was not checked: neither --public-key nor SEAL_KEY was given. So no log is removed for what the seals say, policies of retention are to be set again, and released holds still hold"}.`,
     "",
     "Not in the store, and so not here:",
     ...report.not_kept.map((what) => `  - ${what}`),
