@@ -104,9 +104,9 @@ async function adoptTombstones(trx: Database, { sequence, tombstones, isVouchedF
   if (tombstones.length === 0) return;
   await sql`
     insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at, sealed_in,
-      due_at)
+      is_vouched_for)
     select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${sequence}::bigint,
-      case when ${isVouchedFor} then now() end
+      ${isVouchedFor}
     from ${unnest<Tombstone>(types, tombstones)}
     on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
   `.execute(trx);

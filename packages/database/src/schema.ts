@@ -1372,6 +1372,10 @@ export interface ArchiveTombstones {
    */
   due_at: Generated<Timestamp | null>;
   /**
+   * False where it came out of a chain that no key of ours stood for: then no object is removed for it.
+   */
+  is_vouched_for: Generated<boolean>;
+  /**
    * GitHub's id of the job whose log it is.
    */
   job_id: number;

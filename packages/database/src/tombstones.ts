@@ -148,15 +148,16 @@ export async function followTombstones(trx: Database, named: readonly NamedLog[]
     }));
   if (rows.length === 0) return;
   await sql`
-    insert into archive.tombstones as known (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason)
+    insert into archive.tombstones as known (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason,
+      is_vouched_for)
     select distinct on (object_key)
       incoming.object_key, incoming.job_id, incoming.repository_id, incoming.version_id, incoming.size_bytes, incoming.sha256,
-      earlier.cause, earlier.reason
+      earlier.cause, earlier.reason, earlier.is_vouched_for
     from ${unnest<NewTombstone>(tombstoneTypes, rows)}
     cross join lateral (
-      select cause, reason from archive.tombstones
+      select cause, reason, is_vouched_for from archive.tombstones
       where tombstones.job_id = incoming.job_id
-      order by decided_at, object_key
+      order by is_vouched_for desc, decided_at, object_key
       limit 1
     ) as earlier
     order by object_key
