@@ -1,8 +1,10 @@
-// Two projects: `unit` does no I/O, `integration` (`*.int.test.ts`) has a real Postgres and Redis, which its set-up starts.
+// Three projects: `unit` does no I/O; `integration` (`*.int.test.ts`) has a real Postgres and Redis, which its set-up starts; `faults`
+// (`*.fault.test.ts`) breaks them, and takes minutes.
 
 import { defineConfig } from "vitest/config";
 
 const nowhere = ["**/node_modules/**"];
+const servers = "./packages/testkit/src/global-setup.ts";
 
 export default defineConfig({
   test: {
@@ -28,9 +30,22 @@ export default defineConfig({
           name: "integration",
           include: ["packages/*/src/**/*.int.test.ts", "test/**/*.int.test.ts"],
           exclude: nowhere,
-          globalSetup: ["./packages/testkit/src/global-setup.ts"],
+          globalSetup: [servers],
           testTimeout: 300_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "faults",
+          include: ["test/faults/**/*.fault.test.ts"],
+          exclude: nowhere,
+          globalSetup: [servers],
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+          // What must happen within a lease's time would not, with two whole systems on two cores.
+          fileParallelism: false,
         },
       },
     ],
