@@ -4,6 +4,7 @@
 import { createHash, randomBytes } from "node:crypto";
 
 import { retry } from "@actions-archive/core/retry";
+import type { GetFault } from "@actions-archive/testkit/s3-front";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import { readFingerprint } from "./fingerprint.ts";
@@ -11,7 +12,7 @@ import { LogEncoder } from "./log-format.ts";
 import { putLog, readLogContent } from "./logs.ts";
 import { readLog, readLogRange } from "./read-log.ts";
 import { findRecord, type PassedOverRecord, putRecord } from "./records.ts";
-import { type Front, type GetFault, openFront } from "./s3-front.test-support.ts";
+import { type Front, openFront } from "./s3-front.test-support.ts";
 import { collect, type Store } from "./store.ts";
 
 const host = "github.com";

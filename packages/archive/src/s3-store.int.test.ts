@@ -2,10 +2,11 @@
 
 import { createHash } from "node:crypto";
 
+import type { PutFault } from "@actions-archive/testkit/s3-front";
 import { beforeEach, expect, test, vi } from "vitest";
 
 import { probeStore } from "./open-store.ts";
-import { openFront, type PutFault } from "./s3-front.test-support.ts";
+import { openFront } from "./s3-front.test-support.ts";
 import type { PutOptions } from "./store.ts";
 
 const options = (body: Buffer, metadata: Record<string, string> = {}): PutOptions => ({

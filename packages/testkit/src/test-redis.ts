@@ -44,31 +44,41 @@ export async function stopAbandonedRedis(runFolder: string): Promise<void> {
 
 async function startRedis(folder: string): Promise<TestRedisServer> {
   const port = await getPort({ host: "127.0.0.1" });
-  const settings = {
-    bind: "127.0.0.1",
-    port: String(port),
-    unixsocket: socketIn(folder),
-    dir: folder,
-    logfile: "redis.log",
-    save: "",
-    appendonly: "no",
-    "maxmemory-policy": "noeviction",
-  };
-  const child = spawn(
-    "redis-server",
-    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-    { stdio: "ignore" },
-  );
-  const url = `redis://127.0.0.1:${port}`;
-  await waitUntilItAnswers(url, child);
+  const child = await launchRedis({ port, folder, settings: { unixsocket: socketIn(folder) } });
   return {
-    provided: { url },
+    provided: { url: `redis://127.0.0.1:${port}` },
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       child.kill("SIGTERM");
       await once(child, "exit");
     },
   };
+}
+
+/** Starts redis-server on a port of 127.0.0.1 with what it writes in `folder`, and waits until it answers. It writes no data. */
+export async function launchRedis(options: {
+  readonly port: number;
+  readonly folder: string;
+  /** Over ours: `appendonly: "yes"` for one that remembers. */
+  readonly settings?: Readonly<Record<string, string>>;
+}): Promise<ChildProcess> {
+  const settings = {
+    bind: "127.0.0.1",
+    port: String(options.port),
+    dir: options.folder,
+    logfile: "redis.log",
+    save: "",
+    appendonly: "no",
+    "maxmemory-policy": "noeviction",
+    ...options.settings,
+  };
+  const child = spawn(
+    "redis-server",
+    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+    { stdio: "ignore" },
+  );
+  await waitUntilItAnswers(`redis://127.0.0.1:${options.port}`, child);
+  return child;
 }
 
 async function waitUntilItAnswers(url: string, child: ChildProcess): Promise<void> {

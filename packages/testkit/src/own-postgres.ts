@@ -1,0 +1,90 @@
+// A Postgres of one test alone, behind a proxy: it may be killed, locked and kept away, and comes back with every commit.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
+import { dataFolderIn } from "@actions-archive/cli/embedded/postgres-cluster";
+import { createLogger } from "@actions-archive/core/logger";
+import { Client, types } from "pg";
+
+import { openTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
+
+export type OwnPostgres = AsyncDisposable & {
+  /** Through the proxy. */
+  readonly url: string;
+  /** Around it, for who watches. */
+  readonly directUrl: string;
+  readonly proxy: TcpProxy;
+  /**
+   * Ends the server at once, as `pg_ctl stop -m immediate` does: what was committed is there again after its recovery, which
+   * follows by itself. https://www.postgresql.org/docs/18/server-shutdown.html
+   */
+  readonly stopImmediate: () => Promise<void>;
+  /** Ends every session but the asking one. @returns how many. */
+  readonly terminateSessions: () => Promise<number>;
+  /** Asks as the superuser, around the proxy; waits out a recovery. int8 comes as a number. */
+  readonly ask: (query: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+};
+
+const int8Oid = 20;
+/** Ids and counts as numbers: GitHub's are far below 2^53. */
+export const typesWithNumbers = {
+  getTypeParser: (oid: number) => (oid === int8Oid ? Number : types.getTypeParser(oid)),
+};
+
+export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
+  await using resources = new AsyncDisposableStack();
+  const server = resources.use(
+    await openEmbeddedPostgres({
+      folder,
+      // A process that dies leaves its writes with the kernel: without fsync nothing is lost by that.
+      settings: { fsync: "off", full_page_writes: "off", max_connections: "200" },
+      log: createLogger("tests", "silent"),
+    }),
+  );
+  const proxy = resources.use(await openTcpProxy(server.port));
+  const withClient = async <T>(use: (client: Client) => Promise<T>): Promise<T> => {
+    const client = await connectSoon(server.url);
+    try {
+      return await use(client);
+    } finally {
+      await client.end();
+    }
+  };
+  const opened = resources.move();
+  return {
+    url: proxy.before(server.url),
+    directUrl: server.url,
+    proxy,
+    async stopImmediate() {
+      const [pid] = (await readFile(join(dataFolderIn(folder), "postmaster.pid"), "utf8")).split("\n");
+      process.kill(Number(pid), "SIGQUIT");
+    },
+    terminateSessions: () =>
+      withClient(async (client) => {
+        const { rowCount } = await client.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+        );
+        return rowCount ?? 0;
+      }),
+    ask: (query, values) => withClient(async (client) => (await client.query<Record<string, unknown>>(query, values ?? [])).rows),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** A superuser's connection, through a recovery of up to half a minute. */
+async function connectSoon(url: string): Promise<Client> {
+  for (const deadline = Date.now() + 30_000; ;) {
+    const client = new Client({ connectionString: url, types: typesWithNumbers });
+    // A server that dies meanwhile.
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}

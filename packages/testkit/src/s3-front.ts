@@ -1,0 +1,182 @@
+// A server before an S3 server that misbehaves as told, in PUTs and in GETs. It also holds If-None-Match, which s3rver ignores,
+// unless it is told to ignore it too.
+
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import type { TestS3 } from "./test-s3.ts";
+
+export type PutFault = "lose-answer" | "corrupt" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
+
+/**
+ * What becomes of an object on the way: `cut` breaks the connection in its midst; `short` gives half of it, and says that this is
+ * all; `whole` ignores the range; `flip` changes a byte; `huge` says that it has 3 GiB, and sends nothing; 416: as if it were shorter.
+ */
+export type GetFault = "cut" | "short" | "whole" | "flip" | "huge" | 416 | 503;
+
+/** Faults by chance, for as long as it lasts: one of those of its kind for each request that it hits. */
+export type Storm = {
+  readonly puts: readonly PutFault[];
+  readonly gets: readonly GetFault[];
+  readonly chance: number;
+  /** From 0 to 1, from a seed. */
+  readonly random: () => number;
+};
+
+export type S3Front = AsyncDisposable & {
+  /** As the server behind it, but for its endpoint. */
+  readonly s3: TestS3;
+  /** Of the next PUTs. */
+  readonly faults: PutFault[];
+  /** Of the next GETs of objects; undefined: none. */
+  readonly getFaults: (GetFault | undefined)[];
+  storm: Storm | undefined;
+  /** How many requests were spoiled. */
+  readonly hitCount: () => number;
+  /** Refuses a body that does not have its Content-MD5, as s3rver does not. */
+  checksMd5: boolean;
+  ignoresConditions: boolean;
+  /** Of each PUT, before it reaches the server behind, and before its answer leaves. */
+  beforePut: () => Promise<void> | void;
+  afterPut: () => Promise<void> | void;
+  readonly puts: () => number;
+  readonly requests: { method: string; url: string; headers: IncomingMessage["headers"] }[];
+};
+
+const errorBody = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`;
+
+/** Older ones are forgotten: a front may stand for hours. */
+const mostRequests = 100_000;
+
+type FrontState = Omit<S3Front, "s3" | "hitCount" | "puts" | typeof Symbol.asyncDispose> & {
+  hits: number;
+  /** Keys whose conditional put is on its way. */
+  readonly inFlight: Set<string>;
+};
+
+type Answer = { status: number; headers: IncomingMessage["headers"]; body: Buffer };
+
+async function bytesOf(stream: IncomingMessage): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>));
+}
+
+function forward(s3: TestS3, method: string | undefined, from: IncomingMessage, body: Buffer): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const { "content-length": _length, "if-none-match": _condition, ...headers } = from.headers;
+  const hasBody = method === "PUT";
+  const upstream = request(`${s3.endpoint}${from.url}`, { method, headers: hasBody ? from.headers : headers }, (response) => {
+    bytesOf(response).then(
+      (bytes) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes }),
+      reject,
+    );
+  });
+  upstream.on("error", reject);
+  upstream.end(hasBody ? body : undefined);
+  return promise;
+}
+
+async function answerPut(s3: TestS3, front: FrontState, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const fault = front.faults.shift() ?? stormy(front, front.storm?.puts);
+  const body = await bytesOf(incoming);
+  const reply = (status: number, code: string) =>
+    outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
+  if (fault === 403) return void reply(403, "AccessDenied");
+  if (fault === 404) return void reply(404, "NoSuchBucket");
+  if (fault === 409) return void reply(409, "ConditionalRequestConflict");
+  if (fault === 412) return void reply(412, "PreconditionFailed");
+  if (fault === 503) return void reply(503, "SlowDown");
+  if (fault === "error-in-200") return void reply(200, "InternalError");
+  if (fault === "refuse-after-body") return void incoming.socket.destroy();
+  if (fault === "corrupt") body.writeUInt8(body.readUInt8(0) ^ 1, 0);
+  const md5 = front.checksMd5 ? incoming.headers["content-md5"] : undefined;
+  if (md5 !== undefined && md5 !== createHash("md5").update(body).digest("base64")) return void reply(400, "BadDigest");
+  const result = await putOnce(s3, front, incoming, body);
+  if (typeof result === "string") return void reply(result === "PreconditionFailed" ? 412 : 409, result);
+  await front.afterPut();
+  if (fault === "lose-answer") return void incoming.socket.destroy();
+  outgoing.writeHead(result.status, result.headers).end(result.body);
+}
+
+// Of two that race for a key, S3 tells one to come again: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage, body: Buffer): Promise<Answer | string> {
+  const key = (incoming.url ?? "").split("?")[0] ?? "";
+  const isConditional = incoming.headers["if-none-match"] === "*" && !front.ignoresConditions;
+  if (isConditional && front.inFlight.has(key)) return "ConditionalRequestConflict";
+  if (isConditional) front.inFlight.add(key);
+  try {
+    if (isConditional && (await forward(s3, "HEAD", incoming, body)).status === 200) return "PreconditionFailed";
+    await front.beforePut();
+    return await forward(s3, "PUT", incoming, body);
+  } finally {
+    if (isConditional) front.inFlight.delete(key);
+  }
+}
+
+async function answerGet(s3: TestS3, fault: GetFault | undefined, incoming: IncomingMessage, outgoing: ServerResponse) {
+  if (fault === 416) return void outgoing.writeHead(416).end(errorBody("InvalidRange"));
+  if (fault === 503) return void outgoing.writeHead(503).end(errorBody("SlowDown"));
+  if (fault === "whole") delete incoming.headers.range;
+  const { status, headers, body } = await forward(s3, incoming.method, incoming, Buffer.alloc(0));
+  const half = body.subarray(0, Math.floor(body.length / 2));
+  if (fault === "huge") return outgoing.writeHead(status, { ...headers, "content-length": 3 * 1024 ** 3 }).flushHeaders();
+  if (fault === "short") return void outgoing.writeHead(status, { ...headers, "content-length": half.length }).end(half);
+  outgoing.writeHead(status, { ...headers, "content-length": body.length });
+  if (fault === "cut") return void outgoing.write(half, () => outgoing.destroy());
+  if (fault === "flip") body.writeUInt8(body.readUInt8(half.length) ^ 0x10, half.length);
+  outgoing.end(body);
+}
+
+/** Starts a front before the server of `s3`. Signatures are over the front's address, which is why the endpoint must be its own. */
+export async function openS3Front(s3: TestS3): Promise<S3Front> {
+  const state: FrontState = {
+    faults: [],
+    getFaults: [],
+    storm: undefined,
+    checksMd5: false,
+    ignoresConditions: false,
+    beforePut: () => {},
+    afterPut: () => {},
+    inFlight: new Set(),
+    requests: [],
+    hits: 0,
+  };
+  const server = createServer((incoming, outgoing) => {
+    const { method = "", url = "" } = incoming;
+    state.requests.push({ method, url, headers: { ...incoming.headers } });
+    if (state.requests.length > mostRequests) state.requests.splice(0, mostRequests / 2);
+    answer(s3, state, incoming, outgoing).catch(() => outgoing.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A server that was given a port has an address with one.
+  const { port } = server.address() as AddressInfo;
+  return Object.assign(state, {
+    s3: { ...s3, endpoint: `http://127.0.0.1:${port}` },
+    hitCount: () => state.hits,
+    puts: () => state.requests.filter(({ method }) => method === "PUT").length,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  });
+}
+
+async function answer(s3: TestS3, state: FrontState, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const { method, url = "" } = incoming;
+  if (method === "PUT") return answerPut(s3, state, incoming, outgoing);
+  if (method === "HEAD") {
+    const { status, headers } = await forward(s3, "HEAD", incoming, Buffer.alloc(0));
+    return void outgoing.writeHead(status, headers).end();
+  }
+  const isObject = method === "GET" && !/[?&](list-type|versions|versioning|object-lock|retention)\b/.test(url);
+  const fault = isObject ? (state.getFaults.shift() ?? stormy(state, state.storm?.gets)) : undefined;
+  return answerGet(s3, fault, incoming, outgoing);
+}
+
+function stormy<Fault>(state: FrontState, kinds: readonly Fault[] | undefined): Fault | undefined {
+  const { storm } = state;
+  if (storm === undefined || kinds === undefined || kinds.length === 0 || storm.random() >= storm.chance) return undefined;
+  state.hits++;
+  return kinds[Math.floor(storm.random() * kinds.length)];
+}

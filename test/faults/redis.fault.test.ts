@@ -1,0 +1,148 @@
+// The queue's Redis goes away, comes back with and without what it held, fills up and stands still, under two replicas of each
+// worker: it costs time, and no webhook.
+
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { expect, test, vi } from "vitest";
+
+import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
+
+const seconds = (fromMs: number) => ((performance.now() - fromMs) / 1_000).toFixed(1);
+
+/** From now until this job's log is archived. */
+async function untilArchived(system: SmallSystem, jobId: number | undefined): Promise<string> {
+  const began = performance.now();
+  await vi.waitFor(async () => expect(await system.logStateOf(jobId ?? 0)).toBe("archived"), { timeout: 120_000, interval: 200 });
+  return seconds(began);
+}
+
+/** Webhooks whose answer was another than 202. */
+function refusedWebhooks({ simulator }: SmallSystem): number[] {
+  return simulator.webhooks.deliveries.map(({ statusCode }) => statusCode).filter((code) => code !== 202);
+}
+
+async function untilAtWork({ simulator }: SmallSystem): Promise<void> {
+  await vi.waitFor(() => expect(simulator.journal.entries({ origin: "log" }).length).toBeGreaterThan(10), {
+    timeout: 60_000,
+    interval: 50,
+  });
+}
+
+test.for([3, 20, 120])(
+  "Redis is away for %d s: webhooks are taken, and work goes on when it is back",
+  async (away, { annotate }) => {
+    await using system = await openSmallSystem();
+    const { redis, addRun } = system;
+    system.startAll();
+    await untilAtWork(system);
+    await redis?.kill();
+    const told: number[] = [];
+    for (let second = 0; second < away; second += 1) {
+      if (second % 10 === 0) told.push(...addRun());
+      await sleep(1_000);
+    }
+    await system.simulator.webhooks.settled();
+    expect(refusedWebhooks(system)).toEqual([]);
+    await redis?.start();
+    const recovered = await untilArchived(system, told[0]);
+    const settled = await system.settled();
+    const { verdict } = await system.expectWhole();
+    await annotate(
+      `${away} s away: the first log was archived ${recovered} s after its return, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+      "F03",
+    );
+  },
+);
+
+test("Redis comes back empty: the feeder feeds again and the clock ticks again", async ({ annotate }) => {
+  await using system = await openSmallSystem();
+  system.startAll();
+  await untilAtWork(system);
+  await system.redis?.kill();
+  await sleep(3_000);
+  await system.redis?.start({ isEmpty: true });
+  const recovered = await untilArchived(system, system.addRun()[0]);
+  const settled = await system.settled();
+  // What nobody told of by a webhook is found by the clock alone.
+  system.simulator.control.dropWebhooks({ next: 100 });
+  const [unheard] = system.addRun();
+  const polled = await untilArchived(system, unheard);
+  const { verdict } = await system.expectWhole();
+  await annotate(
+    `first log ${recovered} s after its return, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later; by polling alone ${polled} s`,
+    "F05",
+  );
+});
+
+test("FLUSHALL in mid-work: the clock comes back without a restart", async ({ annotate }) => {
+  await using system = await openSmallSystem();
+  system.startAll();
+  await untilAtWork(system);
+  for (let rounds = 0; rounds < 3; rounds++) {
+    await system.redis?.ask("FLUSHALL");
+    await sleep(1_000);
+  }
+  system.simulator.control.dropWebhooks({ next: 100 });
+  const polled = await untilArchived(system, system.addRun()[0]);
+  const settled = await system.settled();
+  const { verdict } = await system.expectWhole();
+  await annotate(
+    `a run that only polling tells was archived after ${polled} s; all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    "F04",
+  );
+});
+
+test("Redis is full and evicts nothing: webhooks are taken, feeding goes on when there is room", async ({ annotate }) => {
+  await using system = await openSmallSystem();
+  system.startAll();
+  await untilAtWork(system);
+  await system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
+  const told = [...system.addRun(), ...system.addRun()];
+  await sleep(15_000);
+  await system.simulator.webhooks.settled();
+  expect(refusedWebhooks(system)).toEqual([]);
+  await system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
+  const recovered = await untilArchived(system, told.at(-1));
+  const settled = await system.settled();
+  const { verdict } = await system.expectWhole();
+  await annotate(
+    `full for 15 s: the last log told meanwhile was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    "F06",
+  );
+});
+
+test("Redis stands still for 20 s, with its connections open", async ({ annotate }) => {
+  await using system = await openSmallSystem();
+  system.startAll();
+  await untilAtWork(system);
+  system.redis?.signal("SIGSTOP");
+  const told = system.addRun();
+  await sleep(20_000);
+  system.redis?.signal("SIGCONT");
+  const recovered = await untilArchived(system, told[0]);
+  const settled = await system.settled();
+  await system.expectWhole();
+  await annotate(`first log after ${recovered} s, all ${settled.toFixed(1)} s later`, "F03");
+});
+
+test("Redis is gone at SIGTERM: every worker ends by its deadline, and its work is done by the next", async ({ annotate }) => {
+  await using system = await openSmallSystem({ settings: () => ({ SHUTDOWN_GRACE_SECONDS: "15" }) });
+  system.startAll();
+  await untilAtWork(system);
+  await system.redis?.kill();
+  await sleep(1_000);
+  const began = performance.now();
+  const ends = await Promise.all(
+    system.replicas.map(async (replica) => ({ code: (await replica.stop())?.code, took: Number(seconds(began)) })),
+  );
+  const codes = ends.map(({ code }) => code);
+  expect(codes.every((code) => code === 0 || code === 2)).toBe(true);
+  await system.redis?.start();
+  system.startAll();
+  await system.settled();
+  await system.expectWhole();
+  await annotate(
+    `ended with ${codes.join(", ")} after ${Math.max(...ends.map(({ took }) => took))} s at the latest, of 15`,
+    "F08",
+  );
+});

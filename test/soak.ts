@@ -1,0 +1,76 @@
+/**
+ * Runs the whole system, two replicas of each worker, under a seeded mix of faults, then calm, then the judge. The same seed gives the
+ * same weather.
+ *
+ *   npx pnpm soak [--minutes 10] [--seed 1] [--scale 0.04] [--queue redis|postgres] [--store folder|s3] [--only KIND…] [--calm] [--json]
+ *
+ * Exits with 1 when a promise was broken, with 2 when it could not be tried.
+ */
+
+import { parseArgs } from "node:util";
+
+import { type GustKind, gustKinds } from "./support/weather/forecast.ts";
+import { soak, type SoakReport } from "./support/weather/soak.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: "1" },
+    scale: { type: "string", default: "0.04" },
+    queue: { type: "string", default: "redis" },
+    store: { type: "string", default: "s3" },
+    only: { type: "string", multiple: true },
+    calm: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
+});
+
+const unknown = (values.only ?? []).filter((kind) => !(gustKinds as readonly string[]).includes(kind));
+if (unknown.length > 0) throw new Error(`no such kind of fault: ${unknown.join(", ")}. There are: ${gustKinds.join(", ")}`);
+const kinds = values.calm ? [] : ((values.only as GustKind[] | undefined) ?? gustKinds);
+
+process.exitCode = 2;
+const report = await soak({
+  seed: Number(values.seed),
+  minutes: Number(values.minutes),
+  scale: Number(values.scale),
+  queue: values.queue === "postgres" ? "postgres" : "redis",
+  store: values.store === "folder" ? "folder" : "s3",
+  kinds,
+  onProgress: (line) => process.stderr.write(`${line}\n`),
+});
+process.stdout.write(values.json ? `${JSON.stringify(report, mapsAsObjects)}\n` : textOf(report));
+process.exitCode = report.verdict.violations.length === 0 && report.pass.code === 0 ? 0 : 1;
+
+function mapsAsObjects(_key: string, value: unknown): unknown {
+  return value instanceof Map ? Object.fromEntries(value) : value;
+}
+
+function textOf({
+  verdict,
+  pass,
+  gusts,
+  spoiled,
+  deaths,
+  unasked,
+  calmSeconds,
+  freshSeconds,
+  runs,
+  ...rest
+}: SoakReport): string {
+  const blown = [...gusts].toSorted(([left], [right]) => left.localeCompare(right));
+  const peak = Math.max(...rest.processes.map(({ peakKb }) => peakKb));
+  const lines = [
+    `${runs} runs, ${verdict.jobs} jobs; seed ${values.seed}, ${values.minutes} minutes, queue on ${values.queue}, store ${values.store}`,
+    `faults: ${blown.reduce((sum, [, count]) => sum + count, 0)} gusts (${blown.map(([kind, count]) => `${kind} ${count}`).join(", ")}); ${spoiled.github} requests to GitHub and ${spoiled.store} to the store spoiled, ${deaths} processes killed`,
+    `ended by themselves: ${unasked.length === 0 ? "none" : unasked.join(", ")}`,
+    `calm after ${calmSeconds.toFixed(1)} s; a fresh job archived in ${freshSeconds?.toFixed(1) ?? "never"} s; pass at the end: ${pass.code}`,
+    `memory: peak ${Math.round(peak / 1024)} MB; growth a minute ${Object.entries(rest.growthKbPerMinute)
+      .map(([kind, kb]) => `${kind} ${kb} kB`)
+      .join(", ")}`,
+    `violations: ${verdict.violations.length}`,
+    ...verdict.violations.slice(0, 50).map(({ invariant, what }) => `  ${invariant}: ${what}`),
+    ...(pass.code === 0 ? [] : [pass.printed]),
+  ];
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,84 @@
+// Ends a system as an operator would, and lets the judge look at all that it leaves.
+
+import { readdir } from "node:fs/promises";
+
+import type { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
+import type { Evidence, ProcessUse } from "@actions-archive/testkit/judge/evidence";
+import { judge, type Verdict } from "@actions-archive/testkit/judge/judge";
+import { folderSource, s3Source } from "@actions-archive/testkit/judge/object-source";
+import { typesWithNumbers } from "@actions-archive/testkit/own-postgres";
+import { Client } from "pg";
+
+import type { Ended } from "../processes.ts";
+import type { System } from "./system.ts";
+
+/** Of a worker: Node with its modules is 100 MB; logs in flight, their spool and the rows of a batch are the rest. */
+const peakCapKb = 400 * 1_024;
+
+export type Judged = {
+  readonly verdict: Verdict;
+  /** Of `start --once`. */
+  readonly pass: Ended;
+  /** How each worker ended at SIGTERM: exit codes by name. */
+  readonly ends: Readonly<Record<string, number | null>>;
+};
+
+export type JudgeOptions = Pick<Evidence, "since" | "hadFaults" | "fresh"> & {
+  readonly journal: ArchiveJournal;
+  /** What the queue held before. */
+  readonly queue?: readonly string[];
+};
+
+/** Stops every worker, runs one full pass, seals, verifies, and judges. The engines must be whole. */
+export async function judgeSystem(system: System, options: JudgeOptions): Promise<Judged> {
+  await using stack = new AsyncDisposableStack();
+  const { simulator, postgres, front, replicas, cli } = system;
+  const held = (await system.redis?.dump()) ?? [];
+  const ends = await Promise.all(replicas.map(async (replica) => [replica.name, (await replica.stop())?.code ?? null] as const));
+  const pass = await cli("start", "--once", "--max-wait", "60");
+  const sealed = await cli("seal");
+  if (sealed.code !== 0) throw new Error(`seal ended with ${sealed.code}: ${sealed.stdout}${sealed.stderr}`);
+  const verified = await cli("verify", "--json", "--deep", "--against-database");
+  const { journal, since, hadFaults, fresh } = options;
+  journal.drain();
+  const client = new Client({ connectionString: postgres.directUrl, types: typesWithNumbers });
+  await client.connect();
+  stack.defer(() => client.end());
+  const verdict = await judge({
+    simulator,
+    journal,
+    client,
+    objects: front === undefined ? folderSource(system.workspace.archive) : stack.use(s3Source(front.s3)),
+    since,
+    hadFaults,
+    ...(fresh === undefined ? {} : { fresh }),
+    outputs: await Promise.all(replicas.map(async (each) => ({ name: each.name, text: await each.output() }))),
+    canaries: system.secrets,
+    queue: [...(options.queue ?? []), ...held],
+    processes: usesOf(system),
+    peakCapKb,
+    leftovers: (await Promise.all(system.spools.map((path) => readdir(path).catch(() => [])))).flat(),
+    verify: { code: verified.code, report: parse(verified.stdout) },
+  });
+  return { verdict, pass, ends: Object.fromEntries(ends) };
+}
+
+/** Of each life of each worker. */
+export function usesOf({ replicas }: System): ProcessUse[] {
+  return replicas.flatMap(({ name, lives }) =>
+    lives.map(({ samples }, index) => ({
+      name: `${name}, life ${index + 1}`,
+      rssKb: samples.map(({ rssKb }) => rssKb),
+      peakKb: Math.max(0, ...samples.map(({ peakKb }) => peakKb)),
+      fds: samples.map(({ fds }) => fds),
+    })),
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

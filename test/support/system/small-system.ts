@@ -1,0 +1,99 @@
+// A system over a small world that a test breaks in one way: a hundred jobs to catch up with, and more as it goes.
+
+import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
+import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
+import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
+import { Client } from "pg";
+import { expect } from "vitest";
+
+import { type Judged, judgeSystem } from "./judge-system.ts";
+import { openSystem, type System, type SystemOptions } from "./system.ts";
+import { untilSettled, watchProcesses } from "./watch.ts";
+
+export type SmallSystem = System & {
+  readonly journal: ArchiveJournal;
+  readonly startAll: () => void;
+  /** A run of two jobs that have just ended, told by webhooks. @returns their ids. */
+  readonly addRun: () => readonly number[];
+  /** Waits until nothing is owed of all that the world has. @returns the seconds that it took. */
+  readonly settled: (limitSeconds?: number) => Promise<number>;
+  /** The state of a job's log in audit.jobs. */
+  readonly logStateOf: (jobId: number) => Promise<unknown>;
+  /** Once all is settled: ends the system, and expects that no promise was broken, every worker ended with 0, and the pass too. */
+  readonly expectWhole: () => Promise<Judged>;
+};
+
+export type SmallSystemOptions = Partial<Pick<SystemOptions, "queue" | "store" | "replicas" | "settings">> & {
+  readonly world?: SimulatorOptions;
+};
+
+export async function openSmallSystem(options: SmallSystemOptions = {}): Promise<SmallSystem> {
+  await using stack = new AsyncDisposableStack();
+  const { queue = "redis", store = "folder", replicas = 2, settings } = options;
+  const system = stack.use(
+    await openSystem({ queue, store, replicas, startSimulator: smallWorld(options.world), settings: withDefaults(settings) }),
+  );
+  const { simulator, postgres } = system;
+  const journal = new ArchiveJournal(simulator);
+  const client = new Client({ connectionString: postgres.directUrl });
+  await client.connect();
+  await watchRows(client);
+  await client.end();
+  stack.use(watchProcesses(system));
+  let added = 0;
+  const repositories = simulator.world.repositories.map(fullNameOf);
+  const opened = stack.move();
+  return {
+    ...system,
+    journal,
+    startAll: () => system.replicas.forEach((replica) => replica.start()),
+    addRun: () => {
+      const repository = repositories[added++ % repositories.length] ?? "";
+      return simulator.control.addRun({ repository, jobs: [{ name: "late" }, { name: "later" }] }).jobIds;
+    },
+    settled: async (limitSeconds = 240) => untilSettled(system, { jobs: await completedJobs(simulator), limitSeconds }),
+    logStateOf: async (jobId) => {
+      const rows = await postgres.ask("select log_state from audit.jobs where job_id = $1", [jobId]);
+      return rows[0]?.["log_state"];
+    },
+    async expectWhole() {
+      const judged = await judgeSystem(system, { journal, since: undefined, hadFaults: true });
+      const { verdict, pass, ends } = judged;
+      expect(verdict.violations).toEqual([]);
+      expect({ pass: pass.code, printed: pass.stdout }).toEqual({ pass: 0, printed: expect.stringContaining("Complete.") });
+      expect(ends).toEqual(Object.fromEntries(system.replicas.map(({ name }) => [name, 0])));
+      return judged;
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function smallWorld(world: SimulatorOptions = {}): SystemOptions["startSimulator"] {
+  return ({ url, secret }) =>
+    startSimulator({
+      repositories: 4,
+      runsPerDay: 4,
+      days: 2,
+      jobsPerRun: 3,
+      logs: { medianBytes: 8_000, tailShareOfLogs: 0 },
+      rateLimits: { perHour: 1_000_000 },
+      ...world,
+      webhook: { url, secret, ...world.webhook },
+    });
+}
+
+function withDefaults(settings: SystemOptions["settings"]): NonNullable<SystemOptions["settings"]> {
+  return (name, simulator) => ({
+    ARCHIVE_REPOSITORIES: simulator.world.repositories.map(fullNameOf).join(","),
+    POLL_INTERVAL_SECONDS: "2",
+    SEAL_INTERVAL_SECONDS: "10",
+    ...settings?.(name, simulator),
+  });
+}
+
+async function completedJobs(simulator: Simulator): Promise<number> {
+  const { jobs } = await simulator.control.world({});
+  return jobs.filter(({ expected }) => expected !== undefined).length;
+}

@@ -1,0 +1,68 @@
+// Which faults come when: a function of the seed alone, so that the same seed gives the same weather.
+
+import { createRandom } from "@actions-archive/github-simulator/random";
+
+/** How often each comes, against the others: a number of cards in a deck that is drawn to its end, so that none stays away. */
+const cards = {
+  "worker-kill": 4,
+  "worker-freeze": 2,
+  "worker-term": 1,
+  "redis-kill": 1,
+  "redis-empty": 1,
+  "redis-flush": 1,
+  "redis-full": 1,
+  "redis-freeze": 1,
+  "redis-cut": 1,
+  "postgres-terminate": 2,
+  "postgres-stop": 1,
+  "postgres-away": 1,
+  "postgres-silent": 1,
+  "postgres-lock": 1,
+  "postgres-slow": 1,
+  "store-storm": 3,
+  "github-5xx": 2,
+  "github-limit": 1,
+  "github-reset": 1,
+  "github-slow": 1,
+  "log-cut": 1,
+  "log-refused": 1,
+  "log-stall": 1,
+  "webhooks-away": 1,
+  "webhooks-forged": 1,
+  operator: 2,
+} as const;
+
+export type GustKind = keyof typeof cards;
+export const gustKinds = Object.keys(cards) as readonly GustKind[];
+
+export type Gust = {
+  readonly atMs: number;
+  readonly kind: GustKind;
+  readonly durationMs: number;
+  /** From 0 to 1: which one is hit, and how hard. */
+  readonly draw: number;
+};
+
+const meanPauseMs = 2_500;
+/** Longer than a lock and a lease last, now and then. */
+const longestFreezeMs = 45_000;
+
+/** The gusts of `minutes`, in their order; several blow at once. @param kinds those that this system can have. */
+export function forecast(options: {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly kinds: readonly GustKind[];
+}): readonly Gust[] {
+  const random = createRandom(options.seed, "weather");
+  const full = options.kinds.flatMap((kind) => Array.from({ length: cards[kind] }, () => kind));
+  const gusts: Gust[] = [];
+  let deck: GustKind[] = [];
+  for (let atMs = random.int(500, 2 * meanPauseMs); atMs < options.minutes * 60_000; atMs += random.int(500, 2 * meanPauseMs)) {
+    if (deck.length === 0) deck = [...full];
+    const [kind] = deck.splice(random.int(0, deck.length - 1), 1);
+    if (kind === undefined) break;
+    const durationMs = kind === "worker-freeze" ? random.int(1_000, longestFreezeMs) : random.int(1_000, 12_000);
+    gusts.push({ atMs, kind, durationMs, draw: random.next() });
+  }
+  return gusts;
+}

@@ -1,0 +1,212 @@
+// What each gust does to a system, and how it ends.
+
+import { createHmac, randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { createRandom } from "@actions-archive/github-simulator/random";
+import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
+
+import type { Replica } from "../system/replica.ts";
+import type { System } from "../system/system.ts";
+import type { Gust, GustKind } from "./forecast.ts";
+
+/** Resolves when it is over, and nothing of it is left. */
+type Blow = (system: System, gust: Gust) => Promise<void>;
+
+const pick = <T>(items: readonly T[], draw: number): T | undefined => items[Math.floor(draw * items.length)];
+
+/** One of those that are not under another gust. */
+async function onReplica({ replicas }: System, draw: number, act: (replica: Replica) => Promise<void>): Promise<void> {
+  const free = replicas.filter((replica) => !busy.has(replica));
+  const replica = pick(free, draw);
+  if (replica === undefined) return;
+  busy.add(replica);
+  try {
+    await act(replica);
+  } finally {
+    busy.delete(replica);
+  }
+}
+
+const busy = new Set<Replica>();
+
+/** For as long as it blows; the same gust again waits for nothing and adds to it. */
+async function whileFault(
+  { simulator }: System,
+  fault: Parameters<System["simulator"]["faults"]["add"]>[0],
+  durationMs: number,
+): Promise<void> {
+  const { id } = simulator.faults.add({ times: "forever", ...fault });
+  await sleep(durationMs);
+  simulator.faults.clear(id);
+}
+
+// One at a time: two that stop and start the same server would end each other's.
+const turns = new Map<string, Promise<void>>();
+function inTurn(engine: string, act: () => Promise<void>): Promise<void> {
+  const done = (turns.get(engine) ?? Promise.resolve()).then(act);
+  turns.set(
+    engine,
+    done.catch(() => undefined),
+  );
+  return done;
+}
+
+const putFaults: readonly PutFault[] = ["lose-answer", "corrupt", "refuse-after-body", 409, 503, "error-in-200"];
+const getFaults: readonly GetFault[] = ["cut", "short", "flip", 503];
+
+const redisAway =
+  (isEmpty: boolean): Blow =>
+  ({ redis }, { durationMs }) =>
+    inTurn("redis", async () => {
+      await redis?.kill();
+      await sleep(durationMs);
+      await redis?.start({ isEmpty });
+    });
+
+/** Each kind's; a system without that engine is not blown at. */
+const blows: Readonly<Record<GustKind, Blow>> = {
+  "worker-kill": (system, { draw, durationMs }) => onReplica(system, draw, (replica) => replica.kill(durationMs / 4)),
+  "worker-freeze": (system, { draw, durationMs }) =>
+    onReplica(system, draw, async (replica) => {
+      replica.freeze();
+      await sleep(durationMs);
+      replica.thaw();
+    }),
+  "worker-term": (system, { draw }) =>
+    onReplica(system, draw, async (replica) => {
+      await replica.stop();
+      replica.start();
+    }),
+  "redis-kill": redisAway(false),
+  "redis-empty": redisAway(true),
+  "redis-flush": ({ redis }) => inTurn("redis", async () => void (await redis?.ask("FLUSHALL"))),
+  "redis-full": ({ redis }, { durationMs }) =>
+    inTurn("redis", async () => {
+      await redis?.ask("CONFIG", "SET", "maxmemory", "1");
+      await sleep(durationMs);
+      await redis?.ask("CONFIG", "SET", "maxmemory", "0");
+    }),
+  "redis-freeze": ({ redis }, { durationMs }) =>
+    inTurn("redis", async () => {
+      redis?.signal("SIGSTOP");
+      await sleep(durationMs);
+      redis?.signal("SIGCONT");
+    }),
+  "redis-cut": async ({ redisProxy }) => void redisProxy?.cut(),
+  async "postgres-terminate"({ postgres }, { durationMs }) {
+    for (const until = performance.now() + durationMs; performance.now() < until; await sleep(1_000))
+      await postgres.terminateSessions();
+  },
+  "postgres-stop": ({ postgres }) => postgres.stopImmediate(),
+  "postgres-away": ({ postgres: { proxy } }, { durationMs }) =>
+    inTurn("postgres proxy", async () => {
+      proxy.isRefusing = true;
+      proxy.cut();
+      await sleep(durationMs);
+      proxy.isRefusing = false;
+    }),
+  "postgres-silent": ({ postgres: { proxy } }, { durationMs }) =>
+    inTurn("postgres proxy", async () => {
+      proxy.isSilent = true;
+      await sleep(durationMs);
+      proxy.isSilent = false;
+    }),
+  async "postgres-lock"({ postgres }, { durationMs, draw }) {
+    const table = pick(["obligations", "jobs", "logs_in_flight", "attempts", "repositories"], draw) ?? "jobs";
+    // A session that a restart ends lets go of it, too.
+    await postgres
+      .ask(`begin; lock table archive.${table} in access exclusive mode; select pg_sleep(${durationMs / 1_000}); commit`)
+      .catch(() => undefined);
+  },
+  "postgres-slow": ({ postgres: { proxy } }, { durationMs }) =>
+    inTurn("postgres proxy", async () => {
+      proxy.delayMs = 20;
+      await sleep(durationMs);
+      proxy.delayMs = 0;
+    }),
+  "store-storm": ({ front }, { durationMs, draw }) =>
+    inTurn("store", async () => {
+      if (front === undefined) return;
+      const { next } = createRandom("storm", draw);
+      front.storm = { puts: putFaults, gets: getFaults, chance: 0.1 + draw * 0.4, random: next };
+      await sleep(durationMs);
+      front.storm = undefined;
+    }),
+  "github-5xx": (system, { durationMs, draw }) =>
+    whileFault(
+      system,
+      { origin: "api", status: pick([500, 502, 503], draw) ?? 500, chance: 0.2, body: '{"message":"Server Error"}' },
+      durationMs,
+    ),
+  "github-limit": (system, { durationMs, draw }) =>
+    whileFault(
+      system,
+      {
+        origin: "api",
+        status: draw < 0.5 ? 429 : 403,
+        headers: { "retry-after": "2" },
+        body: '{"message":"You have exceeded a secondary rate limit."}',
+        chance: 0.3,
+      },
+      durationMs,
+    ),
+  "github-reset": (system, { durationMs }) => whileFault(system, { reset: true, chance: 0.2 }, durationMs),
+  "github-slow": (system, { durationMs }) => whileFault(system, { delayMs: 1_500, chance: 0.5 }, durationMs),
+  "log-cut": (system, { durationMs, draw }) =>
+    whileFault(system, { origin: "log", cutAfterBytes: Math.floor(draw * 2_000), chance: 0.5 }, durationMs),
+  "log-refused": (system, { durationMs, draw }) =>
+    whileFault(system, { origin: "log", status: draw < 0.5 ? 403 : 500, body: "<Error/>", chance: 0.4 }, durationMs),
+  "log-stall": (system, { durationMs }) =>
+    whileFault(system, { origin: "log", stallAfterBytes: 500, chance: 0.1 }, durationMs / 4),
+  "webhooks-away": ({ balancer }, { durationMs }) =>
+    inTurn("balancer", async () => {
+      balancer.isRefusing = true;
+      await sleep(durationMs);
+      balancer.isRefusing = false;
+    }),
+  "webhooks-forged": ({ balancer }) => forgeWebhooks(balancer.port),
+  async operator({ cli, simulator }, { draw }) {
+    const repository = pick(simulator.world.repositories, draw);
+    const commands = [
+      ["retry"],
+      ["seal"],
+      ["gaps", "--json"],
+      ["status", "--json"],
+      ["backfill", repository === undefined ? "acme/api" : fullNameOf(repository)],
+    ];
+    // What an operator sees of a system that is broken is an error; that it harms nothing is what counts.
+    await cli(...(pick(commands, (draw * 7) % 1) ?? ["status"]));
+  },
+};
+
+/** @returns when the gust is over and its harm is undone. */
+export function blow(system: System, gust: Gust): Promise<void> {
+  return blows[gust.kind](system, gust);
+}
+
+/** Kinds that this system can have. */
+export function kindsFor({ redis, front }: Pick<System, "redis" | "front">, kinds: readonly GustKind[]): readonly GustKind[] {
+  return kinds.filter(
+    (kind) => (redis !== undefined || !kind.startsWith("redis-")) && (front !== undefined || !kind.startsWith("store-")),
+  );
+}
+
+async function forgeWebhooks(port: number): Promise<void> {
+  const body = JSON.stringify({ action: "completed", workflow_job: { id: 1 } });
+  const signature = createHmac("sha256", randomBytes(16)).update(body).digest("hex");
+  const headers = {
+    "content-type": "application/json",
+    "x-github-event": "workflow_job",
+    "x-github-delivery": "00000000-0000-0000-0000-000000000000",
+    "x-hub-signature-256": `sha256=${signature}`,
+  };
+  const url = `http://127.0.0.1:${port}/webhooks/github`;
+  const send = () =>
+    fetch(url, { method: "POST", headers, body }).then(
+      (answer) => answer.arrayBuffer(),
+      () => undefined,
+    );
+  for (let rounds = 0; rounds < 5; rounds++) await Promise.all(Array.from({ length: 100 }, send));
+}
