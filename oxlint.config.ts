@@ -40,8 +40,8 @@ const directions: Record<Package, { readonly imports: readonly Package[]; readon
     why: "the simulator knows GitHub's API, never our client, or both could be wrong alike",
   },
   testkit: {
-    imports: [...systems, "cli"],
-    why: "testkit gives tests their engines; a worker is started by the test that needs it",
+    imports: [...systems, "cli", "github-simulator"],
+    why: "testkit gives tests their engines and their judge; a worker is started by the test that needs it",
   },
 };
 

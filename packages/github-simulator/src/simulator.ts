@@ -195,6 +195,7 @@ async function handle(
     credential: undefined,
     status: 0,
     bytesSent: 0,
+    limits: {},
     finishedAt: undefined,
     fault: fault?.id,
   });

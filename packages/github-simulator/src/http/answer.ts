@@ -31,6 +31,7 @@ export async function sendAnswer(
   if (fault?.reset === true) return reset(response);
   const shaped = fault === undefined ? answer : spoil(answer, fault);
   entry.status = shaped.status;
+  entry.limits = limitsOf(shaped);
   writeHead(response, shaped, fault);
   if (entry.method === "HEAD" || shaped.status === 204 || shaped.status === 304) return void response.end();
   const limit = Math.min(fault?.cutAfterBytes ?? Infinity, fault?.endAfterBytes ?? Infinity, fault?.stallAfterBytes ?? Infinity);
@@ -69,6 +70,11 @@ function headersOfCanned(answer: Answer, fault: Fault): Record<string, string> {
     ...location,
     ...lowerCase(fault.headers),
   };
+}
+
+function limitsOf({ headers }: Answer): Record<string, string> {
+  const names = Object.keys(headers).filter((name) => name.startsWith("x-ratelimit-") || name === "retry-after");
+  return names.length === 0 ? {} : Object.fromEntries(["date", ...names].map((name) => [name, headers[name] ?? ""]));
 }
 
 function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -17,6 +17,8 @@ export type JournalEntry = {
   /** 0 until the answer began; stays 0 when a fault cut the connection before. */
   status: number;
   bytesSent: number;
+  /** What the answer said of limits: `retry-after`, `x-ratelimit-…`, and the `date` from which they count; empty until it began. */
+  limits: Readonly<Record<string, string>>;
   /** Undefined while the answer is under way. */
   finishedAt: Date | undefined;
   /** The fault that shaped the answer. */
