@@ -3,30 +3,10 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 
-import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
-
-const seconds = (fromMs: number) => ((performance.now() - fromMs) / 1_000).toFixed(1);
-
-/** From now until this job's log is archived. */
-async function untilArchived(system: SmallSystem, jobId: number | undefined): Promise<string> {
-  const began = performance.now();
-  await vi.waitFor(async () => expect(await system.logStateOf(jobId ?? 0)).toBe("archived"), { timeout: 120_000, interval: 200 });
-  return seconds(began);
-}
-
-/** Webhooks whose answer was another than 202. */
-function refusedWebhooks({ simulator }: SmallSystem): number[] {
-  return simulator.webhooks.deliveries.map(({ statusCode }) => statusCode).filter((code) => code !== 202);
-}
-
-async function untilAtWork({ simulator }: SmallSystem): Promise<void> {
-  await vi.waitFor(() => expect(simulator.journal.entries({ origin: "log" }).length).toBeGreaterThan(10), {
-    timeout: 60_000,
-    interval: 50,
-  });
-}
+import { refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
+import { openSmallSystem } from "../support/system/small-system.ts";
 
 test.for([3, 20, 120])(
   "Redis is away for %d s: webhooks are taken, and work goes on when it is back",
@@ -133,7 +113,7 @@ test("Redis is gone at SIGTERM: every worker ends by its deadline, and its work 
   await sleep(1_000);
   const began = performance.now();
   const ends = await Promise.all(
-    system.replicas.map(async (replica) => ({ code: (await replica.stop())?.code, took: Number(seconds(began)) })),
+    system.replicas.map(async (replica) => ({ code: (await replica.stop())?.code, took: secondsSince(began) })),
   );
   const codes = ends.map(({ code }) => code);
   expect(codes.every((code) => code === 0 || code === 2)).toBe(true);
@@ -142,7 +122,7 @@ test("Redis is gone at SIGTERM: every worker ends by its deadline, and its work 
   await system.settled();
   await system.expectWhole();
   await annotate(
-    `ended with ${codes.join(", ")} after ${Math.max(...ends.map(({ took }) => took))} s at the latest, of 15`,
+    `ended with ${codes.join(", ")} after ${Math.max(...ends.map(({ took }) => took)).toFixed(1)} s at the latest, of 15`,
     "F08",
   );
 });

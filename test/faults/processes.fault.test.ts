@@ -1,0 +1,89 @@
+// Workers are killed, stand still and tell the wrong time, while others of their kind go on.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+
+import { createRandom } from "@actions-archive/github-simulator/random";
+import { expect, test } from "vitest";
+
+import { secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
+import { openSmallSystem } from "../support/system/small-system.ts";
+
+const world = { runsPerDay: 6, days: 3 };
+const kills = 25;
+const seed = 1;
+
+test.for(["redis", "postgres"] as const)(
+  "kill -9 of one worker after the other, 25 times, while the others go on (queue on %s)",
+  async (queue, { annotate }) => {
+    await using system = await openSmallSystem({ queue, world });
+    const random = createRandom(seed, "kills", queue);
+    // So slow that each death finds work in hand.
+    system.simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
+    system.startAll();
+    await untilAtWork(system);
+    for (let death = 0; death < kills; death++) {
+      if (death % 5 === 0) system.addRun();
+      await random.pick(system.replicas).kill(random.int(0, 1_000));
+      await sleep(random.int(200, 2_000));
+    }
+    const recovered = await untilArchived(system, system.addRun()[0]);
+    const settled = await system.settled();
+    const failed = await system.postgres.ask("select count(*) as logs from audit.jobs where log_state = 'failed'");
+    expect(failed).toEqual([{ logs: 0 }]);
+    const { verdict } = await system.expectWhole();
+    await annotate(
+      `${kills} deaths (seed ${seed}), queue on ${queue}: a job that ended after the last was archived in ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later; none failed`,
+      "F01",
+    );
+  },
+);
+
+test.for(["redis", "postgres"] as const)(
+  "workers stand still for longer than their locks and leases last, then go on (queue on %s)",
+  async (queue, { annotate }) => {
+    await using system = await openSmallSystem({ queue, world });
+    system.simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
+    system.startAll();
+    await untilAtWork(system);
+    const still = system.replicas.filter(({ name }) => name.endsWith("-1"));
+    for (const replica of still) replica.freeze();
+    const began = performance.now();
+    const told = system.addRun();
+    const taken = await untilArchived(system, told[0]);
+    // A lock lasts 25 s, a lease a minute at most.
+    await sleep(Math.max(0, 65_000 - secondsSince(began) * 1_000));
+    for (const replica of still) replica.thaw();
+    const settled = await system.settled();
+    const { verdict } = await system.expectWhole();
+    await annotate(
+      `one of each worker stood still for 65 s, queue on ${queue}: a new job was archived by the others in ${taken} s; ${settled.toFixed(1)} s after they went on all ${verdict.jobs} jobs were settled`,
+      "F02",
+    );
+  },
+);
+
+const clock = (hours: number) => {
+  const preload = pathToFileURL(`${import.meta.dirname}/../support/system/wrong-clock.ts`).href;
+  return { NODE_OPTIONS: `--import=${preload}`, CLOCK_SHIFT_HOURS: String(hours) };
+};
+
+test("of each worker, one has a clock two hours ahead, one two hours behind", async ({ annotate }) => {
+  await using system = await openSmallSystem({
+    world,
+    settings: (name) => (name === "cli" ? {} : clock(name.endsWith("-1") ? 2 : -2)),
+  });
+  system.startAll();
+  await untilAtWork(system);
+  const arrived = await untilArchived(system, system.addRun()[0]);
+  const settled = await system.settled();
+  const sealed = await system.postgres.ask(
+    "select count(*) as seals, bool_and(abs(extract(epoch from sealed_at - now())) < 600) as on_time from audit.seals",
+  );
+  const { verdict } = await system.expectWhole();
+  expect(sealed).toEqual([{ seals: expect.any(Number), on_time: true }]);
+  await annotate(
+    `a job was archived in ${arrived} s, all ${verdict.jobs} jobs in ${settled.toFixed(1)} s more; seals bear the database's time`,
+    "F33",
+  );
+});
