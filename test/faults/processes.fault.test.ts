@@ -1,12 +1,9 @@
 // Workers are killed, stand still and tell the wrong time, while others of their kind go on.
 
-import { setTimeout as sleep } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
-
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { expect, test } from "vitest";
 
-import { secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
+import { lasting, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem } from "../support/system/small-system.ts";
 
 const world = { runsPerDay: 6, days: 3 };
@@ -25,7 +22,7 @@ test.for(["redis", "postgres"] as const)(
     for (let death = 0; death < kills; death++) {
       if (death % 5 === 0) system.addRun();
       await random.pick(system.replicas).kill(random.int(0, 1_000));
-      await sleep(random.int(200, 2_000));
+      await lasting(random.int(2, 20) / 10);
     }
     const recovered = await untilArchived(system, system.addRun()[0]);
     const settled = await system.settled();
@@ -52,7 +49,7 @@ test.for(["redis", "postgres"] as const)(
     const told = system.addRun();
     const taken = await untilArchived(system, told[0]);
     // A lock lasts 25 s, a lease a minute at most.
-    await sleep(Math.max(0, 65_000 - secondsSince(began) * 1_000));
+    await lasting(Math.max(0, 65 - secondsSince(began)));
     for (const replica of still) replica.thaw();
     const settled = await system.settled();
     const { verdict } = await system.expectWhole();
@@ -64,8 +61,8 @@ test.for(["redis", "postgres"] as const)(
 );
 
 const clock = (hours: number) => {
-  const preload = pathToFileURL(`${import.meta.dirname}/../support/system/wrong-clock.ts`).href;
-  return { NODE_OPTIONS: `--import=${preload}`, CLOCK_SHIFT_HOURS: String(hours) };
+  const preload = new URL("../support/system/wrong-clock.ts", import.meta.url);
+  return { NODE_OPTIONS: `--import=${preload.href}`, CLOCK_SHIFT_HOURS: String(hours) };
 };
 
 test("of each worker, one has a clock two hours ahead, one two hours behind", async ({ annotate }) => {

@@ -1,11 +1,9 @@
 // The queue's Redis goes away, comes back with and without what it held, fills up and stands still, under two replicas of each
 // worker: it costs time, and no webhook.
 
-import { setTimeout as sleep } from "node:timers/promises";
-
 import { expect, test } from "vitest";
 
-import { refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
+import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem } from "../support/system/small-system.ts";
 
 test.for([3, 20, 120])(
@@ -19,7 +17,7 @@ test.for([3, 20, 120])(
     const told: number[] = [];
     for (let second = 0; second < away; second += 1) {
       if (second % 10 === 0) told.push(...addRun());
-      await sleep(1_000);
+      await lasting(1);
     }
     await system.simulator.webhooks.settled();
     expect(refusedWebhooks(system)).toEqual([]);
@@ -39,7 +37,7 @@ test("Redis comes back empty: the feeder feeds again and the clock ticks again",
   system.startAll();
   await untilAtWork(system);
   await system.redis?.kill();
-  await sleep(3_000);
+  await lasting(3);
   await system.redis?.start({ isEmpty: true });
   const recovered = await untilArchived(system, system.addRun()[0]);
   const settled = await system.settled();
@@ -60,7 +58,7 @@ test("FLUSHALL in mid-work: the clock comes back without a restart", async ({ an
   await untilAtWork(system);
   for (let rounds = 0; rounds < 3; rounds++) {
     await system.redis?.ask("FLUSHALL");
-    await sleep(1_000);
+    await lasting(1);
   }
   system.simulator.control.dropWebhooks({ next: 100 });
   const polled = await untilArchived(system, system.addRun()[0]);
@@ -78,7 +76,7 @@ test("Redis is full and evicts nothing: webhooks are taken, feeding goes on when
   await untilAtWork(system);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
   const told = [...system.addRun(), ...system.addRun()];
-  await sleep(15_000);
+  await lasting(15);
   await system.simulator.webhooks.settled();
   expect(refusedWebhooks(system)).toEqual([]);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
@@ -97,7 +95,7 @@ test("Redis stands still for 20 s, with its connections open", async ({ annotate
   await untilAtWork(system);
   system.redis?.signal("SIGSTOP");
   const told = system.addRun();
-  await sleep(20_000);
+  await lasting(20);
   system.redis?.signal("SIGCONT");
   const recovered = await untilArchived(system, told[0]);
   const settled = await system.settled();
@@ -110,7 +108,7 @@ test("Redis is gone at SIGTERM: every worker ends by its deadline, and its work 
   system.startAll();
   await untilAtWork(system);
   await system.redis?.kill();
-  await sleep(1_000);
+  await lasting(1);
   const began = performance.now();
   const ends = await Promise.all(
     system.replicas.map(async (replica) => ({ code: (await replica.stop())?.code, took: secondsSince(began) })),

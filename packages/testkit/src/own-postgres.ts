@@ -25,6 +25,8 @@ export type OwnPostgres = AsyncDisposable & {
   readonly terminateSessions: () => Promise<number>;
   /** Asks as the superuser, around the proxy; waits out a recovery. int8 comes as a number. */
   readonly ask: (query: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
+  /** The same in another database of the server. */
+  readonly askAt: (url: string, query: string) => Promise<Record<string, unknown>[]>;
 };
 
 const int8Oid = 20;
@@ -44,8 +46,8 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
     }),
   );
   const proxy = resources.use(await openTcpProxy(server.port));
-  const withClient = async <T>(use: (client: Client) => Promise<T>): Promise<T> => {
-    const client = await connectSoon(server.url);
+  const withClient = async <T>(use: (client: Client) => Promise<T>, url = server.url): Promise<T> => {
+    const client = await connectSoon(url);
     try {
       return await use(client);
     } finally {
@@ -69,6 +71,7 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
         return rowCount ?? 0;
       }),
     ask: (query, values) => withClient(async (client) => (await client.query<Record<string, unknown>>(query, values ?? [])).rows),
+    askAt: (url, query) => withClient(async (client) => (await client.query<Record<string, unknown>>(query)).rows, url),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

@@ -1,8 +1,15 @@
 // What a test of a broken system waits for, and says in the end.
 
+import { setTimeout as sleep } from "node:timers/promises";
+
 import { expect, vi } from "vitest";
 
 import type { SmallSystem } from "./small-system.ts";
+
+/** For so long a fault lasts: what a lock, a lease or a deadline does about it is a matter of real time. */
+export async function lasting(seconds: number): Promise<void> {
+  await sleep(seconds * 1_000);
+}
 
 /** Seconds since a moment of `performance.now()`. */
 export function secondsSince(moment: number): number {

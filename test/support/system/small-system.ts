@@ -6,7 +6,7 @@ import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
 import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
 import { Client } from "pg";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 
 import { type Judged, judgeSystem } from "./judge-system.ts";
 import { openSystem, type System, type SystemOptions } from "./system.ts";
@@ -19,6 +19,8 @@ export type SmallSystem = System & {
   readonly addRun: () => readonly number[];
   /** Waits until nothing is owed of all that the world has. @returns the seconds that it took. */
   readonly settled: (limitSeconds?: number) => Promise<number>;
+  /** The same, without these jobs, which end otherwise. */
+  readonly settledBut: (jobIds: readonly number[]) => Promise<void>;
   /** The state of a job's log in audit.jobs. */
   readonly logStateOf: (jobId: number) => Promise<unknown>;
   /** Once all is settled: ends the system, and expects that no promise was broken, every worker ended with 0, and the pass too. */
@@ -54,6 +56,7 @@ export async function openSmallSystem(options: SmallSystemOptions = {}): Promise
       return simulator.control.addRun({ repository, jobs: [{ name: "late" }, { name: "later" }] }).jobIds;
     },
     settled: async (limitSeconds = 240) => untilSettled(system, { jobs: await completedJobs(simulator), limitSeconds }),
+    settledBut: (jobIds) => untilOthersSettled(system, jobIds),
     logStateOf: async (jobId) => {
       const rows = await postgres.ask("select log_state from audit.jobs where job_id = $1", [jobId]);
       return rows[0]?.["log_state"];
@@ -91,6 +94,22 @@ function withDefaults(settings: SystemOptions["settings"]): NonNullable<SystemOp
     SEAL_INTERVAL_SECONDS: "10",
     ...settings?.(name, simulator),
   });
+}
+
+async function untilOthersSettled({ simulator, postgres }: System, jobIds: readonly number[]): Promise<void> {
+  const wanted = (await completedJobs(simulator)) - jobIds.length;
+  await vi.waitFor(
+    async () => {
+      const rows = await postgres.ask(
+        `select count(*) filter (where log_state in ('archived', 'absent') and job_id <> all ($1)) as settled,
+          count(*) filter (where log_state = 'failed' and job_id = any ($1)) as failed
+        from audit.jobs`,
+        [jobIds],
+      );
+      expect(rows).toEqual([{ settled: wanted, failed: jobIds.length }]);
+    },
+    { timeout: 240_000, interval: 500 },
+  );
 }
 
 async function completedJobs(simulator: Simulator): Promise<number> {

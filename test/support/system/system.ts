@@ -71,7 +71,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   );
   const secret = randomBytes(16).toString("hex");
   const simulator = stack.use(await options.startSimulator({ url: `http://127.0.0.1:${balancer.port}/webhooks/github`, secret }));
-  const sealKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const sealKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   const common: Settings = {
     GITHUB_API_URL: simulator.apiUrl,
     GITHUB_HOST: simulatedHost,

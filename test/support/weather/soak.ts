@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";

@@ -1,0 +1,60 @@
+// The S3 server says SlowDown, loses answers, contradicts itself and spoils what it gives, under two replicas of each worker; and a
+// whole verification while it does.
+
+import { createRandom } from "@actions-archive/github-simulator/random";
+import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
+import { expect, test } from "vitest";
+import { z } from "zod";
+
+import { untilArchived } from "../support/system/moments.ts";
+import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
+
+const world = { runsPerDay: 6, days: 3 };
+const seed = 1;
+
+function storm({ front }: SmallSystem, chance: number, puts: readonly PutFault[], gets: readonly GetFault[]): void {
+  if (front === undefined) throw new Error("no front before the store");
+  front.storm = { puts, gets, chance, random: createRandom(seed, "storm", puts.join(), gets.join()).next };
+}
+
+const storms: readonly { row: string; says: string; puts: readonly PutFault[]; gets: readonly GetFault[]; chance: number }[] = [
+  { row: "F20", says: "SlowDown to 30 %", puts: [503], gets: [503], chance: 0.3 },
+  { row: "F21", says: "stored, and the answer lost, for 30 %", puts: ["lose-answer"], gets: [], chance: 0.3 },
+  { row: "F23", says: "409, and errors with status 200, for 30 %", puts: [409, "error-in-200"], gets: [], chance: 0.3 },
+  { row: "F25", says: "bytes that flip on their way in, for 30 %", puts: ["corrupt"], gets: [], chance: 0.3 },
+];
+
+test.for(storms)("$row: the store says $says", async ({ row, puts, gets, chance }, { annotate }) => {
+  await using system = await openSmallSystem({ store: "s3", world });
+  system.startAll();
+  storm(system, chance, puts, gets);
+  // Through the whole of the backlog, and what comes meanwhile.
+  const told = system.addRun();
+  const settled = await system.settled(400);
+  const spoiled = system.front?.hitCount() ?? 0;
+  expect(spoiled).toBeGreaterThan(20);
+  await untilArchived(system, told[0]);
+  if (system.front) system.front.storm = undefined;
+  const { verdict } = await system.expectWhole();
+  await annotate(
+    `${spoiled} requests spoiled: all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s meanwhile, none failed`,
+    row,
+  );
+});
+
+const Report = z.looseObject({ findings: z.array(z.unknown()).optional() });
+
+test("a whole verification while one GET in five is cut, short, flipped or refused finds nothing", async ({ annotate }) => {
+  await using system = await openSmallSystem({ store: "s3", world });
+  system.startAll();
+  await system.settled();
+  await system.cli("seal");
+  storm(system, 0.2, [], ["cut", "short", "flip", 503]);
+  const { code, stdout, stderr } = await system.cli("verify", "--json", "--deep", "--against-database");
+  const spoiled = system.front?.hitCount() ?? 0;
+  if (system.front) system.front.storm = undefined;
+  expect(spoiled).toBeGreaterThan(20);
+  expect({ code, stderr, findings: Report.parse(JSON.parse(stdout)).findings ?? [] }).toMatchObject({ code: 0, findings: [] });
+  const { verdict } = await system.expectWhole();
+  await annotate(`${spoiled} readings spoiled, over ${verdict.archived} logs and their records: no finding, exit 0`, "F26");
+});
