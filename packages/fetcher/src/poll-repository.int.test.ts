@@ -144,6 +144,22 @@ test("a run that is deleted before its jobs were listed is gone, a gap that is c
   expect(await attempts(bench)).toMatchObject([{ state: "gone" }]);
 });
 
+test("a Postgres that drops the connection is no problem of the repository, which stays due", async () => {
+  await using bench = await openRepository();
+  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await bench.ask(`
+    create function archive.drop_connection() returns trigger language plpgsql as
+      $$ begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
+    create trigger drop_connection before insert on archive.runs execute function archive.drop_connection()`);
+  await expect(bench.poll(bench.id, false)).rejects.toMatchObject({ code: "database/unavailable" });
+  expect(await bench.ask("select problem, poll_due_at <= now() as is_due from archive.repositories")).toEqual([
+    { problem: null, is_due: true },
+  ]);
+  await bench.ask("drop trigger drop_connection on archive.runs");
+  expect(await bench.poll(bench.id, false)).toBe("polled");
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+});
+
 test("a repository that cannot be read is a problem, and nothing of it is called gone", async () => {
   await using bench = await openRepository();
   bench.simulator.control.addRun({ repository, state: "in_progress" });

@@ -226,7 +226,8 @@ async function visitOpenAttempts(
 }
 
 async function noteProblem({ db, log, settings }: Fetcher, repositoryId: number, error: unknown): Promise<void> {
-  if (!(error instanceof ActionsArchiveError)) return;
+  // An engine of ours that is away says nothing of the repository: its look stays due.
+  if (!(error instanceof ActionsArchiveError) || !error.code.startsWith("github/")) return;
   const waitSeconds = error instanceof RateLimitedError ? (error.retryAt.getTime() - Date.now()) / 1000 : problemRetrySeconds;
   const nextPollSeconds = Math.max(settings.POLL_INTERVAL_SECONDS, waitSeconds);
   log.warn({ repositoryId, code: error.code, reason: error.message, nextPollSeconds }, "repository not listed");

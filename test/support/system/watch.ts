@@ -42,10 +42,16 @@ export async function untilSettled(system: System, { jobs = 1, limitSeconds = 24
   for (let rounds = 1; ; rounds++) {
     const owed = await countOwed(system);
     if (owed !== undefined && owed.jobs >= jobs && isSettled(owed)) return seconds();
-    if (seconds() > limitSeconds) throw new Error(`after ${limitSeconds} s still owed: ${JSON.stringify(owed)}`);
+    if (seconds() > limitSeconds)
+      throw new Error(`after ${limitSeconds} s still owed: ${JSON.stringify(owed)}\n${lastWords(system)}`);
     if (rounds % 40 === 0) await system.cli("retry");
     await sleep(250);
   }
+}
+
+/** The ends of what the workers printed. */
+function lastWords({ replicas }: System): string {
+  return replicas.map(({ name, life }) => `${name}: ${life?.program.printed().slice(-1_500) ?? "never ran"}`).join("\n");
 }
 
 /** Notes memory and open files of every worker each second, until disposed. */
