@@ -9,7 +9,8 @@ import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { askSql, judgeArchive } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
+import { judgeFolder } from "./support/judge-folder.ts";
 import { killEverything } from "./support/kill.ts";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
@@ -37,8 +38,14 @@ async function ask<T extends z.ZodType>(schema: T, args: readonly string[], opti
 
 const show = (id: number, options: ProgramOptions) => ask(Report, ["backfill", "show", String(id)], options);
 
-async function expectWhole(simulator: Simulator, workspace: Workspace, options: ProgramOptions): Promise<void> {
-  expect((await judgeArchive(simulator, workspace.archive, options)).wrong).toEqual([]);
+async function expectWhole(
+  simulator: Simulator,
+  { archive }: Workspace,
+  options: ProgramOptions,
+  hadFaults = false,
+): Promise<void> {
+  const databaseUrl = options.settings["DATABASE_URL"];
+  expect((await judgeFolder({ simulator, archive, databaseUrl, hadFaults })).violations).toEqual([]);
   const query = `select (select count(*) from coverage where not complete) as incomplete,
     (select count(*) from gaps where kind not in ('not_sealed', 'run_open')) as gaps`;
   expect(await askSql(query, options)).toEqual([{ incomplete: 0, gaps: 0 }]);
@@ -202,7 +209,7 @@ test.skipIf(process.platform !== "linux")(
     program.stop("SIGTERM");
     expect((await program.ended).code).toBe(0);
     await database.end();
-    await expectWhole(simulator, workspace, options);
+    await expectWhole(simulator, workspace, options, true);
     expect(await askSql(story, options)).toEqual(await askSql(story, undisturbed));
   },
 );

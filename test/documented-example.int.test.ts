@@ -7,7 +7,7 @@ import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { documentedExample } from "@actions-archive/github-simulator/world/documented-example";
 import { expect, test } from "vitest";
 
-import { askSql } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
 import { runCli } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 

@@ -7,11 +7,11 @@ import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 
 import type { Job } from "@actions-archive/github-simulator/world/model";
+import { listFiles } from "@actions-archive/testkit/judge/object-source";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { listFiles } from "./support/judge.ts";
 import { type LogStage, openLogStage, type Order } from "./support/log-stage.ts";
 import { simulatedHost } from "./support/workspace.ts";
 

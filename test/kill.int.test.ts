@@ -4,13 +4,16 @@ import { mkdir, readdir, readFile, watch } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 
+import { openEngines } from "@actions-archive/cli/embedded/engine-folder";
+import { createLogger } from "@actions-archive/core/logger";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { listFiles } from "@actions-archive/testkit/judge/object-source";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeArchive, listFiles } from "./support/judge.ts";
+import { judgeFolder } from "./support/judge-folder.ts";
 import { findProcesses, killEverything } from "./support/kill.ts";
 import { mainOf, type Program, runCli, startProgram } from "./support/processes.ts";
 import { githubSettings, openWorkspace } from "./support/workspace.ts";
@@ -76,6 +79,13 @@ async function expectWhole(archive: string): Promise<void> {
   expect(broken).toEqual([]);
 }
 
+// The pass has ended, and its engines with it.
+async function judgeEmbedded(simulator: Simulator, dir: string) {
+  const log = createLogger("test", "error");
+  await using engines = await openEngines({ dir, log, need: { database: true, queue: false, archive: false } });
+  return await judgeFolder({ simulator, archive: join(dir, "archive"), databaseUrl: engines.databaseUrl, hadFaults: true });
+}
+
 test.skipIf(process.platform !== "linux")(
   `after ${rounds} times kill -9 of everything, one pass proves all, nothing doubled or torn (Linux only)`,
   { timeout: 60_000 + rounds * 90_000 },
@@ -129,14 +139,14 @@ test.skipIf(process.platform !== "linux")(
     const seconds = (performance.now() - startedAt) / 1000;
     expect(code, `${stdout}\n${stderr}`).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ complete: true, owed: [], given_up: [] });
-    const { wrong, jobs, archived } = await judgeArchive(simulator, archive, options);
     const downloads = simulator.journal.entries({ origin: "log", status: 200 }).length;
+    const { violations, jobs, archived } = await judgeEmbedded(simulator, engines);
     const unfinished = (await listFiles(archive)).filter((file) => file.startsWith(".unfinished/")).length;
     told.push(
       `then one pass of ${seconds.toFixed(1)} s: ${jobs} jobs, ${archived} archived, ${downloads} downloads, ${unfinished} unfinished files left for the sweep`,
     );
     await annotate(told.join("\n"));
-    expect(wrong).toEqual([]);
+    expect(violations).toEqual([]);
     expect(await listFiles(join(workspace.folder, "spool"))).toEqual([]);
     expect(await findProcesses(-1, workspace.folder)).toEqual([]);
   },

@@ -8,7 +8,7 @@ import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { askSql } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
 import { type ProgramOptions, runCli } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 

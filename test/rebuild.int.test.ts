@@ -8,7 +8,7 @@ import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { askSql } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
 import { mainOf, type ProgramOptions, runCli, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 /** What an auditor sees. Not in the store: when things were first seen, how a log failed, retention, and what was shown of attempts that have no record. */

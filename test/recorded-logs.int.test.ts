@@ -10,7 +10,7 @@ import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { askSql } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
 import { runCli } from "./support/processes.ts";
 import { fileOfJob, gatherRecordings, isWithoutFixtures } from "./support/recordings.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";

@@ -7,12 +7,13 @@ import { zstdDecompressSync } from "node:zlib";
 
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { listFiles } from "@actions-archive/testkit/judge/object-source";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 
-import { askSql, listFiles } from "./support/judge.ts";
+import { askSql } from "./support/ask-sql.ts";
 import { type Ended, runCli, type Settings } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 

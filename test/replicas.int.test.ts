@@ -14,7 +14,7 @@ import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeArchive } from "./support/judge.ts";
+import { judgeFolder } from "./support/judge-folder.ts";
 import { mainOf, type Program, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, simulatedHost } from "./support/workspace.ts";
 
@@ -179,8 +179,9 @@ test(
     const workers = new Set(simulator.journal.entries({ url: "/logs", status: 302 }).map(({ credential }) => credential));
     expect(workers).toEqual(new Set(["log-worker-1", "log-worker-2"]));
 
-    const verdict = await judgeArchive(simulator, workspace.archive, { cwd: workspace.folder, settings });
-    expect(verdict.wrong).toEqual([]);
+    const { archive } = workspace;
+    const verdict = await judgeFolder({ simulator, archive, databaseUrl: engines["DATABASE_URL"], hadFaults: false });
+    expect(verdict.violations).toEqual([]);
     expect(verdict.archived).toBe(expectedDownloads.length);
   },
 );

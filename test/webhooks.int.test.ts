@@ -8,7 +8,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 
-import { judgeArchive } from "./support/judge.ts";
+import { judgeFolder } from "./support/judge-folder.ts";
 import { mainOf, type Program, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 
@@ -149,7 +149,7 @@ async function judge({ workspace, simulator, settings }: Stage, program: Program
   expect((await program.ended).code).toBe(0);
   const { code, stdout, stderr } = await runCli(["start", "--once", "--max-wait", "60"], { cwd: workspace.folder, settings });
   expect(code, stdout + stderr).toBe(0);
-  return judgeArchive(simulator, workspace.archive, { cwd: workspace.folder, settings });
+  return judgeFolder({ simulator, archive: workspace.archive, databaseUrl: settings["DATABASE_URL"], hadFaults: false });
 }
 
 test(
@@ -180,7 +180,7 @@ test(
     await liveThroughADay(lost);
 
     const [first, second] = [await judge(shuffled, told), await judge(lost, polling)];
-    expect([first.wrong, second.wrong]).toEqual([[], []]);
+    expect([first.violations, second.violations]).toEqual([[], []]);
     expect(first.archived).toBe(second.archived);
     expect(first.jobs).toBeGreaterThan(20);
     const { rows } = await lost.client.query("select from archive.deliveries");

@@ -7,14 +7,16 @@ import { pathToFileURL } from "node:url";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
+import { judge, type Verdict } from "@actions-archive/testkit/judge/judge";
+import { folderSource, listFiles } from "@actions-archive/testkit/judge/object-source";
+import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
 import getPort from "get-port";
-import { Client, types } from "pg";
+import { Client } from "pg";
 import { z } from "zod";
 
 import { mainOf, type Program, runCli, type Settings, startProgram } from "../processes.ts";
 import { simulatedHost } from "../workspace.ts";
-import { judgeMonth, type MonthVerdict } from "./judge-month.ts";
-import { MonthJournal } from "./month-journal.ts";
 
 const daySeconds = 86_400;
 /** A fixed one, so that a seed names one world. */
@@ -42,7 +44,7 @@ export type MonthOptions = {
 };
 
 export type MonthReport = {
-  readonly verdict: MonthVerdict;
+  readonly verdict: Verdict;
   /** Exit code of the pass at the end, and what it printed. */
   readonly pass: { readonly code: number | null; readonly printed: string };
   readonly calls: ReadonlyMap<string, number>;
@@ -58,10 +60,6 @@ export type MonthReport = {
   readonly messages: ReadonlyMap<string, number>;
 };
 
-const int8Oid = 20;
-/** Ids and counts as numbers: GitHub's are far below 2^53. */
-const getTypeParser = (oid: number) => (oid === int8Oid ? Number : types.getTypeParser(oid));
-
 /** @throws when a worker ends by itself. */
 export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   await using stack = new AsyncDisposableStack();
@@ -69,15 +67,16 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const { simulator, secret } = await startMonth(options, port);
   stack.use(simulator);
   const settings = settingsOf(options, simulator);
-  const client = new Client({ connectionString: options.databaseUrl, types: { getTypeParser } });
+  const client = new Client({ connectionString: options.databaseUrl });
   await client.connect();
   stack.defer(() => client.end());
+  await watchRows(client);
   const start = (worker: Worker) => {
     const own = worker === "fetcher" ? { PORT: String(port), GITHUB_WEBHOOK_SECRET: secret } : {};
     return stack.use(startProgram(mainOf(worker), [], { cwd: options.folder, settings: { ...settings, ...own } }));
   };
   const programs = Object.fromEntries(workers.map((worker) => [worker, start(worker)])) as Record<Worker, Program>;
-  const month: Month = { options, simulator, client, programs, journal: new MonthJournal(simulator), began: performance.now() };
+  const month: Month = { options, simulator, client, programs, journal: new ArchiveJournal(simulator), began: performance.now() };
 
   const endMs = begin.getTime() + monthDays * daySeconds * 1000;
   await follow(month, async () => simulator.clock.nowMs() >= endMs);
@@ -98,13 +97,27 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const passSeconds = secondsSince(passBegan);
   month.journal.drain();
   const judgeBegan = performance.now();
-  const archive = `${options.folder}/archive`;
-  const verdict = await judgeMonth({ simulator, journal: month.journal, client, archive, since: begin });
+  const objects = folderSource(`${options.folder}/archive`);
+  const { journal } = month;
+  const leftovers = await listFiles(`${options.folder}/spool`);
+  const outputs = await Promise.all(workers.map(async (name) => ({ name, text: (await programs[name].ended).stdout })));
+  const canaries = [secret, simulator.app?.privateKey ?? ""];
+  const verdict = await judge({
+    simulator,
+    journal,
+    client,
+    objects,
+    since: begin,
+    hadFaults: false,
+    outputs,
+    canaries,
+    leftovers,
+  });
   return {
     verdict,
     pass: { code: pass.code, printed: pass.stdout + pass.stderr },
-    calls: month.journal.calls,
-    apiCalls: month.journal.apiCalls,
+    calls: journal.calls,
+    apiCalls: journal.apiCalls,
     deliveries: simulator.webhooks.sent,
     seconds: { month: monthSeconds, drain, pass: passSeconds, judge: secondsSince(judgeBegan) },
     use: { ...use, simulator: await useOf(process.pid) },
@@ -121,14 +134,14 @@ type Month = {
   readonly simulator: Simulator;
   readonly client: Client;
   readonly programs: Record<Worker, Program>;
-  readonly journal: MonthJournal;
+  readonly journal: ArchiveJournal;
   readonly began: number;
 };
 
 // A GHES: no limits, so that the month ends in the evening; and an App with an installation for each owner.
 async function startMonth({ seed, scale, secondsPerDay }: MonthOptions, port: number) {
   const clockSpeed = daySeconds / secondsPerDay;
-  const secret = "hush";
+  const secret = "hush-of-a-hostile-month";
   const simulator = await startSimulator({
     scenario: "month",
     seed,

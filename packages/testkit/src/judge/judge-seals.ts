@@ -56,14 +56,18 @@ export function judgeSealEntries({ store, truth, evidence }: Judged): Violation[
   return violationsOf("I4", wrong);
 }
 
-/** I11: every object that was there when the last seal was prepared is in a seal, once. */
+/**
+ * I11: every object that was there when the last seal was prepared is in a seal, once. One that was written down in that moment may
+ * wait for the next.
+ */
 export async function judgeSealed({ evidence, store }: Judged): Promise<Violation[]> {
   if (store.seals.length === 0) return [];
   const sealed = Map.groupBy(entriesOf(store.seals), (key) => key);
   const late = await ask<{ key: string }>(
     evidence.client,
     `select object_key as key from archive.objects
-    where noted_at >= (select max(sealed_at) from audit.seals) or (select entries >= $1 from audit.seals order by sequence desc limit 1)`,
+    where sealed_in is null and (noted_at >= (select max(sealed_at) - interval '1 minute' from audit.seals)
+      or (select entries >= $1 from audit.seals order by sequence desc limit 1))`,
     [mostEntries],
   );
   const isLate = new Set(late.map(({ key }) => key));

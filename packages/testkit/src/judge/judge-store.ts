@@ -150,14 +150,18 @@ export function judgeCounts({ rows, truth, store }: Judged): Violation[] {
     ...compare("jobs with a record", store.records.size, count("archived") + count("absent")),
     ...compare("jobs with a log object", logs.length, count("archived")),
     ...compare("run records", store.runs.length, listed),
-    ...rows.jobs.flatMap((row) => judgeForce(row, store.records.get(row.job_id) ?? [])),
+    ...rows.jobs.flatMap((row) => judgeForce(row, store)),
     ...(store.keys.some(({ kind }) => kind === "identity") ? [] : ["archive.json is not in the store"]),
   ]);
 }
 
-// The highest version is in force, and archived outranks absent; a row says what it says.
-function judgeForce(row: JobRow, records: readonly StoredRecord[]): string[] {
-  const versions = records.toSorted((a, b) => a.version - b.version);
+// The highest version is in force, and archived outranks absent; a row says what it says, and leads to what is there.
+function judgeForce(row: JobRow, { records, logs }: StoreView): string[] {
+  const versions = records.get(row.job_id)?.toSorted((a, b) => a.version - b.version) ?? [];
+  const isSettled = row.log_state === "archived" || row.log_state === "absent";
+  if (isSettled !== versions.length > 0) return [`job ${row.job_id} is ${row.log_state}, with ${versions.length} records`];
+  if (row.log_state === "archived" && !logs.get(row.job_id)?.some(({ key }) => key === row.log_key))
+    return [`${row.log_key} is not in the store`];
   const log = (versions.findLast(({ record }) => record?.log.state === "archived") ?? versions.at(-1))?.record?.log;
   if (row.log_reason === "removed" || log === undefined) return [];
   const isSame = log.state === row.log_state && (log.key ?? null) === row.log_key && (log.reason ?? null) === row.log_reason;
