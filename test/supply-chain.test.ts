@@ -22,6 +22,13 @@ const Workspace = z.object({
   allowBuilds: z.record(z.string(), z.boolean()),
 });
 
+const Resolved = z.record(z.string(), z.object({ version: z.string() })).default({});
+const Links = z.record(z.string(), z.string()).default({});
+const Lockfile = z.object({
+  importers: z.record(z.string(), z.object({ dependencies: Resolved })),
+  snapshots: z.record(z.string(), z.object({ dependencies: Links, optionalDependencies: Links })),
+});
+
 const workspace = Workspace.parse(parse(read("pnpm-workspace.yaml")));
 const manifests = globSync(["packages/*/package.json", "bench/package.json"], { cwd: root });
 const isExact = (version: string) => /^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version);
@@ -68,4 +75,48 @@ test("the root pins its tools to one version each", () => {
 
 test("what only tests need does not reach production", () => {
   expect(Manifest.parse(JSON.parse(read("packages/testkit/package.json"))).dependencies).toEqual({});
+});
+
+const lockfile = Lockfile.parse(parse(read("pnpm-lock.yaml")));
+
+type Installed = { readonly direct: ReadonlySet<string>; readonly all: ReadonlySet<string> };
+
+/** What a package of ours installs in production, its workspace packages' dependencies included. */
+function installedBy(name: string): Installed {
+  const [direct, all] = [new Set<string>(), new Set<string>()];
+  const add = (id: string) => {
+    if (all.has(id)) return;
+    all.add(id);
+    const { dependencies, optionalDependencies } = lockfile.snapshots[id] ?? { dependencies: {}, optionalDependencies: {} };
+    for (const [each, version] of Object.entries({ ...dependencies, ...optionalDependencies }))
+      add(version in lockfile.snapshots ? version : `${each}@${version}`);
+  };
+  const addWorkspace = (folder: string) => {
+    for (const [each, { version }] of Object.entries(lockfile.importers[folder]?.dependencies ?? {})) {
+      if (version.startsWith("link:")) addWorkspace(`packages/${version.split("/").at(-1)}`);
+      else {
+        direct.add(each);
+        add(`${each}@${version}`);
+      }
+    }
+  };
+  addWorkspace(`packages/${name}`);
+  return { direct, all };
+}
+
+test("docs/dependencies.md names each package that runs in production, and no more come in unnoticed", () => {
+  const page = read("docs/dependencies.md");
+  const numbers = [...page.matchAll(/^\| ([a-z-]+) +\| (\d+) +\| (\d+) +\|$/gm)];
+  expect(numbers.map(([, name]) => name)).toEqual(["fetcher", "log-worker", "loader", "cli"]);
+  const needed = new Set<string>();
+  for (const [, name = "", direct, most] of numbers) {
+    const installed = installedBy(name);
+    expect(installed.direct.size, name).toBe(Number(direct));
+    expect(installed.all.size, `${name} installs ${[...installed.all].join(" ")}`).toBeLessThanOrEqual(Number(most));
+    // What could not be found in the lockfile would not be counted.
+    expect([...installed.all].filter((id) => !(id in lockfile.snapshots))).toEqual([]);
+    for (const each of installed.direct) needed.add(each);
+  }
+  const named = [...page.matchAll(/^\| `([^`]+)` +\| (.{5,}?) +\|$/gm)].map(([, name]) => name);
+  expect(named).toEqual([...needed].toSorted());
 });

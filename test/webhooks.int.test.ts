@@ -1,29 +1,18 @@
 // Webhooks from the simulated GitHub to the whole program: what one costs, that copies are told, and that neither their chaos
 // nor their loss changes how it ends.
 
-import { createServer } from "node:net";
-
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 
+import { findFreePort } from "./support/free-port.ts";
 import { judgeFolder } from "./support/judge-folder.ts";
 import { mainOf, type Program, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 
 const repository = "octo-org/api";
 const secret = "hush";
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 type Stage = AsyncDisposable & {
   readonly workspace: Workspace;

@@ -1,7 +1,7 @@
 // Metadata of a folder's objects, which lie beside them in files that a copy of the folder keeps.
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { constants, createReadStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
@@ -27,8 +27,18 @@ export async function readMetadata(path: string): Promise<Pick<ObjectInfo, "meta
   // More than one is what a lost race leaves when it crashes; the bytes decide.
   const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
   if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };
-  const text = await readFile(join(dirname(path), `${start}${sha256}.meta`), "utf8");
+  const text = await readOwn(join(dirname(path), `${start}${sha256}.meta`));
   return { metadata: parseMetadata(text), sha256 };
+}
+
+// A planted link is not followed.
+async function readOwn(path: string): Promise<string> {
+  try {
+    return await readFile(path, { encoding: "utf8", flag: constants.O_RDONLY | constants.O_NOFOLLOW });
+  } catch (error) {
+    if (isErrno(error, "ELOOP")) return "";
+    throw error;
+  }
 }
 
 // Damaged metadata counts as missing: it is a hint, the object's bytes are the evidence.

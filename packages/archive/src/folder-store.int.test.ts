@@ -3,7 +3,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { chmod, link, mkdir, mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, mkdtemp, readdir, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -159,6 +159,67 @@ test("a planted object of 8 GiB is refused at once, and takes no memory", async 
   const told = { host: "github.com", ...ref, repository: "acme/app", ...attempts, ...job, ...times, log: absence };
   expect(await putRecord(store, "github.com", ref, told)).toMatchObject({ version: 2, record: { previous_sha256: null } });
   expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 ** 2);
+});
+
+test("a planted link is told as what lies at its key, and neither read, written through nor removed through", async () => {
+  await using folder = await temporaryFolder();
+  await using outside = await temporaryFolder();
+  const store = await folder.open();
+  const body = Buffer.from("secret");
+  await mkdir(join(outside.path, "3"));
+  await writeFile(join(outside.path, "file"), body);
+  await writeFile(join(outside.path, "3", "4.log.zst"), body);
+  const linked = "logs/github.com/1/2/3.log.zst";
+  const behind = "logs/github.com/1/3/4.log.zst";
+  const absent = "logs/github.com/1/3/5.log.zst";
+  const dangling = "logs/github.com/1/2/4.log.zst";
+  await mkdir(join(folder.path, "logs/github.com/1/2"), { recursive: true });
+  await symlink(join(outside.path, "file"), join(folder.path, linked));
+  await symlink(join(outside.path, "nothing"), join(folder.path, dangling));
+  await symlink(join(outside.path, "3"), join(folder.path, "logs/github.com/1/3"));
+
+  const corrupt = { code: "store/corrupt", message: expect.stringContaining("symbolic link") as string };
+  for (const key of [linked, behind, dangling]) {
+    await expect(store.read(key)).rejects.toMatchObject(corrupt);
+    await expect(store.open(key)).rejects.toMatchObject(corrupt);
+    await expect(store.remove(key)).rejects.toMatchObject(corrupt);
+  }
+  for (const key of [linked, dangling])
+    expect(await store.put(key, body, options(body))).toMatchObject({ kind: "exists", info: { key, metadata: {} } });
+  for (const key of [behind, absent]) {
+    await expect(store.head(key)).rejects.toMatchObject(corrupt);
+    await expect(store.put(key, Buffer.from("new"), options(Buffer.from("new")))).rejects.toMatchObject(corrupt);
+  }
+  expect((await all(store.list("logs/"))).map(({ key }) => key)).toEqual([
+    "logs/github.com/1/2/3.log.zst",
+    dangling,
+    "logs/github.com/1/3",
+  ]);
+  expect(await all(await outside.open().then((other) => other.list("")))).toHaveLength(2);
+});
+
+test("links on the way to the archive are followed, and none to where unfinished writes lie", async () => {
+  await using folder = await temporaryFolder();
+  await using outside = await temporaryFolder();
+  const body = Buffer.from("body");
+  const key = "records/github.com/1/2/3.json";
+  await symlink(folder.path, join(outside.path, "archive"));
+  const store = await openFolderStore(pathToFileURL(join(outside.path, "archive")));
+  expect(await store.put(key, body, options(body, { a: "b" }))).toEqual({ kind: "created" });
+  expect(await store.read(key)).toEqual(body);
+  const meta = join(folder.path, `records/github.com/1/2/.3.json.${options(body).sha256}.meta`);
+  await writeFile(join(outside.path, "told"), JSON.stringify({ told: "elsewhere" }));
+  await rm(meta);
+  await symlink(join(outside.path, "told"), meta);
+  expect(await store.head(key)).toMatchObject({ sizeBytes: 4, metadata: {} });
+
+  await rm(join(folder.path, ".unfinished"), { recursive: true });
+  await mkdir(join(outside.path, "old"));
+  await writeFile(join(outside.path, "old", "file"), body);
+  await utimes(join(outside.path, "old", "file"), 0, 0);
+  await symlink(join(outside.path, "old"), join(folder.path, ".unfinished"));
+  await expect(folder.open()).rejects.toMatchObject({ code: "store/corrupt" });
+  expect(await readdir(join(outside.path, "old"))).toEqual(["file"]);
 });
 
 test("a folder tells foreign files beside its objects, and none of its own", async () => {

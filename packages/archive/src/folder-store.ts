@@ -2,7 +2,7 @@
 // whatever instant a crash picks, a name either leads to the whole object or to nothing.
 
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,6 +18,7 @@ import {
   syncFolders,
   writeDurably,
 } from "./folder-files.ts";
+import { assertIsNoLink, assertLeadsInside, assertReadableFile } from "./folder-links.ts";
 import { listMetadata, readMetadata } from "./folder-metadata.ts";
 import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
@@ -62,6 +63,7 @@ export async function openFolderForReading(url: URL): Promise<Store> {
 export async function openFolderStore(url: URL): Promise<Store> {
   const root = folderOf(url);
   return translated(`Opening the folder ${root}`, async () => {
+    await assertIsNoLink(join(root, unfinishedFolder));
     await mkdir(join(root, unfinishedFolder), { recursive: true });
     await syncFolders(dirname(root), join(root, unfinishedFolder));
     await removeAbandoned(join(root, unfinishedFolder));
@@ -216,13 +218,18 @@ class FolderStore implements Store {
   }
 
   async #stat(key: string): Promise<ListedObject | undefined> {
-    return this.#statFile(key, this.#path(key));
+    const path = this.#path(key);
+    return translated(`Looking at ${key} in ${this.#root}`, async () => {
+      await assertReadableFile(this.#root, path);
+      return this.#statFile(key, path);
+    });
   }
 
+  // A link counts as an object that is not ours: told, and never followed.
   async #statFile(key: string, path: string): Promise<ListedObject | undefined> {
     try {
-      const found = await stat(path);
-      return found.isFile() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined;
+      const found = await lstat(path);
+      return found.isFile() || found.isSymbolicLink() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined;
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw folderFailure(error, `Looking at ${key} in ${this.#root}`);
@@ -230,8 +237,10 @@ class FolderStore implements Store {
   }
 
   async #look(key: string): Promise<ObjectInfo | undefined> {
-    const found = await this.#stat(key);
-    return found && { ...found, ...(await readMetadata(this.#path(key))) };
+    const path = this.#path(key);
+    await assertLeadsInside(this.#root, dirname(path));
+    const found = await this.#statFile(key, path);
+    return found && { ...found, ...(await readMetadata(path)) };
   }
 
   // Metadata lies beside its object under a name that holds the object's hash, and is durable before the object is visible:

@@ -39,7 +39,30 @@ export function createS3Client({ endpoint, forcePathStyle = false }: S3Location)
     ...(endpoint ? { endpoint: endpoint.href } : {}),
   };
   const client = new S3Client(config);
-  if (!endpoint) return client;
+  if (!endpoint) return withoutEcho(client);
   // A store of one's own has no regions, and its operator should not have to invent one.
-  return new S3Client({ ...config, region: () => client.config.region().catch(() => "us-east-1") });
+  return withoutEcho(new S3Client({ ...config, region: () => client.config.region().catch(() => "us-east-1") }));
+}
+
+/** Something in between may quote what it was sent, and what a refusal says is logged, and kept in the ledger. */
+function withoutEcho(client: S3Client): S3Client {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        if (error instanceof Error)
+          for (const secret of credentialsIn(args.request)) error.message = error.message.replaceAll(secret, "[redacted]");
+        throw error;
+      }
+    },
+    { step: "deserialize", priority: "high", name: "withoutEcho" },
+  );
+  return client;
+}
+
+function credentialsIn(request: unknown): string[] {
+  // The SDK does not say of what kind a request is; over HTTP it has headers.
+  const { headers = {} } = request as { readonly headers?: Readonly<Record<string, string>> };
+  return [headers["authorization"], headers["x-amz-security-token"]].filter((value) => value !== undefined);
 }

@@ -6,6 +6,14 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 
 import { reasonOf } from "./reason-of.ts";
 
+/** More than GitHub, probes and scrapers together need; whoever opens more would take memory and descriptors from the work. */
+const mostConnections = 1_000;
+/**
+ * Node waits a minute for a head and five for a body, and looks every half minute. A webhook's own route cuts its body sooner.
+ * https://nodejs.org/api/http.html#serverrequesttimeout
+ */
+const patience = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5_000 };
+
 export type HealthChecks = {
   /** Resolves while the process makes progress; rejects with the reason when it is stuck. */
   readonly live?: () => Promise<void>;
@@ -43,10 +51,14 @@ export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
   return app;
 }
 
-/** Serves `app` on `port` (0: any free one) until disposed; open requests are cut after two seconds. */
+/**
+ * Serves `app` on `port` (0: any free one) until disposed; open requests are cut after two seconds. Connections that are slow, or too
+ * many, are cut at any time.
+ */
 export async function listen(app: Hono, port: number): Promise<AsyncDisposable & { readonly port: number }> {
   const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
-  const server = serve({ fetch: app.fetch, port }, (address) => resolve(address.port));
+  const server = serve({ fetch: app.fetch, port, serverOptions: patience }, (address) => resolve(address.port));
+  server.maxConnections = mostConnections;
   server.once("error", reject);
   const boundPort = await listening;
   return {

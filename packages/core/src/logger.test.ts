@@ -48,3 +48,29 @@ test("an error is written with its class, code and cause", () => {
     err: { code: "store/refused", message: "outer: inner" },
   });
 });
+
+test("of an error nothing is written that somebody hung on it", () => {
+  const { lines, log } = capture();
+  const command = { name: "auth", args: ["default", "hunter2"] };
+  const refused = () => Object.assign(new Error("WRONGPASS"), { command, code: "ERR" });
+  log.error({ err: refused() }, "alone");
+  log.error({ err: new AggregateError([refused(), refused()], "both") }, "together");
+  log.error({ err: new Error("outer", { cause: refused() }) }, "as a cause");
+  expect(lines.join("")).not.toContain("hunter2");
+  const inner = { code: "ERR", message: "WRONGPASS" };
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { err: inner },
+    { err: { aggregateErrors: [inner, inner] } },
+    { err: { message: "outer: WRONGPASS" } },
+  ]);
+});
+
+test("a line is one JSON object of plain characters, whatever stands in it", () => {
+  const { lines, log } = capture();
+  const hostile = '\n{"level":60}\r\u001B[2J\u009B31m\u202Egnp\u2028\uFEFF\0\uD800 é 🦀';
+  log.info({ repository: hostile, err: new Error(hostile) }, "named");
+  expect(lines).toHaveLength(1);
+  // oxlint-disable-next-line no-control-regex -- that is what must not be there
+  expect(lines[0]?.trimEnd()).not.toMatch(/[\u0000-\u001F\u007F-\u009F\u2028\u202E\uFEFF]|\p{Surrogate}/u);
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: 30, repository: hostile, err: { message: hostile } });
+});

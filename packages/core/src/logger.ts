@@ -1,6 +1,8 @@
 // One root logger per process, passed as an argument and narrowed by `child` where a job starts. JSON on stdout, unless told.
 
-import { type DestinationStream, type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
+
+import { escapeJson } from "./escape-json.ts";
 
 export type { Logger } from "pino";
 
@@ -20,10 +22,41 @@ const secretNames = [
 /** Where a secret could reach a log line by mistake: alone, in a configuration, in a request's headers. */
 const redactedPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
+/**
+ * What is written of an error. Others hang more on theirs than anybody may read: ioredis the command that failed, which is AUTH with
+ * the password when Redis refuses it, and pg the client with its settings.
+ */
+const errorFields = [
+  ["type", "message", "stack", "code", "retryAt", "aggregateErrors"],
+  ["syscall", "hostname", "address", "port", "$metadata"],
+  ["severity", "detail", "hint", "schema", "table", "column", "constraint"],
+].flat();
+
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
 /** @param destination where the lines go; stdout by default. */
 export function createLogger(name: string, level: LogLevel, destination?: DestinationStream): Logger {
-  const options = { name, level, redact: { paths: redactedPaths, censor: "[redacted]" } };
+  const options = {
+    name,
+    level,
+    redact: { paths: redactedPaths, censor: "[redacted]" },
+    serializers: { err: writeError },
+    hooks: { streamWrite: escapeJson },
+  };
   return destination ? pino(options, destination) : pino(options);
+}
+
+function writeError(error: unknown): unknown {
+  return Error.isError(error) ? pickFields(stdSerializers.err(error)) : error;
+}
+
+type WrittenError = ReturnType<typeof stdSerializers.err>;
+
+function pickFields(written: WrittenError): Record<string, unknown> {
+  const fields = new Map<string, unknown>(Object.entries(written));
+  const { aggregateErrors } = written;
+  if (aggregateErrors !== undefined) fields.set("aggregateErrors", aggregateErrors.map(pickFields));
+  return Object.fromEntries(
+    errorFields.filter((field) => fields.get(field) !== undefined).map((field) => [field, fields.get(field)]),
+  );
 }

@@ -56,7 +56,11 @@ async function checkRedis(url: URL): Promise<void> {
     retryStrategy: (times) => (times > 3 ? null : 300),
     connectTimeout: 5_000,
   });
-  redis.on("error", () => undefined);
+  // What is thrown in the end says that the connection is closed; why, was told here.
+  let cause: Error | undefined;
+  redis.on("error", (error) => {
+    cause = error;
+  });
   try {
     await redis.connect();
     const policy = /maxmemory_policy:(\S+)/.exec(await redis.info("memory"))?.[1];
@@ -67,7 +71,7 @@ async function checkRedis(url: URL): Promise<void> {
     }
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`QUEUE_URL: Redis at ${url.host} does not answer: ${reasonOf(error)}`, { cause: error });
+    throw new ConfigError(`QUEUE_URL: Redis at ${url.host} does not answer: ${reasonOf(cause ?? error)}`, { cause: error });
   } finally {
     redis.disconnect();
   }

@@ -45,9 +45,48 @@ test.each([
   "https://169.254.169.254/latest/meta-data",
   "file:///etc/passwd",
   "ftp://productionresultssa19.blob.core.windows.net/",
+  "https://productionresultssa19.blob.core.windоws.net/",
+  "https://рroductionresultssa19.blob.core.windows.net/",
+  "https://productionresultssa19.blob.core.windows.net\u3002evil.example/",
+  "https://productionresultssa19\uFF0Eevil.blob.core.windows.net/",
+  "https://evil.example\\.productionresultssa19.blob.core.windows.net/",
+  "https://evil.example#.productionresultssa19.blob.core.windows.net/",
+  "https://evil.example/?.productionresultssa19.blob.core.windows.net/",
+  "https://productionresultssa19%2eblob.core.windows.net.evil.example/",
+  "https://xn--productionresultssa19.blob.core.windows.net/",
+  "https://2130706433/",
+  "https://0x7f.1/",
+  "https://0177.0.0.1/",
+  "https://\u2460\u2461\u2466.0.0.1/",
+  "https://[::ffff:127.0.0.1]/",
+  "https://[64:ff9b::7f00:1]/",
+  "https://[2002:7f00:1::]/",
 ])("anything else is refused: %s", (url) => {
   expect(isAllowed(new URL(url), github)).toBe(false);
 });
+
+test("a name is held against the list as it will be connected to, however it was written", () => {
+  const written = [
+    "https://productionresultssa19\u3002blob\uFF0Ecore\uFF61windows.net/",
+    "https://\uFF50roductionresultssa19.blob.core.windows.net/",
+    "https://production\u00ADresultssa19.blob.core.windows.net/",
+    "https://productionresultssa19%2eblob%2ecore.windows.net/",
+    "https://productionresultssa19.blob.core.windows.net\\@evil.example/",
+  ];
+  for (const text of written) {
+    const url = new URL(text);
+    expect([url.hostname, isAllowed(url, github)]).toEqual(["productionresultssa19.blob.core.windows.net", true]);
+  }
+});
+
+test.each(["0177.0.0.1", "0x7f000001", "2130706433", "127.1", "①②⑦.0.0.1"])(
+  "%s is this machine, and no pattern is it",
+  (host) => {
+    const url = new URL(`https://${host}/`);
+    expect([url.hostname, isAllowed(url, parseLogHosts("*.example, *1.example"))]).toEqual(["127.0.0.1", false]);
+    expect(isLoopback(url.hostname)).toBe(true);
+  },
+);
 
 test("on a GHES the API's host serves logs, on its own port, and on GHE.com the tenant's hosts and GitHub's stores do", () => {
   expect(isAllowed(new URL("https://ghes.example/_services/x"), defaultLogHosts(new URL("https://ghes.example/api/v3")))).toBe(
@@ -149,6 +188,21 @@ test.each([
   "fec0::1",
   "fd00:ec2::254",
   "2002:a00:1::",
+  "2002:7f00:1::",
+  "2001:0:7f00:1::1",
+  "2001:db8::1",
+  "fe80::1%eth0",
+  "::ffff:7f00:1",
+  "64:ff9b::7f00:1",
+  "64:ff9b::a9fe:a9fe",
+  "192.0.2.1",
+  "198.18.0.1",
+  "203.0.113.1",
+  "240.0.0.1",
+  "127.1",
+  "0177.0.0.1",
+  "0x7f000001",
+  "2130706433",
   "ff02::1",
   "not an address",
 ])("%s is not public", (address) => {

@@ -1,0 +1,14 @@
+// A port for a program that must be told its port before it starts.
+
+import { createServer } from "node:net";
+
+/** One that nobody listened on a moment ago. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
