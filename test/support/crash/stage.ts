@@ -111,7 +111,7 @@ function start({ act, span, folder }: Beginning, { settings }: Copy, dieAt?: Dea
   return startProgram(main, [JSON.stringify({ act, span, dieAt })], { cwd: folder, settings: own });
 }
 
-async function copyOf({ settings, copyStore }: Beginning, name: string): Promise<Copy> {
+async function copyOf({ settings, folder, copyStore }: Beginning, name: string): Promise<Copy> {
   await using stack = new AsyncDisposableStack();
   const store = await copyStore(name);
   stack.defer(store.drop);
@@ -130,7 +130,8 @@ async function copyOf({ settings, copyStore }: Beginning, name: string): Promise
   url.pathname = `/${copy}`;
   const made = stack.move();
   return {
-    settings: { ...settings, ...store.settings, DATABASE_URL: url.href },
+    // Those that begin again share a process, and a spool is one process'.
+    settings: { ...settings, ...store.settings, DATABASE_URL: url.href, SPOOL_DIR: join(folder, `spool-${name}`) },
     [Symbol.asyncDispose]: () => made.disposeAsync(),
   };
 }
