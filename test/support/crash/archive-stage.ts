@@ -1,0 +1,136 @@
+// Four logs before a log-worker whose store is S3: one that goes through the spool's file, the copy of a job of an earlier attempt, one
+// that GitHub does not have, and one that GitHub does not have any more, which a dead worker left in the store without its record.
+
+import { createHash, randomBytes } from "node:crypto";
+
+import { putLog } from "@actions-archive/archive/logs";
+import { openStore } from "@actions-archive/archive/open-store";
+import { type Front, openFront } from "@actions-archive/archive/s3-front.test-support";
+import type { Store } from "@actions-archive/archive/store";
+import { createLogger } from "@actions-archive/core/logger";
+import { recordJobs } from "@actions-archive/database/obligations";
+import { selectRepositories } from "@actions-archive/database/repositories";
+import { renderJob } from "@actions-archive/github-simulator/render/job";
+import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import type { Job } from "@actions-archive/github-simulator/world/model";
+import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
+import { archiveLog } from "@actions-archive/log-worker/archive-log";
+import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";
+import type { LogWorker } from "@actions-archive/log-worker/log-worker";
+import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
+
+import { encode } from "../filled-archive.ts";
+import type { Settings } from "../processes.ts";
+import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
+import { parse } from "./evidence.ts";
+import type { Beginning } from "./stage.ts";
+
+const repository = "octo-org/api";
+/** Does not compress: its stored form goes to a file of the spool. */
+const largeBytes = 3_000_000;
+
+export type ArchiveStage = AsyncDisposable & { readonly begin: Beginning; readonly front: Front };
+
+/** @param credentials of the S3 server, as the AWS SDK finds them */
+export async function openArchiveStage(credentials: Settings): Promise<ArchiveStage> {
+  await using stack = new AsyncDisposableStack();
+  const workspace = stack.use(await openWorkspace());
+  const front = stack.use(await openFront());
+  const simulator = stack.use(await startSimulator({ scenario: "empty", rateLimits: { perHour: 1_000_000 } }));
+  const { id } = simulator.control.addRepository({ repository });
+  const base = front.settings.ARCHIVE_URL.href;
+  const settings: Settings = {
+    ...credentials,
+    ...githubSettings(simulator),
+    ...(await engineSettings(workspace)),
+    ARCHIVE_URL: base,
+    S3_ENDPOINT: front.settings.S3_ENDPOINT?.href ?? "",
+    S3_FORCE_PATH_STYLE: "true",
+    LOG_WAIT_SECONDS: "1",
+    LOG_LEVEL: "fatal",
+  };
+  const { large } = await fill({ simulator, settings, repositoryId: id });
+  const opened = stack.move();
+  return {
+    front,
+    begin: {
+      act: "archive",
+      folder: workspace.folder,
+      settings,
+      async copyStore(name) {
+        const own = `${base}-${name}`;
+        await using copy = await openStore({ ...front.settings, ARCHIVE_URL: new URL(own) });
+        await copyObjects(front.store, copy);
+        return { settings: { ARCHIVE_URL: own }, drop: async () => {} };
+      },
+      forget: { logs_in_flight: ["deaths"] },
+      // That it was found without its record is said of a log whose worker died between the two, and of no other.
+      objectOf: (key, bytes) => (key.endsWith(`/${large.id}.json`) ? withoutFlags(parse(bytes)) : undefined),
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+type Filling = { readonly simulator: Simulator; readonly settings: Settings; readonly repositoryId: number };
+
+async function fill({ simulator, settings, repositoryId }: Filling): Promise<{ large: Job }> {
+  await using resources = new AsyncDisposableStack();
+  const log = createLogger("test", "fatal");
+  const { worker } = await openLogWorker(loadLogWorkerConfig(settings), { log, resources });
+  await selectRepositories(worker.db, [{ repository_id: repositoryId, full_name: repository, is_private: false }]);
+  const { addRun, rerun, setLog } = simulator.control;
+  const jobOf = (jobId: number | undefined): Job => {
+    const job = simulator.world.jobs.get(jobId ?? 0);
+    if (job === undefined) throw new Error("no job");
+    return job;
+  };
+  const see = async (job: Job, listedAttempt = 1) => {
+    const object = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
+    await recordJobs(worker.db, repositoryId, [{ object, source: "listing", listedAttempt }]);
+    return job;
+  };
+  const add = () => see(jobOf(addRun({ repository, completedSecondsAgo: 3_600 }).jobIds[0]));
+
+  const jobs = [{ name: "a" }, { name: "b", conclusion: "failure" as const }];
+  const first = addRun({ repository, jobs, completedSecondsAgo: 7_200 });
+  const original = await see(jobOf(first.jobIds[0]));
+  await archiveAndLoad(worker, original);
+  const copy = [...simulator.world.jobs.values()];
+  rerun({ runId: first.runId, failedOnly: true });
+  for (const job of simulator.world.jobs.values()) if (!copy.includes(job) && job.copyOf === original) await see(job, 2);
+
+  const large = await add();
+  large.log = { kind: "text", content: randomBytes(largeBytes) };
+  const [absent, orphan] = [await add(), await add()];
+  for (const { id: jobId } of [absent, orphan]) setLog({ jobId, kind: "not-found" });
+  const { stored, totals } = encode(Buffer.from("2026-05-01T10:00:00.0000000Z left by a worker that died\n"));
+  const ref = { repository_id: repositoryId, run_id: orphan.run.id, job_id: orphan.id };
+  await putLog(worker.store, worker.host, ref, stored, totals);
+  return { large };
+}
+
+async function archiveAndLoad(worker: LogWorker, { id: job_id }: Job): Promise<void> {
+  const { signal } = new AbortController();
+  await archiveLog(worker)({ job_id }, { signal, attempt: 1, isLastAttempt: false });
+  const records = await worker.db
+    .selectFrom("archive.obligations")
+    .select(["job_id", "record_key as key"])
+    .where("record_key", "is not", null)
+    .execute();
+  await loadRecords(worker, records as RecordToLoad[]);
+}
+
+async function copyObjects(from: Store, to: Store): Promise<void> {
+  for await (const { key } of from.list("")) {
+    if (key.startsWith("probe/")) continue;
+    const bytes = (await from.read(key)) ?? Buffer.alloc(0);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const metadata = (await from.head(key))?.metadata ?? {};
+    await to.put(key, bytes, { sha256, metadata, contentType: "application/octet-stream" });
+  }
+}
+
+function withoutFlags(record: unknown): unknown {
+  const { log, ...rest } = record as { readonly log: Readonly<Record<string, unknown>> };
+  return { ...rest, log: { ...log, flags: [] } };
+}

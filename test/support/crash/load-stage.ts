@@ -1,0 +1,113 @@
+// What a loader has before it when it is cut short: jobs without rows, records that nobody loaded, attempts without a run record; or all
+// of that loaded, sealed once, and changed since.
+
+import { generateKeyPairSync } from "node:crypto";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { logKey } from "@actions-archive/core/object-key";
+import { finishVisit } from "@actions-archive/database/attempts";
+import { noteRecord } from "@actions-archive/database/log-states";
+import { listUnloadedJobs } from "@actions-archive/database/obligations";
+import { recordRuns } from "@actions-archive/database/runs";
+import { jobId, repositoryId, runId, runObject, stepObject } from "@actions-archive/database/samples.test-support";
+import { addWindow } from "@actions-archive/database/windows";
+import { absent, archived, type Bench, host, openBench } from "@actions-archive/loader/bench.test-support";
+import { loadJobs } from "@actions-archive/loader/load-jobs";
+import { loadRecords } from "@actions-archive/loader/load-records";
+import { loadRun } from "@actions-archive/loader/load-run";
+import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
+import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { inject } from "vitest";
+
+import type { Settings } from "../processes.ts";
+import { openWorkspace } from "../workspace.ts";
+import { copyFolder } from "./fetch-stage.ts";
+import type { Beginning } from "./stage.ts";
+
+export type LoadStage = AsyncDisposable & { readonly begin: Beginning };
+
+const attempt = { run_id: runId, run_attempt: 1 };
+const facts = {
+  sections: [{ step_number: 1, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 }],
+  action_uses: [{ step_number: 1, action: "Actions/checkout", ref: "v4", sha: "a".repeat(40), line_number: 2, used_at: null }],
+  annotations: [{ step_number: 1, level: "error" as const, line_number: 5, message: "no" }],
+};
+
+/** Jobs whose logs ended in every way, the first in two records; all of one run, which is listed. */
+export async function openLoadStage(): Promise<LoadStage> {
+  return openStage("load", async (bench) => {
+    await owe(bench, [jobId, jobId + 1, jobId + 2]);
+    await leaveRecord(bench, jobId, await bench.record(jobId, absent));
+    await leaveRecord(bench, jobId, await bench.record(jobId, archived(), facts));
+    await leaveRecord(bench, jobId + 1, await bench.record(jobId + 1, absent));
+    await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 3 });
+  });
+}
+
+/** A seal, and after it more records, a run record, a window, a hold, and a log whose worker died before its record. */
+export async function openSealStage(): Promise<LoadStage> {
+  const key = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  const fill = async (bench: Bench) => {
+    const { loader } = bench;
+    const [identity] = await bench.ask("select archive_id from archive.identity");
+    await owe(bench, [jobId]);
+    await loadRecords(loader, [{ job_id: jobId, key: await bench.record(jobId, archived(), facts) }]);
+    const config = { SEAL_KEY: key, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };
+    await sealWhatWaits(config, { loader, archiveId: String(identity?.["archive_id"]) });
+
+    await owe(bench, [jobId + 1, jobId + 2]);
+    await loadJobs(loader, await listUnloadedJobs(loader.db, 100));
+    await loadRecords(loader, [{ job_id: jobId + 1, key: await bench.record(jobId + 1, archived(jobId + 1), facts) }]);
+    await finishVisit(loader.db, attempt, { state: "listed", jobs: 3 });
+    await loadRun(loader, attempt);
+    await recordRuns(loader.db, repositoryId, [runObject({ id: runId + 1, status: "in_progress", conclusion: null })]);
+    await addWindow(loader.db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") });
+    await bench.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
+    const orphan = { repository_id: repositoryId, run_id: runId, job_id: jobId + 2 };
+    const put = { sha256: "6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918", contentType: "text/plain" };
+    await loader.store.put(logKey(host, orphan), Buffer.from("12"), put);
+    await bench.ask(`insert into archive.logs_in_flight (job_id, worker) values (${jobId + 2}, 'dead')`);
+  };
+  return openStage("seal", fill, { SEAL_KEY: key });
+}
+
+async function openStage(
+  act: Beginning["act"],
+  fill: (bench: Bench) => Promise<void>,
+  settings: Settings = {},
+): Promise<LoadStage> {
+  await using stack = new AsyncDisposableStack();
+  const { folder, archive } = stack.use(await openWorkspace());
+  await using bench = await openBench();
+  await fill(bench);
+  await cp(fileURLToPath(bench.loader.store.url), archive, { recursive: true });
+  const [database] = await bench.ask("select current_database() as name");
+  const url = new URL(inject("testPostgresUrl"));
+  url.pathname = `/${String(database?.["name"])}`;
+  const opened = stack.move();
+  return {
+    begin: {
+      act,
+      folder,
+      settings: {
+        ...settings,
+        GITHUB_API_URL: "https://api.github.com",
+        DATABASE_URL: url.href,
+        QUEUE_URL: requireRedis().url,
+        ARCHIVE_URL: pathToFileURL(archive).href,
+      },
+      copyStore: (name) => copyFolder(archive, join(folder, name)),
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function owe({ owe: oweJob }: Bench, jobIds: readonly number[]): Promise<void> {
+  for (const id of jobIds) await oweJob({ id, steps: [stepObject(1), stepObject(2)] });
+}
+
+async function leaveRecord({ loader }: Bench, job: number, key: string): Promise<void> {
+  await noteRecord(loader.db, job, key);
+}

@@ -1,0 +1,53 @@
+// What a loader does: rows from the ledger and from records, run records, seals.
+
+import { openArchive } from "@actions-archive/archive/open-archive";
+import { githubHost } from "@actions-archive/core/settings";
+import { findIdentity } from "@actions-archive/database/identity";
+import { openLedger } from "@actions-archive/database/open-ledger";
+import { loadLoaderConfig } from "@actions-archive/loader/config";
+import { loadJobs } from "@actions-archive/loader/load-jobs";
+import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
+import { loadRun } from "@actions-archive/loader/load-run";
+import type { Loader } from "@actions-archive/loader/loader";
+import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
+
+import type { CallCounter } from "../die-at.ts";
+import { actorName as name, type OpenAct, type Opening } from "./acts.ts";
+
+async function openLoader({ env, resources, log }: Opening) {
+  const config = loadLoaderConfig(env);
+  const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
+  const { db, pool } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName: name }));
+  const expected = { host, archiveId: (await findIdentity(db))?.archive_id };
+  const { store, identity } = resources.use(await openArchive(config, expected));
+  return { config, pool, archiveId: identity.archive_id, loader: { db, store, host, log } };
+}
+
+function countReads({ store }: Loader): (counter: CallCounter) => void {
+  return (counter) => counter.countMethods(store, ["put", "head", "read", "open"]);
+}
+
+export async function openLoad(opening: Opening): Promise<OpenAct> {
+  const { loader, pool } = await openLoader(opening);
+  const { rows: jobs } = await pool.query<{ job_id: number }>("select job_id from archive.obligations order by 1");
+  const { rows: records } = await pool.query<RecordToLoad>(
+    "select job_id, record_key as key from archive.obligations where record_key is not null order by 1",
+  );
+  const { rows: attempts } = await pool.query<{ run_id: number; run_attempt: number }>(
+    "select run_id, run_attempt from archive.attempts where state = 'listed' order by 1, 2",
+  );
+  return {
+    count: countReads(loader),
+    async perform() {
+      const jobIds = jobs.map(({ job_id }) => job_id);
+      await loadJobs(loader, jobIds);
+      await loadRecords(loader, records);
+      for (const attempt of attempts) await loadRun(loader, attempt);
+    },
+  };
+}
+
+export async function openSeal(opening: Opening): Promise<OpenAct> {
+  const { config, loader, archiveId } = await openLoader(opening);
+  return { count: countReads(loader), perform: () => sealWhatWaits(config, { loader, archiveId }) };
+}

@@ -1,0 +1,209 @@
+// What may happen, in any order: what GitHub does, what reaches us of it, what the workers do, and what breaks. After each the model holds.
+
+import { randomUUID } from "node:crypto";
+
+import { createBackfill } from "@actions-archive/database/backfills";
+import { backfillRepository } from "@actions-archive/fetcher/backfill-repository";
+import { feed } from "@actions-archive/fetcher/feed";
+import { pollRepository } from "@actions-archive/fetcher/poll-repository";
+import { receiveDelivery } from "@actions-archive/fetcher/receive-delivery";
+import { renderJob } from "@actions-archive/github-simulator/render/job";
+import { jobStatus } from "@actions-archive/github-simulator/world/timeline";
+import fc from "fast-check";
+
+import { archiveNext, loadNext } from "./deliver.ts";
+import type { Obligations } from "./obligations.ts";
+import type { System } from "./system.ts";
+
+type Command = fc.AsyncCommand<Obligations, System>;
+const signal = new AbortController().signal;
+const daySeconds = 86_400;
+
+type Doing = (model: Obligations, system: System) => Promise<unknown>;
+
+class Happening implements Command {
+  readonly #name: string;
+  readonly #run: Doing;
+  readonly #isPossible: (model: Readonly<Obligations>) => boolean;
+
+  constructor(name: string, run: Doing, isPossible: (model: Readonly<Obligations>) => boolean = () => true) {
+    this.#name = name;
+    this.#run = run;
+    this.#isPossible = isPossible;
+  }
+
+  check(model: Readonly<Obligations>): boolean {
+    return this.#isPossible(model);
+  }
+
+  async run(model: Obligations, system: System): Promise<void> {
+    await this.#run(model, system);
+    await model.check(system);
+  }
+
+  toString(): string {
+    return this.#name;
+  }
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index % items.length];
+  if (item === undefined) throw new Error("nothing to choose from");
+  return item;
+}
+
+const anyIndex = fc.nat({ max: 30 });
+const hasRuns = ({ runIds }: Readonly<Obligations>) => runIds.length > 0;
+const hasJobs = ({ jobIds }: Readonly<Obligations>) => jobIds.length > 0;
+
+const github = [
+  fc
+    .record({
+      jobs: fc.integer({ min: 1, max: 3 }),
+      days: fc.constantFrom(0.1, 1, 20),
+      isOpen: fc.boolean(),
+      isSkipped: fc.boolean(),
+    })
+    .map(
+      ({ jobs, days, isOpen, isSkipped }) =>
+        new Happening(`a run of ${jobs} jobs, ${isOpen ? "going on" : `${days} days ago`}`, async (model, { simulator }) => {
+          const names = Array.from({ length: jobs }, (_, index) => ({
+            name: `job ${index}`,
+            bytes: 3_000,
+            ...(index === 1 ? { conclusion: isSkipped ? ("skipped" as const) : ("failure" as const) } : {}),
+          }));
+          const state = isOpen ? "in_progress" : "completed";
+          const run = simulator.control.addRun({
+            repository: model.name,
+            jobs: names,
+            state,
+            completedSecondsAgo: Math.floor(days * daySeconds),
+          });
+          model.addRun({ ...run, isOpen });
+        }),
+    ),
+  anyIndex.map(
+    (index) =>
+      new Happening(
+        `run ${index} ends`,
+        async (model, { simulator }) => {
+          const runId = at(model.openRunIds, index);
+          model.openRunIds.splice(model.openRunIds.indexOf(runId), 1);
+          model.addRun({ ...(await simulator.control.completeRun({ runId })), isOpen: false });
+        },
+        ({ openRunIds }) => openRunIds.length > 0,
+      ),
+  ),
+  fc.record({ index: anyIndex, failedOnly: fc.boolean(), copies: fc.constantFrom("new-ids" as const, "same-ids" as const) }).map(
+    ({ index, ...how }) =>
+      new Happening(
+        `run ${index} is run again (${JSON.stringify(how)})`,
+        async (model, { simulator }) => {
+          const runId = at(model.runIds, index);
+          // GitHub runs again what has ended.
+          if (!model.openRunIds.includes(runId)) model.addRun({ ...simulator.control.rerun({ runId, ...how }), isOpen: false });
+        },
+        hasRuns,
+      ),
+  ),
+  anyIndex.map(
+    (index) =>
+      new Happening(
+        `the logs of run ${index} are deleted`,
+        async (model, system) => {
+          const runId = at(model.runIds, index);
+          await model.loseLogs(system, runId);
+          system.simulator.control.deleteLogs({ runId });
+        },
+        hasRuns,
+      ),
+  ),
+  fc.nat({ max: 3 }).map(
+    (index) =>
+      new Happening(`the repository is renamed to ${index}`, async (model, { simulator }) => {
+        const name = `renamed-${index}`;
+        if (model.name.endsWith(name)) return;
+        simulator.control.moveRepository({ repository: model.name, name });
+        model.name = `${model.name.split("/")[0]}/${name}`;
+      }),
+  ),
+];
+
+const ours = [
+  anyIndex.map(
+    (index) =>
+      new Happening(`a webhook of job ${index}`, (model, system) => tellOf(model, system, at(model.jobIds, index)), hasJobs),
+  ),
+  fc
+    .boolean()
+    .map(
+      (isFullPass) =>
+        new Happening(isFullPass ? "a full pass" : "a poll", (_model, system) =>
+          system.act(({ fetcher }) => pollRepository(fetcher, system.repositoryId, { isFullPass, signal })),
+        ),
+    ),
+  fc.constant(new Happening("a slice of a backfill", (model, system) => backfill(model, system))),
+  anyIndex.map((index) => new Happening(`a log is archived (${index})`, (_model, system) => archiveNext(system, index))),
+  anyIndex.map((index) => new Happening(`rows are loaded (${index})`, (_model, system) => loadNext(system, index))),
+  fc.constant(new Happening("a seal", (_model, system) => system.act(({ seal }) => seal()))),
+  fc.constant(new Happening("the queue is fed", (_model, system) => system.act(({ fetcher }) => feed(fetcher)))),
+];
+
+const faults = [
+  fc
+    .nat({ max: 25 })
+    .map(
+      (calls) => new Happening(`the workers die in ${calls} calls`, async (_model, { workers }) => workers.life.dieAfter(calls)),
+    ),
+  fc.constant(new Happening("the workers start again", (_model, system) => system.restart())),
+  fc.constant(new Happening("the queue forgets everything", (_model, system) => system.flushQueue())),
+  fc.integer({ min: 1, max: 2 }).map(
+    (times) =>
+      new Happening(`the store fails ${times} times`, async (_model, { workers }) => {
+        workers.life.storeFaults = times;
+      }),
+  ),
+  fc.boolean().map(
+    (isDuring) =>
+      new Happening(isDuring ? "connections drop during what comes" : "connections drop", async (_model, system) => {
+        system.dropsConnections = isDuring;
+        if (!isDuring) await system.dropConnections();
+      }),
+  ),
+  fc.constant(new Happening("time passes", (_model, system) => system.passTime())),
+];
+
+/** Any of them, those that do the work more often. */
+export const anyCommand: fc.Arbitrary<Command>[] = [...github, ...ours, ...ours, ...ours, ...faults];
+
+/** A delivery of GitHub's, of a job that has ended. */
+async function tellOf(model: Obligations, system: System, jobId: number): Promise<void> {
+  const { simulator, repositoryId } = system;
+  const job = simulator.world.jobs.get(jobId);
+  if (job === undefined || jobStatus(job, simulator.clock.nowMs()) !== "completed") return;
+  const workflow_job = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
+  const body = JSON.stringify({ action: "completed", workflow_job, repository: { id: repositoryId, full_name: model.name } });
+  await system.act(async ({ fetcher }) => {
+    const outcome = await receiveDelivery(fetcher, { guid: randomUUID(), event: "workflow_job", body });
+    if (outcome === "recorded" || outcome === "stored") model.of(jobId).isTold = true;
+  });
+}
+
+/** Of the last 30 days, made by the operator when there is none. */
+export async function backfill(model: Obligations, system: System): Promise<void> {
+  const { repositoryId: repository_id } = system;
+  if (model.backfillId === undefined) {
+    const nowMs = Date.now();
+    await system.act(async ({ fetcher }) => {
+      model.backfillId = await createBackfill(fetcher.db, {
+        askedFor: [model.name],
+        since: new Date(nowMs - 30 * daySeconds * 1000),
+        until: new Date(nowMs - 120_000),
+        repositories: [{ repository_id, full_name: model.name, is_private: false, estimated_runs: 1 }],
+      });
+    });
+  }
+  const { backfillId: backfill_id } = model;
+  if (backfill_id === undefined) return;
+  await system.act(({ fetcher }) => backfillRepository(fetcher, { backfill_id, repository_id }, { signal, sliceMs: 1 }));
+}

@@ -1,0 +1,47 @@
+// What the queue's consumers do with one entry: its handler, and away with it. What fails stays, and is tried again.
+
+import type { StageName } from "@actions-archive/core/stages";
+import { tryParseArchiveId } from "@actions-archive/core/stages";
+import { loadJobs } from "@actions-archive/loader/load-jobs";
+import { loadRecords } from "@actions-archive/loader/load-records";
+import { loadRun } from "@actions-archive/loader/load-run";
+import { archiveLog } from "@actions-archive/log-worker/archive-log";
+
+import type { System } from "./system.ts";
+import type { Workers } from "./workers.ts";
+
+const { signal } = new AbortController();
+
+/** Delivers an entry of the archive queue, if there is any. */
+export async function archiveNext(system: System, index: number): Promise<void> {
+  await deliver(system, "archive", index, async ({ worker }, id) => {
+    const job_id = tryParseArchiveId(id);
+    if (job_id !== undefined) await archiveLog(worker)({ job_id }, { signal, attempt: 1, isLastAttempt: false });
+  });
+}
+
+/** Delivers an entry of the load queue, if there is any. */
+export async function loadNext(system: System, index: number): Promise<void> {
+  await deliver(system, "load", index, async ({ loader }, id) => {
+    const [, kind, first = "", rest = ""] = /^load-(job|record|run)-(\d+)(?:-(.+))?$/.exec(id) ?? [];
+    if (kind === "job") await loadJobs(loader, [Number(first)]);
+    if (kind === "record") await loadRecords(loader, [{ job_id: Number(first), key: rest }]);
+    if (kind === "run") await loadRun(loader, { run_id: Number(first), run_attempt: Number(rest) });
+  });
+}
+
+async function deliver(
+  system: System,
+  stage: Extract<StageName, "archive" | "load">,
+  index: number,
+  handle: (workers: Workers, id: string) => Promise<void>,
+): Promise<void> {
+  await system.act(async (workers) => {
+    const queue = stage === "archive" ? workers.fetcher.archiveQueue : workers.fetcher.loadQueue;
+    const ids = await queue.ids();
+    const id = ids.toSorted()[index % Math.max(1, ids.length)];
+    if (id === undefined) return;
+    await handle(workers, id);
+    await system.finishWork(stage, id);
+  });
+}

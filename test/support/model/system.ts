@@ -1,0 +1,165 @@
+// The system under the model: engines that stay, workers that die and come again, and what an operator, the clock and the network do.
+
+import { generateKeyPairSync, type KeyObject, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+
+import { openArchive } from "@actions-archive/archive/open-archive";
+import { openSigner } from "@actions-archive/archive/seal-key";
+import type { Store } from "@actions-archive/archive/store";
+import { claimIdentity } from "@actions-archive/database/identity";
+import { openDatabase } from "@actions-archive/database/open-database";
+import { selectRepositories } from "@actions-archive/database/repositories";
+import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { createTestDatabase } from "@actions-archive/testkit/test-database";
+import { Redis } from "ioredis";
+
+import { openWorkspace, simulatedHost } from "../workspace.ts";
+import { type Engines, openWorkers, type Workers, workersName } from "./workers.ts";
+
+type Ask = <T extends Record<string, unknown>>(query: string, values?: readonly unknown[]) => Promise<T[]>;
+
+export class System implements AsyncDisposable {
+  readonly #resources: AsyncDisposableStack;
+  readonly #engines: Engines;
+  readonly #redis: Redis;
+  readonly repositoryId: number;
+  /** As an administrator, whose connections no fault touches. */
+  readonly ask: Ask;
+  workers: Workers;
+  /** Whether connections to Postgres are dropped while the next act runs. */
+  dropsConnections = false;
+
+  constructor(opened: {
+    readonly resources: AsyncDisposableStack;
+    readonly engines: Engines;
+    readonly redis: Redis;
+    readonly repositoryId: number;
+    readonly ask: Ask;
+    readonly workers: Workers;
+  }) {
+    this.#resources = opened.resources;
+    this.#engines = opened.engines;
+    this.#redis = opened.redis;
+    this.repositoryId = opened.repositoryId;
+    this.ask = opened.ask;
+    this.workers = opened.workers;
+  }
+
+  get simulator(): Simulator {
+    return this.#engines.simulator;
+  }
+
+  /** Not the workers' own: it never fails. */
+  get store(): Store {
+    return this.#engines.store;
+  }
+
+  get publicKey(): KeyObject {
+    return openSigner(this.#engines.sealKey).publicKey;
+  }
+
+  /**
+   * Something that the workers do. It may fail where they die of it, where an engine is away, or where a limit is met: whoever called
+   * calls again.
+   * @returns whether it was done.
+   */
+  async act(work: (workers: Workers) => Promise<unknown>): Promise<boolean> {
+    const { life } = this.workers;
+    const hadFault = life.storeFaults > 0;
+    const isDropped = this.dropsConnections;
+    this.dropsConnections = false;
+    const dropping = isDropped ? this.#dropDuring() : undefined;
+    try {
+      await work(this.workers);
+      return true;
+    } catch (error) {
+      if (!life.isDead && !hadFault && !isDropped) throw error;
+      return false;
+    } finally {
+      await dropping;
+      if (life.isDead) await this.restart();
+    }
+  }
+
+  /** Whatever the workers had in memory or in hand is gone; so much time passes that their leases end. */
+  async restart(): Promise<void> {
+    this.workers.life.dieAfter(0);
+    await this.workers[Symbol.asyncDispose]();
+    await this.ask("update archive.logs_in_flight set leased_until = null");
+    await this.ask("update archive.repositories set leased_until = now() where leased_until is not null");
+    await this.ask("update archive.backfill_repositories set leased_until = now() where leased_until is not null");
+    await this.ask("delete from archive.credential_holders");
+    this.workers = await openWorkers(this.#engines);
+  }
+
+  /** Whatever waits for its time is due. */
+  async passTime(): Promise<void> {
+    await this.ask("update archive.obligations set due_at = now() where log_state in ('pending', 'failed')");
+    await this.ask("update archive.attempts set visit_due_at = now() where state = 'open'");
+    await this.ask("update archive.credentials set paused_until = null, guessed_until = null");
+  }
+
+  async flushQueue(): Promise<void> {
+    const keys = await this.#redis.keys(`${this.#prefix}:*`);
+    if (keys.length > 0) await this.#redis.del(...keys);
+  }
+
+  /** Takes an entry from a queue that its handler is done with. */
+  async finishWork(stage: "archive" | "load", id: string): Promise<void> {
+    await this.#redis.lrem(`${this.#prefix}:${stage}:wait`, 0, id);
+    await this.#redis.del(`${this.#prefix}:${stage}:${id}`);
+  }
+
+  async dropConnections(): Promise<void> {
+    await this.ask(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
+      [workersName],
+    );
+  }
+
+  async #dropDuring(): Promise<void> {
+    for (let times = 0; times < 3; times += 1) {
+      await nextTurn();
+      await this.dropConnections();
+    }
+  }
+
+  get #prefix(): string {
+    const { archiveId, host } = this.#engines.queue;
+    return `actions-archive:${archiveId}:${host}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.flushQueue();
+    await this.workers[Symbol.asyncDispose]();
+    await this.#resources.disposeAsync();
+  }
+}
+
+/** With one repository, which is selected. */
+export async function openSystem(repository: string): Promise<System> {
+  await using resources = new AsyncDisposableStack();
+  const { folder, archive } = resources.use(await openWorkspace());
+  const simulator = resources.use(
+    await startSimulator({ scenario: "empty", retentionDays: 90, rateLimits: { perHour: 1_000_000 } }),
+  );
+  const databaseUrl = await createTestDatabase({ migrated: true });
+  const { db, pool } = resources.use(await openDatabase({ url: databaseUrl, applicationName: "administrator" }));
+  const settings = { ARCHIVE_URL: pathToFileURL(archive) };
+  const { store, identity } = resources.use(await openArchive(settings, { host: simulatedHost, archiveId: undefined }));
+  await claimIdentity(db, identity);
+  const { id: repositoryId } = simulator.control.addRepository({ repository });
+  await selectRepositories(db, [{ repository_id: repositoryId, full_name: repository, is_private: false }]);
+  const redis = new Redis(requireRedis().url);
+  resources.defer(() => redis.disconnect());
+  const queue = { url: new URL(requireRedis().url), archiveId: identity.archive_id, host: simulatedHost };
+  const sealKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  const engines = { databaseUrl, store, queue, simulator, sealKey, spoolDir: join(folder, `spool-${randomUUID()}`) };
+  const workers = await openWorkers(engines);
+  const ask: Ask = async <T extends Record<string, unknown>>(query: string, values: readonly unknown[] = []) =>
+    (await pool.query<T>(query, [...values])).rows;
+  return new System({ resources: resources.move(), engines, redis, repositoryId, ask, workers });
+}

@@ -1,0 +1,80 @@
+// All three workers as one process of them would have them, without the queue before their handlers, and as mortal as a process is.
+
+import { openSpool } from "@actions-archive/archive/spool";
+import type { Store } from "@actions-archive/archive/store";
+import { createLogger } from "@actions-archive/core/logger";
+import { Producer, type QueueSettings } from "@actions-archive/core/queue";
+import { openDatabaseBudget } from "@actions-archive/database/credentials";
+import { openDatabase } from "@actions-archive/database/open-database";
+import type { Fetcher } from "@actions-archive/fetcher/fetcher";
+import type { Simulator } from "@actions-archive/github-simulator/simulator";
+import { openGitHub } from "@actions-archive/github/github";
+import { parseLogHosts } from "@actions-archive/github/log-hosts";
+import { type Loader } from "@actions-archive/loader/loader";
+import { sealArchive } from "@actions-archive/loader/seal-archive";
+import { openSealer } from "@actions-archive/loader/start-sealing";
+import { Flights } from "@actions-archive/log-worker/flights";
+import { Gate } from "@actions-archive/log-worker/gate";
+import type { LogWorker } from "@actions-archive/log-worker/log-worker";
+
+import { Life } from "./life.ts";
+
+export type Workers = AsyncDisposable & {
+  readonly life: Life;
+  readonly fetcher: Fetcher;
+  readonly worker: LogWorker;
+  readonly loader: Loader;
+  /** One seal, as a loader makes it that has just started. */
+  readonly seal: () => Promise<unknown>;
+};
+
+export type Engines = {
+  readonly databaseUrl: string;
+  readonly store: Store;
+  readonly queue: QueueSettings;
+  readonly simulator: Simulator;
+  /** PEM. */
+  readonly sealKey: string;
+  readonly spoolDir: string;
+};
+
+/** As they stand in pg_stat_activity. */
+export const workersName = "model's workers";
+
+export async function openWorkers({ databaseUrl, store, queue, simulator, sealKey, spoolDir }: Engines): Promise<Workers> {
+  await using resources = new AsyncDisposableStack();
+  const log = createLogger("model", "silent");
+  const life = new Life();
+  const database = resources.use(await openDatabase({ url: databaseUrl, applicationName: workersName, log }));
+  const db = life.mortalDatabase(database.db);
+  const github = resources.use(
+    openGitHub({
+      apiUrl: new URL(simulator.apiUrl),
+      credentials: { kind: "token", token: simulator.token },
+      logHosts: parseLogHosts(simulator.logOrigin),
+      budget: openDatabaseBudget(db, { reservePercent: 0 }),
+      log,
+    }),
+  );
+  life.mortal(github.transport, ["callApi", "downloadLog"]);
+  const archiveQueue = life.mortal(resources.use(new Producer("archive", queue, log)), ["add", "ids"]);
+  const loadQueue = life.mortal(resources.use(new Producer("load", queue, log)), ["add", "ids"]);
+  const flights = resources.use(new Flights({ db, log }));
+  const spool = await openSpool({ dir: spoolDir, maxBytes: 64 * 1024 ** 2 });
+  const { host } = queue;
+  const loader = { db, store: life.mortalStore(store), host, log };
+  const limits = { LOG_WAIT_SECONDS: 0, LOG_SETTLE_SECONDS: 0, MAX_LOG_BYTES: 32 * 1024 ** 2 };
+  const opened = resources.move();
+  return {
+    life,
+    fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60 } },
+    worker: { ...loader, flights, gate: new Gate(), github, spool, loadQueue, settings: limits },
+    loader,
+    async seal() {
+      const sealing = { SEAL_KEY: sealKey, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };
+      const sealer = await openSealer(sealing, { loader, archiveId: queue.archiveId });
+      if (sealer !== undefined) await sealArchive(sealer);
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
