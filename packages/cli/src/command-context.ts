@@ -1,13 +1,14 @@
 // What every command works with, and the exit codes of what went wrong.
 
 import type { Environment } from "@actions-archive/core/config";
+import { escapeJson } from "@actions-archive/core/escape-json";
 import { createLogger, type Logger, type LogLevel } from "@actions-archive/core/logger";
 import { exitCodeOf } from "@actions-archive/core/service";
 import { settings } from "@actions-archive/core/settings";
 import { CommanderError, InvalidArgumentError } from "commander";
 import { destination } from "pino";
 
-import { makeSafe } from "./terminal-safe.ts";
+import { showLines } from "./terminal-safe.ts";
 
 export type CommandContext = {
   readonly env: Environment;
@@ -36,12 +37,12 @@ export function createCommandLogger({ env }: CommandContext, fallback: LogLevel 
 
 /** Text made for people. Names and messages in it come from elsewhere, so it is made safe for a terminal. */
 export function print({ stdout }: CommandContext, text: string): void {
-  stdout.write(makeSafe(text.endsWith("\n") ? text : `${text}\n`));
+  stdout.write(showLines(text.endsWith("\n") ? text : `${text}\n`));
 }
 
-/** One JSON document, for programs: nothing in it is changed. */
+/** One JSON document, for programs: nothing in it is changed, and what a terminal would obey is escaped. */
 export function printJson({ stdout }: CommandContext, value: unknown): void {
-  stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  stdout.write(`${escapeJson(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** Aborts at the first SIGINT or SIGTERM; its reason is what the command says before it ends with 2. A second one ends it at once. */

@@ -24,7 +24,7 @@ import { addSql } from "./commands/sql.ts";
 import { addStart } from "./commands/start.ts";
 import { addStatus } from "./commands/status.ts";
 import { addVerify } from "./commands/verify.ts";
-import { makeSafe } from "./terminal-safe.ts";
+import { showLines } from "./terminal-safe.ts";
 
 const context: CommandContext = { env: process.env, stdout: process.stdout, stderr: process.stderr };
 
@@ -75,7 +75,7 @@ try {
   if (!isClosedPipe(error)) {
     process.exitCode = exitCodeOfCommand(error);
     // Commander has printed its own; an error of ours says what to do, and a crash shows where.
-    if (!(error instanceof CommanderError)) process.stderr.write(makeSafe(`${explain(error)}\n`));
+    if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));
   }
 }
 

@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { makeSafe, showControls, TerminalSafe } from "./terminal-safe.ts";
+import { TerminalSafe, makeSafe, showControls, showLines } from "./terminal-safe.ts";
 
 // What must never reach a terminal is made of control characters.
 /* oxlint-disable no-control-regex */
@@ -37,5 +37,11 @@ test("whatever the text and however it is cut, nothing but newline, tab and colo
       expect(withoutColours).not.toContain("\u001B");
       expect(output).toBe(makeSafe(input));
     }),
+  );
+});
+
+test("in lines of ours no colour of a name is obeyed", () => {
+  expect(showLines("Its steps are:\n  1  \u001B[8mhidden\n  2  Deploy\n")).toBe(
+    "Its steps are:\n  1  ^[[8mhidden\n  2  Deploy\n",
   );
 });

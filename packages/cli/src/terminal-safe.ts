@@ -19,6 +19,11 @@ export function showControls(text: string): string {
   ).join("");
 }
 
+/** Lines of ours in which names stand: a colour in one of these could hide what comes after it. */
+export function showLines(text: string): string {
+  return text.split("\n").map(showControls).join("\n");
+}
+
 /** A stream of UTF-8 bytes in any chunks; what comes out is safe to print. Invalid UTF-8 becomes U+FFFD. */
 export class TerminalSafe extends Transform {
   readonly #decoder = new StringDecoder("utf8");

@@ -10,7 +10,10 @@ import { startScriptedServer } from "./scripted-server.ts";
 import { defaultTimeouts, Transport } from "./transport.ts";
 
 // Node's own resolver: what the world answers is the attacker's to choose.
-vi.mock(import("node:dns"), async (original) => ({ ...(await original()), lookup: vi.fn() as unknown as typeof lookup }));
+vi.mock(import("node:dns"), async (original) => ({
+  ...(await original()),
+  lookup: vi.fn<() => void>() as unknown as typeof lookup,
+}));
 
 afterEach(() => void vi.mocked(lookup).mockReset());
 
@@ -29,7 +32,7 @@ function answerWith(...answers: readonly (readonly string[])[]): void {
     if (options.all === true) callback(null, found);
     else callback(null, found[0]?.address, found[0]?.family);
   };
-  vi.mocked(lookup).mockImplementation(answer as never);
+  vi.mocked(lookup).mockImplementation(answer);
 }
 
 const resolve = (setting: string, host: string) => promisify(guardedLookup(parseLogHosts(setting)))(host, { all: true });

@@ -5,7 +5,7 @@ import { stringify } from "csv-stringify/sync";
 
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable, formatTime } from "../format-table.ts";
-import { makeSafe } from "../terminal-safe.ts";
+import { makeSafe, showControls } from "../terminal-safe.ts";
 
 export type Answer = {
   readonly report: Report;
@@ -26,14 +26,21 @@ export function printTable(context: CommandContext, answer: Answer): void {
  * names a branch or a job could otherwise run one on the auditor's machine (https://owasp.org/www-community/attacks/CSV_Injection).
  */
 export function printCsv({ stdout, stderr }: CommandContext, answer: Answer): void {
+  // A file gets what was named, byte for byte. A terminal would obey it: a colour in a cell can hide all that comes after.
+  const { isTTY } = stdout;
   const text = stringify([...answer.rows], {
     header: true,
     columns: answer.report.columns.map(({ name }) => name),
-    record_delimiter: "windows",
+    record_delimiter: isTTY ? "unix" : "windows",
     escape_formulas: true,
-    cast: { date: formatTime, boolean: String },
+    cast: {
+      date: formatTime,
+      boolean: String,
+      string: (cell) => (isTTY ? showControls(cell) : cell),
+      object: (cell) => (isTTY ? showControls(JSON.stringify(cell)) : JSON.stringify(cell)),
+    },
   });
-  stdout.write(stdout.isTTY ? makeSafe(text) : text);
+  stdout.write(text);
   stderr.write(makeSafe(`${notes(answer).join("\n")}\n`));
 }
 

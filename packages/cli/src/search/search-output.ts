@@ -1,6 +1,7 @@
 // What a search prints: matches to stdout, a line each, and on stderr what it read and what it could not. With --json all of it
 // is on stdout, one object a line.
 
+import { escapeJson } from "@actions-archive/core/escape-json";
 import type { SearchJob } from "@actions-archive/database/search-jobs";
 
 import type { CommandContext } from "../command-context.ts";
@@ -18,7 +19,7 @@ export type SearchOutput = {
 const longestList = 50;
 
 export function openJsonOutput({ stdout }: CommandContext): SearchOutput {
-  const write = (value: unknown) => writeLine(stdout, JSON.stringify(value));
+  const write = (value: unknown) => writeLine(stdout, escapeJson(JSON.stringify(value)));
   return {
     onMatch: (job, match) => write({ kind: "match", ...jobFields(job), ...match }),
     onUnread: (job, unread) =>
