@@ -8,14 +8,15 @@ import { readdirSync } from "node:fs";
 import { promisify } from "node:util";
 
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { listFiles } from "@actions-archive/testkit/judge/object-source";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { z } from "zod";
 
+import { askSql } from "./support/ask-sql.ts";
 import { findFreePort } from "./support/free-port.ts";
 import { addHostileRun, hostileNames } from "./support/hostile-names.ts";
-import { askSql, listFiles } from "./support/judge.ts";
 import { type Ended, mainOf, type Program, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 

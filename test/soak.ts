@@ -30,6 +30,8 @@ if (unknown.length > 0) throw new Error(`no such kind of fault: ${unknown.join("
 const kinds = values.calm ? [] : ((values.only as GustKind[] | undefined) ?? gustKinds);
 
 process.exitCode = 2;
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
 const report = await soak({
   seed: Number(values.seed),
   minutes: Number(values.minutes),
@@ -37,6 +39,7 @@ const report = await soak({
   queue: values.queue === "postgres" ? "postgres" : "redis",
   store: values.store === "folder" ? "folder" : "s3",
   kinds,
+  signal: stop.signal,
   onProgress: (line) => process.stderr.write(`${line}\n`),
 });
 process.stdout.write(values.json ? `${JSON.stringify(report, mapsAsObjects)}\n` : textOf(report));

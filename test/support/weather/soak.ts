@@ -33,6 +33,7 @@ export type SoakOptions = Pick<SystemOptions, "queue" | "store"> & {
   /** None: a calm month, to compare with. */
   readonly kinds?: readonly GustKind[];
   readonly onProgress: (line: string) => void;
+  readonly signal?: AbortSignal;
 };
 
 export type SoakReport = {
@@ -52,7 +53,7 @@ export type SoakReport = {
   readonly growthKbPerMinute: Readonly<Record<string, number>>;
 };
 
-/** @throws when the system does not come to rest. */
+/** @throws when the system does not come to rest, or `signal` aborts. Nothing that it started is left. */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   await using stack = new AsyncDisposableStack();
   const system = stack.use(
@@ -142,6 +143,7 @@ async function blowAll(
   const coming = [...gusts];
   const endMs = begin.getTime() + monthDays * daySeconds * 1_000;
   for (let rounds = 0; simulator.clock.nowMs() < endMs || coming.length > 0 || blowing.size > 0; rounds++) {
+    options.signal?.throwIfAborted();
     const nowMs = performance.now() - began;
     for (let [gust] = coming; gust !== undefined && gust.atMs <= nowMs; [gust] = coming) {
       coming.shift();
