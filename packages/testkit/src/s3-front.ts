@@ -113,17 +113,31 @@ async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage,
   }
 }
 
-async function answerGet(s3: TestS3, fault: GetFault | undefined, incoming: IncomingMessage, outgoing: ServerResponse) {
+// Two readings that a line spoils are not spoilt alike.
+function flip(body: Buffer, middle: number, storm: Storm | undefined): void {
+  if (body.length === 0) return;
+  const place = storm === undefined ? middle : Math.floor(storm.random() * body.length);
+  body.writeUInt8(body.readUInt8(place) ^ (storm === undefined ? 0x10 : 1 << Math.floor(storm.random() * 8)), place);
+}
+
+async function answerGet(
+  s3: TestS3,
+  { fault, storm }: { readonly fault: GetFault | undefined; readonly storm: Storm | undefined },
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+) {
   if (fault === 416) return void outgoing.writeHead(416).end(errorBody("InvalidRange"));
   if (fault === 503) return void outgoing.writeHead(503).end(errorBody("SlowDown"));
   if (fault === "whole") delete incoming.headers.range;
-  const { status, headers, body } = await forward(s3, incoming.method, incoming, Buffer.alloc(0));
+  const { status, headers: all, body } = await forward(s3, incoming.method, incoming, Buffer.alloc(0));
+  // The body is here as a whole: what was sent in chunks goes on with its length.
+  const { "transfer-encoding": _framing, ...headers } = all;
   const half = body.subarray(0, Math.floor(body.length / 2));
   if (fault === "huge") return outgoing.writeHead(status, { ...headers, "content-length": 3 * 1024 ** 3 }).flushHeaders();
   if (fault === "short") return void outgoing.writeHead(status, { ...headers, "content-length": half.length }).end(half);
   outgoing.writeHead(status, { ...headers, "content-length": body.length });
   if (fault === "cut") return void outgoing.write(half, () => outgoing.destroy());
-  if (fault === "flip") body.writeUInt8(body.readUInt8(half.length) ^ 0x10, half.length);
+  if (fault === "flip") flip(body, half.length, storm);
   outgoing.end(body);
 }
 
@@ -171,7 +185,7 @@ async function answer(s3: TestS3, state: FrontState, incoming: IncomingMessage, 
   }
   const isObject = method === "GET" && !/[?&](list-type|versions|versioning|object-lock|retention)\b/.test(url);
   const fault = isObject ? (state.getFaults.shift() ?? stormy(state, state.storm?.gets)) : undefined;
-  return answerGet(s3, fault, incoming, outgoing);
+  return answerGet(s3, { fault, storm: state.storm }, incoming, outgoing);
 }
 
 function stormy<Fault>(state: FrontState, kinds: readonly Fault[] | undefined): Fault | undefined {

@@ -43,7 +43,7 @@ export type SoakReport = {
   readonly gusts: ReadonlyMap<GustKind, number>;
   readonly spoiled: { readonly github: number; readonly store: number };
   readonly deaths: number;
-  /** Processes that ended by themselves, by name and code. */
+  /** Processes that ended by themselves: name, code and last message. */
   readonly unasked: readonly string[];
   readonly calmSeconds: number;
   readonly freshSeconds: number | undefined;
@@ -90,7 +90,9 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     gusts: countsOf(gusts),
     spoiled: { github: seen.spoiled, store: front?.hitCount() ?? 0 },
     deaths: system.replicas.reduce((sum, { lives }) => sum + lives.filter(({ asked }) => asked === "SIGKILL").length, 0),
-    unasked: system.replicas.flatMap(({ name, unasked }) => unasked.map(({ code, signal }) => `${name} ${code ?? signal}`)),
+    unasked: system.replicas.flatMap(({ name, unasked }) =>
+      unasked.map(({ code, signal, last }) => `${name} ${code ?? signal}: ${lineOf(last)}`),
+    ),
     calmSeconds,
     freshSeconds,
     runs: simulator.world.runs.size,
@@ -199,6 +201,11 @@ function growthOf(system: System): Record<string, number> {
     if (lower > 0) growth[kind] = Math.round((upper / lower) * 60_000);
   }
   return growth;
+}
+
+/** The last message of a worker's log. */
+function lineOf(text: string): string {
+  return /"msg":"([^"]*)"[^"]*$/.exec(text.trimEnd())?.[1] ?? text.slice(-200);
 }
 
 function countsOf(gusts: readonly Gust[]): Map<GustKind, number> {

@@ -33,12 +33,12 @@ export async function judgeChain({ evidence, store }: Judged): Promise<Violation
   return violationsOf("I10", [...wrong, ...lost, ...(verify === undefined ? [] : judgeVerify(verify))]);
 }
 
-const Report = z.object({ findings: z.array(z.object({ verdict: z.string(), key: z.string() })) });
+const Report = z.object({ findings: z.array(z.looseObject({ verdict: z.string(), key: z.string() })) });
 
 function judgeVerify({ code, report }: NonNullable<Case["evidence"]["verify"]>): string[] {
   const { data } = Report.safeParse(report);
   if (data === undefined) return [`verify ended with ${code}, and without a report`];
-  const found = data.findings.map(({ verdict, key }) => `verify: ${verdict} ${key}`);
+  const found = data.findings.map(({ verdict, key, ...more }) => `verify: ${verdict} ${key} ${JSON.stringify(more)}`);
   return code === 0 ? found : [`verify ended with ${code}`, ...found];
 }
 
