@@ -63,14 +63,19 @@ export async function judgeSystem(system: System, options: JudgeOptions): Promis
   return { verdict, pass, ends: Object.fromEntries(ends) };
 }
 
-/** Of each life of each worker. */
+const longLifeSamples = 60;
+
+/** Of each life of each worker. Its open files are back where they were only where it saw the calm. */
 export function usesOf({ replicas }: System): ProcessUse[] {
   return replicas.flatMap(({ name, lives }) =>
-    lives.map(({ samples }, index) => ({
+    lives.map(({ samples, asked }, index) => ({
       name: `${name}, life ${index + 1}`,
       rssKb: samples.map(({ rssKb }) => rssKb),
       peakKb: Math.max(0, ...samples.map(({ peakKb }) => peakKb)),
-      fds: samples.map(({ fds }) => fds),
+      fds:
+        asked === "SIGTERM" && index === lives.length - 1 && samples.length > longLifeSamples
+          ? samples.map(({ fds }) => fds)
+          : [],
     })),
   );
 }
