@@ -49,9 +49,9 @@ test("every test that docs/reliability.md names exists", () => {
   const named = [...read("docs/reliability.md").matchAll(/`([\w./-]+)` ((?:"[^"]+"(?:, )?)+)/g)].flatMap(
     ([, file = "", words = ""]) => {
       const [name = "", owner = "*"] = file.split("/").toReversed();
-      const folders = owner === "*" ? ["test", "packages/*/src/**"] : [`packages/${owner}/src/**`];
+      const folders = { "*": ["test", "packages/*/src/**"], faults: ["test/faults"] }[owner] ?? [`packages/${owner}/src/**`];
       const found = folders
-        .map((folder) => globSync(`${folder}/${name}{,.int}.test.ts`, { cwd: root }))
+        .map((folder) => globSync(`${folder}/${name}{,.int,.fault}.test.ts`, { cwd: root }))
         .find(({ length }) => length > 0);
       const sources = (found ?? []).map(read);
       return [...words.matchAll(/"([^"]+)"/g)].map(([, phrase = ""]) => ({
