@@ -196,7 +196,7 @@ test(
     );
     const ended = await runAll([...commands, ...inJson.map((args) => [...args, "--json"]), ...evidence, ["retry", "--json"]]);
     for (const [command, { code, stdout, stderr }] of ended) {
-      expect([command, code]).toEqual([
+      expect([command, code], stderr).toEqual([
         command,
         expect.toSatisfy((each) => each === 0 || (command.startsWith("verify") && each === 1)),
       ]);

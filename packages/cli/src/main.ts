@@ -34,8 +34,7 @@ const program = new Command("actions-archive")
     "after",
     "\nSettings are environment variables; .env.example lists them. Without URLs the engines are embedded under .actions-archive/.",
   )
-  .showHelpAfterError("(--help shows how it is used)")
-  .exitOverride();
+  .showHelpAfterError("(--help shows how it is used)");
 
 for (const add of [
   addStart,
@@ -58,11 +57,9 @@ for (const add of [
   addRebuild,
 ])
   add(program, context);
-// Subcommands do not inherit what their parent overrides.
-for (const command of program.commands) {
-  command.exitOverride();
-  for (const step of command.commands) step.exitOverride();
-}
+// Subcommands do not inherit what their parent overrides. An error of Commander's repeats what was typed, or pasted.
+for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)])
+  command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(showLines(text)) });
 
 // A reader that has seen enough (`… | head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -21,7 +21,7 @@ export type OwnPostgres = AsyncDisposable & {
    * follows by itself. https://www.postgresql.org/docs/18/server-shutdown.html
    */
   readonly stopImmediate: () => Promise<void>;
-  /** Ends every session but the asking one. @returns how many. */
+  /** Ends every session but those of who watches. @returns how many. */
   readonly terminateSessions: () => Promise<number>;
   /** Asks as the superuser, around the proxy; waits out a recovery. int8 comes as a number. */
   readonly ask: (query: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
@@ -29,6 +29,7 @@ export type OwnPostgres = AsyncDisposable & {
   readonly askAt: (url: string, query: string) => Promise<Record<string, unknown>[]>;
 };
 
+const watcherName = "watcher";
 const int8Oid = 20;
 /** Ids and counts as numbers: GitHub's are far below 2^53. */
 export const typesWithNumbers = {
@@ -66,7 +67,8 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
     terminateSessions: () =>
       withClient(async (client) => {
         const { rowCount } = await client.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+          `select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'client backend' and application_name <> $1`,
+          [watcherName],
         );
         return rowCount ?? 0;
       }),
@@ -79,7 +81,7 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
 /** A superuser's connection, through a recovery of up to half a minute. */
 async function connectSoon(url: string): Promise<Client> {
   for (const deadline = Date.now() + 30_000; ;) {
-    const client = new Client({ connectionString: url, types: typesWithNumbers });
+    const client = new Client({ connectionString: url, types: typesWithNumbers, application_name: watcherName });
     // A server that dies meanwhile.
     client.on("error", () => {});
     try {

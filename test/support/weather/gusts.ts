@@ -97,7 +97,7 @@ const blows: Readonly<Record<GustKind, Blow>> = {
   "redis-cut": async ({ redisProxy }) => void redisProxy?.cut(),
   async "postgres-terminate"({ postgres }, { durationMs }) {
     for (const until = performance.now() + durationMs; performance.now() < until; await sleep(1_000))
-      await postgres.terminateSessions();
+      await postgres.terminateSessions().catch(() => undefined);
   },
   "postgres-stop": ({ postgres }) => postgres.stopImmediate(),
   "postgres-away": ({ postgres: { proxy } }, { durationMs }) =>
