@@ -14,6 +14,7 @@ type Row = {
 };
 
 /** Vitest calls it at the end of a run. */
+// oxlint-disable-next-line import/no-default-export -- vitest takes a reporter's file by its default export
 export default class MatrixReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const rows = modules.flatMap((each) => Array.from(each.children.allTests(), rowsOf)).flat();
