@@ -49,6 +49,33 @@ export async function untilSettled(system: System, { jobs = 1, limitSeconds = 24
   }
 }
 
+/** Why what is owed is not done: in groups, from the ledger and the queue. */
+async function whatHolds({ postgres, redis }: System): Promise<string> {
+  const logs = await postgres.ask(
+    `select log_state, left(log_detail, 100) as detail, count(*) as logs, max(tries) as tries, min(due_at - now())::text as due_from,
+      max(due_at - now())::text as due_to, count(in_flight.job_id) filter (where worker is not null) as in_flight, max(deaths) as deaths
+    from archive.obligations left join archive.logs_in_flight as in_flight using (job_id)
+    where log_state in ('pending', 'failed') group by 1, 2 order by 3 desc limit 8`,
+  );
+  const credentials = await postgres.ask(
+    "select credential, (paused_until - now())::text as pause, pause_reason from archive.credentials",
+  );
+  const queues: string[] = [];
+  for (const key of ((await redis?.ask("KEYS", "*")) as string[] | undefined) ?? []) {
+    const [, queue, list = ""] = /:(archive|load|fetch):(active|wait|delayed|failed|paused|stalled)$/.exec(key) ?? [];
+    if (queue === undefined) continue;
+    const length = await redis?.ask(
+      list === "delayed" || list === "failed" ? "ZCARD" : list === "stalled" ? "SCARD" : "LLEN",
+      key,
+    );
+    queues.push(`${queue} ${list} ${String(length)}`);
+  }
+  return [...logs, ...credentials]
+    .map((row) => JSON.stringify(row))
+    .concat(queues.join(", "))
+    .join("\n");
+}
+
 /** The ends of what the workers printed. */
 function lastWords({ replicas }: System): string {
   return replicas.map(({ name, life }) => `${name}: ${life?.program.printed().slice(-1_500) ?? "never ran"}`).join("\n");

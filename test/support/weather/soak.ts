@@ -74,7 +74,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   // What was planned ends, and the run that never does has been open for more than 35 days.
   simulator.clock.advance(6 * daySeconds * 1_000);
   await simulator.webhooks.settled();
-  const calmSeconds = await untilSettled(system, { limitSeconds: 300 });
+  const calmSeconds = await untilSettled(system, { limitSeconds: 200 });
   options.onProgress(`calm after ${calmSeconds.toFixed(1)} s`);
   const freshSeconds = await timeFresh(system);
   const { verdict, pass } = await judgeSystem(system, {
