@@ -56,7 +56,7 @@ async function untilAllTerminal(client: Client, simulator: Simulator): Promise<v
       );
       expect(rows).toEqual([{ terminal: wanted, unrecorded: 0 }]);
     },
-    { timeout: 60_000, interval: 250 },
+    { timeout: 120_000, interval: 250 },
   );
 }
 
@@ -149,7 +149,7 @@ test(
 
     await using replicas = startReplicas(workspace.folder, settings);
     const downloads = () => simulator.journal.entries({ origin: "log" });
-    await vi.waitFor(() => expect(downloads().length).toBeGreaterThan(40), { timeout: 30_000 });
+    await vi.waitFor(() => expect(downloads().length).toBeGreaterThan(40), { timeout: 120_000 });
     // In the middle of it, with downloads and rows in hand.
     await stopCleanly([replicas["log-worker-2"], replicas["loader-2"]]);
     await untilAllTerminal(client, simulator);
