@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["**/*.int.test.ts", ...nowhere],
+          exclude: ["**/*.{int,fault}.test.ts", ...nowhere],
           // A time-out only ends what hangs: a machine that is busy elsewhere is no failure.
           testTimeout: 30_000,
         },
