@@ -110,7 +110,6 @@ create table archive.tombstones (
   reason text not null,
   decided_at timestamptz not null default now(),
   sealed_in bigint,
-  is_vouched_for boolean not null default true,
   due_at timestamptz default now(),
   removed_at timestamptz,
   retained_until timestamptz,
@@ -130,7 +129,6 @@ comment on column archive.tombstones.cause is 'erase: an operator''s decision on
 comment on column archive.tombstones.reason is 'In the operator''s words, or the policy.';
 comment on column archive.tombstones.decided_at is 'When, by the database''s clock.';
 comment on column archive.tombstones.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
-comment on column archive.tombstones.is_vouched_for is 'False where it came out of a chain that no key of ours stood for: then no object is removed for it.';
 comment on column archive.tombstones.due_at is 'When the store is asked next to remove it; null once it is gone.';
 comment on column archive.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';
 comment on column archive.tombstones.retained_until is 'Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.';
