@@ -11,13 +11,25 @@ import type { Replica } from "../system/replica.ts";
 import type { System } from "../system/system.ts";
 import type { Gust, GustKind } from "./forecast.ts";
 
+/** What is under a gust now: of one system alone. */
+type Sky = {
+  readonly system: System;
+  readonly busy: Set<Replica>;
+  /** By engine: two gusts that stop and start the same server would end each other's. */
+  readonly turns: Map<string, Promise<void>>;
+};
+
 /** Resolves when it is over, and nothing of it is left. */
-type Blow = (system: System, gust: Gust) => Promise<void>;
+type Blow = (sky: Sky, gust: Gust) => Promise<void>;
 
 const pick = <T>(items: readonly T[], draw: number): T | undefined => items[Math.floor(draw * items.length)];
 
 /** One of those that are not under another gust. */
-async function onReplica({ replicas }: System, draw: number, act: (replica: Replica) => Promise<void>): Promise<void> {
+async function onReplica(
+  { system: { replicas }, busy }: Sky,
+  draw: number,
+  act: (replica: Replica) => Promise<void>,
+): Promise<void> {
   const free = replicas.filter((replica) => !busy.has(replica));
   const replica = pick(free, draw);
   if (replica === undefined) return;
@@ -29,11 +41,9 @@ async function onReplica({ replicas }: System, draw: number, act: (replica: Repl
   }
 }
 
-const busy = new Set<Replica>();
-
 /** For as long as it blows; the same gust again waits for nothing and adds to it. */
 async function whileFault(
-  { simulator }: System,
+  { system: { simulator } }: Sky,
   fault: Parameters<System["simulator"]["faults"]["add"]>[0],
   durationMs: number,
 ): Promise<void> {
@@ -42,9 +52,7 @@ async function whileFault(
   simulator.faults.clear(id);
 }
 
-// One at a time: two that stop and start the same server would end each other's.
-const turns = new Map<string, Promise<void>>();
-function inTurn(engine: string, act: () => Promise<void>): Promise<void> {
+function inTurn({ turns }: Sky, engine: string, act: () => Promise<void>): Promise<void> {
   const done = (turns.get(engine) ?? Promise.resolve()).then(act);
   turns.set(
     engine,
@@ -58,91 +66,96 @@ const getFaults: readonly GetFault[] = ["cut", "short", "flip", 503];
 
 const redisAway =
   (isEmpty: boolean): Blow =>
-  ({ redis }, { durationMs }) =>
-    inTurn("redis", async () => {
-      await redis?.kill();
+  (sky, { durationMs }) =>
+    inTurn(sky, "redis", async () => {
+      await sky.system.redis?.kill();
       await sleep(durationMs);
-      await redis?.start({ isEmpty });
+      await sky.system.redis?.start({ isEmpty });
     });
 
 /** Each kind's; a system without that engine is not blown at. */
 const blows: Readonly<Record<GustKind, Blow>> = {
-  "worker-kill": (system, { draw, durationMs }) => onReplica(system, draw, (replica) => replica.kill(durationMs / 4)),
-  "worker-freeze": (system, { draw, durationMs }) =>
-    onReplica(system, draw, async (replica) => {
+  "worker-kill": (sky, { draw, durationMs }) => onReplica(sky, draw, (replica) => replica.kill(durationMs / 4)),
+  "worker-freeze": (sky, { draw, durationMs }) =>
+    onReplica(sky, draw, async (replica) => {
       replica.freeze();
       await sleep(durationMs);
       replica.thaw();
     }),
-  "worker-term": (system, { draw }) =>
-    onReplica(system, draw, async (replica) => {
+  "worker-term": (sky, { draw }) =>
+    onReplica(sky, draw, async (replica) => {
       await replica.stop();
       replica.start();
     }),
   "redis-kill": redisAway(false),
   "redis-empty": redisAway(true),
-  "redis-flush": ({ redis }) => inTurn("redis", async () => void (await redis?.ask("FLUSHALL"))),
-  "redis-full": ({ redis }, { durationMs }) =>
-    inTurn("redis", async () => {
-      await redis?.ask("CONFIG", "SET", "maxmemory", "1");
+  "redis-flush": (sky) => inTurn(sky, "redis", async () => void (await sky.system.redis?.ask("FLUSHALL"))),
+  "redis-full": (sky, { durationMs }) =>
+    inTurn(sky, "redis", async () => {
+      await sky.system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
       await sleep(durationMs);
-      await redis?.ask("CONFIG", "SET", "maxmemory", "0");
+      await sky.system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
     }),
-  "redis-freeze": ({ redis }, { durationMs }) =>
-    inTurn("redis", async () => {
-      redis?.signal("SIGSTOP");
+  "redis-freeze": (sky, { durationMs }) =>
+    inTurn(sky, "redis", async () => {
+      sky.system.redis?.signal("SIGSTOP");
       await sleep(durationMs);
-      redis?.signal("SIGCONT");
+      sky.system.redis?.signal("SIGCONT");
     }),
-  "redis-cut": async ({ redisProxy }) => void redisProxy?.cut(),
-  async "postgres-terminate"({ postgres }, { durationMs }) {
+  "redis-cut": async ({ system: { redisProxy } }) => void redisProxy?.cut(),
+  async "postgres-terminate"({ system: { postgres } }, { durationMs }) {
     for (const until = performance.now() + durationMs; performance.now() < until; await sleep(1_000))
       await postgres.terminateSessions().catch(() => undefined);
   },
-  "postgres-stop": ({ postgres }) => postgres.stopImmediate(),
-  "postgres-away": ({ postgres: { proxy } }, { durationMs }) =>
-    inTurn("postgres proxy", async () => {
+  // It may be on its way back from another's.
+  "postgres-stop": ({ system: { postgres } }) => postgres.stopImmediate().catch(() => undefined),
+  "postgres-away": (sky, { durationMs }) =>
+    inTurn(sky, "postgres proxy", async () => {
+      const { proxy } = sky.system.postgres;
       proxy.isRefusing = true;
       proxy.cut();
       await sleep(durationMs);
       proxy.isRefusing = false;
     }),
-  "postgres-silent": ({ postgres: { proxy } }, { durationMs }) =>
-    inTurn("postgres proxy", async () => {
+  "postgres-silent": (sky, { durationMs }) =>
+    inTurn(sky, "postgres proxy", async () => {
+      const { proxy } = sky.system.postgres;
       proxy.isSilent = true;
       await sleep(durationMs);
       proxy.isSilent = false;
     }),
-  async "postgres-lock"({ postgres }, { durationMs, draw }) {
+  async "postgres-lock"({ system: { postgres } }, { durationMs, draw }) {
     const table = pick(["obligations", "jobs", "logs_in_flight", "attempts", "repositories"], draw) ?? "jobs";
     // A session that a restart ends lets go of it, too.
     await postgres
       .ask(`begin; lock table archive.${table} in access exclusive mode; select pg_sleep(${durationMs / 1_000}); commit`)
       .catch(() => undefined);
   },
-  "postgres-slow": ({ postgres: { proxy } }, { durationMs }) =>
-    inTurn("postgres proxy", async () => {
+  "postgres-slow": (sky, { durationMs }) =>
+    inTurn(sky, "postgres proxy", async () => {
+      const { proxy } = sky.system.postgres;
       proxy.delayMs = 20;
       await sleep(durationMs);
       proxy.delayMs = 0;
     }),
-  "store-storm": ({ front }, { durationMs, draw }) =>
-    inTurn("store", async () => {
+  "store-storm": (sky, { durationMs, draw }) =>
+    inTurn(sky, "store", async () => {
+      const { front } = sky.system;
       if (front === undefined) return;
       const { next } = createRandom("storm", draw);
       front.storm = { puts: putFaults, gets: getFaults, chance: 0.1 + draw * 0.4, random: next };
       await sleep(durationMs);
       front.storm = undefined;
     }),
-  "github-5xx": (system, { durationMs, draw }) =>
+  "github-5xx": (sky, { durationMs, draw }) =>
     whileFault(
-      system,
+      sky,
       { origin: "api", status: pick([500, 502, 503], draw) ?? 500, chance: 0.2, body: '{"message":"Server Error"}' },
       durationMs,
     ),
-  "github-limit": (system, { durationMs, draw }) =>
+  "github-limit": (sky, { durationMs, draw }) =>
     whileFault(
-      system,
+      sky,
       {
         origin: "api",
         status: draw < 0.5 ? 429 : 403,
@@ -152,22 +165,22 @@ const blows: Readonly<Record<GustKind, Blow>> = {
       },
       durationMs,
     ),
-  "github-reset": (system, { durationMs }) => whileFault(system, { reset: true, chance: 0.2 }, durationMs),
-  "github-slow": (system, { durationMs }) => whileFault(system, { delayMs: 1_500, chance: 0.5 }, durationMs),
-  "log-cut": (system, { durationMs, draw }) =>
-    whileFault(system, { origin: "log", cutAfterBytes: Math.floor(draw * 2_000), chance: 0.5 }, durationMs),
-  "log-refused": (system, { durationMs, draw }) =>
-    whileFault(system, { origin: "log", status: draw < 0.5 ? 403 : 500, body: "<Error/>", chance: 0.4 }, durationMs),
-  "log-stall": (system, { durationMs }) =>
-    whileFault(system, { origin: "log", stallAfterBytes: 500, chance: 0.1 }, durationMs / 4),
-  "webhooks-away": ({ balancer }, { durationMs }) =>
-    inTurn("balancer", async () => {
+  "github-reset": (sky, { durationMs }) => whileFault(sky, { reset: true, chance: 0.2 }, durationMs),
+  "github-slow": (sky, { durationMs }) => whileFault(sky, { delayMs: 1_500, chance: 0.5 }, durationMs),
+  "log-cut": (sky, { durationMs, draw }) =>
+    whileFault(sky, { origin: "log", cutAfterBytes: Math.floor(draw * 2_000), chance: 0.5 }, durationMs),
+  "log-refused": (sky, { durationMs, draw }) =>
+    whileFault(sky, { origin: "log", status: draw < 0.5 ? 403 : 500, body: "<Error/>", chance: 0.4 }, durationMs),
+  "log-stall": (sky, { durationMs }) => whileFault(sky, { origin: "log", stallAfterBytes: 500, chance: 0.1 }, durationMs / 4),
+  "webhooks-away": (sky, { durationMs }) =>
+    inTurn(sky, "balancer", async () => {
+      const { balancer } = sky.system;
       balancer.isRefusing = true;
       await sleep(durationMs);
       balancer.isRefusing = false;
     }),
-  "webhooks-forged": ({ balancer }) => forgeWebhooks(balancer.port),
-  async operator({ cli, simulator }, { draw }) {
+  "webhooks-forged": ({ system: { balancer } }) => forgeWebhooks(balancer.port),
+  async operator({ system: { cli, simulator } }, { draw }) {
     const repository = pick(simulator.world.repositories, draw);
     const commands = [
       ["retry"],
@@ -181,9 +194,10 @@ const blows: Readonly<Record<GustKind, Blow>> = {
   },
 };
 
-/** @returns when the gust is over and its harm is undone. */
-export function blow(system: System, gust: Gust): Promise<void> {
-  return blows[gust.kind](system, gust);
+/** @returns what blows a gust at the system, and resolves when that is over and its harm is undone. */
+export function openSky(system: System): (gust: Gust) => Promise<void> {
+  const sky: Sky = { system, busy: new Set(), turns: new Map() };
+  return (gust) => blows[gust.kind](sky, gust);
 }
 
 /** Kinds that this system can have. */

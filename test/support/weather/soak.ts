@@ -17,7 +17,7 @@ import { judgeSystem, usesOf } from "../system/judge-system.ts";
 import { openSystem, type System, type SystemOptions } from "../system/system.ts";
 import { countOwed, untilSettled, watchProcesses } from "../system/watch.ts";
 import { forecast, type Gust, type GustKind, gustKinds } from "./forecast.ts";
-import { blow, kindsFor } from "./gusts.ts";
+import { kindsFor, openSky } from "./gusts.ts";
 
 const daySeconds = 86_400;
 /** A fixed one, so that a seed names one world. */
@@ -74,7 +74,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   // What was planned ends, and the run that never does has been open for more than 35 days.
   simulator.clock.advance(6 * daySeconds * 1_000);
   await simulator.webhooks.settled();
-  const calmSeconds = await untilSettled(system, { limitSeconds: 200 });
+  const calmSeconds = await untilSettled(system, { limitSeconds: 300 });
   options.onProgress(`calm after ${calmSeconds.toFixed(1)} s`);
   const freshSeconds = await timeFresh(system);
   const { verdict, pass } = await judgeSystem(system, {
@@ -139,6 +139,7 @@ async function blowAll(
 ): Promise<Blown> {
   const { simulator, secrets, redis } = system;
   const began = performance.now();
+  const blow = openSky(system);
   const blowing = new Set<Promise<void>>();
   const queue: string[] = [];
   const faults = new Map<string, number>();
@@ -149,7 +150,7 @@ async function blowAll(
     const nowMs = performance.now() - began;
     for (let [gust] = coming; gust !== undefined && gust.atMs <= nowMs; [gust] = coming) {
       coming.shift();
-      const blown: Promise<void> = blow(system, gust).finally(() => blowing.delete(blown));
+      const blown: Promise<void> = blow(gust).finally(() => blowing.delete(blown));
       blowing.add(blown);
     }
     journal.drain();
