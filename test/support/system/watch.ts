@@ -43,7 +43,9 @@ export async function untilSettled(system: System, { jobs = 1, limitSeconds = 24
     const owed = await countOwed(system);
     if (owed !== undefined && owed.jobs >= jobs && isSettled(owed)) return seconds();
     if (seconds() > limitSeconds)
-      throw new Error(`after ${limitSeconds} s still owed: ${JSON.stringify(owed)}\n${lastWords(system)}`);
+      throw new Error(
+        `after ${limitSeconds} s still owed: ${JSON.stringify(owed)}\n${await whatHolds(system)}\n${lastWords(system)}`,
+      );
     if (rounds % 40 === 0) await system.cli("retry");
     await sleep(250);
   }
