@@ -42,7 +42,7 @@ export default defineConfig({
           include: ["test/faults/**/*.fault.test.ts"],
           exclude: nowhere,
           globalSetup: [servers],
-          testTimeout: 900_000,
+          testTimeout: 1_800_000,
           hookTimeout: 300_000,
           // What must happen within a lease's time would not, with two whole systems on two cores.
           fileParallelism: false,

@@ -80,7 +80,13 @@ test("bodies without an end are cut at the cap, and take no memory", async ({ an
   });
   const [endless] = system.addRun();
   const log = (system.simulator.world.jobs.get(endless ?? 0)?.id ?? 0).toString(16).padStart(12, "0");
-  const fault = system.simulator.faults.add({ origin: "log", path: `*-${log}/logs/*`, endless: true, times: "forever" });
+  const fault = system.simulator.faults.add({
+    origin: "log",
+    path: `*-${log}/logs/*`,
+    endless: true,
+    framing: "chunked",
+    times: "forever",
+  });
   system.startAll();
   await system.settledBut([endless ?? 0]);
   const rows = await system.postgres.ask("select log_state, log_reason from audit.jobs where job_id = $1", [endless]);

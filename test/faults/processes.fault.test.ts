@@ -84,3 +84,39 @@ test("of each worker, one has a clock two hours ahead, one two hours behind", as
     "F33",
   );
 });
+
+test("two of each worker, a backfill, a pass and retries at once ask for each log once", async ({ annotate }) => {
+  await using system = await openSmallSystem({ world: { ...world, cases: "plain" } });
+  const { simulator, cli } = system;
+  simulator.faults.add({ origin: "log", times: "forever", delayMs: 200 });
+  system.startAll();
+  await untilAtWork(system);
+  const commands = [
+    ["backfill", "--wait", "--json"],
+    ["start", "--once"],
+    ["retry", "--json"],
+    ["backfill", "--wait", "--json"],
+    ["start", "--once"],
+    ["retry", "--json"],
+  ];
+  const ended = Promise.all(commands.map((args) => cli(...args)));
+  for (let times = 0; times < 10; times++) {
+    system.addRun();
+    await lasting(1);
+  }
+  const codes = (await ended).map(({ code }) => code);
+  const settled = await system.settled();
+  const served = simulator.journal.entries({ origin: "log", status: 200 });
+  const times = Map.groupBy(served, ({ url }) => new URL(url, simulator.logOrigin).pathname);
+  const downloads = [...times.values()].map(({ length }) => length);
+  const { verdict } = await system.expectWhole();
+  const seals = await system.postgres.ask("select count(*)::int as seals, max(sequence)::int as newest from audit.seals");
+  expect(codes.every((code) => code === 0)).toBe(true);
+  expect(seals[0]?.["seals"]).toBe(seals[0]?.["newest"]);
+  expect(served.length - downloads.length).toBe(0);
+  await annotate(
+    `${commands.length} commands beside six workers: ${downloads.length} logs, ${served.length} downloads; all ${verdict.jobs} jobs settled ${settled.toFixed(1)} s later`,
+    "N5",
+  );
+  await annotate(`two sealers, ${String(seals[0]?.["seals"])} seals, one a number; two pollers beside two backfills`, "F34");
+});

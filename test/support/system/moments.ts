@@ -25,9 +25,12 @@ export async function untilAtWork({ simulator }: SmallSystem): Promise<void> {
 }
 
 /** @returns seconds from now until this job's log is archived. */
-export async function untilArchived(system: SmallSystem, jobId: number | undefined): Promise<string> {
+export async function untilArchived(system: SmallSystem, jobId: number | undefined, limitSeconds = 240): Promise<string> {
   const began = performance.now();
-  await vi.waitFor(async () => expect(await system.logStateOf(jobId ?? 0)).toBe("archived"), { timeout: 240_000, interval: 200 });
+  await vi.waitFor(async () => expect(await system.logStateOf(jobId ?? 0)).toBe("archived"), {
+    timeout: limitSeconds * 1_000,
+    interval: 200,
+  });
   return secondsSince(began).toFixed(1);
 }
 

@@ -34,13 +34,16 @@ export class Replica implements AsyncDisposable {
   readonly lives: Life[] = [];
   /** How those ended that nobody had asked to. */
   readonly unasked: { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly last: string }[] = [];
-  readonly #options: ReplicaOptions;
+  /** Those of its next start: whoever operates it may have changed them. */
+  settings: Settings;
+  readonly #cwd: string;
   #isWanted = false;
 
   constructor(options: ReplicaOptions) {
     this.name = options.name;
     this.kind = options.kind;
-    this.#options = options;
+    this.settings = options.settings;
+    this.#cwd = options.cwd;
   }
 
   get life(): Life | undefined {
@@ -116,9 +119,8 @@ export class Replica implements AsyncDisposable {
   }
 
   #launch(): void {
-    const { kind, cwd, settings } = this.#options;
     const life: Life = {
-      program: startProgram(mainOf(kind), [], { cwd, settings }),
+      program: startProgram(mainOf(this.kind), [], { cwd: this.#cwd, settings: this.settings }),
       samples: [],
       asked: undefined,
       isFrozen: false,

@@ -43,10 +43,11 @@ export type System = AsyncDisposable & {
   readonly replicas: readonly Replica[];
   /** Ports of the workers' health routes, by name. */
   readonly ports: ReadonlyMap<string, number>;
-  readonly settings: Settings;
   /** What must not be seen anywhere. */
   readonly secrets: readonly string[];
   readonly spools: readonly string[];
+  /** Over those of each worker and of the operator's program, from its next start on. */
+  readonly configure: (settings: Settings) => void;
   /** The operator's program on this system, around the proxies. */
   readonly cli: (...args: string[]) => Promise<Ended>;
   readonly of: (kind: WorkerKind) => readonly Replica[];
@@ -82,7 +83,8 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   };
   const broken = { DATABASE_URL: postgres.url, QUEUE_URL: redisProxy?.before(redis?.url ?? "") ?? postgres.url };
   const whole = { DATABASE_URL: postgres.directUrl, QUEUE_URL: redis?.url ?? postgres.directUrl };
-  const settings: Settings = { ...common, SEAL_KEY: sealKey, ...options.settings?.("cli", simulator) };
+  const spool = join(workspace.folder, "spool", "cli");
+  let settings: Settings = { ...common, SEAL_KEY: sealKey, ...options.settings?.("cli", simulator), ...whole, SPOOL_DIR: spool };
   const spools = names.map((name) => join(workspace.folder, "spool", name));
   const replicas = names.map((name, index) => {
     const kind = workerKinds.find((each) => name.startsWith(each)) ?? "loader";
@@ -98,7 +100,6 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     return stack.use(new Replica({ name, kind, cwd: workspace.folder, settings: own }));
   });
   const opened = stack.move();
-  const spool = join(workspace.folder, "spool", "cli");
   return {
     workspace,
     simulator,
@@ -109,10 +110,13 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     balancer,
     replicas,
     ports,
-    settings: { ...settings, ...whole },
     secrets: [secret, simulator.token, bodyOf(sealKey), bodyOf(simulator.app?.privateKey ?? sealKey)],
     spools: [...spools, spool],
-    cli: (...args) => runCli(args, { cwd: workspace.folder, settings: { ...settings, ...whole, SPOOL_DIR: spool } }),
+    configure(changed) {
+      settings = { ...settings, ...changed };
+      for (const replica of replicas) replica.settings = { ...replica.settings, ...changed };
+    },
+    cli: (...args) => runCli(args, { cwd: workspace.folder, settings }),
     of: (kind) => replicas.filter((replica) => replica.kind === kind),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -87,7 +87,7 @@ function writeHead(response: ServerResponse, { status, headers, length }: Answer
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (!hasBody) return;
-  if (fault?.framing === "close" || fault?.endless === true) {
+  if (fault?.framing === "close" || (fault?.endless === true && fault.framing === undefined)) {
     response.useChunkedEncodingByDefault = false;
     response.removeHeader("content-length");
     response.setHeader("connection", "close");

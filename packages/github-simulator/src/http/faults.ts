@@ -39,7 +39,10 @@ export const Fault = z
       .enum(["ignored", "shifted", "of-another"])
       .optional()
       .describe("of a request for a part: all of it is sent; a byte more than was asked for; or the part of a changed log"),
-    endless: z.boolean().default(false).describe("the body is sent again and again"),
+    endless: z
+      .boolean()
+      .default(false)
+      .describe("the body is sent again and again, until the connection ends unless framing says chunked"),
   })
   .describe("one scripted fault");
 export type Fault = z.output<typeof Fault>;
