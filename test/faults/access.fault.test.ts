@@ -40,7 +40,13 @@ test("the token is revoked in mid-work, and each worker is started again with a 
 });
 
 test("every token of an App is withdrawn, four times: each process gets a new one and goes on", async ({ annotate }) => {
-  await using system = await openSmallSystem({ world: { ...world, app: { id: 7 } } });
+  await using system = await openSmallSystem({
+    world: { ...world, app: { id: 7 } },
+    // Whoever sent a pull request from a fork did not install the App.
+    settings: (_name, { app }) => ({
+      ARCHIVE_REPOSITORIES: (app?.installations ?? []).map(({ owner }) => `${owner.login}/*`).join(","),
+    }),
+  });
   const { simulator } = system;
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 200 });
   system.startAll();

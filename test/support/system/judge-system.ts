@@ -23,6 +23,7 @@ export type Judged = {
   readonly ends: Readonly<Record<string, number | null>>;
 };
 
+/** `fresh` is of a system that has come to rest: of no other it says anything how many files are open. */
 export type JudgeOptions = Pick<Evidence, "since" | "hadFaults" | "fresh"> & {
   readonly journal: ArchiveJournal;
   /** What the queue held before. */
@@ -55,7 +56,7 @@ export async function judgeSystem(system: System, options: JudgeOptions): Promis
     outputs: await Promise.all(replicas.map(async (each) => ({ name: each.name, text: await each.output() }))),
     canaries: system.secrets,
     queue: [...(options.queue ?? []), ...held],
-    processes: usesOf(system),
+    processes: usesOf(system).map((use) => (fresh === undefined ? { ...use, fds: [] } : use)),
     peakCapKb,
     leftovers: (await Promise.all(system.spools.map((path) => readdir(path).catch(() => [])))).flat(),
     verify: { code: verified.code, report: parse(verified.stdout) },
