@@ -8,6 +8,7 @@ import { feed } from "@actions-archive/fetcher/feed";
 import { pollRepository } from "@actions-archive/fetcher/poll-repository";
 import { receiveDelivery } from "@actions-archive/fetcher/receive-delivery";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
+import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { jobStatus } from "@actions-archive/github-simulator/world/timeline";
 import fc from "fast-check";
 
@@ -52,6 +53,24 @@ function at<T>(items: readonly T[], index: number): T {
   return item;
 }
 
+type RunFacts = { readonly jobs: number; readonly days: number; readonly isOpen: boolean; readonly isSkipped: boolean };
+
+/** A run, of which the second job failed or was skipped. */
+export function addRun(model: Obligations, simulator: Simulator, { jobs, days, isOpen, isSkipped }: RunFacts): void {
+  const names = Array.from({ length: jobs }, (_, index) => ({
+    name: `job ${index}`,
+    bytes: 3_000,
+    ...(index === 1 ? { conclusion: isSkipped ? ("skipped" as const) : ("failure" as const) } : {}),
+  }));
+  const run = simulator.control.addRun({
+    repository: model.name,
+    jobs: names,
+    state: isOpen ? "in_progress" : "completed",
+    completedSecondsAgo: Math.floor(days * daySeconds),
+  });
+  model.addRun({ ...run, isOpen });
+}
+
 const anyIndex = fc.nat({ max: 30 });
 const hasRuns = ({ runIds }: Readonly<Obligations>) => runIds.length > 0;
 const hasJobs = ({ jobIds }: Readonly<Obligations>) => jobIds.length > 0;
@@ -65,22 +84,11 @@ const github = [
       isSkipped: fc.boolean(),
     })
     .map(
-      ({ jobs, days, isOpen, isSkipped }) =>
-        new Happening(`a run of ${jobs} jobs, ${isOpen ? "going on" : `${days} days ago`}`, async (model, { simulator }) => {
-          const names = Array.from({ length: jobs }, (_, index) => ({
-            name: `job ${index}`,
-            bytes: 3_000,
-            ...(index === 1 ? { conclusion: isSkipped ? ("skipped" as const) : ("failure" as const) } : {}),
-          }));
-          const state = isOpen ? "in_progress" : "completed";
-          const run = simulator.control.addRun({
-            repository: model.name,
-            jobs: names,
-            state,
-            completedSecondsAgo: Math.floor(days * daySeconds),
-          });
-          model.addRun({ ...run, isOpen });
-        }),
+      (run) =>
+        new Happening(
+          `a run of ${run.jobs} jobs, ${run.isOpen ? "going on" : `${run.days} days ago`}`,
+          async (model, { simulator }) => addRun(model, simulator, run),
+        ),
     ),
   anyIndex.map(
     (index) =>
