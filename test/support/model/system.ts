@@ -31,6 +31,7 @@ export class System implements AsyncDisposable {
   workers: Workers;
   /** Whether connections to Postgres are dropped while the next act runs. */
   dropsConnections = false;
+  #hasDropped = false;
 
   constructor(opened: {
     readonly resources: AsyncDisposableStack;
@@ -71,12 +72,15 @@ export class System implements AsyncDisposable {
     const hadFault = life.storeFaults > 0;
     const isDropped = this.dropsConnections;
     this.dropsConnections = false;
+    // Connections that were dropped at rest may look alive to the first that takes one.
+    const mayMeetDropped = isDropped || this.#hasDropped;
+    this.#hasDropped = false;
     const dropping = isDropped ? this.#dropDuring() : undefined;
     try {
       await work(this.workers);
       return true;
     } catch (error) {
-      if (!life.isDead && !hadFault && !isDropped) throw error;
+      if (!life.isDead && !hadFault && !mayMeetDropped) throw error;
       return false;
     } finally {
       await dropping;
@@ -114,6 +118,7 @@ export class System implements AsyncDisposable {
   }
 
   async dropConnections(): Promise<void> {
+    this.#hasDropped = true;
     await this.ask(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
       [workersName],
