@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { conflictingLogKey, sealKey } from "@actions-archive/core/object-key";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
 import { openStore, probeStore } from "./open-store.ts";
@@ -60,6 +61,73 @@ const longText = () =>
       .toString("base64")
       .replaceAll(/.{100}/g, "$&\n"),
   );
+
+/** One reading in ten comes with a flipped bit; `draws`, from 0 to 1, say which and where. */
+function onBadLine(store: Store, draws: readonly number[]): Store {
+  let drawn = 0;
+  const draw = () => draws[drawn++ % draws.length] ?? 0;
+  const spoil = (bytes: Buffer) => {
+    const copy = Buffer.from(bytes);
+    const place = Math.floor(draw() * copy.length);
+    if (copy.length > 0) copy.writeUInt8(copy.readUInt8(place) ^ (1 << Math.floor(draw() * 8)), place);
+    return copy;
+  };
+  async function* spoilFirst(stream: AsyncIterable<Buffer>) {
+    let isFirst = true;
+    for await (const chunk of stream) {
+      yield isFirst ? spoil(chunk) : chunk;
+      isFirst = false;
+    }
+  }
+  const isBad = () => draw() < 0.1;
+  const read: Store["read"] = async (...args) => {
+    const bytes = await store.read(...args);
+    return bytes && isBad() ? spoil(bytes) : bytes;
+  };
+  const open: Store["open"] = async (...args) => {
+    const stream = await store.open(...args);
+    return stream && isBad() ? spoilFirst(stream) : stream;
+  };
+  const spoiled = new Map<string | symbol, unknown>([
+    ["read", read],
+    ["open", open],
+  ]);
+  return new Proxy(store, {
+    get(target, name) {
+      const own: unknown = Reflect.get(target, name, target);
+      return spoiled.get(name) ?? (typeof own === "function" ? own.bind(target) : own);
+    },
+  });
+}
+
+test("a line that spoils one reading in ten makes no finding, and hides none", async () => {
+  await using sealed = await openFolder();
+  const keys = [];
+  for (let job = 1; job <= 12; job++) keys.push(await sealed.addJob(job, `the log of job ${job}\n`));
+  // Over what is read in one piece.
+  keys.push(await sealed.addJob(13, Buffer.concat([longText(), longText()])));
+  await sealed.seal(signer);
+  for (let job = 14; job <= 24; job++) keys.push(await sealed.addJob(job, `the log of job ${job}\n`));
+  await sealed.seal(signer);
+  // Neither biased nor shrunk: a line that spoils each reading alike is one that nobody can tell from a store that does.
+  const oneDraw = fc.nat(999_999).map((draw) => draw / 1_000_000);
+  const anyDraws = fc.noShrink(fc.noBias(fc.array(oneDraw, { minLength: 300, maxLength: 300 })));
+  const findsNothing = fc.asyncProperty(anyDraws, async (draws) => {
+    expect(await verify({ ...sealed, store: onBadLine(sealed.store, draws) })).toMatchObject({ tampering: [] });
+  });
+  await fc.assert(findsNothing, { numRuns: 4 });
+  const [small = "", large = ""] = [keys[3], keys[12]];
+  for (const key of [small, large]) {
+    const changed = await readFile(pathOf(sealed, key));
+    changed.writeUInt8(changed.readUInt8(9) ^ 1, 9);
+    await overwrite(sealed, key, changed);
+  }
+  const findsBoth = fc.asyncProperty(anyDraws, async (draws) => {
+    const { tampering } = await verify({ ...sealed, store: onBadLine(sealed.store, draws) });
+    expect(tampering.toSorted()).toEqual([`invalid ${small}`, `invalid ${large}`].toSorted());
+  });
+  await fc.assert(findsBoth, { numRuns: 2 });
+});
 
 test("logs of every size are read to their last byte", async () => {
   await using sealed = await openFolder();

@@ -2,14 +2,15 @@
 
 import { createHash, type KeyObject } from "node:crypto";
 
-import { TransientError } from "@actions-archive/core/errors";
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
 import { z } from "zod";
 
 import { eachOf } from "./each-of.ts";
+import { readDocument } from "./read-document.ts";
 import type { Damage, Seal, SealEntry, Tombstone } from "./seal.ts";
 import { mark, SealedIndex } from "./sealed-index.ts";
-import type { Store } from "./store.ts";
+import { isCorrupt, type Store } from "./store.ts";
 import { type Chain, type ChainLink, type ExpectedHead, readLaterSeals, walkChain } from "./verify-chain.ts";
 import { Findings } from "./verify-findings.ts";
 import { checkListing, listObjects, type ToVerify } from "./verify-listing.ts";
@@ -159,13 +160,29 @@ const Envelope = z.object({ payload: z.base64() });
  * The seal of a link once more: the walk has checked its form and signature, and the hash says that it is the same.
  * @throws TransientError when it is not.
  */
-export async function readSealAgain(store: Store, link: ChainLink): Promise<Seal> {
-  const bytes = await store.read(link.key);
-  const text = bytes && Envelope.safeParse(JSON.parse(bytes.toString("utf8"))).data;
-  const payload = Buffer.from(text?.payload ?? "", "base64");
-  if (createHash("sha256").update(payload).digest("hex") !== link.sha256)
-    throw new TransientError("store/unavailable", `${link.key} in ${store.url} changed while it was verified. Verify again.`);
-  return JSON.parse(payload.toString("utf8")) as Seal;
+export async function readSealAgain(store: Store, { key, sha256 }: ChainLink): Promise<Seal> {
+  const changed = `${key} in ${store.url} changed while it was verified`;
+  try {
+    const payload = await readDocument(store, key, (bytes) => {
+      const found = payloadOf(bytes);
+      if (createHash("sha256").update(found).digest("hex") !== sha256) throw new PermanentError("store/corrupt", changed);
+      return found;
+    });
+    // The bytes that the walk has parsed.
+    if (payload) return JSON.parse(payload.toString("utf8")) as Seal;
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+  }
+  throw new TransientError("store/unavailable", `${changed}. Verify again.`);
+}
+
+/** Nothing, for what is no seal. */
+function payloadOf(bytes: Buffer): Buffer {
+  try {
+    return Buffer.from(Envelope.parse(JSON.parse(bytes.toString("utf8"))).payload, "base64");
+  } catch {
+    return Buffer.alloc(0);
+  }
 }
 
 // The seals are read once more for the names of what is missing: the index keeps none.

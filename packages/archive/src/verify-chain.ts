@@ -10,7 +10,7 @@ import { readDocument } from "./read-document.ts";
 import { type ReadSeal, readSeal } from "./seal-envelope.ts";
 import { keyIdOf } from "./seal-key.ts";
 import { noPreviousSeal, type Seal } from "./seal.ts";
-import type { Store } from "./store.ts";
+import { isCorrupt, type Store } from "./store.ts";
 import type { Findings } from "./verify-findings.ts";
 
 export type ChainLink = Pick<Seal, "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger"> & {
@@ -88,8 +88,7 @@ export async function* readLaterSeals(store: Store, { head, trusted }: Chain): A
   if (!head) return;
   let [sequence, sha256, due] = [head.sequence + 1, head.sha256, head.nextKeyId ?? head.key_id];
   for (; ; sequence += 1) {
-    const bytes = await store.read(sealKey(sequence));
-    const read = bytes && tryReadSeal(bytes, sealKey(sequence));
+    const read = await tryReadSeal(store, sealKey(sequence));
     const publicKey = trusted.get(due);
     const follows = read?.seal.sequence === sequence && read.seal.previous_sha256 === sha256;
     if (!read || !publicKey || !follows || !read.isSignedBy(publicKey)) return;
@@ -100,11 +99,12 @@ export async function* readLaterSeals(store: Store, { head, trusted }: Chain): A
   }
 }
 
-function tryReadSeal(bytes: Buffer, key: string): ReadSeal | undefined {
+async function tryReadSeal(store: Store, key: string): Promise<ReadSeal | undefined> {
   try {
-    return readSeal(bytes, key);
-  } catch {
-    return undefined;
+    return await readDocument(store, key, (bytes) => readSeal(bytes, key));
+  } catch (error) {
+    if (isCorrupt(error)) return undefined;
+    throw error;
   }
 }
 
@@ -145,14 +145,14 @@ function tellHoles(sequences: readonly number[], findings: Findings): boolean {
 
 async function readLink(store: Store, sequence: number, walk: Walk): Promise<ChainLink | undefined> {
   const key = sealKey(sequence);
-  const read = await readOne(store, key, walk.findings);
+  const read = await readOne(store, key, walk);
   if (!read) return undefined;
   const { seal, sha256 } = read;
   if (seal.sequence !== sequence) {
     walk.findings.tamper("broken chain", key, `holds seal ${seal.sequence}`);
     return undefined;
   }
-  const isSigned = checkSignature(read, key, walk);
+  const isSigned = checkSigner(read, key, walk);
   if (isSigned === undefined) return undefined;
   const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries } = seal;
   return {
@@ -172,21 +172,25 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
   };
 }
 
-async function readOne(store: Store, key: string, findings: Findings): Promise<ReadSeal | undefined> {
+async function readOne(store: Store, key: string, { findings, trusted }: Walk): Promise<ReadSeal | undefined> {
   try {
-    const read = await readDocument(store, key, (bytes) => readSeal(bytes, key));
+    const read = await readDocument(store, key, (bytes) => {
+      const found = readSeal(bytes, key);
+      const publicKey = trusted.get(found.seal.key_id);
+      if (!publicKey || found.isSignedBy(publicKey)) return found;
+      throw new PermanentError("store/corrupt", `is not signed by the key ${found.seal.key_id} that it names`);
+    });
     if (read) return read;
     findings.tamper("missing", key, "it is listed and cannot be read");
   } catch (error) {
-    if (!(error instanceof PermanentError && error.code === "store/corrupt")) throw error;
+    if (!isCorrupt(error)) throw error;
     findings.tamper("invalid", key, error.message);
   }
   return undefined;
 }
 
 /** True when the key that is due signed it, false when nobody told that key, undefined when it is tampered with. */
-function checkSignature(read: ReadSeal, key: string, walk: Walk): boolean | undefined {
-  const { seal } = read;
+function checkSigner({ seal }: ReadSeal, key: string, walk: Walk): boolean | undefined {
   const publicKey = walk.trusted.get(seal.key_id);
   if (walk.due !== undefined && seal.key_id !== walk.due) {
     if (!walk.isAfterHole) {
@@ -200,10 +204,6 @@ function checkSignature(read: ReadSeal, key: string, walk: Walk): boolean | unde
     }
   }
   if (!publicKey) return false;
-  if (!read.isSignedBy(publicKey)) {
-    walk.findings.tamper("invalid", key, `is not signed by the key ${seal.key_id} that it names`);
-    return undefined;
-  }
   walk.isAfterHole = false;
   walk.due = seal.key_id;
   if (seal.next_key) {

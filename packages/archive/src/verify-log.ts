@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
+import { retry } from "@actions-archive/core/retry";
 
 import { footerBytes, type Frame, parseFooter, parseSeekTable } from "./log-format.ts";
 import type { LogContent } from "./logs.ts";
+import { confirmRetries } from "./read-document.ts";
 import { decodeFrame, readSeekTable } from "./read-log.ts";
 import type { ArchivedLog, LogRecord } from "./record.ts";
 import { mark } from "./sealed-index.ts";
@@ -98,13 +100,8 @@ async function verifyContent(verification: Verification, key: string, { info, na
   const { store, index, totals } = verification;
   const row = index.find(key);
   const expected = row !== undefined && index.sealOf(row) > 0 ? index.sha256Of(row) : named[0]?.log.stored_sha256;
-  let content: LogContent;
-  try {
-    content = await readConfirmed(store, key, { sizeBytes: info.sizeBytes, expected });
-  } catch (error) {
-    if (!(error instanceof PermanentError && error.code === "store/corrupt")) throw error;
-    return tamper(verification, "invalid", key, error.message);
-  }
+  const content = await readConfirmed(store, key, { sizeBytes: info.sizeBytes, expected });
+  if (content.damage) return tamper(verification, "invalid", key, content.damage.message);
   totals.logsRead += 1;
   totals.storedBytesRead += content.storedBytes;
   totals.rawBytesRead += content.rawBytes;
@@ -127,55 +124,90 @@ async function verifyContent(verification: Verification, key: string, { info, na
   }
 }
 
-// One reading may have gone wrong on its way: only what reads so twice was tampered with.
+type Reading = LogContent & {
+  /** What is wrong with the object's form; then the text is not known. */
+  readonly damage?: PermanentError;
+};
+
+// One reading may have gone wrong on its way: only what was read alike twice was tampered with.
 async function readConfirmed(
   store: Store,
   key: string,
   { sizeBytes, expected }: { readonly sizeBytes: number; readonly expected: string | undefined },
-): Promise<LogContent> {
-  try {
-    const content = await readContent(store, key, sizeBytes);
-    if (expected === undefined || content.storedSha256 === expected) return content;
-  } catch (error) {
-    if (!isCorrupt(error)) throw error;
-  }
-  return readContent(store, key, sizeBytes);
+): Promise<Reading> {
+  let last: Reading | undefined;
+  const readOnce = async () => {
+    const reading = await readContent(store, key, sizeBytes);
+    const isExpected = expected === undefined || reading.storedSha256 === expected;
+    if ((isExpected && !reading.damage) || last?.storedSha256 === reading.storedSha256) return reading;
+    const isFirst = last === undefined;
+    last = reading;
+    throw new TransientError(
+      "store/unavailable",
+      `${key} in ${store.url} was not read ${isFirst ? "as expected" : "alike twice"}. It is tried again.`,
+    );
+  };
+  return retry(readOnce, { retries: confirmRetries });
 }
 
-/** Stored and raw hash in one reading. @throws PermanentError `store/corrupt` when it is damaged. */
-async function readContent(store: Store, key: string, sizeBytes: number): Promise<LogContent> {
+/** Stored and raw hash in one reading. What is damaged is read to its end, too: whether it was read alike shows by all of its bytes. */
+async function readContent(store: Store, key: string, sizeBytes: number): Promise<Reading> {
   const [stored, raw] = [createHash("sha256"), createHash("sha256")];
   let [storedBytes, rawBytes] = [0, 0];
+  let damage: PermanentError | undefined;
+  const onChunk = (chunk: Buffer) => {
+    stored.update(chunk);
+    storedBytes += chunk.length;
+  };
   const takeText = (bytes: Buffer, frame: Frame) => {
+    if (damage) return;
     const text = decodeFrame(bytes, frame.rawBytes);
     raw.update(text);
     rawBytes += text.length;
   };
+  const tryTo = async (read: () => Promise<void> | void) => {
+    try {
+      await read();
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      damage ??= error;
+    }
+  };
   if (sizeBytes <= wholeBytes) {
-    const bytes = await store.read(key);
-    if (!bytes) throw new PermanentError("store/corrupt", "was listed and cannot be read");
-    if (bytes.length !== sizeBytes)
-      throw new TransientError(
-        "store/unavailable",
-        `${key} in ${store.url} came with ${bytes.length} bytes and has ${sizeBytes} by its HEAD. It is tried again.`,
-      );
-    stored.update(bytes);
-    storedBytes = bytes.length;
-    if (storedBytes < footerBytes) throw new PermanentError("store/corrupt", "is too short to be a log");
-    const tableBytes = parseFooter(bytes.subarray(-footerBytes), storedBytes);
-    for (const frame of parseSeekTable(bytes.subarray(-tableBytes), storedBytes))
-      takeText(bytes.subarray(frame.storedStart, frame.storedStart + frame.storedBytes), frame);
+    await tryTo(async () => takeWhole(await readWhole(store, key, sizeBytes), onChunk, takeText));
   } else {
-    const { frames } = await readSeekTable(store, key, { sizeBytes });
+    let frames: readonly Frame[] = [];
+    await tryTo(async () => {
+      ({ frames } = await readSeekTable(store, key, { sizeBytes }));
+    });
     const stream = await store.open(key);
-    if (!stream) throw new PermanentError("store/corrupt", "was listed and cannot be read");
-    const onChunk = (chunk: Buffer) => {
-      stored.update(chunk);
-      storedBytes += chunk.length;
-    };
-    for await (const { bytes, frame } of framesOf(stream, frames, onChunk)) takeText(bytes, frame);
+    if (stream) for await (const { bytes, frame } of framesOf(stream, frames, onChunk)) await tryTo(() => takeText(bytes, frame));
+    else await tryTo(() => Promise.reject(missing()));
   }
-  return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
+  const content = { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
+  return damage ? { ...content, damage } : content;
+}
+
+function missing(): PermanentError {
+  return new PermanentError("store/corrupt", "was listed and cannot be read");
+}
+
+async function readWhole(store: Store, key: string, sizeBytes: number): Promise<Buffer> {
+  const bytes = await store.read(key);
+  if (!bytes) throw missing();
+  if (bytes.length === sizeBytes) return bytes;
+  throw new TransientError(
+    "store/unavailable",
+    `${key} in ${store.url} came with ${bytes.length} bytes and has ${sizeBytes} by its HEAD. It is tried again.`,
+  );
+}
+
+function takeWhole(bytes: Buffer, onChunk: (chunk: Buffer) => void, takeText: (bytes: Buffer, frame: Frame) => void): void {
+  onChunk(bytes);
+  if (bytes.length < footerBytes) throw new PermanentError("store/corrupt", "is too short to be a log");
+  const tableBytes = parseFooter(bytes.subarray(-footerBytes), bytes.length);
+  for (const frame of parseSeekTable(bytes.subarray(-tableBytes), bytes.length))
+    takeText(bytes.subarray(frame.storedStart, frame.storedStart + frame.storedBytes), frame);
 }
 
 /** Each frame's bytes as they come; `onChunk` sees all bytes, the seek table's too. */

@@ -2,10 +2,12 @@
 
 import { createHash } from "node:crypto";
 
+import { readDocument } from "@actions-archive/archive/read-document";
 import { LogRecord, RunRecord } from "@actions-archive/archive/record";
 import { type FoundRecord, parseRecord } from "@actions-archive/archive/records";
 import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
 import { isCorrupt, type Store } from "@actions-archive/archive/store";
+import { PermanentError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
 
 export type RunKeys = {
@@ -64,16 +66,25 @@ export async function readRuns(store: Store, index: SealedIndex, runs: readonly 
     runs.flatMap(({ records, runRecords }) => [...records, ...runRecords]),
     32,
   )) {
-    const bodies = await Promise.all(keys.map((key) => readUnlessHuge(store, key)));
+    const bodies = await Promise.all(keys.map((key) => readConfirmed(store, index, key)));
     for (const [at, key] of keys.entries()) take(read, index, { key, bytes: bodies[at] });
   }
   return { ...read, records: read.records.filter(({ record }) => !read.unknownJobs.has(record.job_id)) };
 }
 
-// What is too large for a record was told when the objects were verified, like all that is none.
-async function readUnlessHuge(store: Store, key: string): Promise<Buffer | undefined> {
+// One reading may have gone wrong on its way: what is sealed counts by its hash, and what waits for a seal once it was read alike twice.
+// What is too large for a record, or is not as it was sealed, was told when the objects were verified.
+async function readConfirmed(store: Store, index: SealedIndex, key: string): Promise<Buffer | undefined> {
+  const row = index.find(key);
+  const expected = row !== undefined && index.sealOf(row) > 0 ? index.sha256Of(row) : undefined;
+  let last: string | undefined;
   try {
-    return await store.read(key);
+    return await readDocument(store, key, (bytes) => {
+      const sha256 = sha256Of(bytes);
+      if (sha256 === (expected ?? last)) return bytes;
+      last = sha256;
+      throw new PermanentError("store/corrupt", `${key} in ${store.url} is not as it was sealed`);
+    });
   } catch (error) {
     if (isCorrupt(error)) return undefined;
     throw error;
@@ -83,18 +94,24 @@ async function readUnlessHuge(store: Store, key: string): Promise<Buffer | undef
 function take(read: ReadRuns, index: SealedIndex, { key, bytes }: { key: string; bytes: Buffer | undefined }): void {
   const parsed = tryParseKey(key);
   const row = index.find(key);
-  const sha256 = createHash("sha256")
-    .update(bytes ?? "")
-    .digest("hex");
-  const isChanged = row !== undefined && index.sealOf(row) > 0 && index.sha256Of(row) !== sha256;
-  const isKnown = bytes !== undefined && !isChanged && !(row !== undefined && index.has(row, mark.isBroken));
+  const isKnown = bytes !== undefined && !(row !== undefined && index.has(row, mark.isBroken));
   if (parsed?.kind === "record") {
     if (!isKnown) read.unknownJobs.add(parsed.job_id);
     else
-      read.records.push({ key, version: parsed.version, size: bytes.length, sha256, record: parseRecord(LogRecord, bytes, key) });
+      read.records.push({
+        key,
+        version: parsed.version,
+        size: bytes.length,
+        sha256: sha256Of(bytes),
+        record: parseRecord(LogRecord, bytes, key),
+      });
   } else if (parsed?.kind === "run" && isKnown) {
     read.runRecords.push(parseRecord(RunRecord, bytes, key));
   }
+}
+
+function sha256Of(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 async function* folders(store: Store, prefix: string): AsyncGenerator<{ folder: string; keys: string[] }, undefined> {
