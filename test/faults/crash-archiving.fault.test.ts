@@ -20,7 +20,7 @@ test("kill -9 at every call of archiving into S3 leads to the same records and l
       for (const record of Object.values(objects)) reasons.add(endOf(record));
     },
   });
-  await annotate(`${calls} calls, ${deaths} deaths`);
+  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
   // One lies there from the beginning: some death came between another log and its record.
   expect(orphans).toBe(2);
   expect([...reasons]).toEqual(expect.arrayContaining(["archived", "adopted", "copied", "deleted"]));

@@ -8,11 +8,11 @@ import { crashAtEveryCall } from "../support/crash/stage.ts";
 test("kill -9 at every call of a look at a repository leads to the same ledger", async ({ annotate }) => {
   await using stage = await openFetchStage();
   const { calls, deaths } = await crashAtEveryCall(await stage.beginPoll());
-  await annotate(`${calls} calls, ${deaths} deaths`);
+  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });
 
 test("kill -9 at every call of a backfill leads to the same ledger", async ({ annotate }) => {
   await using stage = await openFetchStage();
   const { calls, deaths } = await crashAtEveryCall(await stage.beginBackfill());
-  await annotate(`${calls} calls, ${deaths} deaths`);
+  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });

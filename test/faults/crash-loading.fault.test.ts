@@ -10,7 +10,7 @@ import { crashAtEveryCall } from "../support/crash/stage.ts";
 test("kill -9 at every call of a loader leads to the same rows and the same run record", async ({ annotate }) => {
   await using stage = await openLoadStage();
   const { calls, deaths } = await crashAtEveryCall(stage.begin);
-  await annotate(`${calls} calls, ${deaths} deaths`);
+  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });
 
 // A seal names when it was made: its hash is another each time.
@@ -40,6 +40,7 @@ test("kill -9 at every call of sealing leads to one chain that holds the same", 
   });
   await annotate(
     `${calls} calls, ${deaths} deaths: ${cutBeforePut} between preparing and the store, ${cutBeforePublishing} before publishing`,
+    "F35",
   );
   expect(cutBeforePut).toBeGreaterThan(0);
   expect(cutBeforePublishing).toBeGreaterThan(0);

@@ -25,6 +25,6 @@ test("a rebuild that is cut short at every call and begun again ends in the same
       expect(await all(empty), `after a crash ${moment} call ${at}`).toEqual(expected);
     }
   }
-  await annotate(`${calls} calls, ${crashes} crashes`);
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
   expect(crashes).toBeGreaterThan(calls);
 });

@@ -19,7 +19,7 @@ const { MODEL_RUNS = "20", MODEL_SEED } = process.env;
 test("whatever happens in whatever order, every job ends as promised", { timeout: 3_600_000 }, async ({ annotate }) => {
   const numRuns = Number(MODEL_RUNS);
   const seed = MODEL_SEED === undefined ? Date.now() % 2 ** 31 : Number(MODEL_SEED);
-  await annotate(`MODEL_SEED=${seed}, ${numRuns} stories`);
+  await annotate(`${numRuns} stories of up to ${commandsAtMost} commands, MODEL_SEED=${seed}`, "F40");
   const stories = fc.asyncProperty(fc.commands(anyCommand, { maxCommands: commandsAtMost, size: "max" }), async (commands) => {
     await using system = await openSystem(repository);
     const model = new Obligations(repository);

@@ -86,11 +86,11 @@ export async function judgeCoverage(
   };
 }
 
-// A row a day, without a hole, from the start to the last look.
+// A row a day, without a hole, from the start to the last look. A backfill may have begun before the start.
 function judgeSpan(repository: Repository, days: readonly CoverageRow[], { from, to }: { from: Date; to: Date }): string[] {
   const wrong: string[] = [];
   const name = fullNameOf(repository);
-  let until = from.getTime();
+  let until = Math.min(from.getTime(), days[0]?.window_start.getTime() ?? Infinity);
   for (const { repository: shown, window_start, window_end } of days) {
     if (shown !== name) wrong.push(`audit.coverage calls ${name} ${shown}`);
     if (window_start.getTime() !== until)
