@@ -1,6 +1,6 @@
 // Every job of the truth has one row, with the end, the ids and the steps that it must have, and no other job has one.
 
-import { generatedStepLines } from "@actions-archive/github-simulator/log/log-text";
+import { generatedStepLines, type StepLines } from "@actions-archive/github-simulator/log/log-text";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { z } from "zod";
@@ -144,7 +144,16 @@ function judgeStepsOf(job: Job, { row, steps, nowMs }: Found): string[] {
   // GitHub lists no steps of some jobs; of others, every line of a generated log has a step that the simulator knows.
   if (job.log.kind !== "generated" || row.log_state !== "archived" || steps.length === 0) return wrong;
   const spoken = steps.flatMap(({ step_number, first_line, line_count }) =>
-    first_line === null ? [] : [{ step_number, first_line, line_count }],
+    first_line === null || line_count === null ? [] : [{ step_number, first_line, line_count }],
   );
-  return [...wrong, ...compare("lines", spoken, generatedStepLines(job))];
+  const known = generatedStepLines(job);
+  if (!row.log_flags.includes("no_end_marker")) return [...wrong, ...compare("lines", spoken, known)];
+  // Of a log that ends before its job did, whose a mark is may stay open: lines may be nobody's then, and never another step's.
+  const strayed = spoken.filter((lines) => !known.some((step) => isWithin(lines, step)));
+  return [...wrong, ...compare("lines of other steps", strayed, [])];
+}
+
+function isWithin(lines: StepLines, step: StepLines): boolean {
+  const end = ({ first_line, line_count }: StepLines) => first_line + line_count;
+  return lines.step_number === step.step_number && lines.first_line >= step.first_line && end(lines) <= end(step);
 }

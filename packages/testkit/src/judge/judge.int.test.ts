@@ -134,6 +134,12 @@ test("I1: a job that is lost, or stands wrong, or is owed without a word", async
   expect(await invariantsOf({}, take("jobs") + take("steps") + take("obligations"))).toContain("I1");
   expect(await invariantsOf({}, `update archive.steps set conclusion = 'failure' where job_id = ${job_id}`)).toEqual(["I1"]);
   expect(await invariantsOf({}, `update archive.sections set line_count = 1 where job_id = ${job_id}`)).toEqual(["I1"]);
+  // Of a log without its end, lines may be nobody's.
+  const cut = `update archive.logs set log_flags = '{no_end_marker}' where job_id = ${job_id};`;
+  const lines = (count: string) => `update archive.sections set line_count = ${count} where job_id = ${job_id};`;
+  const strayed = { invariant: "I1", what: expect.stringMatching(`^lines of other steps of job ${job_id}:`) };
+  expect((await inTransaction(cut + lines("1"))).violations).not.toContainEqual(strayed);
+  expect((await inTransaction(cut + lines("line_count + 1"))).violations).toContainEqual(strayed);
   expect(await invariantsOf({}, `update archive.logs set log_flags = '{adopted}' where job_id = ${job_id}`)).toEqual(["I1"]);
   expect(
     await invariantsOf({ hadFaults: true }, `update archive.logs set log_flags = '{adopted}' where job_id = ${job_id}`),
