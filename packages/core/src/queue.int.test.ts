@@ -4,11 +4,12 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 
 import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { openTcpProxy } from "@actions-archive/testkit/tcp-proxy";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { describe, test, vi } from "vitest";
 
 import { PermanentError, RateLimitedError, TransientError } from "./errors.ts";
-import { createLogger } from "./logger.ts";
+import { createLogger, type Logger } from "./logger.ts";
 import { checkQueueEngine, migrateQueue } from "./queue-engine.ts";
 import { Consumer, type Delivery, type Handler, Producer, type QueueSettings } from "./queue.ts";
 import type { Payload } from "./stages.ts";
@@ -205,4 +206,33 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
   test("an engine that is fit for use is accepted", async ({ expect }) => {
     await expect(checkQueueEngine(await openUrl())).resolves.toBeUndefined();
   });
+});
+
+test("on Postgres, what began while it refused works once it is back", async ({ expect }) => {
+  await using resources = new AsyncDisposableStack();
+  const url = await openPostgresQueue();
+  const proxy = resources.use(await openTcpProxy(Number(url.port)));
+  const queue = { url: new URL(proxy.before(url.href)), archiveId: randomUUID(), host: "github.com" };
+  proxy.isRefusing = true;
+  const told: string[] = [];
+  const noting = { ...log, warn: (_details: unknown, message: string) => told.push(message) } as unknown as Logger;
+  const done: number[] = [];
+  const producer = resources.use(new Producer("load", queue, noting));
+  resources.use(
+    new Consumer(
+      "load",
+      queue,
+      async (payload) => {
+        if (payload.kind === "job") done.push(payload.job_id);
+      },
+      { concurrency: 4, drainMs: 1_000, log: noting },
+    ),
+  );
+  await expect(producer.add([job(1)])).rejects.toThrow();
+  await vi.waitFor(() => expect(told.length).toBeGreaterThan(1), patience);
+  // It says so each second, and not as often as it can.
+  expect(told.length).toBeLessThan(10);
+  proxy.isRefusing = false;
+  await producer.add([job(2)]);
+  await vi.waitFor(() => expect(done).toEqual([2]), patience);
 });
