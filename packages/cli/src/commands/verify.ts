@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 
 import { openStoreForReading } from "@actions-archive/archive/open-store";
+import { patientStore } from "@actions-archive/archive/patient-store";
 import type { Store } from "@actions-archive/archive/store";
 import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify-archive";
 import type { ExpectedHead } from "@actions-archive/archive/verify-chain";
@@ -85,7 +86,7 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
   const log = createCommandLogger(context);
   const uses = ["ARCHIVE_URL" as const, ...(options.againstDatabase ? (["DATABASE_URL"] as const) : [])];
   const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
-  const store = resources.use(await openStoreForReading(loadEngineConfig(env)));
+  const store = patientStore(resources.use(await openStoreForReading(loadEngineConfig(env))));
   using progress = openProgress(context.stderr);
   const result = await verifyArchive(store, {
     keys,
