@@ -10,6 +10,7 @@ import type { StoreSettings } from "@actions-archive/archive/open-store";
 import type { LogRecord } from "@actions-archive/archive/record";
 import { findRecord } from "@actions-archive/archive/records";
 import { openSpool } from "@actions-archive/archive/spool";
+import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
 import { openDatabaseBudget } from "@actions-archive/database/credentials";
@@ -156,9 +157,12 @@ async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, worker
   await using flights = new AsyncDisposableStack();
   const holders = new Set<string>();
   const deliveries: Promise<void>[] = [];
+  // Who had stored its log before the next one looked would be through, and leave nothing to take over.
+  const { promise: haveAll, resolve: letGo } = Promise.withResolvers<void>();
+  const store = holdPuts(worker.store, haveAll);
   while (deliveries.length < workers) {
     await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
-    const handle = archiveLog({ ...worker, flights: flights.use(new Flights(worker)) });
+    const handle = archiveLog({ ...worker, store, flights: flights.use(new Flights(worker)) });
     deliveries.push(handle({ job_id }, { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: false }));
     await vi.waitFor(async () => {
       const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
@@ -166,7 +170,21 @@ async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, worker
       holders.add(row.worker);
     }, 10_000);
   }
+  letGo();
   await Promise.all(deliveries);
+}
+
+function holdPuts(store: Store, until: Promise<void>): Store {
+  const put: Store["put"] = async (...about) => {
+    await until;
+    return store.put(...about);
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      const own: unknown = Reflect.get(target, name, target);
+      return name === "put" ? put : typeof own === "function" ? own.bind(target) : own;
+    },
+  });
 }
 
 async function openWorker({
