@@ -9,7 +9,7 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { describe, test, vi } from "vitest";
 
 import { PermanentError, RateLimitedError, TransientError } from "./errors.ts";
-import { createLogger, type Logger } from "./logger.ts";
+import { createLogger } from "./logger.ts";
 import { checkQueueEngine, migrateQueue } from "./queue-engine.ts";
 import { Consumer, type Delivery, type Handler, Producer, type QueueSettings } from "./queue.ts";
 import type { Payload } from "./stages.ts";
@@ -215,7 +215,7 @@ test("on Postgres, what began while it refused works once it is back", async ({ 
   const queue = { url: new URL(proxy.before(url.href)), archiveId: randomUUID(), host: "github.com" };
   proxy.isRefusing = true;
   const told: string[] = [];
-  const noting = { ...log, warn: (_details: unknown, message: string) => told.push(message) } as unknown as Logger;
+  const noting = createLogger("test", "warn", { write: (line) => void told.push(line) });
   const done: number[] = [];
   const producer = resources.use(new Producer("load", queue, noting));
   resources.use(
