@@ -189,7 +189,10 @@ async function readOne(store: Store, key: string, { findings, trusted }: Walk): 
   return undefined;
 }
 
-/** True when the key that is due signed it, false when nobody told that key, undefined when it is tampered with. */
+/**
+ * True when the key that is due signed it, false when nobody told that key, undefined when it is tampered with. That a trusted key's
+ * signature is good, `readOne` has seen.
+ */
 function checkSigner({ seal }: ReadSeal, key: string, walk: Walk): boolean | undefined {
   const publicKey = walk.trusted.get(seal.key_id);
   if (walk.due !== undefined && seal.key_id !== walk.due) {
