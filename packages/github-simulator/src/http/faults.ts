@@ -42,7 +42,7 @@ export const Fault = z
     endless: z
       .boolean()
       .default(false)
-      .describe("the body is sent again and again, until the connection ends unless framing says chunked"),
+      .describe("the body is sent again and again, without a length; in chunks where framing says so"),
   })
   .describe("one scripted fault");
 export type Fault = z.output<typeof Fault>;
