@@ -2,6 +2,7 @@
 // polled, the queues are fed.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
+import { runByTheClock } from "@actions-archive/core/by-the-clock";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-archive/core/queue";
@@ -89,7 +90,6 @@ export async function startFetcher(
   const { log, resources, stopping } = service;
   const { fetcher, feeder, queue } = await openFetcher(config, service, fetcherName);
   const clock = resources.use(new Producer("fetch", queue, log));
-  const supervise = superviseQueues(fetcher, clock);
   let selectDueAt = 0;
   const select = async () => {
     if (performance.now() < selectDueAt) return;
@@ -100,11 +100,8 @@ export async function startFetcher(
       if (!stopping.aborted) log.warn({ err: error }, "repositories not selected");
     }
   };
-  await select();
-  await supervise();
-  resources.use(every(superviseEveryMs, supervise));
-  resources.use(every(superviseEveryMs, select));
-  resources.use(every(superviseEveryMs, careForDeliveries(fetcher, feeder, stopping)));
+  for (const turn of [select, superviseQueues(fetcher, clock), careForDeliveries(fetcher, feeder, stopping)])
+    runByTheClock(resources, superviseEveryMs, turn);
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
     new Consumer("fetch", queue, fetchWork({ fetcher, feeder, clock, stopping }), {
@@ -147,14 +144,11 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhook
   });
 }
 
-/** Takes care of deliveries that wait or went astray; called again and again, and busy one call at a time. */
+/** Takes care of deliveries that wait or went astray; called again and again. */
 function careForDeliveries(fetcher: Fetcher, feeder: FeedSoon, stopping: AbortSignal): () => Promise<void> {
   let sweepDueAt = 0;
   let sweptUntil: Date | undefined;
-  let isBusy = false;
   return async () => {
-    if (isBusy) return;
-    isBusy = true;
     try {
       if ((await recordStoredDeliveries(fetcher)) > 0) feeder.ask();
       if (performance.now() < sweepDueAt) return;
@@ -162,8 +156,6 @@ function careForDeliveries(fetcher: Fetcher, feeder: FeedSoon, stopping: AbortSi
       ({ sweptUntil } = await sweepDeliveries(fetcher, { signal: stopping, sweptUntil }));
     } catch (error) {
       if (!stopping.aborted) fetcher.log.warn({ err: error }, "deliveries not swept");
-    } finally {
-      isBusy = false;
     }
   };
 }
@@ -205,9 +197,4 @@ async function tick(fetcher: Fetcher, clock: Producer<"fetch">): Promise<void> {
     ...polls.map((repository_id) => ({ kind: "poll", repository_id }) as const),
     ...backfills.map((ref) => ({ kind: "backfill", ...ref }) as const),
   ]);
-}
-
-function every(intervalMs: number, run: () => Promise<void>): Disposable {
-  const timer = setInterval(() => void run(), intervalMs);
-  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

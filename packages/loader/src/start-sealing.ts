@@ -2,6 +2,7 @@
 
 import { readFingerprint } from "@actions-archive/archive/fingerprint";
 import { openSigner } from "@actions-archive/archive/seal-key";
+import { runByTheClock } from "@actions-archive/core/by-the-clock";
 import { PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { reasonOf } from "@actions-archive/core/reason-of";
@@ -12,7 +13,6 @@ import { findSealing, noteSealing } from "@actions-archive/database/sealing";
 import { findHead } from "@actions-archive/database/seals";
 
 import { adoptSeals } from "./adopt-seals.ts";
-import { runByTheClock } from "./clock.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
 import { notePast } from "./note-past.ts";

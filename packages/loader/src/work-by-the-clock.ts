@@ -1,9 +1,9 @@
 // All that the loader does beside the queue, while it runs.
 
+import { runByTheClock } from "@actions-archive/core/by-the-clock";
 import type { Service } from "@actions-archive/core/service";
 
 import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
-import { runByTheClock } from "./clock.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
 import { scrubArchive } from "./scrub-archive.ts";
