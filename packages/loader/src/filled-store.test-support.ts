@@ -27,8 +27,11 @@ import { loadRun } from "./load-run.ts";
 import { auditorRows, type EmptyDatabase, ledgerRows } from "./rebuilt.test-support.ts";
 import { sealArchive } from "./seal-archive.ts";
 
-export const newSigner = () => openSigner(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }));
-export const signer = newSigner();
+const newKey = () => generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+export const newSigner = () => openSigner(newKey());
+/** PEM, as SEAL_KEY takes it. */
+export const sealKeyPem = newKey();
+export const signer = openSigner(sealKeyPem);
 export const { publicKey } = signer;
 
 const facts = {

@@ -1,5 +1,10 @@
 // The run record of an attempt: written once, when the attempt is listed, with its final list of jobs.
 
+import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
 import { findRunRecord } from "@actions-archive/archive/records";
 import { runRecordKey } from "@actions-archive/core/object-key";
 import { finishVisit } from "@actions-archive/database/attempts";
@@ -50,4 +55,28 @@ test("an attempt that is open, or that nobody knows, has no record", async () =>
   await loadRun(bench.loader, attempt);
   await loadRun(bench.loader, { run_id: runId + 1, run_attempt: 1 });
   expect(await Array.fromAsync(bench.loader.store.list("runs/"))).toEqual([]);
+});
+
+test("what is planted under a run record's key stops that record alone, is named, and stays until somebody takes it away", async () => {
+  await using bench = await openBench();
+  const { store } = bench.loader;
+  const other = { run_id: runId + 1, run_attempt: 1 };
+  await recordRuns(bench.loader.db, repositoryId, [runObject({ id: runId + 1 })]);
+  for (const each of [attempt, other]) await finishVisit(bench.loader.db, each, { state: "listed", jobs: 0 });
+  const body = Buffer.from("planted");
+  const key = runRecordKey(host, ref);
+  await store.put(key, body, { sha256: createHash("sha256").update(body).digest("hex"), contentType: "application/json" });
+
+  await expect(loadRun(bench.loader, attempt)).rejects.toThrow(key);
+  await loadRun(bench.loader, other);
+  const recorded = "select run_id, record_key is not null as is_recorded from archive.attempts order by 1";
+  expect(await bench.ask(recorded)).toEqual([
+    { run_id: runId, is_recorded: false },
+    { run_id: runId + 1, is_recorded: true },
+  ]);
+  expect((await store.read(key))?.toString()).toBe("planted");
+
+  await rm(join(fileURLToPath(store.url), key));
+  await loadRun(bench.loader, attempt);
+  expect(await bench.ask(recorded)).toMatchObject([{ is_recorded: true }, { is_recorded: true }]);
 });

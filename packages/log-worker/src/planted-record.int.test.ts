@@ -1,12 +1,12 @@
-// What lies under a job's record keys and is no record of it: evidence, which keeps no log from being archived.
+// What lies under a job's keys and is not of it: evidence. Under those of its records it keeps no log from being archived.
 
 import { createHash } from "node:crypto";
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { readLogContent } from "@actions-archive/archive/logs";
-import { logKey, recordKey } from "@actions-archive/core/object-key";
+import { conflictingLogKey, logKey, recordKey } from "@actions-archive/core/object-key";
 import { noteObjects } from "@actions-archive/database/objects";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -89,4 +89,24 @@ test("workers that meet a planted record at the same time end with one story", a
   const before = await bench.listKeys("records/");
   await bench.deliver(job);
   expect(await bench.listKeys("records/")).toEqual(before);
+});
+
+test("a log whose keys are both planted is put off with their names, keeps no other waiting, and is stored once one is free", async () => {
+  await using bench = await openBench();
+  const [job, other] = [await bench.addJob({ bytes: 20_000 }), await bench.addJob()];
+  const keys = [logKey(host, refOf(job)), conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "")] as const;
+  for (const key of keys) await plant(bench, key, "planted");
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect((await bench.stateOf(job)).due).toBeGreaterThan(0);
+  const delayed = bench.lines.filter((line) => line.includes("log delayed"));
+  expect(delayed).toHaveLength(1);
+  for (const key of keys) expect(delayed[0]).toContain(key);
+  await bench.deliver(other);
+  expect((await bench.recordOf(other))?.log).toMatchObject({ state: "archived", key: logKey(host, refOf(other)) });
+
+  await rm(join(fileURLToPath(bench.worker.store.url), keys[1]));
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", key: keys[1], flags: ["changed_since"] });
+  expect((await bench.worker.store.read(keys[0]))?.toString()).toBe("planted");
 });

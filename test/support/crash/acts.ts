@@ -6,7 +6,7 @@ import { createLogger, type Logger } from "@actions-archive/core/logger";
 
 import type { CallCounter } from "../die-at.ts";
 
-export const actNames = ["load", "seal", "poll", "backfill", "archive"] as const;
+export const actNames = ["load", "seal", "remove", "rebuild", "poll", "backfill", "archive"] as const;
 export type ActName = (typeof actNames)[number];
 
 /** The span of a backfill, where it is one. */
@@ -33,6 +33,8 @@ export const actorName = "crash test";
 const openings: Record<ActName, (opening: Opening) => Promise<OpenAct>> = {
   load: async (opening) => (await import("./loader-acts.ts")).openLoad(opening),
   seal: async (opening) => (await import("./loader-acts.ts")).openSeal(opening),
+  remove: async (opening) => (await import("./loader-acts.ts")).openRemove(opening),
+  rebuild: async (opening) => (await import("./loader-acts.ts")).openRebuild(opening),
   poll: async (opening) => (await import("./fetcher-acts.ts")).openPoll(opening),
   backfill: async (opening) => (await import("./fetcher-acts.ts")).openBackfill(opening),
   archive: async (opening) => (await import("./log-worker-acts.ts")).openArchiving(opening),

@@ -73,7 +73,8 @@ export async function openSealStage(): Promise<LoadStage> {
   return openStage("seal", fill, { SEAL_KEY: key });
 }
 
-async function openStage(
+/** The stage of an act on the archive that `fill` makes. @param settings over those that are every loader's */
+export async function openStage(
   act: Beginning["act"],
   fill: (bench: Bench) => Promise<void>,
   settings: Settings = {},
@@ -92,11 +93,11 @@ async function openStage(
       act,
       folder,
       settings: {
-        ...settings,
         GITHUB_API_URL: "https://api.github.com",
         DATABASE_URL: url.href,
         QUEUE_URL: requireRedis().url,
         ARCHIVE_URL: pathToFileURL(archive).href,
+        ...settings,
       },
       copyStore: (name) => copyFolder(archive, join(folder, name)),
     },

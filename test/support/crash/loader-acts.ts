@@ -1,14 +1,17 @@
-// What a loader does: rows from the ledger and from records, run records, seals.
+// What a loader does: rows from the ledger and from records, run records, seals, the removal of logs; and the rebuilding of its database.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
+import { openSigner } from "@actions-archive/archive/seal-key";
 import { githubHost } from "@actions-archive/core/settings";
 import { findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
+import { applyPolicies, removeTombstoned } from "@actions-archive/loader/apply-retention";
 import { loadLoaderConfig } from "@actions-archive/loader/config";
 import { loadJobs } from "@actions-archive/loader/load-jobs";
 import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
 import { loadRun } from "@actions-archive/loader/load-run";
 import type { Loader } from "@actions-archive/loader/loader";
+import { rebuild } from "@actions-archive/loader/rebuild";
 import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
 
 import type { CallCounter } from "../die-at.ts";
@@ -50,4 +53,30 @@ export async function openLoad(opening: Opening): Promise<OpenAct> {
 export async function openSeal(opening: Opening): Promise<OpenAct> {
   const { config, loader, archiveId } = await openLoader(opening);
   return { count: countReads(loader), perform: () => sealWhatWaits(config, { loader, archiveId }) };
+}
+
+/** As the clock does it: what is decided, is sealed, and then it goes. */
+export async function openRemove(opening: Opening): Promise<OpenAct> {
+  const { config, loader, archiveId } = await openLoader(opening);
+  return {
+    count: (counter) => counter.countMethods(loader.store, ["put", "head", "read", "open", "remove"]),
+    async perform() {
+      await applyPolicies(loader);
+      await sealWhatWaits(config, { loader, archiveId });
+      await removeTombstoned(loader);
+    },
+  };
+}
+
+export async function openRebuild(opening: Opening): Promise<OpenAct> {
+  const { config, loader } = await openLoader(opening);
+  const { publicKey } = openSigner(config.SEAL_KEY ?? "");
+  // Small batches: more than one is begun and not ended when it dies.
+  const options = { publicKey, signal: new AbortController().signal, batchObjects: 3 };
+  return {
+    count: countReads(loader),
+    async perform() {
+      await rebuild(loader, options);
+    },
+  };
 }

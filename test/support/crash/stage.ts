@@ -35,7 +35,8 @@ export type Beginning = {
   readonly judge?: (left: Evidence) => void;
 };
 
-export type Crashes = { readonly calls: number; readonly deaths: number };
+/** `end` is that of the act which nobody disturbed, and so of each. */
+export type Crashes = { readonly calls: number; readonly deaths: number; readonly end: Evidence };
 
 type Copy = AsyncDisposable & { readonly settings: Settings };
 
@@ -45,7 +46,7 @@ export async function crashAtEveryCall(beginning: Beginning): Promise<Crashes> {
   await asAdministrator(settings, (client) => waitUntilAlone(client, nameOf(settings)));
   const undisturbed = await doUndisturbed(beginning);
   const left = everyDeath();
-  const crashes = { calls: 0, deaths: 0 };
+  const crashes = { calls: 0, deaths: 0, end: undisturbed };
   let isOver = false;
   const lane = async () => {
     for (const at of left) {

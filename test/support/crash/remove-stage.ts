@@ -1,0 +1,46 @@
+// Sealed logs before a loader: one that is too old for the policy, one as old that is held, one that was erased, and one that is not
+// sealed yet and stays.
+
+import { createHash, generateKeyPairSync } from "node:crypto";
+
+import { logKey } from "@actions-archive/core/object-key";
+import { eraseLog } from "@actions-archive/database/erase-log";
+import { holdJobs } from "@actions-archive/database/holds";
+import { changePolicy } from "@actions-archive/database/retention";
+import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
+import { archived, type Bench, host } from "@actions-archive/loader/bench.test-support";
+import { loadRecords } from "@actions-archive/loader/load-records";
+import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
+
+import { type LoadStage, openStage } from "./load-stage.ts";
+
+const keyOf = (job_id: number) => logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
+const [expired, held, erased, young] = [jobId, jobId + 1, jobId + 2, jobId + 3];
+
+export const goes = [keyOf(expired), keyOf(erased)];
+export const stays = [keyOf(held), keyOf(young)];
+
+export async function openRemoveStage(): Promise<LoadStage> {
+  const SEAL_KEY = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
+  const fill = async (bench: Bench) => {
+    const { loader } = bench;
+    const [identity] = await bench.ask("select archive_id from archive.identity");
+    for (const id of [expired, held, erased]) await addLog(bench, id);
+    const config = { SEAL_KEY, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };
+    await sealWhatWaits(config, { loader, archiveId: String(identity?.["archive_id"]) });
+    await holdJobs(loader.db, { jobIds: [held], isHeld: true, reason: "case 7" });
+    await eraseLog(loader.db, erased, "prints a key");
+    await changePolicy(loader.db, { name: "acme", keepDays: 30 });
+    await addLog(bench, young, { completed_at: new Date().toISOString() });
+  };
+  return openStage("remove", fill, { SEAL_KEY });
+}
+
+async function addLog(bench: Bench, id: number, changes: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  const body = Buffer.from(`the log of ${id}`);
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  await bench.loader.store.put(keyOf(id), body, { sha256, contentType: "application/zstd" });
+  await bench.owe({ id, ...changes });
+  const log = { ...archived(id), stored_bytes: body.length, stored_sha256: sha256 } as ReturnType<typeof archived>;
+  await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, log) }]);
+}
