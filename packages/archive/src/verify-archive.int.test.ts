@@ -10,6 +10,7 @@ import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
+import { withMethods } from "./changed-store.test-support.ts";
 import { openStore, probeStore } from "./open-store.ts";
 import { putRecord } from "./records.ts";
 import { newSigner } from "./seal-samples.test-support.ts";
@@ -80,22 +81,14 @@ function onBadLine(store: Store, draws: readonly number[]): Store {
     }
   }
   const isBad = () => draw() < 0.1;
-  const read: Store["read"] = async (...args) => {
-    const bytes = await store.read(...args);
-    return bytes && isBad() ? spoil(bytes) : bytes;
-  };
-  const open: Store["open"] = async (...args) => {
-    const stream = await store.open(...args);
-    return stream && isBad() ? spoilFirst(stream) : stream;
-  };
-  const spoiled = new Map<string | symbol, unknown>([
-    ["read", read],
-    ["open", open],
-  ]);
-  return new Proxy(store, {
-    get(target, name) {
-      const own: unknown = Reflect.get(target, name, target);
-      return spoiled.get(name) ?? (typeof own === "function" ? own.bind(target) : own);
+  return withMethods(store, {
+    async read(...args) {
+      const bytes = await store.read(...args);
+      return bytes && isBad() ? spoil(bytes) : bytes;
+    },
+    async open(...args) {
+      const stream = await store.open(...args);
+      return stream && isBad() ? spoilFirst(stream) : stream;
     },
   });
 }
@@ -219,16 +212,14 @@ test("a log that is removed while it is verified is excused by the seal that was
   await sealed.seal(signer);
   const tombstones = [tombstoneOf(sealed, log)];
   let isWalked = false;
-  const store: Store = new Proxy(sealed.store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name, target);
-      if (name !== "listVersions" || isWalked) return typeof member === "function" ? member.bind(target) : member;
-      isWalked = true;
-      return async (prefix: string) => {
+  const store = withMethods(sealed.store, {
+    async listVersions(prefix) {
+      if (!isWalked) {
+        isWalked = true;
         await sealed.seal(signer, { tombstones });
         await rm(pathOf(sealed, log));
-        return target.listVersions(prefix);
-      };
+      }
+      return sealed.store.listVersions(prefix);
     },
   });
   expect(await verify({ ...sealed, store })).toMatchObject({

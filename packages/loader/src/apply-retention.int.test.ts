@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { withMethods } from "@actions-archive/archive/changed-store.test-support";
 import { openStore, probeStore } from "@actions-archive/archive/open-store";
 import type { Seal } from "@actions-archive/archive/seal";
 import { verifySeal } from "@actions-archive/archive/seal-envelope";
@@ -59,26 +60,9 @@ async function readSeals({ loader }: Bench): Promise<Seal[]> {
   }
 }
 
-/** The bench's loader on a store that fails where `change` says so. */
-function withStore({ loader }: Bench, change: Partial<Pick<Store, "put" | "remove">>): Loader {
-  const { store } = loader;
-  return {
-    ...loader,
-    store: {
-      url: store.url,
-      capabilities: store.capabilities,
-      probe: () => store.probe(),
-      put: (...args) => store.put(...args),
-      head: (key) => store.head(key),
-      read: (...args) => store.read(...args),
-      open: (...args) => store.open(...args),
-      remove: (...args) => store.remove(...args),
-      list: (prefix) => store.list(prefix),
-      listVersions: (prefix) => store.listVersions(prefix),
-      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-      ...change,
-    },
-  };
+/** The bench's loader on a store that fails where `methods` say so. */
+function withStore({ loader }: Bench, methods: Partial<Pick<Store, "put" | "remove">>): Loader {
+  return { ...loader, store: withMethods(loader.store, methods) };
 }
 
 test("an erased log goes in this order: its row, a seal in the store that says so, its object; and it stays gone", async () => {

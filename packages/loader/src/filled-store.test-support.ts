@@ -2,6 +2,7 @@
 
 import { generateKeyPairSync } from "node:crypto";
 
+import { withCalls } from "@actions-archive/archive/changed-store.test-support";
 import { openSigner } from "@actions-archive/archive/seal-key";
 import type { Store } from "@actions-archive/archive/store";
 import { finishVisit } from "@actions-archive/database/attempts";
@@ -164,15 +165,9 @@ export function failing({ db, store }: { db: Database; store: Store }, at: numbe
       return result;
     },
   });
-  const watchedStore = new Proxy(store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== "function") return member;
-      return (...args: unknown[]): unknown => {
-        count("before");
-        return Reflect.apply(member, target, args);
-      };
-    },
+  const watchedStore = withCalls(store, ({ make }) => {
+    count("before");
+    return make();
   });
   return { db: watchedDb, store: watchedStore, calls: () => calls };
 }

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
+import { withCalls } from "@actions-archive/archive/changed-store.test-support";
 import { makeSeal, type Seal } from "@actions-archive/archive/seal";
 import { signSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
@@ -181,6 +182,8 @@ test("a window is carried with the attempts that it covers, and again when eithe
   expect(third?.ledger).toMatchObject({ windows: [], attempts: [] });
 });
 
+const dead = (store: Store) => withCalls(store, () => Promise.reject(new Error("died")));
+
 /** Fails the n-th call to the outside: of the database before it, of the store before it or after it took effect. */
 function failing(sealer: Sealer, at: number, moment: "before" | "after"): { sealer: Sealer; calls: () => number } {
   let calls = 0;
@@ -196,18 +199,12 @@ function failing(sealer: Sealer, at: number, moment: "before" | "after"): { seal
       return result;
     },
   });
-  const store = new Proxy(sealer.store, {
-    get(target, name) {
-      const member: unknown = Reflect.get(target, name, target);
-      if (typeof member !== "function") return member;
-      return async (...args: unknown[]) => {
-        const isLast = isIt();
-        if (isLast && moment === "before") throw crash();
-        const result: unknown = await Reflect.apply(member, target, args);
-        if (isLast) throw crash();
-        return result;
-      };
-    },
+  const store = withCalls(sealer.store, async ({ make }) => {
+    const isLast = isIt();
+    if (isLast && moment === "before") throw crash();
+    const result: unknown = await make();
+    if (isLast) throw crash();
+    return result;
   });
   return { sealer: { ...sealer, db, store }, calls: () => calls };
 }
@@ -280,7 +277,7 @@ test.each([true, false])(
       const { sealer: doomed } = failing(sealer, 1_000, "before");
       await sealArchive({
         ...doomed,
-        store: new Proxy(doomed.store, { get: () => () => Promise.reject(new Error("died")) }),
+        store: dead(doomed.store),
       }).catch(() => {});
     }
     const prepared = await bench.ask("select sequence::integer from archive.seals where published_at is null");
@@ -381,9 +378,7 @@ test("a new key seals after the old one has announced it, and not before", async
     /must be signed by key .* SEAL_KEY holds/,
   );
   // What a crash left prepared goes first, and announces nothing.
-  await sealArchive({ ...sealer, store: new Proxy(sealer.store, { get: () => () => Promise.reject(new Error("died")) }) }).catch(
-    () => {},
-  );
+  await sealArchive({ ...sealer, store: dead(sealer.store) }).catch(() => {});
   const nextKey = next.signer.publicKey;
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, announces: false });
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, announces: true });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { withMethods } from "@actions-archive/archive/changed-store.test-support";
 import { openArchive } from "@actions-archive/archive/open-archive";
 import type { StoreSettings } from "@actions-archive/archive/open-store";
 import type { LogRecord } from "@actions-archive/archive/record";
@@ -175,14 +176,10 @@ async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, worker
 }
 
 function holdPuts(store: Store, until: Promise<void>): Store {
-  const put: Store["put"] = async (...about) => {
-    await until;
-    return store.put(...about);
-  };
-  return new Proxy(store, {
-    get(target, name) {
-      const own: unknown = Reflect.get(target, name, target);
-      return name === "put" ? put : typeof own === "function" ? own.bind(target) : own;
+  return withMethods(store, {
+    async put(...about) {
+      await until;
+      return store.put(...about);
     },
   });
 }

@@ -3,9 +3,9 @@
 
 import { randomBytes } from "node:crypto";
 
+import { withMethods } from "@actions-archive/archive/changed-store.test-support";
 import { readLogContent } from "@actions-archive/archive/logs";
 import type { StoreSettings } from "@actions-archive/archive/open-store";
-import type { Store } from "@actions-archive/archive/store";
 import { TransientError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
@@ -31,22 +31,14 @@ function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSetting
 
 /** A worker that dies between the log and its record: nothing that would write the record gets through. */
 async function deliverWithoutRecord({ worker }: Bench, job: Job): Promise<void> {
-  const store = new Proxy<Store>(worker.store, {
-    get(target, name) {
-      if (name !== "put") return bound(target, name);
-      return async (...args: Parameters<Store["put"]>) => {
-        if (args[0].startsWith("records/")) throw new TransientError("store/unavailable", "died");
-        return target.put(...args);
-      };
+  const store = withMethods(worker.store, {
+    async put(...about) {
+      if (about[0].startsWith("records/")) throw new TransientError("store/unavailable", "died");
+      return worker.store.put(...about);
     },
   });
   const delivery = { signal: AbortSignal.timeout(60_000), attempt: 1, isLastAttempt: false };
   await expect(archiveLog({ ...worker, store })({ job_id: job.id }, delivery)).rejects.toThrow("died");
-}
-
-function bound(store: Store, name: string | symbol): unknown {
-  const value: unknown = Reflect.get(store, name, store);
-  return typeof value === "function" ? value.bind(store) : value;
 }
 
 async function expectArchived(bench: Bench, job: Job, flags: readonly string[], key = keyOf(job)): Promise<void> {

@@ -1,5 +1,6 @@
 // How long a process lives, counted in its calls to the outside. A dead one reaches nothing any more, not even to clean up.
 
+import { withCalls } from "@actions-archive/archive/changed-store.test-support";
 import type { Store } from "@actions-archive/archive/store";
 import { TransientError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/open-database";
@@ -32,19 +33,13 @@ export class Life {
   }
 
   mortalStore(store: Store): Store {
-    return new Proxy(store, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(target, name, target);
-        if (typeof member !== "function" || name === Symbol.asyncDispose) return member;
-        return (...args: unknown[]): unknown => {
-          this.call();
-          if (this.storeFaults > 0) {
-            this.storeFaults -= 1;
-            throw new TransientError("store/unavailable", "the store is away");
-          }
-          return Reflect.apply(member, target, args);
-        };
-      },
+    return withCalls(store, ({ make }) => {
+      this.call();
+      if (this.storeFaults > 0) {
+        this.storeFaults -= 1;
+        throw new TransientError("store/unavailable", "the store is away");
+      }
+      return make();
     });
   }
 

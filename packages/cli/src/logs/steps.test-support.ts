@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { withCalls } from "@actions-archive/archive/changed-store.test-support";
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
 import { putLog } from "@actions-archive/archive/logs";
 import { openStore } from "@actions-archive/archive/open-store";
@@ -20,17 +21,11 @@ export type Read = { readonly key: string; readonly range: ByteRange | undefined
 /** The store as it is, with a note of each call that reads. */
 export function noteReads(store: Store): { store: Store; reads: Read[] } {
   const reads: Read[] = [];
-  const noting = new Proxy(store, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      return (...args: unknown[]): unknown => {
-        // The first two arguments of every method that reads.
-        const [key, range] = args as [string, ByteRange | undefined];
-        if (["head", "read", "open", "list"].includes(String(name))) reads.push({ key, range });
-        return Reflect.apply(value, target, args);
-      };
-    },
+  const noting = withCalls(store, ({ method, args, make }) => {
+    // The first two arguments of every method that reads.
+    const [key, range] = args as [string, ByteRange | undefined];
+    if (["head", "read", "open", "list"].includes(method)) reads.push({ key, range });
+    return make();
   });
   return { store: noting, reads };
 }
