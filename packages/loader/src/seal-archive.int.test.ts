@@ -10,6 +10,7 @@ import { makeSeal, type Seal } from "@actions-archive/archive/seal";
 import { signSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
 import { sampleSeal } from "@actions-archive/archive/seal-samples.test-support";
+import type { Store } from "@actions-archive/archive/store";
 import { conflictingLogKey, logKey, sealKey } from "@actions-archive/core/object-key";
 import { finishVisit } from "@actions-archive/database/attempts";
 import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";

@@ -1,0 +1,75 @@
+// What is gone, and what of it a tombstone excuses.
+
+import { readFile, rm } from "node:fs/promises";
+
+import { expect, test } from "vitest";
+
+import { withMethods } from "./changed-store.test-support.ts";
+import { firstRecordOf } from "./sealed-store.test-support.ts";
+import { archivedLogOf, openFolder, pathOf, signer, tombstoneOf, verify } from "./verify-folder.test-support.ts";
+
+test("a tombstone excuses what was sealed before it, and not what is sealed again after it", async () => {
+  await using sealed = await openFolder();
+  const log = await sealed.addJob(10, "one\n");
+  await sealed.seal(signer);
+  const tombstones = [tombstoneOf(sealed, log)];
+  await sealed.seal(signer, { tombstones });
+  expect(await verify(sealed)).toMatchObject({ tampering: [], notices: [`tombstoned ${log}`], totals: { removed: 0 } });
+  await rm(pathOf(sealed, log));
+  expect(await verify(sealed)).toMatchObject({ tampering: [], notices: [], totals: { removed: 1 } });
+  await sealed.seal(signer, { entries: [sealed.entryOf(log)] });
+  expect(await verify(sealed)).toMatchObject({ tampering: [`missing ${log}`] });
+});
+
+test("a log that is removed while it is verified is excused by the seal that was made meanwhile", async () => {
+  await using sealed = await openFolder();
+  const log = await sealed.addJob(10, "one\n");
+  await sealed.seal(signer);
+  const tombstones = [tombstoneOf(sealed, log)];
+  let isWalked = false;
+  const store = withMethods(sealed.store, {
+    async listVersions(prefix) {
+      if (!isWalked) {
+        isWalked = true;
+        await sealed.seal(signer, { tombstones });
+        await rm(pathOf(sealed, log));
+      }
+      return sealed.store.listVersions(prefix);
+    },
+  });
+  expect(await verify({ ...sealed, store })).toMatchObject({
+    tampering: [],
+    totals: { removed: 1 },
+    chain: { head: { sequence: 1 } },
+  });
+  expect(isWalked).toBe(true);
+});
+
+test("a tombstone of other bytes excuses nothing", async () => {
+  await using sealed = await openFolder();
+  const log = await sealed.addJob(10, "one\n");
+  await sealed.seal(signer);
+  await sealed.seal(signer, { tombstones: [{ ...tombstoneOf(sealed, log), sha256: "0".repeat(64) }] });
+  await rm(pathOf(sealed, log));
+  expect(await verify(sealed)).toMatchObject({ tampering: [`missing ${log}`] });
+});
+
+test("a log that was removed while it waited for its seal may be sealed and gone", async () => {
+  await using sealed = await openFolder();
+  const log = await sealed.addJob(10, "one\n");
+  const bytes = await readFile(pathOf(sealed, log));
+  const { stored_sha256: sha256 } = archivedLogOf(await readFile(pathOf(sealed, firstRecordOf(10))));
+  const entry = { key: log, version_id: null, size: bytes.length, sha256 };
+  const decided = {
+    job_id: 10,
+    repository_id: 1,
+    cause: "erase" as const,
+    reason: "a secret",
+    decided_at: "2026-05-02T10:00:00.000Z",
+  };
+  await sealed.seal(signer, { entries: [], tombstones: [{ ...entry, ...decided }] });
+  await rm(pathOf(sealed, log));
+  await sealed.seal(signer, { entries: [entry] });
+  const { tampering } = await verify(sealed);
+  expect(tampering).toEqual([]);
+});
