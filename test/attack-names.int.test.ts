@@ -135,7 +135,8 @@ test("every line of a worker is one JSON object of ours, and metrics are what Pr
     const { stdout, stderr, code } = await program.ended;
     expect([code, stderr]).toEqual([0, ""]);
     const lines = stdout.trimEnd().split("\n");
-    expect(lines.length).toBeGreaterThan(5);
+    // Its start and its end are three; how much is said of the work is a matter of how it came in batches.
+    expect(lines.length).toBeGreaterThan(3);
     for (const line of lines) {
       expect(line).not.toMatch(obeyed);
       const { name, level } = z
