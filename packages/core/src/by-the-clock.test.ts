@@ -7,12 +7,14 @@ import { runByTheClock } from "./by-the-clock.ts";
 test("a long turn is followed by a rest, and not by the turns that it kept from running", async () => {
   const turns: { readonly began: number; readonly ended: number }[] = [];
   await using resources = new AsyncDisposableStack();
-  runByTheClock(resources, 50, async () => {
+  const first = runByTheClock(resources, 50, async () => {
     const began = performance.now();
     const longMs = turns.length === 0 ? 300 : 0;
     await vi.waitUntil(() => performance.now() - began >= longMs);
     turns.push({ began, ended: performance.now() });
   });
+  await first;
+  expect(turns).toHaveLength(1);
   await expect.poll(() => turns.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
   const rests = turns.slice(1).map(({ began }, index) => began - (turns[index]?.ended ?? 0));
   // A timer may fire a millisecond early.
@@ -24,7 +26,7 @@ test("the end waits for the turn in hand, which still has what was opened before
   const resources = new AsyncDisposableStack();
   resources.defer(() => void said.push("closed"));
   const inHand = Promise.withResolvers<void>();
-  runByTheClock(resources, 0, async () => {
+  void runByTheClock(resources, 0, async () => {
     said.push("began");
     await inHand.promise;
     said.push("ended");

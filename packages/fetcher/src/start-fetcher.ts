@@ -100,8 +100,10 @@ export async function startFetcher(
       if (!stopping.aborted) log.warn({ err: error }, "repositories not selected");
     }
   };
-  for (const turn of [select, superviseQueues(fetcher, clock), careForDeliveries(fetcher, feeder, stopping)])
-    runByTheClock(resources, superviseEveryMs, turn);
+  // First: a webhook of a repository that is not selected is dropped, and what it told is found by a poll, later.
+  await runByTheClock(resources, superviseEveryMs, select);
+  await runByTheClock(resources, superviseEveryMs, superviseQueues(fetcher, clock));
+  void runByTheClock(resources, superviseEveryMs, careForDeliveries(fetcher, feeder, stopping));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
     new Consumer("fetch", queue, fetchWork({ fetcher, feeder, clock, stopping }), {

@@ -70,7 +70,7 @@ export function startSealing(
     if (performance.now() - began < longestCatchUpMs && (await hasUnloadedRecords(sealer.db))) return;
     await sealWhatIsDue(config, sealer);
   });
-  runByTheClock(resources, Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
+  void runByTheClock(resources, Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
 }
 
 async function sealWhatIsDue({ SEAL_INTERVAL_SECONDS: intervalSeconds }: SealingConfig, sealer: Sealer): Promise<void> {

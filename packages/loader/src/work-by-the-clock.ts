@@ -19,7 +19,7 @@ export function workByTheClock(
   service: Pick<Service, "log" | "resources">,
 ): void {
   startSealing(config, open, service);
-  runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
+  void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
 }
 
 // The store or the database may be away, and each of these goes on where it was: the next turn tries again.
