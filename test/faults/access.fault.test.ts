@@ -92,7 +92,8 @@ test("a repository is out of sight for 20 s in mid-work: nothing of it is called
   const { code, stdout } = await system.cli("retry", "--reason", "no_access", "--json");
   expect({ code, stdout }).toMatchObject({ code: 0 });
   const recovered = await untilArchived(system, told[0]);
-  const settled = await system.settled();
+  // A look that was refused is repeated five minutes later; which attempts end meanwhile, webhooks tell.
+  const settled = await system.settled(400);
   const { verdict } = await system.expectWhole();
   await annotate(
     `${String(refused[0]?.["logs"])} logs failed as no_access and were asked for again by retry, none was called deleted; a job told on its return was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
