@@ -22,7 +22,7 @@ import { kindsFor, openSky } from "./gusts.ts";
 const daySeconds = 86_400;
 /** A fixed one, so that a seed names one world. */
 const begin = new Date("2026-10-01T00:00:00Z");
-/** Of a worker: an hour of a calm month leaves under 60 in use. */
+/** Of a worker. A fetcher in the middle of a calm month has 52 in use after each sweep. */
 const heapMb = 128;
 /** A fresh job of a system in calm: webhook, download, load. */
 const freshLimitSeconds = 60;
