@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTcpProxy } from "@actions-archive/testkit/tcp-proxy";
@@ -236,3 +237,55 @@ test("on Postgres, what began while it refused works once it is back", async ({ 
   await producer.add([job(2)]);
   await vi.waitFor(() => expect(done).toEqual([2]), patience);
 });
+
+test("on Postgres, sessions that are ended as soon as they are begun end no process, and work goes on after them", async ({
+  expect,
+}) => {
+  await using resources = new AsyncDisposableStack();
+  const real = await openPostgresQueue();
+  let ended = 0;
+  let isEnding = true;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on("error", () => {}));
+    socket.once("data", (startup) => {
+      if (isEnding) {
+        ended++;
+        // Its welcome and its farewell come in one piece, as to a process that was busy when they came.
+        return void socket.end(
+          Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I"), message("E", "SFATAL\0C57P01\0Mended\0\0")]),
+        );
+      }
+      const onward = connect(Number(real.port), real.hostname);
+      sockets.add(onward.on("error", () => {}));
+      onward.write(startup);
+      socket.pipe(onward).pipe(socket);
+    });
+  });
+  resources.defer(async () => {
+    const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const url = new URL(real);
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const queue = { url, archiveId: randomUUID(), host: "github.com" };
+  const done: number[] = [];
+  const handler: Handler<"load"> = async (payload) => {
+    if (payload.kind === "job") done.push(payload.job_id);
+  };
+  resources.use(new Consumer("load", queue, handler, { concurrency: 1, drainMs: 1_000, log }));
+  await vi.waitFor(() => expect(ended).toBeGreaterThan(5), patience);
+  isEnding = false;
+  const producer = resources.use(new Producer("load", queue, log));
+  await producer.add([job(1)]);
+  await vi.waitFor(() => expect(done).toEqual([1]), patience);
+});
+
+/** A message of Postgres' protocol. */
+function message(type: string, body: string): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(body.length + length.length);
+  return Buffer.concat([Buffer.from(type), length, Buffer.from(body)]);
+}

@@ -1,8 +1,6 @@
 // BullMQ on Redis or on Postgres, behind two small classes. The one place where our errors become BullMQ's, and where its
 // measured pitfalls are answered: error listeners, stalls, late rate limits, a close that never returns.
 
-import { setTimeout as sleep } from "node:timers/promises";
-
 import {
   DelayedError,
   type Job,
@@ -11,13 +9,13 @@ import {
   UnrecoverableError,
   Worker,
   type WorkerOptions,
-  createPostgresBackend,
   withBackend,
 } from "bullmq";
 import { Redis } from "ioredis";
 
 import { PermanentError, RateLimitedError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
+import { createPatientBackend } from "./patient-backend.ts";
 import { maxStalledCount, type Payload, queueId, type StageName, stages } from "./stages.ts";
 
 /** Postgres schema of the queue's tables. */
@@ -26,9 +24,6 @@ export const queueSchema = "queue";
 /** A dead worker's job is seen within lock + stalled interval: under a minute. */
 const lockDurationMs = 25_000;
 const stalledIntervalMs = 15_000;
-
-/** A Postgres that refuses is asked again after this, by each consumer. */
-const refusalPauseMs = 1_000;
 
 /** The longest back-off of a stage ends before; what must wait longer, waits in the ledger. */
 const longestDelayMs = 10 * 60_000;
@@ -263,25 +258,6 @@ function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, rol
     disconnect: () => connection.disconnect(),
   };
 }
-
-/**
- * BullMQ 6.7 keeps for ever what Postgres answered its first look at the schema, a refusal too; and what it cannot take it asks for
- * again at once, and no other code gets a turn meanwhile. `checkQueueEngine` has looked at the schema, and a refusal is waited out.
- */
-const createPatientBackend: typeof createPostgresBackend = (...choice) => {
-  const backend = createPostgresBackend(...choice);
-  backend.connection.waitUntilReady = () => Promise.resolve();
-  const moveToActive = backend.moveToActive.bind(backend);
-  backend.moveToActive = async (token, workerName) => {
-    try {
-      return await moveToActive(token, workerName);
-    } catch (error) {
-      await sleep(refusalPauseMs);
-      throw error;
-    }
-  };
-  return backend;
-};
 
 // The engines' classes differ in the type of their connection alone, which nothing behind this function looks at.
 type QueueClass = new (name: string, options: QueueOptions) => Queue;
