@@ -32,3 +32,15 @@ export function judgeLiveness({ seconds, limit }: NonNullable<Evidence["fresh"]>
   if (seconds !== undefined && seconds <= limit) return [];
   return violationsOf("I9", [`a fresh job was archived after ${seconds ?? "no"} seconds, not within ${limit}`]);
 }
+
+/** The last line of what Node prints where an error that nobody caught ends a process. */
+const lastWord = /^Node\.js v\d+/m;
+
+/** I9. A worker may give up, and says so; it does not fall over. */
+export function judgeCrashes({ outputs = [] }: Evidence): Violation[] {
+  const crashed = outputs.flatMap(({ name, text }) => {
+    const { index } = lastWord.exec(text) ?? {};
+    return index === undefined ? [] : [`${name} died of what nobody caught: ${text.slice(Math.max(0, index - 2_000), index)}`];
+  });
+  return violationsOf("I9", crashed);
+}

@@ -1,5 +1,6 @@
 // The judge sees nothing wrong with an archive that is right, and names the one promise that something planted breaks.
 
+import { spawnSync } from "node:child_process";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -271,9 +272,14 @@ test("I8: too much memory, files that stay open, files that stay behind", async 
   expect(await invariantsOf({ objects: overlay({ ".unfinished/1": Buffer.from("x") }) })).toEqual(["I8"]);
 });
 
-test("I9: a fresh job that is archived too late, or never", async () => {
+test("I9: a fresh job that is archived too late, or never; a worker that fell over", async () => {
   expect(await invariantsOf({ fresh: { seconds: 31, limit: 30 } })).toEqual(["I9"]);
   expect(await invariantsOf({ fresh: { seconds: undefined, limit: 30 } })).toEqual(["I9"]);
+  const { stderr } = spawnSync(process.execPath, ["--eval", "setImmediate(() => { throw new Error('nobody') })"], {
+    encoding: "utf8",
+  });
+  expect(await invariantsOf({ outputs: [{ name: "worker", text: `{"msg":"started"}\n${stderr}` }] })).toEqual(["I9"]);
+  expect(await invariantsOf({ outputs: [{ name: "worker", text: '{"msg":"Node.js v26 is fine"}\n' }] })).toEqual([]);
 });
 
 test("I10: what verify finds, and a chain with a hole or another seal in it", async () => {

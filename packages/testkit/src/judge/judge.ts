@@ -5,7 +5,7 @@ import type { Evidence } from "./evidence.ts";
 import { judgeAttempts, judgeCoverage, type Coverage } from "./judge-coverage.ts";
 import { judgeJobs } from "./judge-jobs.ts";
 import { judgeLeaks } from "./judge-leaks.ts";
-import { judgeBounds, judgeLiveness } from "./judge-processes.ts";
+import { judgeBounds, judgeCrashes, judgeLiveness } from "./judge-processes.ts";
 import { judgeDownloads, judgeRate } from "./judge-requests.ts";
 import { judgeChain, judgeSealed, judgeSealEntries } from "./judge-seals.ts";
 import { judgeCounts, judgeStore } from "./judge-store.ts";
@@ -62,6 +62,7 @@ export async function judge(evidence: Evidence): Promise<Verdict> {
     ...(canaries === undefined ? [] : await judgeLeaks(held)),
     ...(isBounded ? judgeBounds(evidence, store) : []),
     ...(fresh === undefined ? [] : judgeLiveness(fresh)),
+    ...judgeCrashes(evidence),
     ...(hasChain ? await judgeChain(held) : []),
     ...judgeCounts(held),
     ...(await judgeSealed(held)),
