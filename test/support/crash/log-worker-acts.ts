@@ -10,7 +10,12 @@ const { signal } = new AbortController();
 
 export async function openArchiving({ env, resources, log }: Opening): Promise<OpenAct> {
   const { worker } = await openLogWorker(loadLogWorkerConfig(env), { log, resources });
-  const due = await worker.db.selectFrom("archive.obligations").select("job_id").where("log_state", "=", "pending").execute();
+  const due = await worker.db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "=", "pending")
+    .orderBy("job_id")
+    .execute();
   return {
     count: (counter) => counter.countMethods(worker.loadQueue, ["add"]),
     async perform() {

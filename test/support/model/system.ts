@@ -15,6 +15,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Redis } from "ioredis";
+import { vi } from "vitest";
 
 import { openWorkspace, simulatedHost } from "../workspace.ts";
 import { type Engines, openWorkers, type Workers, workersName } from "./workers.ts";
@@ -119,10 +120,16 @@ export class System implements AsyncDisposable {
 
   async dropConnections(): Promise<void> {
     this.#hasDropped = true;
-    await this.ask(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
+    const dropped = await this.ask(
+      "select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
       [workersName],
     );
+    // A session ends when it hears of it, on a busy machine after some acts.
+    const pids = dropped.map(({ pid }) => pid);
+    await vi.waitUntil(async () => (await this.ask("select from pg_stat_activity where pid = any($1)", [pids])).length === 0, {
+      timeout: 30_000,
+      interval: 5,
+    });
   }
 
   async #dropDuring(): Promise<void> {
