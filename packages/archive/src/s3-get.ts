@@ -1,6 +1,7 @@
 // The one GetObject that this archive sends, and what is made of an answer that cannot be right: a proxy that cuts, a cache
 // that is stale. Such an answer says nothing of the object; a HEAD decides, and what agrees with it is asked for again.
 
+import { createHash, getFips } from "node:crypto";
 import type { Readable } from "node:stream";
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
@@ -20,12 +21,19 @@ export type GetRequest = {
   readonly mostBytes: number;
 };
 
+export type GetAnswer = {
+  /** Ends after exactly the promised bytes or throws. */
+  readonly stream: AsyncIterable<Buffer>;
+  /** Of the whole object, in hex, where the store tells it. */
+  readonly md5: string | undefined;
+};
+
 /**
- * Sends one GetObject. Undefined when there is no such object. The stream ends after exactly the promised bytes or throws.
+ * Sends one GetObject. Undefined when there is no such object.
  * @throws PermanentError `store/corrupt` when the object is shorter than the range, by its HEAD too, or has more than `mostBytes`;
  * TransientError when the answer contradicts itself or the HEAD.
  */
-export async function sendGet(request: GetRequest): Promise<AsyncIterable<Buffer> | undefined> {
+export async function sendGet(request: GetRequest): Promise<GetAnswer | undefined> {
   const { client, bucket, key, range, versionId } = request;
   let found: GetObjectCommandOutput;
   try {
@@ -55,7 +63,21 @@ export async function sendGet(request: GetRequest): Promise<AsyncIterable<Buffer
   }
   if (length > request.mostBytes) body.destroy();
   assertReadable(nameOf(request), length, request.mostBytes);
-  return checkLength(request, body, length);
+  return { stream: checkLength(request, body, length), md5: md5Told(found) };
+}
+
+/**
+ * An object that was put in one piece has its MD5 for an ETag, unless its bucket encrypts with a key of KMS.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+ */
+function md5Told({ ETag: etag = "", ServerSideEncryption: encryption }: GetObjectCommandOutput): string | undefined {
+  if (encryption?.startsWith("aws:kms") || getFips() === 1) return undefined;
+  return /^"?([0-9a-f]{32})"?$/.exec(etag)?.[1];
+}
+
+/** Whether these bytes are those whose MD5 was told; true where none was. */
+export function isAsTold(bytes: Buffer, md5: string | undefined): boolean {
+  return md5 === undefined || createHash("md5").update(bytes).digest("hex") === md5;
 }
 
 // Some stores leave the header out.

@@ -2,9 +2,11 @@
 // the object's own, and none of it may be called so.
 
 import { createHash, randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
 
 import { retry } from "@actions-archive/core/retry";
 import type { GetFault } from "@actions-archive/testkit/s3-front";
+import type { S3Client } from "@aws-sdk/client-s3";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import { readFingerprint } from "./fingerprint.ts";
@@ -13,6 +15,7 @@ import { putLog, readLogContent } from "./logs.ts";
 import { readLog, readLogRange } from "./read-log.ts";
 import { findRecord, type PassedOverRecord, putRecord } from "./records.ts";
 import { type Front, openFront } from "./s3-front.test-support.ts";
+import { openS3Store } from "./s3-store.ts";
 import { collect, type Store } from "./store.ts";
 
 const host = "github.com";
@@ -91,6 +94,37 @@ test("an answer that is larger than its kind may be is refused before its body c
   await using front = await openWithObject();
   front.getFaults.push("huge");
   await expect(front.store.read("key")).rejects.toMatchObject({ code: "store/corrupt", message: /3221225472 bytes/ });
+});
+
+describe("an object that is read whole", () => {
+  test.each(faults.filter((fault) => fault !== "whole" && fault !== 416))(
+    "is its own when one reading meets %s",
+    async (fault) => {
+      // Any of its bits may change, and leave a document that can be read.
+      await using front = await openWithObject(Buffer.from(`{"name":"${"x".repeat(10_000)}"}`));
+      front.getFaults.push(fault);
+      expect(JSON.parse((await front.store.read("key"))?.toString() ?? "")).toEqual({ name: "x".repeat(10_000) });
+    },
+  );
+
+  test("costs one GET where its ETag is its MD5, and two where it is something else", async () => {
+    for (const [told, gets] of [
+      [{ ETag: `"${createHash("md5").update(body).digest("hex")}"` }, 1],
+      [{ ETag: `"${"0".repeat(32)}"`, ServerSideEncryption: "aws:kms" }, 1],
+      [{ ETag: `"${"0".repeat(32)}-2"` }, 1],
+      [{ ETag: `"${"0".repeat(32)}"` }, 2],
+    ] as const) {
+      const send = vi.fn<() => Promise<unknown>>(async () => ({
+        ...told,
+        ContentLength: body.length,
+        Body: Readable.from([body]),
+      }));
+      const client = { send, destroy: () => {} } as unknown as S3Client;
+      const store = openS3Store({ url: "s3://bucket", client, bucket: "bucket", prefix: "", protection: {} });
+      expect(await store.read("key")).toEqual(body);
+      expect(send).toHaveBeenCalledTimes(gets);
+    }
+  });
 });
 
 describe("the fingerprint of an object", () => {

@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 
 import { statusOf } from "./s3-failure.ts";
-import type { ListedVersion } from "./store.ts";
+import type { ListedVersion, PutOutcome } from "./store.ts";
 
 export type VersionsRequest = {
   readonly client: S3Client;
@@ -31,6 +31,13 @@ export async function listBucketVersions(request: VersionsRequest): Promise<Asyn
 /** A bucket whose versioning is suspended names all its versions "null". */
 export function knownVersion(versionId: string | undefined): { versionId?: string } {
   return versionId === undefined || versionId === "null" ? {} : { versionId };
+}
+
+export type Created = Extract<PutOutcome, { kind: "created" }>;
+
+/** What a put made. */
+export function created(versionId: string | undefined): Created {
+  return { kind: "created", ...knownVersion(versionId) };
 }
 
 async function* listPages(request: VersionsRequest, first: ListObjectVersionsCommandOutput): AsyncIterable<ListedVersion> {
