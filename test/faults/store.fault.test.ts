@@ -22,6 +22,7 @@ const storms: readonly { row: string; says: string; puts: readonly PutFault[]; g
   { row: "F21", says: "stored, and the answer lost, for 30 %", puts: ["lose-answer"], gets: [], chance: 0.3 },
   { row: "F23", says: "409, and errors with status 200, for 30 %", puts: [409, "error-in-200"], gets: [], chance: 0.3 },
   { row: "F25", says: "bytes that flip on their way in, for 30 %", puts: ["corrupt"], gets: [], chance: 0.3 },
+  { row: "F26", says: "other bytes than it has, for 30 %", puts: [], gets: ["flip", "cut", "short"], chance: 0.3 },
 ];
 
 test.for(storms)("$row: the store says $says", async ({ row, puts, gets, chance }, { annotate }) => {
