@@ -379,7 +379,7 @@ test("a new key seals after the old one has announced it, and not before", async
     /must be signed by key .* SEAL_KEY holds/,
   );
   // What a crash left prepared goes first, and announces nothing.
-  await sealArchive({ ...sealer, store: dead(sealer.store) }).catch(() => {});
+  await expect(sealArchive({ ...sealer, store: dead(sealer.store) })).rejects.toThrow("died");
   const nextKey = next.signer.publicKey;
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, announces: false });
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, announces: true });
