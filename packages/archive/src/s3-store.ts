@@ -135,7 +135,10 @@ class S3Store implements Store {
       // Not every store's ETag is an MD5: what comes twice alike is the object's own.
       if (bytes === undefined || range || isAsTold(bytes, answer?.md5) || unlike?.equals(bytes)) return bytes;
       unlike = bytes;
-      throw new TransientError("store/unavailable", `${this.#name(key)} came with other bytes than its ETag tells of`);
+      throw new TransientError(
+        "store/unavailable",
+        `${this.#name(key)} came with other bytes than its ETag tells. It is tried again.`,
+      );
     });
   }
 
