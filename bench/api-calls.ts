@@ -187,7 +187,7 @@ async function measureIdleHour(): Promise<Figure[]> {
   const queue = { url: new URL(servers.redisUrl), archiveId: randomUUID(), host: "github-simulator" };
   const archiveQueue = stack.use(new Producer("archive", queue, log));
   const loadQueue = stack.use(new Producer("load", queue, log));
-  const settings = { ARCHIVE_REPOSITORIES: repositories.join(","), POLL_INTERVAL_SECONDS: 60 };
+  const settings = { ARCHIVE_REPOSITORIES: repositories.join(","), POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 120 };
   const fetcher: Fetcher = { db, github, archiveQueue, loadQueue, log, settings };
   const { signal } = new AbortController();
   await selectRepositories(fetcher, signal);

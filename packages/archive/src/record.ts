@@ -128,7 +128,8 @@ export const RunRecord = z.object({
   job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
   listed_jobs: count
     .optional()
-    .describe("how many jobs its final listing showed; those that never completed are in no list here"),
+    .describe("how many jobs its final listing showed"),
+  missing_job_ids: z.array(GitHubId).optional().describe("those of them that had not completed; none when it is left out"),
   jobs: z
     .array(
       z.object({

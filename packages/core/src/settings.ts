@@ -75,6 +75,7 @@ export const settings = {
   SEAL_INTERVAL_SECONDS: integer(1, 3600),
   SCRUB_DAYS: integer(1, 30),
   POLL_INTERVAL_SECONDS: integer(1, 60),
+  RUN_SETTLE_SECONDS: integer(0, 120),
   LOG_WAIT_SECONDS: integer(0, 600),
   LOG_SETTLE_SECONDS: integer(0, 60),
   DOWNLOAD_CONCURRENCY: integer(1, 8, 256),

@@ -38,5 +38,7 @@ export const GapKind = z.enum([
   "log_failed",
   "log_without_record",
   "not_sealed",
+  "list_incomplete",
+  "object_unusable",
 ]);
 export type GapKind = z.output<typeof GapKind>;

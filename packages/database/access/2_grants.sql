@@ -25,7 +25,7 @@ declare
   -- What came of work that is done, or of a listing that a newer one replaces. A window goes when it becomes part of a wider one.
   replaced constant text[] := array[
     'action_uses', 'annotations', 'credential_holders', 'deliveries', 'full_seconds', 'log_facts', 'logs_in_flight', 'permissions',
-    'sections', 'unreadable_repositories', 'windows'
+    'sections', 'unreadable_repositories', 'unusable_objects', 'window_checks', 'windows'
   ];
 begin
   for archive_table in
@@ -45,6 +45,9 @@ end
 $$;
 revoke execute on function archive.make_partitions(bigint[]) from public;
 grant execute on function archive.make_partitions(bigint[]) to actions_archive_writer;
+-- The ledger's attempts are never deleted but for this.
+revoke execute on function archive.retract_attempts(bigint, integer) from public;
+grant execute on function archive.retract_attempts(bigint, integer) to actions_archive_writer;
 grant select, insert on archive.identity to actions_archive_writer;
 grant select on archive.migrations to actions_archive_writer;
 

@@ -12,10 +12,29 @@ export type LedgerAttempt = {
   run_attempt: number;
   newest_attempt: number;
   status: string | null;
+  conclusion: string | null;
+  /** GitHub's updated_at of the attempt's object; null where none was seen. */
+  run_updated_at: Date | null;
   visits: number;
+  check_reason: CheckReason | null;
+  check_failures: number;
+  same_reason_checks: number;
+  /** For how long checks have ended with this reason, by the database's clock. */
+  same_reason_seconds: number;
   first_seen_at: Date;
   run_created_at: Date;
 };
+
+/** Why a check did not close an attempt; the column's comment says what each means. */
+export type CheckReason =
+  | "settling"
+  | "lagging"
+  | "incomplete"
+  | "empty"
+  | "unusable"
+  | "list_not_found"
+  | "run_not_found"
+  | "unreadable";
 
 /**
  * A webhook told of an attempt, and others tell of its jobs: it is not visited before `seconds` have passed. The visit is for
@@ -49,7 +68,7 @@ export async function listOpenAttempts(
   repositoryId: number,
   { onlyDue, limit }: { onlyDue: boolean; limit: number },
 ): Promise<LedgerAttempt[]> {
-  return openAttempts(db, repositoryId)
+  const query = openAttempts(db, repositoryId)
     .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
     .where((eb) =>
       eb.not(
@@ -64,8 +83,8 @@ export async function listOpenAttempts(
     )
     .orderBy("archive.runs.created_at", "desc")
     .orderBy("archive.attempts.run_attempt")
-    .limit(limit)
-    .execute();
+    .limit(limit);
+  return asLedgerAttempts(await query.execute());
 }
 
 /** Open attempts of runs created in `window` whose visit is due: what expires first, and at the end what must have expired. */
@@ -75,7 +94,7 @@ export async function listAttemptsByExpiry(
   { start, end }: Window,
   limit: number,
 ): Promise<LedgerAttempt[]> {
-  return openAttempts(db, repositoryId)
+  const query = openAttempts(db, repositoryId)
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
     .where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`)
     .where("archive.runs.created_at", ">=", start)
@@ -83,8 +102,13 @@ export async function listAttemptsByExpiry(
     .orderBy(sql`runs.created_at + make_interval(days => coalesce(log_retention_days, ${defaultRetentionDays})) > now()`, "desc")
     .orderBy("archive.runs.created_at")
     .orderBy("archive.attempts.run_attempt")
-    .limit(limit)
-    .execute();
+    .limit(limit);
+  return asLedgerAttempts(await query.execute());
+}
+
+// The column has a check constraint with exactly these words.
+function asLedgerAttempts(rows: readonly (Omit<LedgerAttempt, "check_reason"> & { check_reason: string | null })[]) {
+  return rows.map((row) => ({ ...row, check_reason: row.check_reason as CheckReason | null }));
 }
 
 function openAttempts(db: Database, repositoryId: number) {
@@ -96,7 +120,13 @@ function openAttempts(db: Database, repositoryId: number) {
       "archive.attempts.run_attempt",
       "archive.runs.run_attempt as newest_attempt",
       "archive.attempts.status",
+      "archive.attempts.conclusion",
+      "archive.attempts.run_updated_at",
       "archive.attempts.visits",
+      "archive.attempts.check_reason",
+      "archive.attempts.check_failures",
+      "archive.attempts.same_reason_checks",
+      sql<number>`coalesce(extract(epoch from now() - same_reason_since), 0)::float8`.as("same_reason_seconds"),
       "archive.attempts.first_seen_at",
       "archive.runs.created_at as run_created_at",
     ])
@@ -104,27 +134,63 @@ function openAttempts(db: Database, repositoryId: number) {
     .where("archive.attempts.state", "=", "open");
 }
 
-export type Visit =
-  /** Its jobs were listed by a listing that began after it completed. */
-  | { readonly state: "listed"; readonly jobs: number; readonly object?: unknown }
-  /** Still running, or its jobs lag behind: look again later. */
-  | { readonly state: "open"; readonly againInSeconds: number; readonly object?: unknown }
-  /** It vanished before its jobs were listed, or never completed: a closed gap. */
+export type CheckOutcome =
+  /** Its jobs were listed, all of them, by a listing that began after it completed. */
+  | {
+      readonly state: "listed";
+      readonly jobs: number;
+      /** Jobs of that listing that are not completed. */
+      readonly missingJobIds: readonly number[];
+      readonly object?: unknown;
+    }
+  /** It is checked again in `againInSeconds`. `reason`: what stands in the way; null while its run goes on. */
+  | {
+      readonly state: "open";
+      readonly againInSeconds: number;
+      readonly reason: CheckReason | null;
+      readonly detail?: string | undefined;
+      readonly object?: unknown;
+    }
+  /** Its run was deleted before its jobs were listed, or never completed: a closed gap. */
   | { readonly state: "gone" | "never_completed" };
 
-/** Writes down what a visit found. A listed attempt never becomes open again. */
-export async function finishVisit(db: Database, attempt: { run_id: number; run_attempt: number }, visit: Visit): Promise<void> {
-  const seen = "object" in visit && visit.object !== undefined ? attemptSeen(visit.object) : {};
+/** After so many failed checks in a row an attempt is a gap of its own, and is checked less often. */
+export const maxFailedChecks = 5;
+
+/** Writes how a check of an open attempt ended. An attempt that is not open stays as it is. */
+export async function finishCheck(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+  outcome: CheckOutcome,
+): Promise<void> {
+  const seen = "object" in outcome && outcome.object !== undefined ? attemptSeen(outcome.object) : {};
+  const reason = outcome.state === "open" ? outcome.reason : null;
+  const isFailed = reason !== null && reason !== "settling";
+  const isSame = sql<boolean>`check_reason is not distinct from ${reason}::text`;
   await db
     .updateTable("archive.attempts")
     .set({
-      state: visit.state,
-      ...(visit.state === "open" ? {} : { sealed_in: null }),
+      state: outcome.state,
+      ...(outcome.state === "open" ? {} : { sealed_in: null }),
       visits: sql<number>`visits + 1`,
       ...seen,
-      ...(visit.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${visit.againInSeconds})` } : {}),
-      ...(visit.state === "listed"
-        ? { listed_at: sql<Date>`now()`, listed_jobs: visit.jobs, missing_jobs: countMissing(attempt, visit.jobs) }
+      check_reason: reason,
+      check_detail: outcome.state === "open" ? (outcome.detail ?? null) : null,
+      check_failures: isFailed ? sql<number>`check_failures + 1` : 0,
+      same_reason_checks: reason === null ? 0 : sql<number>`case when ${isSame} then same_reason_checks + 1 else 1 end`,
+      same_reason_since: reason === null ? null : sql<Date>`case when ${isSame} then same_reason_since else now() end`,
+      // A job that lags behind its run is GitHub's to complete, and no gap of a list.
+      incomplete_since:
+        isFailed && reason !== "lagging"
+          ? sql<Date>`case when check_failures + 1 >= ${maxFailedChecks} then coalesce(incomplete_since, now()) end`
+          : null,
+      ...(outcome.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${outcome.againInSeconds})` } : {}),
+      ...(outcome.state === "listed"
+        ? {
+            listed_at: sql<Date>`now()`,
+            listed_jobs: outcome.jobs,
+            missing_job_ids: sql<number[]>`${sql.val(outcome.missingJobIds)}::bigint[]`,
+          }
         : {}),
     })
     .where("run_id", "=", attempt.run_id)
@@ -133,11 +199,22 @@ export async function finishVisit(db: Database, attempt: { run_id: number; run_a
     .execute();
 }
 
-// Only completed jobs are in the ledger: what the final listing showed beyond them has no row anywhere, and is a gap.
-function countMissing({ run_id, run_attempt }: { run_id: number; run_attempt: number }, listedJobs: number) {
-  return sql<number>`greatest(0, ${listedJobs}::integer - (
-    select count(*) from archive.obligations
-    where obligations.run_id = ${run_id} and ${run_attempt}::integer between obligations.run_attempt and last_listed_attempt))`;
+/**
+ * Removes the attempts above `newestAttempt` that one wrong run object claimed: open ones of which no job was ever seen. Should they
+ * exist after all, the next list that shows the run brings them back. Idempotent.
+ */
+export async function retractAttempts(db: Database, runId: number, newestAttempt: number): Promise<void> {
+  await sql`select archive.retract_attempts(${runId}::bigint, ${newestAttempt}::integer)`.execute(db);
+}
+
+/** Reopens attempts of a run that were closed as gone: a webhook shows that the run exists. Idempotent. */
+export async function reopenGoneAttempts(db: Database, runId: number): Promise<void> {
+  await db
+    .updateTable("archive.attempts")
+    .set({ state: "open", visit_due_at: sql<Date>`now()`, sealed_in: null })
+    .where("run_id", "=", runId)
+    .where("state", "=", "gone")
+    .execute();
 }
 
 /** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
@@ -157,8 +234,9 @@ export type AttemptStory = {
   full_name: string;
   object: unknown;
   listed_at: Date;
-  /** How many jobs its final listing showed. */
+  /** How many jobs its final listing showed, and which of them were not completed. */
   listed_jobs: number;
+  missing_job_ids: number[];
   /** Those of them that completed, each with every object that says something of its own, and how and when the fullest one came. */
   jobs: { job_id: number; objects: unknown[]; source: string; received_at: Date }[];
 };
@@ -176,6 +254,7 @@ export async function findListedAttempt(
       "archive.attempts.object",
       "archive.attempts.listed_at",
       "archive.attempts.listed_jobs",
+      "archive.attempts.missing_job_ids",
       "archive.repositories.full_name",
     ])
     .where("run_id", "=", attempt.run_id)

@@ -132,7 +132,7 @@ export async function noteListedFrom(db: Database, { backfill_id, repository_id 
 }
 
 export type BackfillRest = {
-  /** An attempt that is over, or was never looked at, still owes its jobs. */
+  /** An attempt that is over, or was never checked, still owes its jobs, and is no gap of its own yet. */
   readonly isUnlisted: boolean;
   /** The log or the rows of a job are owed. */
   readonly isOwed: boolean;
@@ -149,7 +149,8 @@ export async function findBackfillRest(db: Database, repositoryId: number, { sta
       exists (
         select from archive.attempts join archive.runs using (run_id)
         where attempts.repository_id = ${repositoryId} and attempts.state = 'open' and ${inWindow}
-          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or attempts.visits = 0)
+          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null or attempts.visits = 0)
+          and check_reason is distinct from 'settling' and incomplete_since is null
       ) as "isUnlisted",
       ${isOwedWhere(sql`log_state = 'pending'`)} or ${isOwedWhere(sql`rows_loaded_at is null`)} as "isOwed"
   `.execute(db);

@@ -58,9 +58,21 @@ function chosen(db: Database, { kind, repository }: GapChoice) {
     .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(repository) = lower(${repository ?? null}::text)`));
 }
 
+/** What a check found of an attempt that is over. The others are its run's own status. */
+const owedReasons: ReadonlySet<string | null> = new Set([
+  "unlisted",
+  "lagging",
+  "incomplete",
+  "empty",
+  "unusable",
+  "list_not_found",
+  "run_not_found",
+  "unreadable",
+]);
+
 /**
- * Whether a gap makes a pass incomplete: not a run that goes on, not a closed gap, not what nobody has looked at since the
- * pass began, and not the seals.
+ * Whether a gap makes a pass incomplete: not a run that goes on or completed moments ago, not a closed gap, not what nothing has
+ * listed since the pass began, and not the seals.
  */
 export function isOwed({ kind, reason }: Pick<GapCount, "kind" | "reason">): boolean {
   switch (kind) {
@@ -69,10 +81,12 @@ export function isOwed({ kind, reason }: Pick<GapCount, "kind" | "reason">): boo
     case "not_sealed":
       return false;
     case "run_open":
-      return reason === "unlisted";
+      return owedReasons.has(reason);
     case "window_open":
       return reason !== "overdue";
     case "second_full":
+    case "list_incomplete":
+    case "object_unusable":
     case "job_not_loaded":
     case "log_pending":
     case "log_failed":

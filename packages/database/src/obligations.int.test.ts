@@ -3,7 +3,7 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { finishVisit } from "./attempts.ts";
+import { finishCheck } from "./attempts.ts";
 import { findEarlierAttempts, findTwin } from "./earlier-attempts.ts";
 import {
   findObligation,
@@ -153,6 +153,6 @@ test("an earlier attempt that is not listed yet may still hold the original", as
   await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2 })]);
   const second = { run_id: runId, run_attempt: 2 };
   expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 0, known: 1 });
-  await finishVisit(database.db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 1 });
+  await finishCheck(database.db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
   expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 1, known: 1 });
 });

@@ -41,7 +41,7 @@ export type RecordedAttempt = {
   run_updated_at: string | null;
   listed_at: string;
   listed_jobs: number;
-  missing_jobs: number;
+  missing_job_ids: readonly number[];
   record_key: string;
 };
 
@@ -58,14 +58,15 @@ export async function restoreAttempts(trx: Database, attempts: readonly Recorded
     run_updated_at: "timestamptz",
     listed_at: "timestamptz",
     listed_jobs: "integer",
-    missing_jobs: "integer",
+    missing_job_ids: "json",
     record_key: "text",
   } as const;
   await sql`
     insert into archive.attempts (run_id, run_attempt, repository_id, state, status, conclusion, object, run_updated_at, listed_at,
-      listed_jobs, missing_jobs, record_key, first_seen_at, sealed_in)
+      listed_jobs, missing_job_ids, record_key, first_seen_at, sealed_in)
     select run_id, run_attempt, incoming.repository_id, 'listed', status, conclusion,
-      case when json_typeof(object) = 'object' then object end, run_updated_at, listed_at, listed_jobs, missing_jobs, record_key, listed_at,
+      case when json_typeof(object) = 'object' then object end, run_updated_at, listed_at, listed_jobs,
+      array(select json_array_elements_text(missing_job_ids)::bigint), record_key, listed_at,
       -- Who has the sealed record has what the seal says of the attempt.
       (select sealed_in from archive.objects where object_key = record_key)
     from ${unnest<RecordedAttempt>(types, attempts)}
@@ -78,7 +79,7 @@ export async function restoreAttempts(trx: Database, attempts: readonly Recorded
       run_updated_at = excluded.run_updated_at,
       listed_at = excluded.listed_at,
       listed_jobs = excluded.listed_jobs,
-      missing_jobs = excluded.missing_jobs,
+      missing_job_ids = excluded.missing_job_ids,
       record_key = excluded.record_key,
       sealed_in = excluded.sealed_in
     where attempts.record_key is null

@@ -3,7 +3,7 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { findListedAttempt, finishVisit, listOpenAttempts, listUnrecordedAttempts, markAttemptRecorded } from "./attempts.ts";
+import { findListedAttempt, finishCheck, listOpenAttempts, listUnrecordedAttempts, markAttemptRecorded } from "./attempts.ts";
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { recordRuns } from "./runs.ts";
@@ -54,7 +54,7 @@ test("a sighting that says what is known writes nothing, and one that says more 
   const versions = async () =>
     (await database.pool.query("select xmin, ctid from archive.runs union all select xmin, ctid from archive.attempts")).rows;
   const before = await versions();
-  expect(await recordRuns(database.db, repositoryId, [runObject()])).toEqual({ recorded: 1, unusable: 0 });
+  expect(await recordRuns(database.db, repositoryId, [runObject()])).toEqual([]);
   expect(await versions()).toEqual(before);
   await recordRuns(database.db, repositoryId, [runObject({ conclusion: "failure" })]);
   expect(await findRun(database.db)).toMatchObject({ conclusion: "failure" });
@@ -104,7 +104,7 @@ test("null never takes the place of what was known of a run", async () => {
 test("an open attempt that changed is due at once, one that did not is left alone", async () => {
   await using database = await openLedgerOf(runObject({ status: "in_progress", conclusion: null }));
   const { db } = database;
-  await finishVisit(db, first, { state: "open", againInSeconds: 3_600 });
+  await finishCheck(db, first, { state: "open", againInSeconds: 3_600, reason: null });
   expect(await listOpenAttempts(db, repositoryId, due)).toEqual([]);
   await recordRuns(db, repositoryId, [runObject({ status: "in_progress", conclusion: null })]);
   expect(await listOpenAttempts(db, repositoryId, due)).toEqual([]);
@@ -112,12 +112,12 @@ test("an open attempt that changed is due at once, one that did not is left alon
   expect(await listOpenAttempts(db, repositoryId, due)).toMatchObject([{ run_attempt: 1, status: "completed", visits: 1 }]);
 });
 
-test("a listed attempt never becomes open again", async () => {
+test("a listed attempt stays closed while its run has not changed since it was listed", async () => {
   await using database = await openLedgerOf(runObject());
   const { db } = database;
-  await finishVisit(db, first, { state: "listed", jobs: 1 });
+  await finishCheck(db, first, { state: "listed", jobs: 1, missingJobIds: [] });
   await recordRuns(db, repositoryId, [runObject({ updated_at: "2026-05-09T10:00:00Z" })]);
-  await finishVisit(db, first, { state: "gone" });
+  await finishCheck(db, first, { state: "gone" });
   expect(await listOpenAttempts(db, repositoryId, all)).toEqual([]);
   expect(await findListedAttempt(db, first)).toMatchObject({ repository_id: repositoryId, full_name: "acme/app" });
 });
@@ -125,7 +125,13 @@ test("a listed attempt never becomes open again", async () => {
 test("runs without a usable id or time are counted and cost the others nothing", async () => {
   await using database = await openLedgerOf();
   const runs = [runObject({ id: "x" }), runObject({ created_at: null }), null, runObject({ path: "a\0b\ud800", run_number: -1 })];
-  expect(await recordRuns(database.db, repositoryId, runs)).toEqual({ recorded: 1, unusable: 3 });
+  const unusable = await recordRuns(database.db, repositoryId, runs);
+  expect(unusable.map(({ problem }) => problem)).toEqual([
+    'id is "x": no id of GitHub\'s',
+    "created_at is null: no time",
+    "id is missing: no id of GitHub's",
+  ]);
+  expect(await database.db.selectFrom("archive.runs").select("run_id").execute()).toHaveLength(1);
 });
 
 test("an attempt's story has the jobs that it listed, and is owed until it is recorded", async () => {
@@ -144,7 +150,7 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   ]);
   expect(await findListedAttempt(db, first)).toBeUndefined();
   const second = { run_id: runId, run_attempt: 2 };
-  for (const attempt of [first, second]) await finishVisit(db, attempt, { state: "listed", jobs: 2, object: runObject(attempt) });
+  for (const attempt of [first, second]) await finishCheck(db, attempt, { state: "listed", jobs: 2, missingJobIds: [], object: runObject(attempt) });
   expect((await findListedAttempt(db, first))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId, jobId + 1]);
   expect((await findListedAttempt(db, second))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId + 1, jobId + 2]);
   expect(await listUnrecordedAttempts(db, 10)).toEqual([first, second]);
@@ -152,20 +158,21 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   expect(await listUnrecordedAttempts(db, 10)).toEqual([second]);
 });
 
-test("a final listing with jobs that never completed says how many the ledger has no row of", async () => {
+test("a final listing with jobs that never completed says which the ledger has no row of", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await addRepository(db);
   await recordRuns(db, repositoryId, [runObject()]);
   await recordJobs(db, repositoryId, [{ object: jobObject(), source: "listing", listedAttempt: 1 }]);
-  await finishVisit(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 3 });
-  const attempts = await db.selectFrom("archive.attempts").select(["state", "listed_jobs", "missing_jobs"]).execute();
-  expect(attempts).toEqual([{ state: "listed", listed_jobs: 3, missing_jobs: 2 }]);
+  await finishCheck(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 3, missingJobIds: [jobId + 1, jobId + 2] });
+  const attempts = await db.selectFrom("archive.attempts").select(["state", "listed_jobs", "missing_job_ids"]).execute();
+  expect(attempts).toEqual([{ state: "listed", listed_jobs: 3, missing_job_ids: [jobId + 1, jobId + 2] }]);
 });
 
 test("a run with a wild attempt is counted as unusable, and makes no rows", async () => {
   await using database = await openTestDatabase();
   await addRepository(database.db);
-  const outcome = await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2_000_000_000 })]);
-  expect(outcome).toEqual({ recorded: 0, unusable: 1 });
+  const [unusable] = await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2_000_000_000 })]);
+  expect(unusable?.problem).toBe("run_attempt is 2000000000: no number from 1 to 1000");
+  expect(await database.db.selectFrom("archive.attempts").selectAll().execute()).toEqual([]);
 });

@@ -7,7 +7,10 @@ import { type Database, transact } from "./open-database.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
 /** A run can be re-run 50 times (https://docs.github.com/actions/reference/limits): a wild number must not become so many rows. */
-const mostAttempts = 1_000;
+const maxAttempts = 1_000;
+
+/** What claims to be this much younger than GitHub's clock is wrong: nothing true that follows could ever be newer. */
+const maxFutureMs = 24 * 60 * 60 * 1000;
 
 type RunColumns = {
   run_id: number;
@@ -53,31 +56,48 @@ const columnTypes = {
 } as const;
 const runTypes = { ...columnTypes, object: "json" } as const;
 
+/** A run object that the ledger cannot use, and why. */
+export type UnusableRun = { readonly object: unknown; readonly problem: string };
+
+export type RecordRunsOptions = {
+  /** The backfill whose listing it was; a run that is known already keeps its own. */
+  readonly backfillId?: number | undefined;
+  /** GitHub's clock: a run of a later day is unusable. Undefined: whatever it claims. */
+  readonly now?: Date | undefined;
+};
+
 /**
  * Writes runs as a listing showed them, newest attempt first known, and an open attempt for each number up to it.
- * A run that was seen newer before is left as it is; an open attempt whose run changed is due at once. Idempotent.
- * @param objects run objects as GitHub sent them; those without a usable id or created_at are counted, not written.
- * @param backfillId the backfill whose listing it was; a run that is known already stays what it is.
+ * A run that was seen newer before is left as it is; an open attempt whose run changed is due at once; an attempt that was closed and
+ * whose run shows otherwise is open again. Idempotent.
+ * @param objects run objects as GitHub sent them.
+ * @returns the objects that were not written.
  */
 export async function recordRuns(
   db: Database,
   repositoryId: number,
   objects: readonly unknown[],
-  backfillId: number | null = null,
-): Promise<{ recorded: number; unusable: number }> {
-  const usable = objects.flatMap((object) => usableRun({ repositoryId, object }, backfillId));
+  { backfillId, now }: RecordRunsOptions = {},
+): Promise<readonly UnusableRun[]> {
+  const unusable: UnusableRun[] = [];
+  const usable: RunColumns[] = [];
+  for (const object of objects) {
+    const run = readRun(object, now);
+    if (typeof run === "string") unusable.push({ object, problem: run });
+    else usable.push({ ...run, repository_id: repositoryId, object, backfill_id: backfillId ?? null });
+  }
   await writeRuns(db, usable);
-  return { recorded: usable.length, unusable: objects.length - usable.length };
+  return unusable;
 }
 
 /** As `recordRuns`, of any repositories, where the attempts that these objects show are in the ledger already, with the objects. */
 export async function recordRunsOf(db: Database, runs: readonly RunOf[]): Promise<void> {
-  const usable = runs.flatMap((run) => usableRun(run, null));
-  // Objects are most of what travels, and nobody would look at them.
-  await writeRuns(
-    db,
-    usable.map((run) => ({ ...run, object: null })),
-  );
+  // Objects are most of what travels, and nothing here reads them.
+  const usable = runs.flatMap(({ repositoryId, object }) => {
+    const run = readRun(object, undefined);
+    return typeof run === "string" ? [] : [{ ...run, repository_id: repositoryId, object: null, backfill_id: null }];
+  });
+  await writeRuns(db, usable);
 }
 
 export type RunOf = { readonly repositoryId: number; readonly object: unknown };
@@ -89,6 +109,7 @@ async function writeRuns(db: Database, usable: readonly RunColumns[]): Promise<v
     const changed = usable.filter(({ run_id }) => !unchanged.has(run_id));
     for (const round of roundsOf(changed, ({ run_id }) => [run_id])) {
       await upsertRuns(trx, round);
+      await reopenAttempts(trx, round);
       await upsertAttempts(trx, round);
       await hurryEarlierAttempts(trx, round);
     }
@@ -104,12 +125,16 @@ const changeTypes = {
   updated_at: "timestamptz",
 } as const;
 
-// A look back shows thousands of runs that have not changed since the last one: their objects need not travel and be parsed again.
+// A scan for re-runs shows thousands of runs that have not changed since the last one: their objects need not travel and be parsed
+// again. A run with a closed attempt is no such run: that it is shown at all may reopen it.
 async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promise<ReadonlySet<number>> {
   const { rows: unchanged } = await sql<{ run_id: number }>`
     select run_id
     from ${unnest<Pick<RunColumns, keyof typeof changeTypes>>(changeTypes, rows)}
     join archive.runs using (run_id, repository_id, run_attempt, updated_at)
+    where not exists (
+      select from archive.attempts where attempts.run_id = runs.run_id and attempts.state in ('gone', 'never_completed')
+    )
     group by run_id
     having bool_and((runs.status, runs.conclusion) is not distinct from (incoming.status, incoming.conclusion))
   `.execute(trx);
@@ -174,6 +199,24 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
 }
 
 const attemptTypes = { run_id: "bigint", run_attempt: "integer" } as const;
+const reopenTypes = { ...attemptTypes, status: "text", updated_at: "timestamptz" } as const;
+
+// No single answer closes an attempt for good: one that was called gone exists when a list shows its run, one that never completed
+// has completed when a list says so, and a list of jobs is old when its run changed afterwards.
+async function reopenAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
+  await sql`
+    update archive.attempts set
+      state = 'open', visit_due_at = now(), sealed_in = null, check_reason = null, check_detail = null, check_failures = 0,
+      same_reason_checks = 0, same_reason_since = null, incomplete_since = null
+    from ${unnest<Pick<RunColumns, keyof typeof reopenTypes>>(reopenTypes, rows)}
+    where attempts.run_id = incoming.run_id and attempts.run_attempt <= incoming.run_attempt and (
+      attempts.state = 'gone'
+      or (attempts.state = 'never_completed' and (attempts.run_attempt < incoming.run_attempt or incoming.status = 'completed'))
+      or (attempts.state = 'listed' and attempts.run_attempt = incoming.run_attempt
+        and incoming.updated_at > attempts.run_updated_at and incoming.updated_at > attempts.listed_at)
+    )
+  `.execute(trx);
+}
 
 // There is a later attempt, so it is over, whatever was to be waited for: copies in the later one wait for its jobs.
 async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
@@ -187,14 +230,20 @@ async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]):
   `.execute(trx);
 }
 
-/** None where it has no usable id or created_at. */
-function usableRun({ repositoryId, object }: RunOf, backfill_id: number | null): RunColumns[] {
+/** The columns of a run object, or why it cannot be used. */
+function readRun(object: unknown, now: Date | undefined): Omit<RunColumns, "repository_id" | "object" | "backfill_id"> | string {
   const run = asFields(object);
-  const [run_id, created_at, run_attempt] = [id(run["id"]), instant(run["created_at"]), id(run["run_attempt"]) ?? 1];
-  if (run_id === null || created_at === null || run_attempt > mostAttempts) return [];
-  const columns = {
+  const [run_id, created_at, updated_at] = [id(run["id"]), instant(run["created_at"]), instant(run["updated_at"])];
+  if (run_id === null) return problemOf(run, "id", "no id of GitHub's");
+  if (created_at === null) return problemOf(run, "created_at", "no time");
+  // A GHES of 2021 names no attempt.
+  const run_attempt = run["run_attempt"] == null ? 1 : id(run["run_attempt"]);
+  if (run_attempt === null || run_attempt > maxAttempts) return problemOf(run, "run_attempt", `no number from 1 to ${maxAttempts}`);
+  const latestMs = (now?.getTime() ?? Infinity) + maxFutureMs;
+  if (Date.parse(created_at) > latestMs) return problemOf(run, "created_at", "in the future");
+  if (updated_at !== null && Date.parse(updated_at) > latestMs) return problemOf(run, "updated_at", "in the future");
+  return {
     run_id,
-    repository_id: repositoryId,
     run_number: id(run["run_number"]),
     run_attempt,
     workflow_id: id(run["workflow_id"]),
@@ -209,9 +258,10 @@ function usableRun({ repositoryId, object }: RunOf, backfill_id: number | null):
     conclusion: text(run["conclusion"]),
     created_at,
     run_started_at: instant(run["run_started_at"]),
-    updated_at: instant(run["updated_at"]),
-    object,
-    backfill_id,
+    updated_at,
   };
-  return [columns];
+}
+
+function problemOf(object: Readonly<Record<string, unknown>>, field: string, what: string): string {
+  return `${field} is ${JSON.stringify(object[field])?.slice(0, 100) ?? "missing"}: ${what}`;
 }

@@ -98,6 +98,18 @@ export interface ArchiveAsker {
 
 export interface ArchiveAttempts {
   /**
+   * What the last check found, in words for people; null when there is nothing to say.
+   */
+  check_detail: string | null;
+  /**
+   * How many checks in a row ended with such a reason, settling aside.
+   */
+  check_failures: Generated<number>;
+  /**
+   * Why the last check of an open attempt did not close it: settling (its run completed moments ago, it is listed once more), lagging (a job is not completed although the run is), incomplete (fewer jobs than GitHub promised), empty (no job at all), unusable (a job object that cannot be used), list_not_found (404 for its jobs, while the run answers), run_not_found (404 for the run), unreadable (another error). Null while its run goes on.
+   */
+  check_reason: string | null;
+  /**
    * GitHub's conclusion of the attempt; null until it has one.
    */
   conclusion: string | null;
@@ -105,6 +117,10 @@ export interface ArchiveAttempts {
    * When this archive first saw it, by the database's clock.
    */
   first_seen_at: Generated<Timestamp>;
+  /**
+   * When the attempt became a gap of kind list_incomplete, by the database's clock; null while its list is read again soon.
+   */
+  incomplete_since: Timestamp | null;
   /**
    * When its final list of jobs was read, by the database's clock; null before that.
    */
@@ -114,9 +130,9 @@ export interface ArchiveAttempts {
    */
   listed_jobs: number | null;
   /**
-   * Jobs that its final listing showed and that had not completed, so that the ledger had no row of them then.
+   * Jobs that its final listing showed and that had not completed. One that completes later is in archive.obligations, too.
    */
-  missing_jobs: Generated<number>;
+  missing_job_ids: Generated<ArrayType<number>>;
   /**
    * The run as GitHub showed this attempt, as received; null where only a later attempt was seen.
    */
@@ -142,11 +158,19 @@ export interface ArchiveAttempts {
    */
   run_updated_at: Timestamp | null;
   /**
+   * How many checks in a row ended with this check_reason.
+   */
+  same_reason_checks: Generated<number>;
+  /**
+   * When the first of those was, by the database's clock; null without one.
+   */
+  same_reason_since: Timestamp | null;
+  /**
    * Sequence of the seal that carries its state; null while that waits for one.
    */
   sealed_in: number | null;
   /**
-   * Our decision: open, listed, gone, or never_completed (closed at 35 days).
+   * Our decision: open, listed, gone (its run answered 404 for a day), or never_completed (closed at 35 days). Whatever shows the run again reopens it.
    */
   state: Generated<string>;
   /**
@@ -1436,6 +1460,96 @@ export interface ArchiveUnreadableRepositories {
   since: Generated<Timestamp>;
 }
 
+export interface ArchiveUnusableObjects {
+  /**
+   * When it was first listed, by the database's clock.
+   */
+  first_seen_at: Generated<Timestamp>;
+  /**
+   * Its job id; null for a run, and where it is unusable.
+   */
+  job_id: number | null;
+  /**
+   * run or job.
+   */
+  kind: string;
+  /**
+   * When it was last listed, by the database's clock.
+   */
+  last_seen_at: Generated<Timestamp>;
+  /**
+   * The object as received.
+   */
+  object: unknown;
+  /**
+   * Its id where that is usable, else the SHA-256 of its JSON.
+   */
+  object_key: string;
+  /**
+   * A run's created_at, or where that is unusable the one of its neighbour in the list: the day that it makes incomplete. Null for a job.
+   */
+  placed_at: Timestamp | null;
+  /**
+   * What is wrong with it, in words for people.
+   */
+  problem: string;
+  /**
+   * GitHub's id of the repository whose list showed it.
+   */
+  repository_id: number;
+  /**
+   * The attempt whose list showed a job; null for a run.
+   */
+  run_attempt: number | null;
+  /**
+   * Its run; null where the object's id is unusable.
+   */
+  run_id: number | null;
+}
+
+export interface ArchiveWindowChecks {
+  /**
+   * When it is listed again, by the database's clock.
+   */
+  due_at: Timestamp;
+  /**
+   * When it was first listed with this result, by the database's clock.
+   */
+  first_seen_at: Generated<Timestamp>;
+  /**
+   * When it became a gap of kind list_incomplete, by the database's clock; null while it is read again soon.
+   */
+  incomplete_since: Timestamp | null;
+  /**
+   * total_count of the last listing; null where none was incomplete.
+   */
+  promised_runs: number | null;
+  /**
+   * incomplete: GitHub promised more runs than it showed, and the span is not covered. unusable: it is covered, but for a run that cannot be used. second_listing: it is covered by one listing, and too old for the regular scan for re-runs.
+   */
+  reason: string;
+  /**
+   * GitHub's id of the repository.
+   */
+  repository_id: number;
+  /**
+   * How many distinct runs it showed; null where none was incomplete.
+   */
+  shown_runs: number | null;
+  /**
+   * How often it was listed with this result.
+   */
+  tries: Generated<number>;
+  /**
+   * Runs created before this instant.
+   */
+  window_end: Timestamp;
+  /**
+   * Runs created at this instant or later.
+   */
+  window_start: Timestamp;
+}
+
 export interface ArchiveWindows {
   /**
    * GitHub's id of the repository.
@@ -1642,7 +1756,7 @@ export interface AuditCoverage {
    */
   attempts_found: number | null;
   /**
-   * True only when each attempt was listed after it completed, each job is loaded, and each log is archived or absent by a record.
+   * True only when each attempt was listed after it completed, with all the jobs that GitHub promised, each job is loaded, and each log is archived or absent by a record.
    */
   complete: boolean | null;
   /**
@@ -1748,11 +1862,11 @@ export interface AuditGaps {
    */
   job_id: number | null;
   /**
-   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.
+   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. list_incomplete: a list of runs or jobs that GitHub keeps showing short, empty or not at all; it is read again, less and less often. object_unusable: a run or job object that the ledger cannot use. never_completed, attempt_gone: closed, and reopened by whatever shows the run again. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.
    */
   kind: string | null;
   /**
-   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run's status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
+   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run's status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
    */
   reason: string | null;
   /**
@@ -1776,11 +1890,11 @@ export interface AuditGaps {
    */
   since: Timestamp | null;
   /**
-   * Of window_open and second_full: runs created before this instant; null: until now.
+   * Of window_open, list_incomplete and second_full: runs created before this instant; null: until now.
    */
   window_end: Timestamp | null;
   /**
-   * Of window_open and second_full: runs created at this instant or later; null while the start is not known.
+   * Of window_open, list_incomplete and second_full: runs created at this instant or later; null while the start is not known. Of object_unusable: about when the run was created.
    */
   window_start: Timestamp | null;
 }
@@ -2530,6 +2644,8 @@ export interface DB {
   "archive.steps": ArchiveSteps;
   "archive.tombstones": ArchiveTombstones;
   "archive.unreadable_repositories": ArchiveUnreadableRepositories;
+  "archive.unusable_objects": ArchiveUnusableObjects;
+  "archive.window_checks": ArchiveWindowChecks;
   "archive.windows": ArchiveWindows;
   "audit.action_uses": AuditActionUses;
   "audit.annotations": AuditAnnotations;

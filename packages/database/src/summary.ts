@@ -16,8 +16,13 @@ export type WorkCounts = {
   unloadedJobs: number;
   /** Listed attempts whose run record is owed. */
   unrecordedAttempts: number;
-  /** Attempts that are over, and whose jobs are still owed; without those of backfills, which look after their own. */
+  /**
+   * Attempts that are over and whose jobs are still owed, but for those that completed moments ago, and those that are gaps of their
+   * own after several checks; without those of backfills, which check their own.
+   */
   laggingAttempts: number;
+  /** Spans that GitHub showed incompletely and that are listed again soon. */
+  incompleteWindows: number;
   /** Repositories of running backfills that can go on, and are not done. */
   openBackfills: number;
 };
@@ -40,8 +45,12 @@ export async function countWork(db: Database): Promise<WorkCounts> {
         join archive.repositories using (repository_id)
         join archive.runs using (run_id)
         left join archive.backfills using (backfill_id)
-        where is_selected and attempts.state = 'open' and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt)
+        where is_selected and attempts.state = 'open'
+          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null)
+          and check_reason is distinct from 'settling' and incomplete_since is null
           and (backfills.state is null or backfills.state not in ('running', 'paused')))::int as "laggingAttempts",
+      (select count(*) from archive.window_checks join archive.repositories using (repository_id)
+        where is_selected and reason = 'incomplete' and incomplete_since is null)::int as "incompleteWindows",
       (select count(*) from archive.backfill_repositories join archive.backfills using (backfill_id)
         where state = 'running' and done_at is null and problem is null)::int as "openBackfills"
     from archive.obligations

@@ -7,7 +7,10 @@ import { type Database, transact } from "./open-database.ts";
 
 export type Window = { readonly start: Date; readonly end: Date };
 
-/** Adds a listed window, merged with every one that it overlaps or touches. A second that was too full is not in it. Idempotent. */
+/**
+ * Adds a listed window, merged with every one that it overlaps or touches. A second that was too full is not in it. Spans that were
+ * to be listed again because they were incomplete, or held an unusable run, and that are covered now, are so no more. Idempotent.
+ */
 export async function addWindow(db: Database, repositoryId: number, window: Window): Promise<void> {
   if (window.start >= window.end) return;
   await transact(db, async (trx) => {
@@ -27,6 +30,18 @@ export async function addWindow(db: Database, repositoryId: number, window: Wind
       .where("repository_id", "=", repositoryId)
       .where("second_start", ">=", window.start)
       .where("second_start", "<", window.end)
+      .execute();
+    await trx
+      .deleteFrom("archive.window_checks")
+      .where("repository_id", "=", repositoryId)
+      .where("window_start", ">=", start)
+      .where("window_end", "<=", end)
+      .where((eb) =>
+        eb.or([
+          eb("reason", "=", "incomplete"),
+          eb.and([eb("reason", "=", "unusable"), eb("window_start", ">=", window.start), eb("window_end", "<=", window.end)]),
+        ]),
+      )
       .execute();
   });
 }
@@ -54,19 +69,22 @@ export async function markFullSecond(db: Database, repositoryId: number, secondS
       .values({ repository_id: repositoryId, second_start: secondStart })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    await sql`
-      with opened as (
-        delete from archive.windows
-        where repository_id = ${repositoryId} and window_start < ${secondEnd} and window_end > ${secondStart}
-        returning window_start, window_end, scanned_at
-      )
-      insert into archive.windows (repository_id, window_start, window_end, scanned_at)
-      select ${repositoryId}::bigint, window_start, ${secondStart}::timestamptz, scanned_at from opened where window_start < ${secondStart}
-      union all
-      select ${repositoryId}::bigint, ${secondEnd}::timestamptz, window_end, scanned_at from opened where window_end > ${secondEnd}`.execute(
-      trx,
-    );
+    await uncover(trx, repositoryId, { start: secondStart, end: secondEnd });
   });
+}
+
+/** Takes a span out of every window. Call it in a transaction that holds the repository's row. Idempotent. */
+export async function uncover(trx: Database, repositoryId: number, { start, end }: Window): Promise<void> {
+  await sql`
+    with opened as (
+      delete from archive.windows
+      where repository_id = ${repositoryId} and window_start < ${end} and window_end > ${start}
+      returning window_start, window_end, scanned_at
+    )
+    insert into archive.windows (repository_id, window_start, window_end, scanned_at)
+    select ${repositoryId}::bigint, window_start, ${start}::timestamptz, scanned_at from opened where window_start < ${start}
+    union all
+    select ${repositoryId}::bigint, ${end}::timestamptz, window_end, scanned_at from opened where window_end > ${end}`.execute(trx);
 }
 
 export async function listFullSeconds(db: Database): Promise<{ repository_id: number; second_start: Date }[]> {

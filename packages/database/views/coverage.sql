@@ -2,15 +2,11 @@
 -- is counted without the others, and each out of indexes that have its runs in order, without sorting and hashing the whole archive.
 create view audit.coverage as
 with missing_jobs as (
-  select attempts.run_id, sum(greatest(0, attempts.listed_jobs - known.jobs))::integer as missing
+  select attempts.run_id, count(*)::integer as missing
   from archive.attempts
-  cross join lateral (
-    select count(*)::integer as jobs
-    from archive.obligations
-    where obligations.run_id = attempts.run_id
-      and attempts.run_attempt between obligations.run_attempt and obligations.last_listed_attempt
-  ) as known
-  where attempts.missing_jobs > 0 and attempts.state = 'listed'
+  cross join lateral unnest(missing_job_ids) as missing (job_id)
+  where attempts.missing_job_ids <> '{}' and attempts.state = 'listed'
+    and not exists (select from archive.obligations where obligations.job_id = missing.job_id)
   group by attempts.run_id
 ),
 unrecorded as (
@@ -33,7 +29,7 @@ select
   counted.logs_absent,
   counted.logs_pending,
   counted.logs_failed,
-  counted.owed = 0 as complete
+  counted.owed + unusable.runs = 0 as complete
 from archive.repositories
 cross join archive.identity
 cross join lateral (
@@ -92,7 +88,13 @@ cross join lateral (
   left join missing_jobs on missing_jobs.run_id = runs.run_id
   left join unrecorded on unrecorded.run_id = runs.run_id
   group by slices.window_start, slices.window_end
-) as counted;
+) as counted
+cross join lateral (
+  select count(*) as runs
+  from archive.unusable_objects
+  where unusable_objects.repository_id = repositories.repository_id
+    and placed_at >= counted.window_start and placed_at < counted.window_end
+) as unusable;
 
 comment on view audit.coverage is 'Spans of time in which every run was listed, by the run''s created_at, a row for each day (UTC) at most: disjoint and half-open. What no row covers stands in audit.gaps.';
 comment on column audit.coverage.host is 'The GitHub host.';
@@ -108,4 +110,4 @@ comment on column audit.coverage.logs_archived is 'Jobs whose log is archived.';
 comment on column audit.coverage.logs_absent is 'Jobs that have no log, for a checked reason.';
 comment on column audit.coverage.logs_pending is 'Jobs whose log is still asked for.';
 comment on column audit.coverage.logs_failed is 'Jobs whose log could not be had, and is tried again.';
-comment on column audit.coverage.complete is 'True only when each attempt was listed after it completed, each job is loaded, and each log is archived or absent by a record.';
+comment on column audit.coverage.complete is 'True only when each attempt was listed after it completed, with all the jobs that GitHub promised, each job is loaded, and each log is archived or absent by a record.';

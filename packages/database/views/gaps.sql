@@ -31,6 +31,11 @@ open_windows as (
       from archive.full_seconds
       where full_seconds.repository_id = spans.repository_id
     ), '{}')
+    - coalesce((
+      select range_agg(tstzrange(window_start, window_end))
+      from archive.window_checks
+      where window_checks.repository_id = spans.repository_id and reason = 'incomplete'
+    ), '{}')
   ) as span
   where archive_since is not null and (owed_until is null or archive_since < owed_until)
   union all
@@ -78,6 +83,24 @@ all_gaps as (
   where backfills.state in ('running', 'paused') and work.listed_from > backfills.since
 
   union all
+  -- Spans in which GitHub showed fewer runs than it promised. What was listed whole since then is covered.
+  select
+    case when incomplete_since is null then 'window_open' else 'list_incomplete' end,
+    repository_id, full_name, null, null, null, lower(span), upper(span), 'incomplete',
+    format('GitHub promised %s runs and showed %s, %s times', promised_runs, shown_runs, tries), window_checks.first_seen_at
+  from archive.window_checks
+  join archive.repositories using (repository_id)
+  cross join lateral unnest(
+    tstzmultirange(tstzrange(window_start, window_end))
+    - coalesce((
+      select range_agg(tstzrange(windows.window_start, windows.window_end))
+      from archive.windows
+      where windows.repository_id = window_checks.repository_id
+    ), '{}')
+  ) as span
+  where reason = 'incomplete'
+
+  union all
   select
     'window_open', null, name, null, null, null, null, null, 'problem', problem, since
   from archive.unreadable_repositories
@@ -95,13 +118,15 @@ all_gaps as (
 
   union all
   select
-    'run_open', repository_id, full_name, run_id, attempts.run_attempt, null, null, null,
+    case when incomplete_since is null then 'run_open' else 'list_incomplete' end,
+    repository_id, full_name, run_id, attempts.run_attempt, null, null, null,
     case
       when not is_selected then 'not_selected'
+      when check_reason is not null then check_reason
       when attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt then 'unlisted'
       else coalesce(attempts.status, 'unknown')
     end,
-    null, attempts.first_seen_at
+    check_detail, attempts.first_seen_at
   from archive.attempts
   join archive.repositories using (repository_id)
   join archive.runs using (run_id, repository_id)
@@ -135,18 +160,20 @@ all_gaps as (
 
   union all
   select
-    'job_not_loaded', repository_id, full_name, run_id, attempts.run_attempt, null, null, null,
-    'not_completed', format('%s of the %s jobs that the attempt listed never completed', listed_jobs - known.jobs, listed_jobs),
-    attempts.listed_at
+    'job_not_loaded', repository_id, full_name, run_id, attempts.run_attempt, missing.job_id, null, null,
+    'not_completed', 'its attempt completed and listed it, and it never completed', attempts.listed_at
   from archive.attempts
   join archive.repositories using (repository_id)
-  cross join lateral (
-    select count(*) as jobs
-    from archive.obligations
-    where obligations.run_id = attempts.run_id
-      and attempts.run_attempt between obligations.run_attempt and obligations.last_listed_attempt
-  ) as known
-  where attempts.missing_jobs > 0 and attempts.state = 'listed' and known.jobs < attempts.listed_jobs
+  cross join lateral unnest(missing_job_ids) as missing (job_id)
+  where attempts.missing_job_ids <> '{}' and attempts.state = 'listed'
+    and not exists (select from archive.obligations where obligations.job_id = missing.job_id)
+
+  union all
+  select
+    'object_unusable', repository_id, full_name, run_id, run_attempt, job_id, placed_at, null,
+    unusable_objects.kind, format('%s: %s', unusable_objects.problem, left(object::text, 1000)), unusable_objects.first_seen_at
+  from archive.unusable_objects
+  join archive.repositories using (repository_id)
 
   union all
   select
@@ -195,15 +222,15 @@ from all_gaps
 cross join archive.identity;
 
 comment on view audit.gaps is 'What the archive owes or has lost, a row for each. A row of audit.coverage is complete exactly when none of its runs and jobs stands here.';
-comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. never_completed, attempt_gone: closed, nothing more can be had. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.';
+comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. list_incomplete: a list of runs or jobs that GitHub keeps showing short, empty or not at all; it is read again, less and less often. object_unusable: a run or job object that the ledger cannot use. never_completed, attempt_gone: closed, and reopened by whatever shows the run again. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.';
 comment on column audit.gaps.host is 'The GitHub host.';
 comment on column audit.gaps.repository_id is 'GitHub''s id of the repository; null where it is unknown, and for the archive as a whole.';
 comment on column audit.gaps.repository is 'The repository''s current owner/name, or the configured name that leads nowhere; null for the archive as a whole.';
 comment on column audit.gaps.run_id is 'GitHub''s id of the run; null unless the gap is of one.';
 comment on column audit.gaps.run_attempt is 'The attempt of the run; null unless the gap is of one.';
 comment on column audit.gaps.job_id is 'GitHub''s id of the job; null unless the gap is of one.';
-comment on column audit.gaps.window_start is 'Of window_open and second_full: runs created at this instant or later; null while the start is not known.';
-comment on column audit.gaps.window_end is 'Of window_open and second_full: runs created before this instant; null: until now.';
-comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill). run_open: the run''s status, unlisted (it is over), not_selected. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).';
+comment on column audit.gaps.window_start is 'Of window_open, list_incomplete and second_full: runs created at this instant or later; null while the start is not known. Of object_unusable: about when the run was created.';
+comment on column audit.gaps.window_end is 'Of window_open, list_incomplete and second_full: runs created before this instant; null: until now.';
+comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run''s status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).';
 comment on column audit.gaps.detail is 'What happened the last time, in words for people; null when there is nothing to say.';
 comment on column audit.gaps.since is 'When the gap began: when the ledger first owed it, by the database''s clock; null where that is not known.';

@@ -15,16 +15,18 @@ import {
   noteListedFrom,
   takeBackfill,
 } from "@actions-archive/database/backfills";
-import { addWindow, type Window } from "@actions-archive/database/windows";
+import type { Window } from "@actions-archive/database/windows";
 
+import { checkAttempts } from "./check-attempts.ts";
+import { coverWindow, recordIncompletePart } from "./cover-window.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { greetRepository, learnCredential } from "./greet-repository.ts";
-import { type ListedRepository, listWindow } from "./list-window.ts";
-import { visitAttempts } from "./visit-attempts.ts";
+import { listWindow } from "./list-window.ts";
+import type { ListedRepository } from "./record-page.ts";
 import { leaseSeconds, whileLeased } from "./while-leased.ts";
 
 const longestSliceMs = 60_000;
-const visitsListed = 500;
+const attemptsListed = 500;
 /** All is listed and the last logs are on their way: how soon to look again. */
 const restPollSeconds = 3;
 const transientRetrySeconds = 30;
@@ -69,14 +71,14 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
   const { signal, sliceMs = longestSliceMs } = options;
   const over = AbortSignal.timeout(sliceMs);
   const { repository_id, since: start, until: end } = work;
-  const findDue = () => listAttemptsByExpiry(fetcher.db, repository_id, { start, end }, visitsListed);
+  const findDue = () => listAttemptsByExpiry(fetcher.db, repository_id, { start, end }, attemptsListed);
   let due = await findDue();
   if (work.listed_from > start || due.length > 0) {
     const repository = { repository_id, full_name: (await greetRepository(fetcher, work, signal)).full_name };
     await learnCredential(fetcher, repository, work.credential, signal);
     if (!(await listRest(fetcher, { work, repository, options, over }))) return more(0);
     for (due = await findDue(); due.length > 0; due = await findDue()) {
-      await visitAttempts(fetcher, repository, due, { ...options, over });
+      await checkAttempts(fetcher, repository, due, { ...options, over });
       if (over.aborted) return more(0);
     }
   }
@@ -94,13 +96,14 @@ type Listing = {
 
 /** Lists what is not listed yet. @returns false when the slice was over first. */
 async function listRest(fetcher: Fetcher, { work, repository, options, over }: Listing): Promise<boolean> {
-  const onListed = async (window: Window): Promise<void> => {
-    await addWindow(fetcher.db, work.repository_id, window);
+  const onListed = async (window: Window, unusable: number): Promise<void> => {
+    await coverWindow(fetcher, work.repository_id, window, { unusable, secondListingBefore: work.until });
     await noteListedFrom(fetcher.db, work, window.start);
     await options.onProgress?.();
     over.throwIfAborted();
   };
-  const listing = { fetcher, repository, backfillId: work.backfill_id, signal: options.signal, onListed };
+  const onIncomplete = recordIncompletePart(fetcher, repository);
+  const listing = { fetcher, repository, backfillId: work.backfill_id, signal: options.signal, onListed, onIncomplete };
   try {
     if (work.listed_from > work.since) await listWindow(listing, { start: work.since, end: work.listed_from });
     // Seconds that GitHub caps are reported by nobody, and are gaps of their own.

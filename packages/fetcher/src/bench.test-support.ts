@@ -48,7 +48,7 @@ export async function openBench(options: SimulatorOptions = {}, settings: Partia
       log,
     }),
   );
-  const fetcher = { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, ...settings } };
+  const fetcher = { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0, ...settings } };
   const opened = resources.move();
   return {
     simulator,

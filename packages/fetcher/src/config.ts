@@ -22,6 +22,7 @@ export const fetcherSettings = {
   ARCHIVE_REPOSITORIES: settings.ARCHIVE_REPOSITORIES,
   ARCHIVE_SINCE: settings.ARCHIVE_SINCE,
   POLL_INTERVAL_SECONDS: settings.POLL_INTERVAL_SECONDS,
+  RUN_SETTLE_SECONDS: settings.RUN_SETTLE_SECONDS,
 } as const;
 
 const FetcherConfig = z.object(fetcherSettings);

@@ -18,6 +18,7 @@ export type FetcherSettings = {
   readonly ARCHIVE_REPOSITORIES?: string | undefined;
   readonly ARCHIVE_SINCE?: Date | undefined;
   readonly POLL_INTERVAL_SECONDS: number;
+  readonly RUN_SETTLE_SECONDS: number;
 };
 
 export const dayMs = 24 * 60 * 60 * 1000;

@@ -4,7 +4,7 @@ import { noteCredential, noteLogRetention, renameRepository } from "@actions-arc
 import { getKnownRepository, getLogRetention } from "@actions-archive/github/repositories";
 
 import type { Fetcher } from "./fetcher.ts";
-import type { ListedRepository } from "./list-window.ts";
+import type { ListedRepository } from "./record-page.ts";
 
 export type Greeting = {
   /** The current name. */

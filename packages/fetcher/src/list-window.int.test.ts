@@ -5,6 +5,7 @@ import { Builder } from "@actions-archive/github-simulator/world/builder";
 import { expect, test, vi } from "vitest";
 
 import { type Bench, openBench } from "./bench.test-support.ts";
+import { recordIncompletePart } from "./cover-window.ts";
 import { listWindow } from "./list-window.ts";
 
 const start = Math.floor(Date.now() / 1000) * 1000 - 86_400_000;
@@ -29,7 +30,8 @@ async function list(bench: Bench & { readonly repository_id: number }, from: num
   const { fetcher, repository_id } = bench;
   const repository = { repository_id, full_name: "acme/app" };
   const onListed = (window: Window) => addWindow(fetcher.db, repository_id, window);
-  await listWindow({ fetcher, repository, onListed, signal: AbortSignal.timeout(25_000) }, { start: at(from), end: at(to) });
+  const onIncomplete = recordIncompletePart(fetcher, repository);
+  await listWindow({ fetcher, repository, onListed, onIncomplete, signal: AbortSignal.timeout(25_000) }, { start: at(from), end: at(to) });
 }
 
 const countRuns = async ({ ask }: Bench) => Number((await ask("select count(*) from archive.runs"))[0]?.["count"]);
@@ -113,8 +115,9 @@ test("a border inside of a second is listed from that second on", async () => {
   const window = { start: new Date(at(10).getTime() + 700), end: new Date(at(20).getTime() + 300) };
   const onListed = vi.fn<() => Promise<void>>(async () => undefined);
   const repository = { repository_id: bench.repository_id, full_name: "acme/app" };
-  await listWindow({ fetcher: bench.fetcher, repository, onListed, signal: AbortSignal.timeout(5_000) }, window);
+  const onIncomplete = recordIncompletePart(bench.fetcher, repository);
+  await listWindow({ fetcher: bench.fetcher, repository, onListed, onIncomplete, signal: AbortSignal.timeout(5_000) }, window);
   expect(await countRuns(bench)).toBe(2);
   expect(askedSpans(bench)).toEqual([[10, 20]]);
-  expect(onListed.mock.calls).toEqual([[window]]);
+  expect(onListed.mock.calls).toEqual([[window, 0]]);
 });

@@ -299,7 +299,7 @@ test("a long history makes room: each look begins with what is new, and none is 
   await using bench = await openRepository();
   for (let run = 0; run < 230; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
   const look = () =>
-    pollRepository(bench.fetcher, bench.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), lookMs: 1 });
+    pollRepository(bench.fetcher, bench.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), maxPollMs: 1 });
   const owed = async () => (await bench.ask("select from archive.attempts where state = 'open'")).length;
   await look();
   expect(await bench.ask("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([

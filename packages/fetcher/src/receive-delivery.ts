@@ -2,7 +2,7 @@
 
 import { TransientError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
-import { leaveToWebhooks } from "@actions-archive/database/attempts";
+import { leaveToWebhooks, reopenGoneAttempts } from "@actions-archive/database/attempts";
 import {
   type DeliveryOutcome,
   dropStoredDelivery,
@@ -107,6 +107,7 @@ async function writeSubject(
   repositoryId: number,
   subject: Exclude<WebhookEvent["subject"], undefined>,
 ): Promise<void> {
+  await reopenGoneAttempts(trx, subject.run_id);
   if (subject.kind === "job") {
     await recordJobs(trx, repositoryId, [{ object: subject.object, source: "webhook", listedAttempt: subject.attempt }]);
     return;

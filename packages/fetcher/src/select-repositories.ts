@@ -13,7 +13,7 @@ import { getRepository, getRepositoryById, listOwnerRepositories } from "@action
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
-import type { ListedRepository } from "./list-window.ts";
+import type { ListedRepository } from "./record-page.ts";
 import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPatterns } from "./repository-patterns.ts";
 
 export type Selection = {

@@ -34,7 +34,7 @@ test("a completed job is read with its object as received", () => {
     action: "completed",
     repository: { id: 7, full_name: "octo-org/api" },
     seenAt: new Date("2026-11-01T11:05:00Z"),
-    subject: { kind: "job", object: job, attempt: 2 },
+    subject: { kind: "job", object: job, run_id: job.run_id, attempt: 2 },
   });
 });
 
@@ -48,7 +48,7 @@ test("a form holds the payload in its field", () => {
   const body = new URLSearchParams({
     payload: JSON.stringify({ action: "completed", repository, workflow_job: job }),
   }).toString();
-  expect(readWebhookEvent("workflow_job", body, now)?.subject).toEqual({ kind: "job", object: job, attempt: 2 });
+  expect(readWebhookEvent("workflow_job", body, now)?.subject).toEqual({ kind: "job", object: job, run_id: job.run_id, attempt: 2 });
 });
 
 test.each([

@@ -14,7 +14,7 @@ export type WebhookEvent = {
   readonly seenAt: Date;
   /** Undefined: it concerns the repository, and holds nothing to write. */
   readonly subject:
-    | { readonly kind: "job"; readonly object: unknown; readonly attempt: number }
+    | { readonly kind: "job"; readonly object: unknown; readonly run_id: number; readonly attempt: number }
     | {
         readonly kind: "run";
         readonly object: unknown;
@@ -81,11 +81,11 @@ type Told = Partial<Pick<WebhookEvent, "seenAt" | "subject">>;
 function readJob(payload: Record<string, unknown>, now: Date): Told {
   const parsed = CompletedJob.safeParse(payload);
   if (!parsed.success) return {};
-  const { completed_at, run_attempt } = parsed.data.workflow_job;
+  const { run_id, completed_at, run_attempt } = parsed.data.workflow_job;
   const seenAt = new Date(completed_at ?? 0);
   if (isFuture(seenAt, now)) return {};
   // The object itself, as received: the schema keeps only what it names.
-  return { seenAt, subject: { kind: "job", object: payload["workflow_job"], attempt: run_attempt ?? 1 } };
+  return { seenAt, subject: { kind: "job", object: payload["workflow_job"], run_id, attempt: run_attempt ?? 1 } };
 }
 
 function readRun(payload: Record<string, unknown>, now: Date): Told {

@@ -10,6 +10,7 @@ import type { z } from "zod";
 
 import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
+import { describeIssues } from "./list-items.ts";
 import { isLoopback, type LogHostRule } from "./log-hosts.ts";
 import { apiPathOf, isApiUrl, type RepositoryPath } from "./paths.ts";
 import type { Repository } from "./schemas.ts";
@@ -29,8 +30,24 @@ export type GitHubOptions = {
 /** What GitHub said, and when by its own clock: windows, ages and retention are measured by `date` alone. */
 export type Answer<T> = { readonly data: T; readonly date: Date; readonly etag: string | undefined };
 
-/** One page of a list; `hasNext` is whether GitHub names another. */
-export type Page<T> = Answer<readonly T[]> & { readonly hasNext: boolean };
+/** An item of a list that is not of the documented shape, as received, and what is wrong with it. */
+export type UnusableItem = {
+  readonly object: unknown;
+  readonly problem: string;
+  /** How many usable items of its page come before it. */
+  readonly place: number;
+};
+
+/** One page of a list; `hasNext` is whether another page follows. */
+export type Page<T> = Answer<readonly T[]> & {
+  readonly hasNext: boolean;
+  /** How many items GitHub says the whole list has; undefined where the endpoint or an old server gives no `total_count`. */
+  readonly totalCount?: number | undefined;
+  /** How many items were asked for; undefined where the list does not say. */
+  readonly perPage?: number;
+  /** Items left out of `data`. One odd item never costs its page. */
+  readonly unusable?: readonly UnusableItem[];
+};
 
 /** The answer to a request with an `etag` that still holds. It costs nothing of the primary limit. */
 export type NotModified = { readonly notModified: true; readonly date: Date; readonly etag: string };
@@ -77,6 +94,8 @@ export class GitHub implements AsyncDisposable {
    * Kept by `repositories.ts`.
    */
   readonly repositoryAnswers = new Map<string, Answer<Repository>>();
+  /** Of a GHES, as its last answer named it; undefined for github.com. */
+  enterpriseVersion: string | undefined;
   /** GitHub's clock minus this machine's: an App's token is only taken when its times are GitHub's. */
   #clockOffsetMs = 0;
 
@@ -234,6 +253,8 @@ export class GitHub implements AsyncDisposable {
     try {
       const response = await this.transport.callApi({ method, url, headers, signal });
       const text = await readText(response);
+      const version = response.headers["x-github-enterprise-version"];
+      if (typeof version === "string") this.enterpriseVersion = version;
       const sent = Date.parse(String(response.headers["date"]));
       if (!Number.isNaN(sent)) this.#clockOffsetMs = sent - Date.now();
       return {
@@ -287,10 +308,9 @@ export function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what:
   }
   const parsed = schema.safeParse(body);
   if (!parsed.success) {
-    const places = parsed.error.issues.slice(0, 3).map((issue) => `${issue.path.join(".")}: ${issue.message}`);
     throw new TransientError(
       "github/unexpected-answer",
-      `GitHub's answer to ${what} is not of the documented shape: ${places.join("; ")}`,
+      `GitHub's answer to ${what} is not of the documented shape: ${describeIssues(parsed.error)}`,
     );
   }
   // Our schemas check and never transform, so the object as received, keys in its own order, is of their output type.

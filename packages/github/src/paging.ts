@@ -1,9 +1,9 @@
-// Walks a list of GitHub's page by page, with the three habits that lists need: smaller pages when large ones fail, no trust
-// in total_count, and each item once.
+// Walks a list of GitHub's page by page: smaller pages when large ones fail, each item once, and `total_count` only ever as a
+// reason to read more.
 
 import { TransientError } from "@actions-archive/core/errors";
 
-import type { Page } from "./github.ts";
+import type { Page, UnusableItem } from "./github.ts";
 
 /**
  * 100 items in one page answered 502 where 30 worked: open-telemetry/opentelemetry-java-instrumentation#18649.
@@ -16,7 +16,7 @@ const pageSizes = [
 ] as const;
 
 /** More pages than any list of ours has: what goes on and on is an error and not a list. */
-const mostPages = 2_000;
+const maxPages = 2_000;
 
 export type PageRequest = { readonly page: number; readonly perPage: number; readonly retries: number };
 
@@ -36,19 +36,26 @@ function isUnavailable(error: unknown): boolean {
   return error instanceof TransientError && error.code === "github/unavailable";
 }
 
+export type PagingOptions = {
+  /** GitHub shows no more items of this list, whatever its `total_count` says. Default: no such cap. */
+  readonly cap?: number;
+};
+
 /**
- * Yields page after page until one carries no `rel="next"` or nothing. A page that cannot be had starts the list again with
- * smaller ones; items that were yielded before are left out, so that each id comes once, in GitHub's order.
+ * Yields page after page. A page is the last when it names no next one, unless it is full and `total_count` promises more: a proxy
+ * that strips `Link` must not end a list. An empty page always ends it. A page that cannot be had restarts the list with smaller
+ * pages; items that were yielded before are left out, so that each id comes once, in GitHub's order.
  * The date of the first page is when the listing began.
  * @throws what `fetchPage` throws; TransientError when even the smallest pages fail or the list has no end.
  */
 export async function* paginate<T extends { readonly id: number }>(
   fetchPage: (request: PageRequest) => Promise<Page<T>>,
+  { cap = Infinity }: PagingOptions = {},
 ): AsyncGenerator<Page<T>, void, undefined> {
   const seen = new Set<number>();
   let size = 0;
   let page = 1;
-  while (page <= mostPages) {
+  while (page <= maxPages) {
     const attempt = pageSizes[size] ?? pageSizes[2];
     let answer: Page<T>;
     try {
@@ -60,12 +67,37 @@ export async function* paginate<T extends { readonly id: number }>(
       page = 1;
       continue;
     }
-    const isEnd = !answer.hasNext || answer.data.length === 0;
+    const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
     const fresh = answer.data.filter((item) => !seen.has(item.id));
     for (const item of fresh) seen.add(item.id);
-    yield { ...answer, data: fresh, hasNext: !isEnd };
-    if (isEnd) return;
+    const isOwedMore = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
+    const hasNext = shownItems > 0 && (answer.hasNext || isOwedMore);
+    yield { ...answer, data: fresh, hasNext };
+    if (!hasNext) return;
     page += 1;
   }
-  throw new TransientError("github/unexpected-answer", `GitHub's list did not end after ${mostPages} pages`);
+  throw new TransientError("github/unexpected-answer", `GitHub's list did not end after ${maxPages} pages`);
+}
+
+export type WholeList<T> = {
+  /** Each id once, in GitHub's order. */
+  readonly items: readonly T[];
+  readonly unusable: readonly UnusableItem[];
+  /** The largest `total_count` of its pages, at most the cap; undefined where GitHub gives none. */
+  readonly promised: number | undefined;
+  /** Whether it shows as many distinct items as it promises. Never rely on this alone to end a list. */
+  readonly isWhole: boolean;
+};
+
+/** All pages of a list, with whether they show what GitHub promised. @throws as `paginate`. */
+export async function collectPages<T>(pages: AsyncIterable<Page<T>>, { cap = Infinity }: PagingOptions = {}): Promise<WholeList<T>> {
+  const items: T[] = [];
+  const unusable: UnusableItem[] = [];
+  let promised: number | undefined;
+  for await (const page of pages) {
+    items.push(...page.data);
+    unusable.push(...(page.unusable ?? []));
+    if (page.totalCount !== undefined) promised = Math.min(Math.max(promised ?? 0, page.totalCount), cap);
+  }
+  return { items, unusable, promised, isWhole: items.length + unusable.length >= (promised ?? 0) };
 }

@@ -55,7 +55,7 @@ export type WorkflowRun = z.output<typeof WorkflowRun>;
 /** Numbers have gaps in most jobs, so a step is known by its number and never by its place. */
 export const WorkflowStep = z.looseObject({
   number: z.int(),
-  name: z.string(),
+  name: text,
   status: text,
   conclusion: text,
   started_at: time,
@@ -68,11 +68,11 @@ export const WorkflowJob = z.looseObject({
   id: GitHubId,
   run_id: GitHubId,
   run_attempt: z.number().nullish(),
-  name: z.string(),
+  name: text,
   workflow_name: text,
   head_branch: text,
   head_sha: text,
-  status: z.string(),
+  status: text,
   conclusion: text,
   created_at: time,
   /** Null has been seen, whatever the description says. */

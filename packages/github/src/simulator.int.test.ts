@@ -73,7 +73,7 @@ test.each(["github.com", "ghes"] as const)(
     for (const repository of repositories) {
       for (const job of await findJobs(github, repository)) {
         const isAsked = job.status === "completed" && job.conclusion !== "skipped";
-        found.set(job.id, isAsked ? await sha256OfLog(github, repository, job.id) : job.status);
+        found.set(job.id, isAsked ? await sha256OfLog(github, repository, job.id) : String(job.status));
       }
     }
     const expected = truth.jobs.filter((job) => job.expected?.state === "archived");

@@ -3,13 +3,14 @@
 import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";
+import { listOf, splitItems } from "./list-items.ts";
 import { paginate } from "./paging.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { WorkflowJob } from "./schemas.ts";
 
 type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
 
-const JobList = z.looseObject({ jobs: z.array(WorkflowJob) });
+const JobList = listOf("jobs");
 
 /**
  * One job with its steps.
@@ -71,6 +72,7 @@ function listJobs(
   return paginate(async ({ page, perPage, retries }) => {
     const query = { filter, per_page: perPage, page };
     const answer = await github.get({ path, query, subject: { repository }, schema: JobList, signal, retries });
-    return { ...answer, data: answer.data.jobs };
+    const { total_count, jobs } = answer.data;
+    return { ...answer, totalCount: total_count ?? undefined, ...splitItems(WorkflowJob, jobs) };
   });
 }

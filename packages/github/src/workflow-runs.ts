@@ -3,6 +3,7 @@
 import { z } from "zod";
 
 import type { Answer, GitHub, NotModified, Page } from "./github.ts";
+import { listOf, splitItems } from "./list-items.ts";
 import { fetchFirstPage, paginate } from "./paging.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { WorkflowRun } from "./schemas.ts";
@@ -25,7 +26,10 @@ export type RunFilter = {
 export type ListRuns = InRepository &
   RunFilter & { readonly page?: number; readonly perPage?: number; readonly retries?: number };
 
-const RunList = z.looseObject({ workflow_runs: z.array(WorkflowRun) });
+const RunList = listOf("workflow_runs");
+
+/** GitHub shows no more runs of a filtered list. https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository */
+export const filteredListCap = 1_000;
 
 /**
  * One page (100 runs unless told) of a repository's runs, newest first as far as anybody saw. With the `etag` of an earlier
@@ -42,7 +46,7 @@ export async function listRuns(
   github: GitHub,
   params: ListRuns & { readonly etag?: string | undefined },
 ): Promise<Page<WorkflowRun> | NotModified> {
-  const { repository, signal, etag, retries } = params;
+  const { repository, signal, etag, retries, perPage = 100 } = params;
   const answer = await github.getIfChanged({
     path: `${repositoryPath(repository)}/actions/runs`,
     query: {
@@ -52,7 +56,7 @@ export async function listRuns(
       event: params.event,
       head_sha: params.headSha,
       exclude_pull_requests: params.excludePullRequests ?? true,
-      per_page: params.perPage ?? 100,
+      per_page: perPage,
       page: params.page ?? 1,
     },
     subject: { repository },
@@ -61,7 +65,9 @@ export async function listRuns(
     signal,
     ...(retries === undefined ? {} : { retries }),
   });
-  return "notModified" in answer ? answer : { ...answer, data: answer.data.workflow_runs };
+  if ("notModified" in answer) return answer;
+  const { total_count, workflow_runs } = answer.data;
+  return { ...answer, perPage, totalCount: total_count ?? undefined, ...splitItems(WorkflowRun, workflow_runs) };
 }
 
 /**
@@ -81,7 +87,7 @@ export function listAllRuns(
   github: GitHub,
   params: InRepository & RunFilter,
 ): AsyncGenerator<Page<WorkflowRun>, void, undefined> {
-  return paginate((request) => listRuns(github, { ...params, ...request }));
+  return paginate((request) => listRuns(github, { ...params, ...request }), { cap: filteredListCap });
 }
 
 /** GitHub reports no larger count of a filtered list. https://github.blog/changelog/ (2026-09-25) */

@@ -5,7 +5,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { withCalls } from "@actions-archive/archive/changed-store.test-support";
 import { openSigner } from "@actions-archive/archive/seal-key";
 import type { Store } from "@actions-archive/archive/store";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { failLog } from "@actions-archive/database/log-states";
 import { type JobSighting, listUnloadedJobs, recordJobs } from "@actions-archive/database/obligations";
 import type { Database } from "@actions-archive/database/open-database";
@@ -102,7 +102,7 @@ export async function fill(bench: Bench): Promise<void> {
     job: jobObject({ id: jobId + 1, conclusion: "failure" }) as never,
     job_received_at: await received(bench, jobId + 1),
   });
-  await finishVisit(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 2 });
+  await finishCheck(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 2, missingJobIds: [] });
   await settle(bench);
   await addWindow(db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-01T12:00:00Z") });
   await seal(bench);
@@ -115,7 +115,7 @@ export async function fill(bench: Bench): Promise<void> {
     { object: jobObject({ name: "Build", run_attempt: 2 }), ...own },
     { object: jobObject({ id: jobId + 2, run_attempt: 2 }), ...own },
   ]);
-  await finishVisit(db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3 });
+  await finishCheck(db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
   // Run 1: a job that waits for its log, and one that failed; run 2 goes on; run 3 vanished; run 4 has no jobs.
   const ofRun1 = { run_id: runId + 1 };
   await see(bench, [
@@ -124,9 +124,9 @@ export async function fill(bench: Bench): Promise<void> {
     { object: jobObject({ id: jobId + 12, ...ofRun1, conclusion: "skipped" }), source: "webhook", listedAttempt: 1 },
   ]);
   await failLog(db, jobId + 11, "forbidden", "403");
-  await finishVisit(db, { run_id: runId + 1, run_attempt: 1 }, { state: "listed", jobs: 3 });
-  await finishVisit(db, { run_id: runId + 3, run_attempt: 1 }, { state: "gone" });
-  await finishVisit(db, { run_id: runId + 4, run_attempt: 1 }, { state: "listed", jobs: 0 });
+  await finishCheck(db, { run_id: runId + 1, run_attempt: 1 }, { state: "listed", jobs: 3, missingJobIds: [] });
+  await finishCheck(db, { run_id: runId + 3, run_attempt: 1 }, { state: "gone" });
+  await finishCheck(db, { run_id: runId + 4, run_attempt: 1 }, { state: "listed", jobs: 0, missingJobIds: [] });
   await markFullSecond(db, repositoryId, new Date("2026-04-20T00:00:00Z"));
   await addWindow(db, repositoryId, { start: new Date("2026-05-02T00:00:00Z"), end: new Date("2026-05-03T00:00:00Z") });
   await addRepository(db, repositoryId + 1, "acme/quiet");

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { findRunRecord } from "@actions-archive/archive/records";
 import { runRecordKey } from "@actions-archive/core/object-key";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { recordRuns } from "@actions-archive/database/runs";
 import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
@@ -23,7 +23,7 @@ test("a listed attempt's record holds the run and its jobs, and its key stands i
   await bench.owe({ id: jobId + 1 });
   await bench.owe();
   await bench.owe({ runner_name: "rack-7" });
-  await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 2 });
+  await finishCheck(bench.loader.db, attempt, { state: "listed", jobs: 2, missingJobIds: [] });
   await loadRun(bench.loader, attempt);
   const found = await findRunRecord(bench.loader.store, host, ref);
   expect(found?.record).toMatchObject({ ...ref, host, repository: "acme/app", run: runObject(), job_ids: [jobId, jobId + 1] });
@@ -39,7 +39,7 @@ test("a listed attempt's record holds the run and its jobs, and its key stands i
 
 test("what is recorded once is not written again", async () => {
   await using bench = await openBench();
-  await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 0 });
+  await finishCheck(bench.loader.db, attempt, { state: "listed", jobs: 0, missingJobIds: [] });
   await Promise.all([loadRun(bench.loader, attempt), loadRun(bench.loader, attempt)]);
   const before = await findRunRecord(bench.loader.store, host, ref);
   await bench.ask("update archive.attempts set record_key = null, listed_at = now() + interval '1 day'");
@@ -62,7 +62,7 @@ test("what is planted under a run record's key stops that record alone, is named
   const { store } = bench.loader;
   const other = { run_id: runId + 1, run_attempt: 1 };
   await recordRuns(bench.loader.db, repositoryId, [runObject({ id: runId + 1 })]);
-  for (const each of [attempt, other]) await finishVisit(bench.loader.db, each, { state: "listed", jobs: 0 });
+  for (const each of [attempt, other]) await finishCheck(bench.loader.db, each, { state: "listed", jobs: 0, missingJobIds: [] });
   const body = Buffer.from("planted");
   const key = runRecordKey(host, ref);
   await store.put(key, body, { sha256: createHash("sha256").update(body).digest("hex"), contentType: "application/json" });

@@ -25,6 +25,7 @@ export async function loadRun(
     run_received_at: story.listed_at.toISOString(),
     job_ids: story.jobs.map(({ job_id }) => job_id),
     listed_jobs: story.listed_jobs,
+    ...(story.missing_job_ids.length > 0 ? { missing_job_ids: story.missing_job_ids } : {}),
     jobs: story.jobs.map(({ received_at, ...job }) => ({ ...job, received_at: received_at.toISOString() })) as RunRecord["jobs"],
   });
   await transact(db, async (trx) => {

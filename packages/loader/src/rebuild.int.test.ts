@@ -8,7 +8,7 @@ import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { parseSeal, signSeal } from "@actions-archive/archive/seal-envelope";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey, runRecordKey, sealKey } from "@actions-archive/core/object-key";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { listRefusals } from "@actions-archive/database/rebuild-progress";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -192,7 +192,7 @@ test("the chain goes on after a rebuild, and a second loss and rebuild end in th
   await see(onFirst, [{ object: jobObject({ id: jobId + 20, run_id: runId + 2 }), source: "listing", listedAttempt: 1 }]);
   const ended = runObject({ id: runId + 2, created_at: "2026-05-01T12:00:00Z", updated_at: "2026-05-01T12:30:00Z" });
   await recordRuns(first.db, repositoryId, [ended]);
-  await finishVisit(first.db, { run_id: runId + 2, run_attempt: 1 }, { state: "listed", jobs: 1 });
+  await finishCheck(first.db, { run_id: runId + 2, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
   await settle(onFirst);
   await seal(onFirst);
   await using second = await openEmptyDatabase();

@@ -21,7 +21,7 @@ const ledger = {
       as run
     from archive.runs t`,
   attempts: `
-    select run_id, run_attempt, repository_id, state, listed_jobs, missing_jobs, record_key,
+    select run_id, run_attempt, repository_id, state, listed_jobs, missing_job_ids, record_key,
       date_trunc('milliseconds', listed_at) as listed_at,
       case when record_key is not null then jsonb_build_object(
         'status', status, 'conclusion', conclusion, 'object', object, 'run_updated_at', run_updated_at) end as shown

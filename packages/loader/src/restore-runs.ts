@@ -105,7 +105,7 @@ function attemptsOf({ runRecords }: ReadRun): RecordedAttempt[] {
       run_updated_at: instant(run["updated_at"]),
       listed_at: run_received_at,
       listed_jobs,
-      missing_jobs: Math.max(0, listed_jobs - job_ids.length),
+      missing_job_ids: record.missing_job_ids ?? [],
       record_key: key,
     };
   });

@@ -12,7 +12,7 @@ import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
 import { sampleSeal } from "@actions-archive/archive/seal-samples.test-support";
 import type { Store } from "@actions-archive/archive/store";
 import { conflictingLogKey, logKey, sealKey } from "@actions-archive/core/object-key";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { addWindow } from "@actions-archive/database/windows";
 import { expect, test } from "vitest";
@@ -170,7 +170,7 @@ test("a window is carried with the attempts that it covers, and again when eithe
   const window = { start: new Date("2026-05-01T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") };
   await addWindow(bench.loader.db, repositoryId, window);
   await sealArchive(sealer);
-  await finishVisit(bench.loader.db, { run_id: runId, run_attempt: 1 }, { state: "gone" });
+  await finishCheck(bench.loader.db, { run_id: runId, run_attempt: 1 }, { state: "gone" });
   await sealArchive(sealer);
   await sealArchive(sealer);
   const [first, second, third] = await readChain(bench);

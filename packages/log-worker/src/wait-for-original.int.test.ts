@@ -10,7 +10,7 @@ import { findRecord } from "@actions-archive/archive/records";
 import { openSpool } from "@actions-archive/archive/spool";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { findObligation, recordJobs } from "@actions-archive/database/obligations";
 import { selectRepositories } from "@actions-archive/database/repositories";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -101,7 +101,7 @@ test("a job that ended before its attempt began waits until the earlier ones are
   await using worker = await openWorker();
   await recordRuns(worker.db, worker.id, [{ ...run, run_attempt: 2, run_started_at: "2026-11-01T11:30:00Z" }]);
   expect(await worker.waits(job)).toBe(true);
-  await finishVisit(worker.db, { run_id: 700, run_attempt: 1 }, { state: "listed", jobs: 0 });
+  await finishCheck(worker.db, { run_id: 700, run_attempt: 1 }, { state: "listed", jobs: 0, missingJobIds: [] });
   expect(await worker.waits(job)).toBe(false);
   expect(worker.calls()).toEqual([]);
 });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { logKey } from "@actions-archive/core/object-key";
-import { finishVisit } from "@actions-archive/database/attempts";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { noteRecord } from "@actions-archive/database/log-states";
 import { listUnloadedJobs } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -42,7 +42,7 @@ export async function openLoadStage(): Promise<LoadStage> {
     await leaveRecord(bench, jobId, await bench.record(jobId, absent));
     await leaveRecord(bench, jobId, await bench.record(jobId, archived(), facts));
     await leaveRecord(bench, jobId + 1, await bench.record(jobId + 1, absent));
-    await finishVisit(bench.loader.db, attempt, { state: "listed", jobs: 3 });
+    await finishCheck(bench.loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
   });
 }
 
@@ -60,7 +60,7 @@ export async function openSealStage(): Promise<LoadStage> {
     await owe(bench, [jobId + 1, jobId + 2]);
     await loadJobs(loader, await listUnloadedJobs(loader.db, 100));
     await loadRecords(loader, [{ job_id: jobId + 1, key: await bench.record(jobId + 1, archived(jobId + 1), facts) }]);
-    await finishVisit(loader.db, attempt, { state: "listed", jobs: 3 });
+    await finishCheck(loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
     await loadRun(loader, attempt);
     await recordRuns(loader.db, repositoryId, [runObject({ id: runId + 1, status: "in_progress", conclusion: null })]);
     await addWindow(loader.db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") });

@@ -67,7 +67,7 @@ export async function openWorkers({ databaseUrl, store, queue, simulator, sealKe
   const opened = resources.move();
   return {
     life,
-    fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60 } },
+    fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0 } },
     worker: { ...loader, flights, gate: new Gate(), github, spool, loadQueue, settings: limits },
     loader,
     async seal() {

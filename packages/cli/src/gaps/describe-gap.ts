@@ -1,6 +1,6 @@
 // A gap in words for people: what, where, since when, why, and what they can do about it.
 
-import type { Gap } from "@actions-archive/database/gaps";
+import { type Gap, isOwed } from "@actions-archive/database/gaps";
 
 export type GapDescription = { what: string; where: string; since: Date | null; why: string; do: string };
 
@@ -20,6 +20,10 @@ function placeOf({ kind, repository, run_id, run_attempt, job_id, window_start, 
 
 function cureOf({ kind, reason }: Gap): string {
   switch (kind) {
+    case "list_incomplete":
+      return "nothing: it is read again, every few hours; if it stays, ask GitHub's support";
+    case "object_unusable":
+      return "nothing: it is read again; if it stays, report it";
     case "window_open":
       if (reason === "overdue") return "run the fetcher, or `start`";
       if (reason === "paused") return "`backfill resume`, or `backfill cancel`";
@@ -28,10 +32,10 @@ function cureOf({ kind, reason }: Gap): string {
       return "nothing: GitHub shows no more; webhooks bring the rest";
     case "run_open":
       if (reason === "not_selected") return "select the repository again, or let it be";
-      return reason === "unlisted" ? "nothing: a poll will list its jobs" : "nothing: its jobs come as they complete";
+      return isOwed({ kind, reason }) ? "nothing: a poll lists its jobs again" : "nothing: its jobs come as they complete";
     case "never_completed":
     case "attempt_gone":
-      return "nothing more can be had";
+      return "nothing: it is reopened if GitHub shows the run again";
     case "job_not_loaded":
       if (reason === "not_completed") return "nothing: GitHub never completed it";
       return reason === "unloadable" ? "report it; after an update `retry`" : "nothing: the loader will take it";

@@ -1,0 +1,100 @@
+// Run and job objects that the ledger cannot use: kept as they came, and gaps until a later list shows them otherwise or not at all.
+
+import { createHash } from "node:crypto";
+
+import { sql } from "kysely";
+
+import { asFields, id } from "./job-rows.ts";
+import { type Database, transact } from "./open-database.ts";
+import type { Window } from "./windows.ts";
+
+export type UnusableObject = {
+  readonly object: unknown;
+  /** What is wrong with it, in words for people. */
+  readonly problem: string;
+};
+
+/** GitHub's objects have a few tens of KB; what is larger is kept as a text that is cut. */
+const maxObjectLength = 200_000;
+
+/**
+ * Keeps runs that a list showed and that cannot be used. Idempotent.
+ * @param placedAt about when each was created: the day of coverage that it makes incomplete.
+ */
+export async function recordUnusableRuns(
+  db: Database,
+  repositoryId: number,
+  runs: readonly (UnusableObject & { readonly placedAt: Date })[],
+): Promise<void> {
+  for (const { object, problem, placedAt } of runs) {
+    const run_id = id(asFields(object)["id"]);
+    await insert(db, { repository_id: repositoryId, kind: "run", run_id, placed_at: placedAt, object, problem });
+  }
+}
+
+/** Runs of these ids can be used after all. Idempotent. */
+export async function forgetUnusableRuns(db: Database, repositoryId: number, runIds: readonly number[]): Promise<void> {
+  await db
+    .deleteFrom("archive.unusable_objects")
+    .where("repository_id", "=", repositoryId)
+    .where("kind", "=", "run")
+    .where(sql<boolean>`run_id = any(${sql.val(runIds)}::bigint[])`)
+    .execute();
+}
+
+/** A span was listed whole, and each of its runs can be used. Idempotent. */
+export async function forgetUnusableRunsIn(db: Database, repositoryId: number, { start, end }: Window): Promise<void> {
+  await db
+    .deleteFrom("archive.unusable_objects")
+    .where("repository_id", "=", repositoryId)
+    .where("kind", "=", "run")
+    .where("placed_at", ">=", start)
+    .where("placed_at", "<", end)
+    .execute();
+}
+
+type AttemptOf = { readonly repository_id: number; readonly run_id: number; readonly run_attempt: number };
+
+/** Replaces what is kept of the jobs of an attempt by what its last list showed. Idempotent. */
+export async function replaceUnusableJobs(db: Database, attempt: AttemptOf, jobs: readonly UnusableObject[]): Promise<void> {
+  const rows = jobs.map((job): Row => ({ ...attempt, ...job, kind: "job", job_id: id(asFields(job.object)["id"]) }));
+  await transact(db, async (trx) => {
+    await trx
+      .deleteFrom("archive.unusable_objects")
+      .where("repository_id", "=", attempt.repository_id)
+      .where("kind", "=", "job")
+      .where("run_id", "=", attempt.run_id)
+      .where("run_attempt", "=", attempt.run_attempt)
+      .where(sql<boolean>`object_key <> all(${sql.val(rows.map(keyOf))}::text[])`)
+      .execute();
+    for (const row of rows) await insert(trx, row);
+  });
+}
+
+type Row = UnusableObject & {
+  readonly repository_id: number;
+  readonly kind: "run" | "job";
+  readonly run_id: number | null;
+  readonly run_attempt?: number;
+  readonly job_id?: number | null;
+  readonly placed_at?: Date;
+};
+
+function keyOf({ kind, run_id, job_id, object }: Row): string {
+  const known = kind === "run" ? run_id : job_id;
+  return String(known ?? createHash("sha256").update(JSON.stringify(object)).digest("hex"));
+}
+
+async function insert(db: Database, row: Row): Promise<void> {
+  const json = JSON.stringify(row.object);
+  const object = json.length > maxObjectLength ? JSON.stringify(json.slice(0, maxObjectLength).toWellFormed()) : json;
+  await db
+    .insertInto("archive.unusable_objects")
+    .values({ ...row, object_key: keyOf(row), object })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["repository_id", "kind", "object_key"])
+        .doUpdateSet({ object, problem: row.problem, last_seen_at: sql<Date>`now()` }),
+    )
+    .execute();
+}

@@ -1,0 +1,62 @@
+// The jobs of one attempt as GitHub lists them, with whether it showed all that it promised.
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { collectPages } from "@actions-archive/github/paging";
+import type { GitHub } from "@actions-archive/github/github";
+import type { WorkflowJob } from "@actions-archive/github/schemas";
+import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
+
+import type { JobListReading } from "./assess-job-list.ts";
+
+export type AttemptJobs = JobListReading & {
+  readonly jobs: readonly WorkflowJob[];
+  readonly unusable: readonly { readonly object: unknown; readonly problem: string }[];
+};
+
+export type AttemptRequest = {
+  readonly repository: string;
+  readonly runId: number;
+  readonly runAttempt: number;
+  readonly signal: AbortSignal;
+};
+
+/** @returns undefined when GitHub answers 404. @throws the client's other errors. */
+export async function listAttemptJobs(github: GitHub, attempt: AttemptRequest): Promise<AttemptJobs | undefined> {
+  const list = lacksAttempts(github)
+    ? collectPages(listJobsForRun(github, { ...attempt, filter: "all" }))
+    : collectPages(listJobsForRunAttempt(github, attempt));
+  const found = await unlessNotFound(list);
+  if (found === undefined) return undefined;
+  const { items, unusable, promised, isWhole } = found;
+  const strangers = items.filter(({ run_id }) => run_id !== attempt.runId);
+  const jobs = items.filter((job) => job.run_id === attempt.runId && isOfAttempt(github, job, attempt.runAttempt));
+  return {
+    jobs,
+    unusable: [...unusable, ...strangers.map((object) => ({ object, problem: `run_id is ${object.run_id}: another run's job` }))],
+    promised,
+    isWhole,
+  };
+}
+
+/**
+ * A GHES before 3.5 has no attempts of its own; there the list of all jobs says which attempt each belongs to. No other server's 404
+ * means that: its list of all jobs would give one attempt the jobs of another.
+ * https://docs.github.com/enterprise-server@3.5/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt
+ */
+function lacksAttempts({ enterpriseVersion }: GitHub): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(enterpriseVersion ?? "") ?? [];
+  return major !== undefined && (Number(major) < 3 || (Number(major) === 3 && Number(minor) < 5));
+}
+
+function isOfAttempt(github: GitHub, { run_attempt }: WorkflowJob, runAttempt: number): boolean {
+  return !lacksAttempts(github) || (run_attempt ?? 1) === runAttempt;
+}
+
+export async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof PermanentError && error.code === "github/not-found") return undefined;
+    throw error;
+  }
+}
