@@ -6,7 +6,7 @@ import { sql } from "kysely";
 import { expect, test } from "vitest";
 
 import { listRepositoryCoverage } from "./coverage.ts";
-import { addLedger, addRun, type AttemptRow, type JobRow, type RunRow, setRepository } from "./ledger.test-support.ts";
+import { addLedger, addRun, jobIdOf, type AttemptRow, type JobRow, type RunRow, setRepository } from "./ledger.test-support.ts";
 import type { Database } from "./open-database.ts";
 import { addWindow, listWindows, markFullSecond } from "./windows.ts";
 
@@ -115,9 +115,10 @@ test("a job that its listing showed too early completes the day when it comes", 
   await addWindow(database.db, id, { start: at("01T00:00:00"), end: at("02T00:00:00") });
   const [before] = await coverageOf(database.db, id);
   expect(before).toMatchObject({ jobs_found: 2, jobs_loaded: 1, complete: false });
-  await sql`insert into archive.obligations select (jsonb_populate_record(o, '{"job_id": 5}')).* from archive.obligations o`.execute(
-    database.db,
-  );
+  const late = jobIdOf(1001, 90);
+  await sql`
+    insert into archive.obligations
+    select (jsonb_populate_record(o, jsonb_build_object('job_id', ${late}::bigint))).* from archive.obligations o`.execute(database.db);
   const [after] = await coverageOf(database.db, id);
   expect(after).toMatchObject({ jobs_found: 2, jobs_loaded: 2, complete: true });
 });

@@ -65,7 +65,12 @@ test.each<[string, readonly AttemptRow[], readonly JobRow[], readonly Partial<Ga
     "listed jobs that never completed",
     [{ state: "listed", missing: 2 }],
     [archived],
-    [{ kind: "job_not_loaded", reason: "not_completed", detail: "2 of the 3 jobs that the attempt listed never completed" }],
+    [90, 91].map((place) => ({
+      kind: "job_not_loaded" as const,
+      reason: "not_completed",
+      detail: "its attempt completed and listed it, and it never completed",
+      job_id: jobIdOf(run_id, place),
+    })),
   ],
   [
     "a job without rows",

@@ -25,6 +25,7 @@ export type OpenDatabase = AsyncDisposable & { readonly db: Database; readonly p
 const oldestMajorVersion = 15;
 
 const int8Oid = 20;
+const int8ArrayOid = 1016;
 
 /**
  * Opens a pool. bigint columns arrive as numbers: GitHub's ids and byte counts are far below 2^53, and a larger one throws.
@@ -45,7 +46,11 @@ export async function openDatabase({
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     types: {
-      getTypeParser: (oid: number) => (oid === int8Oid ? parseInt8 : pg.types.getTypeParser(oid)),
+      getTypeParser: (oid: number) => {
+        if (oid === int8Oid) return parseInt8;
+        const parse = pg.types.getTypeParser(oid);
+        return oid === int8ArrayOid ? (text: string) => (parse(text) as (string | null)[]).map((id) => id && parseInt8(id)) : parse;
+      },
     },
     // Compiling the plan of audit.coverage took longer than running it: 650 of 1,300 ms at 134,000 jobs.
     options: "-c jit=off -c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
