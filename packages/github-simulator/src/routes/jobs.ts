@@ -7,7 +7,7 @@ import { renderJob } from "../render/job.ts";
 import type { Json } from "../render/repository.ts";
 import { isExpired } from "../world/expected.ts";
 import type { Job } from "../world/model.ts";
-import { currentAttempt, jobStatus } from "../world/timeline.ts";
+import { currentAttempt, jobStatus, shownAtMs, shownCompletedAtMs } from "../world/timeline.ts";
 import {
   type ApiContext,
   type ApiDeps,
@@ -62,7 +62,7 @@ function listJobs(c: ApiContext, deps: ApiDeps, { jobs, path }: { jobs: readonly
 }
 
 function show(job: Job, nowMs: number, { world, urls }: ApiDeps): Json {
-  if (jobStatus(job, nowMs) === "completed") world.told.jobs.add(job.id);
+  if (jobStatus(job, shownAtMs(job, nowMs)) === "completed") world.told.jobs.add(job.id);
   return renderJob(job, nowMs, urls);
 }
 
@@ -74,6 +74,7 @@ function findJob(c: ApiContext, deps: ApiDeps): Job | undefined {
 
 // A copy exists since its attempt was made, whatever times it shows.
 function isVisible(job: Job, nowMs: number): boolean {
+  if (job.lag?.shows === "missing" && nowMs < shownCompletedAtMs(job)) return false;
   const attempt = job.run.attempts.find((each) => each.number === job.attempt);
   return job.recorded !== undefined || (attempt?.createdAtMs ?? job.createdAtMs) <= nowMs;
 }

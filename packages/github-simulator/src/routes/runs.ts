@@ -4,7 +4,7 @@
 import { Hono } from "hono";
 
 import { renderRun, renderRunText } from "../render/run.ts";
-import type { Run } from "../world/model.ts";
+import type { Repository, Run } from "../world/model.ts";
 import { attemptStatus, currentAttempt, isVisible } from "../world/timeline.ts";
 import {
   type ApiContext,
@@ -71,7 +71,7 @@ function listRuns(c: ApiContext, deps: ApiDeps): Response {
   const matches = matcherOf(c, nowMs);
   if (matches === undefined) return errorAnswer(c, 422, "Validation Failed", `${page}#list-workflow-runs-for-a-repository`);
   const isFiltered = filters.some((name) => (c.req.query(name) ?? "") !== "");
-  const matched = newestFirst(repository.runs, matches, isFiltered ? maxFilteredCount : Infinity);
+  const matched = newestFirst(repository, matches, isFiltered ? maxFilteredCount : Infinity);
   const items = isFiltered ? matched.slice(0, maxFilteredResults) : matched;
   const { perPage, page: number } = pageOf(c);
   const hasNext = number * perPage < items.length;
@@ -121,6 +121,7 @@ function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
     toMs: Math.min(created.toMs, nowMs),
     accepts: (run) =>
       isVisible(run, nowMs) &&
+      (run.listedFromMs ?? -Infinity) <= nowMs &&
       (actor === undefined || run.actor.login === actor) &&
       (branch === undefined || run.headBranch === branch) &&
       (event === undefined || run.event === event) &&
@@ -130,8 +131,15 @@ function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
   };
 }
 
-/** At most `limit` of those that match; `runs` are ascending by `createdAtMs`. */
-function newestFirst(runs: readonly Run[], { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
+/** At most `limit` of those that match. */
+function newestFirst({ runs, hasRunsOutOfOrder }: Repository, { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
+  if (hasRunsOutOfOrder === true) {
+    const isInRange = ({ createdAtMs }: Run) => createdAtMs >= fromMs && createdAtMs <= toMs;
+    return runs
+      .filter((run) => isInRange(run) && accepts(run))
+      .toReversed()
+      .slice(0, limit);
+  }
   const found: Run[] = [];
   for (let index = countUntil(runs, toMs) - 1; index >= 0 && found.length < limit; index--) {
     const run = runs[index];
