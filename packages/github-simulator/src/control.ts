@@ -76,6 +76,7 @@ export const controlInputs = {
   addFault: Fault,
   listFaults: z.object({}),
   clearFaults: z.object({ id: name.optional() }),
+  assertFaultsHit: z.object({}).describe("fails when a fault hit no request"),
   journal: z.object({
     origin: z.enum(["api", "log", "control"]).optional(),
     method: name.optional(),
@@ -161,6 +162,7 @@ export function createControl(deps: ControlDeps) {
     addFault: define("addFault", (fault) => faults.add(fault)),
     listFaults: define("listFaults", () => faults.list()),
     clearFaults: define("clearFaults", (input) => faults.clear(input.id)),
+    assertFaultsHit: define("assertFaultsHit", () => faults.assertHit()),
     journal: define("journal", (filter) => journal.entries(defined(filter))),
     clearJournal: define("clearJournal", () => journal.clear()),
     world: define("world", (input) => summarise(world, { nowMs: clock.nowMs(), withExpected: input.expected })),

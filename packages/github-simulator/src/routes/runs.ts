@@ -16,6 +16,7 @@ import {
   numberOf,
   pagedAnswer,
   pageOf,
+  type Shown,
 } from "./context.ts";
 import { type TimeRange, tryParseCreated } from "./created-filter.ts";
 
@@ -33,7 +34,7 @@ export function runRoutes(deps: ApiDeps): Hono<ApiEnv> {
     const run = findRun(c, deps);
     const attempt = run && currentAttempt(run, deps.clock.nowMs());
     if (!run || !attempt) return notFound(c, `${page}#get-a-workflow-run`);
-    deps.world.told.runs.add(run.id);
+    c.env.shown.runs.add(run.id);
     return c.json(renderRun(run, { attempt, nowMs: deps.clock.nowMs(), asAttempt: false }, deps.urls));
   });
   app.get("/actions/runs/:run_id/attempts/:attempt_number", (c) => {
@@ -80,18 +81,18 @@ function listRuns(c: ApiContext, deps: ApiDeps): Response {
     path: `/repositories/${repository.id}/actions/runs`,
     urls: deps.urls,
     bodyOf: (runs) => {
-      const texts = runs.map((run) => render(run, deps, nowMs));
+      const texts = runs.map((run) => render(run, { deps, nowMs, shown: c.env.shown }));
       if (hasNext) for (const run of runs) deleteOncePaged(run, nowMs);
       return `{"total_count":${matched.length},"workflow_runs":[${texts.join()}]}`;
     },
   });
 }
 
-function render(run: Run, { world, urls }: ApiDeps, nowMs: number): string {
+function render(run: Run, { deps, nowMs, shown }: { deps: ApiDeps; nowMs: number; shown: Shown }): string {
   const attempt = currentAttempt(run, nowMs);
   if (attempt === undefined) throw new Error(`run ${run.id} is not visible`);
-  world.told.runs.add(run.id);
-  return renderRunText(run, { attempt, nowMs, asAttempt: false }, urls);
+  shown.runs.add(run.id);
+  return renderRunText(run, { attempt, nowMs, asAttempt: false }, deps.urls);
 }
 
 // GitHub deletes no run that goes on.
