@@ -124,7 +124,7 @@ test("a page is stale: the first or the previous answer, with its ETag", async (
   expect((await page(1)).ids).toEqual(first.ids);
 });
 
-test("a page is of an earlier moment that nobody requested it at", async () => {
+test("an as-of lie answers an earlier state that was never requested", async () => {
   const { simulator, page } = await start();
   await using _ = simulator;
   const truth = await page(1);
