@@ -5,11 +5,12 @@ import type { z } from "zod";
 import type { controlInputs, ControlDeps } from "./control.ts";
 import { latestAttempt } from "./world/builder.ts";
 import { wholeSecond } from "./world/generate.ts";
-import type { Job, Log, Repository, Run } from "./world/model.ts";
+import type { Job, JobLag, Log, Repository, Run } from "./world/model.ts";
 import { addRerun } from "./world/rerun.ts";
-import { jobStatus } from "./world/timeline.ts";
+import { jobStatus, shownCompletedAtMs } from "./world/timeline.ts";
 
 type Input<Name extends keyof typeof controlInputs> = z.output<(typeof controlInputs)[Name]>;
+type RunFacts = Omit<Input<"addRun">, "runId">;
 export type RunIds = {
   readonly repositoryId: number;
   readonly runId: number;
@@ -18,59 +19,77 @@ export type RunIds = {
 };
 
 /** A run as a test needs it: waiting, running, or ended at a known moment. */
-export function addTestRun(deps: ControlDeps, input: Input<"addRun">): RunIds {
-  const { builder, clock, pump } = deps;
-  const [login = "", name = ""] = input.repository.split("/");
-  const repository = deps.world.findRepository(input.repository)?.repository ?? builder.repository(builder.owner(login), name);
-  const queueMs = 5_000;
-  const durationMs = input.durationSeconds * 1000;
-  const nowMs = clock.nowMs();
-  const elapsedMs = {
-    queued: 0,
-    in_progress: queueMs + 1_000,
-    completed: input.completedSecondsAgo * 1000 + durationMs + queueMs + 1_000,
-  }[input.state];
-  const createdAtMs = input.state === "queued" ? nowMs - 1_000 : wholeSecond(nowMs - elapsedMs);
-  const facts = {
-    ...(input.workflow === undefined ? {} : { workflow: input.workflow }),
-    ...(input.event === undefined ? {} : { event: input.event }),
-  };
-  const run = builder.run({ repository, createdAtMs, ...facts });
-  for (const job of input.jobs) {
-    const bytes = job.bytes === undefined ? {} : { bytes: job.bytes };
-    if (job.conclusion === "skipped") builder.jobWithoutRunner(run, { name: job.name, conclusion: "skipped" });
-    else if (input.state === "completed")
-      builder.job(run, { name: job.name, conclusion: job.conclusion ?? "success", queueMs, durationMs, ...bytes });
-    else
-      builder.job(run, {
-        name: job.name,
-        durationMs: null,
-        queueMs: input.state === "queued" ? 365 * 86_400_000 : queueMs,
-        ...bytes,
-      });
-  }
-  pump.plan(run, -Infinity);
-  pump.pump();
+export function addTestRun(deps: ControlDeps, { runId, ...facts }: Input<"addRun">): RunIds {
+  const run = makeRun(deps, facts, runId);
+  deps.pump.pump();
   return idsOf(run);
 }
 
+/** As many such runs, created at the same moment. */
+export function addTestRuns(deps: ControlDeps, { count, ...facts }: Input<"addRuns">): readonly RunIds[] {
+  const runs = Array.from({ length: count }, () => makeRun(deps, facts));
+  deps.pump.pump();
+  return runs.map(idsOf);
+}
+
+const queueMs = 5_000;
+
+function makeRun(deps: ControlDeps, input: RunFacts, id?: number): Run {
+  const { builder, clock, pump } = deps;
+  const [login = "", name = ""] = input.repository.split("/");
+  const repository = deps.world.findRepository(input.repository)?.repository ?? builder.repository(builder.owner(login), name);
+  const run = builder.run({
+    repository,
+    createdAtMs: input.createdAt === undefined ? createdAtMsOf(input, clock.nowMs()) : Date.parse(input.createdAt),
+    ...(id === undefined ? {} : { id }),
+    ...(input.workflow === undefined ? {} : { workflow: input.workflow }),
+    ...(input.event === undefined ? {} : { event: input.event }),
+    ...(input.listedAs === undefined ? {} : { listedAsMs: Date.parse(input.listedAs) }),
+    ...(input.listedAfterSeconds === 0 ? {} : { listedFromMs: clock.nowMs() + input.listedAfterSeconds * 1000 }),
+  });
+  for (const job of input.jobs) setLag(addJob(deps, run, { job, input }), job);
+  pump.plan(run, -Infinity);
+  return run;
+}
+
+function createdAtMsOf({ state, completedSecondsAgo, durationSeconds }: RunFacts, nowMs: number): number {
+  if (state === "queued") return nowMs - 1_000;
+  if (state === "in_progress") return wholeSecond(nowMs - queueMs - 1_000);
+  return wholeSecond(nowMs - (completedSecondsAgo + durationSeconds) * 1000 - queueMs - 1_000);
+}
+
+function addJob({ builder }: ControlDeps, run: Run, { job, input }: { job: RunFacts["jobs"][number]; input: RunFacts }): Job {
+  const { name } = job;
+  const bytes = job.bytes === undefined ? {} : { bytes: job.bytes };
+  if (job.conclusion === "skipped") return builder.jobWithoutRunner(run, { name, conclusion: "skipped" });
+  if (input.state !== "completed") {
+    return builder.job(run, { name, durationMs: null, queueMs: input.state === "queued" ? 365 * 86_400_000 : queueMs, ...bytes });
+  }
+  const durationMs = input.durationSeconds * 1000;
+  return builder.job(run, { name, conclusion: job.conclusion ?? "success", queueMs, durationMs, ...bytes });
+}
+
 /** Ends every job of the latest attempt that has not ended, now. */
-export async function completeRun(deps: ControlDeps, { runId, conclusion }: Input<"completeRun">): Promise<RunIds> {
+export async function completeRun(deps: ControlDeps, { runId, conclusion, jobs }: Input<"completeRun">): Promise<RunIds> {
   const run = findRun(deps, runId);
   const nowMs = deps.clock.nowMs();
-  for (const job of latestAttempt(run).jobs) {
-    if (jobStatus(job, nowMs) === "completed") continue;
+  const running = latestAttempt(run).jobs.filter((job) => jobStatus(job, nowMs) !== "completed");
+  setLags(running, jobs);
+  for (const job of running) {
     job.startedAtMs = Math.min(job.startedAtMs ?? nowMs, nowMs - 1_000);
     job.completedAtMs = nowMs;
     job.conclusion = conclusion;
-    await deps.webhooks.jobEvent(job, "completed");
+  }
+  for (const job of running) {
+    if (job.lag === undefined) await deps.webhooks.jobEvent(job, "completed");
+    else deps.pump.planCompleted(job, shownCompletedAtMs(job));
   }
   await deps.webhooks.runEvent(run, "completed");
   return idsOf(run);
 }
 
 /** A new attempt, now. */
-export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, conclusion }: Input<"rerun">): RunIds {
+export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, conclusion, jobs }: Input<"rerun">): RunIds {
   const run = findRun(deps, runId);
   const attempt = addRerun(deps.builder, run, {
     atMs: wholeSecond(deps.clock.nowMs()),
@@ -79,14 +98,28 @@ export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, 
     conclusion: state === "completed" ? conclusion : null,
   });
   const nowMs = deps.clock.nowMs();
-  for (const job of attempt.jobs) {
-    if (job.attempt !== attempt.number || job.copyOf !== undefined) continue;
-    job.startedAtMs = attempt.createdAtMs;
+  const own = attempt.jobs.filter((job) => job.attempt === attempt.number && job.copyOf === undefined);
+  setLags(own, jobs);
+  for (const job of own) {
+    // A job that lags needs a moment in progress that can be shown, also with a clock that stands still.
+    job.startedAtMs = job.lag === undefined ? attempt.createdAtMs : Math.min(attempt.createdAtMs, nowMs - 1);
     if (state === "completed") job.completedAtMs = nowMs;
   }
-  deps.pump.planAttempt(run, attempt, attempt.createdAtMs - 1);
+  deps.pump.planAttempt(run, attempt, attempt.createdAtMs - 10);
   deps.pump.pump();
   return idsOf(run);
+}
+
+function setLags(jobs: readonly Job[], lags: Input<"rerun">["jobs"]): void {
+  for (const lag of lags) {
+    const job = jobs.find(({ name }) => name === lag.name);
+    if (job === undefined) throw new RangeError(`no job ${lag.name} that could lag`);
+    setLag(job, lag);
+  }
+}
+
+function setLag(job: Job, { lagSeconds, lagShows }: { readonly lagSeconds: number; readonly lagShows: JobLag["shows"] }): void {
+  if (lagSeconds > 0) job.lag = { ms: lagSeconds * 1000, shows: lagShows };
 }
 
 export function deleteRun(deps: ControlDeps, { runId, oncePaged }: Input<"deleteRun">): void {

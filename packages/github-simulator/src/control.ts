@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Clock } from "./clock.ts";
 import {
   addTestRun,
+  addTestRuns,
   completeRun,
   deleteLogs,
   deleteRun,
@@ -42,11 +43,40 @@ const id = z.int().positive();
 const name = z.string().min(1);
 const conclusion = z.enum(["success", "failure", "cancelled", "skipped", "timed_out", "neutral"]);
 
+const lag = {
+  lagSeconds: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("simulated seconds from the run's end to the job's, as the API shows it"),
+  lagShows: z.enum(["in_progress", "missing"]).default("in_progress").describe("what the API shows of the job until then"),
+};
+const laggingJobs = z
+  .array(z.object({ name, ...lag }))
+  .default([])
+  .describe("jobs that lag behind the run");
+const time = z.iso.datetime({ offset: true });
+const runFacts = {
+  repository: name.describe("owner/name; made when it is not there"),
+  workflow: name.optional(),
+  event: name.optional(),
+  jobs: z
+    .array(z.object({ name, conclusion: conclusion.optional(), bytes: z.int().nonnegative().optional(), ...lag }))
+    .default([{ name: "build", lagSeconds: 0, lagShows: "in_progress" }]),
+  state: z.enum(["queued", "in_progress", "completed"]).default("completed"),
+  completedSecondsAgo: z.number().nonnegative().default(0),
+  durationSeconds: z.number().positive().default(60),
+  createdAt: time.optional().describe("instead of completedSecondsAgo: jobs start 5 s later, and end as the clock gets there"),
+  listedAs: time.optional().describe("its place in lists is that of a run created then; created_at stays"),
+  listedAfterSeconds: z.number().nonnegative().default(0).describe("lists leave the run out for so long"),
+};
+
 /** Arguments of every function, also shown by `GET /` of the control host. */
 export const controlInputs = {
   addFault: Fault,
   listFaults: z.object({}),
   clearFaults: z.object({ id: name.optional() }),
+  assertFaultsHit: z.object({}).describe("fails when a fault hit no request"),
   journal: z.object({
     origin: z.enum(["api", "log", "control"]).optional(),
     method: name.optional(),
@@ -58,24 +88,16 @@ export const controlInputs = {
   world: z.object({ expected: z.boolean().default(true).describe("with hashes: reads every log once") }),
   advanceClock: z.object({ ms: z.number().nonnegative() }),
   setClockSpeed: z.object({ speed: z.number().nonnegative() }),
-  addRun: z.object({
-    repository: name.describe("owner/name; made when it is not there"),
-    workflow: name.optional(),
-    event: name.optional(),
-    jobs: z
-      .array(z.object({ name, conclusion: conclusion.optional(), bytes: z.int().nonnegative().optional() }))
-      .default([{ name: "build" }]),
-    state: z.enum(["queued", "in_progress", "completed"]).default("completed"),
-    completedSecondsAgo: z.number().nonnegative().default(0),
-    durationSeconds: z.number().positive().default(60),
-  }),
-  completeRun: z.object({ runId: id, conclusion: conclusion.default("success") }),
+  addRun: z.object({ ...runFacts, runId: id.optional().describe("without one, ids grow with created_at") }),
+  addRuns: z.object({ ...runFacts, count: z.int().positive().max(10_000) }),
+  completeRun: z.object({ runId: id, conclusion: conclusion.default("success"), jobs: laggingJobs }),
   rerun: z.object({
     runId: id,
     failedOnly: z.boolean().default(false),
     copies: z.enum(["new-ids", "same-ids"]).default("new-ids"),
     state: z.enum(["in_progress", "completed"]).default("completed").describe("completed: it ran in no time"),
     conclusion: conclusion.default("success"),
+    jobs: laggingJobs,
   }),
   deleteRun: z.object({
     runId: id,
@@ -140,6 +162,7 @@ export function createControl(deps: ControlDeps) {
     addFault: define("addFault", (fault) => faults.add(fault)),
     listFaults: define("listFaults", () => faults.list()),
     clearFaults: define("clearFaults", (input) => faults.clear(input.id)),
+    assertFaultsHit: define("assertFaultsHit", () => faults.assertHit()),
     journal: define("journal", (filter) => journal.entries(defined(filter))),
     clearJournal: define("clearJournal", () => journal.clear()),
     world: define("world", (input) => summarise(world, { nowMs: clock.nowMs(), withExpected: input.expected })),
@@ -149,6 +172,7 @@ export function createControl(deps: ControlDeps) {
     }),
     setClockSpeed: define("setClockSpeed", ({ speed }) => clock.setSpeed(speed)),
     addRun: define("addRun", (input) => addTestRun(deps, input)),
+    addRuns: define("addRuns", (input) => addTestRuns(deps, input)),
     completeRun: define("completeRun", (input) => completeRun(deps, input)),
     rerun: define("rerun", (input) => rerunRun(deps, input)),
     deleteRun: define("deleteRun", (input) => deleteRun(deps, input)),

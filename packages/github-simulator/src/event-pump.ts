@@ -2,7 +2,8 @@
 
 import type { Clock } from "./clock.ts";
 import type { Webhooks } from "./webhooks.ts";
-import type { Attempt, Run } from "./world/model.ts";
+import type { Attempt, Job, Run } from "./world/model.ts";
+import { shownCompletedAtMs } from "./world/timeline.ts";
 
 /** `emit` sends what happened; `happen` changes the world itself. */
 type Planned = { readonly atMs: number } & ({ readonly emit: () => Promise<void> } | { readonly happen: () => void });
@@ -50,10 +51,16 @@ export class EventPump implements Disposable {
       // GitHub sends copies again as completed in the second in which the re-run is queued.
       if (job.copyOf === undefined) add(job.createdAtMs, jobEvent("queued"));
       if (job.copyOf === undefined && job.runner !== null) add(job.startedAtMs ?? Infinity, jobEvent("in_progress"));
-      const endsAtMs = job.copyOf === undefined ? (job.completedAtMs ?? Infinity) : attempt.createdAtMs;
+      const endsAtMs = job.copyOf === undefined ? shownCompletedAtMs(job) : attempt.createdAtMs;
       add(endsAtMs, jobEvent("completed"));
     }
     add(Math.max(attempt.createdAtMs, ...ends), runEvent("completed"));
+    this.#arm();
+  }
+
+  /** Plans the event of a job that completes later than its plan said. */
+  planCompleted(job: Job, atMs: number): void {
+    this.#add({ atMs, emit: () => this.#webhooks.jobEvent(job, "completed", { atMs }) });
     this.#arm();
   }
 

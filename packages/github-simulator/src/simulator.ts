@@ -9,8 +9,10 @@ import { type Clock, createClock } from "./clock.ts";
 import { answerControlRequest } from "./control-origin.ts";
 import { type Control, createControl } from "./control.ts";
 import { EventPump } from "./event-pump.ts";
+import { AnswerHistory } from "./http/answer-history.ts";
 import { type Answer, sendAnswer } from "./http/answer.ts";
 import { type ApiOrigin, createApiOrigin } from "./http/api-origin.ts";
+import { spoilLogAnswer, withDateOffset } from "./http/canned-answers.ts";
 import { Credentials } from "./http/credentials.ts";
 import { Faults, type ScriptedFault } from "./http/faults.ts";
 import { Journal, type JournalEntry } from "./http/journal.ts";
@@ -88,7 +90,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
 
   const deps = { world, clock, settings, urls, logOrigin: hosts.log.origin, links, limits, webhooks, app };
-  const apiOrigin = createApiOrigin(deps, credentials, prefix);
+  const history = new AnswerHistory(() => faults.list().some(({ lie }) => lie?.kind === "stale-page"));
+  const apiOrigin = createApiOrigin(deps, { credentials, history, prefix });
   serve(hosts, { journal, faults, clock, closing: closing.signal, pump, control, apiOrigin, deps });
 
   const resources = stack.move();
@@ -126,14 +129,19 @@ function serve(hosts: Hosts, { journal, faults, clock, closing, pump, control, a
   hosts.api.serve((request, response) =>
     handle({ ...exchange, request, response, origin: "api" }, apiOrigin.pathOf(request), async (entry, fault) => {
       if (deps.settings.live) pump.pump();
-      return fault?.status === undefined ? apiOrigin.answer(request, entry) : { answer: apiOrigin.bareAnswer(request, entry) };
+      if (fault?.status !== undefined) return { answer: apiOrigin.bareAnswer(request, entry) };
+      const { lie } = fault ?? {};
+      if (lie?.kind !== "wrong-date") return apiOrigin.answer(request, entry, lie);
+      const { answer, done } = await apiOrigin.answer(request, entry);
+      return { answer: withDateOffset(answer, lie.seconds), done };
     }),
   );
   const logDeps = { world: deps.world, clock, links: deps.links, logDelayMs: deps.settings.logDelayMs };
   hosts.log.serve((request, response) =>
-    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async (_entry, fault) => ({
-      answer: answerLogRequest(request, logDeps, fault?.ranges),
-    })),
+    handle({ ...exchange, request, response, origin: "log" }, request.url?.split("?")[0] ?? "/", async (_entry, fault) => {
+      const answer = answerLogRequest(request, logDeps, fault?.ranges);
+      return { answer: fault?.lie === undefined ? answer : spoilLogAnswer(answer, fault.lie) };
+    }),
   );
   hosts.control.serve((request, response) =>
     handle({ ...exchange, request, response, origin: "control" }, "/", async () => ({
@@ -174,7 +182,7 @@ type Exchange = {
 type Responder = (
   entry: JournalEntry,
   fault: ScriptedFault | undefined,
-) => Promise<{ readonly answer: Answer; readonly done?: () => void }>;
+) => Promise<{ readonly answer: Answer; readonly done?: () => void; readonly miss?: string }>;
 
 async function handle(
   { request, response, origin, journal, faults, clock, closing }: Exchange,
@@ -182,7 +190,7 @@ async function handle(
   respond: Responder,
 ): Promise<void> {
   const method = request.method ?? "GET";
-  const fault = origin === "control" ? undefined : faults.take({ origin, method, path, query: request.url?.split("?")[1] ?? "" });
+  let fault = origin === "control" ? undefined : faults.take({ origin, method, path, query: request.url?.split("?")[1] ?? "" });
   const { authorization, ...headers } = request.headers;
   const entry = journal.add({
     receivedAt: new Date(),
@@ -203,6 +211,11 @@ async function handle(
   try {
     const responded = await respond(entry, fault);
     done = responded.done;
+    if (fault?.lie !== undefined && responded.miss !== undefined) {
+      faults.release(fault, responded.miss);
+      fault = undefined;
+      entry.fault = undefined;
+    }
     if (origin !== "control") request.resume();
     await sendAnswer(response, { answer: responded.answer, fault, entry, closing });
   } catch (error) {

@@ -66,6 +66,18 @@ test("a run that ends sends its events in order, each signed over its raw body",
   expect(completed).toMatchObject({ id: jobIds[0], run_id: runId, status: "completed", conclusion: "success" });
 });
 
+test("a job that lags behind its run sends its completed event when its lag has passed", async () => {
+  await using receiver = await startReceiver();
+  await using simulator = await startSimulator({ scenario: "empty", clockSpeed: 0, webhook: { url: receiver.url, secret } });
+  const { runId } = simulator.control.addRun({ repository: "octo-org/api", state: "in_progress" });
+  await vi.waitFor(() => expect(receiver.received).toHaveLength(4));
+  await simulator.control.completeRun({ runId, jobs: [{ name: "build", lagSeconds: 60 }] });
+  expect(labels(receiver.received).slice(4)).toEqual(["workflow_run completed"]);
+  simulator.clock.advance(60_000);
+  await vi.waitFor(() => expect(labels(receiver.received).slice(5)).toEqual(["workflow_job completed"]));
+  expect(receiver.received[5]?.body["workflow_job"]).toMatchObject({ status: "completed", conclusion: "success" });
+});
+
 test("what begins and ends while the clock flows reaches the hook by itself", async () => {
   await using receiver = await startReceiver();
   const live = {

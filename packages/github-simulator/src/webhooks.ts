@@ -12,7 +12,7 @@ import { renderRun } from "./render/run.ts";
 import type { Urls } from "./render/urls.ts";
 import { latestAttempt } from "./world/builder.ts";
 import type { Attempt, Job, Repository, Run } from "./world/model.ts";
-import { jobStatus } from "./world/timeline.ts";
+import { jobStatus, shownAtMs } from "./world/timeline.ts";
 import { fullNameOf, type World } from "./world/world.ts";
 
 /** The one hook of the simulated GitHub, whether it is an App's, a repository's or an organisation's. */
@@ -131,7 +131,7 @@ export class Webhooks {
     const { clock, urls, world } = this.#deps;
     const atMs = options.atMs ?? clock.nowMs();
     const subject = () => ({ workflow_job: renderJob(job, atMs, urls) });
-    const isOver = action === "completed" && jobStatus(job, atMs) === "completed";
+    const isOver = action === "completed" && jobStatus(job, shownAtMs(job, atMs)) === "completed";
     const noteTold = () => void (isOver && world.told.jobs.add(job.id));
     return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), noteTold }), options);
   }

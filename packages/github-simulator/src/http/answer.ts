@@ -22,6 +22,11 @@ export function answerOf(status: number, headers: Readonly<Record<string, string
   return { status, headers, length: body.length, body: body.length === 0 ? [] : [body] };
 }
 
+/** The bytes of an answer that is all in memory. */
+export function bytesOf({ body }: Answer): Buffer {
+  return Buffer.concat(Array.isArray(body) ? body : []);
+}
+
 /** Sends `answer`; `entry` learns status and bytes. Resolves when all is sent or the client has gone; never rejects for that. */
 export async function sendAnswer(
   response: ServerResponse,

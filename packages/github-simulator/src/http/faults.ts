@@ -3,6 +3,7 @@
 import { z } from "zod";
 
 import { createRandom } from "../random.ts";
+import { appliesToLogs, Lie } from "./lies.ts";
 
 /** A fault. With `status` the answer is made up; without, the true answer is sent and spoiled. */
 export const Fault = z
@@ -34,6 +35,7 @@ export const Fault = z
       .enum(["chunked", "close"])
       .optional()
       .describe("instead of Content-Length; close: the end of the connection is the end"),
+    lie: Lie.optional().describe("a well-formed wrong answer in place of the true one"),
     location: z.string().optional().describe("where a redirect leads instead"),
     ranges: z
       .enum(["ignored", "shifted", "of-another"])
@@ -44,11 +46,24 @@ export const Fault = z
       .default(false)
       .describe("the body is sent again and again, without a length; in chunks where framing says so"),
   })
+  .refine(({ lie, status, body }) => lie === undefined || (status === undefined && body === undefined), {
+    error: "give a lie, or a status and a body",
+  })
+  .refine(({ lie, origin }) => lie === undefined || origin !== "log" || appliesToLogs(lie), {
+    error: "this lie applies to answers of the API alone",
+  })
   .describe("one scripted fault");
 export type Fault = z.output<typeof Fault>;
 export type FaultInput = z.input<typeof Fault>;
 
-export type ScriptedFault = Fault & { readonly id: string; hits: number; seen: number };
+export type ScriptedFault = Fault & {
+  readonly id: string;
+  hits: number;
+  /** Matching requests, those included that passed. */
+  seen: number;
+  /** Why its lie did not apply to the last request that it was taken for. */
+  lastMiss: string | undefined;
+};
 
 export class Faults {
   #scripted: ScriptedFault[] = [];
@@ -61,7 +76,7 @@ export class Faults {
 
   /** Scripts a fault; older ones go first. The id names it in the journal. */
   add(input: FaultInput): ScriptedFault {
-    const fault = { ...Fault.parse(input), id: `fault-${++this.#count}`, hits: 0, seen: 0 };
+    const fault = { ...Fault.parse(input), id: `fault-${++this.#count}`, hits: 0, seen: 0, lastMiss: undefined };
     this.#scripted.push(fault);
     return fault;
   }
@@ -88,6 +103,23 @@ export class Faults {
     }
     return undefined;
   }
+
+  /** Takes a hit back: the fault's lie does not apply to the request, whose true answer is sent. */
+  release(fault: ScriptedFault, reason: string): void {
+    fault.hits--;
+    fault.lastMiss = reason;
+  }
+
+  /** @throws RangeError when a fault hit no request: a test calls it so that a fault cannot silently do nothing. */
+  assertHit(): void {
+    const unused = this.#scripted.filter(({ hits }) => hits === 0);
+    if (unused.length === 0) return;
+    const reasons = unused.map(
+      ({ id, path = "*", lie, seen, lastMiss }) =>
+        `${id} (${lie?.kind ?? "no lie"}, ${path}) matched ${seen} requests${lastMiss === undefined ? "" : `: ${lastMiss}`}`,
+    );
+    throw new RangeError(`faults without a hit: ${reasons.join("; ")}`);
+  }
 }
 
 export type FaultRequest = {
@@ -99,6 +131,7 @@ export type FaultRequest = {
 
 function isHitBy(fault: Fault, request: FaultRequest): boolean {
   if (fault.origin !== undefined && fault.origin !== request.origin) return false;
+  if (fault.lie !== undefined && request.origin === "log" && !appliesToLogs(fault.lie)) return false;
   if (fault.method !== undefined && fault.method.toUpperCase() !== request.method) return false;
   if (fault.query !== undefined && !request.query.split("&").includes(fault.query)) return false;
   if (fault.path === undefined) return true;

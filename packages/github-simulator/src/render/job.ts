@@ -2,15 +2,16 @@
 
 import type { Job, StepTimes } from "../world/model.ts";
 import { planSteps, type PlannedStep } from "../world/steps.ts";
-import { jobStatus } from "../world/timeline.ts";
+import { jobStatus, shownAtMs } from "../world/timeline.ts";
 import { fullNameOf } from "../world/world.ts";
 import type { Json } from "./repository.ts";
 import { nodeId, seconds, type Urls } from "./urls.ts";
 
 /** `job` of GitHub's OpenAPI description, with the deviations that docs/simulator.md lists. */
-export function renderJob(job: Job, nowMs: number, urls: Urls): Json {
+export function renderJob(job: Job, atMs: number, urls: Urls): Json {
   if (job.recorded) return { ...job.recorded };
   const { run } = job;
+  const nowMs = shownAtMs(job, atMs);
   const repositoryUrl = `${urls.api}/repos/${fullNameOf(run.repository)}`;
   const status = jobStatus(job, nowMs);
   const runner = status === "queued" ? null : job.runner;

@@ -26,7 +26,13 @@ export type ApiDeps = {
   readonly app: AppAuthority | undefined;
 };
 
-export type ApiEnv = { Bindings: { readonly credential: Credential }; Variables: { repository: Repository } };
+/** Ids that an answer shows: runs, and jobs as completed. */
+export type Shown = { readonly runs: Set<number>; readonly jobs: Set<number> };
+
+export type ApiEnv = {
+  Bindings: { readonly credential: Credential; readonly shown: Shown };
+  Variables: { repository: Repository };
+};
 export type ApiContext = Context<ApiEnv>;
 
 const docs = "https://docs.github.com/rest";

@@ -7,7 +7,7 @@ import { renderJob } from "../render/job.ts";
 import type { Json } from "../render/repository.ts";
 import { isExpired } from "../world/expected.ts";
 import type { Job } from "../world/model.ts";
-import { currentAttempt, jobStatus } from "../world/timeline.ts";
+import { currentAttempt, jobStatus, shownAtMs, shownCompletedAtMs } from "../world/timeline.ts";
 import {
   type ApiContext,
   type ApiDeps,
@@ -43,7 +43,7 @@ export function jobRoutes(deps: ApiDeps): Hono<ApiEnv> {
   app.get("/actions/jobs/:job_id", (c) => {
     const job = findJob(c, deps);
     if (!job) return notFound(c, `${page}#get-a-job-for-a-workflow-run`);
-    return c.json(show(job, deps.clock.nowMs(), deps));
+    return c.json(show(c, deps, { job, nowMs: deps.clock.nowMs() }));
   });
   app.get("/actions/jobs/:job_id/logs", (c) => redirectToLog(c, deps));
   return app;
@@ -57,12 +57,12 @@ function listJobs(c: ApiContext, deps: ApiDeps, { jobs, path }: { jobs: readonly
     items: visible,
     path: `/repositories/${c.var.repository.id}${path}`,
     urls: deps.urls,
-    bodyOf: (shown) => ({ total_count: visible.length, jobs: shown.map((job) => show(job, nowMs, deps)) }),
+    bodyOf: (shown) => ({ total_count: visible.length, jobs: shown.map((job) => show(c, deps, { job, nowMs })) }),
   });
 }
 
-function show(job: Job, nowMs: number, { world, urls }: ApiDeps): Json {
-  if (jobStatus(job, nowMs) === "completed") world.told.jobs.add(job.id);
+function show(c: ApiContext, { urls }: ApiDeps, { job, nowMs }: { job: Job; nowMs: number }): Json {
+  if (jobStatus(job, shownAtMs(job, nowMs)) === "completed") c.env.shown.jobs.add(job.id);
   return renderJob(job, nowMs, urls);
 }
 
@@ -74,6 +74,7 @@ function findJob(c: ApiContext, deps: ApiDeps): Job | undefined {
 
 // A copy exists since its attempt was made, whatever times it shows.
 function isVisible(job: Job, nowMs: number): boolean {
+  if (job.lag?.shows === "missing" && nowMs < shownCompletedAtMs(job)) return false;
   const attempt = job.run.attempts.find((each) => each.number === job.attempt);
   return job.recorded !== undefined || (attempt?.createdAtMs ?? job.createdAtMs) <= nowMs;
 }

@@ -4,7 +4,7 @@
 import { Hono } from "hono";
 
 import { renderRun, renderRunText } from "../render/run.ts";
-import type { Run } from "../world/model.ts";
+import type { Repository, Run } from "../world/model.ts";
 import { attemptStatus, currentAttempt, isVisible } from "../world/timeline.ts";
 import {
   type ApiContext,
@@ -16,6 +16,7 @@ import {
   numberOf,
   pagedAnswer,
   pageOf,
+  type Shown,
 } from "./context.ts";
 import { type TimeRange, tryParseCreated } from "./created-filter.ts";
 
@@ -33,7 +34,7 @@ export function runRoutes(deps: ApiDeps): Hono<ApiEnv> {
     const run = findRun(c, deps);
     const attempt = run && currentAttempt(run, deps.clock.nowMs());
     if (!run || !attempt) return notFound(c, `${page}#get-a-workflow-run`);
-    deps.world.told.runs.add(run.id);
+    c.env.shown.runs.add(run.id);
     return c.json(renderRun(run, { attempt, nowMs: deps.clock.nowMs(), asAttempt: false }, deps.urls));
   });
   app.get("/actions/runs/:run_id/attempts/:attempt_number", (c) => {
@@ -71,7 +72,7 @@ function listRuns(c: ApiContext, deps: ApiDeps): Response {
   const matches = matcherOf(c, nowMs);
   if (matches === undefined) return errorAnswer(c, 422, "Validation Failed", `${page}#list-workflow-runs-for-a-repository`);
   const isFiltered = filters.some((name) => (c.req.query(name) ?? "") !== "");
-  const matched = newestFirst(repository.runs, matches, isFiltered ? maxFilteredCount : Infinity);
+  const matched = newestFirst(repository, matches, isFiltered ? maxFilteredCount : Infinity);
   const items = isFiltered ? matched.slice(0, maxFilteredResults) : matched;
   const { perPage, page: number } = pageOf(c);
   const hasNext = number * perPage < items.length;
@@ -80,18 +81,18 @@ function listRuns(c: ApiContext, deps: ApiDeps): Response {
     path: `/repositories/${repository.id}/actions/runs`,
     urls: deps.urls,
     bodyOf: (runs) => {
-      const texts = runs.map((run) => render(run, deps, nowMs));
+      const texts = runs.map((run) => render(run, { deps, nowMs, shown: c.env.shown }));
       if (hasNext) for (const run of runs) deleteOncePaged(run, nowMs);
       return `{"total_count":${matched.length},"workflow_runs":[${texts.join()}]}`;
     },
   });
 }
 
-function render(run: Run, { world, urls }: ApiDeps, nowMs: number): string {
+function render(run: Run, { deps, nowMs, shown }: { deps: ApiDeps; nowMs: number; shown: Shown }): string {
   const attempt = currentAttempt(run, nowMs);
   if (attempt === undefined) throw new Error(`run ${run.id} is not visible`);
-  world.told.runs.add(run.id);
-  return renderRunText(run, { attempt, nowMs, asAttempt: false }, urls);
+  shown.runs.add(run.id);
+  return renderRunText(run, { attempt, nowMs, asAttempt: false }, deps.urls);
 }
 
 // GitHub deletes no run that goes on.
@@ -121,6 +122,7 @@ function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
     toMs: Math.min(created.toMs, nowMs),
     accepts: (run) =>
       isVisible(run, nowMs) &&
+      (run.listedFromMs ?? -Infinity) <= nowMs &&
       (actor === undefined || run.actor.login === actor) &&
       (branch === undefined || run.headBranch === branch) &&
       (event === undefined || run.event === event) &&
@@ -130,8 +132,15 @@ function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
   };
 }
 
-/** At most `limit` of those that match; `runs` are ascending by `createdAtMs`. */
-function newestFirst(runs: readonly Run[], { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
+/** At most `limit` of those that match. */
+function newestFirst({ runs, hasRunsOutOfOrder }: Repository, { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
+  if (hasRunsOutOfOrder === true) {
+    const isInRange = ({ createdAtMs }: Run) => createdAtMs >= fromMs && createdAtMs <= toMs;
+    return runs
+      .filter((run) => isInRange(run) && accepts(run))
+      .toReversed()
+      .slice(0, limit);
+  }
   const found: Run[] = [];
   for (let index = countUntil(runs, toMs) - 1; index >= 0 && found.length < limit; index--) {
     const run = runs[index];

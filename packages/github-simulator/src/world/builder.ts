@@ -9,6 +9,10 @@ import { fullNameOf, type World } from "./world.ts";
 export type RunDraft = {
   readonly repository: Repository;
   readonly createdAtMs: number;
+  /** Without one it grows with `createdAtMs`. */
+  readonly id?: number;
+  readonly listedAsMs?: number;
+  readonly listedFromMs?: number;
   readonly workflow?: string;
   readonly event?: string;
   readonly headBranch?: string | null;
@@ -98,7 +102,7 @@ export class Builder {
     const actor = draft.actor ?? this.owner(random.pick(["mona", "hubot", "ada-l", "grace-h"]), "User");
     const event = draft.event ?? random.pick(["push", "push", "pull_request", "schedule", "workflow_dispatch"]);
     return this.world.addRun({
-      id: this.world.takeId(((createdAtMs - idEpochMs) / 1000) * 130 + 4_000_000),
+      id: this.#runId(draft),
       repository,
       nameThen: fullNameOf(repository),
       number,
@@ -116,6 +120,8 @@ export class Builder {
       headRepository: draft.headRepository === undefined ? repository : draft.headRepository,
       referencedWorkflows: draft.referencedWorkflows ?? [],
       createdAtMs,
+      ...(draft.listedAsMs === undefined ? {} : { listedAsMs: draft.listedAsMs }),
+      ...(draft.listedFromMs === undefined ? {} : { listedFromMs: draft.listedFromMs }),
       ...(draft.retentionDays === undefined ? {} : { retentionDays: draft.retentionDays }),
       ...(draft.emptyConclusion === undefined ? {} : { emptyConclusion: draft.emptyConclusion }),
       attempts: [{ number: 1, createdAtMs, triggeringActor: actor, jobs: [] }],
@@ -172,6 +178,12 @@ export class Builder {
     const bodyMean = medianBytes * Math.exp((sigma * sigma) / 2);
     const tailMean = (bodyMean * (1 - tailShareOfLogs) * tailShareOfBytes) / (tailShareOfLogs * (1 - tailShareOfBytes));
     return Math.round(Math.min(tailMean * (0.5 + random.next()), capBytes));
+  }
+
+  #runId({ id, createdAtMs }: RunDraft): number {
+    const taken = this.world.takeId(id ?? ((createdAtMs - idEpochMs) / 1000) * 130 + 4_000_000);
+    if (id !== undefined && taken !== id) throw new RangeError(`id ${id} is taken`);
+    return taken;
   }
 
   #idFrom(base: number, ...key: readonly (string | number)[]): number {

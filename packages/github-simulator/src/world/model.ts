@@ -20,8 +20,10 @@ export type Repository = {
   retentionDays: number;
   /** Answers 404 to everybody: deleted, or no longer visible. */
   hidden: boolean;
-  /** Ascending by `createdAtMs`. */
+  /** Ascending by `listedAsMs`, or `createdAtMs` without one. */
   readonly runs: Run[];
+  /** Set once a run has a `listedAsMs`: the order of `runs` then differs from that of `createdAtMs`. */
+  hasRunsOutOfOrder?: boolean;
 };
 
 export type Run = {
@@ -40,6 +42,10 @@ export type Run = {
   readonly headRepository: Repository | null;
   readonly referencedWorkflows: readonly { readonly path: string; readonly sha: string; readonly ref?: string }[];
   readonly createdAtMs: number;
+  /** Its place in lists is that of a run created then; `created_at` stays. */
+  readonly listedAsMs?: number;
+  /** Lists leave the run out until then; it can be read by its id before. */
+  readonly listedFromMs?: number;
   /** A retention of its own: GitHub's setting is not retroactive. */
   readonly retentionDays?: number;
   /** Conclusion of a run that has no jobs. */
@@ -78,6 +84,13 @@ export type Runner = {
   readonly groupName: string | null;
 };
 
+/** A run can show "completed" before its last job does (actions/runner#4035). */
+export type JobLag = {
+  readonly ms: number;
+  /** Until then the job is in progress, or in no answer at all. */
+  readonly shows: "in_progress" | "missing";
+};
+
 export type Job = {
   readonly id: number;
   readonly run: Run;
@@ -90,6 +103,8 @@ export type Job = {
   /** Null: it never ends by itself. */
   completedAtMs: number | null;
   conclusion: Conclusion | null;
+  /** The API shows the job as completed only so long after the last job of its attempt completed. */
+  lag?: JobLag;
   readonly labels: readonly string[];
   readonly runner: Runner | null;
   readonly stepShape: StepShape;

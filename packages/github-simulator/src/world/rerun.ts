@@ -46,7 +46,7 @@ export function addRerun(builder: Builder, run: Run, options: RerunOptions): Att
 }
 
 function copyOf(builder: Builder, job: Job, attempt: Attempt): Job {
-  const original = job.copyOf ?? job;
+  const { lag: _lag, ...original } = job.copyOf ?? job;
   const id = builder.world.takeId(job.id + (attempt.createdAtMs - job.createdAtMs) / 2);
   return builder.world.addJob({
     ...original,

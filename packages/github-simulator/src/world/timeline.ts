@@ -10,6 +10,20 @@ export function jobStatus(job: Job, nowMs: number): Status {
   return "queued";
 }
 
+/** When the API shows the job as completed; Infinity for never. Later than `completedAtMs` only for a job with a lag. */
+export function shownCompletedAtMs(job: Job): number {
+  if (job.lag === undefined) return job.completedAtMs ?? Infinity;
+  const attempt = job.run.attempts.find((each) => each.number === job.attempt);
+  const ends = [job, ...(attempt?.jobs ?? [])].map((each) => each.completedAtMs ?? Infinity);
+  return Math.max(...ends) + job.lag.ms;
+}
+
+/** The moment of the job's life that the API shows at `nowMs`: the last one before its end, for a job that lags. */
+export function shownAtMs(job: Job, nowMs: number): number {
+  if (job.lag === undefined || job.completedAtMs === null || nowMs >= shownCompletedAtMs(job)) return nowMs;
+  return Math.min(job.completedAtMs - 1, nowMs);
+}
+
 export function attemptStatus(run: Run, attempt: Attempt, nowMs: number): { status: Status; conclusion: Conclusion | null } {
   if (attempt.jobs.length === 0) return { status: "completed", conclusion: run.emptyConclusion ?? "success" };
   const statuses = attempt.jobs.map((job) => jobStatus(job, nowMs));

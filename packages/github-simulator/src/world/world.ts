@@ -62,8 +62,10 @@ export class World {
 
   addRun(run: Run): Run {
     const { runs } = run.repository;
-    // Almost always the youngest: a run is looked for from the end.
-    const index = runs.findLastIndex((other) => other.createdAtMs <= run.createdAtMs);
+    if (run.listedAsMs !== undefined) run.repository.hasRunsOutOfOrder = true;
+    const placeOf = ({ listedAsMs, createdAtMs }: Run) => listedAsMs ?? createdAtMs;
+    // Almost always the youngest, hence from the end.
+    const index = runs.findLastIndex((other) => placeOf(other) <= placeOf(run));
     runs.splice(index + 1, 0, run);
     this.runs.set(run.id, run);
     for (const attempt of run.attempts) for (const job of attempt.jobs) this.addJob(job);
