@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { openDatabaseBudget } from "@actions-archive/database/credentials";
+import { claimIdentity } from "@actions-archive/database/identity";
 import { selectRepositories } from "@actions-archive/database/repositories";
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -37,6 +38,8 @@ export async function openBench(options: SimulatorOptions = {}, settings: Partia
   const { db, pool } = resources.use(await openTestDatabase());
   const log = createLogger("test", "silent");
   const queue = { url: new URL(requireRedis().url), archiveId: randomUUID(), host: "github.com" };
+  // The views show nothing of an archive without a name.
+  await claimIdentity(db, { archive_id: queue.archiveId, host: queue.host });
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));
   const github = resources.use(
