@@ -103,6 +103,14 @@ test("a seal under an unknown key before a missing one is not trusted, and not c
   expect(sequencesOf(result)).toEqual([3]);
 });
 
+test("after a missing seal, which may have announced another key, the next seal of any given key is trusted", async () => {
+  await using sealed = await openRotated();
+  await rm(pathOf(sealed, two));
+  const result = await verify(sealed, { keys: [signer.publicKey, next.publicKey] });
+  expect(result.tampering).toEqual([`missing ${two}`]);
+  expect(sequencesOf(result)).toEqual([1, 3]);
+});
+
 test("a first seal that names a seal before it breaks the chain", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer, { previous_sha256: "a".repeat(64) });
