@@ -146,7 +146,7 @@ test("of the seals that were made since, only those that follow and that the due
   };
   const wrong = "a".repeat(64);
   expect(await laterThanFirst((sealed) => sealed.seal(next))).toEqual([2]);
-  expect(await laterThanFirst((sealed) => sealed.seal(next).then(() => sealed.seal(next)))).toEqual([2, 3]);
+  expect(await laterThanFirst(async (sealed) => [await sealed.seal(next), await sealed.seal(next)])).toEqual([2, 3]);
   expect(await laterThanFirst((sealed) => sealed.seal(next, { previous_sha256: wrong }))).toEqual([]);
   expect(await laterThanFirst((sealed) => sealed.seal(next, { sequence: 3 }))).toEqual([]);
   expect(await laterThanFirst((sealed) => sealed.seal(stranger, { key_id: next.keyId }))).toEqual([]);
