@@ -1,4 +1,4 @@
-// What survives a power cut in a folder: the order of fsync(2), link(2) and the store's answers, as Node's own trace of the calls shows it.
+// Durability of the folder store: the order of fsync(2), link(2) and resolved calls, read from Node's trace of file system calls.
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -17,17 +17,14 @@ const Trace = z.object({
       name: z.string(),
       id: z.string().optional(),
       ts: z.number(),
-      args: z
-        .object({ path: z.string(), src: z.string(), dest: z.string(), result: z.number() })
-        .partial()
-        .catch({}),
+      args: z.object({ path: z.string(), src: z.string(), dest: z.string(), result: z.number() }).partial().catch({}),
     }),
   ),
 });
 
 type Call = { readonly name: string; readonly path: string; readonly dest: string };
 
-/** What a power cut would take when the store answers, and what was synced since its last answer. */
+/** What a power cut would lose when a call of the store resolves, and which folders were synced since the call before. */
 type Answer = { readonly unsyncedNames: readonly string[]; readonly syncedFolders: readonly string[] };
 
 /** Does all of `folder-steps.testing.ts` in `folder`, and returns its file system calls that succeeded, in order. */
@@ -56,7 +53,7 @@ function objectOf(path: string): string {
   return join(dirname(path), object);
 }
 
-/** Plays the calls, which wait for each other, on a disk that keeps only what was synced. */
+/** Replays the calls, which are sequential, on a disk that keeps only what was synced. */
 function replay(calls: readonly Call[], folder: string) {
   const open: string[] = [];
   const unsyncedFiles = new Set<string>();
@@ -114,7 +111,7 @@ test("an object gets its name after its bytes and its metadata are durable, and 
   expect(tooEarly).toEqual([]);
   for (const [name, { unsyncedNames }] of Object.entries(answers)) expect(unsyncedNames, name).toEqual([]);
 
-  // Another process may have been cut between the name and its sync: who finds an object syncs its name, and those above it.
+  // Another process may have crashed between link and fsync. A put that finds the object syncs its folder and those above it.
   const above = ["logs/github.com/11/22", "logs/github.com/11", "logs/github.com", "logs", ""].map((part) =>
     join(folder, "archive", part).replace(/\/$/, ""),
   );

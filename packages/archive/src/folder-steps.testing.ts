@@ -1,5 +1,5 @@
-// A process for the folder store's durability test: it does one thing after another while Node traces its file system calls, and marks
-// the end of each in the trace by a call of access(2) on a path that ends with the thing's name.
+// A process for the folder store's durability test. Node traces its file system calls. It marks the end of each step in the trace with
+// access(2) on a path that ends with the step's name.
 
 import { createHash } from "node:crypto";
 import { access, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// Forged chains: whoever can write the store can write seals, and is found out by one signature, hash or key.
+// Forged chains: an attacker who can write the store can write seals. One wrong signature, hash or key exposes each of them.
 
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
@@ -20,29 +20,29 @@ const announced = { key_id: next.keyId, public_key: der(next.publicKey).toString
 const [one, two] = [sealKey(1), sealKey(2)];
 const sequencesOf = ({ chain }: Awaited<ReturnType<typeof verify>>) => chain.links.map(({ sequence }) => sequence);
 
-/** Puts seals of another archive, by a key that nobody trusts, in the place of these. */
+/** Replaces these seals with those of another archive, signed by an untrusted key. */
 async function forge(sealed: SealedStore, sequences: readonly number[]): Promise<void> {
   await using other = await openFolder();
   for (let sequence = 1; sequence <= Math.max(...sequences); sequence += 1) await other.seal(stranger);
-  for (const sequence of sequences)
-    await overwrite(sealed, sealKey(sequence), await readFile(pathOf(other, sealKey(sequence))));
+  for (const sequence of sequences) await overwrite(sealed, sealKey(sequence), await readFile(pathOf(other, sealKey(sequence))));
 }
 
-test.each(["envelope", "head"] as const)("a seal whose %s another key signed under the right key's id is invalid", async (part) => {
-  await using sealed = await openFolder();
-  await sealed.seal(signer);
-  await sealed.seal(signer);
-  const whole = JSON.parse((await readFile(pathOf(sealed, two))).toString()) as Envelope;
-  const foreign = JSON.parse(
-    (await signSeal(Buffer.from(whole.payload, "base64"), stranger)).toString(),
-  ) as Envelope;
-  const [signed, by] = part === "head" ? [whole.head, foreign.head] : [whole, foreign];
-  signed.signatures = [{ keyid: signer.keyId, sig: by.signatures[0]?.sig ?? "" }];
-  await overwrite(sealed, two, canonicalBytes(whole));
-  const result = await verify(sealed);
-  expect(result.tampering).toEqual([`invalid ${two}`]);
-  expect(sequencesOf(result)).toEqual([1]);
-});
+test.each(["envelope", "head"] as const)(
+  "a seal whose %s another key signed under the right key's id is invalid",
+  async (part) => {
+    await using sealed = await openFolder();
+    await sealed.seal(signer);
+    await sealed.seal(signer);
+    const whole = JSON.parse((await readFile(pathOf(sealed, two))).toString()) as Envelope;
+    const foreign = JSON.parse((await signSeal(Buffer.from(whole.payload, "base64"), stranger)).toString()) as Envelope;
+    const [signed, by] = part === "head" ? [whole.head, foreign.head] : [whole, foreign];
+    signed.signatures = [{ keyid: signer.keyId, sig: by.signatures[0]?.sig ?? "" }];
+    await overwrite(sealed, two, canonicalBytes(whole));
+    const result = await verify(sealed);
+    expect(result.tampering).toEqual([`invalid ${two}`]);
+    expect(sequencesOf(result)).toEqual([1]);
+  },
+);
 
 test("a newest seal that names the right key and that another key signed is invalid", async () => {
   await using sealed = await openFolder();
@@ -66,7 +66,7 @@ test.each([
   expect(await verify(sealed)).toMatchObject({ tampering: expect.arrayContaining([`invalid ${one}`]), chain: { links: [] } });
 });
 
-/** Three seals, of which whoever trusts only the last key must follow the first two by their hashes. */
+/** Three seals. A verifier that trusts only the last key must follow the first two by their hashes. */
 async function openRotated() {
   const sealed = await openFolder();
   await sealed.seal(signer);

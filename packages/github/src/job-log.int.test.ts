@@ -132,7 +132,7 @@ test.each<[string, (logs: string) => string]>([
 });
 
 test.each<[string, (logs: string) => string]>([
-  ["a host that nobody named", () => `https://evil.example/x${signature}`],
+  ["a host that is not on the list", () => `https://evil.example/x${signature}`],
   ["another name of the same address", (logs) => `${logs.replace("127.0.0.1", "localhost")}/x${signature}`],
   ["the cloud's metadata service", () => `http://169.254.169.254/latest/meta-data${signature}`],
 ])("a log host's own redirect to %s is refused and nothing is sent there", async (_, locate) => {

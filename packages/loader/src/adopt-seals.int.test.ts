@@ -1,4 +1,4 @@
-// Which seals of the store a database takes over, and which it refuses: whoever can write the store can write a seal, but cannot sign it.
+// Which seals of the store a database adopts, and which it refuses. An attacker who can write the store cannot sign a seal.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ async function openWithSecondSeal(changes: (first: { sha256: string }) => Partia
 
 const adopted = ({ ask }: Bench) => ask("select sequence::integer from archive.seals order by 1");
 
-test("the next seal of the chain is taken over, once", async () => {
+test("the next seal of the chain is adopted once", async () => {
   const { bench, archive } = await openWithSecondSeal(() => ({}));
   await using _ = bench;
   expect(await adoptSeals(archive)).toBe(1);
@@ -40,9 +40,11 @@ test("the next seal of the chain is taken over, once", async () => {
 test("the newest seal is refused when it names the right key and another key signed it", async () => {
   const { bench, archive } = await openWithSecondSeal(() => ({}), newSigner());
   await using _ = bench;
-  await expect(adoptSeals(archive)).rejects.toThrow(`The seal ${next} in ${archive.store.url} is not signed by the key that is due`);
+  await expect(adoptSeals(archive)).rejects.toThrow(
+    `The seal ${next} in ${archive.store.url} is not signed by the key that is due`,
+  );
   expect(await adopted(bench)).toEqual([{ sequence: 1 }]);
-  // Neither by a database that has no seal yet.
+  // A database without seals refuses it, too.
   await bench.ask("truncate archive.objects, archive.seals");
   await expect(adoptSeals(archive)).rejects.toThrow("is not signed by the key that is due");
   expect(await adopted(bench)).toEqual([]);
@@ -62,7 +64,7 @@ test.for<{ name: string; changes: Partial<Seal> }>([
   expect(await adopted(bench)).toEqual([{ sequence: 1 }]);
 });
 
-test("a chain that does not follow the database's newest seal is refused before anything of it is taken over", async () => {
+test("a chain that does not follow the database's newest seal is refused before any seal of it is adopted", async () => {
   const { bench, archive } = await openWithSecondSeal(() => ({ previous_sha256: "a".repeat(64) }));
   await using _ = bench;
   await expect(adoptSeals(archive)).rejects.toThrow(
