@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import {
+  encodeSeekTable,
   type Frame,
   LogEncoder,
   type LogTotals,
@@ -163,6 +164,36 @@ test("a seek table that lies is refused", () => {
   const damaged = Buffer.from(table);
   damaged.writeUInt8(0, 0);
   expect(() => parseSeekTable(damaged, object.length)).toThrow("damaged seek table");
+});
+
+const oneFrame = (storedBytes: number, rawBytes: number) =>
+  encodeSeekTable([{ rawStart: 0, rawBytes, storedStart: 0, storedBytes }]);
+
+test.each([
+  ["no text", 13, 0],
+  ["more text than a frame may have", 13, maxFrameBytes + 1],
+  ["no stored bytes", 0, 13],
+  ["more stored bytes than its text can take", 13 + 8 * 1024 + 1, 13],
+])("a frame with %s is impossible, though the table is as long as its object says", (_what, storedBytes, rawBytes) => {
+  const table = oneFrame(storedBytes, rawBytes);
+  expect(() => parseSeekTable(table, storedBytes + table.length)).toThrow("impossible frame");
+});
+
+test("a seek table without frames, of another length than it says or of another format is refused", () => {
+  const none = encodeSeekTable([]);
+  expect(() => parseSeekTable(none, none.length)).toThrow("not as long");
+  const table = oneFrame(13, 13);
+  expect(parseSeekTable(table, 13 + table.length)).toHaveLength(1);
+  const short = Buffer.from(table);
+  short.writeUInt32LE(1, 4);
+  expect(() => parseSeekTable(short, 13 + table.length)).toThrow("damaged seek table");
+  const unknown = Buffer.from(table.subarray(-9));
+  // The descriptor's highest bit says that the entries have checksums, and are longer.
+  unknown.writeUInt8(0x80, 4);
+  expect(() => parseFooter(unknown, 1000)).toThrow("no seek table");
+  const foreign = Buffer.from(table.subarray(-9));
+  foreign.writeUInt32LE(1, 5);
+  expect(() => parseFooter(foreign, 1000)).toThrow("no seek table");
 });
 
 test("a frame is taken only when it is exactly what its entry says", () => {

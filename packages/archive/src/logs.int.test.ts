@@ -10,9 +10,11 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { constants, zstdCompressSync } from "node:zlib";
 
+import { TransientError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
+import { withMethods } from "./changed-store.test-support.ts";
 import { encodeSeekTable, LogEncoder, type LogTotals } from "./log-format.ts";
 import { putLog, readLogContent } from "./logs.ts";
 import { openStore } from "./open-store.ts";
@@ -108,6 +110,37 @@ test("metadata that claims equality is not believed: a damaged object stays, and
   await folder.store.put(key, damaged, { sha256: sha256(damaged), contentType: "application/zstd", metadata });
   expect(await putLog(folder.store, host, ref, object, totals)).toMatchObject({ conflict: true, existing: false });
   expect(await folder.store.read(key)).toEqual(damaged);
+});
+
+const sameLength = Buffer.from(raw.toString("utf8").replace("hello", "jello"));
+
+test.for([
+  { name: "no metadata and the same length", there: sameLength, metadata: undefined },
+  { name: "no metadata and another length", there: Buffer.concat([raw, raw]), metadata: undefined },
+  { name: "metadata that claims the new log's hash and length", there: sameLength, metadata: raw },
+])("a different log is never taken for the one to store: with $name", async ({ there, metadata }) => {
+  await using folder = await openFolder();
+  const first = encode(there);
+  await folder.store.put(key, first.object, {
+    sha256: first.totals.storedSha256,
+    contentType: "application/zstd",
+    ...(metadata && { metadata: { "raw-sha256": sha256(metadata), "raw-bytes": String(metadata.length) } }),
+  });
+  const { object, totals } = encode(raw);
+  const place = { key: conflictingLogKey(host, ref, totals.rawSha256), conflict: true };
+  expect(await putLog(folder.store, host, ref, object, totals)).toMatchObject({ ...place, existing: false });
+  expect(await collect(readLog(folder.store, place.key))).toEqual(raw);
+  expect(await folder.store.read(key)).toEqual(first.object);
+});
+
+test("an existing log that cannot be read is neither equal nor a conflict: the put fails and is retried", async () => {
+  await using folder = await openFolder();
+  const { object, totals } = encode(raw);
+  await putLog(folder.store, host, ref, object, totals);
+  const fail = () => Promise.reject(new TransientError("store/unavailable", "The store is away."));
+  const store = withMethods(folder.store, { read: fail, open: fail });
+  await expect(putLog(store, host, ref, object, totals)).rejects.toThrow("The store is away.");
+  expect(await folder.store.head(conflictingLogKey(host, ref, totals.rawSha256))).toBeUndefined();
 });
 
 test("eight workers that store one log at once store one object", async () => {

@@ -6,20 +6,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { recordKey } from "@actions-archive/core/object-key";
+import { conflictingLogKey, recordKey, runRecordKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
+import { canonicalBytes } from "./canonical-bytes.ts";
 import { openStore } from "./open-store.ts";
 import {
   findRecord,
   findRunRecord,
   mostVersions,
   type NewLogRecord,
+  parseLogRecord,
   type PassedOverRecord,
   putRecord,
   putRunRecord,
+  readLogRecord,
 } from "./records.ts";
-import type { Store } from "./store.ts";
+import { mostReadBytes, type Store } from "./store.ts";
 
 const host = "github.com";
 const ref = { repository_id: 11, run_id: 22, job_id: 33 };
@@ -50,7 +53,7 @@ function absentRecord(over: Partial<NewLogRecord> = {}): NewLogRecord {
   };
 }
 
-const archivedLog: NewLogRecord["log"] = {
+const archivedLog = {
   state: "archived",
   flags: ["no_end_marker"],
   key: "logs/github.com/11/22/33.log.zst",
@@ -63,7 +66,7 @@ const archivedLog: NewLogRecord["log"] = {
   first_time: null,
   last_time: null,
   oddities: { bom: false, crlf: 0, nul: 0, lines_without_time: 1 },
-};
+} satisfies NewLogRecord["log"];
 
 test("a record comes back as it was put, and is found under the first key", async () => {
   await using folder = await openFolder();
@@ -142,6 +145,8 @@ async function plant(store: Store, key: string, body: Buffer): Promise<string> {
   return sha256;
 }
 
+const changed = (changes: object) => (whole: Buffer) => canonicalBytes({ ...JSON.parse(whole.toString()), ...changes });
+
 const keyOfVersion = (version: number) => recordKey(host, ref, version);
 
 test.each([
@@ -149,6 +154,9 @@ test.each([
   ["was cut", (whole: Buffer) => whole.subarray(0, -1)],
   ["is of another job", (whole: Buffer) => Buffer.from(whole.toString().replace('"job_id":33', '"job_id":34'))],
   ["is of another host", (whole: Buffer) => Buffer.from(whole.toString().replace(`"${host}"`, '"example.com"'))],
+  ["is of another repository", changed({ repository_id: 12 })],
+  ["is of another run", changed({ run_id: 23 })],
+  ["holds another run's object", changed({ job: { id: 33, run_id: 23 } })],
   ["holds another job's object", (whole: Buffer) => Buffer.from(whole.toString().replace('"id":33', '"id":34'))],
   ["names another job's log", (whole: Buffer) => Buffer.from(whole.toString().replace("33.log.zst", "34.log.zst"))],
   [
@@ -211,6 +219,51 @@ test("what its readers would pass over is not written", async () => {
       code: "store/refused",
     });
   expect(await Array.fromAsync(folder.store.list(""))).toEqual([]);
+});
+
+test("a record that is too large for its readers is not written", async () => {
+  await using folder = await openFolder();
+  const job = { ...absentRecord().job, name: "x".repeat(mostReadBytes(keyOfVersion(1))) };
+  await expect(putRecord(folder.store, host, ref, absentRecord({ job }))).rejects.toMatchObject({ code: "store/refused" });
+  expect(await folder.store.head(keyOfVersion(1))).toBeUndefined();
+});
+
+test("a record of a log under its conflict key is found; under the conflict key of other bytes it is not written", async () => {
+  await using folder = await openFolder();
+  const of = (hash: string) => absentRecord({ log: { ...archivedLog, key: conflictingLogKey(host, ref, hash) } });
+  await expect(putRecord(folder.store, host, ref, of("c".repeat(64)))).rejects.toMatchObject({ code: "store/refused" });
+  const put = await putRecord(folder.store, host, ref, of(archivedLog.raw_sha256));
+  expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 1, sha256: put.sha256 });
+});
+
+test("two workers that archive one log write one version, also when one of them found the other's log", async () => {
+  await using folder = await openFolder();
+  const first = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
+  const adopted: NewLogRecord["log"] = { ...archivedLog, flags: [...archivedLog.flags, "adopted"] };
+  expect(await putRecord(folder.store, host, ref, absentRecord({ log: adopted }))).toEqual({ ...first, created: false });
+});
+
+test("a record under another job's key, or another host's, is corrupt", async () => {
+  await using folder = await openFolder();
+  const { key } = await putRecord(folder.store, host, ref, absentRecord());
+  expect(await readLogRecord(folder.store, key, 33)).toMatchObject({ job_id: 33 });
+  await expect(readLogRecord(folder.store, key, 34)).rejects.toMatchObject({ code: "store/corrupt" });
+  const bytes = (await folder.store.read(key)) ?? Buffer.alloc(0);
+  const foreign = recordKey("ghe.example.com", ref, 1);
+  expect(() => parseLogRecord(bytes, { host, key: foreign, name: foreign })).toThrow(foreign);
+});
+
+test.each([
+  ["of another host", { host: "ghe.example.com" }],
+  ["of another run", { run_id: 23 }],
+  ["of another attempt", { run_attempt: 2 }],
+])("a run record %s is corrupt", async (_what, changes) => {
+  await using folder = await openFolder();
+  const attempt = { repository_id: 11, run_id: 22, run_attempt: 1 };
+  const other = { ...attempt, repository: "octo-org/octo-repo", run: { id: 22 }, run_received_at: "2024-05-06T07:08:09Z" };
+  const record = { schema_version: 1, host, ...other, job_ids: [33], ...changes };
+  await plant(folder.store, runRecordKey(host, attempt), canonicalBytes(record));
+  await expect(findRunRecord(folder.store, host, attempt)).rejects.toMatchObject({ code: "store/corrupt" });
 });
 
 test("a run record is written once, and what is there stays", async () => {

@@ -33,6 +33,11 @@ async function look(db: Database) {
   return { ...row, due_at: fromNow(row.due_at), relook_at: fromNow(row.relook_at) };
 }
 
+/** The same, to the last digit of each time. */
+async function readRow({ pool }: Awaited<ReturnType<typeof openLedgerOf>>): Promise<unknown> {
+  return (await pool.query("select to_jsonb(o) from archive.obligations as o")).rows;
+}
+
 async function settle(db: Database, state: "archived" | "absent", version: number, reason: "deleted" | "empty" = "deleted") {
   const row = logRow({ state, version, reason });
   await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
@@ -96,14 +101,24 @@ test("archived is left by nothing", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   const { db } = database;
   await settle(db, "archived", 2);
-  const settled = await look(db);
-  expect(settled).toMatchObject({ log_state: "archived", log_reason: null });
+  expect(await look(db)).toMatchObject({ log_state: "archived", log_reason: null });
+  const settled = await readRow(database);
   await failLog(db, jobId, "upstream_error", "late");
   await deferLog(db, jobId, 1, "late");
   await noteRecord(db, jobId, "records/other.json");
   await settle(db, "absent", 3);
   await settle(db, "archived", 1);
-  expect(await look(db)).toEqual(settled);
+  expect(await readRow(database)).toEqual(settled);
+});
+
+test("archived stays when its row is lost and an older record, which says absent, is loaded", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db, pool } = database;
+  await settle(db, "archived", 2);
+  const settled = await readRow(database);
+  await pool.query("delete from archive.logs");
+  await settle(db, "absent", 1);
+  expect(await readRow(database)).toEqual(settled);
 });
 
 test("archived takes the place of absent and of failed", async () => {
@@ -139,6 +154,12 @@ test("a log that looks deleted is looked at again two days before its expiry, on
   await finishRelook(db, jobId);
   await settle(db, "absent", 2);
   expect(await look(db)).toMatchObject({ relook_at: null });
+});
+
+test("a log that looks deleted on its last day is checked again in an hour", async () => {
+  await using database = await openLedgerOf({ expiresIn: 5 * hour });
+  await settle(database.db, "absent", 1);
+  expect(await look(database.db)).toMatchObject({ log_state: "absent", relook_at: near(hour) });
 });
 
 test.each([

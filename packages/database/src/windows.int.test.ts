@@ -56,6 +56,25 @@ test("a full second is a gap until a window that was listed to its end holds it"
   expect(await listFullSeconds(db)).toEqual([]);
 });
 
+test("a window closes the full seconds of its own span and repository alone", async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  await addRepository(db);
+  await addRepository(db, repositoryId + 1, "acme/other");
+  for (const tick of [0, 10, 20]) await markFullSecond(db, repositoryId, at(tick));
+  await markFullSecond(db, repositoryId + 1, at(10));
+  await addWindow(db, repositoryId, { start: at(8), end: at(14) });
+  const open = (await listFullSeconds(db)).map(({ repository_id, second_start }) => [repository_id, second_start]);
+  expect(open).toHaveLength(3);
+  expect(open).toEqual(
+    expect.arrayContaining([
+      [repositoryId, at(0)],
+      [repositoryId, at(20)],
+      [repositoryId + 1, at(10)],
+    ]),
+  );
+});
+
 test("a second that is found full is taken out of its window, and comes back with it", async () => {
   await using database = await openTestDatabase();
   const { db } = database;

@@ -131,6 +131,18 @@ test.each<[string, (logs: string) => string]>([
   expect(apiCalls).toBe(1);
 });
 
+test.each<[string, (logs: string) => string]>([
+  ["a host that is not on the list", () => `https://evil.example/x${signature}`],
+  ["another name of the same address", (logs) => `${logs.replace("127.0.0.1", "localhost")}/x${signature}`],
+  ["the cloud's metadata service", () => `http://169.254.169.254/latest/meta-data${signature}`],
+])("a log host's own redirect to %s is refused and nothing is sent there", async (_, locate) => {
+  const { outcome, asked } = await play({
+    serve: (_response, index, logs) => (index === 0 ? { status: 302, headers: { location: locate(logs) } } : { body: text }),
+  });
+  expect(outcome).toMatchObject({ error: { name: "PermanentError", code: "log/redirect-refused" } });
+  expect(asked).toHaveLength(1);
+});
+
 test("a host that is allowed by a pattern and leads to a private address is refused after DNS", async () => {
   const { outcome, asked } = await play({
     locate: (logs) => `${logs.replace("127.0.0.1", "localhost")}/x${signature}`,

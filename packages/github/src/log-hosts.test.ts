@@ -35,6 +35,8 @@ test.each([
   "https://productionresultssa1.evil.blob.core.windows.net/",
   "https://productionresultssa19.blob.core.windows.net./",
   "https://evil.blob.core.windows.net/",
+  "https://productionresultssa19xblob.core.windows.net/",
+  "https://x.actionsxgithubusercontent.com/",
   "https://productionresultssa19.blob.core.windows.net@evil.example/",
   "https://user@productionresultssa19.blob.core.windows.net/",
   "https://:password@productionresultssa19.blob.core.windows.net/",

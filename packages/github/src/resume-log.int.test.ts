@@ -110,6 +110,7 @@ test("a log of 64 MiB or less is had again from its start", async () => {
 test.each<[string, FaultInput]>([
   ["all of it", { ranges: "ignored" }],
   ["a part that begins elsewhere", { ranges: "shifted" }],
+  ["a part of the right length from elsewhere", { headers: { "content-range": `bytes 0-${25 * MiB - 1}/${65 * MiB}` } }],
   ["the part of another log", { ranges: "of-another" }],
   ["a part that was encoded", { headers: { "content-encoding": "gzip" } }],
   ["a part of another length", { contentLength: "short" }],
