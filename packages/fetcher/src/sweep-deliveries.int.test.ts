@@ -38,7 +38,7 @@ async function openFetcher(kind: Credentials["kind"] = "app") {
       apiUrl: new URL(simulator.apiUrl),
       credentials: credentialsOf(simulator, kind),
       logHosts: parseLogHosts(simulator.logOrigin),
-      budget: createProcessBudget(),
+      budget: createProcessBudget({ now: () => simulator.clock.now() }),
       log,
     }),
   );
