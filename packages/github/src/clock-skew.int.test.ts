@@ -83,7 +83,7 @@ test.each(
   expect(Math.abs(trustedDate(world.github, answer).getTime() - Date.now())).toBeLessThan(minute);
   expect(Math.abs(world.github.now().getTime() - Date.now())).toBeLessThan(minute);
   expect(world.server.journal).toHaveLength(2);
-  expect([world.recorded, world.lines]).toEqual([[], []]);
+  expect([world.recorded, world.lines]).toEqual([[[world.host, undefined]], []]);
 });
 
 test.each([
@@ -121,7 +121,13 @@ test("the first accepted Date ends a skew, and the next one is a new one", async
   ]);
 });
 
-test("an answer whose date nobody needs is not retried, and says that its Date is skewed", async () => {
+test("a skew that an earlier process recorded ends with the first accepted Date, which is recorded once", async () => {
+  await using world = await openSkewed(() => shifted(0));
+  for (let asked = 0; asked < 3; asked++) await getRun(world.github, { repository, runId: 3 });
+  expect([world.recorded, world.lines]).toEqual([[[world.host, undefined]], []]);
+});
+
+test("an answer to a request that needs no date is not retried, and says that its Date is skewed", async () => {
   await using world = await openSkewed(() => shifted(10 * minute));
   expect((await getJob(world.github, { repository, jobId: 7 })).skewMs).toBeGreaterThan(9 * minute);
   expect(world.server.journal).toHaveLength(1);

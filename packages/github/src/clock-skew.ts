@@ -67,8 +67,10 @@ export class GitHubClock {
   #offsetMs: number | undefined;
   /** The same by the last Date, accepted or not. */
   #rawOffsetMs = 0;
-  /** When a refused Date was last recorded; undefined while Dates are accepted. */
-  #recordedAt: number | undefined;
+  /** Undefined before the first accepted Date: an earlier process may have recorded a skew that is over. */
+  #isRefused: boolean | undefined;
+  /** When a refused Date was last recorded. */
+  #recordedAt = 0;
 
   constructor(options: GitHubClockOptions) {
     this.#options = options;
@@ -87,7 +89,7 @@ export class GitHubClock {
 
   /** @param sentAt the reference clock's time just before the request was sent. */
   async readDate(header: string | string[] | undefined, sentAt: Date | undefined): Promise<DatedAnswer> {
-    const { reference, log, host } = this.#options;
+    const { reference } = this.#options;
     const date = new Date(String(header));
     if (Number.isNaN(date.getTime())) return { date: reference.now() ?? new Date(), skewMs: undefined };
     const offsetMs = date.getTime() - Date.now();
@@ -95,11 +97,7 @@ export class GitHubClock {
     const skewMs = await this.#measureSkew(date, sentAt);
     if (skewMs !== undefined) return { date, skewMs };
     this.#offsetMs = offsetMs;
-    if (this.#recordedAt !== undefined) {
-      this.#recordedAt = undefined;
-      log.info({ host }, "clock skew ended");
-      await this.#record(undefined);
-    }
+    if (this.#isRefused !== false) await this.#accept();
     return { date, skewMs: undefined };
   }
 
@@ -111,7 +109,7 @@ export class GitHubClock {
     for (let retries = 0; ; retries++) {
       const answer = await ask();
       if (answer.skewMs === undefined) return answer;
-      if (this.#recordedAt !== undefined || retries === maxDateRetries) {
+      if (this.#isRefused || retries === maxDateRetries) {
         await this.#refuse(answer.skewMs);
         return answer;
       }
@@ -131,10 +129,18 @@ export class GitHubClock {
     return aheadMs > maxClockSkewMs ? aheadMs : undefined;
   }
 
+  async #accept(): Promise<void> {
+    const { log, host } = this.#options;
+    if (this.#isRefused) log.info({ host }, "clock skew ended");
+    this.#isRefused = false;
+    await this.#record(undefined);
+  }
+
   async #refuse(skewMs: number): Promise<void> {
     const { log, host } = this.#options;
-    const isNew = this.#recordedAt === undefined;
-    if (!isNew && performance.now() - (this.#recordedAt ?? 0) < recordEveryMs) return;
+    const isNew = !this.#isRefused;
+    if (!isNew && performance.now() - this.#recordedAt < recordEveryMs) return;
+    this.#isRefused = true;
     this.#recordedAt = performance.now();
     if (isNew) log.warn({ host, skewSeconds: Math.round(skewMs / 1_000) }, "clock skew");
     await this.#record(skewMs);
