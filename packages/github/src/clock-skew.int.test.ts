@@ -24,7 +24,10 @@ const repository = "octo/app";
 /** Answers by path; `dateOf` gives the Date header of each request, in order, or none. */
 async function openSkewed(
   dateOf: (index: number) => Date | undefined,
-  { now = () => new Date(), credentials = { kind: "token", token: "canary" } as Credentials } = {},
+  {
+    now = () => new Date(),
+    credentials = { kind: "token", token: "canary" },
+  }: { now?: () => Date; credentials?: Credentials } = {},
 ) {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(

@@ -50,7 +50,7 @@ export async function setDatabaseClock(databaseUrl: string, readTime: () => Simu
     const [simulated, real] = [simulatedMs, realMs].map((ms) => `timestamptz '${new Date(ms).toISOString()}'`);
     await client.query(
       `create or replace function archive.clock() returns timestamptz language sql volatile
-      as $$ select ${simulated} + (clock_timestamp() - ${real}) * ${Number(speed)}::float8 $$`,
+      as $$ select ${simulated} + (clock_timestamp() - ${real}) * ${speed}::float8 $$`,
     );
   } finally {
     await client.end();
