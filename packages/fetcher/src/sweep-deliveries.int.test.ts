@@ -128,3 +128,12 @@ test("a limit ends the sweep and leaves the rest for the next", async () => {
   await expect(sweepDeliveries(fetcher, { signal })).rejects.toMatchObject({ code: "github/rate-limited" });
   expect(asks()).toBe(0);
 });
+
+test.each([3_600_000, -3_600_000])("a Date that is %d ms wrong does not move where the next sweep begins", async (skewMs) => {
+  await using fetcher = await openFetcher();
+  const { simulator } = fetcher;
+  const date = new Date(simulator.clock.nowMs() + skewMs).toUTCString();
+  simulator.faults.add({ path: "/app/hook/deliveries", headers: { date }, times: "forever" });
+  const { sweptUntil } = await sweepDeliveries(fetcher, { signal });
+  expect(Math.abs((sweptUntil?.getTime() ?? 0) - simulator.clock.nowMs())).toBeLessThan(60_000);
+});
