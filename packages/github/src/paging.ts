@@ -68,8 +68,8 @@ export async function* paginate<T extends { readonly id: number }>(
       continue;
     }
     const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
-    const fresh = answer.data.filter((item) => !seen.has(item.id));
-    for (const item of fresh) seen.add(item.id);
+    // Also of one page, which can show an item twice in the place of another.
+    const fresh = answer.data.filter(({ id }) => !seen.has(id) && seen.add(id));
     const isOwedMore = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
     const hasNext = shownItems > 0 && (answer.hasNext || isOwedMore);
     yield { ...answer, data: fresh, hasNext };
@@ -90,7 +90,10 @@ export type WholeList<T> = {
 };
 
 /** All pages of a list, with whether they show what GitHub promised. @throws as `paginate`. */
-export async function collectPages<T>(pages: AsyncIterable<Page<T>>, { cap = Infinity }: PagingOptions = {}): Promise<WholeList<T>> {
+export async function collectPages<T>(
+  pages: AsyncIterable<Page<T>>,
+  { cap = Infinity }: PagingOptions = {},
+): Promise<WholeList<T>> {
   const items: T[] = [];
   const unusable: UnusableItem[] = [];
   let promised: number | undefined;
