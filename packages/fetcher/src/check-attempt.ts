@@ -1,7 +1,7 @@
 // Checks one open attempt: is it complete, and which jobs does it have? Completed jobs go into the ledger at once, even while their
 // run goes on. Whatever else GitHub answers, the attempt stays open and is checked again: a single answer closes nothing for good.
 
-import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
+import { type ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 import { type CheckOutcome, finishCheck, type LedgerAttempt, retractAttempts } from "@actions-archive/database/attempts";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
