@@ -79,6 +79,22 @@ export async function* paginate<T extends { readonly id: number }>(
   throw new TransientError("github/unexpected-answer", `GitHub's list did not end after ${maxPages} pages`);
 }
 
+/**
+ * The pages as they are; a list that ends with fewer items than GitHub counted throws at its end.
+ * @param what names the items in the error.
+ * @throws TransientError `github/unexpected-answer`; what the pages throw.
+ */
+export async function* requireWhole<T>(pages: AsyncIterable<Page<T>>, what: string): AsyncGenerator<Page<T>, void, undefined> {
+  let [shown, promised] = [0, 0];
+  for await (const page of pages) {
+    shown += page.data.length + (page.unusable?.length ?? 0);
+    promised = Math.max(promised, page.totalCount ?? 0);
+    yield page;
+  }
+  if (shown < promised)
+    throw new TransientError("github/unexpected-answer", `GitHub promised ${promised} ${what} and showed ${shown}. They are listed again.`);
+}
+
 export type WholeList<T> = {
   /** Each id once, in GitHub's order. */
   readonly items: readonly T[];
