@@ -33,7 +33,12 @@ async function look(db: Database) {
   return { ...row, due_at: fromNow(row.due_at), relook_at: fromNow(row.relook_at) };
 }
 
-async function settle(db: Database, state: "archived" | "absent", version: number, reason: "deleted" | "empty" = "deleted") {
+async function settle(
+  db: Database,
+  state: "archived" | "absent",
+  version: number,
+  reason: "deleted" | "empty" | "expired" = "deleted",
+) {
   const row = logRow({ state, version, reason });
   await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
   await upsertLogs(db, [row]);
@@ -126,25 +131,35 @@ test("an older version of a record changes nothing when it comes later", async (
   });
 });
 
-test("a log that looks deleted is looked at again two days before its expiry, once", async () => {
-  await using database = await openLedgerOf({ expiresIn: 40 * day });
-  const { db, pool } = database;
-  await settle(db, "absent", 1);
-  expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(38 * day) });
-  expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
-  await pool.query("update archive.obligations set relook_at = now()");
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
-  expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
-  await finishRelook(db, jobId);
-  await settle(db, "absent", 2);
-  expect(await look(db)).toMatchObject({ relook_at: null });
-});
+test.each(["deleted", "empty"] as const)(
+  "a log that is %s is checked an hour and a day later, and two days before its expiry",
+  async (reason) => {
+    await using database = await openLedgerOf({ expiresIn: 40 * day });
+    const { db, pool } = database;
+    const age = (seconds: number) =>
+      pool.query("update archive.obligations set relook_at = now(), decided_at = now() - make_interval(secs => $1)", [seconds]);
+    await settle(db, "absent", 1, reason);
+    expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(3_600) });
+    expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
+    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
+    await age(3_600);
+    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
+    expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: near(day - 3_600) });
+    await age(day);
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: near(38 * day) });
+    await pool.query("update archive.obligations set expires_at = now() + interval '2 days'");
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: null });
+  },
+);
 
 test.each([
-  ["one that is expired", -60, "deleted"],
-  ["one that is empty", 40 * day, "empty"],
-] as const)("there is no second look at %s", async (_kind, expiresIn, reason) => {
+  ["deleted and has expired", -60, "deleted"],
+  ["expired", 40 * day, "expired"],
+] as const)("a log that is %s is not checked again", async (_kind, expiresIn, reason) => {
   await using database = await openLedgerOf({ expiresIn });
   await settle(database.db, "absent", 1, reason);
   expect(await look(database.db)).toMatchObject({ log_state: "absent", log_reason: reason, relook_at: null });

@@ -120,5 +120,5 @@ type LogEnd = {
   readonly state: "archived" | "absent";
   readonly version: number;
   readonly job_id?: number;
-  readonly reason?: "deleted" | "empty";
+  readonly reason?: "deleted" | "empty" | "expired";
 };
