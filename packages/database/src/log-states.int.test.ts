@@ -59,6 +59,20 @@ test.each([
   expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "forbidden", due_at: near(due), tries: 1 });
 });
 
+test.each(["archived", "failed"])("a copy that waits is due as soon as its original is %s", async (end) => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db } = database;
+  const copies = [jobId + 1, jobId + 2];
+  await recordJobs(db, repositoryId, [
+    { object: { ...jobObject(), id: jobId + 1 }, source: "listing", listedAttempt: 2 },
+    { object: { ...jobObject(), id: jobId + 2, name: "another" }, source: "listing", listedAttempt: 2 },
+  ]);
+  for (const id of [jobId, ...copies]) await deferLog(db, id, 300, "waits");
+  if (end === "archived") await settle(db, "archived", 1);
+  else await failLog(db, jobId, "incomplete", "cut");
+  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId + 1]);
+});
+
 test("a log that is too large is not tried again by itself", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await failLog(database.db, jobId, "too_large", "3 GiB");

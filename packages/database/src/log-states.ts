@@ -4,6 +4,7 @@
 import type { FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
+import { makeCopiesDue } from "./earlier-attempts.ts";
 import { defaultRetentionDays } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 
@@ -103,7 +104,8 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
     .where("job_id", "=", jobId)
     .where("log_state", "in", ["pending", "failed"])
     .executeTakeFirst();
-  if (numUpdatedRows === 0n) await deferLog(db, jobId, day, detail);
+  if (numUpdatedRows === 0n) return deferLog(db, jobId, day, detail);
+  await makeCopiesDue(db, [jobId]);
 }
 
 /** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
@@ -145,6 +147,7 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
         or (obligations.log_state, obligations.log_reason, obligations.record_key)
           is distinct from (logs.log_state, logs.log_reason, logs.record_key))
   `.execute(trx);
+  await makeCopiesDue(trx, jobIds);
 }
 
 export type RetryChoice = {

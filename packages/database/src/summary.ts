@@ -51,6 +51,20 @@ export async function countWork(db: Database): Promise<WorkCounts> {
   return counts;
 }
 
+/** Whether a pending log is due within `seconds`, or its record only waits to be loaded. */
+export async function hasLogsDueWithin(db: Database, seconds: number): Promise<boolean> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "=", "pending")
+    .where((eb) =>
+      eb.or([eb("due_at", "<=", sql<Date>`now() + make_interval(secs => ${seconds})`), eb("record_key", "is not", null)]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 export type ReasonCount = { log_state: string; reason: string | null; jobs: number; raw_bytes: number; stored_bytes: number };
 
 /** Jobs and bytes by the state of their log and its reason. */

@@ -99,7 +99,8 @@ async function storeLog(
   if (job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
     return deferUnsettledLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
   }
-  const stored = await putLog(store, host, job, body, totals, signal);
+  const put = () => putLog(store, host, job, body, totals, signal);
+  const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
   // There before, without a record: an earlier try's, or that of another worker who is about to write the record.
   if (stored.existing && (await handOverExisting(worker, job))) return;
   const flags: LogFlag[] = [

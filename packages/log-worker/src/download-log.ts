@@ -24,7 +24,7 @@ export type LogSource = { readonly full_name: string; readonly job_id: number };
  * throws.
  */
 export async function downloadLog(
-  { github, spool, settings }: LogWorker,
+  { github, spool, settings, activity }: LogWorker,
   { full_name, job_id }: LogSource,
   { resources, signal }: { readonly resources: AsyncDisposableStack; readonly signal: AbortSignal },
 ): Promise<Download> {
@@ -36,7 +36,7 @@ export async function downloadLog(
   if (declaredBytes !== undefined) checkSize(declaredBytes, settings.MAX_LOG_BYTES);
   const file = resources.use(spool.open(declaredBytes ?? 0));
   const detector = new DocumentDetector();
-  const totals = await encodeInto(file, body, { maxBytes: settings.MAX_LOG_BYTES, detector });
+  const totals = await encodeInto(file, body, { maxBytes: settings.MAX_LOG_BYTES, detector, activity });
   if ((totals === undefined || lacksTimestamps(totals)) && (hasDocumentType || detector.isDocument()))
     throw new TransientError(
       "log/upstream-error",
@@ -46,17 +46,20 @@ export async function downloadLog(
   return { kind: "log", date, totals, body: await file.finish() };
 }
 
+type Encoding = { readonly maxBytes: number; readonly detector: DocumentDetector; readonly activity: LogWorker["activity"] };
+
 /** @returns undefined for a body without a byte, which a chunked one may be. */
 async function encodeInto(
   file: SpoolFile,
   body: AsyncIterable<Buffer>,
-  { maxBytes, detector }: { readonly maxBytes: number; readonly detector: DocumentDetector },
+  { maxBytes, detector, activity }: Encoding,
 ): Promise<LogTotals | undefined> {
   const encoder = new LogEncoder();
   let countedBytes = 0;
   for await (const chunk of body) {
     countedBytes += chunk.length;
     checkSize(countedBytes, maxBytes);
+    activity?.recordProgress();
     detector.write(chunk);
     const ready = encoder.write(chunk);
     release(chunk);
