@@ -7,7 +7,7 @@ alter table archive.obligations
 comment on column archive.obligations.unconfirmed_answer is 'The last answer to a request for the log that a second one must confirm: gone (410), not_found (404), empty (zero bytes), or sha256: and the hash of a body in which no line has a timestamp. Null when there is none.';
 comment on column archive.obligations.unconfirmed_at is 'When that answer came first, by GitHub''s clock; the same answers after it leave it as it is. Null when there is none.';
 comment on column archive.obligations.unsettled_at is 'When the log was first read without its end; the next reading is stored as it is. Null when it had one.';
-comment on column archive.obligations.relook_at is 'When a log that is deleted or empty is requested again: an hour and a day after that was decided, and two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.';
+comment on column archive.obligations.relook_at is 'When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.';
 
 -- What a single 410 taught is not kept.
 update archive.repositories set youngest_gone_seconds = null where youngest_gone_seconds is not null;

@@ -170,6 +170,20 @@ test.each(["deleted", "empty"] as const)(
   },
 );
 
+test("a log archived without timestamps is checked an hour later, another version with them not", async () => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db } = database;
+  const archive = async (version: number, flags: ["no_timestamps"] | []) => {
+    await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
+    await upsertLogs(db, [logRow({ state: "archived", version, flags })]);
+    await settleLogs(db, [jobId]);
+    return (await look(db)).relook_at;
+  };
+  expect(await archive(1, ["no_timestamps"])).toEqual(near(3_600));
+  expect(await archive(2, ["no_timestamps"])).toEqual(near(3_600));
+  expect(await archive(3, [])).toBeNull();
+});
+
 test.each([
   ["deleted and has expired", -60, "deleted"],
   ["expired", 40 * day, "expired"],

@@ -58,8 +58,8 @@ export async function deferUntilConfirmed(
 }
 
 /**
- * The recheck of a log in a terminal state is done. What is deleted or empty is checked an hour and a day after that was decided, and
- * a last time two days before its expiry: an outage of GitHub's may last for hours.
+ * The recheck of a log in a terminal state is done. It is checked an hour and a day after it was decided, and an absent one a last time
+ * two days before its expiry: an outage of GitHub's may last for hours.
  */
 export async function finishRelook(db: Database, jobId: number): Promise<void> {
   const dayLater = sql`decided_at + interval '1 day'`;
@@ -68,9 +68,8 @@ export async function finishRelook(db: Database, jobId: number): Promise<void> {
     .updateTable("archive.obligations")
     .set({
       relook_at: sql<Date | null>`case
-        when log_state <> 'absent' then null
         when ${dayLater} > now() and ${expiry} > now() then ${dayLater}
-        when ${lastTime} > now() then ${lastTime}
+        when log_state = 'absent' and ${lastTime} > now() then ${lastTime}
       end`,
     })
     .where("job_id", "=", jobId)
@@ -120,7 +119,8 @@ export async function noteRecord(db: Database, jobId: number, recordKey: string)
 
 /**
  * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
- * what is archived can only be removed. A log that is deleted or empty is checked again an hour later, and then as `finishRelook` says.
+ * what is archived can only be removed. A log that is deleted, empty or without timestamps is checked again an hour later, and
+ * then as `finishRelook` says.
  * Call it in the transaction of `upsertLogs`, after it. Idempotent.
  */
 export async function settleLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
@@ -135,8 +135,8 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
       unconfirmed_at = null,
       decided_at = now(),
       relook_at = case
-        when coalesce(logs.log_reason not in ('deleted', 'empty'), true) then null
-        when obligations.log_state = 'absent' then relook_at
+        when not (coalesce(logs.log_reason in ('deleted', 'empty'), false) or 'no_timestamps' = any(logs.log_flags)) then null
+        when obligations.log_state = logs.log_state then relook_at
         when ${expiry} > now() then now() + interval '1 hour'
       end
     from archive.logs

@@ -858,7 +858,7 @@ export interface ArchiveObligations {
    */
   record_key: string | null;
   /**
-   * When a log that is deleted or empty is requested again: an hour and a day after that was decided, and two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.
+   * When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.
    */
   relook_at: Timestamp | null;
   /**

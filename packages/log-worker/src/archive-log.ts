@@ -24,7 +24,7 @@ import { repairLog } from "./repair-log.ts";
 import { settleFailure } from "./settle-failure.ts";
 import { textFacts } from "./text-facts.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
-import { handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
+import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
 /** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
@@ -71,6 +71,7 @@ async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"do
 async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
   const damaged = job.log_state === "archived" ? await findDamagedLog(worker.db, job.job_id) : undefined;
   if (damaged !== undefined) return await repairLog(worker, job, damaged, signal);
+  if (job.log_state === "archived") return await recheckArchived(worker, job, signal);
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
   // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.
@@ -87,6 +88,21 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   await settleMissing(worker, job, await classifyMissingLog(worker, job, facts, download, signal));
 }
 
+/**
+ * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. What has timestamps is stored
+ * beside it, and a further version of the record names that.
+ */
+async function recheckArchived(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
+  const archived = (await findOwnRecord(worker, job))?.record.log;
+  if (archived?.state === "archived" && archived.flags.includes("no_timestamps")) {
+    await using resources = new AsyncDisposableStack();
+    const download = await downloadLog(worker, job, { resources, signal });
+    if (download.kind === "log" && !lacksTimestamps(download.totals))
+      await storeLog(worker, job, jobFacts(job.object), download, signal);
+  }
+  await finishRelook(worker.db, job.job_id);
+}
+
 async function storeLog(
   worker: LogWorker,
   job: Obligation,
@@ -96,13 +112,13 @@ async function storeLog(
 ): Promise<void> {
   const { db, store, host, settings } = worker;
   if (lacksTimestamps(totals) && (await deferUntimedLog(worker, job, totals.rawSha256, date))) return;
-  if (job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
+  if (job.log_state !== "archived" && job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
     return deferUnsettledLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
   }
   const put = () => putLog(store, host, job, body, totals, signal);
   const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
   // There before, without a record: an earlier try's, or that of another worker who is about to write the record.
-  if (stored.existing && (await handOverExisting(worker, job))) return;
+  if (stored.existing && job.log_state !== "archived" && (await handOverExisting(worker, job))) return;
   const flags: LogFlag[] = [
     ...flagsOf(totals, facts.completedAt),
     ...(stored.conflict ? (["changed_since"] as const) : []),

@@ -74,6 +74,31 @@ test("a body without timestamps that comes again is archived with a flag", async
   expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"], lines: 2 });
 });
 
+test("a body without timestamps that was archived in an outage gives way to the log, once that can be read", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ ...sentence, body: "The upstream server is busy.", times: 3 });
+  await bench.deliverTwice(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
+  const recheck = async () => {
+    await bench.ask("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
+    await bench.deliver(job);
+    const [row] = await bench.ask(
+      "select round(extract(epoch from relook_at - now()) / 3600)::int as hours from archive.obligations",
+    );
+    return row?.["hours"];
+  };
+  expect(await recheck()).toBe(24);
+  expect(await bench.listKeys("records/")).toHaveLength(1);
+  await recheck();
+  expect((await bench.recordOf(job))?.log).toMatchObject({
+    state: "archived",
+    flags: ["changed_since"],
+    raw_sha256: await logSha256(job),
+  });
+  expect(await bench.listKeys("logs/")).toHaveLength(2);
+});
+
 test("bodies without timestamps that differ are not archived, and fail in the end", async () => {
   await using bench = await openBench();
   const job = await bench.addJob();
