@@ -89,8 +89,8 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
 }
 
 /**
- * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. What has timestamps is stored
- * beside it, and a further version of the record names that.
+ * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. A log with
+ * timestamps is stored under a key of its own, and a further version of the record names it.
  */
 async function recheckArchived(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
   const archived = (await findOwnRecord(worker, job))?.record.log;

@@ -15,7 +15,7 @@ import { findOwnRecord, writeOutcome } from "./write-outcome.ts";
 const retrySeconds = 24 * 60 * 60;
 
 /**
- * Downloads the log, and stores it beside `damagedKey` when its raw bytes are those that were archived; a further version of the
+ * Downloads the log, and stores it under a further key when its raw bytes are those that were archived; a further version of the
  * record names it. Idempotent.
  */
 export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: string, signal: AbortSignal): Promise<void> {
