@@ -126,7 +126,8 @@ async function listOwned(github: Fetcher["github"], owner: string, signal: Abort
       problems.push(...unusable.map(({ problem }) => problem));
     }
     const [problem] = problems;
-    if (problem !== undefined) return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
+    if (problem !== undefined)
+      return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
     if (repositories.length > 0) return { repositories, problem: undefined };
     if (answers > 1) return { repositories, problem: "GitHub shows no repository of this owner to the credential" };
   }
