@@ -57,14 +57,18 @@ type AttemptOf = { readonly repository_id: number; readonly run_id: number; read
 
 /** Replaces what is kept of the jobs of an attempt by what its last list showed. Idempotent. */
 export async function replaceUnusableJobs(db: Database, attempt: AttemptOf, jobs: readonly UnusableObject[]): Promise<void> {
-  const rows = jobs.map((job): Row => ({ ...attempt, ...job, kind: "job", job_id: id(asFields(job.object)["id"]) }));
+  const { repository_id, run_id, run_attempt } = attempt;
+  const rows = jobs.map(({ object, problem }): Row => {
+    const job_id = id(asFields(object)["id"]);
+    return { repository_id, kind: "job", run_id, run_attempt, job_id, object, problem };
+  });
   await transact(db, async (trx) => {
     await trx
       .deleteFrom("archive.unusable_objects")
-      .where("repository_id", "=", attempt.repository_id)
+      .where("repository_id", "=", repository_id)
       .where("kind", "=", "job")
-      .where("run_id", "=", attempt.run_id)
-      .where("run_attempt", "=", attempt.run_attempt)
+      .where("run_id", "=", run_id)
+      .where("run_attempt", "=", run_attempt)
       .where(sql<boolean>`object_key <> all(${sql.val(rows.map(keyOf))}::text[])`)
       .execute();
     for (const row of rows) await insert(trx, row);
