@@ -68,8 +68,12 @@ export async function* paginate<T extends { readonly id: number }>(
       continue;
     }
     const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
-    const fresh = answer.data.filter((item) => !seen.has(item.id));
-    for (const item of fresh) seen.add(item.id);
+    // A page can show an item twice, in place of another.
+    const fresh = answer.data.filter(({ id }) => {
+      const isFresh = !seen.has(id);
+      seen.add(id);
+      return isFresh;
+    });
     const isOwedMore = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
     const hasNext = shownItems > 0 && (answer.hasNext || isOwedMore);
     yield { ...answer, data: fresh, hasNext };
