@@ -4,6 +4,7 @@
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { attemptStatus, currentAttempt } from "@actions-archive/github-simulator/world/timeline";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import { followClock } from "@actions-archive/testkit/simulated-clock";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";
@@ -74,6 +75,7 @@ test("after a pass every day is complete but those of a run that goes on, or tha
   const repository = simulator.world.repositories.filter(({ hidden }) => !hidden).map(fullNameOf)[0] ?? "";
   const doomed = simulator.control.addRun({ repository, state: "in_progress", durationSeconds: 3_600 });
   simulator.control.advanceClock({ ms: 5 * 60_000 });
+  await using _ = await followClock(options.settings["DATABASE_URL"] ?? "", simulator.clock);
 
   const first = await runCli(["start", "--once", "--json"], options);
   expect(first.code, first.stderr).toBe(0);

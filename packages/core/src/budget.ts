@@ -1,5 +1,7 @@
 // What a credential may still ask of GitHub. The client in `github` asks before each request and tells after each answer;
-// `database` keeps it in Postgres, so that all workers together obey one limit. Times are spans, since clocks differ.
+// `database` keeps it in Postgres, so that all workers together obey one limit. Times are spans, since clocks differ. With it comes
+// the database's clock, which GitHub's dates are compared with.
+
 /** What GitHub said of the primary limit with an answer; absent on a GHES without limits. */
 export type RateLimitReading = {
   readonly limit: number;
@@ -27,7 +29,19 @@ export type Pause = {
   readonly isGuess: boolean;
 };
 
+/** The clock that the Date headers of GitHub's answers are compared with: one for all processes, since a machine's own may be wrong. */
+export interface ReferenceClock {
+  /** Its last reading, moved on by this machine's monotonic clock. Undefined before the first `acquire`. */
+  now(): Date | undefined;
+  /** Reads it again. @throws TransientError `database/unavailable`. */
+  read(): Promise<Date>;
+  /** Records for operators that the dates of an API host are refused; with undefined, that they are accepted again. */
+  recordSkew(host: string, skewMs: number | undefined): Promise<void>;
+}
+
 export interface Budget {
+  /** Read with each `acquire`. */
+  readonly clock: ReferenceClock;
   /**
    * Called before each request of `credential` (an id, never the secret). Resolves when the request may start.
    * @throws RateLimitedError while the credential pauses, or when no turn is near; TransientError where the budget cannot be asked. Nothing was sent.

@@ -16,6 +16,11 @@ export type ErrorCode =
   | "github/gone"
   /** An answer that the client does not understand: not JSON, or not of the documented shape. Report it. */
   | "github/unexpected-answer"
+  /**
+   * The Date header of GitHub's answer is over 5 minutes from the database's clock, and stayed so when the request was retried.
+   * Check the clock of the GitHub server and of the database; `status` shows the difference.
+   */
+  | "github/clock-skew"
   /** The log's link leads to a host that GITHUB_LOG_HOSTS does not allow. Add the host if it is yours. */
   | "log/redirect-refused"
   /** The log host refused or failed the download. It is tried again with a fresh link. */

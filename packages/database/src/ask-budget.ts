@@ -36,15 +36,18 @@ export type BudgetQuestion = {
 /** `waitMs`: until the pause ends, or until it is worth asking again. */
 export type BudgetAnswer = { granted: number; wait_ms: number; is_paused: boolean; reason: string | null };
 
+/** `clock` is the database's, once the answer was found: the statement may have waited for its turn. */
+export type TimedBudgetAnswer = BudgetAnswer & { clock: Date };
+
 /** @throws the driver's errors as they are. */
 export async function askBudget(
   db: Database,
   { reservePercent, mostPerHour }: BudgetLimits,
   { credential, holder, running, wanted, tidings }: BudgetQuestion,
-): Promise<BudgetAnswer> {
+): Promise<TimedBudgetAnswer> {
   const { counted, unread, reading, pause } = tidings;
-  const { rows } = await sql<BudgetAnswer>`
-    select granted, wait_ms, is_paused, reason
+  const { rows } = await sql<TimedBudgetAnswer>`
+    select granted, wait_ms, is_paused, reason, archive.clock() as clock
     from archive.ask_budget(${credential}, ${holder}::uuid, ${running}::integer, ${wanted}::integer, ${counted}::integer,
       ${unread}::integer, ${jsonOf(reading)}::jsonb, ${jsonOf(pause)}::jsonb, ${reservePercent}::integer,
       ${mostPerHour ?? null}::integer)

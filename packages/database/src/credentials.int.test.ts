@@ -355,6 +355,7 @@ test("without the database nothing starts, and a pause that it could not hear ho
     const unavailable = { name: "TransientError", code: "database/unavailable" };
     await expect(budget.acquire("a")).rejects.toMatchObject(unavailable);
     await expect(budget.pause("a", { waitMs: 60_000, reason: "limit", isGuess: false })).rejects.toMatchObject(unavailable);
+    await expect(budget.clock.read()).rejects.toMatchObject(unavailable);
   } finally {
     await admin.query(`alter database ${name} allow_connections true`);
     await admin.end();

@@ -8,6 +8,7 @@ import { sql } from "kysely";
 import { askBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import type { Database } from "./open-database.ts";
+import { openReferenceClock } from "./reference-clock.ts";
 
 /** The pace lets nobody wait longer than 63 seconds. */
 const longestPaceMs = 90_000;
@@ -28,12 +29,17 @@ export type DatabaseBudgetOptions = BudgetLimits & {
 export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions): Budget {
   const { now = Date.now, longestTurnMs = longestPaceMs, ...limits } = options;
   const holder = randomUUID();
+  const clock = openReferenceClock(db);
   const accounts = new Map<string, BudgetAccount>();
   const accountOf = (credential: string): BudgetAccount => {
     const known = accounts.get(credential);
     if (known !== undefined) return known;
     const opened = new BudgetAccount(credential, {
-      ask: (question) => askBudget(db, limits, { ...question, credential, holder }),
+      async ask(question) {
+        const answer = await askBudget(db, limits, { ...question, credential, holder });
+        clock.observe(answer.clock);
+        return answer;
+      },
       longestTurnMs,
       now,
     });
@@ -41,6 +47,7 @@ export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions)
     return opened;
   };
   return {
+    clock,
     acquire: (credential, signal) => accountOf(credential).acquire(signal),
     pause: (credential, pause) => accountOf(credential).pause(pause),
   };

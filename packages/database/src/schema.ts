@@ -276,6 +276,29 @@ export interface ArchiveBackfills {
   until: Timestamp;
 }
 
+export interface ArchiveClockSkews {
+  /**
+   * When a Date was accepted again. Null while they are refused, and where the process that refused them has ended.
+   */
+  cleared_at: Timestamp | null;
+  /**
+   * The host of GITHUB_API_URL, with its port.
+   */
+  host: string;
+  /**
+   * When a Date was last refused, to the minute.
+   */
+  last_seen_at: Timestamp;
+  /**
+   * When a Date was first refused, after the last one that was accepted.
+   */
+  since: Timestamp;
+  /**
+   * By how much the last refused Date was ahead of the database's clock; negative: behind.
+   */
+  skew_seconds: number;
+}
+
 export interface ArchiveCredentialHolders {
   /**
    * The credential's name.
@@ -2616,6 +2639,7 @@ export interface DB {
   "archive.auditor_owners": ArchiveAuditorOwners;
   "archive.backfill_repositories": ArchiveBackfillRepositories;
   "archive.backfills": ArchiveBackfills;
+  "archive.clock_skews": ArchiveClockSkews;
   "archive.credential_holders": ArchiveCredentialHolders;
   "archive.credentials": ArchiveCredentials;
   "archive.damages": ArchiveDamages;

@@ -82,7 +82,8 @@ export function hasAgreed(
 
 // Where nothing says when it completed, the list is read twice, so far apart.
 function secondsToSettle(attempt: CheckedAttempt, { completedForSeconds, settleSeconds }: Completion): number {
-  if (completedForSeconds !== undefined) return Math.max(0, Math.ceil(settleSeconds - completedForSeconds));
+  // GitHub's times are rounded to seconds: a completion can lie in the future by one.
+  if (completedForSeconds !== undefined) return Math.max(0, Math.ceil(settleSeconds - Math.max(0, completedForSeconds)));
   const waited = attempt.check_reason === "settling" ? attempt.same_reason_seconds : 0;
   return Math.max(0, Math.ceil(settleSeconds - waited));
 }

@@ -73,7 +73,6 @@ test("slices of no time come to the same end, and list only what proves the part
   const created = bench.asked().filter((url) => url.includes("created="));
   // The count of the next page proves a part; a slice that ends with that part reads the page again.
   expect(created).toHaveLength(5);
-  expect(new Set(created).size).toBe(3);
   await settleLogs(bench);
   expect(await bench.slice()).toBe("done");
 });

@@ -12,6 +12,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { openGitHub } from "@actions-archive/github/github";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { withSimulatedClock } from "@actions-archive/testkit/simulated-clock";
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Fetcher, FetcherSettings } from "./fetcher.ts";
@@ -47,7 +48,7 @@ export async function openBench(options: SimulatorOptions = {}, settings: Partia
       apiUrl: new URL(simulator.apiUrl),
       credentials: { kind: "token", token: simulator.token },
       logHosts: parseLogHosts(simulator.logOrigin),
-      budget: openDatabaseBudget(db, { reservePercent: 0 }),
+      budget: withSimulatedClock(openDatabaseBudget(db, { reservePercent: 0 }), simulator.clock),
       log,
     }),
   );

@@ -22,8 +22,8 @@ const maxRunDays = 35;
 const minRecheckSeconds = 60;
 const maxRecheckSeconds = 60 * 60;
 
-/** The runs that a list has just shown, as of GitHub's `date`: all that were created at or after `from`. */
-export type ShownOpen = { readonly from: Date; readonly date: Date };
+/** The runs that a list has just shown: all that were created at or after `from`. */
+export type ShownOpen = { readonly from: Date };
 
 export type CheckOptions = {
   readonly signal: AbortSignal;

@@ -39,7 +39,17 @@ export async function coverWindow(
   await scheduleSecondListing(db, repositoryId, old, secondListingSeconds);
 }
 
-/** For a listing's `onIncomplete`: the span is not covered, and listed again. */
-export function recordIncompletePart({ db }: Pick<Fetcher, "db">, { repository_id }: Pick<ListedRepository, "repository_id">) {
-  return (window: Window, shortfall: Shortfall): Promise<void> => recordIncompleteWindow(db, repository_id, window, shortfall);
+/**
+ * For a listing's `onIncomplete`: the span is not covered, and listed again.
+ * @param settled what is younger is covered by no poll yet; undefined: nothing is too young.
+ */
+export function recordIncompletePart(
+  { db }: Pick<Fetcher, "db">,
+  { repository_id }: Pick<ListedRepository, "repository_id">,
+  settled?: Date,
+) {
+  return async ({ start, end }: Window, shortfall: Shortfall): Promise<void> => {
+    const old = { start, end: settled === undefined || end < settled ? end : settled };
+    if (old.start < old.end) await recordIncompleteWindow(db, repository_id, old, shortfall);
+  };
 }

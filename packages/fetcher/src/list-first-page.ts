@@ -2,6 +2,7 @@
 // which costs nothing of the limit. It also shows what became of the newest runs, re-runs included.
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
 
+import type { DatedAnswer } from "@actions-archive/github/clock-skew";
 import type { Page } from "@actions-archive/github/github";
 import type { WorkflowRun } from "@actions-archive/github/schemas";
 import { listNewestRuns } from "@actions-archive/github/workflow-runs";
@@ -11,8 +12,8 @@ import { afterSecond, isNewestFirst, oldestSecond, type ShownRun } from "./list-
 import { readUntilWhole } from "./read-whole.ts";
 import { type PageOf, type RecordedPage, recordPage } from "./record-page.ts";
 
-export type FirstPage = {
-  readonly date: Date;
+/** Its `date` is GitHub's, for `trustedDate`. */
+export type FirstPage = DatedAnswer & {
   /** Runs created from here on are all listed; undefined when the page cannot say. */
   readonly listedFrom: Date | undefined;
   /** What this answer itself has shown of runs that go on. */
@@ -41,7 +42,7 @@ export async function listFirstPage(
   const ask = (etag?: string) => listNewestRuns(fetcher.github, { repository: repository.full_name, signal, etag });
   const first = await ask(known.credential === credential && known.etag !== null ? known.etag : undefined);
   if ("notModified" in first)
-    return { date: first.date, listedFrom: unchangedFrom, shownOpen: undefined, runs: [], runsEtag: undefined };
+    return { ...datesOf(first), listedFrom: unchangedFrom, shownOpen: undefined, runs: [], runsEtag: undefined };
   let readings = 0;
   const reading = await readUntilWhole(
     async () => {
@@ -57,18 +58,22 @@ export async function listFirstPage(
 }
 
 function describePage({ answer, runs, unusable }: RecordedPage & { readonly answer: Page<WorkflowRun> }, credential: string): FirstPage {
-  const { date, etag } = answer;
+  const { etag } = answer;
   const shown = runs.map(({ id, created_at }) => ({ id, createdAt: new Date(created_at) }));
   if (!showsAll(answer) || unusable > 0)
-    return { date, listedFrom: undefined, shownOpen: undefined, runs: shown, runsEtag: undefined };
+    return { ...datesOf(answer), listedFrom: undefined, shownOpen: undefined, runs: shown, runsEtag: undefined };
   const listedFrom = isLast(answer) ? new Date(0) : pageStart(runs);
   return {
-    date,
+    ...datesOf(answer),
     listedFrom,
-    shownOpen: listedFrom && { from: listedFrom, date },
+    shownOpen: listedFrom && { from: listedFrom },
     runs: shown,
     runsEtag: etag === undefined ? undefined : { etag, credential },
   };
+}
+
+function datesOf({ date, skewMs }: DatedAnswer): DatedAnswer {
+  return { date, skewMs };
 }
 
 /** Whether it has as many distinct runs as a first page of the whole list must have. */

@@ -87,6 +87,19 @@ test("a second as full as a list can be is a gap, and everything around it is co
   expect(await listFullSeconds(bench.fetcher.db)).toEqual([{ repository_id: bench.repository_id, second_start: at(10) }]);
 });
 
+test("a second of exactly 1,000 runs is full, also when one of them is deleted while it is read", async () => {
+  await using bench = await openWorld(new Map([[10, 1_000]]));
+  const newest = Math.max(...bench.simulator.world.runs.keys());
+  const { journal } = bench.simulator;
+  const listed = () => journal.next({ origin: "api", url: "created=" });
+  const marked = listed()
+    .then(listed)
+    .then(() => bench.simulator.control.deleteRun({ runId: newest, oncePaged: true }));
+  await list(bench, 9, 12);
+  await marked;
+  expect(await listFullSeconds(bench.fetcher.db)).toEqual([{ repository_id: bench.repository_id, second_start: at(10) }]);
+});
+
 test("a run that turns up while the list is walked hides no other", async () => {
   await using bench = await openWorld(new Map(Array.from({ length: 110 }, (_, second) => [second, 10])));
   bench.simulator.faults.add({ path: "*/actions/runs", delayMs: 300 });

@@ -141,9 +141,9 @@ test("a run that was deleted before its jobs were listed is gone after several c
   await bench.poll(bench.id);
   bench.simulator.control.deleteRun({ runId: run.runId });
   const yesterday = "update archive.attempts set same_reason_since = same_reason_since - interval '23 hours'";
-  for (const [query, state] of [[yesterday, "open"], [yesterday, "open"], ["select", "open"], [yesterday, "open"]] as const) {
+  for (const query of [yesterday, "select", yesterday]) {
     await bench.poll(bench.id);
-    expect(await attempts(bench)).toMatchObject([{ state }]);
+    expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
     await bench.ask(query);
   }
   await bench.poll(bench.id);

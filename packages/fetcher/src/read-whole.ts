@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** How often a list is read within one scan, and how long it is waited for in between. */
-const waitsMs = [250, 1_000];
+const waitsMs = [100, 400];
 
 /** Calls `read` until `isWhole`, at most three times; the last reading is returned, whole or not. @throws what `read` throws. */
 export async function readUntilWhole<T>(

@@ -6,6 +6,7 @@ import { defaultRetentionDays } from "@actions-archive/database/obligations";
 import { findRepository, finishPoll, type LedgerRepository } from "@actions-archive/database/repositories";
 import { finishSecondListing, listWindowChecks, type WindowCheck } from "@actions-archive/database/window-checks";
 import { listWindows, type Window } from "@actions-archive/database/windows";
+import { trustedDate } from "@actions-archive/github/clock-skew";
 
 import { checkAttempts } from "./check-attempts.ts";
 import { coverWindow, recordIncompletePart } from "./cover-window.ts";
@@ -38,20 +39,23 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isRerunScan ? null : known.runs_etag, credential: known.runs_etag_credential };
   const firstPage = await listFirstPage({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
-  const since = startOf(fetcher, repository, firstPage.date);
+  const scan = { fetcher, repository, firstPage, options, isRerunScan };
+  // What a skewed answer shows is recorded, and its jobs are archived; no window ends at its date.
+  if (firstPage.skewMs !== undefined) await checkOpenAttempts({ ...scan, over: undefined }, options);
+  const now = trustedDate(fetcher.github, firstPage);
+  const since = startOf(fetcher, repository, now);
   const checks = await listWindowChecks(db, repositoryId);
   const isAll = await workWithin(options, async (over) => {
-    const scan = { fetcher, repository, firstPage, options, over, isRerunScan };
     const rerunScannedAt = isRerunScan ? known.rescanned_at : undefined;
-    await listSpans(scan, chooseSpans({ since, now: firstPage.date, windows, checks, rerunScannedAt }, options));
-    await checkOpenAttempts(scan, options);
+    await listSpans({ ...scan, over }, chooseSpans({ since, now, windows, checks, rerunScannedAt }, options));
+    await checkOpenAttempts({ ...scan, over }, options);
   });
   await finishPoll(db, repositoryId, {
     nextPollSeconds: isAll ? settings.POLL_INTERVAL_SECONDS : 0,
     problem: null,
     archiveSince: since,
     runsEtag: isAll ? firstPage.runsEtag : undefined,
-    ...(isRerunScan ? { rescannedAt: firstPage.date } : {}),
+    ...(isRerunScan ? { rescannedAt: now } : {}),
   });
 }
 
@@ -115,7 +119,7 @@ type Scan = {
 async function listSpans(scan: Scan, { again, second, uncovered }: Spans): Promise<void> {
   const { fetcher, repository, firstPage, options, over } = scan;
   const { repository_id } = repository;
-  const settled = new Date(firstPage.date.getTime() - settleMs);
+  const settled = settledAt(firstPage);
   const secondListingBefore = new Date(firstPage.date.getTime() - rerunDays * dayMs);
   const untilSettled = ({ start, end }: Window): Window => ({ start, end: end < settled ? end : settled });
   const cover = (window: Window, unusable: number) => coverWindow(fetcher, repository_id, untilSettled(window), { unusable });
@@ -134,6 +138,10 @@ async function listSpans(scan: Scan, { again, second, uncovered }: Spans): Promi
   }
 }
 
+function settledAt({ date }: FirstPage): Date {
+  return new Date(date.getTime() - settleMs);
+}
+
 type OnListed = (window: Window, unusable: number) => Promise<void>;
 
 async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed): Promise<void> {
@@ -143,7 +151,7 @@ async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed):
   if (listedFrom <= start) return onListed({ start, end }, 0);
   if (listedFrom < end) await onListed({ start: listedFrom, end }, 0);
   const rest = { start, end: listedFrom < end ? listedFrom : end };
-  const onIncomplete = recordIncompletePart(fetcher, repository);
+  const onIncomplete = recordIncompletePart(fetcher, repository, settledAt(firstPage));
   const shownRuns = firstPage.runs;
   await listWindow({ fetcher, repository, shownRuns, signal: options.signal, onListed, onIncomplete }, rest);
 }

@@ -38,7 +38,7 @@ async function openFetcher(kind: Credentials["kind"] = "app") {
       apiUrl: new URL(simulator.apiUrl),
       credentials: credentialsOf(simulator, kind),
       logHosts: parseLogHosts(simulator.logOrigin),
-      budget: createProcessBudget(),
+      budget: createProcessBudget({ now: () => simulator.clock.now() }),
       log,
     }),
   );
@@ -127,4 +127,13 @@ test("a limit ends the sweep and leaves the rest for the next", async () => {
   simulator.control.secondaryLimit({ retryAfter: "60" });
   await expect(sweepDeliveries(fetcher, { signal })).rejects.toMatchObject({ code: "github/rate-limited" });
   expect(asks()).toBe(0);
+});
+
+test.each([3_600_000, -3_600_000])("a Date that is %d ms wrong does not move where the next sweep begins", async (skewMs) => {
+  await using fetcher = await openFetcher();
+  const { simulator } = fetcher;
+  const date = new Date(simulator.clock.nowMs() + skewMs).toUTCString();
+  simulator.faults.add({ path: "/app/hook/deliveries", headers: { date }, times: "forever" });
+  const { sweptUntil } = await sweepDeliveries(fetcher, { signal });
+  expect(Math.abs((sweptUntil?.getTime() ?? 0) - simulator.clock.nowMs())).toBeLessThan(60_000);
 });

@@ -48,8 +48,9 @@ export async function sweepDeliveries(fetcher: Sweeper, options: SweepOptions): 
   const tried = new Set<string>();
   let [asked, pages] = [0, 0];
   let began: Date | undefined;
-  for await (const { data, date } of listAppDeliveries(github, { credential, signal: options.signal })) {
-    began ??= date;
+  for await (const { data } of listAppDeliveries(github, { credential, signal: options.signal })) {
+    // By the first page's Date unless that is skewed: a sweep that began in the future would hide what fails until then.
+    began ??= github.now();
     const oldest = oldestWanted(fetcher, began, options.sweptUntil);
     for (const delivery of data) {
       if (new Date(delivery.delivered_at) < oldest) return { asked, sweptUntil: began };

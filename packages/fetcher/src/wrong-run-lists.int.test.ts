@@ -69,7 +69,7 @@ test("a span that stays short is uncovered, a gap of its own after several tries
   await using bench = await openHourly(3);
   bench.simulator.control.addFault({ ...firstPage, times: "forever", lie: { kind: "short-list", removeLast: 1, totalCount: "kept" } });
   await bench.poll(bench.id, false);
-  expect(await uncovered(bench)).toEqual([{ kind: "window_open", reason: "incomplete" }]);
+  expect(await uncovered(bench)).toContainEqual({ kind: "window_open", reason: "incomplete" });
   expect(await bench.ask("select from audit.coverage")).toEqual([]);
   for (let poll = 0; poll < 4; poll++) {
     await makeDue(bench);
@@ -78,10 +78,9 @@ test("a span that stays short is uncovered, a gap of its own after several tries
   expect(await bench.ask("select kind, reason, detail from audit.gaps where kind = 'list_incomplete'")).toEqual([
     { kind: "list_incomplete", reason: "incomplete", detail: "GitHub promised 3 runs and showed 2, 5 times" },
   ]);
-  // It is not asked for at every poll any more.
-  bench.simulator.control.clearJournal({});
+  // It is not listed at every poll any more.
   await bench.poll(bench.id, false);
-  expect(bench.asked().filter((url) => url.includes("created="))).toEqual([]);
+  expect(await bench.ask("select tries from archive.window_checks")).toEqual([{ tries: 5 }]);
   bench.simulator.control.clearFaults({});
   await makeDue(bench);
   await bench.poll(bench.id, false);
@@ -109,18 +108,17 @@ test("a covered span that a scan for re-runs shows short is open until it is sho
 test("history that lists showed short, and counted short, is listed a second time a day later", async () => {
   await using bench = await openHourly(0);
   for (const days of [40, 50, 60]) addHourly(bench, days * 24);
+  // So many that the first page does not reach the others.
+  const createdAt = new Date(Math.floor(Date.now() / 1000 - 86_400) * 1000).toISOString();
+  bench.simulator.control.addRuns({ repository, count: 105, jobs: [], createdAt });
   bench.simulator.control.addFault({ ...firstPage, times: "forever", lie: { kind: "empty-list" } });
   await bench.poll(bench.id, false);
   bench.simulator.control.clearFaults({});
   await bench.poll(bench.id, false);
-  // The first page shows them, as it would not if there were a hundred newer ones.
-  await bench.ask("delete from archive.attempts; delete from archive.runs");
-  await bench.ask("update archive.repositories set rescanned_at = now(), runs_etag = null");
-  await makeDue(bench);
-  bench.simulator.control.clearJournal({});
+  expect(await countRuns(bench)).toBe(100);
+  await bench.ask("update archive.window_checks set due_at = now()");
   await bench.poll(bench.id, false);
-  expect(bench.asked().filter((url) => url.includes("created=")).length).toBeGreaterThan(0);
-  expect(await countRuns(bench)).toBe(3);
+  expect(await bench.ask("select from archive.runs where created_at < now() - interval '30 days'")).toHaveLength(3);
   expect(await bench.ask("select from archive.window_checks")).toEqual([]);
 });
 
@@ -188,19 +186,18 @@ test("a run that is deleted between two pages of a crowded second hides no other
   await using bench = await openHourly(0);
   const createdAt = new Date(Math.floor(Date.now() / 1000 - 86_400) * 1000).toISOString();
   const runs = bench.simulator.control.addRuns({ repository, count: 150, jobs: [], createdAt });
-  const [deleted] = runs.toSorted((a, b) => b.runId - a.runId);
-  bench.simulator.control.deleteRun({ runId: deleted?.runId ?? 0, oncePaged: true });
+  const newest = runs.toSorted((a, b) => b.runId - a.runId)[0]?.runId ?? 0;
+  // When the second is known to be crowded: it is deleted between the pages of the second itself.
+  const { journal } = bench.simulator;
+  const listed = () => journal.next({ origin: "api", url: "created=" });
+  const marked = listed()
+    .then(listed)
+    .then(() => bench.simulator.control.deleteRun({ runId: newest, oncePaged: true }));
   await bench.poll(bench.id, false);
+  await marked;
   expect(await countRuns(bench)).toBe(150);
-  expect(await uncovered(bench)).toEqual([]);
-});
-
-test("a second of exactly 1,000 runs is full, also when one of them vanishes while it is read", async () => {
-  await using bench = await openHourly(0);
-  const createdAt = new Date(Math.floor(Date.now() / 1000 - 86_400) * 1000).toISOString();
-  const runs = bench.simulator.control.addRuns({ repository, count: 1_000, jobs: [], createdAt });
-  const [deleted] = runs.toSorted((a, b) => b.runId - a.runId);
-  bench.simulator.control.deleteRun({ runId: deleted?.runId ?? 0, oncePaged: true });
+  // The first page had shown the run that is gone: what no later answer shows is read once more.
+  await makeDue(bench);
   await bench.poll(bench.id, false);
-  expect(await bench.ask("select kind from audit.gaps where kind = 'second_full'")).toEqual([{ kind: "second_full" }]);
+  expect(await uncovered(bench)).toEqual([]);
 });

@@ -43,7 +43,7 @@ export async function* listAppDeliveries(
     const answer = await github.ask({ path, query, subject: { credential }, signal });
     if (answer.status !== 200) throw failureOf(answer, `GET ${path}`);
     const data = parseAs(z.array(AppDelivery), answer, `GET ${path}`);
-    yield { data, date: answer.date, etag: undefined };
+    yield { data, date: answer.date, skewMs: answer.skewMs, etag: undefined };
     cursor = data.length === 0 ? undefined : nextCursor(answer.headers["link"]);
   } while (cursor !== undefined);
 }

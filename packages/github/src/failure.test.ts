@@ -8,7 +8,7 @@ import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutS
 const githubNow = new Date("2026-01-01T12:00:00Z");
 
 function answer(status: number, headers: Record<string, string> = {}, body: unknown = { message: "Forbidden" }): ApiAnswer {
-  return { status, headers, date: githubNow, text: typeof body === "string" ? body : JSON.stringify(body) };
+  return { status, headers, date: githubNow, skewMs: undefined, text: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
 function waitSeconds(given: ApiAnswer): number | undefined {
@@ -48,6 +48,32 @@ test.each([
   ["a Retry-After that is no time", answer(429, { "retry-after": "soon" }), 60],
 ])("%s is a limit with its pause", (_, given, seconds) => {
   expect(waitSeconds(given)).toBe(seconds);
+});
+
+const minute = 60_000;
+const exhausted = { "x-ratelimit-remaining": "0" };
+/** `skewMs` is how far GitHub's Date is from the database's clock. */
+const skewed = (skewMs: number, headers: Record<string, string>) => ({ ...answer(403, headers), skewMs });
+const resetIn = (ms: number) => String((githubNow.getTime() + ms) / 1_000);
+
+test.each([
+  // The reset comes from a right clock, half an hour ahead of it.
+  ["a Date that is a day behind", skewed(-1_440 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(1_470 * minute) }), 1_801],
+  ["a Date that is a day ahead", skewed(1_440 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(-1_410 * minute) }), 1_801],
+  ["a Date that is ten minutes ahead", skewed(10 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(20 * minute) }), 1_801],
+  // The reset comes from the same wrong clock as the Date.
+  ["a server that is a day behind", skewed(-1_440 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(30 * minute) }), 1_801],
+  ["a server that is a day ahead", skewed(1_440 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(30 * minute) }), 1_801],
+  // Neither clock makes sense of it.
+  ["a reset two hours ahead", skewed(10 * minute, { ...exhausted, "x-ratelimit-reset": resetIn(120 * minute) }), 3_600],
+  ["Retry-After as a date", skewed(-1_440 * minute, { "retry-after": "Fri, 02 Jan 2026 12:00:08 GMT" }), 9],
+])("with %s a limit pauses until the reset, and never longer than an hour", (_, given, seconds) => {
+  expect(waitSeconds(given)).toBe(seconds);
+});
+
+test("a reading of the limit is as careful with a skewed Date", () => {
+  const headers = { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4000", "x-ratelimit-reset": resetIn(1_470 * minute) };
+  expect(readRate(skewed(-1_440 * minute, headers))).toMatchObject({ used: 1_000, resetInMs: 30 * minute + 1_000 });
 });
 
 test.each([

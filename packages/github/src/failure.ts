@@ -5,14 +5,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Pause, RateLimitReading } from "@actions-archive/core/budget";
 import { type ActionsArchiveError, type ErrorCode, PermanentError, TransientError } from "@actions-archive/core/errors";
 
+import type { DatedAnswer } from "./clock-skew.ts";
 import { privateAddressCode } from "./log-hosts.ts";
 
 /** An answer of the API, whatever its status. */
-export type ApiAnswer = {
+export type ApiAnswer = DatedAnswer & {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** GitHub's `Date`; this machine's time only where a server sent none. */
-  readonly date: Date;
   readonly text: string;
 };
 
@@ -20,6 +19,8 @@ const second = 1_000;
 /** GitHub asks for at least a minute where a secondary limit names no time. */
 const secondaryPauseMs = 60 * second;
 const longestPauseMs = 24 * 60 * 60 * second;
+/** The window of the primary limit. https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+const limitWindowMs = 60 * 60 * second;
 
 /**
  * Whether an answer is a limit, and for how long its credential must not ask.
@@ -130,13 +131,23 @@ function readRetryAfter(answer: ApiAnswer): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d+$/.test(value)) return Number(value) * second;
   const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : at - answer.date.getTime() + second;
+  return Number.isNaN(at) ? undefined : spanUntil(at, answer);
 }
 
 /** Milliseconds until the limit is reset. `Date` has whole seconds, hence one more. */
 function readReset(answer: ApiAnswer): number | undefined {
   const reset = readNumber(answer.headers, "x-ratelimit-reset");
-  return reset === undefined ? undefined : reset * second - answer.date.getTime() + second;
+  return reset === undefined ? undefined : spanUntil(reset * second, answer);
+}
+
+// A skewed Date is either GitHub's clock, which the instant is by, too, or wrong by itself: then the instant is by a right clock. The
+// longer span that fits the window is taken, so that no request is sent early, and no pause exceeds an hour.
+function spanUntil(instantMs: number, { date, skewMs }: ApiAnswer): number {
+  const spanMs = instantMs - date.getTime() + second;
+  if (skewMs === undefined) return spanMs;
+  const spansMs = [spanMs, spanMs + skewMs];
+  const fitting = spansMs.filter((each) => each <= limitWindowMs + second);
+  return fitting.length === 0 ? limitWindowMs : Math.max(...fitting);
 }
 
 function readNumber(headers: IncomingHttpHeaders, name: string): number | undefined {

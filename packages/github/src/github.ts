@@ -8,6 +8,7 @@ import { retry } from "@actions-archive/core/retry";
 import type { Dispatcher } from "undici";
 import type { z } from "zod";
 
+import { type DatedAnswer, GitHubClock } from "./clock-skew.ts";
 import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";
 import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
 import { describeIssues } from "./list-items.ts";
@@ -27,8 +28,8 @@ export type GitHubOptions = {
   readonly timeouts?: Partial<Timeouts>;
 };
 
-/** What GitHub said, and when by its own clock: windows, ages and retention are measured by `date` alone. */
-export type Answer<T> = { readonly data: T; readonly date: Date; readonly etag: string | undefined };
+/** What GitHub said, and when by its own clock: windows, ages and retention are measured by `trustedDate` of it alone. */
+export type Answer<T> = DatedAnswer & { readonly data: T; readonly etag: string | undefined };
 
 /** An item of a list that is not of the documented shape, as received, and what is wrong with it. */
 export type UnusableItem = {
@@ -50,7 +51,7 @@ export type Page<T> = Answer<readonly T[]> & {
 };
 
 /** The answer to a request with an `etag` that still holds. It costs nothing of the primary limit. */
-export type NotModified = { readonly notModified: true; readonly date: Date; readonly etag: string };
+export type NotModified = DatedAnswer & { readonly notModified: true; readonly etag: string };
 
 export type ApiRequest = {
   readonly method?: "GET" | "POST";
@@ -62,6 +63,8 @@ export type ApiRequest = {
   readonly etag?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly retries?: number;
+  /** The caller uses `date`: an answer whose Date is skewed is retried, at most twice. */
+  readonly needsDate?: boolean | undefined;
 };
 
 /** 2026-03-10 exists too; this one is what GitHub assumes when none is named. A GHES before 3.9 ignores the header. */
@@ -96,8 +99,7 @@ export class GitHub implements AsyncDisposable {
   readonly repositoryAnswers = new Map<string, Answer<Repository>>();
   /** Of a GHES, as its last answer named it; undefined for github.com. */
   enterpriseVersion: string | undefined;
-  /** GitHub's clock minus this machine's: an App's token is only taken when its times are GitHub's. */
-  #clockOffsetMs = 0;
+  readonly #clock: GitHubClock;
 
   constructor(options: GitHubOptions) {
     const { apiUrl } = options;
@@ -111,13 +113,14 @@ export class GitHub implements AsyncDisposable {
     this.transport = new Transport(apiUrl, options.logHosts, this.timeouts);
     this.#budget = options.budget;
     this.#log = options.log;
+    this.#clock = new GitHubClock({ host: apiUrl.host, reference: options.budget.clock, log: options.log });
     this.#userAgent = options.userAgent ?? defaultUserAgent;
-    this.#credentials = new CredentialStore(options.credentials, this, () => Date.now() + this.#clockOffsetMs);
+    this.#credentials = new CredentialStore(options.credentials, this, () => this.#clock.rawNowMs());
   }
 
-  /** GitHub's time, as far as it is known: its clock at the last answer, moved on by this machine's. */
+  /** GitHub's time by its last accepted Date, moved on by this machine's clock; before the first one, the database's. */
   now(): Date {
-    return new Date(Date.now() + this.#clockOffsetMs);
+    return this.#clock.now();
   }
 
   /** The id (never the secret) of the credential that pays for this repository: the key of its budget and of its ETags. */
@@ -163,10 +166,11 @@ export class GitHub implements AsyncDisposable {
     request: ApiRequest & { readonly schema: S },
   ): Promise<(Answer<z.output<S>> & { hasNext: boolean }) | NotModified> {
     const answer = await this.ask(request);
-    if (answer.status === 304 && request.etag !== undefined) return { notModified: true, date: answer.date, etag: request.etag };
+    const { date, skewMs } = answer;
+    if (answer.status === 304 && request.etag !== undefined) return { notModified: true, date, skewMs, etag: request.etag };
     if (answer.status !== 200 && answer.status !== 201) throw failureOf(answer, describe(request));
     const data = parseAs(request.schema, answer, describe(request));
-    return { data, date: answer.date, etag: answer.headers.etag, hasNext: hasNextPage(answer.headers["link"]) };
+    return { data, date, skewMs, etag: answer.headers.etag, hasNext: hasNextPage(answer.headers["link"]) };
   }
 
   /**
@@ -174,8 +178,9 @@ export class GitHub implements AsyncDisposable {
    * `retries` (2) more tries. A repository that moved is followed inside the API.
    */
   async ask(request: ApiRequest): Promise<ApiAnswer> {
-    const { signal, retries } = request;
-    return retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
+    const { signal, retries, needsDate } = request;
+    const ask = () => retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
+    return needsDate ? this.#clock.retryWhileSkewed(ask, signal) : ask();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -250,23 +255,23 @@ export class GitHub implements AsyncDisposable {
       "x-github-api-version": apiVersion,
       ...(etag === undefined ? {} : { "if-none-match": etag }),
     };
+    const sentAt = this.#budget.clock.now();
+    const { response, text } = await this.#read({ method, url, headers, signal }, describe(request));
+    const { statusCode: status, headers: received } = response;
+    const version = received["x-github-enterprise-version"];
+    if (typeof version === "string") this.enterpriseVersion = version;
+    // Something in between may quote what it was sent, and what a refusal says is logged, and kept in the ledger.
+    const shown = status < 400 ? text : text.replaceAll(authorization.replace(/^\w+ /, ""), "[redacted]");
+    return { status, headers: received, text: shown, ...(await this.#clock.readDate(received["date"], sentAt)) };
+  }
+
+  async #read(call: Parameters<Transport["callApi"]>[0], what: string) {
     try {
-      const response = await this.transport.callApi({ method, url, headers, signal });
-      const text = await readText(response);
-      const version = response.headers["x-github-enterprise-version"];
-      if (typeof version === "string") this.enterpriseVersion = version;
-      const sent = Date.parse(String(response.headers["date"]));
-      if (!Number.isNaN(sent)) this.#clockOffsetMs = sent - Date.now();
-      return {
-        status: response.statusCode,
-        headers: response.headers,
-        date: new Date(Number.isNaN(sent) ? Date.now() : sent),
-        // Something in between may quote what it was sent, and what a refusal says is logged, and kept in the ledger.
-        text: response.statusCode < 400 ? text : text.replaceAll(authorization.replace(/^\w+ /, ""), "[redacted]"),
-      };
+      const response = await this.transport.callApi(call);
+      return { response, text: await readText(response) };
     } catch (error) {
-      signal?.throwIfAborted();
-      throw failureOfSend(error, describe(request), "github/unavailable");
+      call.signal?.throwIfAborted();
+      throw failureOfSend(error, what, "github/unavailable");
     }
   }
 
@@ -310,7 +315,7 @@ export function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what:
   if (!parsed.success) {
     throw new TransientError(
       "github/unexpected-answer",
-      `GitHub's answer to ${what} is not of the documented shape: ${describeIssues(parsed.error)}`,
+      `GitHub's answer to ${what} is not of the documented shape: ${describeIssues(parsed.error, body)}`,
     );
   }
   // Our schemas check and never transform, so the object as received, keys in its own order, is of their output type.

@@ -47,7 +47,7 @@ async function play({ serve, locate = (logs) => `${logs}/job.txt${signature}`, h
     apiUrl: new URL(api.origin),
     credentials: { kind: "token", token },
     logHosts: hosts(logs.origin),
-    budget: createProcessBudget(),
+    budget: createProcessBudget({ now: () => new Date(apiDate) }),
     log: createLogger("test", "trace", new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) })),
     ...(timeouts === undefined ? {} : { timeouts }),
   });
@@ -288,7 +288,7 @@ test.each<[string, ScriptedAnswer, object]>([
     apiUrl: new URL(api.origin),
     credentials: { kind: "token", token },
     logHosts: [],
-    budget: createProcessBudget(),
+    budget: createProcessBudget({ now: () => new Date(apiDate) }),
     log: createLogger("test", "silent"),
   });
   const outcome = await requestJobLog(github, { repository: "octo/app", jobId: 7 }).catch((error: unknown) => ({ error }));
@@ -308,7 +308,7 @@ test("a log that is not wanted after all lets go of its connection", async () =>
     apiUrl: new URL(api.origin),
     credentials: { kind: "token", token },
     logHosts: parseLogHosts(logs.origin),
-    budget: createProcessBudget(),
+    budget: createProcessBudget({ now: () => new Date(apiDate) }),
     log: createLogger("test", "silent"),
   });
   const answer = await requestJobLog(github, { repository: "octo/app", jobId: 7 });

@@ -3,6 +3,7 @@
 import { TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
 
+import type { DatedAnswer } from "./clock-skew.ts";
 import { type ApiAnswer, failureOf } from "./failure.ts";
 import type { GitHub } from "./github.ts";
 import { type LogLink, openDownload } from "./log-download.ts";
@@ -10,10 +11,11 @@ import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { readResumable } from "./resume-log.ts";
 
 /** `date` is always GitHub's API's, never the log host's. */
-export type JobLogAnswer =
+export type JobLogAnswer = DatedAnswer & JobLogOutcome;
+
+type JobLogOutcome =
   | {
       readonly kind: "log";
-      readonly date: Date;
       /** From Content-Length; undefined for a chunked body. */
       readonly declaredBytes: number | undefined;
       /**
@@ -25,8 +27,8 @@ export type JobLogAnswer =
       readonly discard: () => void;
     }
   /** Not there yet, or not any more: the caller knows the job's age. */
-  | { readonly kind: "not-found"; readonly from: "api" | "blob"; readonly date: Date }
-  | { readonly kind: "gone"; readonly date: Date };
+  | { readonly kind: "not-found"; readonly from: "api" | "blob" }
+  | { readonly kind: "gone" };
 
 export type JobLogRequest = {
   readonly repository: RepositoryPath;
@@ -42,25 +44,28 @@ export type JobLogRequest = {
  * host failed), `log/incomplete` (a body that cannot be told from a cut one); the signal's reason.
  */
 export async function requestJobLog(github: GitHub, request: JobLogRequest): Promise<JobLogAnswer> {
-  const { answer, link } = await requestLink(github, request);
-  const { date } = answer;
+  const { answer, link } = await requestLink(github, request, { needsDate: true });
+  const dated = { date: answer.date, skewMs: answer.skewMs };
   if (link === undefined) {
     const failure = failureOf(answer, describe(request));
-    if (failure.code === "github/not-found") return { kind: "not-found", from: "api", date };
-    if (failure.code === "github/gone") return { kind: "gone", date };
+    if (failure.code === "github/not-found") return { kind: "not-found", from: "api", ...dated };
+    if (failure.code === "github/gone") return { kind: "gone", ...dated };
     throw failure;
   }
   const response = await openDownload(github, link);
-  return response === undefined ? { kind: "not-found", from: "blob", date } : accept(github, response, request, date);
+  return response === undefined
+    ? { kind: "not-found", from: "blob", ...dated }
+    : { ...accept(github, response, request), ...dated };
 }
 
 /** The API's answer, with the link where it is a redirect. */
 async function requestLink(
   github: GitHub,
   request: JobLogRequest,
+  { needsDate }: { readonly needsDate: boolean },
 ): Promise<{ readonly answer: ApiAnswer; readonly link?: LogLink }> {
   const { repository, jobId, signal } = request;
-  const answer = await github.ask({ path: pathOf(request), subject: { repository }, signal });
+  const answer = await github.ask({ path: pathOf(request), subject: { repository }, signal, needsDate });
   if (answer.status < 300 || answer.status >= 400) return { answer };
   const location = answer.headers.location;
   const link = location === undefined ? null : URL.parse(location, github.apiUrl);
@@ -76,8 +81,7 @@ function accept(
   github: GitHub,
   response: Dispatcher.ResponseData,
   request: JobLogRequest,
-  date: Date,
-): Extract<JobLogAnswer, { kind: "log" }> {
+): Extract<JobLogOutcome, { kind: "log" }> {
   const { headers } = response;
   const what = `The log of job ${request.jobId} of ${request.repository}`;
   const length = headers["content-length"];
@@ -105,11 +109,11 @@ function accept(
     what,
     signal: request.signal,
     async openRest(rest) {
-      const { link } = await requestLink(github, request);
+      const { link } = await requestLink(github, request, { needsDate: false });
       return link && openDownload(github, link, rest);
     },
   });
-  return { kind: "log", date, declaredBytes, body, discard: () => void response.body.destroy() };
+  return { kind: "log", declaredBytes, body, discard: () => void response.body.destroy() };
 }
 
 function pathOf({ repository, jobId }: JobLogRequest): string {

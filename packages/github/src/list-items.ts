@@ -25,15 +25,22 @@ export function splitItems<S extends z.ZodType>(
     const parsed = schema.safeParse(item);
     // Our schemas check and never transform, so the item as received is of their output type.
     if (parsed.success) data.push(item as z.output<S>);
-    else unusable.push({ object: item, problem: describeIssues(parsed.error), place: data.length });
+    else unusable.push({ object: item, problem: describeIssues(parsed.error, item), place: data.length });
   }
   return { data, unusable };
 }
 
-/** The first problems of an object, with their places in it. */
-export function describeIssues({ issues }: z.ZodError): string {
+/** The first problems of an object, each with its place and the value there. */
+export function describeIssues({ issues }: z.ZodError, object: unknown): string {
   return issues
     .slice(0, 3)
-    .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
+    .map(({ path, message }) => {
+      const value = JSON.stringify(path.reduce(childOf, object))?.slice(0, 100) ?? "missing";
+      return `${path.length === 0 ? "it" : path.join(".")} is ${value}: ${message}`;
+    })
     .join("; ");
+}
+
+function childOf(parent: unknown, key: PropertyKey): unknown {
+  return typeof parent === "object" && parent !== null ? Reflect.get(parent, key) : undefined;
 }

@@ -18,7 +18,13 @@ function server(count: number, { largestPage = 100, failure = new TransientError
     const { page, perPage } = request;
     if (perPage > largestPage) throw failure;
     const data = Array.from({ length: count }, (_, index) => ({ id: index + 1 })).slice((page - 1) * perPage, page * perPage);
-    return { data, date: new Date(started + requests.length * 1_000), etag: undefined, hasNext: page * perPage < count };
+    return {
+      data,
+      date: new Date(started + requests.length * 1_000),
+      skewMs: undefined,
+      etag: undefined,
+      hasNext: page * perPage < count,
+    };
   };
   return { requests, fetchPage };
 }
@@ -77,6 +83,7 @@ test("items that move to the next page while it is asked for come once", async (
   const shifting = async ({ page }: PageRequest): Promise<Page<Item>> => ({
     data: (pages[page - 1] ?? []).map((id) => ({ id })),
     date: new Date(started),
+    skewMs: undefined,
     etag: undefined,
     hasNext: page < pages.length,
   });
@@ -98,7 +105,7 @@ test("an empty page ends a list, whatever it says of a next one", async () => {
   let calls = 0;
   const endless = async (): Promise<Page<Item>> => {
     calls += 1;
-    return { data: [], date: new Date(started), etag: undefined, hasNext: true };
+    return { data: [], date: new Date(started), skewMs: undefined, etag: undefined, hasNext: true };
   };
   expect(await ids(paginate(endless))).toEqual([]);
   expect(calls).toBe(1);
@@ -109,6 +116,7 @@ test("a list that has no end is an error", async () => {
   const endless = async (): Promise<Page<Item>> => ({
     data: [{ id: (id += 1) }],
     date: new Date(started),
+    skewMs: undefined,
     etag: undefined,
     hasNext: true,
   });

@@ -4,8 +4,11 @@
 import type { Budget, RateLimitReading } from "@actions-archive/core/budget";
 import { RateLimitedError } from "@actions-archive/core/errors";
 
-/** Remembers pauses, and pauses a credential by itself when GitHub says that nothing remains. Times are this machine's. */
-export function createProcessBudget(): Budget {
+/**
+ * Remembers pauses, and pauses a credential by itself when GitHub says that nothing remains. Times are this machine's.
+ * @param options `now` is the clock that GitHub's dates are compared with; this machine's by default.
+ */
+export function createProcessBudget({ now = () => new Date() }: { readonly now?: () => Date } = {}): Budget {
   const pauses = new Map<string, { until: Date; reason: string }>();
 
   const pauseFor = (credential: string, waitMs: number, reason: string): Date => {
@@ -20,6 +23,7 @@ export function createProcessBudget(): Budget {
   };
 
   return {
+    clock: { now, read: async () => now(), recordSkew: async () => undefined },
     async acquire(credential, signal) {
       signal?.throwIfAborted();
       const current = pauses.get(credential);

@@ -51,8 +51,9 @@ function readMapping(path: string): { url: string; answer: ScriptedAnswer } {
   return { url: request.url, answer: { status: response.status, headers, body } };
 }
 
-function open(origin: string) {
-  const budget = createProcessBudget();
+/** @param recordedAt for the answers whose Date is as it was recorded */
+function open(origin: string, recordedAt?: string) {
+  const budget = createProcessBudget(recordedAt === undefined ? {} : { now: () => new Date(recordedAt) });
   const github = openGitHub({
     apiUrl: new URL(origin),
     credentials: { kind: "token", token: "canary" },
@@ -130,7 +131,7 @@ describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/ap
       response.end();
       return undefined;
     });
-    const { github } = open(server.origin);
+    const { github } = open(server.origin, "2021-04-05T15:43:09Z");
     await using _ = github;
     for (const { url } of redirects) {
       const jobId = Number(/jobs\/(\d+)\/logs/.exec(url)?.[1]);
@@ -165,7 +166,7 @@ describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/ap
   test("a recorded 404 for deleted logs is told as GitHub's", async () => {
     const { answer } = readMapping("GHWorkflowRunTest/wiremock/testLogs/mappings/9-r_h_g_actions_runs_711446981_logs.json");
     await using server = await startScriptedServer(() => answer);
-    const { github } = open(server.origin);
+    const { github } = open(server.origin, "2021-04-02T10:48:51Z");
     await using _ = github;
     expect(await requestJobLog(github, { repository: "hub4j-test-org/GHWorkflowRunTest", jobId: 1 })).toEqual({
       kind: "not-found",

@@ -35,7 +35,7 @@ async function askForRepository(github: GitHub, { repository, signal }: InReposi
   const path = repositoryPath(repository);
   const known = github.repositoryAnswers.get(path);
   const answer = await github.getIfChanged({ path, subject: { repository }, schema: Repository, signal, etag: known?.etag });
-  if ("notModified" in answer && known !== undefined) return { ...known, date: answer.date };
+  if ("notModified" in answer && known !== undefined) return { ...known, date: answer.date, skewMs: answer.skewMs };
   if ("notModified" in answer) throw new TransientError("github/unexpected-answer", `GitHub answered 304 to GET ${path}`);
   if (github.repositoryAnswers.size >= mostKnown) github.repositoryAnswers.clear();
   github.repositoryAnswers.set(path, answer);

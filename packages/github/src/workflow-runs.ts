@@ -24,7 +24,13 @@ export type RunFilter = {
 };
 
 export type ListRuns = InRepository &
-  RunFilter & { readonly page?: number; readonly perPage?: number; readonly retries?: number };
+  RunFilter & {
+    readonly page?: number;
+    readonly perPage?: number;
+    readonly retries?: number;
+    /** As in `ApiRequest`. */
+    readonly needsDate?: boolean;
+  };
 
 const RunList = listOf("workflow_runs");
 
@@ -46,7 +52,7 @@ export async function listRuns(
   github: GitHub,
   params: ListRuns & { readonly etag?: string | undefined },
 ): Promise<Page<WorkflowRun> | NotModified> {
-  const { repository, signal, etag, retries, perPage = 100 } = params;
+  const { repository, signal, etag, retries, needsDate, perPage = 100 } = params;
   const answer = await github.getIfChanged({
     path: `${repositoryPath(repository)}/actions/runs`,
     query: {
@@ -63,6 +69,7 @@ export async function listRuns(
     schema: RunList,
     etag,
     signal,
+    needsDate,
     ...(retries === undefined ? {} : { retries }),
   });
   if ("notModified" in answer) return answer;
@@ -79,7 +86,7 @@ export function listNewestRuns(
   github: GitHub,
   params: InRepository & { readonly etag?: string | undefined },
 ): Promise<Page<WorkflowRun> | NotModified> {
-  return fetchFirstPage((request) => listRuns(github, { ...params, ...request }));
+  return fetchFirstPage((request) => listRuns(github, { ...params, ...request, needsDate: true }));
 }
 
 /** All pages of `listRuns`, each run once, with smaller pages where large ones fail. Filtered, it ends after 1,000 runs. */
@@ -115,7 +122,14 @@ export async function getRun(
   { repository, runId, signal }: InRepository & { readonly runId: number },
 ): Promise<Answer<WorkflowRun>> {
   const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}`;
-  return github.get({ path, query: { exclude_pull_requests: true }, subject: { repository }, schema: WorkflowRun, signal });
+  return github.get({
+    path,
+    query: { exclude_pull_requests: true },
+    subject: { repository },
+    schema: WorkflowRun,
+    signal,
+    needsDate: true,
+  });
 }
 
 /**
@@ -128,5 +142,12 @@ export async function getRunAttempt(
   { repository, runId, runAttempt, signal }: InRepository & { readonly runId: number; readonly runAttempt: number },
 ): Promise<Answer<WorkflowRun>> {
   const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}/attempts/${idOf(runAttempt)}`;
-  return github.get({ path, query: { exclude_pull_requests: true }, subject: { repository }, schema: WorkflowRun, signal });
+  return github.get({
+    path,
+    query: { exclude_pull_requests: true },
+    subject: { repository },
+    schema: WorkflowRun,
+    signal,
+    needsDate: true,
+  });
 }

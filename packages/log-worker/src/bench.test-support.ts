@@ -25,6 +25,7 @@ import { openGitHub } from "@actions-archive/github/github";
 import { parseLogHosts } from "@actions-archive/github/log-hosts";
 import { getJob } from "@actions-archive/github/workflow-jobs";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { withSimulatedClock } from "@actions-archive/testkit/simulated-clock";
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import { vi } from "vitest";
 
@@ -208,7 +209,7 @@ async function openWorker({
       apiUrl: new URL(simulator.apiUrl),
       credentials: { kind: "token", token: simulator.token },
       logHosts: parseLogHosts(simulator.logOrigin),
-      budget: openDatabaseBudget(db, { reservePercent: 0 }),
+      budget: withSimulatedClock(openDatabaseBudget(db, { reservePercent: 0 }), simulator.clock),
       timeouts: { stallMs: 1_000 },
       log,
     }),

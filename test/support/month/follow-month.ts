@@ -11,6 +11,7 @@ import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
 import { judge, type Verdict } from "@actions-archive/testkit/judge/judge";
 import { folderSource, listFiles } from "@actions-archive/testkit/judge/object-source";
 import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
+import { followClock } from "@actions-archive/testkit/simulated-clock";
 import getPort from "get-port";
 import { Client } from "pg";
 import { z } from "zod";
@@ -66,6 +67,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const port = await getPort({ host: "127.0.0.1" });
   const { simulator, secret } = await startMonth(options, port);
   stack.use(simulator);
+  const databaseClock = stack.use(await followClock(options.databaseUrl, simulator.clock));
   const settings = settingsOf(options, simulator);
   const client = new Client({ connectionString: options.databaseUrl });
   await client.connect();
@@ -84,6 +86,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   // Calm: what was planned ends, and the run that never does has been open for more than 35 days.
   simulator.clock.setSpeed(1);
   simulator.clock.advance(6 * daySeconds * 1000);
+  await databaseClock.settled();
   const { unsettled: backlog } = await countUnsettled(client);
   const calm = performance.now();
   await simulator.webhooks.settled();

@@ -10,6 +10,7 @@ import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
 import type { ProcessUse } from "@actions-archive/testkit/judge/evidence";
 import type { Verdict } from "@actions-archive/testkit/judge/judge";
 import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
+import { followClock } from "@actions-archive/testkit/simulated-clock";
 import { Client } from "pg";
 
 import type { Settings } from "../processes.ts";
@@ -62,6 +63,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     await openSystem({ ...options, replicas: 2, startSimulator: monthOf(options), settings: settingsOf(options) }),
   );
   const { simulator, postgres, front } = system;
+  const databaseClock = stack.use(await followClock(postgres.directUrl, simulator.clock));
   const journal = new ArchiveJournal(simulator);
   const watcher = new Client({ connectionString: postgres.directUrl });
   await watcher.connect();
@@ -75,6 +77,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   simulator.clock.setSpeed(1);
   // What was planned ends, and the run that never does has been open for more than 35 days.
   simulator.clock.advance(6 * daySeconds * 1_000);
+  await databaseClock.settled();
   await simulator.webhooks.settled();
   const calmSeconds = await untilSettled(system, { limitSeconds: 300 });
   options.onProgress(`calm after ${calmSeconds.toFixed(1)} s`);

@@ -51,6 +51,8 @@ export function addDemo(program: Command, context: CommandContext): void {
           rateLimits: { perHour: 100_000 },
         }),
       );
+      // The world is that of the first run; its time is the database's, whose clock GitHub's dates are compared with.
+      simulator.clock.advance(Math.max(0, Date.now() - state.clockStart.getTime()));
       const config = loadStartConfig({
         ...env,
         GITHUB_API_URL: simulator.apiUrl,

@@ -1,5 +1,6 @@
 // `status`: what is archived, what is owed, what waits.
 
+import { listClockSkews } from "@actions-archive/database/clock-skews";
 import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/coverage";
 import { listCredentials } from "@actions-archive/database/credentials";
 import { countGaps } from "@actions-archive/database/gaps";
@@ -9,6 +10,7 @@ import { listUnreadableRepositories } from "@actions-archive/database/repositori
 import { countDamages, findScrub } from "@actions-archive/database/scrub";
 import { findSealing, type Sealing } from "@actions-archive/database/sealing";
 import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
+import { describeSkew } from "@actions-archive/github/clock-skew";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
@@ -44,6 +46,7 @@ async function readStatus(db: Database) {
     unreadable: await listUnreadableRepositories(db),
     gaps: await countGaps(db),
     credentials: await listCredentials(db),
+    clock_skew: await listClockSkews(db),
     sealing: await findSealing(db),
     scrub: { ...(await findScrub(db)), ...(await countDamages(db)) },
   };
@@ -78,11 +81,17 @@ function formatStatus(status: Status): string {
         })),
       ),
     );
+  lines.push(...status.clock_skew.map(skewText));
   for (const { credential, paused_until, pause_reason } of credentials) {
     if (paused_until === null) continue;
     lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);
   }
   return lines.join("\n");
+}
+
+function skewText({ host, skew_seconds, since, last_seen_at }: Status["clock_skew"][number]): string {
+  const skew = `The Date header of ${host} is ${describeSkew(skew_seconds * 1_000)} the database's clock`;
+  return `${skew} since ${since.toISOString()} (last seen ${last_seen_at.toISOString()}): it is refused for windows and ages. Check the clock of the GitHub server and of the database.`;
 }
 
 function sealingText({ head, unsealed_objects, key_id, problem, problem_since }: Sealing): string[] {

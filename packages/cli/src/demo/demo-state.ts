@@ -1,4 +1,4 @@
-// What makes a second demo continue where the first ended: the same simulated world, at the same simulated time.
+// What makes a second demo continue where the first ended: the same simulated world.
 
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
