@@ -109,3 +109,23 @@ test("selecting again costs nothing while nothing changed, and a new name is see
   world.simulator.control.moveRepository({ repository: "acme/web", name: "site" });
   expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/site"]);
 });
+
+test("an id that one wrong answer made up is dropped once the name leads to its repository again", async () => {
+  await using world = await openWorld();
+  world.simulator.control.addFault({ path: "/repos/acme/web", lie: { kind: "odd-object", patch: { id: 1 } } });
+  await world.select("acme/web");
+  const selected = () => world.ask("select repository_id = 1 as is_made_up from archive.repositories where is_selected");
+  expect(await selected()).toEqual([{ is_made_up: true }]);
+  expect(await world.select("acme/web")).toEqual(["acme/web"]);
+  expect(await selected()).toEqual([{ is_made_up: false }]);
+});
+
+test("a repository that was listed stays selected when its name leads to another one", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  await world.ask("update archive.repositories set archive_since = now()");
+  const { control } = world.simulator;
+  control.hideRepository({ repository: "acme/web" });
+  control.addRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web")).toEqual(["acme/web", "acme/web"]);
+});

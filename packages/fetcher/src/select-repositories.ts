@@ -2,6 +2,7 @@
 
 import { PermanentError } from "@actions-archive/core/errors";
 import {
+  type LedgerRepository,
   listSelectedRepositories,
   noteUnreadableRepositories,
   type RepositorySighting,
@@ -46,8 +47,10 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const missing = (await listSelectedRepositories(db)).filter(
     ({ repository_id, full_name }) => !sightings.has(repository_id) && selection.includes(full_name),
   );
+  const selectedNames = new Set(repositories.map(({ full_name }) => full_name.toLowerCase()));
   for (const known of missing) {
-    const sighting = await follow(fetcher, known, { selection, signal });
+    const isReplaced = selectedNames.has(known.full_name.toLowerCase());
+    const sighting = await follow(fetcher, known, { selection, isReplaced, signal });
     if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
   }
   await writeSelection(db, [...sightings.values()]);
@@ -56,11 +59,18 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   return unreadable;
 }
 
+type Following = {
+  readonly selection: Selection;
+  /** Its name leads to another repository, which is selected. One wrong answer can give a name an id that there never was. */
+  readonly isReplaced: boolean;
+  readonly signal: AbortSignal;
+};
+
 // Renamed while its old name was taken by another, transferred, deleted, or no longer to be seen: the id tells.
 async function follow(
   { github, log }: Fetcher,
-  { repository_id, full_name }: ListedRepository,
-  { selection, signal }: { readonly selection: Selection; readonly signal: AbortSignal },
+  { repository_id, full_name, archive_since }: LedgerRepository,
+  { selection, isReplaced, signal }: Following,
 ): Promise<RepositorySighting | undefined> {
   try {
     const { data } = await getRepositoryById(github, { repositoryId: repository_id, signal });
@@ -70,6 +80,10 @@ async function follow(
     return undefined;
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
+    if (isReplaced && archive_since === null) {
+      log.warn({ repository: full_name, repositoryId: repository_id }, "repository dropped: its id is unknown and was never listed");
+      return undefined;
+    }
     return { repository_id, full_name, is_private: null };
   }
 }
