@@ -126,9 +126,7 @@ export const RunRecord = z.object({
   run: received.describe("the run object of this attempt"),
   run_received_at: instant,
   job_ids: z.array(GitHubId).describe("the final job list of this attempt"),
-  listed_jobs: count
-    .optional()
-    .describe("how many jobs its final listing showed"),
+  listed_jobs: count.optional().describe("how many jobs its final listing showed"),
   missing_job_ids: z.array(GitHubId).optional().describe("those of them that had not completed; none when it is left out"),
   jobs: z
     .array(

@@ -68,7 +68,7 @@ export async function listOpenAttempts(
   repositoryId: number,
   { onlyDue, limit }: { onlyDue: boolean; limit: number },
 ): Promise<LedgerAttempt[]> {
-  const query = openAttempts(db, repositoryId)
+  const wanted = openAttempts(db, repositoryId)
     .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
     .where((eb) =>
       eb.not(
@@ -84,7 +84,7 @@ export async function listOpenAttempts(
     .orderBy("archive.runs.created_at", "desc")
     .orderBy("archive.attempts.run_attempt")
     .limit(limit);
-  return asLedgerAttempts(await query.execute());
+  return asLedgerAttempts(await wanted.execute());
 }
 
 /** Open attempts of runs created in `window` whose visit is due: what expires first, and at the end what must have expired. */

@@ -118,7 +118,9 @@ test("a job that its listing showed too early completes the day when it comes", 
   const late = jobIdOf(1001, 90);
   await sql`
     insert into archive.obligations
-    select (jsonb_populate_record(o, jsonb_build_object('job_id', ${late}::bigint))).* from archive.obligations o`.execute(database.db);
+    select (jsonb_populate_record(o, jsonb_build_object('job_id', ${late}::bigint))).* from archive.obligations o`.execute(
+    database.db,
+  );
   const [after] = await coverageOf(database.db, id);
   expect(after).toMatchObject({ jobs_found: 2, jobs_loaded: 2, complete: true });
 });

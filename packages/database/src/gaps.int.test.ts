@@ -65,11 +65,11 @@ test.each<[string, readonly AttemptRow[], readonly JobRow[], readonly Partial<Ga
     "listed jobs that never completed",
     [{ state: "listed", missing: 2 }],
     [archived],
-    [90, 91].map((place) => ({
+    [90, 91].map((index) => ({
       kind: "job_not_loaded" as const,
       reason: "not_completed",
       detail: "its attempt completed and listed it, and it never completed",
-      job_id: jobIdOf(run_id, place),
+      job_id: jobIdOf(run_id, index),
     })),
   ],
   [

@@ -62,7 +62,8 @@ export async function addRun(db: Database, repository_id: number, { run_id, crea
     const run_attempt = index + 1;
     const known = jobs.filter(({ attempt }) => attempt === run_attempt).length;
     const missingIds = Array.from({ length: missing }, (_, place) => jobIdOf(run_id, 90 + place));
-    const listing = state === "listed" ? { listed_jobs: known + missing, missing_job_ids: missingIds, listed_at: new Date() } : {};
+    const listing =
+      state === "listed" ? { listed_jobs: known + missing, missing_job_ids: missingIds, listed_at: new Date() } : {};
     await db
       .insertInto("archive.attempts")
       .values({ run_id, run_attempt, repository_id, state, status, ...listing })

@@ -49,7 +49,9 @@ export async function openDatabase({
       getTypeParser: (oid: number) => {
         if (oid === int8Oid) return parseInt8;
         const parse = pg.types.getTypeParser(oid);
-        return oid === int8ArrayOid ? (text: string) => (parse(text) as (string | null)[]).map((id) => id && parseInt8(id)) : parse;
+        return oid === int8ArrayOid
+          ? (text: string) => (parse(text) as (string | null)[]).map((id) => id && parseInt8(id))
+          : parse;
       },
     },
     // Compiling the plan of audit.coverage took longer than running it: 650 of 1,300 ms at 134,000 jobs.

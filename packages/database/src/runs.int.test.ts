@@ -150,7 +150,8 @@ test("an attempt's story has the jobs that it listed, and is owed until it is re
   ]);
   expect(await findListedAttempt(db, first)).toBeUndefined();
   const second = { run_id: runId, run_attempt: 2 };
-  for (const attempt of [first, second]) await finishCheck(db, attempt, { state: "listed", jobs: 2, missingJobIds: [], object: runObject(attempt) });
+  for (const attempt of [first, second])
+    await finishCheck(db, attempt, { state: "listed", jobs: 2, missingJobIds: [], object: runObject(attempt) });
   expect((await findListedAttempt(db, first))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId, jobId + 1]);
   expect((await findListedAttempt(db, second))?.jobs.map(({ job_id }) => job_id)).toEqual([jobId + 1, jobId + 2]);
   expect(await listUnrecordedAttempts(db, 10)).toEqual([first, second]);

@@ -238,7 +238,8 @@ function readRun(object: unknown, now: Date | undefined): Omit<RunColumns, "repo
   if (created_at === null) return problemOf(run, "created_at", "no time");
   // A GHES of 2021 names no attempt.
   const run_attempt = run["run_attempt"] == null ? 1 : id(run["run_attempt"]);
-  if (run_attempt === null || run_attempt > maxAttempts) return problemOf(run, "run_attempt", `no number from 1 to ${maxAttempts}`);
+  if (run_attempt === null || run_attempt > maxAttempts)
+    return problemOf(run, "run_attempt", `no number from 1 to ${maxAttempts}`);
   const latestMs = (now?.getTime() ?? Infinity) + maxFutureMs;
   if (Date.parse(created_at) > latestMs) return problemOf(run, "created_at", "in the future");
   if (updated_at !== null && Date.parse(updated_at) > latestMs) return problemOf(run, "updated_at", "in the future");

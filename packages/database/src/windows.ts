@@ -84,7 +84,9 @@ export async function uncover(trx: Database, repositoryId: number, { start, end 
     insert into archive.windows (repository_id, window_start, window_end, scanned_at)
     select ${repositoryId}::bigint, window_start, ${start}::timestamptz, scanned_at from opened where window_start < ${start}
     union all
-    select ${repositoryId}::bigint, ${end}::timestamptz, window_end, scanned_at from opened where window_end > ${end}`.execute(trx);
+    select ${repositoryId}::bigint, ${end}::timestamptz, window_end, scanned_at from opened where window_end > ${end}`.execute(
+    trx,
+  );
 }
 
 export async function listFullSeconds(db: Database): Promise<{ repository_id: number; second_start: Date }[]> {

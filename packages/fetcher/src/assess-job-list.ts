@@ -15,7 +15,10 @@ const minLaggingChecks = 20;
 /** GitHub ends a run with these before it makes a job. https://docs.github.com/rest/actions/workflow-runs */
 const conclusionsWithoutJobs: ReadonlySet<string | null> = new Set(["action_required", "startup_failure"]);
 
-export type CheckedAttempt = Pick<LedgerAttempt, "check_reason" | "check_failures" | "same_reason_checks" | "same_reason_seconds">;
+export type CheckedAttempt = Pick<
+  LedgerAttempt,
+  "check_reason" | "check_failures" | "same_reason_checks" | "same_reason_seconds"
+>;
 
 export type JobListReading = {
   /** Distinct jobs of the attempt. */
@@ -54,7 +57,10 @@ export function assessJobList(attempt: CheckedAttempt, list: JobListReading, com
   const lagging = jobs.filter(({ status }) => status !== "completed").map(({ id }) => id);
   if (lagging.length > 0) {
     if (hasAgreed(attempt, "lagging", minLaggingChecks)) return listed(lagging);
-    return later("lagging", `it completed, and ${lagging.length} of its ${jobs.length} jobs have not: ${lagging.slice(0, 3).join(", ")}`);
+    return later(
+      "lagging",
+      `it completed, and ${lagging.length} of its ${jobs.length} jobs have not: ${lagging.slice(0, 3).join(", ")}`,
+    );
   }
   const settleSeconds = secondsToSettle(attempt, completion);
   if (settleSeconds === 0) return listed([]);

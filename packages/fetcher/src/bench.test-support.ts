@@ -52,7 +52,14 @@ export async function openBench(options: SimulatorOptions = {}, settings: Partia
       log,
     }),
   );
-  const fetcher = { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0, ...settings } };
+  const fetcher = {
+    db,
+    github,
+    archiveQueue,
+    loadQueue,
+    log,
+    settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0, ...settings },
+  };
   const opened = resources.move();
   return {
     simulator,

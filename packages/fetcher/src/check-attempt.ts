@@ -1,7 +1,7 @@
 // Checks one open attempt: is it complete, and which jobs does it have? Completed jobs go into the ledger at once, even while their
 // run goes on. Whatever else GitHub answers, the attempt stays open and is checked again: a single answer closes nothing for good.
 
-import { ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
+import { type ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 import { type CheckOutcome, finishCheck, type LedgerAttempt, retractAttempts } from "@actions-archive/database/attempts";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
@@ -55,7 +55,8 @@ export async function checkAttempt(
   }
   if (outcome.state === "open" && outcome.reason !== null && outcome.reason !== "settling")
     fetcher.log.warn({ ...context, reason: outcome.reason, detail: outcome.detail }, "attempt stays open");
-  if (outcome.state === "gone" || outcome.state === "never_completed") fetcher.log.warn({ ...context, state: outcome.state }, "attempt closed");
+  if (outcome.state === "gone" || outcome.state === "never_completed")
+    fetcher.log.warn({ ...context, state: outcome.state }, "attempt closed");
   await finishCheck(fetcher.db, attempt, outcome);
   return refusal;
 }
@@ -89,7 +90,7 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
     signal,
   });
   if (list === undefined) return undefined;
-  await replaceUnusableJobs(fetcher.db, { ...attempt, repository_id: repository.repository_id }, list.unusable);
+  await replaceUnusableJobs(fetcher.db, { ...repository, ...attempt }, list.unusable);
   await recordJobs(
     fetcher.db,
     repository.repository_id,
@@ -141,7 +142,9 @@ function completionOf(
 
 function stillOpen(attempt: LedgerAttempt, { object }: RunReading, now: Date): CheckOutcome {
   // A run that is started again a month later has its own 35 days from then.
-  const startedMs = Date.parse(object?.run_started_at ?? "") || (attempt.run_attempt === 1 ? attempt.run_created_at : attempt.first_seen_at).getTime();
+  const startedMs =
+    Date.parse(object?.run_started_at ?? "") ||
+    (attempt.run_attempt === 1 ? attempt.run_created_at : attempt.first_seen_at).getTime();
   if (object !== undefined && now.getTime() - startedMs > maxRunDays * dayMs) return { state: "never_completed" };
   const againInSeconds = Math.min(maxRecheckSeconds, minRecheckSeconds * 2 ** Math.min(attempt.visits, 10));
   return { state: "open", againInSeconds, reason: null, object };

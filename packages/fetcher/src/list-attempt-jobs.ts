@@ -1,8 +1,8 @@
 // The jobs of one attempt as GitHub lists them, with whether it showed all that it promised.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { collectPages } from "@actions-archive/github/paging";
 import type { GitHub } from "@actions-archive/github/github";
+import { collectPages } from "@actions-archive/github/paging";
 import type { WorkflowJob } from "@actions-archive/github/schemas";
 import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
 

@@ -57,7 +57,10 @@ export async function listFirstPage(
   return describePage(reading, credential);
 }
 
-function describePage({ answer, runs, unusable }: RecordedPage & { readonly answer: Page<WorkflowRun> }, credential: string): FirstPage {
+function describePage(
+  { answer, runs, unusable }: RecordedPage & { readonly answer: Page<WorkflowRun> },
+  credential: string,
+): FirstPage {
   const { etag } = answer;
   const shown = runs.map(({ id, created_at }) => ({ id, createdAt: new Date(created_at) }));
   if (!showsAll(answer) || unusable > 0)

@@ -31,7 +31,10 @@ async function list(bench: Bench & { readonly repository_id: number }, from: num
   const repository = { repository_id, full_name: "acme/app" };
   const onListed = (window: Window) => addWindow(fetcher.db, repository_id, window);
   const onIncomplete = recordIncompletePart(fetcher, repository);
-  await listWindow({ fetcher, repository, onListed, onIncomplete, signal: AbortSignal.timeout(25_000) }, { start: at(from), end: at(to) });
+  await listWindow(
+    { fetcher, repository, onListed, onIncomplete, signal: AbortSignal.timeout(25_000) },
+    { start: at(from), end: at(to) },
+  );
 }
 
 const countRuns = async ({ ask }: Bench) => Number((await ask("select count(*) from archive.runs"))[0]?.["count"]);

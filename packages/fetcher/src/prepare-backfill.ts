@@ -10,8 +10,8 @@ import type { Repository } from "@actions-archive/github/schemas";
 import { estimateRuns } from "./estimate-runs.ts";
 import { dayMs, type Fetcher } from "./fetcher.ts";
 import { type BackfillPlan, planBackfill, type PlannedRepository } from "./plan-backfill.ts";
-import { settleMs } from "./scan-repository.ts";
 import { everythingBut, type RepositoryPatterns } from "./repository-patterns.ts";
+import { settleMs } from "./scan-repository.ts";
 import { findRepositories } from "./select-repositories.ts";
 
 export type BackfillWish = {

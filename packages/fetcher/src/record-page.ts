@@ -33,10 +33,7 @@ export async function recordPage({ fetcher, repository, backfillId }: PageOf, pa
   const strangers = page.data.filter((run) => isOfAnother(run, repository_id));
   const owner = strangers[0]?.repository?.id;
   if (owner !== undefined && strangers.length === page.data.length)
-    throw new PermanentError(
-      "github/not-found",
-      `${full_name} is now another repository (id ${owner}, was ${repository_id})`,
-    );
+    throw new PermanentError("github/not-found", `${full_name} is now another repository (id ${owner}, was ${repository_id})`);
   const own = page.data.filter((run) => !strangers.includes(run));
   const refused = await recordRuns(fetcher.db, repository_id, own, { backfillId, now: fetcher.github.now() });
   const refusedObjects = new Set(refused.map(({ object }) => object));
@@ -72,7 +69,8 @@ function isOfAnother(run: WorkflowRun, repositoryId: number): boolean {
 
 /** Its own created_at where that is a time before now, else the one of its neighbour in the list. */
 function placedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
-  const own = typeof object === "object" && object !== null && "created_at" in object ? Date.parse(String(object.created_at)) : NaN;
+  const own =
+    typeof object === "object" && object !== null && "created_at" in object ? Date.parse(String(object.created_at)) : NaN;
   if (own > 0 && own <= page.date.getTime()) return new Date(own);
   const neighbour = runs[Math.min(Math.max(place, 0), runs.length - 1)];
   return neighbour === undefined ? page.date : new Date(neighbour.created_at);

@@ -104,7 +104,11 @@ function chooseSpans({ since, now, windows, checks, rerunScannedAt }: SpanChoice
   if (rerunScannedAt === undefined || windows.length === 0) return { again: unusable, second, uncovered };
   const rerunSince = Math.min(now.getTime(), rerunScannedAt?.getTime() ?? Infinity) - rerunDays * dayMs;
   const rerun = { start: new Date(Math.max(since.getTime(), rerunSince)), end: now };
-  return { again: [rerun, ...unusable.filter(({ start }) => start < rerun.start)], second, uncovered: spansBefore(uncovered, rerun.start) };
+  return {
+    again: [rerun, ...unusable.filter(({ start }) => start < rerun.start)],
+    second,
+    uncovered: spansBefore(uncovered, rerun.start),
+  };
 }
 
 type Scan = {

@@ -115,9 +115,9 @@ export async function findRepositories(
   }
   for (const owner of patterns.owners) {
     await orNote(`${owner}/*`, async () => {
-      for await (const { data } of listOwnerRepositories(github, { owner, signal })) {
-        repositories.push(...data.filter(({ full_name }) => patterns.includes(full_name)));
-      }
+      const found = await listOwned(github, owner, signal);
+      repositories.push(...found.repositories.filter(({ full_name }) => patterns.includes(full_name)));
+      if (found.problem !== undefined) unreadable.push({ name: `${owner}/*`, problem: found.problem });
     });
   }
   return {
@@ -126,6 +126,24 @@ export async function findRepositories(
     includes: (name) => patterns.includes(name),
     names: (name) => patterns.names.includes(name.toLowerCase()),
   };
+}
+
+type Owned = { readonly repositories: readonly Repository[]; readonly problem: string | undefined };
+
+// No count says how many there are: an owner that shows none is asked twice, and is no silent success.
+async function listOwned(github: Fetcher["github"], owner: string, signal: AbortSignal): Promise<Owned> {
+  for (let answers = 1; ; answers++) {
+    const repositories: Repository[] = [];
+    const problems: string[] = [];
+    for await (const { data, unusable = [] } of listOwnerRepositories(github, { owner, signal })) {
+      repositories.push(...data);
+      problems.push(...unusable.map(({ problem }) => problem));
+    }
+    const [problem] = problems;
+    if (problem !== undefined) return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
+    if (repositories.length > 0) return { repositories, problem: undefined };
+    if (answers > 1) return { repositories, problem: "GitHub shows no repository of this owner to the credential" };
+  }
 }
 
 async function findInstalled({ github, settings }: Fetcher, signal: AbortSignal): Promise<Selection> {

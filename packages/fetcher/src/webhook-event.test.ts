@@ -48,7 +48,12 @@ test("a form holds the payload in its field", () => {
   const body = new URLSearchParams({
     payload: JSON.stringify({ action: "completed", repository, workflow_job: job }),
   }).toString();
-  expect(readWebhookEvent("workflow_job", body, now)?.subject).toEqual({ kind: "job", object: job, run_id: job.run_id, attempt: 2 });
+  expect(readWebhookEvent("workflow_job", body, now)?.subject).toEqual({
+    kind: "job",
+    object: job,
+    run_id: job.run_id,
+    attempt: 2,
+  });
 });
 
 test.each([

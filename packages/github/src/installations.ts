@@ -5,7 +5,8 @@ import { z } from "zod";
 
 import type { Credential } from "./credentials.ts";
 import type { Answer, GitHub, Page } from "./github.ts";
-import { paginate } from "./paging.ts";
+import { listOf, splitItems } from "./list-items.ts";
+import { paginate, requireWhole } from "./paging.ts";
 import { idOf } from "./paths.ts";
 import { Installation, Repository } from "./schemas.ts";
 
@@ -30,13 +31,13 @@ export async function* listInstallationRepositories(
   }
 }
 
-/** The repositories that one installation sees. */
+/** The repositories that one installation sees. @throws TransientError when GitHub showed fewer than it counted. */
 export async function* listRepositoriesOf(
   github: GitHub,
   { credential, signal }: As,
 ): AsyncGenerator<Page<Repository>, void, undefined> {
-  const schema = z.looseObject({ repositories: z.array(Repository) });
-  yield* paginate(async ({ page, perPage, retries }) => {
+  const schema = listOf("repositories");
+  const pages = paginate(async ({ page, perPage, retries }) => {
     const query = { per_page: perPage, page };
     const answer = await github.get({
       path: "/installation/repositories",
@@ -46,8 +47,10 @@ export async function* listRepositoriesOf(
       signal,
       retries,
     });
-    return { ...answer, data: answer.data.repositories };
+    const { total_count, repositories } = answer.data;
+    return { ...answer, totalCount: total_count ?? undefined, ...splitItems(Repository, repositories) };
   });
+  yield* requireWhole(pages, `repositories of ${credential.id}`);
 }
 
 /**

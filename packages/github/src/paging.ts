@@ -68,12 +68,8 @@ export async function* paginate<T extends { readonly id: number }>(
       continue;
     }
     const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
-    // A page can show an item twice, in place of another.
-    const fresh = answer.data.filter(({ id }) => {
-      const isFresh = !seen.has(id);
-      seen.add(id);
-      return isFresh;
-    });
+    // Also of one page, which can show an item twice in the place of another.
+    const fresh = answer.data.filter(({ id }) => !seen.has(id) && seen.add(id));
     const isOwedMore = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
     const hasNext = shownItems > 0 && (answer.hasNext || isOwedMore);
     yield { ...answer, data: fresh, hasNext };
@@ -81,6 +77,22 @@ export async function* paginate<T extends { readonly id: number }>(
     page += 1;
   }
   throw new TransientError("github/unexpected-answer", `GitHub's list did not end after ${maxPages} pages`);
+}
+
+/**
+ * The pages as they are; a list that ends with fewer items than GitHub counted throws at its end.
+ * @param what names the items in the error.
+ * @throws TransientError `github/unexpected-answer`; what the pages throw.
+ */
+export async function* requireWhole<T>(pages: AsyncIterable<Page<T>>, what: string): AsyncGenerator<Page<T>, void, undefined> {
+  let [shown, promised] = [0, 0];
+  for await (const page of pages) {
+    shown += page.data.length + (page.unusable?.length ?? 0);
+    promised = Math.max(promised, page.totalCount ?? 0);
+    yield page;
+  }
+  if (shown < promised)
+    throw new TransientError("github/unexpected-answer", `GitHub promised ${promised} ${what} and showed ${shown}. They are listed again.`);
 }
 
 export type WholeList<T> = {
@@ -94,7 +106,10 @@ export type WholeList<T> = {
 };
 
 /** All pages of a list, with whether they show what GitHub promised. @throws as `paginate`. */
-export async function collectPages<T>(pages: AsyncIterable<Page<T>>, { cap = Infinity }: PagingOptions = {}): Promise<WholeList<T>> {
+export async function collectPages<T>(
+  pages: AsyncIterable<Page<T>>,
+  { cap = Infinity }: PagingOptions = {},
+): Promise<WholeList<T>> {
   const items: T[] = [];
   const unusable: UnusableItem[] = [];
   let promised: number | undefined;

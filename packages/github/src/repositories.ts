@@ -5,6 +5,7 @@ import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";
 import { listRepositoriesOf } from "./installations.ts";
+import { splitItems } from "./list-items.ts";
 import { paginate } from "./paging.ts";
 import { nameOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { Repository } from "./schemas.ts";
@@ -107,9 +108,11 @@ export async function* listOwnerRepositories(
   }
 
   const list = (path: string, type: Record<string, string>) =>
-    paginate(({ page, perPage, retries }) => {
+    paginate(async ({ page, perPage, retries }) => {
       const query = { ...type, per_page: perPage, page };
-      return github.get({ path, query, subject: { credential }, schema: z.array(Repository), signal, retries });
+      const schema = z.array(z.unknown());
+      const answer = await github.get({ path, query, subject: { credential }, schema, signal, retries });
+      return { ...answer, ...splitItems(Repository, answer.data) };
     });
   const isOrganisation = yield* unlessAbsent(list(`/orgs/${nameOf(owner)}/repos`, { type: "all" }));
   if (isOrganisation) return;
