@@ -52,6 +52,7 @@ export async function runOnce({ world: name, call, kind }: OnceScenario): Promis
   if (first.unsettled.length === 0) return { scenario, outcome: "healed-a", details: [] };
   clearFaults({});
   await archive.passTime("26 hours");
+  archive.settle();
   const second = await judgePass(archive);
   if (second.violations.length > 0) return { scenario, outcome: "broken", details: described("pass B", second) };
   if (second.unsettled.length === 0) return { scenario, outcome: "healed-b", details: [] };
@@ -92,6 +93,7 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
 
 async function heal(archive: Archive): Promise<Verdict> {
   let verdict: Verdict | undefined;
+  archive.settle();
   for (const span of healingSpans) {
     await archive.passTime(span);
     verdict = await judgePass(archive);
