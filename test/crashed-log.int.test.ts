@@ -1,7 +1,5 @@
 // A log that kills its worker, again and again: the logs beside it are not blamed, and it is not tried for ever.
 
-import { randomBytes } from "node:crypto";
-
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
@@ -44,11 +42,7 @@ test(
   async () => {
     await using stage = await openLogStage();
     const { simulator, startWorker, addJob } = stage;
-    const [deadly, one, two] = [
-      await addJob(randomBytes(50_000)),
-      await addJob(randomBytes(50_000)),
-      await addJob(randomBytes(50_000)),
-    ];
+    const [deadly, one, two] = [await addJob(50_000), await addJob(50_000), await addJob(50_000)];
     const jobs = [one, deadly, two];
     const [fault, ...others] = [deadly, one, two].map((job) => hang(stage, job));
     for (let death = 0; death < 3; death++) await killWhileAll(stage, jobs, jobs);
@@ -80,7 +74,7 @@ test(
 
 test("an error, however often, is no death, and neither is a worker that was asked to let go", async () => {
   await using stage = await openLogStage();
-  const job = await stage.addJob(randomBytes(50_000));
+  const job = await stage.addJob(50_000);
   stage.simulator.faults.add({ origin: "log", times: 4, cutAfterBytes: 1_000 });
   for (let tries = 0; tries < 4; tries++) {
     await using worker = stage.startWorker({ jobs: [job] });

@@ -1,7 +1,7 @@
 // A worker that is killed at every call to the outside of one archiving: before each, and while each is on its way. Whatever
 // instant it is, the next worker brings the log to the same end.
 
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
@@ -22,7 +22,7 @@ const atOnce = 3;
 const Record = z.object({ job_id: z.int(), log: z.record(z.string(), z.json()), previous_sha256: z.null() });
 
 async function countCalls({ addJob, startWorker }: LogStage): Promise<number> {
-  await using worker = startWorker({ jobs: [await addJob(randomBytes(logBytes))] });
+  await using worker = startWorker({ jobs: [await addJob(logBytes)] });
   const { code, stdout } = await worker.ended;
   expect(code, stdout).toBe(0);
   return z.object({ calls: z.int() }).parse(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).calls;
@@ -55,7 +55,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
   const dead: { readonly job: Job; readonly dieAt: NonNullable<Order["dieAt"]> }[] = [];
   const dieNext = async () => {
     for (let dieAt = deaths.shift(); dieAt; dieAt = deaths.shift()) {
-      const job = await addJob(randomBytes(logBytes));
+      const job = await addJob(logBytes);
       await using worker = startWorker({ jobs: [job], dieAt });
       const { signal, stdout, stderr } = await worker.ended;
       expect(signal, `${JSON.stringify(dieAt)}\n${stdout}${stderr}`).toBe("SIGKILL");

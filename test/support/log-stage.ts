@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { openDatabase } from "@actions-archive/database/open-database";
 import { selectRepositories } from "@actions-archive/database/repositories";
+import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -27,7 +28,7 @@ export type LogStage = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly settings: Settings;
   /** A job of a run of its own, at GitHub and in the ledger. */
-  readonly addJob: (content: Buffer) => Promise<Job>;
+  readonly addJob: (sizeBytes: number) => Promise<Job>;
   /** A worker that archives these logs at once, and ends. */
   readonly startWorker: (order: Order) => Program;
   /** What the time does that passes once workers are dead: the queue gives their logs to others no sooner. */
@@ -53,11 +54,11 @@ export async function openLogStage(): Promise<LogStage> {
     workspace,
     simulator,
     settings,
-    async addJob(content) {
+    async addJob(sizeBytes) {
       const { jobIds } = simulator.control.addRun({ repository, completedSecondsAgo: 3_600 });
       const job = simulator.world.jobs.get(jobIds[0] ?? 0);
       if (job === undefined) throw new Error("no job");
-      job.log = { kind: "text", content };
+      job.log = { kind: "text", content: randomLog(job, sizeBytes) };
       const object = renderJob(job, simulator.clock.nowMs(), urls);
       await recordJobs(db, id, [{ object, source: "listing", listedAttempt: 1 }]);
       return job;

@@ -23,7 +23,14 @@ export const FailedReason = z.enum([
 export type FailedReason = z.output<typeof FailedReason>;
 
 /** Doubts about an archived log: it is stored and flagged, never refused. */
-export const LogFlag = z.enum(["outside_job_window", "no_end_marker", "changed_since", "same_as_other_job", "adopted"]);
+export const LogFlag = z.enum([
+  "outside_job_window",
+  "no_end_marker",
+  "no_timestamps",
+  "changed_since",
+  "same_as_other_job",
+  "adopted",
+]);
 export type LogFlag = z.output<typeof LogFlag>;
 
 /** What the ledger owes or has lost, as `audit.gaps` names it. */

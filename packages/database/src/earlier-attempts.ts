@@ -1,6 +1,7 @@
 // What came before a job in its run: whether all of it is known, and which job of an earlier attempt this one is a copy of.
 
 import type { LogState } from "@actions-archive/core/states";
+import { sql } from "kysely";
 
 import { asFields, instant } from "./job-rows.ts";
 import type { Database } from "./open-database.ts";
@@ -39,7 +40,7 @@ export type Twin = { job_id: number; log_state: LogState; log_reason: string | n
 
 /**
  * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
- * and end. "Re-run failed jobs" lists the passed jobs again under new ids.
+ * and end. "Re-run failed jobs" lists the passed jobs again under new ids. The earliest one, but rather one that is archived.
  */
 export async function findTwin(db: Database, jobId: number): Promise<Twin | undefined> {
   const row = await db
@@ -56,9 +57,28 @@ export async function findTwin(db: Database, jobId: number): Promise<Twin | unde
     .select(["twin.job_id", "twin.log_state", "twin.log_reason"])
     .where("copy.job_id", "=", jobId)
     .where("twin.runner_name", "!=", "")
+    .orderBy((eb) => eb("twin.log_state", "=", "archived"), "desc")
     .orderBy("twin.run_attempt")
     .orderBy("twin.job_id")
     .limit(1)
     .executeTakeFirst();
   return row && { ...row, log_state: row.log_state as LogState };
+}
+
+/**
+ * Makes the pending copies of these jobs due now: their original has ended. A copy that another transaction has locked is left out, and
+ * waits for its own retry.
+ */
+export async function makeCopiesDue(db: Database, jobIds: readonly number[]): Promise<void> {
+  await sql`
+    update archive.obligations set due_at = now()
+    where job_id in (
+      select copy.job_id
+      from archive.obligations as original
+      join archive.obligations as copy using (run_id, job_name, runner_name, started_at, completed_at)
+      where original.job_id = any(${sql.val(jobIds)}::bigint[]) and original.runner_name <> ''
+        and copy.run_attempt > original.run_attempt and copy.log_state = 'pending' and copy.due_at > now()
+      for no key update of copy skip locked
+    )
+  `.execute(db);
 }

@@ -38,7 +38,12 @@ async function readRow({ pool }: Awaited<ReturnType<typeof openLedgerOf>>): Prom
   return (await pool.query("select to_jsonb(o) from archive.obligations as o")).rows;
 }
 
-async function settle(db: Database, state: "archived" | "absent", version: number, reason: "deleted" | "empty" = "deleted") {
+async function settle(
+  db: Database,
+  state: "archived" | "absent",
+  version: number,
+  reason: "deleted" | "empty" | "expired" = "deleted",
+) {
   const row = logRow({ state, version, reason });
   await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
   await upsertLogs(db, [row]);
@@ -57,6 +62,20 @@ test.each([
   await using database = await openLedgerOf({ expiresIn });
   await failLog(database.db, jobId, "forbidden", "403");
   expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "forbidden", due_at: near(due), tries: 1 });
+});
+
+test.each(["archived", "failed"])("a copy that waits is due as soon as its original is %s", async (end) => {
+  await using database = await openLedgerOf({ expiresIn: 40 * day });
+  const { db } = database;
+  const copies = [jobId + 1, jobId + 2];
+  await recordJobs(db, repositoryId, [
+    { object: { ...jobObject(), id: jobId + 1 }, source: "listing", listedAttempt: 2 },
+    { object: { ...jobObject(), id: jobId + 2, name: "another" }, source: "listing", listedAttempt: 2 },
+  ]);
+  for (const id of [jobId, ...copies]) await deferLog(db, id, 300, "waits");
+  if (end === "archived") await settle(db, "archived", 1);
+  else await failLog(db, jobId, "incomplete", "cut");
+  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId + 1]);
 });
 
 test("a log that is too large is not tried again by itself", async () => {
@@ -141,19 +160,43 @@ test("an older version of a record changes nothing when it comes later", async (
   });
 });
 
-test("a log that looks deleted is looked at again two days before its expiry, once", async () => {
+test.each(["deleted", "empty"] as const)(
+  "a log that is %s is checked an hour and a day later, and two days before its expiry",
+  async (reason) => {
+    await using database = await openLedgerOf({ expiresIn: 40 * day });
+    const { db, pool } = database;
+    const age = (seconds: number) =>
+      pool.query("update archive.obligations set relook_at = now(), decided_at = now() - make_interval(secs => $1)", [seconds]);
+    await settle(db, "absent", 1, reason);
+    expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(3_600) });
+    expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
+    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
+    await age(3_600);
+    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
+    expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: near(day - 3_600) });
+    await age(day);
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: near(38 * day) });
+    await pool.query("update archive.obligations set expires_at = now() + interval '2 days'");
+    await finishRelook(db, jobId);
+    expect(await look(db)).toMatchObject({ relook_at: null });
+  },
+);
+
+test("a log archived without timestamps is checked an hour later, another version with them not", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
-  const { db, pool } = database;
-  await settle(db, "absent", 1);
-  expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(38 * day) });
-  expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
-  await pool.query("update archive.obligations set relook_at = now()");
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
-  expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
-  await finishRelook(db, jobId);
-  await settle(db, "absent", 2);
-  expect(await look(db)).toMatchObject({ relook_at: null });
+  const { db } = database;
+  const archive = async (version: number, flags: ["no_timestamps"] | []) => {
+    await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
+    await upsertLogs(db, [logRow({ state: "archived", version, flags })]);
+    await settleLogs(db, [jobId]);
+    return (await look(db)).relook_at;
+  };
+  expect(await archive(1, ["no_timestamps"])).toEqual(near(3_600));
+  expect(await archive(2, ["no_timestamps"])).toEqual(near(3_600));
+  expect(await archive(3, [])).toBeNull();
 });
 
 test("a log that looks deleted on its last day is checked again in an hour", async () => {
@@ -163,9 +206,9 @@ test("a log that looks deleted on its last day is checked again in an hour", asy
 });
 
 test.each([
-  ["one that is expired", -60, "deleted"],
-  ["one that is empty", 40 * day, "empty"],
-] as const)("there is no second look at %s", async (_kind, expiresIn, reason) => {
+  ["deleted and has expired", -60, "deleted"],
+  ["expired", 40 * day, "expired"],
+] as const)("a log that is %s is not checked again", async (_kind, expiresIn, reason) => {
   await using database = await openLedgerOf({ expiresIn });
   await settle(database.db, "absent", 1, reason);
   expect(await look(database.db)).toMatchObject({ log_state: "absent", log_reason: reason, relook_at: null });

@@ -1,14 +1,19 @@
-// How the log of a job stands: asked for later, failed, or settled. A terminal state is never left, but for an archived log
-// that takes the place of an absent one, and for one that is removed.
+// Writes the state of a job's log: deferred, failed or terminal. A terminal state changes only from absent to archived, and to
+// removed.
 
 import type { FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
+import { makeCopiesDue } from "./earlier-attempts.ts";
+import { defaultRetentionDays } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 
+/** Where GitHub's object names no end, the expiry is unknown; the log is not retried indefinitely. */
+const expiry = sql<Date>`coalesce(obligations.expires_at, obligations.first_seen_at + make_interval(days => ${defaultRetentionDays}))`;
+
 /**
- * The log is asked for again in `seconds`; its state stays. A second look at a log that seems deleted is put off alike, and
- * given up once the log has expired.
+ * The log is retried in `seconds`; its state stays. The recheck of a log in a terminal state is deferred alike, and ends once the log
+ * has expired.
  */
 export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   const later = sql<Date>`now() + make_interval(secs => ${seconds})`;
@@ -16,7 +21,7 @@ export async function deferLog(db: Database, jobId: number, seconds: number, det
     .updateTable("archive.obligations")
     .set({
       due_at: later,
-      relook_at: sql<Date | null>`case when relook_at is not null and expires_at > now() then ${later} end`,
+      relook_at: sql<Date | null>`case when relook_at is not null and ${expiry} > now() then ${later} end`,
       log_detail: detail,
       tries: sql<number>`tries + 1`,
     })
@@ -36,9 +41,39 @@ export async function deferUnsettledLog(db: Database, jobId: number, seconds: nu
     .execute();
 }
 
-/** The second look at a log that seems deleted was taken. */
+export type UnconfirmedAnswer = { readonly answer: string; readonly at: Date };
+
+/** Defers the log until a second answer confirms or contradicts this one. `undefined` forgets an answer that proved nothing. */
+export async function deferUntilConfirmed(
+  db: Database,
+  jobId: number,
+  { unconfirmed, seconds, detail }: { unconfirmed: UnconfirmedAnswer | undefined; seconds: number; detail: string },
+): Promise<void> {
+  await deferLog(db, jobId, seconds, detail);
+  await db
+    .updateTable("archive.obligations")
+    .set({ unconfirmed_answer: unconfirmed?.answer ?? null, unconfirmed_at: unconfirmed?.at ?? null })
+    .where("job_id", "=", jobId)
+    .execute();
+}
+
+/**
+ * The recheck of a log in a terminal state is done. It is checked an hour and a day after it was decided, and an absent one a last time
+ * two days before its expiry: an outage of GitHub's may last for hours.
+ */
 export async function finishRelook(db: Database, jobId: number): Promise<void> {
-  await db.updateTable("archive.obligations").set({ relook_at: null }).where("job_id", "=", jobId).execute();
+  const dayLater = sql`decided_at + interval '1 day'`;
+  const lastTime = sql`${expiry} - interval '2 days'`;
+  await db
+    .updateTable("archive.obligations")
+    .set({
+      relook_at: sql<Date | null>`case
+        when ${dayLater} > now() and ${expiry} > now() then ${dayLater}
+        when log_state = 'absent' and ${lastTime} > now() then ${lastTime}
+      end`,
+    })
+    .where("job_id", "=", jobId)
+    .execute();
 }
 
 const day = 24 * 60 * 60;
@@ -68,7 +103,8 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
     .where("job_id", "=", jobId)
     .where("log_state", "in", ["pending", "failed"])
     .executeTakeFirst();
-  if (numUpdatedRows === 0n) await deferLog(db, jobId, day, detail);
+  if (numUpdatedRows === 0n) return deferLog(db, jobId, day, detail);
+  await makeCopiesDue(db, [jobId]);
 }
 
 /** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
@@ -83,8 +119,9 @@ export async function noteRecord(db: Database, jobId: number, recordKey: string)
 
 /**
  * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
- * what is archived can only be removed. A log that looks deleted is looked at once more two days before its expiry. Call it in the transaction
- * of `upsertLogs`, after it. Idempotent.
+ * what is archived can only be removed. A log that is deleted, empty or without timestamps is checked again an hour later, and
+ * then as `finishRelook` says.
+ * Call it in the transaction of `upsertLogs`, after it. Idempotent.
  */
 export async function settleLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
   await sql`
@@ -94,11 +131,13 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
       log_reason = logs.log_reason,
       record_key = logs.record_key,
       log_detail = null,
+      unconfirmed_answer = null,
+      unconfirmed_at = null,
       decided_at = now(),
       relook_at = case
-        when logs.log_reason is distinct from 'deleted' then null
-        when obligations.log_state = 'absent' then relook_at
-        when expires_at > now() then greatest(expires_at - interval '2 days', now() + interval '1 hour')
+        when not (coalesce(logs.log_reason in ('deleted', 'empty'), false) or 'no_timestamps' = any(logs.log_flags)) then null
+        when obligations.log_state = logs.log_state then relook_at
+        when ${expiry} > now() then now() + interval '1 hour'
       end
     from archive.logs
     where obligations.job_id = any(${sql.val(jobIds)}::bigint[])
@@ -108,6 +147,7 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
         or (obligations.log_state, obligations.log_reason, obligations.record_key)
           is distinct from (logs.log_state, logs.log_reason, logs.record_key))
   `.execute(trx);
+  await makeCopiesDue(trx, jobIds);
 }
 
 export type RetryChoice = {

@@ -33,7 +33,10 @@ export type Obligation = {
   log_state: LogState;
   log_reason: string | null;
   tries: number;
+  first_seen_at: Date;
   unsettled_at: Date | null;
+  unconfirmed_answer: string | null;
+  unconfirmed_at: Date | null;
   /** Null also until it is due. */
   relook_at: Date | null;
   record_key: string | null;
@@ -216,7 +219,10 @@ export async function findObligation(db: Database, jobId: number): Promise<Oblig
       "log_state",
       "log_reason",
       "tries",
+      "archive.obligations.first_seen_at",
       "unsettled_at",
+      "unconfirmed_answer",
+      "unconfirmed_at",
       sql<Date | null>`case when relook_at <= now() then relook_at end`.as("relook_at"),
       "record_key",
     ])

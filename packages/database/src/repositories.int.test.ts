@@ -9,7 +9,7 @@ import {
   listDueRepositories,
   listSelectedRepositories,
   listUnreadableRepositories,
-  noteGoneLog,
+  recordGoneLog,
   noteLogRetention,
   noteUnreadableRepositories,
   releaseLease,
@@ -87,10 +87,18 @@ test("a poll is due after its interval, and the earliest start and the first day
   expect(rows).toEqual([{ same: true }]);
 });
 
-test("the youngest log that was gone says how long logs are kept", async () => {
+test("the youngest age at which the logs of two jobs were gone is the retention, whatever a single job says", async () => {
   await using database = await openLedger();
-  for (const age of [9_000_000, 8_000_000, 8_500_000]) await noteGoneLog(database.db, repositoryId, age);
-  expect(await findRepository(database.db, repositoryId)).toMatchObject({ youngest_gone_seconds: 8_000_000 });
+  const learn = async (jobId: number, ageSeconds: number) => {
+    await recordGoneLog(database.db, repositoryId, { jobId, ageSeconds });
+    return (await findRepository(database.db, repositoryId))?.youngest_gone_seconds;
+  };
+  expect(await learn(1, 100)).toBeNull();
+  expect(await learn(1, 90)).toBeNull();
+  expect(await learn(2, 9_000_000)).toBe(9_000_000);
+  expect(await learn(3, 8_000_000)).toBe(8_000_000);
+  expect(await learn(4, 8_500_000)).toBe(8_000_000);
+  expect(await learn(1, 80)).toBe(8_000_000);
 });
 
 test("names that lead nowhere are listed until they lead somewhere", async () => {

@@ -149,11 +149,28 @@ export async function noteCredential(db: Database, repositoryId: number, credent
   await db.updateTable("archive.repositories").set({ credential }).where("repository_id", "=", repositoryId).execute();
 }
 
-/** A log of this age (in seconds since the job completed) answered 410: GitHub keeps them no longer than that here. */
-export async function noteGoneLog(db: Database, repositoryId: number, ageSeconds: number): Promise<void> {
+/**
+ * Records a log whose 410 was confirmed, and its age then. The retention of the repository is the youngest age that two different jobs
+ * confirm: a single odd job changes nothing. Idempotent.
+ */
+export async function recordGoneLog(
+  db: Database,
+  repositoryId: number,
+  { jobId, ageSeconds }: { readonly jobId: number; readonly ageSeconds: number },
+): Promise<void> {
+  const age = sql<number>`${ageSeconds}::bigint`;
+  const isOtherJob = sql<boolean>`gone_job_id is not null and gone_job_id <> ${jobId}::bigint`;
+  const isYounger = sql<boolean>`gone_seconds is null or gone_seconds > ${age}`;
   await db
     .updateTable("archive.repositories")
-    .set({ youngest_gone_seconds: sql<number>`least(youngest_gone_seconds, ${ageSeconds}::bigint)` })
+    .set({
+      youngest_gone_seconds: sql<number | null>`case
+        when ${isOtherJob} then least(youngest_gone_seconds, greatest(gone_seconds, ${age}))
+        else youngest_gone_seconds
+      end`,
+      gone_seconds: sql<number>`least(gone_seconds, ${age})`,
+      gone_job_id: sql<number>`case when ${isYounger} then ${jobId}::bigint else gone_job_id end`,
+    })
     .where("repository_id", "=", repositoryId)
     .execute();
 }

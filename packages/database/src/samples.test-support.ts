@@ -77,11 +77,11 @@ export function stepObject(number: number, changes: Json = {}): Json {
 }
 
 /** How the log of the sample job ended, as one version of its record says. */
-export function logRow({ state, version, job_id = jobId, reason = "deleted" }: LogEnd): LogRow {
+export function logRow({ state, version, job_id = jobId, reason = "deleted", flags = [] }: LogEnd): LogRow {
   const hash = `${job_id}${version}`.padStart(64, "0");
   const common = {
     job_id,
-    log_flags: [],
+    log_flags: flags,
     copied_from_job_id: null,
     log_version_id: null,
     record_key: `records/github.com/${repositoryId}/${runId}/${job_id}.${version === 1 ? "" : `${version}.`}json`,
@@ -120,5 +120,6 @@ type LogEnd = {
   readonly state: "archived" | "absent";
   readonly version: number;
   readonly job_id?: number;
-  readonly reason?: "deleted" | "empty";
+  readonly reason?: "deleted" | "empty" | "expired";
+  readonly flags?: LogRow["log_flags"];
 };

@@ -905,7 +905,7 @@ export interface ArchiveObligations {
    */
   record_key: string | null;
   /**
-   * When a log that looks deleted is looked at once more, before its expiry; null when it is not.
+   * When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.
    */
   relook_at: Timestamp | null;
   /**
@@ -936,6 +936,14 @@ export interface ArchiveObligations {
    * How often the log was asked for in vain.
    */
   tries: Generated<number>;
+  /**
+   * The last answer to a request for the log that a second one must confirm: gone (410), not_found (404), empty (zero bytes), or sha256: and the hash of a body in which no line has a timestamp. Null when there is none.
+   */
+  unconfirmed_answer: string | null;
+  /**
+   * When that answer came first, by GitHub's clock; the same answers after it leave it as it is. Null when there is none.
+   */
+  unconfirmed_at: Timestamp | null;
   /**
    * When the log was first read without its end; the next reading is stored as it is. Null when it had one.
    */
@@ -1056,6 +1064,14 @@ export interface ArchiveRepositories {
    */
   full_name: string;
   /**
+   * The job of gone_seconds; null when there is none.
+   */
+  gone_job_id: number | null;
+  /**
+   * The youngest age, in seconds, at which the log of one job here answered 410, confirmed a day later; a second job must agree before it counts. Null when none did.
+   */
+  gone_seconds: number | null;
+  /**
    * GitHub's private, at the last look; null where it was not told.
    */
   is_private: boolean | null;
@@ -1112,7 +1128,7 @@ export interface ArchiveRepositories {
    */
   runs_etag_credential: string | null;
   /**
-   * The youngest age, in seconds, at which a log here answered 410: how long logs are kept where the endpoint does not say. Null when none did.
+   * The youngest age, in seconds, at which the logs of two different jobs here answered 410, each confirmed a day later: how long logs are kept where the endpoint does not say. Null until there are two.
    */
   youngest_gone_seconds: number | null;
 }
@@ -2055,7 +2071,7 @@ export interface AuditJobs {
    */
   log_first_line_at: Timestamp | null;
   /**
-   * Doubts about an archived log: outside_job_window, no_end_marker, changed_since, same_as_other_job, adopted. Empty when there is none.
+   * Doubts about an archived log: outside_job_window, no_end_marker, no_timestamps, changed_since, same_as_other_job, adopted. Empty when there is none.
    */
   log_flags: string[] | null;
   /**

@@ -3,6 +3,7 @@
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
+import { isIncompleteWindow, isLagging } from "./rechecks.ts";
 
 export type WorkCounts = {
   jobs: number;
@@ -45,12 +46,10 @@ export async function countWork(db: Database): Promise<WorkCounts> {
         join archive.repositories using (repository_id)
         join archive.runs using (run_id)
         left join archive.backfills using (backfill_id)
-        where is_selected and attempts.state = 'open'
-          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null)
-          and check_reason is distinct from 'settling' and incomplete_since is null
+        where is_selected and ${isLagging}
           and (backfills.state is null or backfills.state not in ('running', 'paused')))::int as "laggingAttempts",
       (select count(*) from archive.window_checks join archive.repositories using (repository_id)
-        where is_selected and reason = 'incomplete' and incomplete_since is null)::int as "incompleteWindows",
+        where is_selected and ${isIncompleteWindow})::int as "incompleteWindows",
       (select count(*) from archive.backfill_repositories join archive.backfills using (backfill_id)
         where state = 'running' and done_at is null and problem is null)::int as "openBackfills"
     from archive.obligations
@@ -58,6 +57,20 @@ export async function countWork(db: Database): Promise<WorkCounts> {
   const [counts] = rows;
   if (counts === undefined) throw new Error("an aggregate without a group answers with one row");
   return counts;
+}
+
+/** Whether a pending log is due within `seconds`, or its record only waits to be loaded. */
+export async function hasLogsDueWithin(db: Database, seconds: number): Promise<boolean> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "=", "pending")
+    .where((eb) =>
+      eb.or([eb("due_at", "<=", sql<Date>`now() + make_interval(secs => ${seconds})`), eb("record_key", "is not", null)]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export type ReasonCount = { log_state: string; reason: string | null; jobs: number; raw_bytes: number; stored_bytes: number };

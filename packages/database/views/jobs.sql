@@ -90,7 +90,7 @@ comment on column audit.jobs.completed_at is 'GitHub''s completed_at, which can 
 comment on column audit.jobs.duration_seconds is 'Whole seconds from started_at to completed_at; 0 when negative, null when unknown.';
 comment on column audit.jobs.log_state is 'archived, absent (no log, for a checked reason), pending (still asked for) or failed (tried again daily).';
 comment on column audit.jobs.log_reason is 'Why the log is absent (not_run, not_a_job, copied, expired, deleted, empty, removed) or failed (forbidden, no_access, redirect_refused, too_large, incomplete, upstream_error, crashed, unloadable); null when it is archived or pending.';
-comment on column audit.jobs.log_flags is 'Doubts about an archived log: outside_job_window, no_end_marker, changed_since, same_as_other_job, adopted. Empty when there is none.';
+comment on column audit.jobs.log_flags is 'Doubts about an archived log: outside_job_window, no_end_marker, no_timestamps, changed_since, same_as_other_job, adopted. Empty when there is none.';
 comment on column audit.jobs.log_key is 'The log''s object in the store, relative to the prefix; null unless the log is archived.';
 comment on column audit.jobs.log_bytes is 'Size of the raw log, as GitHub sent it, in bytes; null unless it is archived.';
 comment on column audit.jobs.log_sha256 is 'SHA-256 of the raw log, lower-case hex; null unless it is archived.';

@@ -7,6 +7,7 @@ import type { DatedAnswer } from "./clock-skew.ts";
 import { type ApiAnswer, failureOf } from "./failure.ts";
 import type { GitHub } from "./github.ts";
 import { type LogLink, openDownload } from "./log-download.ts";
+import { isDocumentType, isUnencoded } from "./log-headers.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { readResumable } from "./resume-log.ts";
 
@@ -18,6 +19,8 @@ type JobLogOutcome =
       readonly kind: "log";
       /** From Content-Length; undefined for a chunked body. */
       readonly declaredBytes: number | undefined;
+      /** The type of an error document (HTML, XML, JSON), which proves nothing alone: a proxy may call a log so. */
+      readonly hasDocumentType: boolean;
       /**
        * To be read once. A large log that is cut goes on over a fresh link where its store offers that. Throws TransientError
        * `log/incomplete` when it is cut for good, short, long or stalled, and RateLimitedError of the fresh link.
@@ -86,17 +89,16 @@ function accept(
   const what = `The log of job ${request.jobId} of ${request.repository}`;
   const length = headers["content-length"];
   const isChunked = /\bchunked\b/i.test(String(headers["transfer-encoding"] ?? ""));
-  const encoding = headers["content-encoding"] ?? "identity";
-  const type = String(headers["content-type"] ?? "");
 
   const problem =
     length === undefined && !isChunked
       ? new TransientError("log/incomplete", `${what} came without a length: a cut one could not be told from a whole one`)
-      : encoding !== "identity"
-        ? new TransientError("log/upstream-error", `${what} came encoded as ${String(encoding)}, which was not asked for`)
-        : /^(?:text\/html|application\/xhtml|(?:text|application)\/xml)/i.test(type)
-          ? new TransientError("log/upstream-error", `${what} came as ${type.slice(0, 40)}: a page, not a log`)
-          : undefined;
+      : !isUnencoded(headers)
+        ? new TransientError(
+            "log/upstream-error",
+            `${what} has the Content-Encoding ${String(headers["content-encoding"]).slice(0, 40)}, which was not requested`,
+          )
+        : undefined;
   if (problem !== undefined) {
     response.body.destroy();
     throw problem;
@@ -113,7 +115,8 @@ function accept(
       return link && openDownload(github, link, rest);
     },
   });
-  return { kind: "log", declaredBytes, body, discard: () => void response.body.destroy() };
+  const hasDocumentType = isDocumentType(headers);
+  return { kind: "log", declaredBytes, hasDocumentType, body, discard: () => void response.body.destroy() };
 }
 
 function pathOf({ repository, jobId }: JobLogRequest): string {

@@ -78,6 +78,14 @@ test("a large log that stalls goes on as well, and so does one that is cut four 
   expect(scene.asked().at(-1)).toEqual(["log", 206, `bytes=${40 * MiB}-`]);
 });
 
+test("a part with a Content-Encoding that encodes nothing goes on where the log was cut", async () => {
+  await using scene = await openScene();
+  scene.cut();
+  scene.simulator.faults.add({ origin: "log", headers: { "content-encoding": "aws-chunked" } });
+  expect(await scene.read()).toBe(sha256(large));
+  expect(scene.asked().at(-1)).toEqual(["log", 206, `bytes=${40 * MiB}-`]);
+});
+
 test("a large log that is cut without end is given up", async () => {
   await using scene = await openScene();
   scene.cut({ cutAfterBytes: MiB, times: "forever" });

@@ -5,6 +5,7 @@ import { RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
 
 import { readLogBody } from "./log-body.ts";
+import { isUnencoded } from "./log-headers.ts";
 import type { RestOfLog } from "./transport.ts";
 
 /** A smaller log is soon had again from its start. */
@@ -83,7 +84,7 @@ function isRest(headers: Dispatcher.ResponseData["headers"], { startBytes, etag 
   return (
     headers["content-range"] === `bytes ${startBytes}-${declaredBytes - 1}/${declaredBytes}` &&
     headers["content-length"] === String(declaredBytes - startBytes) &&
-    (headers["content-encoding"] ?? "identity") === "identity" &&
+    isUnencoded(headers) &&
     // https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7: a 206 carries the ETag that a 200 would have carried.
     headers["etag"] === etag
   );

@@ -4,27 +4,27 @@
 import { logFacts } from "@actions-archive/archive/log-facts";
 import { putLog } from "@actions-archive/archive/logs";
 import { SpoolFullError } from "@actions-archive/archive/spool";
-import { PermanentError } from "@actions-archive/core/errors";
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { logKey } from "@actions-archive/core/object-key";
 import type { Delivery, Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
-import { deferLog, deferUnsettledLog, failLog, finishRelook } from "@actions-archive/database/log-states";
+import { deferUnsettledLog, deferUntilConfirmed, failLog, finishRelook } from "@actions-archive/database/log-states";
 import { deathsUntilAlone, findSameLog, forgetDeathAlone } from "@actions-archive/database/logs-in-flight";
 import { findObligation, type Obligation } from "@actions-archive/database/obligations";
-import { noteGoneLog } from "@actions-archive/database/repositories";
+import { recordGoneLog } from "@actions-archive/database/repositories";
 import { findDamagedLog } from "@actions-archive/database/scrub";
 
 import { adoptStoredLog } from "./adopt-log.ts";
+import { classifyGoneLog, classifyMissingLog, firstOf, type MissingLog, secondsBetween } from "./classify-missing-log.ts";
 import { type Download, downloadLog } from "./download-log.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
-import { type Emptiness, judgeAbsence } from "./judge-absence.ts";
-import { flagsOf, lacksEnd } from "./judge-log.ts";
+import { flagsOf, lacksEnd, lacksTimestamps } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
 import { settleFailure } from "./settle-failure.ts";
 import { textFacts } from "./text-facts.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
-import { handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
+import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
 /** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
@@ -71,6 +71,7 @@ async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"do
 async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
   const damaged = job.log_state === "archived" ? await findDamagedLog(worker.db, job.job_id) : undefined;
   if (damaged !== undefined) return await repairLog(worker, job, damaged, signal);
+  if (job.log_state === "archived") return await recheckArchived(worker, job, signal);
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
   // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.
@@ -83,24 +84,41 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   const download = await downloadLog(worker, job, { resources, signal });
   // Awaited here: the spooled body goes away when this function ends.
   if (download.kind === "log") return await storeLog(worker, job, facts, download, signal);
-  if (download.kind === "gone") return settleGone(worker, job, facts, download.date);
-  return settleNothing(worker, job, facts, download, signal);
+  if (download.kind === "gone") return settleMissing(worker, job, classifyGoneLog(job, facts, download.date));
+  await settleMissing(worker, job, await classifyMissingLog(worker, job, facts, download, signal));
+}
+
+/**
+ * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. A log with
+ * timestamps is stored under a key of its own, and a further version of the record names it.
+ */
+async function recheckArchived(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
+  const archived = (await findOwnRecord(worker, job))?.record.log;
+  if (archived?.state === "archived" && archived.flags.includes("no_timestamps")) {
+    await using resources = new AsyncDisposableStack();
+    const download = await downloadLog(worker, job, { resources, signal });
+    if (download.kind === "log" && !lacksTimestamps(download.totals))
+      await storeLog(worker, job, jobFacts(job.object), download, signal);
+  }
+  await finishRelook(worker.db, job.job_id);
 }
 
 async function storeLog(
   worker: LogWorker,
   job: Obligation,
   facts: JobFacts,
-  { totals, body }: Extract<Download, { kind: "log" }>,
+  { date, totals, body }: Extract<Download, { kind: "log" }>,
   signal: AbortSignal,
 ): Promise<void> {
   const { db, store, host, settings } = worker;
-  if (job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
+  if (lacksTimestamps(totals) && (await deferUntimedLog(worker, job, totals.rawSha256, date))) return;
+  if (job.log_state !== "archived" && job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
     return deferUnsettledLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
   }
-  const stored = await putLog(store, host, job, body, totals, signal);
+  const put = () => putLog(store, host, job, body, totals, signal);
+  const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
   // There before, without a record: an earlier try's, or that of another worker who is about to write the record.
-  if (stored.existing && (await handOverExisting(worker, job))) return;
+  if (stored.existing && job.log_state !== "archived" && (await handOverExisting(worker, job))) return;
   const flags: LogFlag[] = [
     ...flagsOf(totals, facts.completedAt),
     ...(stored.conflict ? (["changed_since"] as const) : []),
@@ -121,35 +139,55 @@ async function storeLog(
   await writeOutcome(worker, job, log, logFacts(totals, facts.steps));
 }
 
-async function settleGone(worker: LogWorker, job: Obligation, { completedAt }: JobFacts, date: Date): Promise<void> {
-  if (completedAt !== undefined)
-    await noteGoneLog(worker.db, job.repository_id, Math.max(0, Math.floor((date.getTime() - completedAt.getTime()) / 1000)));
-  await settleAbsent(worker, job, "expired");
+/**
+ * A body in which no line has a timestamp is hardly a log: it must come twice alike. @returns false when it did.
+ * @throws TransientError `log/upstream-error` when another one came: those of an outage differ, and the log fails in the end.
+ */
+async function deferUntimedLog({ db, settings }: LogWorker, job: Obligation, rawSha256: string, date: Date): Promise<boolean> {
+  const unconfirmed = firstOf(job, `sha256:${rawSha256}`, date);
+  const agreedSeconds = secondsBetween(unconfirmed.at, date);
+  const isSecond = job.unconfirmed_answer === unconfirmed.answer;
+  if (isSecond && agreedSeconds >= settings.LOG_SETTLE_SECONDS) return false;
+  const isOther = !isSecond && job.unconfirmed_answer?.startsWith("sha256:") === true;
+  const seconds = Math.max(0, settings.LOG_SETTLE_SECONDS - agreedSeconds);
+  const detail = "no line of the log has a timestamp; it is read again before it is archived";
+  await deferUntilConfirmed(db, job.job_id, { unconfirmed, seconds, detail });
+  if (isOther) throw new TransientError("log/upstream-error", `Job ${job.job_id} of ${job.full_name}: ${detail}`);
+  return true;
 }
 
-async function settleNothing(
-  worker: LogWorker,
-  job: Obligation,
-  facts: JobFacts,
-  emptiness: Emptiness,
-  signal: AbortSignal,
-): Promise<void> {
-  const absence = await judgeAbsence(worker, job, facts, emptiness, signal);
-  if (absence.kind === "wait") return deferLog(worker.db, job.job_id, absence.seconds, "GitHub has no log yet");
-  if (absence.kind === "no-access") return failLog(worker.db, job.job_id, "no_access", absence.detail);
-  // A job that failed before is asked for a last time once its log has expired.
-  await settleAbsent(worker, job, absence.reason);
+async function settleMissing(worker: LogWorker, job: Obligation, missing: MissingLog): Promise<void> {
+  const { db } = worker;
+  switch (missing.kind) {
+    case "young":
+      return deferUntilConfirmed(db, job.job_id, missing);
+    case "unconfirmed":
+      if (missing.unconfirmed !== undefined && (await adoptLog(worker, job))) return;
+      return deferUntilConfirmed(db, job.job_id, missing);
+    case "no-access":
+      return failLog(db, job.job_id, "no_access", missing.detail);
+    case "gone":
+      await recordGoneLog(db, job.repository_id, { jobId: job.job_id, ageSeconds: missing.ageSeconds });
+      return settleAbsent(worker, job, "expired");
+    case "absent":
+      return settleAbsent(worker, job, missing.reason);
+  }
 }
 
 async function settleAbsent(worker: LogWorker, job: Obligation, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
-  const adopted = await adoptStoredLog(worker, job);
-  if (adopted !== undefined) {
-    const { log, text } = adopted;
-    const flags = [...log.flags, ...(await flagsBesideOthers(worker, job, log.raw_sha256, log.raw_bytes))];
-    return writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, text);
-  }
+  if (await adoptLog(worker, job)) return;
   if (job.relook_at !== null) return finishRelook(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
+}
+
+/** Whether a log without a record lay in the store: its record is written. */
+async function adoptLog(worker: LogWorker, job: Obligation): Promise<boolean> {
+  const adopted = await adoptStoredLog(worker, job);
+  if (adopted === undefined) return false;
+  const { log, text } = adopted;
+  const flags = [...log.flags, ...(await flagsBesideOthers(worker, job, log.raw_sha256, log.raw_bytes))];
+  await writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, text);
+  return true;
 }
 
 async function flagsBesideOthers(

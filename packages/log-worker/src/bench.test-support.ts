@@ -66,6 +66,8 @@ export type Bench = AsyncDisposable & {
   readonly see: (job: Job, listedAttempt?: number) => Promise<void>;
   /** The queue's delivery of a job, the first of five tries unless told. */
   readonly deliver: (job: Job, options?: { isLastAttempt?: boolean; signal?: AbortSignal }) => Promise<void>;
+  /** Two deliveries, a minute of GitHub's clock apart: what a second answer confirms is decided. */
+  readonly deliverTwice: (job: Job) => Promise<void>;
   /** The same at the hands of so many workers, each of which the next one takes for dead: all of them work on it at once. */
   readonly deliverInTurn: (job: Job, workers: number) => Promise<void>;
   readonly stateOf: (job: Job) => Promise<State>;
@@ -107,6 +109,9 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
     simulator.control.clearJournal({});
   };
   const listKeys = async (prefix = "") => (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);
+  const deliver: Bench["deliver"] = async (job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) => {
+    await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
+  };
   const opened = resources.move();
   return {
     simulator,
@@ -125,8 +130,11 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
       await see(job);
       return job;
     },
-    async deliver(job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) {
-      await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
+    deliver,
+    async deliverTwice(job) {
+      await deliver(job);
+      simulator.control.advanceClock({ ms: 60_000 });
+      await deliver(job);
     },
     deliverInTurn: (job, workers) => deliverInTurn({ worker, pool }, job, workers),
     async stateOf(job) {

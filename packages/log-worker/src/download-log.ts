@@ -3,48 +3,66 @@
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
 import type { SpoolFile } from "@actions-archive/archive/spool";
 import type { StoredBody } from "@actions-archive/archive/store";
-import { PermanentError } from "@actions-archive/core/errors";
+import { PermanentError, TransientError } from "@actions-archive/core/errors";
+import { trustedDate } from "@actions-archive/github/clock-skew";
 import { requestJobLog } from "@actions-archive/github/job-log";
 
+import { DocumentDetector } from "./document-detector.ts";
+import { lacksTimestamps } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 
 export type Download =
-  | { readonly kind: "log"; readonly date: Date; readonly totals: LogTotals; readonly body: StoredBody }
+  | { readonly kind: "log"; /** By GitHub's clock. */ readonly date: Date; readonly totals: LogTotals; readonly body: StoredBody }
   /** Zero bytes, or a 404 of the API or the log host. Which of several reasons it is, the job and the repository tell. */
-  | { readonly kind: "nothing"; readonly isEmpty: boolean; readonly date: Date }
+  | { readonly kind: "nothing"; readonly answer: "not_found" | "empty"; readonly date: Date }
   | { readonly kind: "gone"; readonly date: Date };
 
 export type LogSource = { readonly full_name: string; readonly job_id: number };
 
 /**
  * Asks for the log and spools it, ready to be stored. What was spooled is in `resources`, and gone with them.
- * @throws PermanentError `log/too-large`; TransientError `spool/full`; what `requestJobLog` throws.
+ * @throws PermanentError `log/too-large`; TransientError `spool/full`, `log/upstream-error` for an error document, `github/clock-skew`
+ * where there is no log and GitHub's Date is refused; what `requestJobLog` throws.
  */
 export async function downloadLog(
-  { github, spool, settings }: LogWorker,
+  { github, spool, settings, activity }: LogWorker,
   { full_name, job_id }: LogSource,
   { resources, signal }: { readonly resources: AsyncDisposableStack; readonly signal: AbortSignal },
 ): Promise<Download> {
   const answer = await requestJobLog(github, { repository: full_name, jobId: job_id, signal });
-  if (answer.kind === "not-found") return { kind: "nothing", isEmpty: false, date: answer.date };
-  if (answer.kind === "gone") return { kind: "gone", date: answer.date };
-  const { date, declaredBytes, body, discard } = answer;
+  // The age of a log decides what its absence means.
+  if (answer.kind === "not-found") return { kind: "nothing", answer: "not_found", date: trustedDate(github, answer) };
+  if (answer.kind === "gone") return { kind: "gone", date: trustedDate(github, answer) };
+  const { declaredBytes, hasDocumentType, body, discard } = answer;
   resources.defer(discard);
   if (declaredBytes !== undefined) checkSize(declaredBytes, settings.MAX_LOG_BYTES);
-  if (declaredBytes === 0) return { kind: "nothing", isEmpty: true, date };
   const file = resources.use(spool.open(declaredBytes ?? 0));
-  const totals = await encodeInto(file, body, settings.MAX_LOG_BYTES);
-  if (totals === undefined) return { kind: "nothing", isEmpty: true, date };
-  return { kind: "log", date, totals, body: await file.finish() };
+  const detector = new DocumentDetector();
+  const totals = await encodeInto(file, body, { maxBytes: settings.MAX_LOG_BYTES, detector, activity });
+  if ((totals === undefined || lacksTimestamps(totals)) && (hasDocumentType || detector.isDocument()))
+    throw new TransientError(
+      "log/upstream-error",
+      `The log of job ${job_id} of ${full_name} is an error document. It is retried.`,
+    );
+  if (totals === undefined) return { kind: "nothing", answer: "empty", date: trustedDate(github, answer) };
+  return { kind: "log", date: github.now(), totals, body: await file.finish() };
 }
 
+type Encoding = { readonly maxBytes: number; readonly detector: DocumentDetector; readonly activity: LogWorker["activity"] };
+
 /** @returns undefined for a body without a byte, which a chunked one may be. */
-async function encodeInto(file: SpoolFile, body: AsyncIterable<Buffer>, maxBytes: number): Promise<LogTotals | undefined> {
+async function encodeInto(
+  file: SpoolFile,
+  body: AsyncIterable<Buffer>,
+  { maxBytes, detector, activity }: Encoding,
+): Promise<LogTotals | undefined> {
   const encoder = new LogEncoder();
   let countedBytes = 0;
   for await (const chunk of body) {
     countedBytes += chunk.length;
     checkSize(countedBytes, maxBytes);
+    activity?.recordProgress();
+    detector.write(chunk);
     const ready = encoder.write(chunk);
     release(chunk);
     for (const stored of ready) await file.write(stored);

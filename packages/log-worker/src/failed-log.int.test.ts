@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { TransientError } from "@actions-archive/core/errors";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { expect, test } from "vitest";
 
 import { type Bench, openBench } from "./bench.test-support.ts";
@@ -116,10 +117,11 @@ test.each([
 });
 
 test("a log of exactly MAX_LOG_BYTES is archived", async () => {
-  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 12 } });
-  const job = await bench.addJob({ log: { kind: "text", content: Buffer.from("twelve bytes") } });
+  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 1_000 } });
+  const job = await bench.addJob();
+  job.log = { kind: "text", content: randomLog(job, 1_000) };
   await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_bytes: 12 });
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_bytes: 1_000 });
 });
 
 test.each([

@@ -6,7 +6,7 @@ import { flagsOf, lacksEnd } from "./judge-log.ts";
 const completedAt = new Date("2026-05-01T10:00:00Z");
 const log = (lastTime: string | undefined, hasEndMarker: boolean) => ({
   tail: { hasEndMarker },
-  ...(lastTime === undefined ? {} : { lastTime }),
+  ...(lastTime === undefined ? {} : { firstTime: lastTime, lastTime }),
 });
 
 test.each([
@@ -22,6 +22,10 @@ test("only a last line far from the job's end is outside of its window", () => {
   expect(flagsOf(log("2026-05-01T10:01:59.0000000Z", true), completedAt)).toEqual([]);
   expect(flagsOf(log("2026-05-01T10:02:01.0000000Z", true), completedAt)).toEqual(["outside_job_window"]);
   expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), completedAt)).toEqual(["no_end_marker", "outside_job_window"]);
+});
+
+test("a log without any timestamp is flagged so, and for nothing else", () => {
+  expect(flagsOf(log(undefined, false), completedAt)).toEqual(["no_timestamps"]);
 });
 
 test("a job without times is not doubted for them", () => {

@@ -15,9 +15,15 @@ export function lacksEnd({ tail, lastTime }: Pick<LogTotals, "tail" | "lastTime"
   return completedAt.getTime() - Date.parse(lastTime) > missingEndSeconds * 1000;
 }
 
+/** Whether no line has the runner's timestamp. The runner stamps each line it writes, so this is hardly a log. */
+export function lacksTimestamps({ firstTime }: Pick<LogTotals, "firstTime">): boolean {
+  return firstTime === undefined;
+}
+
 /** The doubts about a log that follow from its own text. Lines before the job's start are normal: it waited for a runner. */
-export function flagsOf(totals: Pick<LogTotals, "tail" | "lastTime">, completedAt: Date | undefined): LogFlag[] {
+export function flagsOf(totals: Pick<LogTotals, "tail" | "firstTime" | "lastTime">, completedAt: Date | undefined): LogFlag[] {
   const flags: LogFlag[] = [];
+  if (lacksTimestamps(totals)) flags.push("no_timestamps");
   if (lacksEnd(totals, completedAt)) flags.push("no_end_marker");
   if (totals.lastTime !== undefined && completedAt !== undefined) {
     const distanceMs = Math.abs(Date.parse(totals.lastTime) - completedAt.getTime());

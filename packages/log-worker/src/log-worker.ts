@@ -22,6 +22,13 @@ export type LogWorker = {
   readonly host: string;
   readonly log: Logger;
   readonly settings: LogWorkerSettings;
+  readonly activity?: Activity | undefined;
+};
+
+/** Learns when bytes of logs move, for a caller that must distinguish that from waiting. */
+export type Activity = {
+  readonly recordProgress: () => void;
+  readonly whileWorking: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
 export type LogWorkerSettings = {

@@ -80,21 +80,31 @@ test("a repair whose worker died after the record is taken for done", async () =
   expect(await bench.listKeys("records/")).toHaveLength(2);
 });
 
-test("a log that GitHub does not have any more stays damaged, and is not asked for for ever", async () => {
+test("a damaged log that GitHub does not serve once is requested again a day later and repaired", async () => {
+  await using bench = await openBench();
+  const { job, key, beside } = await archive(bench);
+  await damage(bench, key, "damaged");
+  const path = `/repos/acme/app/actions/jobs/${job.id}/logs`;
+  bench.simulator.faults.add({ origin: "api", path, status: 410, body: JSON.stringify({ message: "Gone" }) });
+  await bench.deliver(job);
+  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
+  const retry = "round(extract(epoch from relook_at - now()) / 3600)::int as hours";
+  expect(await bench.ask(`select log_state, ${retry} from archive.obligations`)).toEqual([{ log_state: "archived", hours: 24 }]);
+  expect(await bench.listKeys("records/")).toHaveLength(1);
+  expect(bench.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
+  await bench.ask("update archive.obligations set relook_at = now()");
+  await bench.deliver(job);
+  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+});
+
+test("a damaged log that GitHub does not have any more is not requested after its expiry", async () => {
   await using bench = await openBench();
   const { job, key } = await archive(bench);
   await damage(bench, key, "damaged");
-  bench.simulator.faults.add({
-    origin: "api",
-    path: `/repos/acme/app/actions/jobs/${job.id}/logs`,
-    status: 410,
-    body: JSON.stringify({ message: "Gone" }),
-  });
+  bench.simulator.control.setLog({ jobId: job.id, kind: "expired" });
+  await bench.ask("update archive.obligations set expires_at = now()");
   await bench.deliver(job);
-  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
   expect(await bench.ask("select log_state, relook_at from archive.obligations")).toEqual([
     { log_state: "archived", relook_at: null },
   ]);
-  expect(await bench.listKeys("records/")).toHaveLength(1);
-  expect(bench.lines.some((line) => line.includes("cannot be repaired"))).toBe(true);
 });

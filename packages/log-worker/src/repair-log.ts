@@ -1,8 +1,8 @@
-// A log of the archive that was found missing or changed: GitHub is asked once more, and what it has is stored beside.
+// Repairs a log of the archive that was found missing or changed: what GitHub still has is stored under a key of its own.
 
 import { logFacts } from "@actions-archive/archive/log-facts";
 import { putLogBeside } from "@actions-archive/archive/logs";
-import { finishRelook } from "@actions-archive/database/log-states";
+import { deferLog, finishRelook } from "@actions-archive/database/log-states";
 import type { Obligation } from "@actions-archive/database/obligations";
 import { noteRepair } from "@actions-archive/database/scrub";
 
@@ -11,9 +11,12 @@ import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { findOwnRecord, writeOutcome } from "./write-outcome.ts";
 
+/** One answer without the bytes closes nothing: they are requested daily until the log expires. */
+const retrySeconds = 24 * 60 * 60;
+
 /**
- * Reads the log again, and stores it beside `damagedKey` when its raw bytes are those that were archived; a further version of the
- * record names it. What GitHub does not have any more, or has otherwise, stays damaged. Idempotent.
+ * Downloads the log, and stores it under a further key when its raw bytes are those that were archived; a further version of the
+ * record names it. Idempotent.
  */
 export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: string, signal: AbortSignal): Promise<void> {
   const { db, store, host, log } = worker;
@@ -27,8 +30,8 @@ export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: 
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
   if (download.kind !== "log" || download.totals.rawSha256 !== archived.raw_sha256) {
-    log.error({ ...context, found: download.kind }, "damaged log cannot be repaired: GitHub does not have these bytes any more");
-    return finishRelook(db, job.job_id);
+    log.error({ ...context, found: download.kind }, "damaged log not repaired: GitHub did not serve these bytes");
+    return deferLog(db, job.job_id, retrySeconds, "GitHub did not serve the bytes that were archived");
   }
   const { totals, body } = download;
   const stored = await putLogBeside(store, host, job, body, totals, signal);

@@ -14,6 +14,7 @@ import type { LogWorker } from "./log-worker.ts";
 const engineRetrySeconds = 60;
 const spoolRetrySeconds = 10;
 const unauthorizedRetrySeconds = 5 * 60;
+const clockSkewRetrySeconds = 5 * 60;
 
 type Fate =
   | { readonly kind: "failed"; readonly reason: FailedReason }
@@ -47,6 +48,8 @@ export function fateOf(error: unknown, { isLastAttempt, signal }: Pick<Delivery,
   if (error instanceof RateLimitedError || signal.aborted) return { kind: "rethrow" };
   if (error instanceof PermanentError) return fateOfPermanent(error);
   if (error instanceof TransientError && error.code === "spool/full") return { kind: "later", seconds: spoolRetrySeconds };
+  // Without a date that can be trusted an absence is of unknown age: nothing is decided until the clocks agree.
+  if (error instanceof TransientError && error.code === "github/clock-skew") return { kind: "later", seconds: clockSkewRetrySeconds };
   if (!isLastAttempt) return { kind: "rethrow" };
   const code = error instanceof TransientError ? error.code : undefined;
   if (code === "log/incomplete") return { kind: "failed", reason: "incomplete" };

@@ -16,17 +16,25 @@ import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
 import { Flights } from "./flights.ts";
 import { Gate } from "./gate.ts";
-import type { LogWorker } from "./log-worker.ts";
+import type { Activity, LogWorker } from "./log-worker.ts";
 
 /** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
 const longestTurnMs = 5_000;
 
+export type LogWorkerService = Pick<Service, "log" | "resources"> & { readonly activity?: Activity };
+
 /** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
-export async function startLogWorker(config: LogWorkerConfig, service: Pick<Service, "log" | "resources">): Promise<void> {
-  const { log, resources } = service;
+export async function startLogWorker(config: LogWorkerConfig, service: LogWorkerService): Promise<void> {
+  const { log, resources, activity } = service;
   const { worker, queue } = await openLogWorker(config, service);
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
-  resources.use(new Consumer("archive", queue, archiveLog(worker), { concurrency: config.DOWNLOAD_CONCURRENCY, drainMs, log }));
+  resources.use(
+    new Consumer("archive", queue, archiveLog({ ...worker, activity }), {
+      concurrency: config.DOWNLOAD_CONCURRENCY,
+      drainMs,
+      log,
+    }),
+  );
 }
 
 /** Opens everything that the worker works with; `resources` close it. @throws ConfigError when an engine is refused. */

@@ -9,6 +9,7 @@ import type { StoreSettings } from "@actions-archive/archive/open-store";
 import { TransientError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { describe, expect, test, vi } from "vitest";
@@ -61,7 +62,8 @@ function describeStore(name: string, open: () => Promise<Place>): void {
     test("logs in memory and on disk are archived byte by byte, once", async () => {
       await using place = await open();
       await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
-      const large = await bench.addJob({ log: { kind: "text", content: randomBytes(9_000_000) } });
+      const large = await bench.addJob();
+      large.log = { kind: "text", content: randomLog(large, 9_000_000) };
       for (const job of [await bench.addJob(), large]) {
         await bench.deliver(job);
         await expectArchived(bench, job, []);
@@ -92,7 +94,7 @@ function describeStore(name: string, open: () => Promise<Place>): void {
       const job = await bench.addJob();
       await deliverWithoutRecord(bench, job);
       const first = await readLogContent(bench.worker.store, keyOf(job));
-      job.log = { kind: "text", content: randomBytes(1_000) };
+      job.log = { kind: "text", content: randomLog(job, 1_000) };
       await bench.deliver(job);
       await expectArchived(bench, job, ["changed_since"], conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? ""));
       expect(await readLogContent(bench.worker.store, keyOf(job))).toEqual(first);

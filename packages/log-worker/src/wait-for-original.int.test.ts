@@ -136,6 +136,51 @@ test("the copy of a log that was removed is not asked for again; that of one tha
   expect(worker.calls()).toEqual([]);
 });
 
+test("a copy whose original failed is asked for itself, and one whose original's twin is archived is its copy", async () => {
+  await using worker = await openWorker();
+  await worker.waits({ ...job, run_attempt: 1 });
+  const become = (jobId: number, log_state: string) =>
+    worker.db.updateTable("archive.obligations").set({ log_state, log_reason: null }).where("job_id", "=", jobId).execute();
+  await become(70, "failed");
+  expect(await worker.waits({ ...job, id: 75 })).toBe(false);
+  await become(75, "archived");
+  expect(await worker.waits({ ...job, id: 79, run_attempt: 3 })).toBe(true);
+  const record = await findRecord(worker.store, "h", { repository_id: worker.id, run_id: 700, job_id: 79 });
+  expect(record?.record.log).toEqual({ state: "absent", reason: "copied", copied_from: 75 });
+  expect(worker.calls()).toEqual([]);
+});
+
+test("the waits of a copy double from three seconds to five minutes", async () => {
+  await using worker = await openWorker();
+  await worker.waits({ ...job, run_attempt: 1 });
+  const waits: number[] = [];
+  for (let tries = 0; tries < 10; tries++) {
+    expect(await worker.waits({ ...job, id: 75 })).toBe(true);
+    const { due_at } = await worker.db
+      .selectFrom("archive.obligations")
+      .select("due_at")
+      .where("job_id", "=", 75)
+      .executeTakeFirstOrThrow();
+    waits.push(Math.round((due_at.getTime() - Date.now()) / 1000));
+  }
+  expect(waits).toEqual([3, 6, 12, 24, 48, 96, 192, 300, 300, 300]);
+});
+
+test("a job whose earlier attempts are not listed an hour after it was first seen is asked for itself", async () => {
+  await using worker = await openWorker();
+  await recordRuns(worker.db, worker.id, [{ ...run, run_attempt: 2, run_started_at: "2026-11-01T11:30:00Z" }]);
+  expect(await worker.waits(job)).toBe(true);
+  const firstSeen = (minutesAgo: number) =>
+    worker.db
+      .updateTable("archive.obligations")
+      .set({ first_seen_at: new Date(Date.now() - minutesAgo * 60_000) })
+      .execute();
+  await firstSeen(58);
+  expect(await worker.waits(job)).toBe(true);
+  await firstSeen(61);
+  expect(await worker.waits(job)).toBe(false);
+});
+
 test("a run that nobody knows is asked for once, and tells when its attempt began", async () => {
   await using worker = await openWorker();
   const { simulator } = worker;

@@ -13,10 +13,11 @@ import { getRun } from "@actions-archive/github/workflow-runs";
 import type { LogWorker } from "./log-worker.ts";
 import { writeAbsence } from "./write-outcome.ts";
 
-/** How soon a copy looks again whether its original is done. */
-const originalPollSeconds = 3;
-/** How soon again when GitHub was asked for the run, and its attempts must be listed first. */
-const listingPollSeconds = 10;
+/** A waiting copy is retried after 3 s, 6 s, … 5 minutes, and at once when its original ends (`makeCopiesDue`). */
+const minWaitSeconds = 3;
+const maxWaitSeconds = 5 * 60;
+/** Attempts that cannot be listed for so long after the job was first seen are not waited for: the log may be requested twice. */
+const maxListingWaitMs = 60 * 60 * 1000;
 
 /**
  * Whether nothing more is to be done for this job now: it is a copy, recorded or waiting for its original, or it waits until
@@ -34,22 +35,22 @@ export async function waitForOriginal(worker: LogWorker, job: Obligation, signal
     await writeAbsence(worker, job, "copied", original.job_id);
     return true;
   }
-  if (original?.log_state === "absent") return false;
+  if (original?.log_state === "absent" || original?.log_state === "failed") return false;
+  const seconds = Math.min(maxWaitSeconds, minWaitSeconds * 2 ** Math.min(job.tries, 10));
   if (original !== undefined) {
-    await deferLog(worker.db, job.job_id, originalPollSeconds, `waits for job ${original.job_id}, of which it is a copy`);
+    await deferLog(worker.db, job.job_id, seconds, `waits for job ${original.job_id}, of which it is a copy`);
     return true;
   }
+  if (Date.now() - job.first_seen_at.getTime() > maxListingWaitMs) return false;
   const completedAt = new Date(completed_at);
   const earlier = await findEarlierAttempts(worker.db, job);
   if (isNoCopy(job, completedAt, earlier)) return false;
   // A webhook can tell of a run that no listing showed yet.
-  const isUnknown = earlier.known < job.run_attempt - 1;
-  if (isUnknown) {
+  if (earlier.known < job.run_attempt - 1) {
     if (!(await learnRun(worker, job, signal))) return false;
     if (isNoCopy(job, completedAt, await findEarlierAttempts(worker.db, job))) return false;
   }
-  const again = isUnknown ? listingPollSeconds : originalPollSeconds;
-  await deferLog(worker.db, job.job_id, again, "an earlier attempt of the run is not listed yet");
+  await deferLog(worker.db, job.job_id, seconds, "an earlier attempt of the run is not listed yet");
   return true;
 }
 

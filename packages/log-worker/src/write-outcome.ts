@@ -60,9 +60,9 @@ export async function writeAbsence(
 export async function handOverExisting(worker: LogWorker, job: Obligation): Promise<boolean> {
   const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
-  // A log that looked deleted is asked for once more before its expiry.
-  const isSecondLook = job.relook_at !== null && found.record.log.state === "absent" && found.record.log.reason === "deleted";
-  if (isSecondLook) return false;
+  const { log } = found.record;
+  const isRecheck = job.relook_at !== null && log.state === "absent" && (log.reason === "deleted" || log.reason === "empty");
+  if (isRecheck) return false;
   await handOver(worker, job, found);
   return true;
 }

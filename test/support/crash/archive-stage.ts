@@ -1,7 +1,7 @@
 // Four logs before a log-worker whose store is S3: one that goes through the spool's file, the copy of a job of an earlier attempt, one
 // that GitHub does not have, and one that GitHub does not have any more, which a dead worker left in the store without its record.
 
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 
 import { putLog } from "@actions-archive/archive/logs";
 import { openStore } from "@actions-archive/archive/open-store";
@@ -10,6 +10,7 @@ import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { selectRepositories } from "@actions-archive/database/repositories";
+import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -47,6 +48,7 @@ export async function openArchiveStage(credentials: Settings): Promise<ArchiveSt
     S3_ENDPOINT: front.settings.S3_ENDPOINT?.href ?? "",
     S3_FORCE_PATH_STYLE: "true",
     LOG_WAIT_SECONDS: "1",
+    LOG_SETTLE_SECONDS: "0",
     LOG_LEVEL: "fatal",
   };
   const { large } = await fill({ simulator, settings, repositoryId: id });
@@ -100,9 +102,11 @@ async function fill({ simulator, settings, repositoryId }: Filling): Promise<{ l
   for (const job of simulator.world.jobs.values()) if (!copy.includes(job) && job.copyOf === original) await see(job, 2);
 
   const large = await add();
-  large.log = { kind: "text", content: randomBytes(largeBytes) };
+  large.log = { kind: "text", content: randomLog(large, largeBytes) };
   const [absent, orphan] = [await add(), await add()];
   for (const { id: jobId } of [absent, orphan]) setLog({ jobId, kind: "not-found" });
+  // The first 404: what the stage begins with is the second, which decides.
+  await archiveLog(worker)({ job_id: absent.id }, { signal: AbortSignal.timeout(60_000), attempt: 1, isLastAttempt: false });
   const { stored, totals } = encode(Buffer.from("2026-05-01T10:00:00.0000000Z left by a worker that died\n"));
   const ref = { repository_id: repositoryId, run_id: orphan.run.id, job_id: orphan.id };
   await putLog(worker.store, worker.host, ref, stored, totals);

@@ -10,7 +10,7 @@ import { fetcherName } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
-import { Patience } from "../once/patience.ts";
+import { IdleTimeout } from "../once/idle-timeout.ts";
 import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
 import { type BackfillReport, budgetText, leftText, readBackfill } from "./backfill-report.ts";
@@ -38,7 +38,9 @@ export type AwaitOptions = {
  */
 export async function awaitBackfill(backfillId: number, options: AwaitOptions): Promise<BackfillReport> {
   const { fetcher, stopping, resources } = options;
-  const patience = new Patience(options.maxWaitSeconds);
+  const { maxWaitSeconds } = options;
+  // Counting a large backfill takes long: a pause that progress ends is not counted.
+  const timeout = new IdleTimeout({ maxWaitSeconds, maxPauseSeconds: maxWaitSeconds });
   let lane: BackfillLane | undefined;
   let last = "";
   let [reportDueAt, lookDueAt] = [0, 0];
@@ -56,10 +58,10 @@ export async function awaitBackfill(backfillId: number, options: AwaitOptions): 
       if (report === undefined) throw new Error(`backfill ${backfillId} is gone`);
       const state = JSON.stringify([report.progress.settled, report.repositories]);
       const isPausing = report.credentials.some(({ paused_until }) => paused_until !== null);
-      if (state !== last || isPausing) patience.noteProgress();
+      if (state !== last || isPausing) timeout.recordProgress();
       last = state;
-      options.onProgress(progressReport(report, patience.waitedSeconds));
-      if (report.backfill.state !== "running" || patience.isOver) return report;
+      options.onProgress(progressReport(report, timeout.waitedSeconds));
+      if (report.backfill.state !== "running" || timeout.isOver) return report;
       // Counting a large backfill takes seconds: most of the time is the work's.
       reportDueAt = performance.now() + Math.max(reportEveryMs, 4 * (performance.now() - startedAt));
     }

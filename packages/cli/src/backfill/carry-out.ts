@@ -13,14 +13,14 @@ export type BackfillLane = AsyncDisposable & {
 };
 
 /** Disposing, or `stopping`, ends the slices that run: what they have done stays done. */
-export function openBackfillLane(fetcher: Fetcher, stopping: AbortSignal): BackfillLane {
+export function openBackfillLane(fetcher: Fetcher, stopping: AbortSignal, recordProgress?: () => void): BackfillLane {
   const closing = new AbortController();
   const signal = AbortSignal.any([stopping, closing.signal]);
   const running = new Map<string, Promise<void>>();
   let crash: Error | undefined;
   const slice = async (ref: BackfillRef) => {
     try {
-      await backfillRepository(fetcher, ref, { signal });
+      await backfillRepository(fetcher, ref, { signal, onProgress: async () => recordProgress?.() });
     } catch (error) {
       // Ours are written down, and due again by themselves.
       if (!(error instanceof ActionsArchiveError) && !signal.aborted)

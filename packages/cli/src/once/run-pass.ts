@@ -1,12 +1,13 @@
 // One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, what
-// backfills still owe, and the queues until nothing can run. Back-offs and pauses are waited for, but not for ever.
+// backfills still owe, and the queues until nothing can run. Waiting for back-offs and pauses is bounded by --max-wait.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import type { Service } from "@actions-archive/core/service";
+import { listRechecks } from "@actions-archive/database/rechecks";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
-import { countWork, type WorkCounts } from "@actions-archive/database/summary";
+import { countWork, hasLogsDueWithin, type WorkCounts } from "@actions-archive/database/summary";
 import { feed } from "@actions-archive/fetcher/feed";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { pollRepository } from "@actions-archive/fetcher/poll-repository";
@@ -21,26 +22,32 @@ import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { openBackfillLane } from "../backfill/carry-out.ts";
 import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
+import { IdleTimeout } from "./idle-timeout.ts";
+import { PassProgress } from "./pass-progress.ts";
 import { makePassReport, type PassReport } from "./pass-report.ts";
-import { Patience } from "./patience.ts";
 
 export type PassOptions = { readonly maxWaitSeconds: number; readonly onProgress: (report: ProgressReport) => void };
 
 type Pass = {
   readonly fetcher: Fetcher;
-  readonly patience: Patience;
+  readonly timeout: IdleTimeout;
   readonly stopping: AbortSignal;
   repositories: number;
   repositoriesListed: number;
   /** What was not looked at to its end, and why. */
   readonly givenUp: string[];
   isListing: boolean;
+  /** Nothing can be done any more. */
+  isOver: boolean;
 };
 
 const feedEveryMs = 150;
 const tidyEveryMs = 30_000;
 const pollsAtOnce = 4;
 const lateRetryMs = 2_000;
+const recheckEveryMs = 1_000;
+/** A request, an upload's end and a turn that counts a large ledger take seconds: no waiting. */
+const maxPauseSeconds = 10;
 
 /** @returns what is complete and what is not. @throws ConfigError; the signal's reason when it was stopped. */
 export async function runPass(
@@ -52,21 +59,26 @@ export async function runPass(
   const { fetcher } = await openFetcher(config, service, fetcherName);
   const withoutPort = { ...config, PORT: undefined };
   const openLoader = await startLoader(withoutPort, service);
-  await startLogWorker(withoutPort, service);
+  const timeout = new IdleTimeout({ maxWaitSeconds: options.maxWaitSeconds, maxPauseSeconds });
+  await startLogWorker(withoutPort, { ...service, activity: timeout });
   const pass: Pass = {
     fetcher,
-    patience: new Patience(options.maxWaitSeconds),
+    timeout,
     stopping,
     repositories: 0,
     repositoriesListed: 0,
     givenUp: [],
     isListing: true,
+    isOver: false,
   };
-  await patiently(pass, "the stored deliveries", async () => void (await recordStoredDeliveries(fetcher)));
+  await retryUntilIdle(pass, "the stored deliveries", async () => void (await recordStoredDeliveries(fetcher)));
   const listing = listRepositories(pass).finally(() => {
     pass.isListing = false;
   });
-  await Promise.all([listing, feedUntilDone(pass, options)]);
+  const feeding = feedUntilDone(pass, options).finally(() => {
+    pass.isOver = true;
+  });
+  await Promise.all([listing.then(() => recheckRepositories(pass)), feeding]);
   stopping.throwIfAborted();
   await sealWhatWaits(config, openLoader);
   return makePassReport(fetcher.db, pass.givenUp);
@@ -74,50 +86,67 @@ export async function runPass(
 
 async function listRepositories(pass: Pass): Promise<void> {
   const { fetcher, stopping } = pass;
-  await patiently(pass, "the selection of repositories", async () => void (await selectRepositories(fetcher, stopping)));
+  await retryUntilIdle(pass, "the selection of repositories", async () => void (await selectRepositories(fetcher, stopping)));
   const repositories = await listSelectedRepositories(fetcher.db);
   pass.repositories = repositories.length;
   const queue = repositories.values();
   const lane = async () => {
     for (const { repository_id, full_name } of queue) {
-      await patiently(pass, full_name, () => listRepository(pass, repository_id));
+      await retryUntilIdle(pass, full_name, () => listRepository(pass, repository_id));
       pass.repositoriesListed++;
     }
   };
   await Promise.all(Array.from({ length: pollsAtOnce }, lane));
 }
 
-async function listRepository({ fetcher, patience, stopping }: Pass, repositoryId: number): Promise<void> {
+async function listRepository({ fetcher, timeout, stopping }: Pass, repositoryId: number): Promise<void> {
   const signal = stopping;
-  const outcome = await patience.whileWorking(() =>
-    pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => patience.noteProgress() }),
+  const outcome = await timeout.whileWorking(() =>
+    pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => timeout.recordProgress() }),
   );
   // Another process, or one that died less than a minute ago, holds the lease: its pass may be older than this one.
   if (outcome === "leased")
     throw new RateLimitedError("another process lists the repository", new Date(Date.now() + lateRetryMs));
 }
 
-/** Does `work` until it ends, or cannot end, or nothing has moved for as long as the operator wants to wait. */
-async function patiently({ patience, stopping, givenUp }: Pass, what: string, work: () => Promise<void>): Promise<void> {
+// One wrong answer heals within the pass: what a list did not show, or a 404 hid, is read again when its next check is due.
+async function recheckRepositories(pass: Pass): Promise<void> {
+  const { fetcher, timeout, stopping } = pass;
+  while (!pass.isOver && !timeout.isOver && !stopping.aborted) {
+    const due = (await listRechecks(fetcher.db)).filter(({ due_in_seconds }) => due_in_seconds === 0);
+    for (const { repository_id } of due) {
+      const poll = () => pollRepository(fetcher, repository_id, { isFullPass: false, signal: stopping });
+      // Why it failed is recorded, and is a gap.
+      await timeout.whileWorking(poll).catch((error: unknown) => {
+        if (stopping.aborted || !(error instanceof ActionsArchiveError)) throw error;
+      });
+    }
+    await sleep(recheckEveryMs, undefined, { signal: stopping });
+  }
+}
+
+/** Does `work` until it ends, or cannot end, or the pass has waited for as long as the operator wants. */
+async function retryUntilIdle({ timeout, stopping, givenUp }: Pass, what: string, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (stopping.aborted || !(error instanceof ActionsArchiveError)) throw error;
-      if (error instanceof PermanentError || patience.isOver) {
+      if (error instanceof PermanentError || timeout.isOver) {
         givenUp.push(`${what}: ${error.message}`);
         return;
       }
       const waitMs = error instanceof RateLimitedError ? error.retryAt.getTime() - Date.now() : lateRetryMs;
-      await sleep(Math.min(Math.max(waitMs, 100), patience.leftMs), undefined, { signal: stopping });
+      await sleep(Math.min(Math.max(waitMs, 100), timeout.leftMs), undefined, { signal: stopping });
     }
   }
 }
 
 async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<void> {
-  const { fetcher, patience, stopping } = pass;
-  await using lane = openBackfillLane(fetcher, stopping);
-  let last = "";
+  const { fetcher, timeout, stopping } = pass;
+  const recordProgress = () => timeout.recordProgress();
+  await using lane = openBackfillLane(fetcher, stopping, recordProgress);
+  const progress = new PassProgress();
   let tidyDueAt = 0;
   for (;;) {
     if (stopping.aborted) return;
@@ -128,28 +157,30 @@ async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<v
     }
     await feed(fetcher);
     const counts = await countWork(fetcher.db);
-    const state = JSON.stringify(counts);
-    if (state !== last) patience.noteProgress();
-    last = state;
+    if (progress.advance(counts)) recordProgress();
     onProgress({
       done: counts.archived + counts.absent + counts.failed,
       total: counts.jobs,
       unit: "logs",
-      details: [`${pass.repositoriesListed}/${pass.repositories} repositories listed`, ...waitingText(patience.waitedSeconds)],
+      details: [`${pass.repositoriesListed}/${pass.repositories} repositories listed`, ...waitingText(timeout.waitedSeconds)],
     });
-    if (!pass.isListing && isDone(counts)) return;
-    if (patience.isOver && !(await isArchiving(pass))) return;
+    if (!pass.isListing && (isDone(counts) || (await canOnlyWait(pass, counts)))) return;
+    if (timeout.isOver) return;
     await sleep(feedEveryMs);
   }
 }
 
-function isDone({ pending, paused, unloadedJobs, unrecordedAttempts, laggingAttempts, openBackfills }: WorkCounts): boolean {
-  return pending + unloadedJobs + unrecordedAttempts + laggingAttempts + openBackfills === paused;
+function isDone(counts: WorkCounts): boolean {
+  const { pending, paused, unloadedJobs, unrecordedAttempts, laggingAttempts, incompleteWindows, openBackfills } = counts;
+  return pending + unloadedJobs + unrecordedAttempts + laggingAttempts + incompleteWindows + openBackfills === paused;
 }
 
-/** A long download changes no count until it ends: that is work, not waiting. */
-async function isArchiving({ fetcher, patience }: Pass): Promise<boolean> {
-  const { active } = await fetcher.archiveQueue.counts();
-  if (active > 0) patience.noteProgress();
-  return active > 0;
+/**
+ * Whether all that is left are logs and lists that are retried after the pass has ended: a 410 in doubt is confirmed a day later.
+ */
+async function canOnlyWait({ fetcher, timeout }: Pass, counts: WorkCounts): Promise<boolean> {
+  const withoutRetries = { ...counts, pending: counts.paused, laggingAttempts: 0, incompleteWindows: 0 };
+  const leftSeconds = timeout.leftMs / 1000;
+  if (!isDone(withoutRetries) || (await hasLogsDueWithin(fetcher.db, leftSeconds))) return false;
+  return (await listRechecks(fetcher.db)).every(({ due_in_seconds }) => due_in_seconds > leftSeconds);
 }

@@ -192,9 +192,9 @@ export const lostBlob: Pattern = ({ builder, repository, createdAtMs }) => {
   return run;
 };
 
-/** The logs were kept for one day only when this run was made: 410. */
+/** A run near the end of the repository's retention, whose logs are already removed: 410. */
 export const expired: Pattern = ({ builder, repository, createdAtMs }) => {
-  const run = builder.run({ repository, createdAtMs });
+  const run = builder.run({ repository, createdAtMs: createdAtMs - Math.floor(repository.retentionDays * 0.91 * 86_400) * 1000 });
   builder.job(run, { name: "build", log: { kind: "expired" } });
   builder.job(run, { name: "test", log: { kind: "expired" } });
   return run;

@@ -1,0 +1,12 @@
+// A log of bytes that do not compress, for tests of sizes and of crashes.
+
+import { randomBytes } from "node:crypto";
+
+import type { Job } from "../world/model.ts";
+
+/** `sizeBytes` bytes: one line with a timestamp, at the job's end, and random bytes after it. */
+export function randomLog({ completedAtMs, createdAtMs }: Pick<Job, "completedAtMs" | "createdAtMs">, sizeBytes: number): Buffer {
+  const end = new Date(Math.floor((completedAtMs ?? createdAtMs) / 1000) * 1000).toISOString();
+  const line = Buffer.from(`${end.replace("Z", "0000Z")} random bytes follow\n`);
+  return Buffer.concat([line, randomBytes(sizeBytes - line.length)]);
+}

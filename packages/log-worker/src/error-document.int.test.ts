@@ -1,0 +1,129 @@
+// What the log host serves with status 200 and is no log: an error document is never archived, and a body without the runner's
+// timestamps only when it came twice alike.
+
+import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
+import { expect, test } from "vitest";
+
+import { openBench } from "./bench.test-support.ts";
+
+const stamp = "2026-11-01T10:00:00.1234567Z";
+
+const documents: [string, string, string][] = [
+  ["JSON as text/plain", "text/plain", `{"message":"Server Error","status":"500"}`],
+  ["JSON as JSON", "application/json", `{"message":"Server Error"}\n`],
+  ["a JSON array", "text/plain", `["too busy"]`],
+  ["JSON after a BOM", "text/plain", `\uFEFF{"message":"Server Error"}`],
+  ["JSON after blank lines", "text/plain", `\n\n  {"message":\n"Server Error"}`],
+  ["HTML as text/plain", "text/plain", "<!DOCTYPE html>\n<html><body>Sign in</body></html>\n"],
+  ["HTML without a doctype", "text/plain", "<html>\n<h1>502</h1>\n"],
+  ["XML as bytes", "application/octet-stream", "<?xml version='1.0'?><Error><Code>ServerBusy</Code></Error>"],
+  ["XML without a declaration", "text/plain", "<Error><Code>ServerBusy</Code></Error>"],
+  ["a page by its type alone", "text/html; charset=utf-8", "Please sign in"],
+  ["an empty page", "text/html", ""],
+];
+
+test.each(documents)("an error document with status 200 is never archived: %s", async (_what, type, body) => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body, times: 3 });
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
+});
+
+test.each([
+  ["begins with JSON", `{"a":1}\n${stamp} line\n`, "text/plain"],
+  ["begins like HTML", `<html>\n${stamp} </html>\n`, "text/plain"],
+  ["is called a page", `${stamp} line\n`, "text/html"],
+  ["is called JSON", `${stamp} {"a":1}\n`, "application/json"],
+])("a log whose lines have timestamps is archived, also one that %s", async (_how, body, type) => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ overrides: { completed_at: "2026-11-01T10:00:00Z" } });
+  bench.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], lines: body.trim().split("\n").length });
+});
+
+const sentence = { origin: "log", status: 200, headers: { "content-type": "text/plain" } } as const;
+
+test("a body without timestamps is retried, and the true log is archived", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ ...sentence, body: "The upstream server is busy." });
+  await bench.deliver(job);
+  const { due, ...state } = await bench.stateOf(job);
+  expect(state).toMatchObject({ log_state: "pending", log_detail: expect.stringContaining("timestamp") });
+  expect(Math.abs(due - 60)).toBeLessThan(10);
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
+});
+
+test("a body without timestamps that comes again is archived with a flag", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.setLog({ jobId: job.id, text: "no line here has a time\nnor has this one\n" });
+  await bench.deliver(job);
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  bench.simulator.control.advanceClock({ ms: 60_000 });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"], lines: 2 });
+});
+
+test("a body without timestamps that was archived in an outage gives way to the log, once that can be read", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.faults.add({ ...sentence, body: "The upstream server is busy.", times: 3 });
+  await bench.deliverTwice(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
+  const recheck = async () => {
+    await bench.ask("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
+    await bench.deliver(job);
+    const [row] = await bench.ask(
+      "select round(extract(epoch from relook_at - now()) / 3600)::int as hours from archive.obligations",
+    );
+    return row?.["hours"];
+  };
+  expect(await recheck()).toBe(24);
+  expect(await bench.listKeys("records/")).toHaveLength(1);
+  await recheck();
+  expect((await bench.recordOf(job))?.log).toMatchObject({
+    state: "archived",
+    flags: ["changed_since"],
+    raw_sha256: await logSha256(job),
+  });
+  expect(await bench.listKeys("logs/")).toHaveLength(2);
+});
+
+test("bodies without timestamps that differ are not archived, and fail in the end", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  const serve = (request: number) => bench.simulator.faults.add({ ...sentence, body: `Busy. This was request ${request}.` });
+  serve(1);
+  await bench.deliver(job);
+  for (const request of [2, 3]) {
+    serve(request);
+    bench.simulator.control.advanceClock({ ms: 60_000 });
+    await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  }
+  serve(4);
+  await bench.deliver(job, { isLastAttempt: true });
+  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+  expect(await bench.listKeys("logs/")).toEqual([]);
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [] });
+});
+
+test("a large body without timestamps is not kept in memory, and not parsed", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob();
+  bench.simulator.control.setLog({ jobId: job.id, text: `{"message":"${"x".repeat(2 * 1024 * 1024)}"}` });
+  await bench.deliver(job);
+  bench.simulator.control.advanceClock({ ms: 60_000 });
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
+});

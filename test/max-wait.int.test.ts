@@ -1,0 +1,57 @@
+// `start --once --max-wait`: the pass ends with 3 and a list, whatever GitHub answers and however often a log is deferred.
+
+import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
+import { expect, test } from "vitest";
+import { z } from "zod";
+
+import { runCli } from "./support/processes.ts";
+import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
+
+const Report = z.object({
+  counts: z.looseObject({ archived: z.int(), failed: z.int(), pending: z.int() }),
+  owed: z.array(z.object({ kind: z.string(), job_id: z.int().nullable(), reason: z.string().nullable(), detail: z.string() })),
+});
+
+const repository = "octo-org/api";
+
+async function runPass(simulator: Simulator, maxWaitSeconds: number) {
+  await using workspace = await openWorkspace();
+  const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)) };
+  const startedAt = performance.now();
+  const args = ["start", "--once", "--json", "--max-wait", String(maxWaitSeconds)];
+  const { code, stdout, stderr } = await runCli(args, { cwd: workspace.folder, settings });
+  expect(code, stderr).toBe(3);
+  return { seconds: (performance.now() - startedAt) / 1000, report: Report.parse(JSON.parse(stdout)) };
+}
+
+test("a copy whose original failed is archived, and the pass ends", { timeout: 90_000 }, async () => {
+  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
+  const jobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }];
+  const { runId, jobIds } = simulator.control.addRun({ repository, jobs, completedSecondsAgo: 7_200 });
+  simulator.control.rerun({ runId, failedOnly: true });
+  const body = `{"message":"Must have admin rights to Repository."}`;
+  simulator.faults.add({ path: `*/jobs/${jobIds[0]}/logs`, status: 403, body, times: "forever" });
+  const { report } = await runPass(simulator, 600);
+  expect(report.counts).toMatchObject({ archived: 3, failed: 1, pending: 0 });
+  expect(report.owed).toMatchObject([{ kind: "log_failed", job_id: jobIds[0], reason: "forbidden" }]);
+});
+
+test("a log whose 410 is in doubt for a day is pending, listed, and not waited for", { timeout: 90_000 }, async () => {
+  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
+  const { jobIds } = simulator.control.addRun({ repository, completedSecondsAgo: 7_200 });
+  simulator.control.setLog({ jobId: jobIds[0] ?? 0, kind: "expired" });
+  const { seconds, report } = await runPass(simulator, 60);
+  expect(report.counts).toMatchObject({ archived: 0, pending: 1 });
+  expect(report.owed).toMatchObject([
+    { kind: "log_pending", job_id: jobIds[0], reason: "again_later", detail: expect.stringContaining("410") },
+  ]);
+  expect(seconds).toBeLessThan(50);
+});
+
+test("a log that is deferred again and again ends the pass when --max-wait is over", { timeout: 90_000 }, async () => {
+  await using simulator = await startSimulator({ scenario: "empty", logDelaySeconds: 500, rateLimits: { perHour: 100_000 } });
+  simulator.control.addRun({ repository, completedSecondsAgo: 20 });
+  const { seconds, report } = await runPass(simulator, 8);
+  expect(report.counts).toMatchObject({ archived: 0, pending: 1 });
+  expect(seconds).toBeLessThan(60);
+});
