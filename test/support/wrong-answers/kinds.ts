@@ -71,18 +71,19 @@ const stale: readonly Kind[] = [
 
 type Patch = Extract<Lie, { kind: "odd-object" }>["patch"];
 
-function odd(patches: Readonly<Record<string, Patch>>): Kind[] {
+function odd(patches: Readonly<Record<string, Patch>>, index = 0): Kind[] {
   return Object.entries(patches).map(([name, patch]) => ({
     name: `odd-object ${name}`,
-    lie: { kind: "odd-object", patch },
+    lie: { kind: "odd-object", index, patch },
     minItems: 1,
   }));
 }
 
-const oddRuns = [
-  ...odd(oddRunFields),
-  ...odd({ "of another repository": { repository: { id: 1 } }, "in progress": { status: "in_progress", conclusion: null } }),
-];
+const runPatches = {
+  ...oddRunFields,
+  "of another repository": { repository: { id: 1 } },
+  "in progress": { status: "in_progress", conclusion: null },
+};
 const oddJobs = [
   ...odd(oddJobFields),
   ...odd({
@@ -105,9 +106,10 @@ const api = [...errors, ...documents, ...dates];
 const byRoute: Readonly<Record<Route, readonly Kind[]>> = {
   repository: [...api, ...oddRepositories],
   retention: [...api, ...oddRetentions],
-  "run list": [...api, ...lists, ...asOf, ...oddRuns],
-  run: [...api, ...asOf, ...oddRuns],
-  attempt: [...api, ...asOf, ...oddRuns],
+  // In lists of a completed run, the third newest; the newest one is in progress.
+  "run list": [...api, ...lists, ...asOf, ...odd(runPatches, 2)],
+  run: [...api, ...asOf, ...odd(runPatches)],
+  attempt: [...api, ...asOf, ...odd(runPatches)],
   "job list": [...api, ...lists, ...asOf, ...oddJobs],
   job: [...api, ...asOf, ...oddJobs],
   "log link": api,

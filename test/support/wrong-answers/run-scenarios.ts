@@ -62,7 +62,9 @@ export function countOutcomes(results: readonly Result[]): Readonly<Record<Outco
     "no-hit": count("no-hit"),
     "healed-a": count("healed-a"),
     "healed-b": count("healed-b"),
+    fields: count("fields"),
     gap: count("gap"),
+    limit: count("limit"),
     broken: count("broken"),
   };
 }

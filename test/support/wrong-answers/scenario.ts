@@ -6,6 +6,7 @@ import { type Archive, openArchive } from "./archive.ts";
 import { describeCall, type Call, callsOf, faultPathOf, faultPathsOf, type Route } from "./calls.ts";
 import { judgeArchive, type Verdict } from "./judge.ts";
 import type { Kind } from "./kinds.ts";
+import { findLimit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";
 
 export type Outcome =
@@ -14,8 +15,12 @@ export type Outcome =
   /** As if no answer had been wrong, after the pass with the wrong answer. */
   | "healed-a"
   | "healed-b"
+  /** Every state is right and nothing is owed; fields of a job stay as the wrong answer showed them. */
+  | "fields"
   /** Missing, and named by a gap. */
   | "gap"
+  /** A broken promise that limits.ts names. */
+  | "limit"
   /** A broken promise. */
   | "broken";
 
@@ -47,16 +52,16 @@ export async function runOnce({ world: name, call, kind }: OnceScenario): Promis
   const { addFault, clearFaults } = world.simulator.control;
   const fault = addFault({ path: faultPathOf(call, world), skip: call.occurrence - 1, lie: kind.lie });
   const first = await judgePass(archive);
+  const brokenOutcome = findLimit(call.route, kind.name) === undefined ? "broken" : "limit";
+  if (first.violations.length > 0) return { scenario, outcome: brokenOutcome, details: described("pass A", first) };
   if (fault.hits === 0) return { scenario, outcome: "no-hit", details: [] };
-  if (first.violations.length > 0) return { scenario, outcome: "broken", details: described("pass A", first) };
   if (first.unsettled.length === 0) return { scenario, outcome: "healed-a", details: [] };
   clearFaults({});
   await archive.passTime("26 hours");
   archive.settle();
   const second = await judgePass(archive);
-  if (second.violations.length > 0) return { scenario, outcome: "broken", details: described("pass B", second) };
-  if (second.unsettled.length === 0) return { scenario, outcome: "healed-b", details: [] };
-  return { scenario, outcome: "gap", details: described("pass B", second) };
+  if (second.violations.length > 0) return { scenario, outcome: brokenOutcome, details: described("pass B", second) };
+  return { scenario, outcome: endOf(second), details: described("pass B", second) };
 }
 
 export type LastingScenario = { readonly world: WorldName; readonly route: Route; readonly kind: Kind };
@@ -81,14 +86,18 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
     broken.push(...described(`pass ${pass}`, await judgePass(archive), "violations"));
     if (pass === 1) await world.moveOn();
   }
-  if (!listFaults({}).some(({ hits }) => hits > 0)) return { scenario, outcome: "no-hit", details: [] };
+  if (broken.length === 0 && !listFaults({}).some(({ hits }) => hits > 0)) return { scenario, outcome: "no-hit", details: [] };
   clearFaults({});
   const last = await heal(archive);
   broken.push(...described("at the end", last, "violations"));
-  if (broken.length > 0) return { scenario, outcome: "broken", details: [...broken, ...described("at the end", last)] };
-  return last.unsettled.length === 0
-    ? { scenario, outcome: "healed-b", details: [] }
-    : { scenario, outcome: "gap", details: described("two days later", last) };
+  const brokenOutcome = findLimit(route, kind.name) === undefined ? "broken" : "limit";
+  if (broken.length > 0) return { scenario, outcome: brokenOutcome, details: [...broken, ...described("at the end", last)] };
+  return { scenario, outcome: endOf(last), details: described("two days later", last) };
+}
+
+function endOf({ unsettled, hasOnlyOddFields }: Verdict): Outcome {
+  if (unsettled.length === 0) return "healed-b";
+  return hasOnlyOddFields ? "fields" : "gap";
 }
 
 async function heal(archive: Archive): Promise<Verdict> {
@@ -109,7 +118,7 @@ async function judgePass(archive: Archive): Promise<Verdict> {
   try {
     report = await archive.pass();
   } catch (error) {
-    return { violations: [`the pass threw ${String(error)}`], named: [], unsettled: [] };
+    return { violations: [`the pass threw ${String(error)}`], named: [], unsettled: [], hasOnlyOddFields: false };
   }
   return judgeArchive(archive, report);
 }
