@@ -129,3 +129,18 @@ test("a repository that was listed stays selected when its name leads to another
   control.addRepository({ repository: "acme/web" });
   expect(await world.select("acme/web")).toEqual(["acme/web", "acme/web"]);
 });
+
+test("a repository that could not be read since the first selection is a gap until it can", async () => {
+  await using world = await openWorld();
+  await world.select("acme/api");
+  const { id } = world.simulator.control.addFault({ path: "*", times: "forever", lie: { kind: "document", format: "html" } });
+  await expect(world.select("acme/api,acme/web,octo/*")).rejects.toThrow("not JSON");
+  const gaps = () => world.ask("select repository, kind, reason from audit.gaps where repository_id is null order by 1");
+  expect(await gaps()).toEqual([
+    { repository: "acme/web", kind: "window_open", reason: "problem" },
+    { repository: "octo/*", kind: "window_open", reason: "problem" },
+  ]);
+  world.simulator.control.clearFaults({ id });
+  expect(await world.select("acme/api,acme/web,octo/*")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
+  expect(await gaps()).toEqual([]);
+});

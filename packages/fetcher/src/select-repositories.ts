@@ -1,9 +1,10 @@
 // Finds out which repositories are meant by ARCHIVE_REPOSITORIES, or seen by the App, and writes them into the ledger.
 
-import { PermanentError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, PermanentError } from "@actions-archive/core/errors";
 import {
   type LedgerRepository,
   listSelectedRepositories,
+  listUnreadableRepositories,
   noteUnreadableRepositories,
   type RepositorySighting,
   selectRepositories as writeSelection,
@@ -33,10 +34,8 @@ export type Selection = {
  * @throws RateLimitedError or TransientError when GitHub cannot say now; the selection stays as it was.
  */
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
-  const { db, log, settings } = fetcher;
-  const selection = hasIncludes(settings.ARCHIVE_REPOSITORIES)
-    ? await findRepositories(fetcher, parseRepositoryPatterns(settings.ARCHIVE_REPOSITORIES), signal)
-    : await findInstalled(fetcher, signal);
+  const { db, log } = fetcher;
+  const selection = await findSelection(fetcher, signal);
   const { repositories, unreadable } = selection;
   const sightings = new Map<number, RepositorySighting>(
     repositories.map(({ id, full_name, private: is_private }) => [
@@ -57,6 +56,29 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   await noteUnreadableRepositories(db, unreadable);
   for (const { name, problem } of unreadable) log.warn({ repository: name, problem }, "repository not readable");
   return unreadable;
+}
+
+async function findSelection(fetcher: Fetcher, signal: AbortSignal): Promise<Selection> {
+  const { ARCHIVE_REPOSITORIES } = fetcher.settings;
+  if (!hasIncludes(ARCHIVE_REPOSITORIES)) return findInstalled(fetcher, signal);
+  const patterns = parseRepositoryPatterns(ARCHIVE_REPOSITORIES);
+  try {
+    return await findRepositories(fetcher, patterns, signal);
+  } catch (error) {
+    if (error instanceof ActionsArchiveError) await recordNeverRead(fetcher, patterns, error.message);
+    throw error;
+  }
+}
+
+// What the ledger knows stays as it was. Configured repositories that it does not know are gaps from the first failure on.
+async function recordNeverRead({ db }: Fetcher, { names, owners }: RepositoryPatterns, problem: string): Promise<void> {
+  const selected = (await listSelectedRepositories(db)).map(({ full_name }) => full_name.toLowerCase());
+  const unreadable = await listUnreadableRepositories(db);
+  const listed = new Set([...selected, ...unreadable.map(({ name }) => name)]);
+  const unknownOwners = owners.filter((owner) => !selected.some((name) => name.startsWith(`${owner.toLowerCase()}/`)));
+  const neverRead = [...names, ...unknownOwners.map((owner) => `${owner}/*`)].filter((name) => !listed.has(name));
+  if (neverRead.length > 0)
+    await noteUnreadableRepositories(db, [...unreadable, ...neverRead.map((name) => ({ name, problem }))]);
 }
 
 type Following = {
