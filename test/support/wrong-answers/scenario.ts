@@ -52,7 +52,7 @@ export async function runOnce({ world: name, call, kind }: OnceScenario): Promis
   const { addFault, clearFaults } = world.simulator.control;
   const fault = addFault({ path: faultPathOf(call, world), skip: call.occurrence - 1, lie: kind.lie });
   const first = await judgePass(archive);
-  const brokenOutcome = findLimit(call.route, kind.name) === undefined ? "broken" : "limit";
+  const brokenOutcome = findLimit(call.route, kind.name, { isLasting: false }) === undefined ? "broken" : "limit";
   if (first.violations.length > 0) return { scenario, outcome: brokenOutcome, details: described("pass A", first) };
   if (fault.hits === 0) return { scenario, outcome: "no-hit", details: [] };
   if (first.unsettled.length === 0) return { scenario, outcome: "healed-a", details: [] };
@@ -67,6 +67,7 @@ export async function runOnce({ world: name, call, kind }: OnceScenario): Promis
 export type LastingScenario = { readonly world: WorldName; readonly route: Route; readonly kind: Kind };
 
 const maxLineLength = 300;
+const maxLines = 6;
 
 const lyingPasses = 3;
 /** Hours between the passes after the fault, until everything has healed. */
@@ -90,8 +91,11 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
   clearFaults({});
   const last = await heal(archive);
   broken.push(...described("at the end", last, "violations"));
-  const brokenOutcome = findLimit(route, kind.name) === undefined ? "broken" : "limit";
-  if (broken.length > 0) return { scenario, outcome: brokenOutcome, details: [...broken, ...described("at the end", last)] };
+  if (broken.length > 0) {
+    const limit = findLimit(route, kind.name, { isLasting: true });
+    const isLimit = limit !== undefined && (!limit.heals || endOf(last) !== "gap");
+    return { scenario, outcome: isLimit ? "limit" : "broken", details: [...broken, ...described("at the end", last)] };
+  }
   return { scenario, outcome: endOf(last), details: described("two days later", last) };
 }
 
@@ -125,5 +129,6 @@ async function judgePass(archive: Archive): Promise<Verdict> {
 
 function described(when: string, { violations, named, unsettled }: Verdict, what: "violations" | "all" = "all"): string[] {
   const lines = what === "violations" ? violations : [...violations, ...named, ...unsettled];
-  return [...new Set(lines)].map((line) => `${when}: ${line.slice(0, maxLineLength)}`);
+  const shown = [...new Set(lines)].map((line) => `${when}: ${line.slice(0, maxLineLength)}`);
+  return shown.length <= maxLines ? shown : [...shown.slice(0, maxLines), `${when}: ${shown.length - maxLines} more`];
 }
