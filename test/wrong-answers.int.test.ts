@@ -1,4 +1,5 @@
-// A sample of the wrong answers that `faults/wrong-answers.fault.test.ts` gives: a seed chooses it.
+// A sample of the wrong answers that `faults/wrong-answers.fault.test.ts` gives. WRONG_ANSWERS_SEED, which it
+// prints, chooses the sample.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { expect, test } from "vitest";
@@ -6,9 +7,10 @@ import { expect, test } from "vitest";
 import { describeResult, listOnceScenarios, runOnceScenarios } from "./support/wrong-answers/run-scenarios.ts";
 
 const sampleSize = 25;
+// oxlint-disable-next-line node/no-process-env -- the sample that the tester wants to see again
+const seed = Number(process.env["WRONG_ANSWERS_SEED"] ?? Date.now() % 1_000_000);
 
 test("a wrong answer of GitHub loses nothing silently, and what it hid is found by the next pass", async ({ annotate }) => {
-  const seed = Number(process.env["WRONG_ANSWERS_SEED"] ?? Date.now() % 1_000_000);
   await annotate(`WRONG_ANSWERS_SEED=${seed}`);
   const scenarios = await listOnceScenarios();
   const random = createRandom("wrong answers", seed);

@@ -1,4 +1,5 @@
-// GitHub's answers are wrong: once, at every call of a full pass, in every way that fits; and for an hour, on every route.
+// GitHub's answers are wrong: once, at every call of a full pass, in every way that fits; and for an hour, on every route. With
+// WRONG_ANSWERS_ONLY, a part of the line that a failure prints, only those scenarios run.
 
 import { expect, test } from "vitest";
 
@@ -11,7 +12,9 @@ import {
   runOnceScenarios,
 } from "../support/wrong-answers/run-scenarios.ts";
 
-test("one wrong answer at any call loses nothing silently, and a pass of the next day finds what it hid", async ({ annotate }) => {
+test("one wrong answer at any call loses nothing silently, and a pass of the next day finds what it hid", async ({
+  annotate,
+}) => {
   const results = await runOnceScenarios(await listOnceScenarios());
   const { broken, gap, ...counts } = countOutcomes(results);
   await annotate(

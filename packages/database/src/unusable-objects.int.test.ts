@@ -13,7 +13,8 @@ test("unusable jobs of an attempt are replaced by those of its next list, and fi
   // As the fetcher calls it: with a whole attempt of the ledger, and with the items of a page.
   const attempt = { repository_id: repositoryId, run_id: 7, run_attempt: 1, newest_attempt: 1, visits: 0 };
   const item = (object: unknown, problem: string) => ({ object, problem, place: 0 });
-  const list = () => db.selectFrom("archive.unusable_objects").select(["run_id", "job_id", "problem"]).orderBy("problem").execute();
+  const list = () =>
+    db.selectFrom("archive.unusable_objects").select(["run_id", "job_id", "problem"]).orderBy("problem").execute();
 
   await replaceUnusableJobs(db, attempt, [item({ id: null }, "id is null"), item({ id: 3, run_id: null }, "run_id is null")]);
   expect(await list()).toEqual([

@@ -80,7 +80,11 @@ async function listNewest(listing: Listing, { start, end }: Window): Promise<Sho
 }
 
 // A rest that counts fewer runs than the list before it left may itself be wrong, and only its count would show that: it is read again.
-async function listRest(listing: Listing, rest: Window, before: Part | undefined): Promise<Shown & { readonly hasNext: boolean }> {
+async function listRest(
+  listing: Listing,
+  rest: Window,
+  before: Part | undefined,
+): Promise<Shown & { readonly hasNext: boolean }> {
   const page = await listNewest(listing, rest);
   if (before?.total === undefined || page.total === undefined || before.total >= largestCount) return page;
   return isWhole(listing, before, before.total - page.total) ? page : listNewest(listing, rest);

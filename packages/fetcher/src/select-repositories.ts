@@ -15,7 +15,6 @@ import { getRepository, getRepositoryById, listOwnerRepositories } from "@action
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
-import type { ListedRepository } from "./record-page.ts";
 import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPatterns } from "./repository-patterns.ts";
 
 export type Selection = {
@@ -103,7 +102,10 @@ async function follow(
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
     if (isReplaced && archive_since === null) {
-      log.warn({ repository: full_name, repositoryId: repository_id }, "repository dropped: its id is unknown and was never listed");
+      log.warn(
+        { repository: full_name, repositoryId: repository_id },
+        "repository dropped: its id is unknown and was never listed",
+      );
       return undefined;
     }
     return { repository_id, full_name, is_private: null };
@@ -162,7 +164,8 @@ async function listOwned(github: Fetcher["github"], owner: string, signal: Abort
       problems.push(...unusable.map(({ problem }) => problem));
     }
     const [problem] = problems;
-    if (problem !== undefined) return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
+    if (problem !== undefined)
+      return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
     if (repositories.length > 0) return { repositories, problem: undefined };
     if (answers > 1) return { repositories, problem: "GitHub shows no repository of this owner to the credential" };
   }

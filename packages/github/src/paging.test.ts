@@ -92,7 +92,14 @@ test("items that move to the next page while it is asked for come once", async (
 
 test("a page that shows an item twice, in place of another, is no whole list", async () => {
   const data = [{ id: 1 }, { id: 2 }, { id: 1 }];
-  const fetchPage = async (): Promise<Page<Item>> => ({ data, date: new Date(started), etag: undefined, skewMs: 0, hasNext: false, totalCount: 3 });
+  const fetchPage = async (): Promise<Page<Item>> => ({
+    data,
+    date: new Date(started),
+    etag: undefined,
+    skewMs: 0,
+    hasNext: false,
+    totalCount: 3,
+  });
   expect(await collectPages(paginate(fetchPage))).toEqual({
     items: [{ id: 1 }, { id: 2 }],
     unusable: [],

@@ -1,8 +1,6 @@
 // An archive of one scenario: a database, a folder and a queue of its own, full passes in this process, and time that passes between
 // them without being waited for.
 
-import { join } from "node:path";
-
 import type { PassReport } from "@actions-archive/cli/once/pass-report";
 import { runPass } from "@actions-archive/cli/once/run-pass";
 import { loadStartConfig } from "@actions-archive/cli/start-config";

@@ -36,9 +36,20 @@ type GapRow = {
 type CoverageRow = { window_start: Date; window_end: Date; complete: boolean };
 
 /** A run, or a job of one, that the archive must have. */
-type Item = { readonly label: string; readonly runId: number; readonly attempt?: number; readonly jobId?: number; readonly createdAtMs: number };
+type Item = {
+  readonly label: string;
+  readonly runId: number;
+  readonly attempt?: number;
+  readonly jobId?: number;
+  readonly createdAtMs: number;
+};
 
-type Case = { readonly labels: Labels; readonly gaps: readonly GapRow[]; readonly coverage: readonly CoverageRow[]; readonly report: PassReport };
+type Case = {
+  readonly labels: Labels;
+  readonly gaps: readonly GapRow[];
+  readonly coverage: readonly CoverageRow[];
+  readonly report: PassReport;
+};
 
 export async function judgeArchive(archive: Archive, report: PassReport): Promise<Verdict> {
   const { client, world, folder, journal } = archive;
@@ -131,7 +142,9 @@ function wantedOf(expected: NonNullable<JobSummary["expected"]>): string {
 // What an answer hid of a copy may keep it from being known as one: then it is archived, with the bytes of its original.
 function originalOf({ jobId, runId, expected }: JobSummary, found: string, jobs: readonly JobSummary[]): JobSummary | undefined {
   if (expected?.state !== "absent" || expected.reason !== "copied") return undefined;
-  return jobs.find((other) => other.runId === runId && other.jobId !== jobId && other.expected && wantedOf(other.expected) === found);
+  return jobs.find(
+    (other) => other.runId === runId && other.jobId !== jobId && other.expected && wantedOf(other.expected) === found,
+  );
 }
 
 function judgeMissing({ coverage, report }: Case, item: Item, gap: GapRow | undefined): string[] {
@@ -160,7 +173,8 @@ function names(gap: GapRow, { runId, attempt, jobId, createdAtMs }: Item): boole
   if (gap.run_id !== null) return gap.run_id === runId && (gap.run_attempt === null || gap.run_attempt === attempt);
   // An unreadable repository, by the configured name: there is one.
   if (gap.repository_id === null) return gap.kind === "window_open";
-  if (gap.kind === "object_unusable") return gap.window_start !== null && dayOf(gap.window_start.getTime()) === dayOf(createdAtMs);
+  if (gap.kind === "object_unusable")
+    return gap.window_start !== null && dayOf(gap.window_start.getTime()) === dayOf(createdAtMs);
   return createdAtMs >= (gap.window_start?.getTime() ?? -Infinity) && createdAtMs < (gap.window_end?.getTime() ?? Infinity);
 }
 

@@ -15,20 +15,26 @@ export type Kind = {
 
 const hourSeconds = 3_600;
 
-const errors = ([404, 410, 403, 500, 502] as const).map((status): Kind => ({ name: `error ${status}`, lie: { kind: "error", status } }));
+const errors = ([404, 410, 403, 500, 502] as const).map((status): Kind => ({
+  name: `error ${status}`,
+  lie: { kind: "error", status },
+}));
 
-const dates = [hourSeconds, -hourSeconds].map(
-  (seconds): Kind => ({ name: `wrong-date ${seconds > 0 ? "+" : "-"}1h`, lie: { kind: "wrong-date", seconds } }),
-);
+const dates = [hourSeconds, -hourSeconds].map((seconds): Kind => ({
+  name: `wrong-date ${seconds > 0 ? "+" : "-"}1h`,
+  lie: { kind: "wrong-date", seconds },
+}));
 
-const documents = (["json", "html", "xml", "empty"] as const).map(
-  (format): Kind => ({ name: `document ${format}`, lie: { kind: "document", format } }),
-);
+const documents = (["json", "html", "xml", "empty"] as const).map((format): Kind => ({
+  name: `document ${format}`,
+  lie: { kind: "document", format },
+}));
 
 const logDocuments = (["json", "html", "xml"] as const).flatMap((format) =>
-  ["text/plain", "application/octet-stream"].map(
-    (contentType): Kind => ({ name: `document ${format} as ${contentType}`, lie: { kind: "document", format, contentType } }),
-  ),
+  ["text/plain", "application/octet-stream"].map((contentType): Kind => ({
+    name: `document ${format} as ${contentType}`,
+    lie: { kind: "document", format, contentType },
+  })),
 );
 
 const counts = ["kept", "shown"] as const;
@@ -59,9 +65,10 @@ const pagedLists: readonly Kind[] = [
   })),
 ];
 
-const asOf = [hourSeconds, 4 * 24 * hourSeconds].map(
-  (secondsAgo): Kind => ({ name: `as-of ${secondsAgo / hourSeconds}h ago`, lie: { kind: "as-of", secondsAgo } }),
-);
+const asOf = [hourSeconds, 4 * 24 * hourSeconds].map((secondsAgo): Kind => ({
+  name: `as-of ${secondsAgo / hourSeconds}h ago`,
+  lie: { kind: "as-of", secondsAgo },
+}));
 
 /** Answers that need an earlier one: of use only to faults that last. */
 const stale: readonly Kind[] = [
@@ -99,7 +106,12 @@ const oddRepositories = odd({
   "full_name of another": { full_name: "octo-org/other" },
   "full_name null": { full_name: null },
 });
-const oddRetentions = odd({ "1 day": { days: 1 }, "0 days": { days: 0 }, "days null": { days: null }, "1000 days": { days: 1_000 } });
+const oddRetentions = odd({
+  "1 day": { days: 1 },
+  "0 days": { days: 0 },
+  "days null": { days: null },
+  "1000 days": { days: 1_000 },
+});
 
 const api = [...errors, ...documents, ...dates];
 
@@ -113,7 +125,12 @@ const byRoute: Readonly<Record<Route, readonly Kind[]>> = {
   "job list": [...api, ...lists, ...asOf, ...oddJobs],
   job: [...api, ...asOf, ...oddJobs],
   "log link": api,
-  "log body": [...errors, ...logDocuments, { name: "empty body", lie: { kind: "document", format: "empty", contentType: "text/plain" } }, ...dates],
+  "log body": [
+    ...errors,
+    ...logDocuments,
+    { name: "empty body", lie: { kind: "document", format: "empty", contentType: "text/plain" } },
+    ...dates,
+  ],
 };
 
 export type Fit = {

@@ -37,7 +37,8 @@ export const limits: readonly Limit[] = [
     route: "retention",
     kind: /^odd-object 1 day$/,
     heals: false,
-    reason: "the endpoint is the only source of the retention: whether a log that is not there was deleted or expired follows from it",
+    reason:
+      "the endpoint is the only source of the retention: whether a log that is not there was deleted or expired follows from it",
   },
 ];
 

@@ -2,13 +2,22 @@
 
 import { describeCall, routes } from "./calls.ts";
 import { kindsOf } from "./kinds.ts";
-import { type LastingScenario, type OnceScenario, type Outcome, recordCalls, type Result, runLasting, runOnce } from "./scenario.ts";
+import {
+  type LastingScenario,
+  type OnceScenario,
+  type Outcome,
+  recordCalls,
+  type Result,
+  runLasting,
+  runOnce,
+} from "./scenario.ts";
 import { worldNames } from "./world.ts";
 
 /** More than that on two cores let leases end. */
 const scenariosAtOnce = 4;
 
 /** A part of the line that names a scenario: only these are run, to reproduce one. */
+// oxlint-disable-next-line node/no-process-env -- what the tester wants to reproduce
 const only = process.env["WRONG_ANSWERS_ONLY"] ?? "";
 
 /** Every call of a healthy pass with every kind that fits. The other two runs of a burst are like the first. */
