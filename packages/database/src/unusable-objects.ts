@@ -65,10 +65,10 @@ export async function replaceUnusableJobs(db: Database, attempt: AttemptOf, jobs
   await transact(db, async (trx) => {
     await trx
       .deleteFrom("archive.unusable_objects")
-      .where("repository_id", "=", attempt.repository_id)
+      .where("repository_id", "=", repository_id)
       .where("kind", "=", "job")
-      .where("run_id", "=", attempt.run_id)
-      .where("run_attempt", "=", attempt.run_attempt)
+      .where("run_id", "=", run_id)
+      .where("run_attempt", "=", run_attempt)
       .where(sql<boolean>`object_key <> all(${sql.val(rows.map(keyOf))}::text[])`)
       .execute();
     for (const row of rows) await insert(trx, row);

@@ -43,7 +43,7 @@ export async function listWindow(listing: Listing, window: Window): Promise<void
   // The part before, which the count of the next list proves.
   let unproven: Part | undefined;
   while (until > window.start) {
-    const page = await listNewest(listing, { start: window.start, end: newest });
+    const page = await listRest(listing, { start: window.start, end: newest }, unproven);
     if (unproven !== undefined) await proveByNext(listing, unproven, page.total);
     unproven = undefined;
     if (!page.hasNext) return reportCounted(listing, { ...page, start: window.start, end: until }, page.total);
@@ -77,6 +77,17 @@ async function listNewest(listing: Listing, { start, end }: Window): Promise<Sho
   };
   const page = await readUntilWhole(readPage, ({ unusable }) => unusable === 0, signal);
   return page.runs.length + page.unusable > 0 ? page : readPage();
+}
+
+// A rest that counts fewer runs than the list before it left may itself be wrong, and only its count would show that: it is read again.
+async function listRest(
+  listing: Listing,
+  rest: Window,
+  before: Part | undefined,
+): Promise<Shown & { readonly hasNext: boolean }> {
+  const page = await listNewest(listing, rest);
+  if (before?.total === undefined || page.total === undefined || before.total >= largestCount) return page;
+  return isWhole(listing, before, before.total - page.total) ? page : listNewest(listing, rest);
 }
 
 // GitHub counts the part and the rest in one list, the rest in the next: the difference is what the part holds.

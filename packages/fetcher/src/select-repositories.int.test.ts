@@ -109,3 +109,38 @@ test("selecting again costs nothing while nothing changed, and a new name is see
   world.simulator.control.moveRepository({ repository: "acme/web", name: "site" });
   expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/site"]);
 });
+
+test("an id that one wrong answer made up is dropped once the name leads to its repository again", async () => {
+  await using world = await openWorld();
+  world.simulator.control.addFault({ path: "/repos/acme/web", lie: { kind: "odd-object", patch: { id: 1 } } });
+  await world.select("acme/web");
+  const selected = () => world.ask("select repository_id = 1 as is_made_up from archive.repositories where is_selected");
+  expect(await selected()).toEqual([{ is_made_up: true }]);
+  expect(await world.select("acme/web")).toEqual(["acme/web"]);
+  expect(await selected()).toEqual([{ is_made_up: false }]);
+});
+
+test("a repository that was listed stays selected when its name leads to another one", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  await world.ask("update archive.repositories set archive_since = now()");
+  const { control } = world.simulator;
+  control.hideRepository({ repository: "acme/web" });
+  control.addRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web")).toEqual(["acme/web", "acme/web"]);
+});
+
+test("a repository that could not be read since the first selection is a gap until it can", async () => {
+  await using world = await openWorld();
+  await world.select("acme/api");
+  const { id } = world.simulator.control.addFault({ path: "*", times: "forever", lie: { kind: "document", format: "html" } });
+  await expect(world.select("acme/api,acme/web,octo/*")).rejects.toThrow("not JSON");
+  const gaps = () => world.ask("select repository, kind, reason from audit.gaps where repository_id is null order by 1");
+  expect(await gaps()).toEqual([
+    { repository: "acme/web", kind: "window_open", reason: "problem" },
+    { repository: "octo/*", kind: "window_open", reason: "problem" },
+  ]);
+  world.simulator.control.clearFaults({ id });
+  expect(await world.select("acme/api,acme/web,octo/*")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
+  expect(await gaps()).toEqual([]);
+});

@@ -1,8 +1,10 @@
 // Finds out which repositories are meant by ARCHIVE_REPOSITORIES, or seen by the App, and writes them into the ledger.
 
-import { PermanentError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, PermanentError } from "@actions-archive/core/errors";
 import {
+  type LedgerRepository,
   listSelectedRepositories,
+  listUnreadableRepositories,
   noteUnreadableRepositories,
   type RepositorySighting,
   selectRepositories as writeSelection,
@@ -13,7 +15,6 @@ import { getRepository, getRepositoryById, listOwnerRepositories } from "@action
 import type { Repository } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "./fetcher.ts";
-import type { ListedRepository } from "./record-page.ts";
 import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPatterns } from "./repository-patterns.ts";
 
 export type Selection = {
@@ -32,10 +33,8 @@ export type Selection = {
  * @throws RateLimitedError or TransientError when GitHub cannot say now; the selection stays as it was.
  */
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
-  const { db, log, settings } = fetcher;
-  const selection = hasIncludes(settings.ARCHIVE_REPOSITORIES)
-    ? await findRepositories(fetcher, parseRepositoryPatterns(settings.ARCHIVE_REPOSITORIES), signal)
-    : await findInstalled(fetcher, signal);
+  const { db, log } = fetcher;
+  const selection = await findSelection(fetcher, signal);
   const { repositories, unreadable } = selection;
   const sightings = new Map<number, RepositorySighting>(
     repositories.map(({ id, full_name, private: is_private }) => [
@@ -46,8 +45,10 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const missing = (await listSelectedRepositories(db)).filter(
     ({ repository_id, full_name }) => !sightings.has(repository_id) && selection.includes(full_name),
   );
+  const selectedNames = new Set(repositories.map(({ full_name }) => full_name.toLowerCase()));
   for (const known of missing) {
-    const sighting = await follow(fetcher, known, { selection, signal });
+    const isReplaced = selectedNames.has(known.full_name.toLowerCase());
+    const sighting = await follow(fetcher, known, { selection, isReplaced, signal });
     if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
   }
   await writeSelection(db, [...sightings.values()]);
@@ -56,11 +57,41 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   return unreadable;
 }
 
+async function findSelection(fetcher: Fetcher, signal: AbortSignal): Promise<Selection> {
+  const { ARCHIVE_REPOSITORIES } = fetcher.settings;
+  if (!hasIncludes(ARCHIVE_REPOSITORIES)) return findInstalled(fetcher, signal);
+  const patterns = parseRepositoryPatterns(ARCHIVE_REPOSITORIES);
+  try {
+    return await findRepositories(fetcher, patterns, signal);
+  } catch (error) {
+    if (error instanceof ActionsArchiveError) await recordNeverRead(fetcher, patterns, error.message);
+    throw error;
+  }
+}
+
+// What the ledger knows stays as it was. Configured repositories that it does not know are gaps from the first failure on.
+async function recordNeverRead({ db }: Fetcher, { names, owners }: RepositoryPatterns, problem: string): Promise<void> {
+  const selected = (await listSelectedRepositories(db)).map(({ full_name }) => full_name.toLowerCase());
+  const unreadable = await listUnreadableRepositories(db);
+  const listed = new Set([...selected, ...unreadable.map(({ name }) => name)]);
+  const unknownOwners = owners.filter((owner) => !selected.some((name) => name.startsWith(`${owner.toLowerCase()}/`)));
+  const neverRead = [...names, ...unknownOwners.map((owner) => `${owner}/*`)].filter((name) => !listed.has(name));
+  if (neverRead.length > 0)
+    await noteUnreadableRepositories(db, [...unreadable, ...neverRead.map((name) => ({ name, problem }))]);
+}
+
+type Following = {
+  readonly selection: Selection;
+  /** Its name leads to another repository, which is selected. One wrong answer can give a name an id that there never was. */
+  readonly isReplaced: boolean;
+  readonly signal: AbortSignal;
+};
+
 // Renamed while its old name was taken by another, transferred, deleted, or no longer to be seen: the id tells.
 async function follow(
   { github, log }: Fetcher,
-  { repository_id, full_name }: ListedRepository,
-  { selection, signal }: { readonly selection: Selection; readonly signal: AbortSignal },
+  { repository_id, full_name, archive_since }: LedgerRepository,
+  { selection, isReplaced, signal }: Following,
 ): Promise<RepositorySighting | undefined> {
   try {
     const { data } = await getRepositoryById(github, { repositoryId: repository_id, signal });
@@ -70,6 +101,13 @@ async function follow(
     return undefined;
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
+    if (isReplaced && archive_since === null) {
+      log.warn(
+        { repository: full_name, repositoryId: repository_id },
+        "repository dropped: its id is unknown and was never listed",
+      );
+      return undefined;
+    }
     return { repository_id, full_name, is_private: null };
   }
 }

@@ -57,6 +57,16 @@ test.each(onceWrong)("a filtered page that is %s once is read again, and hides n
   expect(await uncovered(bench)).toEqual([]);
 });
 
+test("a last page that is cut short once, and counts short, is read again: the page before it left more runs", async () => {
+  await using bench = await openHourly(130);
+  // The first page, the newest runs with a filter, and the rest.
+  bench.simulator.control.addFault({ ...firstPage, skip: 2, lie: { kind: "short-list", removeLast: 1, totalCount: "shown" } });
+  await bench.poll(bench.id);
+  bench.simulator.control.assertFaultsHit({});
+  expect(await countRuns(bench)).toBe(130);
+  expect(await uncovered(bench)).toEqual([]);
+});
+
 test("lists whose Link header a proxy strips are read to their end", async () => {
   await using bench = await openHourly(230);
   bench.simulator.control.addFault({ times: "forever", lie: { kind: "no-link" } });

@@ -4,7 +4,7 @@ import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 
 import type { Page } from "./github.ts";
-import { fetchFirstPage, paginate, type PageRequest } from "./paging.ts";
+import { collectPages, fetchFirstPage, paginate, type PageRequest } from "./paging.ts";
 
 type Item = { readonly id: number };
 
@@ -88,6 +88,24 @@ test("items that move to the next page while it is asked for come once", async (
     hasNext: page < pages.length,
   });
   expect(await ids(paginate(shifting))).toEqual([1, 2, 3]);
+});
+
+test("a page that shows an item twice, in place of another, is no whole list", async () => {
+  const data = [{ id: 1 }, { id: 2 }, { id: 1 }];
+  const fetchPage = async (): Promise<Page<Item>> => ({
+    data,
+    date: new Date(started),
+    etag: undefined,
+    skewMs: 0,
+    hasNext: false,
+    totalCount: 3,
+  });
+  expect(await collectPages(paginate(fetchPage))).toEqual({
+    items: [{ id: 1 }, { id: 2 }],
+    unusable: [],
+    promised: 3,
+    isWhole: false,
+  });
 });
 
 test("an empty page ends a list, whatever it says of a next one", async () => {

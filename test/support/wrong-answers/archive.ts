@@ -1,0 +1,127 @@
+// An archive of one scenario: a database, a folder and a queue of its own, full passes in this process, and time that passes between
+// them without being waited for.
+
+import type { PassReport } from "@actions-archive/cli/once/pass-report";
+import { runPass } from "@actions-archive/cli/once/run-pass";
+import { loadStartConfig } from "@actions-archive/cli/start-config";
+import { createLogger } from "@actions-archive/core/logger";
+import { settleMs } from "@actions-archive/fetcher/scan-repository";
+import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
+import { typesWithNumbers } from "@actions-archive/testkit/own-postgres";
+import { requireRedis } from "@actions-archive/testkit/require-redis";
+import { Redis } from "ioredis";
+import { Client } from "pg";
+import { vi } from "vitest";
+
+import type { Settings } from "../processes.ts";
+import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
+import type { SmallWorld } from "./world.ts";
+
+/** Longer than the retries of one call, shorter than the queue's later back-offs. */
+const maxWaitSeconds = 3;
+
+export type Archive = AsyncDisposable & {
+  readonly world: SmallWorld;
+  /** The store's root. */
+  readonly folder: string;
+  /** Owns the tables; numbers for bigint. */
+  readonly client: Client;
+  readonly journal: ArchiveJournal;
+  readonly pass: () => Promise<PassReport>;
+  /** Moves every time of the database's own clock back, and empties the queue, whose back-offs would go on in real time. */
+  readonly passTime: (span: string) => Promise<void>;
+  /** GitHub's clock goes on until every run is old enough to be covered. Call it once: it may be 5 minutes ahead, and no more. */
+  readonly settle: () => void;
+};
+
+/** Opens an empty archive of the world. */
+export async function openArchive(world: SmallWorld): Promise<Archive> {
+  await using stack = new AsyncDisposableStack();
+  const workspace = stack.use(await openWorkspace());
+  const settings: Settings = {
+    ...githubSettings(world.simulator),
+    ...(await engineSettings(workspace)),
+    RUN_SETTLE_SECONDS: "0",
+    LOG_SETTLE_SECONDS: "0",
+    LOG_WAIT_SECONDS: "0",
+    LOG_LEVEL: "silent",
+  };
+  const url = settings["DATABASE_URL"] ?? "";
+  stack.defer(() => dropDatabase(url));
+  const client = new Client({ connectionString: url, types: typesWithNumbers });
+  await client.connect();
+  stack.defer(() => client.end());
+  const opened = stack.move();
+  return {
+    world,
+    folder: workspace.archive,
+    client,
+    journal: new ArchiveJournal(world.simulator),
+    pass: () => passOnce(settings),
+    async passTime(span) {
+      await emptyQueue(client);
+      await shiftBack(client, span);
+    },
+    settle: () => void world.simulator.control.advanceClock({ ms: settleMs + 60_000 }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+async function passOnce(settings: Settings): Promise<PassReport> {
+  await using resources = new AsyncDisposableStack();
+  const service = { log: createLogger("test", "silent"), resources, stopping: new AbortController().signal };
+  return await runPass(loadStartConfig(settings), service, { maxWaitSeconds, onProgress: () => undefined });
+}
+
+/** Times of GitHub's clock, and of what it says. All others in these tables are the database's. */
+const githubTimes: Readonly<Record<string, readonly string[]>> = {
+  repositories: ["archive_since"],
+  attempts: ["run_updated_at"],
+  obligations: ["started_at", "completed_at", "expires_at", "object_received_at"],
+  window_checks: ["window_start", "window_end"],
+  unusable_objects: ["placed_at"],
+  unreadable_repositories: [],
+  credentials: [],
+  logs_in_flight: [],
+};
+
+async function shiftBack(client: Client, span: string): Promise<void> {
+  const { rows } = await client.query<{ table_name: string; columns: string[] }>(
+    `select table_name, array_agg(column_name::text) as columns
+    from information_schema.columns
+    where table_schema = 'archive' and data_type = 'timestamp with time zone' and table_name = any($1)
+    group by table_name`,
+    [Object.keys(githubTimes)],
+  );
+  for (const { table_name, columns } of rows) {
+    const own = columns.filter((column) => !githubTimes[table_name]?.includes(column));
+    const changes = own.map((column) => `${column} = ${column} - interval '${span}'`);
+    await client.query(`update archive.${table_name} set ${changes.join(", ")}`);
+  }
+}
+
+async function emptyQueue(client: Client): Promise<void> {
+  const { rows } = await client.query<{ archive_id: string }>("select archive_id from archive.identity");
+  const redis = new Redis(requireRedis().url);
+  try {
+    for (const { archive_id } of rows) {
+      const keys = await redis.keys(`actions-archive:${archive_id}:*`);
+      if (keys.length > 0) await redis.del(...keys);
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** A thousand databases of a run would fill a disk. A server ends a session a moment after its client did. */
+async function dropDatabase(url: string): Promise<void> {
+  const name = new URL(url).pathname.slice(1);
+  const client = new Client({ connectionString: Object.assign(new URL(url), { pathname: "/postgres" }).href });
+  await client.connect();
+  try {
+    const drop = () => client.query(`drop database ${client.escapeIdentifier(name)}`);
+    await vi.waitFor(drop, { timeout: 30_000, interval: 50 });
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,48 @@
+// What no second answer can contradict: wrong answers that are documented to stay, each with the reason. A scenario that is named here
+// may end otherwise than healed; the judge says of each how it ended.
+
+import type { Route } from "./calls.ts";
+
+export type Limit = {
+  readonly route: Route;
+  /** Of the kind's name. */
+  readonly kind: RegExp;
+  /** It only holds while every answer is wrong: afterwards everything heals. */
+  readonly heals: boolean;
+  readonly reason: string;
+};
+
+export const limits: readonly Limit[] = [
+  {
+    route: "run list",
+    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list|duplicate-item in place of the last) shown$|^as-of/,
+    heals: true,
+    reason:
+      "while every list of a repository's runs is short, and counts no more than it shows, nothing contradicts it; the next scan finds what it hid",
+  },
+  {
+    route: "job list",
+    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list|duplicate-item in place of the last) shown$/,
+    heals: false,
+    reason:
+      "the list of a completed attempt is read once, RUN_SETTLE_SECONDS after its end: one whose total_count agrees with what it shows has nothing that contradicts it",
+  },
+  {
+    route: "job list",
+    kind: /^odd-object skipped$/,
+    heals: false,
+    reason: "a skipped job has no log by GitHub's own word, and is not asked for one",
+  },
+  {
+    route: "retention",
+    kind: /^odd-object 1 day$/,
+    heals: false,
+    reason:
+      "the endpoint is the only source of the retention: whether a log that is not there was deleted or expired follows from it",
+  },
+];
+
+/** The limit that the scenario meets; undefined where it must heal. One wrong answer is always contradicted by the next, where one heals. */
+export function findLimit(route: Route, kindName: string, { isLasting }: { readonly isLasting: boolean }): Limit | undefined {
+  return limits.find((limit) => limit.route === route && limit.kind.test(kindName) && (isLasting || !limit.heals));
+}
