@@ -217,78 +217,24 @@ export async function reopenGoneAttempts(db: Database, runId: number): Promise<v
     .execute();
 }
 
-/** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
-export async function listUnrecordedAttempts(db: Database, limit: number): Promise<{ run_id: number; run_attempt: number }[]> {
-  return db
-    .selectFrom("archive.attempts")
-    .select(["run_id", "run_attempt"])
-    .where("state", "=", "listed")
-    .where("record_key", "is", null)
-    .orderBy("run_id")
-    .limit(limit)
-    .execute();
-}
-
-export type AttemptStory = {
-  repository_id: number;
-  full_name: string;
-  object: unknown;
-  listed_at: Date;
-  /** How many jobs its final listing showed, and which of them were not completed. */
-  listed_jobs: number;
-  missing_job_ids: number[];
-  /** Those of them that completed, each with every object that says something of its own, and how and when the fullest one came. */
-  jobs: { job_id: number; objects: unknown[]; source: string; received_at: Date }[];
-};
-
-/** An attempt, for its run record. Undefined until it is listed. */
-export async function findListedAttempt(
+/**
+ * Jobs of an attempt that were seen before and that GitHub's list of it must show: listed before, or run by a runner. Check runs, which
+ * webhooks report as jobs, are in no list; a job that GitHub denies by itself is none.
+ */
+export async function listKnownJobs(
   db: Database,
-  attempt: { run_id: number; run_attempt: number },
-): Promise<AttemptStory | undefined> {
-  const row = await db
-    .selectFrom("archive.attempts")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .select([
-      "archive.attempts.repository_id",
-      "archive.attempts.object",
-      "archive.attempts.listed_at",
-      "archive.attempts.listed_jobs",
-      "archive.attempts.missing_job_ids",
-      "archive.repositories.full_name",
-    ])
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .where("state", "=", "listed")
-    .executeTakeFirst();
-  if (row?.listed_at == null) return undefined;
-  const jobs = await db
+  { run_id, run_attempt }: { run_id: number; run_attempt: number },
+): Promise<number[]> {
+  const rows = await db
     .selectFrom("archive.obligations")
-    .select(["job_id", "object", "other_objects", "object_source as source", "object_received_at as received_at"])
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "<=", attempt.run_attempt)
-    .where("last_listed_attempt", ">=", attempt.run_attempt)
-    .orderBy("job_id")
+    .select("job_id")
+    .where("run_id", "=", run_id)
+    .where("run_attempt", "<=", run_attempt)
+    .where("last_listed_attempt", ">=", run_attempt)
+    .where((eb) => eb.or([eb("object_source", "!=", "webhook"), eb("runner_name", "!=", "")]))
+    .where(sql<boolean>`coalesce(log_reason, '') <> all(array['deleted', 'not_a_job', 'expired'])`)
     .execute();
-  return {
-    ...row,
-    listed_at: row.listed_at,
-    listed_jobs: row.listed_jobs ?? jobs.length,
-    jobs: jobs.map(({ object, other_objects, ...job }) => ({ ...job, objects: [object, ...other_objects] })),
-  };
-}
-
-export async function markAttemptRecorded(
-  db: Database,
-  attempt: { run_id: number; run_attempt: number },
-  recordKey: string,
-): Promise<void> {
-  await db
-    .updateTable("archive.attempts")
-    .set({ record_key: recordKey })
-    .where("run_id", "=", attempt.run_id)
-    .where("run_attempt", "=", attempt.run_attempt)
-    .execute();
+  return rows.map(({ job_id }) => job_id);
 }
 
 function attemptSeen(object: unknown): { status: string | null; conclusion: string | null; object: string } {

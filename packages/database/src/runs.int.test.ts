@@ -3,9 +3,10 @@
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { findListedAttempt, finishCheck, listOpenAttempts, listUnrecordedAttempts, markAttemptRecorded } from "./attempts.ts";
+import { finishCheck, listOpenAttempts } from "./attempts.ts";
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
+import { findListedAttempt, listUnrecordedAttempts, markAttemptRecorded } from "./recorded-attempts.ts";
 import { recordRuns } from "./runs.ts";
 import { addRepository, jobId, jobObject, repositoryId, runId, runObject } from "./samples.test-support.ts";
 

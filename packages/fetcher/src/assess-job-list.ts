@@ -27,6 +27,8 @@ export type JobListReading = {
   /** GitHub's `total_count`; undefined where it gave none. */
   readonly promised: number | undefined;
   readonly isWhole: boolean;
+  /** Jobs of the attempt that were seen before and are not in the list. */
+  readonly unlisted: readonly number[];
 };
 
 export type Completion = {
@@ -41,7 +43,7 @@ export type Completion = {
 
 /** What becomes of a completed attempt after its jobs were listed. */
 export function assessJobList(attempt: CheckedAttempt, list: JobListReading, completion: Completion): CheckOutcome {
-  const { jobs, unusable, promised, isWhole } = list;
+  const { jobs, unusable, promised, isWhole, unlisted } = list;
   const later = (reason: CheckReason, detail?: string) => retryLater(attempt, reason, { detail, object: completion.object });
   const listed = (missingJobIds: readonly number[]): CheckOutcome => ({
     state: "listed",
@@ -52,6 +54,11 @@ export function assessJobList(attempt: CheckedAttempt, list: JobListReading, com
   const [odd] = unusable;
   if (odd !== undefined) return later("unusable", `${unusable.length} of its jobs cannot be used: ${odd.problem}`);
   if (!isWhole) return later("incomplete", `GitHub promised ${promised} jobs and showed ${jobs.length}`);
+  if (unlisted.length > 0)
+    return later(
+      "incomplete",
+      `${unlisted.length} jobs that were seen before are not in its list: ${unlisted.slice(0, 3).join(", ")}`,
+    );
   if (jobs.length === 0 && !conclusionsWithoutJobs.has(completion.conclusion) && !hasAgreed(attempt, "empty", minAgreeingChecks))
     return later("empty", "it completed, and GitHub shows no job of it");
   const lagging = jobs.filter(({ status }) => status !== "completed").map(({ id }) => id);

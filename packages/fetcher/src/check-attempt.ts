@@ -2,7 +2,13 @@
 // run goes on. Whatever else GitHub answers, the attempt stays open and is checked again: a single answer closes nothing for good.
 
 import { type ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
-import { type CheckOutcome, finishCheck, type LedgerAttempt, retractAttempts } from "@actions-archive/database/attempts";
+import {
+  type CheckOutcome,
+  finishCheck,
+  type LedgerAttempt,
+  listKnownJobs,
+  retractAttempts,
+} from "@actions-archive/database/attempts";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { recordRuns } from "@actions-archive/database/runs";
 import { replaceUnusableJobs } from "@actions-archive/database/unusable-objects";
@@ -98,12 +104,19 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
   );
   if (!run.isComplete) return stillOpen(attempt, run, began);
   const completedAt = completionOf(attempt, run, list.jobs);
-  return assessJobList(attempt, list, {
-    conclusion: run.object?.conclusion ?? attempt.conclusion,
-    completedForSeconds: completedAt === undefined ? undefined : (began.getTime() - completedAt) / 1000,
-    settleSeconds: fetcher.settings.RUN_SETTLE_SECONDS,
-    object: run.object,
-  });
+  // A short list whose count agrees is contradicted by what was seen before: by an earlier list, or by webhooks.
+  const listed = new Set(list.jobs.map(({ id }) => id));
+  const unlisted = (await listKnownJobs(fetcher.db, attempt)).filter((id) => !listed.has(id));
+  return assessJobList(
+    attempt,
+    { ...list, unlisted },
+    {
+      conclusion: run.object?.conclusion ?? attempt.conclusion,
+      completedForSeconds: completedAt === undefined ? undefined : (began.getTime() - completedAt) / 1000,
+      settleSeconds: fetcher.settings.RUN_SETTLE_SECONDS,
+      object: run.object,
+    },
+  );
 }
 
 type RunReading = { readonly isComplete: boolean; readonly object?: WorkflowRun };

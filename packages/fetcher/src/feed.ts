@@ -2,9 +2,9 @@
 // asked of the queue itself, so that what a queue forgot is simply fed again.
 
 import { queueId, tryParseArchiveId } from "@actions-archive/core/stages";
-import { listUnrecordedAttempts } from "@actions-archive/database/attempts";
 import { listDueLogs } from "@actions-archive/database/due-logs";
 import { listUnloadedJobs } from "@actions-archive/database/obligations";
+import { listUnrecordedAttempts } from "@actions-archive/database/recorded-attempts";
 
 import type { Fetcher } from "./fetcher.ts";
 

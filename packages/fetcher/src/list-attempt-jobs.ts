@@ -8,7 +8,7 @@ import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/w
 
 import type { JobListReading } from "./assess-job-list.ts";
 
-export type AttemptJobs = JobListReading & {
+export type AttemptJobs = Omit<JobListReading, "unlisted"> & {
   readonly jobs: readonly WorkflowJob[];
   readonly unusable: readonly { readonly object: unknown; readonly problem: string }[];
 };

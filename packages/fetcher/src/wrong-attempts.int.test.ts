@@ -149,6 +149,21 @@ test("a run that completed moments ago is listed a second time, which finds the 
   expect(await countJobs(bench)).toBe(3);
 });
 
+test("a list that is cut, and counts no more than it shows, is contradicted by the one before", async () => {
+  await using bench = await openRepository({ RUN_SETTLE_SECONDS: 120 });
+  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 0 });
+  await bench.poll(bench.id, false);
+  bench.simulator.clock.advance(125_000);
+  bench.simulator.control.addFault({ ...jobLists, lie: { kind: "short-list", keepFirst: 1 } });
+  await makeDue(bench);
+  await bench.poll(bench.id, false);
+  bench.simulator.control.assertFaultsHit({});
+  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", check_reason: "incomplete" }]);
+  await makeDue(bench);
+  await bench.poll(bench.id, false);
+  expect(await attempts(bench)).toEqual([listed]);
+});
+
 test("a run that completed longer ago costs one listing", async () => {
   await using bench = await openRepository({ RUN_SETTLE_SECONDS: 120 });
   bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 121 });

@@ -2,9 +2,9 @@
 
 import type { RunRecord } from "@actions-archive/archive/record";
 import { putRunRecord } from "@actions-archive/archive/records";
-import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/attempts";
 import { noteObjects } from "@actions-archive/database/objects";
 import { transact } from "@actions-archive/database/open-database";
+import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/recorded-attempts";
 
 import type { Loader } from "./loader.ts";
 

@@ -237,6 +237,14 @@ test.each(["archived", "pending"])(
   },
 );
 
+test("a job that one object calls skipped, and that had a runner, is asked for", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ conclusion: "failure" });
+  await bench.ask(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  await bench.deliver(job);
+  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
+});
+
 test("rule 0 before rule 1: a skipped job whose log lies there all the same is asked for", async () => {
   await using bench = await openBench();
   const job = await bench.addJob();

@@ -75,9 +75,9 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
   // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.
-  const mayNeedNoLog = facts.conclusion === "skipped" || job.run_attempt > 1;
+  const mayNeedNoLog = facts.isSkipped || job.run_attempt > 1;
   if (mayNeedNoLog && (await worker.store.head(logKey(worker.host, job))) === undefined) {
-    if (facts.conclusion === "skipped") return writeAbsence(worker, job, "not_run");
+    if (facts.isSkipped) return writeAbsence(worker, job, "not_run");
     if (await waitForOriginal(worker, job, signal)) return;
   }
   await using resources = new AsyncDisposableStack();

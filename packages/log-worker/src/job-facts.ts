@@ -7,6 +7,8 @@ export type JobFacts = {
   readonly conclusion: string | null;
   readonly completedAt: Date | undefined;
   readonly steps: readonly JobStep[];
+  /** Whether it was skipped: its conclusion says so, and nothing else in the object says that it ran. */
+  readonly isSkipped: boolean;
   /** Whether it never had a runner, and what that makes it; undefined when the object does not say. */
   readonly neverRan: "not_run" | "not_a_job" | undefined;
 };
@@ -24,9 +26,13 @@ export function jobFacts(object: unknown): JobFacts {
   const hadNoSteps = Array.isArray(fields["steps"]) && fields["steps"].length === 0;
   const conclusion = columns?.conclusion ?? null;
   const completedAt = columns?.completed_at ? new Date(columns.completed_at) : undefined;
+  const hadRunner = typeof fields["runner_id"] === "number" && fields["runner_id"] > 0;
+  const ranSteps = columns?.steps.some((step) => step.conclusion !== null && step.conclusion !== "skipped") ?? false;
   return {
     conclusion,
     completedAt,
+    // A wrong conclusion would cost a log without a single request for it: GitHub names no runner of a skipped job.
+    isSkipped: conclusion === "skipped" && !hadRunner && !ranSteps,
     steps: columns?.steps ?? [],
     neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined,
   };

@@ -51,7 +51,7 @@ test("a log is archived over a planted record, which stays, and its record gets 
 
 test("a job without a log is absent over a planted record", async () => {
   await using bench = await openBench();
-  const job = await bench.addJob({ conclusion: "skipped" });
+  const job = await bench.addJob({ isWithoutRunner: true, conclusion: "skipped" });
   await plant(bench, recordKeyOf(job), "{}");
   await bench.deliver(job);
   expect((await bench.recordOf(job))?.log).toEqual({ state: "absent", reason: "not_run", copied_from: null });

@@ -77,7 +77,10 @@ const watches: Readonly<Record<string, Watch>> = {
     fixed: ["run_id", "run_attempt", "repository_id"],
     kept: ["object", "record_key", "listed_at", "listed_jobs", "status", "conclusion"],
     // Whatever shows the run again reopens it.
-    never: [...notCompleted, ["old.state <> 'open' and new.state not in (old.state, 'open')", "a closed attempt changed its state"]],
+    never: [
+      ...notCompleted,
+      ["old.state <> 'open' and new.state not in (old.state, 'open')", "a closed attempt changed its state"],
+    ],
   },
 };
 
