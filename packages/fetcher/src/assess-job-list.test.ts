@@ -49,8 +49,8 @@ test.each(["action_required", "startup_failure"])("that a run of conclusion %s h
 });
 
 test.each([
-  ["three times over a day", { same_reason_checks: 2, same_reason_seconds: day }, "listed"],
-  ["twice over a day", { same_reason_checks: 1, same_reason_seconds: day }, "open"],
+  ["four times over a day", { same_reason_checks: 3, same_reason_seconds: day }, "listed"],
+  ["three times over a day", { same_reason_checks: 2, same_reason_seconds: day }, "open"],
   ["often within a day", { same_reason_checks: 20, same_reason_seconds: day - 1 }, "open"],
   ["after other doubts", { check_reason: "incomplete" as const, same_reason_checks: 20, same_reason_seconds: day }, "open"],
 ] as const)("an empty list that comes %s leaves the attempt as it must", (_what, change, state) => {
@@ -65,7 +65,10 @@ test("a job that never completes is missing by its id after 20 checks over a day
   expect(assessJobList({ ...attempt, same_reason_checks: 18 }, lagging, completed).state).toBe("open");
 });
 
-test("failed checks are further and further apart, at most six hours", () => {
-  const seconds = [0, 1, 2, 10, 100].map((check_failures) => retryLater({ ...fresh, check_failures }, "empty").againInSeconds);
-  expect(seconds).toEqual([5, 10, 20, 5_120, 21_600]);
+test.each([
+  ["incomplete", [5, 10, 20, 5_120, 21_600]],
+  ["run_not_found", [5, 600, 1_200, 21_600, 21_600]],
+] as const)("failed checks that end with %s are further and further apart, at most six hours", (reason, expected) => {
+  const seconds = [0, 1, 2, 10, 2_000].map((check_failures) => retryLater({ ...fresh, check_failures }, reason).againInSeconds);
+  expect(seconds).toEqual(expected);
 });

@@ -4,11 +4,15 @@
 import type { CheckOutcome, CheckReason, LedgerAttempt } from "@actions-archive/database/attempts";
 
 const firstRetrySeconds = 5;
+/** One wrong answer heals at the first retry; what only a day decides is worth no other within minutes. */
+const slowRetrySeconds = 10 * 60;
+const slowReasons: ReadonlySet<CheckReason> = new Set(["empty", "run_not_found"]);
 const maxRetrySeconds = 6 * 60 * 60;
 
 /** What no answer of a single day decides: that an attempt has no jobs, that a job never completes, that a run was deleted. */
 const doubtSeconds = 24 * 60 * 60;
-const minAgreeingChecks = 3;
+/** The second check comes after seconds, so that three of these are far apart. */
+const minAgreeingChecks = 4;
 /** A job can complete after its run (https://github.com/actions/runner/issues/4035); after so many checks in a row it is a gap. */
 const minLaggingChecks = 20;
 
@@ -80,7 +84,9 @@ export function retryLater(
   reason: CheckReason,
   { detail, object }: { readonly detail?: string | undefined; readonly object?: unknown } = {},
 ): Extract<CheckOutcome, { state: "open" }> {
-  const againInSeconds = Math.min(maxRetrySeconds, firstRetrySeconds * 2 ** Math.min(check_failures, 20));
+  const isSlow = slowReasons.has(reason) && check_failures > 0;
+  const seconds = isSlow ? slowRetrySeconds * 2 ** (check_failures - 1) : firstRetrySeconds * 2 ** check_failures;
+  const againInSeconds = Math.min(maxRetrySeconds, seconds);
   return { state: "open", againInSeconds, reason, detail, object };
 }
 
