@@ -41,6 +41,7 @@ export function githubSettings(simulator: Simulator): Settings {
     GITHUB_LOG_HOSTS: simulator.logOrigin,
     ARCHIVE_REPOSITORIES: simulator.world.repositories.map(fullNameOf).join(","),
     LOG_SETTLE_SECONDS: "1",
+    RUN_SETTLE_SECONDS: "0",
   };
 }
 

@@ -92,7 +92,10 @@ export async function* requireWhole<T>(pages: AsyncIterable<Page<T>>, what: stri
     yield page;
   }
   if (shown < promised)
-    throw new TransientError("github/unexpected-answer", `GitHub promised ${promised} ${what} and showed ${shown}. They are listed again.`);
+    throw new TransientError(
+      "github/unexpected-answer",
+      `GitHub promised ${promised} ${what} and showed ${shown}. They are listed again.`,
+    );
 }
 
 export type WholeList<T> = {

@@ -45,7 +45,8 @@ export async function downloadLog(
       `The log of job ${job_id} of ${full_name} is an error document. It is retried.`,
     );
   if (totals === undefined) return { kind: "nothing", answer: "empty", date: trustedDate(github, answer) };
-  return { kind: "log", date: github.now(), totals, body: await file.finish() };
+  const date = answer.skewMs === undefined ? answer.date : github.now();
+  return { kind: "log", date, totals, body: await file.finish() };
 }
 
 type Encoding = { readonly maxBytes: number; readonly detector: DocumentDetector; readonly activity: LogWorker["activity"] };

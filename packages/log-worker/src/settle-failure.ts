@@ -49,7 +49,8 @@ export function fateOf(error: unknown, { isLastAttempt, signal }: Pick<Delivery,
   if (error instanceof PermanentError) return fateOfPermanent(error);
   if (error instanceof TransientError && error.code === "spool/full") return { kind: "later", seconds: spoolRetrySeconds };
   // Without a date that can be trusted an absence is of unknown age: nothing is decided until the clocks agree.
-  if (error instanceof TransientError && error.code === "github/clock-skew") return { kind: "later", seconds: clockSkewRetrySeconds };
+  if (error instanceof TransientError && error.code === "github/clock-skew")
+    return { kind: "later", seconds: clockSkewRetrySeconds };
   if (!isLastAttempt) return { kind: "rethrow" };
   const code = error instanceof TransientError ? error.code : undefined;
   if (code === "log/incomplete") return { kind: "failed", reason: "incomplete" };

@@ -188,6 +188,7 @@ function settingsOf({ databaseUrl, redisUrl, folder, secondsPerDay, settings, no
     // Some two hours of the month, where the default would be a day and a half.
     POLL_INTERVAL_SECONDS: String(Math.max(1, Math.round(secondsPerDay / 12))),
     LOG_SETTLE_SECONDS: "1",
+    RUN_SETTLE_SECONDS: "0",
     LOG_LEVEL: "warn",
     ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
     ...settings,

@@ -78,6 +78,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     GITHUB_HOST: simulatedHost,
     GITHUB_LOG_HOSTS: simulator.logOrigin,
     LOG_SETTLE_SECONDS: "1",
+    RUN_SETTLE_SECONDS: "0",
     ...store.settings,
     ...credentialOf(simulator),
   };

@@ -61,6 +61,7 @@ export function addDemo(program: Command, context: CommandContext): void {
         GITHUB_LOG_HOSTS: simulator.logOrigin,
         ARCHIVE_REPOSITORIES: [...new Set(simulator.world.repositories.map(({ owner }) => `${owner.login}/*`))].join(","),
         LOG_SETTLE_SECONDS: "1",
+        RUN_SETTLE_SECONDS: "1",
         SPOOL_DIR: join(demoFolder, "spool"),
       });
       const pass = await runDemoPass(config, { log, stopping }, context);

@@ -13,7 +13,17 @@ export class PassProgress {
    * owed of listings and run records must fall below its lowest since the last of these.
    */
   advance(counts: WorkCounts): boolean {
-    const { jobs, archived, absent, failed, unloadedJobs, unrecordedAttempts, laggingAttempts, incompleteWindows, openBackfills } = counts;
+    const {
+      jobs,
+      archived,
+      absent,
+      failed,
+      unloadedJobs,
+      unrecordedAttempts,
+      laggingAttempts,
+      incompleteWindows,
+      openBackfills,
+    } = counts;
     const decided = archived + absent + failed;
     const loaded = jobs - unloadedJobs;
     const owed = unrecordedAttempts + laggingAttempts + incompleteWindows + openBackfills;

@@ -142,7 +142,8 @@ function judgeDay(day: CoverageRow, wanted: Counts): string[] {
 async function judgeGaps({ evidence: { client }, rows }: Pick<Case, "evidence" | "rows">): Promise<string[]> {
   const gaps = await ask<{ kind: string; gaps: number }>(
     client,
-    "select kind, count(*)::int as gaps from audit.gaps where reason is distinct from 'overdue' group by kind",
+    `select case when kind = 'list_incomplete' and run_id is not null then 'run_open' else kind end as kind, count(*)::int as gaps
+    from audit.gaps where reason is distinct from 'overdue' group by 1`,
   );
   const [sealing] = await ask<{ has_key: boolean }>(client, "select exists (select from archive.sealing) as has_key");
   const all = [...rows.states.values()].flat();

@@ -90,13 +90,14 @@ type Moment = Omit<Past, "simulator"> & { readonly nowMs: number };
 
 function statesOfAttempt(run: Run, attempt: Attempt, { nowMs, journal, hadFaults }: Moment): AttemptState[] {
   if (run.deleted) {
-    if (hadFaults) return ["listed", "gone"];
+    if (hadFaults) return ["listed", "open", "gone"];
     const listedAtMs = journal.listed.get(`${run.id}/${attempt.number}`) ?? -Infinity;
     const endedAtMs = Math.max(attempt.createdAtMs, ...attempt.jobs.map(({ completedAtMs }) => completedAtMs ?? Infinity));
     const wasMissed = journal.missed.has(run.id);
     // A listing in the moment of its end may have come before the look that told that it was over.
-    return [...(listedAtMs >= endedAtMs ? (["listed"] as const) : []), ...(wasMissed ? (["gone"] as const) : [])];
+    // It is closed after a day of 404s.
+    return [...(listedAtMs >= endedAtMs ? (["listed"] as const) : []), ...(wasMissed ? (["open", "gone"] as const) : [])];
   }
   if (attemptStatus(run, attempt, nowMs).status === "completed") return ["listed"];
-  return [nowMs - run.createdAtMs > longestRunDays * dayMs ? "never_completed" : "open"];
+  return [nowMs - attempt.createdAtMs > longestRunDays * dayMs ? "never_completed" : "open"];
 }

@@ -76,7 +76,8 @@ const watches: Readonly<Record<string, Watch>> = {
     id: "run_id || '/' || run_attempt",
     fixed: ["run_id", "run_attempt", "repository_id"],
     kept: ["object", "record_key", "listed_at", "listed_jobs", "status", "conclusion"],
-    never: [...notCompleted, ["old.state <> 'open' and new.state <> old.state", "a closed attempt changed its state"]],
+    // Whatever shows the run again reopens it.
+    never: [...notCompleted, ["old.state <> 'open' and new.state not in (old.state, 'open')", "a closed attempt changed its state"]],
   },
 };
 
@@ -130,6 +131,8 @@ const windowTrigger = `
           - coalesce((select range_agg(tstzrange(window_start, window_end)) from archive.windows where repository_id = old.repository_id), '{}')
           - coalesce((select range_agg(tstzrange(second_start, second_start + interval '1 second'))
             from archive.full_seconds where repository_id = old.repository_id), '{}')
+          - coalesce((select range_agg(tstzrange(window_start, window_end))
+            from archive.window_checks where repository_id = old.repository_id and reason = 'incomplete'), '{}')
           - coalesce((select tstzmultirange(tstzrange(null, max(runs_before))) from archive.removals having count(*) > 0), '{}') as lost
       ) as compared
       where not isempty(lost);`,
