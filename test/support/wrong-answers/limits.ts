@@ -15,14 +15,14 @@ export type Limit = {
 export const limits: readonly Limit[] = [
   {
     route: "run list",
-    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list|duplicate-item in place of the last) shown$|^as-of/,
+    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list) shown$|^as-of/,
     heals: true,
     reason:
       "while every list of a repository's runs is short, and counts no more than it shows, nothing contradicts it; the next scan finds what it hid",
   },
   {
     route: "job list",
-    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list|duplicate-item in place of the last) shown$/,
+    kind: /^(?:short-list|short-list to 1|shifted-list) shown$/,
     heals: false,
     reason:
       "the list of a completed attempt is read once, RUN_SETTLE_SECONDS after its end: one whose total_count agrees with what it shows has nothing that contradicts it",
