@@ -9,6 +9,8 @@ export type Limit = {
   readonly kind: RegExp;
   /** It only holds while every answer is wrong: afterwards everything heals. */
   readonly heals: boolean;
+  /** Of what heals, the findings that stay. */
+  readonly remains?: RegExp;
   readonly reason: string;
 };
 
@@ -20,6 +22,14 @@ export const limits: readonly Limit[] = [
     reason:
       "while every list of a repository's runs is short, and counts no more than it shows, nothing contradicts it; the next scan finds what it hid",
   },
+  ...(["log link", "log body"] as const).map((route): Limit => ({
+    route,
+    kind: /^error 404$/,
+    heals: true,
+    remains: /absent deleted, not absent expired|"reason":"expired"\}, found \{"state":"absent","reason":"deleted"/,
+    reason:
+      "a 404 or an empty body that is repeated after LOG_SETTLE_SECONDS, of a job and a repository that can be read, is a deleted or empty log until it is requested again, an hour and a day later; one that has expired by then stays deleted",
+  })),
   {
     route: "job list",
     kind: /^(?:short-list|short-list to 1|shifted-list) shown$/,

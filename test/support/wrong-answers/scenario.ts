@@ -6,7 +6,7 @@ import { type Archive, openArchive } from "./archive.ts";
 import { describeCall, type Call, callsOf, faultPathOf, faultPathsOf, type Route } from "./calls.ts";
 import { judgeArchive, type Verdict } from "./judge.ts";
 import type { Kind } from "./kinds.ts";
-import { findLimit } from "./limits.ts";
+import { findLimit, type Limit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";
 
 export type Outcome =
@@ -94,10 +94,14 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
   broken.push(...described("at the end", last, "violations"));
   if (broken.length > 0) {
     const limit = findLimit(route, kind.name, { isLasting: true });
-    const isLimit = limit !== undefined && (!limit.heals || endOf(last) !== "gap");
+    const isLimit = limit !== undefined && (!limit.heals || isHealed(last, limit));
     return { scenario, outcome: isLimit ? "limit" : "broken", details: [...broken, ...described("at the end", last)] };
   }
   return { scenario, outcome: endOf(last), details: described("two days later", last) };
+}
+
+function isHealed({ violations, unsettled, hasOnlyOddFields }: Verdict, { remains }: Limit): boolean {
+  return hasOnlyOddFields || [...violations, ...unsettled].every((finding) => remains?.test(finding) === true);
 }
 
 function endOf({ unsettled, hasOnlyOddFields }: Verdict): Outcome {
