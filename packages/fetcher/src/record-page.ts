@@ -1,6 +1,7 @@
 // A page of runs, into the ledger: what can be used as runs, the rest as unusable objects. One odd run never costs its page.
 
 import { PermanentError } from "@actions-archive/core/errors";
+import { asFields, instant } from "@actions-archive/database/job-rows";
 import { recordRuns } from "@actions-archive/database/runs";
 import { forgetUnusableRuns, recordUnusableRuns } from "@actions-archive/database/unusable-objects";
 import type { Page } from "@actions-archive/github/github";
@@ -67,10 +68,9 @@ function isOfAnother(run: WorkflowRun, repositoryId: number): boolean {
   return run.repository?.id !== undefined && run.repository.id !== repositoryId;
 }
 
-/** Its own created_at where that is a time before now, else the one of its neighbour in the list. */
+/** Its own created_at where that is a time before now in GitHub's form, else the one of its neighbour in the list. */
 function placedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
-  const own =
-    typeof object === "object" && object !== null && "created_at" in object ? Date.parse(String(object.created_at)) : NaN;
+  const own = Date.parse(instant(asFields(object)["created_at"]) ?? "");
   if (own > 0 && own <= page.date.getTime()) return new Date(own);
   const neighbour = runs[Math.min(Math.max(place, 0), runs.length - 1)];
   return neighbour === undefined ? page.date : new Date(neighbour.created_at);

@@ -157,6 +157,18 @@ test.each(Object.entries(oddRunFields).filter(([name]) => !/^(updated_at|status|
   },
 );
 
+test("a run whose created_at is today in another form makes the day of its neighbour incomplete", async () => {
+  await using bench = await openHourly(60);
+  const created_at = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
+  const lie = { kind: "odd-object", index: 59, patch: { created_at } } as const;
+  bench.simulator.control.addFault({ ...firstPage, times: "forever", lie });
+  await bench.poll(bench.id);
+  const [gap] = await bench.ask(
+    "select window_start < now() - interval '55 hours' as is_old from audit.gaps where kind = 'object_unusable'",
+  );
+  expect(gap).toEqual({ is_old: true });
+});
+
 test("a run that is odd once is read again, and is no gap", async () => {
   await using bench = await openHourly(3);
   bench.simulator.control.addFault({ ...firstPage, lie: { kind: "odd-object", index: 1, patch: { run_attempt: 1_001 } } });

@@ -6,7 +6,7 @@ import { type Archive, openArchive } from "./archive.ts";
 import { describeCall, type Call, callsOf, faultPathOf, faultPathsOf, type Route } from "./calls.ts";
 import { judgeArchive, type Verdict } from "./judge.ts";
 import type { Kind } from "./kinds.ts";
-import { findLimit } from "./limits.ts";
+import { findLimit, type Limit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";
 
 export type Outcome =
@@ -85,18 +85,23 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
   for (let pass = 1; pass <= lyingPasses; pass += 1) {
     if (pass > 1) await archive.passTime("30 minutes");
     broken.push(...described(`pass ${pass}`, await judgePass(archive), "violations"));
+    const isHit = listFaults({}).some(({ hits }) => hits > 0);
+    if (pass > 1 && !isHit && broken.length === 0) return { scenario, outcome: "no-hit", details: [] };
     if (pass === 1) await world.moveOn();
   }
-  if (broken.length === 0 && !listFaults({}).some(({ hits }) => hits > 0)) return { scenario, outcome: "no-hit", details: [] };
   clearFaults({});
   const last = await heal(archive);
   broken.push(...described("at the end", last, "violations"));
   if (broken.length > 0) {
     const limit = findLimit(route, kind.name, { isLasting: true });
-    const isLimit = limit !== undefined && (!limit.heals || endOf(last) !== "gap");
+    const isLimit = limit !== undefined && (!limit.heals || isHealed(last, limit));
     return { scenario, outcome: isLimit ? "limit" : "broken", details: [...broken, ...described("at the end", last)] };
   }
   return { scenario, outcome: endOf(last), details: described("two days later", last) };
+}
+
+function isHealed({ violations, unsettled, hasOnlyOddFields }: Verdict, { remains }: Limit): boolean {
+  return hasOnlyOddFields || [...violations, ...unsettled].every((finding) => remains?.test(finding) === true);
 }
 
 function endOf({ unsettled, hasOnlyOddFields }: Verdict): Outcome {
