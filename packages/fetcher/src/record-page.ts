@@ -68,9 +68,13 @@ function isOfAnother(run: WorkflowRun, repositoryId: number): boolean {
   return run.repository?.id !== undefined && run.repository.id !== repositoryId;
 }
 
-/** Its own created_at where that is a time before now in GitHub's form, else the one of its neighbour in the list. */
+/**
+ * Its own created_at where that is a time before now in GitHub's form; else, in a first attempt, its run_started_at, which is the
+ * same; else the created_at of its neighbour in the list.
+ */
 function placedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
-  const own = Date.parse(instant(asFields(object)["created_at"]) ?? "");
+  const run = asFields(object);
+  const own = Date.parse(instant(run["created_at"]) ?? (run["run_attempt"] === 1 ? instant(run["run_started_at"]) : null) ?? "");
   if (own > 0 && own <= page.date.getTime()) return new Date(own);
   const neighbour = runs[Math.min(Math.max(place, 0), runs.length - 1)];
   return neighbour === undefined ? page.date : new Date(neighbour.created_at);

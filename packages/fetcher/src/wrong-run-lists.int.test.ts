@@ -157,7 +157,7 @@ test.each(Object.entries(oddRunFields).filter(([name]) => !/^(updated_at|status|
   },
 );
 
-test("a run whose created_at is today in another form makes the day of its neighbour incomplete", async () => {
+test("a run whose created_at is today in another form makes the day incomplete on which it started", async () => {
   await using bench = await openHourly(60);
   const created_at = new Date().toISOString().slice(0, 10).replaceAll("-", "/");
   const lie = { kind: "odd-object", index: 59, patch: { created_at } } as const;

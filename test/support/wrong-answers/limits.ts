@@ -17,7 +17,7 @@ export type Limit = {
 export const limits: readonly Limit[] = [
   {
     route: "run list",
-    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list) shown$|^as-of/,
+    kind: /^(?:short-list|short-list to 1|empty-list|shifted-list) shown(?:, next page kept)?$|^as-of/,
     heals: true,
     reason:
       "while every list of a repository's runs is short, and counts no more than it shows, nothing contradicts it; the next scan finds what it hid",
