@@ -28,7 +28,9 @@ as $$
     -- A window is one of runs; a job may complete 35 days after its run was created.
     select 'gap: ' || kind
     from audit.gaps
-    where kind in ('window_open', 'second_full', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded')
+    where kind in (
+        'window_open', 'second_full', 'list_incomplete', 'object_unusable', 'run_open', 'never_completed', 'attempt_gone', 'job_not_loaded'
+      )
       and (window_start is null or window_start < span_end)
       and (window_end is null or window_end > span_start - interval '35 days')
       and (of_repository = '' or repository = of_repository)

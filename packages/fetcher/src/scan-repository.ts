@@ -39,12 +39,12 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isRerunScan ? null : known.runs_etag, credential: known.runs_etag_credential };
   const firstPage = await listFirstPage({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
-  const scan = { fetcher, repository, firstPage, options, isRerunScan };
+  const checks = await listWindowChecks(db, repositoryId);
+  const scan = { fetcher, repository, firstPage, checks, options, isRerunScan };
   // What a skewed answer shows is recorded, and its jobs are archived; no window ends at its date.
   if (firstPage.skewMs !== undefined) await checkOpenAttempts({ ...scan, over: undefined }, options);
   const now = trustedDate(fetcher.github, firstPage);
   const since = startOf(fetcher, repository, now);
-  const checks = await listWindowChecks(db, repositoryId);
   const isAll = await workWithin(options, async (over) => {
     const rerunScannedAt = isRerunScan ? known.rescanned_at : undefined;
     await listSpans({ ...scan, over }, chooseSpans({ since, now, windows, checks, rerunScannedAt }, options));
@@ -115,6 +115,7 @@ type Scan = {
   readonly fetcher: Fetcher;
   readonly repository: LedgerRepository;
   readonly firstPage: FirstPage;
+  readonly checks: readonly WindowCheck[];
   readonly options: PollOptions;
   readonly over: AbortSignal | undefined;
   readonly isRerunScan: boolean;
@@ -149,9 +150,11 @@ function settledAt({ date }: FirstPage): Date {
 type OnListed = (window: Window, unusable: number) => Promise<void>;
 
 async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed): Promise<void> {
-  const { fetcher, repository, firstPage, options, isRerunScan } = scan;
-  // What the first page has shown to its end need not be asked for again; a scan for re-runs compares it with a second answer.
-  const listedFrom = isRerunScan ? end : (firstPage.listedFrom ?? end);
+  const { fetcher, repository, firstPage, checks, options, isRerunScan } = scan;
+  // What the first page has shown to its end need not be asked for again. A scan for re-runs compares it with a second answer, and a span
+  // that fell short is closed by a list of its own alone.
+  const fellShort = checks.some((check) => check.reason === "incomplete" && check.start < end && check.end > start);
+  const listedFrom = isRerunScan || fellShort ? end : (firstPage.listedFrom ?? end);
   if (listedFrom <= start) return onListed({ start, end }, 0);
   if (listedFrom < end) await onListed({ start: listedFrom, end }, 0);
   const rest = { start, end: listedFrom < end ? listedFrom : end };

@@ -1,6 +1,7 @@
 // GitHub answers for run lists that are wrong once, or stay wrong: what a list promised and did not show is read again, and nothing
 // that was not shown is called covered.
 
+import { recordIncompleteWindow } from "@actions-archive/database/window-checks";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { oddRunFields } from "@actions-archive/github-simulator/http/lies";
 import { expect, test } from "vitest";
@@ -116,6 +117,20 @@ test("a covered span that a scan for re-runs shows short is open until it is sho
   expect(await uncovered(bench)).toMatchObject([{ reason: "incomplete" }]);
   bench.simulator.control.clearFaults({});
   await bench.poll(bench.id);
+  expect(await uncovered(bench)).toEqual([]);
+});
+
+test("a span that fell short is closed by a list of its own, and by no first page that has not changed", async () => {
+  await using bench = await openHourly(3);
+  await bench.poll(bench.id);
+  const span = { start: new Date(Date.now() - 2 * hourSeconds * 1000), end: new Date(Date.now() - 150_000) };
+  await recordIncompleteWindow(bench.fetcher.db, bench.id, span, { promised: 2, shown: 1 });
+  expect(await uncovered(bench)).toContainEqual({ kind: "window_open", reason: "incomplete" });
+  bench.simulator.control.clearJournal({});
+  await makeDue(bench);
+  await bench.poll(bench.id, false);
+  expect(bench.simulator.journal.entries({ origin: "api" })[0]?.status).toBe(304);
+  expect(bench.asked().filter((url) => url.includes("created="))).not.toEqual([]);
   expect(await uncovered(bench)).toEqual([]);
 });
 
