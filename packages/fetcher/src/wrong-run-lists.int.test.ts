@@ -2,6 +2,7 @@
 // that was not shown is called covered.
 
 import { recordIncompleteWindow } from "@actions-archive/database/window-checks";
+import { listWindows } from "@actions-archive/database/windows";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { oddRunFields } from "@actions-archive/github-simulator/http/lies";
 import { expect, test } from "vitest";
@@ -123,7 +124,8 @@ test("a covered span that a scan for re-runs shows short is open until it is sho
 test("a span that fell short is closed by a list of its own, and by no first page that has not changed", async () => {
   await using bench = await openHourly(3);
   await bench.poll(bench.id);
-  const span = { start: new Date(Date.now() - 2 * hourSeconds * 1000), end: new Date(Date.now() - 150_000) };
+  const [window] = await listWindows(bench.fetcher.db, bench.id);
+  const span = { start: new Date(Date.now() - 2 * hourSeconds * 1000), end: window?.end ?? new Date() };
   await recordIncompleteWindow(bench.fetcher.db, bench.id, span, { promised: 2, shown: 1 });
   expect(await uncovered(bench)).toContainEqual({ kind: "window_open", reason: "incomplete" });
   bench.simulator.control.clearJournal({});
