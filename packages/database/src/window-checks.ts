@@ -9,7 +9,12 @@ import { uncover, type Window } from "./windows.ts";
 
 export type WindowCheckReason = "incomplete" | "unusable" | "second_listing";
 
-export type WindowCheck = Window & { readonly reason: WindowCheckReason; readonly isDue: boolean };
+export type WindowCheck = Window & {
+  readonly reason: WindowCheckReason;
+  readonly isDue: boolean;
+  /** Whether it is a gap of its own after several tries, and listed less and less often. */
+  readonly isGap: boolean;
+};
 
 /** How many runs GitHub promised in a span, and how many distinct ones it showed. */
 export type Shortfall = { readonly promised: number; readonly shown: number };
@@ -101,6 +106,7 @@ export async function listWindowChecks(db: Database, repositoryId: number): Prom
   const rows = await db
     .selectFrom("archive.window_checks")
     .select(["window_start as start", "window_end as end", "reason", sql<boolean>`due_at <= now()`.as("isDue")])
+    .select(sql<boolean>`incomplete_since is not null`.as("isGap"))
     .where("repository_id", "=", repositoryId)
     .orderBy("window_start")
     .execute();

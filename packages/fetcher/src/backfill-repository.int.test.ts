@@ -89,6 +89,39 @@ test("attempts are visited by the expiry of their logs, and those that must have
   expect(visits).toEqual(runs.map(({ run_id }) => String(run_id)));
 });
 
+test("a span that GitHub shows short is listed again by the backfill, which is not done before", async () => {
+  await using bench = await openBackfill(3);
+  bench.simulator.control.addFault({
+    path: "*/actions/runs",
+    times: "forever",
+    lie: { kind: "short-list", removeLast: 1, totalCount: "kept" },
+  });
+  expect(await bench.slice()).toBe("more");
+  await settleLogs(bench);
+  expect(await bench.slice()).toBe("more");
+  expect(await bench.ask("select kind, reason from audit.gaps where kind = 'window_open'")).toEqual([
+    { kind: "window_open", reason: "incomplete" },
+  ]);
+  bench.simulator.control.clearFaults({});
+  await bench.ask("update archive.window_checks set due_at = now()");
+  expect(await bench.slice()).toBe("waiting");
+  await settleLogs(bench);
+  expect(await bench.slice()).toBe("done");
+  expect(await bench.ask("select from archive.obligations")).toHaveLength(6);
+});
+
+test("a span that stays short is a gap, and holds no backfill up", async () => {
+  await using bench = await openBackfill(3);
+  bench.simulator.control.addFault({ path: "*/actions/runs", times: "forever", lie: { kind: "total-count", by: 1 } });
+  for (let slices = 0; slices < 4; slices++) {
+    expect(await bench.slice()).toBe("more");
+    await settleLogs(bench);
+    await bench.ask("update archive.window_checks set due_at = now()");
+  }
+  expect(await bench.slice()).toBe("done");
+  expect(await bench.ask("select reason from audit.gaps where kind = 'list_incomplete'")).toEqual([{ reason: "incomplete" }]);
+});
+
 test("a run that goes on is visited once, and does not hold the backfill up", async () => {
   await using bench = await openBackfill(0);
   bench.simulator.control.addRun({ repository, state: "in_progress" });

@@ -15,6 +15,7 @@ import {
   noteListedFrom,
   takeBackfill,
 } from "@actions-archive/database/backfills";
+import { listWindowChecks, type WindowCheck } from "@actions-archive/database/window-checks";
 import type { Window } from "@actions-archive/database/windows";
 
 import { checkAttempts } from "./check-attempts.ts";
@@ -73,7 +74,8 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
   const { repository_id, since: start, until: end } = work;
   const findDue = () => listAttemptsByExpiry(fetcher.db, repository_id, { start, end }, attemptsListed);
   let due = await findDue();
-  if (work.listed_from > start || due.length > 0) {
+  const incomplete = await listIncomplete(fetcher, work);
+  if (work.listed_from > start || due.length > 0 || incomplete.some(({ isDue }) => isDue)) {
     const repository = { repository_id, full_name: (await greetRepository(fetcher, work, signal)).full_name };
     await learnCredential(fetcher, repository, work.credential, signal);
     if (!(await listRest(fetcher, { work, repository, options, over }))) return more(0);
@@ -83,8 +85,15 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
     }
   }
   const { isUnlisted, isOwed } = await findBackfillRest(fetcher.db, repository_id, { start, end });
-  if (isUnlisted) return more(restPollSeconds);
+  const isReadAgain = (await listIncomplete(fetcher, work)).some(({ isGap }) => !isGap);
+  if (isUnlisted || isReadAgain) return more(restPollSeconds);
   return isOwed ? { kind: "waiting", seconds: restPollSeconds } : { kind: "done" };
+}
+
+/** Parts of the span in which GitHub showed fewer runs than it promised. */
+async function listIncomplete({ db }: Fetcher, { repository_id, since, until }: BackfillWork): Promise<WindowCheck[]> {
+  const checks = await listWindowChecks(db, repository_id);
+  return checks.filter(({ reason, start, end }) => reason === "incomplete" && start >= since && end <= until);
 }
 
 type Listing = {
@@ -106,6 +115,7 @@ async function listRest(fetcher: Fetcher, { work, repository, options, over }: L
   const listing = { fetcher, repository, backfillId: work.backfill_id, signal: options.signal, onListed, onIncomplete };
   try {
     if (work.listed_from > work.since) await listWindow(listing, { start: work.since, end: work.listed_from });
+    for (const part of await listIncomplete(fetcher, work)) if (part.isDue) await listWindow(listing, part);
     // Seconds that GitHub caps are reported by nobody, and are gaps of their own.
     await noteListedFrom(fetcher.db, work, work.since);
     return true;

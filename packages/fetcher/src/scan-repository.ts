@@ -98,7 +98,9 @@ type Spans = {
 function chooseSpans({ since, now, windows, checks, rerunScannedAt }: SpanChoice, { isFullPass }: PollOptions): Spans {
   const isTurn = ({ isDue, reason }: WindowCheck) => isDue || (isFullPass && reason !== "second_listing");
   const waiting = checks.filter((check) => check.reason === "incomplete" && !isTurn(check));
-  const uncovered = uncoveredSpans({ start: since, end: now }, [...windows, ...waiting]);
+  // A backfill that found it may be over.
+  const older = checks.filter((check) => check.reason === "incomplete" && isTurn(check) && check.end <= since);
+  const uncovered = [...uncoveredSpans({ start: since, end: now }, [...windows, ...waiting]), ...older.toReversed()];
   const second = checks.filter((check) => check.reason === "second_listing" && isTurn(check));
   const unusable = checks.filter((check) => check.reason === "unusable" && isTurn(check));
   if (rerunScannedAt === undefined || windows.length === 0) return { again: unusable, second, uncovered };
