@@ -1,5 +1,5 @@
 // Decides why there is no log, in the order of the contract. A single answer decides nothing: a second one must agree with it, or
-// something else that is known (docs/decisions/0020-absent-needs-two-answers.md).
+// something else that is known (docs/decisions/0019-absent-needs-two-answers.md).
 
 import type { AbsentLog } from "@actions-archive/archive/record";
 import { PermanentError } from "@actions-archive/core/errors";
