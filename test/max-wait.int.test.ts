@@ -55,3 +55,17 @@ test("a log that is deferred again and again ends the pass when --max-wait is ov
   expect(report.counts).toMatchObject({ archived: 0, pending: 1 });
   expect(seconds).toBeLessThan(60);
 });
+
+test("a Date that stays an hour wrong ends the pass by --max-wait, with runs that go on", { timeout: 90_000 }, async () => {
+  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
+  simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  simulator.control.addRun({ repository, state: "in_progress" });
+  simulator.control.addFault({ path: "*/actions/runs", times: "forever", lie: { kind: "wrong-date", seconds: 3_600 } });
+  const { seconds, report } = await runPass(simulator, 8);
+  // The runs are archived all the same; no window ends at a date that is refused.
+  expect(report.counts).toMatchObject({ archived: 1 });
+  expect(report.owed).toContainEqual(
+    expect.objectContaining({ kind: "window_open", reason: "problem", detail: expect.stringContaining("ahead of") }),
+  );
+  expect(seconds).toBeLessThan(60);
+});

@@ -92,17 +92,23 @@ async function listRepositories(pass: Pass): Promise<void> {
   const queue = repositories.values();
   const lane = async () => {
     for (const { repository_id, full_name } of queue) {
-      await retryUntilIdle(pass, full_name, () => listRepository(pass, repository_id));
+      let isRetry = false;
+      await retryUntilIdle(pass, full_name, () => {
+        const listing = listRepository(pass, repository_id, isRetry);
+        isRetry = true;
+        return listing;
+      });
       pass.repositoriesListed++;
     }
   };
   await Promise.all(Array.from({ length: pollsAtOnce }, lane));
 }
 
-async function listRepository({ fetcher, timeout, stopping }: Pass, repositoryId: number): Promise<void> {
-  const signal = stopping;
+async function listRepository({ fetcher, timeout, stopping }: Pass, repositoryId: number, isRetry: boolean): Promise<void> {
+  // A retry checks the same attempts again: what it finds of them shows in the counts, and that it checks them is no progress.
+  const onProgress = isRetry ? {} : { onProgress: async () => timeout.recordProgress() };
   const outcome = await timeout.whileWorking(() =>
-    pollRepository(fetcher, repositoryId, { isFullPass: true, signal, onProgress: async () => timeout.recordProgress() }),
+    pollRepository(fetcher, repositoryId, { isFullPass: true, signal: stopping, ...onProgress }),
   );
   // Another process, or one that died less than a minute ago, holds the lease: its pass may be older than this one.
   if (outcome === "leased")
