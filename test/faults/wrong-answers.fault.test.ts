@@ -18,7 +18,7 @@ test("one wrong answer at any call loses nothing silently, and a pass of the nex
   const results = await runOnceScenarios(await listOnceScenarios());
   const { broken, gap, ...counts } = countOutcomes(results);
   await annotate(
-    `${results.length} wrong answers: ${counts["healed-a"]} healed within the pass, ${counts["healed-b"]} by the next, ${gap} gaps, ${broken} broken promises, ${counts["no-hit"]} that changed nothing`,
+    `${results.length} wrong answers: ${counts["healed-a"]} healed within the pass, ${counts["healed-b"]} by the next, ${counts.fields} with other fields, ${counts.limit} within the limits, ${gap} gaps, ${broken} broken promises, ${counts["no-hit"]} that changed nothing`,
     "N11",
   );
   expect(results.filter(({ outcome }) => outcome === "broken" || outcome === "gap").map(describeResult)).toEqual([]);
@@ -28,7 +28,7 @@ test("wrong answers of an hour lose nothing silently, and heal within two days w
   const results = await runLastingScenarios(listLastingScenarios());
   const { broken, gap, ...counts } = countOutcomes(results);
   await annotate(
-    `${results.length} hours of wrong answers: ${counts["healed-b"]} healed, ${gap} gaps, ${broken} broken promises, ${counts["no-hit"]} that changed nothing`,
+    `${results.length} hours of wrong answers: ${counts["healed-b"]} healed, ${counts.fields} with other fields, ${counts.limit} within the limits, ${gap} gaps, ${broken} broken promises, ${counts["no-hit"]} that changed nothing`,
     "N11",
   );
   expect(results.filter(({ outcome }) => outcome === "broken" || outcome === "gap").map(describeResult)).toEqual([]);
