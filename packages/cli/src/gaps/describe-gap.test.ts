@@ -40,6 +40,8 @@ test.each<[Partial<Gap>, string]>([
   [{ ...noJob, kind: "window_open", window_start: may }, "acme/app 2026-05-01T00:00:00Z to now"],
   [{ ...noJob, kind: "window_open", window_end: may }, "acme/app … to 2026-05-01T00:00:00Z"],
   [{ ...noJob, kind: "not_sealed", repository: null }, "the archive"],
+  [{ kind: "object_unusable", run_attempt: null, job_id: null, window_start: may }, "acme/app run 7"],
+  [{ ...noJob, kind: "object_unusable", window_start: may }, "acme/app 2026-05-01T00:00:00Z"],
 ])("%j stands at %s", (change, where) => {
   expect(describeGap({ ...gap, ...change }).where).toBe(where);
 });

@@ -13,8 +13,8 @@ export function describeGap(gap: Gap): GapDescription {
 function placeOf({ kind, repository, run_id, run_attempt, job_id, window_start, window_end }: Gap): string {
   if (repository === null) return "the archive";
   if (job_id !== null) return `${repository} job ${job_id} (run ${run_id})`;
-  if (run_id !== null) return `${repository} run ${run_id} attempt ${run_attempt}`;
-  if (kind === "second_full") return `${repository} ${time(window_start)}`;
+  if (run_id !== null) return `${repository} run ${run_id}${run_attempt === null ? "" : ` attempt ${run_attempt}`}`;
+  if (kind === "second_full" || kind === "object_unusable") return `${repository} ${time(window_start)}`;
   return `${repository} ${window_start ? time(window_start) : "…"} to ${window_end ? time(window_end) : "now"}`;
 }
 
