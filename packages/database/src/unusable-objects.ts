@@ -20,16 +20,20 @@ const maxObjectLength = 200_000;
 /**
  * Keeps runs that a list showed and that cannot be used. Idempotent.
  * @param placedAt about when each was created: the day of coverage that it makes incomplete.
+ * @returns the problems of those that were not kept before.
  */
 export async function recordUnusableRuns(
   db: Database,
   repositoryId: number,
   runs: readonly (UnusableObject & { readonly placedAt: Date })[],
-): Promise<void> {
+): Promise<string[]> {
+  const found: string[] = [];
   for (const { object, problem, placedAt } of runs) {
     const run_id = id(asFields(object)["id"]);
-    await insert(db, { repository_id: repositoryId, kind: "run", run_id, placed_at: placedAt, object, problem });
+    const isNew = await insert(db, { repository_id: repositoryId, kind: "run", run_id, placed_at: placedAt, object, problem });
+    if (isNew) found.push(problem);
   }
+  return found;
 }
 
 /** Runs of these ids can be used after all. Idempotent. */
@@ -89,10 +93,11 @@ function keyOf({ kind, run_id, job_id, object }: Row): string {
   return String(known ?? createHash("sha256").update(JSON.stringify(object)).digest("hex"));
 }
 
-async function insert(db: Database, row: Row): Promise<void> {
+/** @returns whether it was not kept before. */
+async function insert(db: Database, row: Row): Promise<boolean> {
   const json = JSON.stringify(row.object);
   const object = json.length > maxObjectLength ? JSON.stringify(json.slice(0, maxObjectLength).toWellFormed()) : json;
-  await db
+  const { is_new } = await db
     .insertInto("archive.unusable_objects")
     .values({ ...row, object_key: keyOf(row), object })
     .onConflict((conflict) =>
@@ -100,5 +105,8 @@ async function insert(db: Database, row: Row): Promise<void> {
         .columns(["repository_id", "kind", "object_key"])
         .doUpdateSet({ object, problem: row.problem, last_seen_at: sql<Date>`now()` }),
     )
-    .execute();
+    // Of a row that the statement inserted, no transaction has deleted or locked the version.
+    .returning(sql<boolean>`xmax = 0`.as("is_new"))
+    .executeTakeFirstOrThrow();
+  return is_new;
 }

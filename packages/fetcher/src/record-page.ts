@@ -55,12 +55,12 @@ export async function recordPage({ fetcher, repository, backfillId }: PageOf, pa
     })),
   ];
   if (unusable.length === 0) return { runs, unusable: 0 };
-  await recordUnusableRuns(
+  const found = await recordUnusableRuns(
     fetcher.db,
     repository_id,
     unusable.map(({ object, problem, place }) => ({ object, problem, placedAt: placedAt(object, runs, page, place) })),
   );
-  for (const { problem } of unusable) fetcher.log.error({ repository: full_name, problem }, "run object unusable");
+  for (const problem of found) fetcher.log.error({ repository: full_name, problem }, "run object unusable");
   return { runs, unusable: unusable.length };
 }
 
