@@ -4,7 +4,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { runCli } from "./support/processes.ts";
+import { runCli, type Settings } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 
 const Report = z.object({
@@ -14,13 +14,18 @@ const Report = z.object({
 
 const repository = "octo-org/api";
 
-async function runPass(simulator: Simulator, maxWaitSeconds: number) {
+type Engines = { readonly cwd: string; readonly settings: Settings };
+
+async function runPass(simulator: Simulator, maxWaitSeconds: number, code = 3, engines?: Engines) {
   await using workspace = await openWorkspace();
-  const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)) };
+  const { cwd, settings } = engines ?? {
+    cwd: workspace.folder,
+    settings: { ...githubSettings(simulator), ...(await engineSettings(workspace)) },
+  };
   const startedAt = performance.now();
   const args = ["start", "--once", "--json", "--max-wait", String(maxWaitSeconds)];
-  const { code, stdout, stderr } = await runCli(args, { cwd: workspace.folder, settings });
-  expect(code, stderr).toBe(3);
+  const { code: ended, stdout, stderr } = await runCli(args, { cwd, settings });
+  expect(ended, stderr).toBe(code);
   return { seconds: (performance.now() - startedAt) / 1000, report: Report.parse(JSON.parse(stdout)) };
 }
 
@@ -46,6 +51,19 @@ test("a log whose 410 is in doubt for a day is pending, listed, and not waited f
     { kind: "log_pending", job_id: jobIds[0], reason: "again_later", detail: expect.stringContaining("410") },
   ]);
   expect(seconds).toBeLessThan(50);
+});
+
+test("a log whose 410 was in doubt is requested at once by the next pass", { timeout: 90_000 }, async () => {
+  await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
+  await using workspace = await openWorkspace();
+  simulator.control.addRun({ repository, completedSecondsAgo: 7_200 });
+  const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)) };
+  // The first answer and its retry.
+  simulator.control.addFault({ path: "*/logs", times: 2, lie: { kind: "error", status: 410 } });
+  const first = await runPass(simulator, 60, 3, { cwd: workspace.folder, settings });
+  expect(first.report.counts).toMatchObject({ archived: 0, pending: 1 });
+  const second = await runPass(simulator, 60, 0, { cwd: workspace.folder, settings });
+  expect(second.report.counts).toMatchObject({ archived: 1, pending: 0 });
 });
 
 test("a log that is deferred again and again ends the pass when --max-wait is over", { timeout: 90_000 }, async () => {

@@ -57,6 +57,17 @@ export async function deferUntilConfirmed(
     .execute();
 }
 
+/** Pending logs whose absence is in doubt are due now. Idempotent; how long an answer must last is measured from its first. */
+export async function makeUnconfirmedDue(db: Database): Promise<void> {
+  await db
+    .updateTable("archive.obligations")
+    .set({ due_at: sql<Date>`now()` })
+    .where("log_state", "=", "pending")
+    .where("unconfirmed_answer", "is not", null)
+    .where("due_at", ">", sql<Date>`now()`)
+    .execute();
+}
+
 /**
  * The recheck of a log in a terminal state is done. It is checked an hour and a day after it was decided, and an absent one a last time
  * two days before its expiry: an outage of GitHub's may last for hours.

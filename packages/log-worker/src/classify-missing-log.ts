@@ -15,9 +15,9 @@ import type { LogWorker } from "./log-worker.ts";
 
 const hour = 60 * 60;
 const day = 24 * hour;
-/** The retry of what only time can prove: each wait is as long as all before it, within these limits. */
-const minGoneWaitSeconds = 5 * 60;
-const minJobMissingWaitSeconds = 60;
+/** The retry of what only time can prove. One wrong answer heals at the first; each later wait is as long as all before it. */
+const firstWaitSeconds = 10;
+const minWaitSeconds = 10 * 60;
 const maxWaitSeconds = 6 * hour;
 /** A 410 at this share of the known retention agrees with it: the end of a log's time is not exact. */
 const expectedGoneShare = 0.9;
@@ -80,7 +80,7 @@ export async function classifyMissingLog(
     return { kind: "unconfirmed", seconds: 1, detail, unconfirmed: undefined };
   }
   if (!isRecheck && agreedSeconds < day && !(await hasJob(worker, job, signal))) {
-    const seconds = retrySeconds(agreedSeconds, minJobMissingWaitSeconds);
+    const seconds = retrySeconds(agreedSeconds);
     const detail = `${describe(answer)}, and 404 for the job itself, while the repository can be read; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
     return { kind: "unconfirmed", seconds, detail, unconfirmed };
   }
@@ -96,7 +96,7 @@ export function classifyGoneLog(job: Obligation, facts: JobFacts, date: Date): M
   const agreedSeconds = secondsBetween(unconfirmed.at, date);
   if (agreedSeconds >= day) return { kind: "gone", ageSeconds: Math.max(0, Math.floor(ageSeconds - agreedSeconds)) };
   const detail = `GitHub answered 410 for a log that is ${inDays(ageSeconds)} old, while logs are kept for ${inDays(retention)}; it has expired if that lasts until ${timeAfter(unconfirmed.at, day)}`;
-  return { kind: "unconfirmed", seconds: retrySeconds(agreedSeconds, minGoneWaitSeconds), detail, unconfirmed };
+  return { kind: "unconfirmed", seconds: retrySeconds(agreedSeconds), detail, unconfirmed };
 }
 
 /** How long until a young job's log is retried: 2 s, 4 s, … a minute, and never far beyond the end of the wait. */
@@ -130,8 +130,9 @@ function ageOf(job: Obligation, { completedAt }: JobFacts, date: Date): number {
 }
 
 /** As long as it has lasted, and not beyond the day that proves it. */
-function retrySeconds(lastedSeconds: number, minSeconds: number): number {
-  return Math.ceil(Math.min(Math.max(lastedSeconds, minSeconds), maxWaitSeconds, day - lastedSeconds));
+function retrySeconds(lastedSeconds: number): number {
+  if (lastedSeconds < firstWaitSeconds) return firstWaitSeconds;
+  return Math.ceil(Math.min(Math.max(lastedSeconds, minWaitSeconds), maxWaitSeconds, day - lastedSeconds));
 }
 
 function describe(answer: NoLog["answer"]): string {

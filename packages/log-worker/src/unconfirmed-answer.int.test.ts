@@ -106,7 +106,7 @@ test("a job that never ran needs no second answer: its own object agrees", async
   expect(bench.asked()).toEqual([`api /repos/${repositoryName}/actions/jobs/${job.id}/logs`]);
 });
 
-test("a single 410 for a young log is retried in minutes, says why, and teaches no retention", async () => {
+test("a single 410 for a young log is retried in seconds, says why, and teaches no retention", async () => {
   await using bench = await openBench();
   const job = await bench.addJob({ agoMs: 5 * day });
   bench.simulator.faults.add(gone);
@@ -116,7 +116,7 @@ test("a single 410 for a young log is retried in minutes, says why, and teaches 
   expect(state.log_detail).toMatch(
     /^GitHub answered 410 for a log that is 5 days old, while logs are kept for 90 days; .* until \d{4}-.*Z$/,
   );
-  expect(Math.abs(due - 300)).toBeLessThan(30);
+  expect(Math.abs(due - 10)).toBeLessThan(5);
   expect(await bench.ask("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
   await deliverLater(bench, job, 5 * minute);
   expect(await reasonOf(bench, job)).toBe("archived");
@@ -130,7 +130,7 @@ test("a second 410 a day after the first is expired, an earlier one is not, and 
     await deliverLater(bench, job, ms);
     dues.push(Math.round((await bench.stateOf(job)).due / 60));
   }
-  expect(dues).toEqual([5, 5, 60, 60]);
+  expect(dues).toEqual([0, 10, 60, 60]);
   expect(await reasonOf(bench, job)).toBeUndefined();
   await deliverLater(bench, job, hour);
   expect(await reasonOf(bench, job)).toBe("expired");

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import type { Service } from "@actions-archive/core/service";
+import { makeUnconfirmedDue } from "@actions-archive/database/log-states";
 import { listRechecks } from "@actions-archive/database/rechecks";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
 import { countWork, hasLogsDueWithin, type WorkCounts } from "@actions-archive/database/summary";
@@ -71,6 +72,8 @@ export async function runPass(
     isListing: true,
     isOver: false,
   };
+  // What an earlier pass left in doubt is no wait of this one.
+  await makeUnconfirmedDue(fetcher.db);
   await retryUntilIdle(pass, "the stored deliveries", async () => void (await recordStoredDeliveries(fetcher)));
   const listing = listRepositories(pass).finally(() => {
     pass.isListing = false;
