@@ -41,7 +41,8 @@ export async function addFragments(replayDir: string): Promise<void> {
       .replace(/^#=SOURCE=#.*\n/, "")
       .replaceAll("#=MATCH=# ", "")
       .replaceAll(/[‹›]/g, "");
-    await writeFile(join(replayDir, `${name}.log`), plain);
+    // One quotes an error document of the API alone, which is no log.
+    if (/^\d{4}-\d\d-\d\dT[\d:.]+Z /m.test(plain)) await writeFile(join(replayDir, `${name}.log`), plain);
   }
 }
 
