@@ -124,7 +124,7 @@ export async function fill(bench: Bench): Promise<void> {
     { object: jobObject({ id: jobId + 12, ...ofRun1, conclusion: "skipped" }), source: "webhook", listedAttempt: 1 },
   ]);
   await failLog(db, jobId + 11, "forbidden", "403");
-  await finishCheck(db, { run_id: runId + 1, run_attempt: 1 }, { state: "listed", jobs: 3, missingJobIds: [] });
+  await finishCheck(db, { run_id: runId + 1, run_attempt: 1 }, { state: "listed", jobs: 4, missingJobIds: [jobId + 13] });
   await finishCheck(db, { run_id: runId + 3, run_attempt: 1 }, { state: "gone" });
   await finishCheck(db, { run_id: runId + 4, run_attempt: 1 }, { state: "listed", jobs: 0, missingJobIds: [] });
   await markFullSecond(db, repositoryId, new Date("2026-04-20T00:00:00Z"));
