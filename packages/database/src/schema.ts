@@ -1768,7 +1768,7 @@ export interface AuditAttempts {
    */
   run_number: number | null;
   /**
-   * open: jobs may still come. listed: its jobs were listed after it completed. gone: it vanished before that. never_completed: closed at 35 days.
+   * open: jobs may still come. listed: its jobs were listed after it completed. gone: its run answered 404 for a day. never_completed: closed at 35 days. Whatever shows the run again reopens it.
    */
   state: string | null;
   /**

@@ -43,7 +43,7 @@ comment on column audit.attempts.triggering_actor is 'Login of who triggered its
 comment on column audit.attempts.head_branch is 'The run''s branch or tag; null where the run object lacks it.';
 comment on column audit.attempts.head_sha is 'The run''s commit, lower-case hex; null where the run object lacks it.';
 comment on column audit.attempts.created_at is 'When the run was created.';
-comment on column audit.attempts.state is 'open: jobs may still come. listed: its jobs were listed after it completed. gone: it vanished before that. never_completed: closed at 35 days.';
+comment on column audit.attempts.state is 'open: jobs may still come. listed: its jobs were listed after it completed. gone: its run answered 404 for a day. never_completed: closed at 35 days. Whatever shows the run again reopens it.';
 comment on column audit.attempts.status is 'The attempt''s status at GitHub; null until the attempt itself was seen.';
 comment on column audit.attempts.conclusion is 'How the attempt ended; null before that.';
 comment on column audit.attempts.listed_at is 'When its final list of jobs was read, by the database''s clock; null before that.';

@@ -153,7 +153,7 @@ type OnListed = (window: Window, unusable: number) => Promise<void>;
 
 async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed): Promise<void> {
   const { fetcher, repository, firstPage, checks, options, isRerunScan } = scan;
-  // What the first page has shown to its end need not be asked for again. A scan for re-runs compares it with a second answer, and a span
+  // What the first page has shown to its end needs no second request. A scan for re-runs compares it with a second answer, and a span
   // that fell short is closed by a list of its own alone.
   const fellShort = checks.some((check) => check.reason === "incomplete" && check.start < end && check.end > start);
   const listedFrom = isRerunScan || fellShort ? end : (firstPage.listedFrom ?? end);
