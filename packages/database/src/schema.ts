@@ -1905,7 +1905,7 @@ export interface AuditGaps {
    */
   kind: string | null;
   /**
-   * Why, in a word. window_open: problem, overdue (nobody looks), unlisted (no look has come so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run's status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
+   * Why, in a word. window_open: problem, overdue (no fetcher polls), unlisted (not listed so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run's status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
    */
   reason: string | null;
   /**
