@@ -141,6 +141,8 @@ export type CheckOutcome =
       readonly jobs: number;
       /** Jobs of that listing that are not completed. */
       readonly missingJobIds: readonly number[];
+      /** GitHub's ETag of that listing; undefined where it has none. */
+      readonly etag?: string | undefined;
       readonly object?: unknown;
     }
   /** It is checked again in `againInSeconds`. `reason`: what stands in the way; null while its run goes on. */
@@ -190,6 +192,8 @@ export async function finishCheck(
             listed_at: sql<Date>`now()`,
             listed_jobs: outcome.jobs,
             missing_job_ids: sql<number[]>`${sql.val(outcome.missingJobIds)}::bigint[]`,
+            jobs_etag: outcome.etag ?? null,
+            confirm_due_at: sql<Date>`now() + interval '1 day'`,
           }
         : {}),
     })

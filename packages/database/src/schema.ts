@@ -114,6 +114,10 @@ export interface ArchiveAttempts {
    */
   conclusion: string | null;
   /**
+   * When the jobs of the listed attempt are listed once more, a day after the list that closed it, by the database's clock. Null when they are not.
+   */
+  confirm_due_at: Timestamp | null;
+  /**
    * When this archive first saw it, by the database's clock.
    */
   first_seen_at: Generated<Timestamp>;
@@ -121,6 +125,10 @@ export interface ArchiveAttempts {
    * When the attempt became a gap of kind list_incomplete, by the database's clock; null while its list is read again soon.
    */
   incomplete_since: Timestamp | null;
+  /**
+   * GitHub's ETag of the list of jobs that closed the attempt: while it holds, listing the jobs again costs nothing of the limit. Null when there is none.
+   */
+  jobs_etag: string | null;
   /**
    * When its final list of jobs was read, by the database's clock; null before that.
    */

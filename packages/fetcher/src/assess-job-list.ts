@@ -31,6 +31,8 @@ export type JobListReading = {
   /** GitHub's `total_count`; undefined where it gave none. */
   readonly promised: number | undefined;
   readonly isWhole: boolean;
+  /** GitHub's ETag of the list, with which it can be listed again. */
+  readonly etag?: string | undefined;
   /** Jobs of the attempt that were seen before and are not in the list. */
   readonly unlisted: readonly number[];
 };
@@ -47,12 +49,13 @@ export type Completion = {
 
 /** What becomes of a completed attempt after its jobs were listed. */
 export function assessJobList(attempt: CheckedAttempt, list: JobListReading, completion: Completion): CheckOutcome {
-  const { jobs, unusable, promised, isWhole, unlisted } = list;
+  const { jobs, unusable, promised, isWhole, etag, unlisted } = list;
   const later = (reason: CheckReason, detail?: string) => retryLater(attempt, reason, { detail, object: completion.object });
   const listed = (missingJobIds: readonly number[]): CheckOutcome => ({
     state: "listed",
     jobs: jobs.length,
     missingJobIds,
+    etag,
     object: completion.object,
   });
   const [odd] = unusable;

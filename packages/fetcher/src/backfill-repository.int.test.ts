@@ -86,7 +86,8 @@ test("attempts are visited by the expiry of their logs, and those that must have
   const runs = await bench.ask(
     "select run_id from archive.runs order by created_at > now() - interval '90 days' desc, created_at",
   );
-  expect(visits).toEqual(runs.map(({ run_id }) => String(run_id)));
+  // Each list is confirmed at once, by its ETag.
+  expect([...new Set(visits)]).toEqual(runs.map(({ run_id }) => String(run_id)));
 });
 
 test("a span that GitHub shows short is listed again by the backfill, which is not done before", async () => {

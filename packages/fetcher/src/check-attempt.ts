@@ -18,7 +18,13 @@ import { getRun, getRunAttempt } from "@actions-archive/github/workflow-runs";
 
 import { assessJobList, hasAgreed, retryLater } from "./assess-job-list.ts";
 import { dayMs, type Fetcher } from "./fetcher.ts";
-import { listAttemptJobs, unlessNotFound } from "./list-attempt-jobs.ts";
+import {
+  type AttemptJobs,
+  type AttemptRequest,
+  listAttemptJobs,
+  relistAttemptJobs,
+  unlessNotFound,
+} from "./list-attempt-jobs.ts";
 import type { ListedRepository } from "./record-page.ts";
 
 /** GitHub ends a run after 35 days. https://docs.github.com/actions/reference/limits */
@@ -67,8 +73,8 @@ export async function checkAttempt(
   return refusal;
 }
 
-// What GitHub refuses about one run says nothing of the others of its repository.
-function isOfOneAttempt(error: unknown): error is ActionsArchiveError {
+/** Whether GitHub refused an answer about one run alone, which says nothing of the others of its repository. */
+export function isOfOneAttempt(error: unknown): error is ActionsArchiveError {
   if (error instanceof TransientError) return error.code === "github/unavailable" || error.code === "github/unexpected-answer";
   return error instanceof PermanentError && (error.code === "github/forbidden" || error.code === "github/gone");
 }
@@ -89,25 +95,17 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
   if (attempt.status === null && attempt.run_attempt === attempt.newest_attempt && run.object !== undefined)
     await recordRuns(fetcher.db, repository.repository_id, [run.object], { now: fetcher.github.now() });
   const began = fetcher.github.now();
-  const list = await listAttemptJobs(fetcher.github, {
-    repository: repository.full_name,
-    runId: attempt.run_id,
-    runAttempt: attempt.run_attempt,
-    signal,
-  });
+  const request = { repository: repository.full_name, runId: attempt.run_id, runAttempt: attempt.run_attempt, signal };
+  const list = await listAttemptJobs(fetcher.github, request);
   if (list === undefined) return undefined;
   await replaceUnusableJobs(fetcher.db, { ...repository, ...attempt }, list.unusable);
-  await recordJobs(
-    fetcher.db,
-    repository.repository_id,
-    list.jobs.map((object) => ({ object, source: "listing", listedAttempt: attempt.run_attempt })),
-  );
+  await recordListedJobs(check, list);
   if (!run.isComplete) return stillOpen(attempt, run, began);
   const completedAt = completionOf(attempt, run, list.jobs);
   // A short list whose count agrees is contradicted by what was seen before: by an earlier list, or by webhooks.
   const listed = new Set(list.jobs.map(({ id }) => id));
   const unlisted = (await listKnownJobs(fetcher.db, attempt)).filter((id) => !listed.has(id));
-  return assessJobList(
+  const outcome = assessJobList(
     attempt,
     { ...list, unlisted },
     {
@@ -117,6 +115,24 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
       object: run.object,
     },
   );
+  if (outcome.state !== "listed" || (await isConfirmed(check, request, list))) return outcome;
+  const detail = `two lists of its jobs, moments apart, differ: the first shows ${list.jobs.length}`;
+  return retryLater(attempt, "incomplete", { detail, object: run.object });
+}
+
+async function recordListedJobs({ fetcher, repository, attempt }: Check, { jobs }: AttemptJobs): Promise<void> {
+  const sightings = jobs.map((object) => ({ object, source: "listing" as const, listedAttempt: attempt.run_attempt }));
+  await recordJobs(fetcher.db, repository.repository_id, sightings);
+}
+
+// A list that is short once, and counts short, is contradicted by nothing but itself. While its ETag holds, this costs nothing of
+// GitHub's limit. A job object of the second list may say more than the first one did.
+async function isConfirmed(check: Check, request: AttemptRequest, list: AttemptJobs): Promise<boolean> {
+  const second = await relistAttemptJobs(check.fetcher.github, request, list.etag);
+  if (second === undefined || second === "unchanged") return second === "unchanged";
+  await recordListedJobs(check, second);
+  const ids = new Set(list.jobs.map(({ id }) => id));
+  return second.isWhole && second.jobs.length === ids.size && second.jobs.every(({ id }) => ids.has(id));
 }
 
 type RunReading = { readonly isComplete: boolean; readonly object?: WorkflowRun };

@@ -2,15 +2,17 @@
 
 import { PermanentError } from "@actions-archive/core/errors";
 import type { GitHub } from "@actions-archive/github/github";
-import { collectPages } from "@actions-archive/github/paging";
+import { collectPages, type WholeList } from "@actions-archive/github/paging";
 import type { WorkflowJob } from "@actions-archive/github/schemas";
-import { listJobsForRun, listJobsForRunAttempt } from "@actions-archive/github/workflow-jobs";
+import { listJobsForRun, listJobsForRunAttempt, listJobsIfChanged } from "@actions-archive/github/workflow-jobs";
 
 import type { JobListReading } from "./assess-job-list.ts";
 
 export type AttemptJobs = Omit<JobListReading, "unlisted"> & {
   readonly jobs: readonly WorkflowJob[];
   readonly unusable: readonly { readonly object: unknown; readonly problem: string }[];
+  /** For `relistAttemptJobs`; undefined where no request with it could say that nothing changed. */
+  readonly etag: string | undefined;
 };
 
 export type AttemptRequest = {
@@ -26,15 +28,45 @@ export async function listAttemptJobs(github: GitHub, attempt: AttemptRequest): 
     ? collectPages(listJobsForRun(github, { ...attempt, filter: "all" }))
     : collectPages(listJobsForRunAttempt(github, attempt));
   const found = await unlessNotFound(list);
-  if (found === undefined) return undefined;
-  const { items, unusable, promised, isWhole } = found;
-  const strangers = items.filter(({ run_id }) => run_id !== attempt.runId);
-  const jobs = items.filter((job) => job.run_id === attempt.runId && isOfAttempt(github, job, attempt.runAttempt));
+  return found && jobsOf(github, attempt, found);
+}
+
+/**
+ * Lists the jobs of an attempt again. With the `etag` of an earlier listing, an unchanged list costs nothing of GitHub's limit.
+ * @returns `unchanged`, the list, or undefined when GitHub answers 404. @throws the client's other errors.
+ */
+export async function relistAttemptJobs(
+  github: GitHub,
+  attempt: AttemptRequest,
+  etag: string | null | undefined,
+): Promise<AttemptJobs | "unchanged" | undefined> {
+  // The list of a whole run says nothing of one attempt's ETag.
+  if (etag === undefined || etag === null || lacksAttempts(github)) return listAttemptJobs(github, attempt);
+  const found = await unlessNotFound(collectIfChanged(github, { ...attempt, etag }));
+  return found === undefined || found === "unchanged" ? found : jobsOf(github, attempt, found);
+}
+
+async function collectIfChanged(
+  github: GitHub,
+  attempt: AttemptRequest & { readonly etag: string },
+): Promise<WholeList<WorkflowJob> | "unchanged"> {
+  const pages = await listJobsIfChanged(github, attempt);
+  return pages === undefined ? "unchanged" : collectPages(pages);
+}
+
+function jobsOf(
+  github: GitHub,
+  { runId, runAttempt }: AttemptRequest,
+  { items, unusable, promised, isWhole, etag }: WholeList<WorkflowJob>,
+): AttemptJobs {
+  const strangers = items.filter(({ run_id }) => run_id !== runId);
+  const jobs = items.filter((job) => job.run_id === runId && isOfAttempt(github, job, runAttempt));
   return {
     jobs,
     unusable: [...unusable, ...strangers.map((object) => ({ object, problem: `run_id is ${object.run_id}: another run's job` }))],
     promised,
     isWhole,
+    etag,
   };
 }
 

@@ -49,9 +49,11 @@ test("a new run costs one listing of runs and one of its jobs", async () => {
   bench.simulator.control.addRun({ repository: "acme/app", jobs: [{ name: "build" }], completedSecondsAgo: 1 });
   bench.simulator.journal.clear();
   await bench.poll(repositoryId, false);
-  expect(apiCalls(bench).map(({ url }) => url.replace(/\d{5,}/g, "N").replace(/\?.*/, ""))).toEqual([
-    "/repos/acme/app/actions/runs",
-    "/repos/acme/app/actions/runs/N/attempts/1/jobs",
+  expect(apiCalls(bench).map(({ url, status }) => `${status} ${url.replace(/\d{5,}/g, "N").replace(/\?.*/, "")}`)).toEqual([
+    "200 /repos/acme/app/actions/runs",
+    "200 /repos/acme/app/actions/runs/N/attempts/1/jobs",
+    // The list is confirmed by its ETag, which costs nothing of GitHub's limit.
+    "304 /repos/acme/app/actions/runs/N/attempts/1/jobs",
   ]);
   expect(await bench.ask("select count(*)::int as jobs from archive.obligations")).toEqual([{ jobs: 1 }]);
 });

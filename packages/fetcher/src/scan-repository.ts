@@ -9,6 +9,7 @@ import { listWindows, type Window } from "@actions-archive/database/windows";
 import { trustedDate } from "@actions-archive/github/clock-skew";
 
 import { checkAttempts } from "./check-attempts.ts";
+import { confirmAttempts } from "./confirm-attempts.ts";
 import { coverWindow, recordIncompletePart } from "./cover-window.ts";
 import { dayMs, type Fetcher } from "./fetcher.ts";
 import { greetRepository, learnCredential } from "./greet-repository.ts";
@@ -49,6 +50,8 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
     const rerunScannedAt = isRerunScan ? known.rescanned_at : undefined;
     await listSpans({ ...scan, over }, chooseSpans({ since, now, windows, checks, rerunScannedAt }, options));
     await checkOpenAttempts({ ...scan, over }, options);
+    const isReopened = await confirmAttempts(fetcher, repository, { signal: options.signal, over });
+    if (isReopened) await checkOpenAttempts({ ...scan, over }, { ...options, isFullPass: false });
   });
   await finishPoll(db, repositoryId, {
     nextPollSeconds: isAll ? settings.POLL_INTERVAL_SECONDS : 0,

@@ -5,12 +5,15 @@ import { TransientError } from "@actions-archive/core/errors";
 
 import type { Page, UnusableItem } from "./github.ts";
 
+/** https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api */
+export const maxPerPage = 100;
+
 /**
  * 100 items in one page answered 502 where 30 worked: open-telemetry/opentelemetry-java-instrumentation#18649.
  * The smallest is asked for most patiently, since nothing comes after it.
  */
 const pageSizes = [
-  { perPage: 100, retries: 1 },
+  { perPage: maxPerPage, retries: 1 },
   { perPage: 30, retries: 1 },
   { perPage: 10, retries: 2 },
 ] as const;
@@ -106,6 +109,8 @@ export type WholeList<T> = {
   readonly promised: number | undefined;
   /** Whether it shows as many distinct items as it promises. Never rely on this alone to end a list. */
   readonly isWhole: boolean;
+  /** Of its only page; undefined where it has several, or GitHub sent none. */
+  readonly etag: string | undefined;
 };
 
 /** All pages of a list, with whether they show what GitHub promised. @throws as `paginate`. */
@@ -116,10 +121,19 @@ export async function collectPages<T>(
   const items: T[] = [];
   const unusable: UnusableItem[] = [];
   let promised: number | undefined;
+  let [pageCount, etag]: [number, string | undefined] = [0, undefined];
   for await (const page of pages) {
+    pageCount += 1;
+    ({ etag } = page);
     items.push(...page.data);
     unusable.push(...(page.unusable ?? []));
     if (page.totalCount !== undefined) promised = Math.min(Math.max(promised ?? 0, page.totalCount), cap);
   }
-  return { items, unusable, promised, isWhole: items.length + unusable.length >= (promised ?? 0) };
+  return {
+    items,
+    unusable,
+    promised,
+    isWhole: items.length + unusable.length >= (promised ?? 0),
+    etag: pageCount === 1 ? etag : undefined,
+  };
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import type { Answer, GitHub, Page } from "./github.ts";
 import { listOf, splitItems } from "./list-items.ts";
-import { paginate } from "./paging.ts";
+import { maxPerPage, paginate } from "./paging.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "./paths.ts";
 import { WorkflowJob } from "./schemas.ts";
 
@@ -51,6 +51,30 @@ export function listJobsForRunAttempt(
   return listJobs(github, { repository, signal, path });
 }
 
+/**
+ * As `listJobsForRunAttempt`, unless the list is the one whose only page came with `etag`. Its first page is requested at once: while
+ * the ETag holds, the answer is 304, which costs nothing of the primary limit. An ETag depends on the credential: a token that an App
+ * has rotated since never matches.
+ * https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+ * @returns undefined when nothing changed.
+ * @throws as `getJob`.
+ */
+export async function listJobsIfChanged(
+  github: GitHub,
+  {
+    repository,
+    runId,
+    runAttempt,
+    etag,
+    signal,
+  }: InRepository & { readonly runId: number; readonly runAttempt: number; readonly etag: string },
+): Promise<AsyncGenerator<Page<WorkflowJob>, void, undefined> | undefined> {
+  const path = `${repositoryPath(repository)}/actions/runs/${idOf(runId)}/attempts/${idOf(runAttempt)}/jobs`;
+  const query = { per_page: maxPerPage, page: 1 };
+  const answer = await github.getIfChanged({ path, query, subject: { repository }, schema: JobList, signal, etag });
+  return "notModified" in answer ? undefined : listJobs(github, { repository, signal, path, first: pageOf(answer) });
+}
+
 const JobCount = z.looseObject({ total_count: z.int().nonnegative() });
 
 /**
@@ -65,14 +89,25 @@ export async function countJobs(
   return (await github.get({ path, query: { per_page: 1 }, subject: { repository }, schema: JobCount, signal })).data.total_count;
 }
 
+type JobListRequest = InRepository & {
+  readonly path: string;
+  readonly filter?: "latest" | "all";
+  /** The first page, where it was read already. */
+  readonly first?: Page<WorkflowJob>;
+};
+
 function listJobs(
   github: GitHub,
-  { repository, path, filter, signal }: InRepository & { readonly path: string; readonly filter?: "latest" | "all" },
+  { repository, path, filter, signal, first }: JobListRequest,
 ): AsyncGenerator<Page<WorkflowJob>, void, undefined> {
   return paginate(async ({ page, perPage, retries }) => {
+    if (first !== undefined && page === 1 && perPage === maxPerPage) return first;
     const query = { filter, per_page: perPage, page };
-    const answer = await github.get({ path, query, subject: { repository }, schema: JobList, signal, retries });
-    const { total_count, jobs } = answer.data;
-    return { ...answer, totalCount: total_count ?? undefined, ...splitItems(WorkflowJob, jobs) };
+    return pageOf(await github.get({ path, query, subject: { repository }, schema: JobList, signal, retries }));
   });
+}
+
+function pageOf(answer: Answer<z.output<typeof JobList>> & { readonly hasNext: boolean }): Page<WorkflowJob> {
+  const { total_count, jobs } = answer.data;
+  return { ...answer, totalCount: total_count ?? undefined, ...splitItems(WorkflowJob, jobs) };
 }

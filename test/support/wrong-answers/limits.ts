@@ -33,9 +33,9 @@ export const limits: readonly Limit[] = [
   {
     route: "job list",
     kind: /^(?:short-list|short-list to 1|shifted-list) shown$/,
-    heals: false,
+    heals: true,
     reason:
-      "the list of a completed attempt is read once, RUN_SETTLE_SECONDS after its end: one whose total_count agrees with what it shows has nothing that contradicts it",
+      "while every list of an attempt's jobs is short, and counts no more than it shows, nothing contradicts it; the list of the next day finds what it hid",
   },
   {
     route: "job list",
