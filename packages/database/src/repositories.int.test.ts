@@ -10,7 +10,7 @@ import {
   listSelectedRepositories,
   listUnreadableRepositories,
   recordGoneLog,
-  noteLogRetention,
+  recordLogRetention,
   noteUnreadableRepositories,
   releaseLease,
   selectRepositories,
@@ -74,7 +74,7 @@ test("a poll is due after its interval, and the earliest start and the first day
   const [early, late] = [new Date("2026-01-01T00:00:00Z"), new Date("2026-03-01T00:00:00Z")];
   await finishPoll(db, repositoryId, { nextPollSeconds: 60, problem: "no access", archiveSince: early });
   expect(await listDueRepositories(db, 10)).toEqual([]);
-  await noteLogRetention(db, repositoryId, 30);
+  await recordLogRetention(db, repositoryId, 30);
   await pool.query("update archive.repositories set problem_since = '2026-01-01'");
   await finishPoll(db, repositoryId, { nextPollSeconds: 0, problem: "still no access", archiveSince: late });
   expect(await listDueRepositories(db, 10)).toEqual([repositoryId]);

@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 
-import type { Database } from "./open-database.ts";
+import { type Database, transact } from "./open-database.ts";
 
 export type RepositorySighting = { repository_id: number; full_name: string; is_private: boolean | null };
 
@@ -135,13 +135,34 @@ export async function renameRepository(db: Database, repositoryId: number, fullN
     .execute();
 }
 
-/** For how many days GitHub keeps logs here, as its retention endpoint says. Idempotent. */
-export async function noteLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
-  await db
-    .updateTable("archive.repositories")
-    .set({ log_retention_days: days })
-    .where("repository_id", "=", repositoryId)
-    .execute();
+/**
+ * For how many days GitHub keeps logs here, as its retention endpoint says. The expiry of logs that are owed follows it. What was called
+ * expired under a shorter retention, and would not be under this one, is checked again. Idempotent.
+ */
+export async function recordLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
+  const expiry = sql<Date>`completed_at + make_interval(days => ${days}::integer)`;
+  await transact(db, async (trx) => {
+    await trx
+      .updateTable("archive.repositories")
+      .set({ log_retention_days: days })
+      .where("repository_id", "=", repositoryId)
+      .execute();
+    await trx
+      .updateTable("archive.obligations")
+      .set({ expires_at: expiry })
+      .where("repository_id", "=", repositoryId)
+      .where("log_state", "in", ["pending", "failed"])
+      .where("completed_at", "is not", null)
+      .execute();
+    await trx
+      .updateTable("archive.obligations")
+      .set({ expires_at: expiry, relook_at: sql<Date>`now()` })
+      .where("repository_id", "=", repositoryId)
+      .where("log_state", "=", "absent")
+      .where("log_reason", "=", "expired")
+      .where(expiry, ">", sql<Date>`now()`)
+      .execute();
+  });
 }
 
 /** Whose budget pays for it: nothing is fed for a credential that pauses. Idempotent. */

@@ -1,6 +1,6 @@
 // Asked before a longer look at a repository: what it is called now, whose budget pays, and how long it keeps logs.
 
-import { noteCredential, noteLogRetention, renameRepository } from "@actions-archive/database/repositories";
+import { findRepository, noteCredential, recordLogRetention, renameRepository } from "@actions-archive/database/repositories";
 import { getKnownRepository, getLogRetention } from "@actions-archive/github/repositories";
 
 import type { Fetcher } from "./fetcher.ts";
@@ -14,20 +14,32 @@ export type Greeting = {
 };
 
 /**
- * Two calls, three when the name leads nowhere, or to another repository. Writes what it learns into the ledger: before the first job is
- * written down, since its expiry follows from this.
+ * Two calls; one more when the name leads nowhere, or to another repository, and one when the retention is another one than before. Writes
+ * what it learns into the ledger: before the first job is recorded, since its expiry follows from this.
  * @throws PermanentError when neither the name nor the id leads to the repository; the client's errors as they are.
  */
-export async function greetRepository(
+export async function greetRepository(fetcher: Fetcher, repository: ListedRepository, signal: AbortSignal): Promise<Greeting> {
+  const { github, db } = fetcher;
+  const { repository_id, full_name } = repository;
+  const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
+  if (data.full_name !== full_name) await renameRepository(db, repository_id, data.full_name);
+  const logRetentionDays = await learnLogRetention(fetcher, { repository_id, full_name: data.full_name }, signal);
+  return { full_name: data.full_name, logRetentionDays };
+}
+
+// Whether a log that is not there was deleted or has expired follows from it, and nothing else says it: an answer that differs from the
+// known one must come twice.
+async function learnLogRetention(
   { github, db }: Fetcher,
   { repository_id, full_name }: ListedRepository,
   signal: AbortSignal,
-): Promise<Greeting> {
-  const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
-  if (data.full_name !== full_name) await renameRepository(db, repository_id, data.full_name);
-  const logRetentionDays = await getLogRetention(github, { repository: data.full_name, signal });
-  if (logRetentionDays !== undefined) await noteLogRetention(db, repository_id, logRetentionDays);
-  return { full_name: data.full_name, logRetentionDays };
+): Promise<number | undefined> {
+  const known = (await findRepository(db, repository_id))?.log_retention_days ?? undefined;
+  const days = await getLogRetention(github, { repository: full_name, signal });
+  if (days === undefined || days === known) return days;
+  if ((await getLogRetention(github, { repository: full_name, signal })) !== days) return known;
+  await recordLogRetention(db, repository_id, days);
+  return days;
 }
 
 /** Writes down whose budget pays for the repository, where that is new: nothing is fed for a credential that pauses. */

@@ -10,7 +10,7 @@ import { getKnownRepository } from "@actions-archive/github/repositories";
 import { getJob } from "@actions-archive/github/workflow-jobs";
 import { listRuns } from "@actions-archive/github/workflow-runs";
 
-import type { JobFacts } from "./job-facts.ts";
+import { type JobFacts, jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 
 const hour = 60 * 60;
@@ -57,7 +57,10 @@ export async function classifyMissingLog(
   const unconfirmed = firstOf(job, answer, date);
   const wait = waitSeconds(ageSeconds, job.tries, LOG_WAIT_SECONDS);
   if (wait !== undefined) return { kind: "young", seconds: wait, detail: "GitHub has no log yet", unconfirmed };
-  if (answer === "not_found" && facts.neverRan !== undefined) return { kind: "absent", reason: facts.neverRan };
+  if (answer === "not_found" && facts.neverRan !== undefined) {
+    const read = await readJob(worker, job, signal);
+    if (read === undefined || read.neverRan !== undefined) return { kind: "absent", reason: facts.neverRan };
+  }
   // What is checked again was confirmed when it was decided.
   const isRecheck = job.relook_at !== null;
   const agreedSeconds = isRecheck ? day : secondsBetween(unconfirmed.at, date);
@@ -79,12 +82,15 @@ export async function classifyMissingLog(
     const detail = `the repository is now ${access.fullName}; the log is retried under that name`;
     return { kind: "unconfirmed", seconds: 1, detail, unconfirmed: undefined };
   }
-  if (!isRecheck && agreedSeconds < day && !(await hasJob(worker, job, signal))) {
+  // Of what is checked again, only `expired` depends on the job.
+  const read = isRecheck && job.log_reason !== "expired" ? undefined : await readJob(worker, job, signal);
+  if (read === undefined && !isRecheck && agreedSeconds < day) {
     const seconds = retrySeconds(agreedSeconds);
     const detail = `${describe(answer)}, and 404 for the job itself, while the repository can be read; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
     return { kind: "unconfirmed", seconds, detail, unconfirmed };
   }
-  return { kind: "absent", reason: ageSeconds > retentionSeconds(job) ? "expired" : "deleted" };
+  const isExpired = [facts, read ?? facts].every((each) => ageOf(job, each, date) > retentionSeconds(job));
+  return { kind: "absent", reason: isExpired ? "expired" : "deleted" };
 }
 
 /** Classifies a 410 at `date`, by GitHub's clock: expected of a log near the end of its retention, else confirmed a day later. */
@@ -163,13 +169,19 @@ async function checkRepository(
   }
 }
 
-// In an outage GitHub may answer 404 for every job while repositories and runs can be read.
-async function hasJob({ github }: LogWorker, { full_name, job_id }: Obligation, signal: AbortSignal): Promise<boolean> {
+/**
+ * The job as GitHub describes it now: the object that the ledger has may have been wrong. Undefined where GitHub answers 404 for it, which it
+ * may do in an outage for every job while repositories and runs can be read.
+ */
+async function readJob(
+  { github }: LogWorker,
+  { full_name, job_id }: Obligation,
+  signal: AbortSignal,
+): Promise<JobFacts | undefined> {
   try {
-    await getJob(github, { repository: full_name, jobId: job_id, signal });
-    return true;
+    return jobFacts((await getJob(github, { repository: full_name, jobId: job_id, signal })).data);
   } catch (error) {
-    if (error instanceof PermanentError && error.code !== "github/unauthorized") return false;
+    if (error instanceof PermanentError && error.code !== "github/unauthorized") return undefined;
     throw error;
   }
 }

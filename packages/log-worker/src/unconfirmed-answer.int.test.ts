@@ -98,12 +98,13 @@ test("a job that is still not found a day later was deleted", async () => {
   expect(await reasonOf(bench, job)).toBe("deleted");
 });
 
-test("a job that never ran needs no second answer: its own object agrees", async () => {
+test("a job that never ran needs no second answer for its log: the job itself agrees", async () => {
   await using bench = await openBench();
   const job = await bench.addJob({ isWithoutRunner: true, conclusion: "cancelled", labels: ["ubuntu-24.04"] });
   await bench.deliver(job);
   expect(await reasonOf(bench, job)).toBe("not_run");
-  expect(bench.asked()).toEqual([`api /repos/${repositoryName}/actions/jobs/${job.id}/logs`]);
+  const path = `api /repos/${repositoryName}/actions/jobs/${job.id}`;
+  expect(bench.asked()).toEqual([`${path}/logs`, path]);
 });
 
 test("a single 410 for a young log is retried in seconds, says why, and teaches no retention", async () => {

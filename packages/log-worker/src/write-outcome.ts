@@ -61,8 +61,7 @@ export async function handOverExisting(worker: LogWorker, job: Obligation): Prom
   const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
   const { log } = found.record;
-  const isRecheck = job.relook_at !== null && log.state === "absent" && (log.reason === "deleted" || log.reason === "empty");
-  if (isRecheck) return false;
+  if (job.relook_at !== null && log.state === "absent") return false;
   await handOver(worker, job, found);
   return true;
 }

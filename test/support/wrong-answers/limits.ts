@@ -37,20 +37,6 @@ export const limits: readonly Limit[] = [
     reason:
       "while every list of an attempt's jobs is short, and counts no more than it shows, nothing contradicts it; the list of the next day finds what it hid",
   },
-  {
-    route: "job list",
-    kind: /^odd-object (?:runner_id 0 without steps|completed in 2020)$/,
-    heals: false,
-    reason:
-      "a job object of the documented shape is believed: why a log is not there follows from its job's runner, steps and end",
-  },
-  {
-    route: "retention",
-    kind: /^odd-object 1 day$/,
-    heals: false,
-    reason:
-      "the endpoint is the only source of the retention: whether a log that is not there was deleted or expired follows from it",
-  },
 ];
 
 /** The limit that the scenario meets; undefined where it must heal. One wrong answer is always contradicted by the next, where one heals. */
