@@ -17,6 +17,8 @@ import { worldNames } from "./world.ts";
 const onceAtOnce = 4;
 const lastingAtOnce = 8;
 
+const progressEvery = 50;
+
 /** A part of the line that names a scenario: only these are run, to reproduce one. */
 // oxlint-disable-next-line node/no-process-env -- what the tester wants to reproduce
 const only = process.env["WRONG_ANSWERS_ONLY"] ?? "";
@@ -60,6 +62,7 @@ async function runAll<Scenario>(
       const result = await run(scenario);
       results.push(result);
       if (result.outcome === "broken" || result.outcome === "gap") process.stderr.write(`${describeResult(result)}\n`);
+      if (results.length % progressEvery === 0) process.stderr.write(`${results.length} of ${scenarios.length} scenarios\n`);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
