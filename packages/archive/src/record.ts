@@ -34,7 +34,7 @@ export const ArchivedLog = z.object({
   first_time: z.string().nullable().describe("as the log has it, with seven digits after the second"),
   last_time: z.string().nullable(),
   oddities: z.object({
-    bom: z.boolean(),
+    bom: z.boolean().describe("a byte order mark at the log's first byte; those before later lines are not counted"),
     crlf: count.describe("lines that end in CR LF"),
     nul: count.describe("NUL bytes"),
     lines_without_time: count,
