@@ -81,7 +81,7 @@ export const Annotation = z.object({
   step_number: z.int().nullable(),
   level: z.enum(["error", "warning", "notice"]),
   line_number: z.int().positive(),
-  message: z.string(),
+  message: z.string().describe("without the mark; with the lines right below it that have no time; capped"),
 });
 export type Annotation = z.output<typeof Annotation>;
 
