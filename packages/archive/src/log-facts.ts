@@ -9,7 +9,7 @@ import type { JobStep } from "./step-fit.ts";
 
 type Extracted = Pick<
   LogRecord,
-  "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "left_out"
+  "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "locked_actions" | "left_out"
 >;
 export type LogFacts = { [K in keyof Extracted]-?: NonNullable<Extracted[K]> };
 
@@ -32,6 +32,7 @@ export function logFacts(totals: Pick<LogTotals, "text" | "lines" | "rawBytes">,
     })),
     runner: text.runner,
     token_permissions: text.tokenPermissions,
+    locked_actions: text.usesLockedActions,
     left_out: { ...text.leftOut, action_uses: text.leftOut.action_uses + Math.max(0, uses.length - maxUses) },
   };
 }

@@ -27,6 +27,7 @@ export type LogText = {
   readonly downloads: readonly ActionDownload[];
   readonly runner: RunnerFacts;
   readonly tokenPermissions: Readonly<Record<string, string>>;
+  readonly usesLockedActions: boolean;
   readonly leftOut: {
     readonly marks: number;
     readonly groups: number;
@@ -91,6 +92,7 @@ export class LogTextReader implements LineListener {
         .map((annotation) => ({ ...annotation, message: annotation.message.replace(/\n+$/, "") })),
       downloads: this.#setUp.downloads,
       runner: this.#setUp.runner,
+      usesLockedActions: this.#setUp.usesLockedActions,
       tokenPermissions: Object.fromEntries(this.#setUp.tokenPermissions),
       leftOut: {
         marks: this.#marks.leftOut,

@@ -93,6 +93,10 @@ const extracted = {
   annotations: z.array(Annotation).optional(),
   runner: z.record(z.string(), z.string()).optional(),
   token_permissions: z.record(z.string(), z.string()).optional(),
+  locked_actions: z
+    .boolean()
+    .optional()
+    .describe("whether the runner says that the workflow's lockfile gave the versions of actions"),
   left_out: z
     .object({
       groups: count,

@@ -29,6 +29,7 @@ type RunnerFact =
   | "image_version"
   | "region"
   | "secret_source"
+  | "cache_mode"
   | "provisioner";
 
 const maxDownloads = 500;
@@ -43,6 +44,7 @@ const facts: readonly (readonly [RegExp, RunnerFact])[] = [
   [/^Runner group name: '(.*)'/, "group"],
   [/^Machine name: '(.*)'/, "machine"],
   [/^Secret source: (.*)/, "secret_source"],
+  [/^Cache mode: (.*)/, "cache_mode"],
 ];
 const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[] = [
   // Before 2022-10 the image was called the virtual environment.
@@ -52,9 +54,13 @@ const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[
   [/ Provisioner$/, /^(?:Version: )?(\d\S*)$/, "provisioner"],
 ];
 
+/** Since 2.336, where the job came with the workflow's lockfile (JobExtension.InitializeJob). */
+const lockedActions = "Using locked action versions from the workflow's lockfile";
+
 export class SetUpReader {
   readonly downloads: ActionDownload[] = [];
   readonly tokenPermissions = new Map<string, string>();
+  usesLockedActions = false;
   downloadsLeftOut = 0;
   permissionsLeftOut = 0;
   readonly #runner = new Map<RunnerFact, string>();
@@ -109,6 +115,7 @@ export class SetUpReader {
     if (kind === "group") this.#group = text.slice("##[group]".length);
     else if (kind === "end-group") this.#group = undefined;
     else if (this.#group === undefined) {
+      if (text === lockedActions) this.usesLockedActions = true;
       for (const [pattern, fact] of facts) this.#note(fact, pattern.exec(text)?.[1]);
     } else if (this.#group === "GITHUB_TOKEN Permissions") this.#notePermission(text);
     else if (this.#group === "Operating System") this.#runner.set("os", this.#joined("os", text));
