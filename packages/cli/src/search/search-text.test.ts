@@ -1,5 +1,8 @@
 // A search finds exactly the lines that a look at each line by itself finds, however the log is cut into frames.
 
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
 import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
@@ -154,6 +157,15 @@ test("marks before a line change no match: neither its number, its time nor its 
     }),
     { numRuns: 200 },
   );
+});
+
+const shared = fileURLToPath(new URL("../../../../../shared/cases/mid-log-bom/log.txt", import.meta.url));
+
+test.skipIf(!existsSync(shared))("the reported line is found with its time (skipped without ../shared/cases)", async () => {
+  const { matches } = await search(readFileSync(shared), "^##\\[error\\]one test failed", { sizes: [100] });
+  expect(matches).toEqual([
+    { line_number: 14, time: "2026-09-01T10:00:06.1234567Z", text: "##[error]one test failed", left_out: [0, 0] },
+  ]);
 });
 
 const limits = { pieceBytes: 100, overlapBytes: 20 };
