@@ -8,8 +8,8 @@ import { type LineKind, longestBeginning, runnerLineAt } from "./runner-lines.ts
 export const stampLength = 29;
 /** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
 const headLength = maxMarksBytes + stampLength + longestBeginning;
-/** So many bytes of a line's text are given at most. */
-export const maxTextBytes = 1024;
+/** So many bytes of a line's text are given at most: 500 UTF-16 units, of three bytes at most, and what the runner puts before them. */
+export const maxTextBytes = 1536;
 
 export type Line = {
   /** From 1. */

@@ -91,6 +91,19 @@ test("the job's own output adds no action, unless it prints the runner's whole b
   expect(action_uses.map(({ action, line_number }) => [action, line_number])).toEqual([["acme/nested", 16]]);
 });
 
+test("a message of several lines ends no block in which a local composite action gets its own actions", () => {
+  const { action_uses } = read([
+    ...setUp,
+    ...make,
+    ...at(2, "Prepare all required actions", "Getting action download info"),
+    ...at(2, "Failed to resolve action download info. Error: the service is away"),
+    { at: undefined, text: "and says no more" },
+    ...at(2.5, "Retrying in 12 seconds", `Download action repository 'acme/nested@v1' (SHA:${sha("a")})`),
+    { at: undefined, text: `Download action repository 'acme/untimed@v1' (SHA:${sha("a")})` },
+  ]);
+  expect(action_uses.map(({ action }) => action)).toEqual(["acme/nested"]);
+});
+
 test("the runner's machine and the token's permissions are read from its own lines", () => {
   const { runner, token_permissions } = read([
     ...at(

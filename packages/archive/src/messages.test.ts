@@ -52,6 +52,13 @@ test("a message has 500 characters at most, wherever its lines end, and no half 
   expect(exact).toBe("y".repeat(500));
 });
 
+test("a message in any script has its 500 characters, and no gap where a long line was cut", () => {
+  const message = (text: string) => messages(`${stamp(1)}##[warning]${text}\nrest\n`)[0]?.[1];
+  expect(message("語".repeat(400))).toBe(`${"語".repeat(400)}\nrest`);
+  expect(message("語".repeat(600))).toBe("語".repeat(500));
+  expect(message(`\n${"語".repeat(600)}`)).toBe("語".repeat(500));
+});
+
 test("a message of a million lines is its first ones, and the marks and groups after it are read", () => {
   const encoder = new LogEncoder();
   encoder.write(Buffer.from(`${stamp(1)}##[error]first\n`));

@@ -95,7 +95,8 @@ export class SetUpReader {
     if (mark === "set-up" && this.#place === "before") this.#place = "set-up";
     else if (mark !== undefined && mark !== "debug" && this.#place !== "before") this.#beginStep(mark);
     else if (this.#place === "steps" && line.kind === "prepare") this.#place = "preparing";
-    if (this.isPreparing && !isPreparation(line)) this.#place = "steps";
+    // A line without a time is the rest of the message above.
+    if (this.isPreparing && line.time !== undefined && !isPreparation(line)) this.#place = "steps";
     if (this.#place === "set-up") this.#takeSetUp(line);
     if (this.#place === "set-up" || this.isPreparing) this.#takeDownload(line);
     if (this.#place !== "before") this.#takeImage(line);
