@@ -67,6 +67,32 @@ test("logs --step prints the step's lines and nothing else; --raw its bytes", as
   expect((await run("--raw")).stdoutBytes.equals(Buffer.from(sample.text))).toBe(true);
 });
 
+test("logs and search see no byte order marks where the blocks of a log begin; logs --raw prints them", async () => {
+  await using workspace = await openWorkspace();
+  await using archive = await openFilledArchive(workspace);
+  const block = `\uFEFF${stamp} ##[group]Run make\n${stamp} filling a block of the runner\n`;
+  const marked = sectionsOf([
+    [1, `\uFEFF${stamp} Current runner version: '2.336.0'\n${stamp} é and so on\n`],
+    [2, block.repeat(3)],
+    [4, `\uFEFF${stamp} Cleaning up \uFEFForphan processes\n\uFEFF`],
+  ]);
+  await archive.archive({ job_id: firstJobId, steps }, marked.text, marked.sections);
+  const run = (...args: string[]) => runCli(["logs", String(firstJobId), ...args], archive.options);
+
+  expect((await run("--step", "2")).stdout).toBe(block.slice(1).repeat(3));
+  expect((await run("--step", "2", "--raw")).stdout).toBe(block.repeat(3));
+  const shown = marked.text.replace("up \uFEFF", "up <U+FEFF>").replaceAll("\uFEFF", "");
+  expect((await run()).stdout).toBe(shown);
+  expect((await run("--raw")).stdoutBytes.equals(Buffer.from(marked.text))).toBe(true);
+  const found = await runCli(["search", "^(##.group|Current)"], archive.options);
+  expect(found.code).toBe(0);
+  expect(found.stdout.split("\n").map((line) => line.replace(/^.* job \d+ /, ""))).toEqual([
+    `step 1 line 1 ${stamp}: Current runner version: '2.336.0'`,
+    ...[3, 5, 7].map((line) => `step 2 line ${line} ${stamp}: ##[group]Run make`),
+    "",
+  ]);
+});
+
 test("logs --step says why a step cannot be had, and which can", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);

@@ -1,20 +1,20 @@
 // Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. Text is
 // kept of the few lines that somebody asks for, and no more than its head, so a line of any length costs nothing.
 
+import { afterMarks, maxMarksBytes } from "./byte-order-mark.ts";
 import { type LineKind, longestBeginning, runnerLineAt } from "./runner-lines.ts";
 
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
 export const stampLength = 29;
-const bomLength = 3;
 /** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
-const headLength = bomLength + stampLength + longestBeginning;
-/** So many bytes of a line's text are given at most. */
-export const maxTextBytes = 1024;
+const headLength = maxMarksBytes + stampLength + longestBeginning;
+/** So many bytes of a line's text are given at most: 500 UTF-16 units, of three bytes at most, and what the runner puts before them. */
+export const maxTextBytes = 1536;
 
 export type Line = {
   /** From 1. */
   readonly number: number;
-  /** Offset of its first byte in the log. */
+  /** Offset of its first byte in the log, a byte order mark included. */
   readonly start: number;
   readonly kind: LineKind | undefined;
   readonly endsFrame: boolean;
@@ -28,7 +28,7 @@ export type LineText = Line & {
   readonly end: number;
   /** As the log has it; undefined when it has none. */
   readonly time: string | undefined;
-  /** Without time and line ending; at most `maxTextBytes` bytes of it, no character cut. NUL and what is no UTF-8 is U+FFFD. */
+  /** Without byte order mark, time and line ending; at most `maxTextBytes` bytes of it, no character cut. NUL and what is no UTF-8 is U+FFFD. */
   readonly text: string;
 };
 
@@ -74,7 +74,7 @@ export class LineScanner {
   };
   /** Whether the text of this line is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
   #isWanted = false;
-  readonly #kept = Buffer.alloc(bomLength + stampLength + maxTextBytes + 4);
+  readonly #kept = Buffer.alloc(maxMarksBytes + stampLength + maxTextBytes + 4);
   #keptBytes = 0;
   readonly #seconds = new SecondReader();
   #offset = 0;
@@ -152,7 +152,7 @@ export class LineScanner {
   #judge(bytes: Buffer, view: DataView, at: number, stop: number, isInChunk: boolean): void {
     this.#isHeadKnown = true;
     this.#lines += 1;
-    const start = this.#lineStart === 0 && isBom(bytes, at, stop) ? at + bomLength : at;
+    const start = afterMarks(bytes, at, stop);
     const second = stop - start >= stampLength - 1 ? this.#seconds.read(bytes, view, start) : -1;
     if (second === -1) this.#linesWithoutTime += 1;
     else this.#keepTime(bytes, start, isInChunk);
@@ -162,7 +162,8 @@ export class LineScanner {
     line.number = this.#lines;
     line.start = this.#lineStart;
     line.kind = known?.kind;
-    line.endsFrame = known?.endsFrame ?? false;
+    // Frames are cut as they were when marks hid their line: the same log has the same object, whichever version stores it.
+    line.endsFrame = known !== undefined && known.endsFrame && start === at;
     line.second = second;
     this.#isWanted = this.#listener.onLine(line);
   }
@@ -185,7 +186,7 @@ export class LineScanner {
   // Without a view of the bytes: a log of a million such lines would make a million of them.
   #tellText(end: number): void {
     const line = this.#line;
-    const start = line.start === 0 && isBom(this.#kept, 0, this.#keptBytes) ? bomLength : 0;
+    const start = afterMarks(this.#kept, 0, this.#keptBytes);
     const hasTime = line.second !== -1;
     const textStart = hasTime ? start + stampLength : start;
     this.#listener.onText({
@@ -214,10 +215,6 @@ export class LineScanner {
 
 function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length);
-}
-
-export function isBom(bytes: Buffer, at: number, stop: number): boolean {
-  return stop - at >= bomLength && bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf;
 }
 
 function textOf(bytes: Buffer, start: number, end: number): string {

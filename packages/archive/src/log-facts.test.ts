@@ -45,6 +45,20 @@ test("an action is used by each step that runs it, with its path; a hidden one b
   expect(action_uses[0]?.used_at).toBe(`${iso(0.2).slice(0, -1)}0000Z`);
 });
 
+test("an action that the workflow names by $/path is a use at the workflow's commit", () => {
+  const commit = sha("f");
+  const { action_uses } = read(
+    [
+      ...setUp,
+      ...at(0.2, `##[debug]Resolving $/.github/actions/lint → acme/app/.github/actions/lint@${commit}`),
+      ...at(0.2, `Download action repository 'acme/app@${commit}' (SHA:${commit})`),
+      ...at(1.1, `##[group]Run acme/app/.github/actions/lint@${commit}`, "with:", "##[endgroup]", "ok"),
+    ],
+    [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Lint", [1, 2])],
+  );
+  expect(action_uses).toMatchObject([{ step_number: 2, action: "acme/app/.github/actions/lint", ref: commit, sha: commit }]);
+});
+
 test("immutable packages, reusable workflows and images are uses too", () => {
   const digest = `sha256:${"d".repeat(64)}`;
   const { action_uses } = read([
@@ -75,6 +89,19 @@ test("the job's own output adds no action, unless it prints the runner's whole b
     ...at(4, "Prepare all required actions", "Getting action download info", fake.replace("fake", "nested")),
   ]);
   expect(action_uses.map(({ action, line_number }) => [action, line_number])).toEqual([["acme/nested", 16]]);
+});
+
+test("a message of several lines ends no block in which a local composite action gets its own actions", () => {
+  const { action_uses } = read([
+    ...setUp,
+    ...make,
+    ...at(2, "Prepare all required actions", "Getting action download info"),
+    ...at(2, "Failed to resolve action download info. Error: the service is away"),
+    { at: undefined, text: "and says no more" },
+    ...at(2.5, "Retrying in 12 seconds", `Download action repository 'acme/nested@v1' (SHA:${sha("a")})`),
+    { at: undefined, text: `Download action repository 'acme/untimed@v1' (SHA:${sha("a")})` },
+  ]);
+  expect(action_uses.map(({ action }) => action)).toEqual(["acme/nested"]);
 });
 
 test("the runner's machine and the token's permissions are read from its own lines", () => {
@@ -120,6 +147,22 @@ test("the runner's machine and the token's permissions are read from its own lin
     secret_source: "Actions",
   });
   expect(token_permissions).toEqual({ Contents: "read", PullRequests: "write" });
+});
+
+test("a job with locked action versions and its cache mode are known by the runner's own lines", () => {
+  const locked = "Using locked action versions from the workflow's lockfile";
+  const [version, ...prepare] = setUp;
+  const job = (...texts: string[]) => read([...(version ? [version] : []), ...at(0.1, ...texts), ...prepare, ...make]);
+  expect(job("Secret source: Actions", "Cache mode: write-only", locked)).toMatchObject({
+    locked_actions: true,
+    runner: { secret_source: "Actions", cache_mode: "write-only" },
+  });
+  const plain = job("Secret source: Actions");
+  expect([plain.locked_actions, plain.runner]).toEqual([false, { version: "2.329.0", secret_source: "Actions" }]);
+  const inGroup = job("##[group]Runner Image", locked, "Cache mode: read", "##[endgroup]", `${locked}s`);
+  expect([inGroup.locked_actions, inGroup.runner["cache_mode"]]).toEqual([false, undefined]);
+  const faked = read([...setUp, ...make, ...at(2, "Cache mode: none", locked), { at: undefined, text: locked }]);
+  expect([faked.locked_actions, faked.runner["cache_mode"]]).toEqual([false, undefined]);
 });
 
 test("annotations have level, line and step, and text that Postgres takes", () => {

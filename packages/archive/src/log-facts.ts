@@ -2,13 +2,14 @@
 
 import type { LogTotals } from "./log-format.ts";
 import type { LogText } from "./log-text.ts";
+import { splitImage } from "./pulled-image.ts";
 import type { ActionUse, LogRecord, Section } from "./record.ts";
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
 
 type Extracted = Pick<
   LogRecord,
-  "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "left_out"
+  "sections" | "groups" | "action_uses" | "annotations" | "runner" | "token_permissions" | "locked_actions" | "left_out"
 >;
 export type LogFacts = { [K in keyof Extracted]-?: NonNullable<Extracted[K]> };
 
@@ -31,6 +32,7 @@ export function logFacts(totals: Pick<LogTotals, "text" | "lines" | "rawBytes">,
     })),
     runner: text.runner,
     token_permissions: text.tokenPermissions,
+    locked_actions: text.usesLockedActions,
     left_out: { ...text.leftOut, action_uses: text.leftOut.action_uses + Math.max(0, uses.length - maxUses) },
   };
 }
@@ -70,8 +72,10 @@ function actionUses({ downloads, marks }: LogText, sections: readonly Section[])
 
 /** `action`, with its path, when `uses` names it at this ref. */
 function actionOf(uses: string, action: string, ref: string | null): string | undefined {
-  if (action.startsWith("docker://"))
-    return uses === `${action}:${ref}` || uses === `${action}@${ref}` || uses === action ? action : undefined;
+  if (action.startsWith("docker://")) {
+    const image = splitImage(uses.slice("docker://".length));
+    return uses.startsWith("docker://") && image.action === action && image.ref === ref ? action : undefined;
+  }
   const at = uses.indexOf("@");
   if (at === -1 || uses.slice(at + 1) !== ref) return undefined;
   const name = uses.slice(0, at);

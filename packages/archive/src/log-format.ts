@@ -7,7 +7,8 @@ import { constants, zstdCompressSync } from "node:zlib";
 
 import { PermanentError } from "@actions-archive/core/errors";
 
-import { isBom, type Line, LineScanner } from "./line-scanner.ts";
+import { afterMarks } from "./byte-order-mark.ts";
+import { type Line, LineScanner } from "./line-scanner.ts";
 import { type LogText, LogTextReader } from "./log-text.ts";
 
 /** A frame that holds so much text ends at the next marker line: smaller frames cost time and compress badly. */
@@ -46,6 +47,7 @@ export type LogTotals = {
   readonly firstTime?: string;
   readonly lastTime?: string;
   readonly oddities: {
+    /** The log begins with a byte order mark. Marks before later lines are not counted: each block of a log has one. */
     readonly bom: boolean;
     /** Lines that end in CR LF. */
     readonly crlf: number;
@@ -118,7 +120,7 @@ export class LogEncoder {
   #take(piece: Buffer): void {
     piece.copy(this.#text, this.#textBytes);
     this.#textBytes += piece.length;
-    if (this.#frameStart === 0) this.#hasBom = isBom(this.#text, 0, this.#textBytes);
+    if (this.#frameStart === 0) this.#hasBom = afterMarks(this.#text, 0, this.#textBytes) > 0;
     this.#scanner.scan(piece);
     this.#cutFullFrames(this.#scanner.decidedUpTo);
   }

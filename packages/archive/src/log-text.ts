@@ -12,7 +12,8 @@ export type AnnotationLine = {
   readonly line_number: number;
   readonly start: number;
   readonly time: string | undefined;
-  readonly message: string;
+  /** Of all of its lines, empty ones at either end left out; at most `maxMessage` units. */
+  message: string;
 };
 
 /** A fold of the log's outline. */
@@ -26,6 +27,7 @@ export type LogText = {
   readonly downloads: readonly ActionDownload[];
   readonly runner: RunnerFacts;
   readonly tokenPermissions: Readonly<Record<string, string>>;
+  readonly usesLockedActions: boolean;
   readonly leftOut: {
     readonly marks: number;
     readonly groups: number;
@@ -38,6 +40,7 @@ export type LogText = {
 /** GitHub itself keeps ten annotations of a kind and step, and 4,096 characters of each. */
 const halfOfAnnotations = 200;
 const halfOfGroups = 250;
+/** In UTF-16 units, newlines included. The line's number leads to the rest, in the log. */
 const maxMessage = 500;
 const maxTitle = 200;
 /** Groups do not nest at GitHub; a program that never closes its own must not fill the memory. */
@@ -46,6 +49,8 @@ const maxOpenGroups = 50;
 /** Listens to a log's lines. Its memory is bounded: some 3 MB in the worst case, some 10 KB for most logs. */
 export class LogTextReader implements LineListener {
   readonly #annotations = new FirstAndLast<AnnotationLine>(halfOfAnnotations);
+  /** The annotation whose message goes on in the next line, if that one has no time. */
+  #openAnnotation: AnnotationLine | undefined;
   readonly #groups = new FirstAndLast<Group>(halfOfGroups);
   readonly #open: Group[] = [];
   readonly #marks = new StepMarks();
@@ -54,7 +59,10 @@ export class LogTextReader implements LineListener {
 
   onLine(line: Line): boolean {
     const beginsDay = this.#times.take(line);
-    return beginsDay || line.kind !== undefined || this.#setUp.wantsAll || this.#marks.wantsNext;
+    // The runner stamps what it prints once: only the first line of a message of several has a time.
+    if (line.second !== -1) this.#openAnnotation = undefined;
+    const continuesMessage = this.#openAnnotation !== undefined;
+    return beginsDay || line.kind !== undefined || continuesMessage || this.#setUp.wantsAll || this.#marks.wantsNext;
   }
 
   onText(line: LineText): void {
@@ -63,14 +71,13 @@ export class LogTextReader implements LineListener {
     const mark = markKind(line);
     this.#setUp.take(line, mark);
     this.#marks.take(line, mark, this.#setUp.isPreparing);
-    if (kind === "group") this.#openGroup(line);
+    if (this.#openAnnotation !== undefined) this.#addToMessage(this.#openAnnotation, text);
+    else if (kind === "group") this.#openGroup(line);
     else if (kind === "end-group") this.#closeGroup(number);
     else if (kind === "error" || kind === "warning" || kind === "notice") {
-      const message = text
-        .slice(text.indexOf("]") + 1)
-        .slice(0, maxMessage)
-        .toWellFormed();
-      this.#annotations.push({ level: kind, line_number: number, start, time, message });
+      this.#openAnnotation = { level: kind, line_number: number, start, time, message: "" };
+      this.#annotations.push(this.#openAnnotation);
+      this.#addToMessage(this.#openAnnotation, text.slice(text.indexOf("]") + 1));
     }
   }
 
@@ -80,9 +87,12 @@ export class LogTextReader implements LineListener {
       marks: this.#marks.items(),
       times: this.#times,
       groups: this.#groups.items(),
-      annotations: this.#annotations.items(),
+      annotations: this.#annotations
+        .items()
+        .map((annotation) => ({ ...annotation, message: annotation.message.replace(/\n+$/, "") })),
       downloads: this.#setUp.downloads,
       runner: this.#setUp.runner,
+      usesLockedActions: this.#setUp.usesLockedActions,
       tokenPermissions: Object.fromEntries(this.#setUp.tokenPermissions),
       leftOut: {
         marks: this.#marks.leftOut,
@@ -92,6 +102,12 @@ export class LogTextReader implements LineListener {
         token_permissions: this.#setUp.permissionsLeftOut,
       },
     };
+  }
+
+  #addToMessage(annotation: AnnotationLine, text: string): void {
+    const message = annotation.message === "" ? text : `${annotation.message}\n${text}`;
+    annotation.message = message.slice(0, maxMessage).toWellFormed();
+    if (message.length >= maxMessage) this.#openAnnotation = undefined;
   }
 
   #openGroup({ number, text }: LineText): void {

@@ -34,7 +34,7 @@ export const ArchivedLog = z.object({
   first_time: z.string().nullable().describe("as the log has it, with seven digits after the second"),
   last_time: z.string().nullable(),
   oddities: z.object({
-    bom: z.boolean(),
+    bom: z.boolean().describe("a byte order mark at the log's first byte; those before later lines are not counted"),
     crlf: count.describe("lines that end in CR LF"),
     nul: count.describe("NUL bytes"),
     lines_without_time: count,
@@ -81,7 +81,7 @@ export const Annotation = z.object({
   step_number: z.int().nullable(),
   level: z.enum(["error", "warning", "notice"]),
   line_number: z.int().positive(),
-  message: z.string(),
+  message: z.string().describe("without the mark; with the lines right below it that have no time; capped"),
 });
 export type Annotation = z.output<typeof Annotation>;
 
@@ -93,6 +93,10 @@ const extracted = {
   annotations: z.array(Annotation).optional(),
   runner: z.record(z.string(), z.string()).optional(),
   token_permissions: z.record(z.string(), z.string()).optional(),
+  locked_actions: z
+    .boolean()
+    .optional()
+    .describe("whether the runner says that the workflow's lockfile gave the versions of actions"),
   left_out: z
     .object({
       groups: count,

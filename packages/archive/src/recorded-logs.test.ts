@@ -191,6 +191,7 @@ test.skipIf(isAbsent)(
 
 // The two hold the same text with times that differ by some ticks.
 const textOf = (line: string) => line.slice(29);
+const hasTime = (line: string) => /^\d{4}-\d\d-\d\dT\S{16}Z /.test(line);
 
 test.skipIf(isAbsent)(
   "the actions and annotations of every recorded log are those that a search of its lines finds (skipped without ../shared/fixtures)",
@@ -207,10 +208,8 @@ test.skipIf(isAbsent)(
         .replaceAll("#=MATCH=# ", "")
         .replaceAll(/[‹›]/g, "")
         .replaceAll("\0", "\uFFFD");
-      const lines = linesOf(Buffer.from(text))
-        .map((line) => line.replace(/\r$/, ""))
-        .filter((line) => /^\d{4}-\d\d-\d\dT\S{16}Z /.test(line))
-        .map(textOf);
+      const all = linesOf(Buffer.from(text)).map((line) => line.replace(/\r$/, ""));
+      const lines = all.filter((line) => hasTime(line)).map(textOf);
       const facts = logFacts(encode(Buffer.from(text)), []);
       const found = facts.action_uses.filter(({ action }) => !action.startsWith("docker://"));
       const searched = lines.flatMap((line) => {
@@ -221,11 +220,17 @@ test.skipIf(isAbsent)(
         found.map(({ action, ref, sha }) => ({ action, ref, sha })),
         path,
       ).toEqual(searched);
-      const marked = lines.filter((line) => /^##\[(error|warning|notice)\]/.test(line));
+      // A line without a time is of the message above.
+      const messages: string[] = [];
+      for (const line of all) {
+        if (hasTime(line)) messages.push(textOf(line));
+        else messages.push(`${messages.pop() ?? ""}\n${line}`);
+      }
+      const marked = messages.filter((message) => /^##\[(error|warning|notice)\]/.test(message));
       expect(
         facts.annotations.map(({ level, message }) => `##[${level}]${message}`),
         path,
-      ).toEqual(marked.map((line) => /^##\[\w+\].{0,500}/u.exec(line)?.[0]));
+      ).toEqual(marked.map((message) => /^##\[\w+\][^]{0,500}/u.exec(message)?.[0].replace(/\n+$/, "")));
       downloads += searched.length;
       annotations += marked.length;
     }

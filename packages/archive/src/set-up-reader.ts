@@ -4,6 +4,7 @@
 // since a job's own output could print the same.
 
 import type { LineText } from "./line-scanner.ts";
+import { pulledImage, splitImage } from "./pulled-image.ts";
 import type { MarkKind } from "./step-marks.ts";
 
 export type ActionDownload = {
@@ -28,6 +29,7 @@ type RunnerFact =
   | "image_version"
   | "region"
   | "secret_source"
+  | "cache_mode"
   | "provisioner";
 
 const maxDownloads = 500;
@@ -42,6 +44,7 @@ const facts: readonly (readonly [RegExp, RunnerFact])[] = [
   [/^Runner group name: '(.*)'/, "group"],
   [/^Machine name: '(.*)'/, "machine"],
   [/^Secret source: (.*)/, "secret_source"],
+  [/^Cache mode: (.*)/, "cache_mode"],
 ];
 const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[] = [
   // Before 2022-10 the image was called the virtual environment.
@@ -51,9 +54,13 @@ const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[
   [/ Provisioner$/, /^(?:Version: )?(\d\S*)$/, "provisioner"],
 ];
 
+/** Since 2.336, where the job came with the workflow's lockfile (JobExtension.InitializeJob). */
+const lockedActions = "Using locked action versions from the workflow's lockfile";
+
 export class SetUpReader {
   readonly downloads: ActionDownload[] = [];
   readonly tokenPermissions = new Map<string, string>();
+  usesLockedActions = false;
   downloadsLeftOut = 0;
   permissionsLeftOut = 0;
   readonly #runner = new Map<RunnerFact, string>();
@@ -62,7 +69,12 @@ export class SetUpReader {
   #linesWanted = 0;
   #group: string | undefined;
   #package: { readonly line: LineText; readonly name: string; sha: string | null } | undefined;
+  /** The image of the last pull, until its digest comes. */
   #image: ActionDownload | undefined;
+  /** The image of a pull that failed: the next pull of it is a retry. */
+  #failedImage: ActionDownload | undefined;
+  /** The image that the group names in which the current line stands. */
+  #imageOfGroup: string | undefined;
 
   /** Whether the text of every line is needed now. */
   get wantsAll(): boolean {
@@ -83,10 +95,11 @@ export class SetUpReader {
     if (mark === "set-up" && this.#place === "before") this.#place = "set-up";
     else if (mark !== undefined && mark !== "debug" && this.#place !== "before") this.#beginStep(mark);
     else if (this.#place === "steps" && line.kind === "prepare") this.#place = "preparing";
-    if (this.isPreparing && !isPreparation(line)) this.#place = "steps";
+    // A line without a time is the rest of the message above.
+    if (this.isPreparing && line.time !== undefined && !isPreparation(line)) this.#place = "steps";
     if (this.#place === "set-up") this.#takeSetUp(line);
     if (this.#place === "set-up" || this.isPreparing) this.#takeDownload(line);
-    if (this.#place !== "before" && !this.#hasMainBegun) this.#takeImage(line);
+    if (this.#place !== "before") this.#takeImage(line);
   }
 
   #beginStep(mark: MarkKind): void {
@@ -103,6 +116,7 @@ export class SetUpReader {
     if (kind === "group") this.#group = text.slice("##[group]".length);
     else if (kind === "end-group") this.#group = undefined;
     else if (this.#group === undefined) {
+      if (text === lockedActions) this.usesLockedActions = true;
       for (const [pattern, fact] of facts) this.#note(fact, pattern.exec(text)?.[1]);
     } else if (this.#group === "GITHUB_TOKEN Permissions") this.#notePermission(text);
     else if (this.#group === "Operating System") this.#runner.set("os", this.#joined("os", text));
@@ -129,11 +143,11 @@ export class SetUpReader {
     const { text, time, kind } = line;
     if (time === undefined) return;
     const download = /^Download action repository '([^'@]+)@([^']+)'(?: \(SHA:([0-9a-fA-F]+)\))?/.exec(text);
-    if (download) return this.#add(line, download[1] ?? "", download[2] ?? null, download[3] ?? null);
+    if (download) return void this.#add(line, download[1] ?? "", download[2] ?? null, download[3] ?? null);
     const workflow = /^Uses: ([^@\s]+)@(\S+?)(?: \(([0-9a-f]{40,64})\))?$/.exec(text);
     if (workflow) {
       const [, action = "", ref = ""] = workflow;
-      return this.#add(line, action, ref, workflow[3] ?? (/^[0-9a-f]{40,64}$/.test(ref) ? ref : null));
+      return void this.#add(line, action, ref, workflow[3] ?? (/^[0-9a-f]{40,64}$/.test(ref) ? ref : null));
     }
     const name = /^##\[group\]Download immutable action package '([^']+)'$/.exec(text)?.[1];
     if (name !== undefined) this.#package = { line, name, sha: null };
@@ -147,35 +161,45 @@ export class SetUpReader {
     this.#package = undefined;
   }
 
-  // Images of container actions, of the job's container and of its services: pulled before the first step, by the runner.
+  // Images of container actions, of the job's container and of its services: the runner pulls them before the first step. Those of
+  // a local composite action come in its step, each in a group that names it (ActionManager.PullActionContainerAsync).
   #takeImage(line: LineText): void {
-    const image = line.kind === "command" ? /^##\[command\]\S*docker(?:\.exe)? pull (\S+)$/.exec(line.text)?.[1] : undefined;
-    if (image !== undefined) {
-      const [action, ref] = splitImage(image);
-      // A pull that fails is repeated.
-      this.#image = this.downloads.find((known) => known.action === action && known.ref === ref);
-      if (this.#image === undefined) {
-        this.#add(line, action, ref, null);
-        this.#image = this.downloads.at(-1);
-      }
-    } else if (line.kind === "digest" && this.#image?.action.startsWith("docker://")) {
-      this.#image.sha ??= /^Digest: (sha256:[0-9a-f]{64})$/.exec(line.text)?.[1] ?? null;
+    const { kind, text } = line;
+    if (kind === "group") this.#imageOfGroup = /^##\[group\]Pull down action image '(.+)'$/.exec(text)?.[1];
+    else if (kind === "end-group") this.#imageOfGroup = this.#image = undefined;
+    else if (kind === "command") this.#takePull(line, pulledImage(text));
+    else if (kind === "digest" && this.#image !== undefined) {
+      this.#image.sha ??= /^Digest: (sha256:[0-9a-f]{64})$/.exec(text)?.[1] ?? null;
       this.#image = undefined;
+    } else if (kind === "warning" && text.startsWith("##[warning]Docker pull failed with exit code")) {
+      this.#failedImage = this.#image;
     }
   }
 
-  #add(line: LineText, action: string, ref: string | null, sha: string | null): void {
+  #takePull(line: LineText, image: string | undefined): void {
+    const failed = this.#failedImage;
+    this.#failedImage = this.#image = undefined;
+    if (image === undefined || (this.#hasMainBegun && image !== this.#imageOfGroup)) return;
+    const { action, ref } = splitImage(image);
+    const isRetry = failed?.action === action && failed.ref === ref;
+    this.#image = isRetry ? failed : this.#add(line, action, ref, null);
+  }
+
+  /** What was added; undefined where the list is full. */
+  #add(line: LineText, action: string, ref: string | null, sha: string | null): ActionDownload | undefined {
     if (this.downloads.length >= maxDownloads) {
       this.downloadsLeftOut += 1;
-      return;
+      return undefined;
     }
-    this.downloads.push({
+    const download = {
       line_number: line.number,
       time: line.time,
       action: action.toWellFormed(),
       ref: ref?.toWellFormed() ?? null,
       sha: sha?.toLowerCase() ?? null,
-    });
+    };
+    this.downloads.push(download);
+    return download;
   }
 }
 
@@ -188,9 +212,4 @@ function isPreparation({ kind, text }: LineText): boolean {
       text,
     )
   );
-}
-
-function splitImage(image: string): [action: string, ref: string | null] {
-  const [, name = image, tag, digest] = /^(.*?)(?::([^/:@]+))?(?:@(sha256:[0-9a-f]+))?$/.exec(image) ?? [];
-  return [`docker://${name}`, digest ?? tag ?? null];
 }

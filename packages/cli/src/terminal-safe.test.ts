@@ -23,7 +23,10 @@ test("a cell of a table holds no newline and no colour", () => {
 
 test("whatever the text and however it is cut, nothing but newline, tab and colours is left to obey", async () => {
   const nasty = fc
-    .array(fc.constantFrom("\u001B", "[", "3", "1", ";", "m", "\r", "\u009B", "\u202E", "é", "x", "\n", "]0;"), { maxLength: 60 })
+    .array(
+      fc.constantFrom("\u001B", "[", "3", "1", ";", "m", "\r", "\u009B", "\u202E", "é", "x", "\n", "\n\uFEFF", "\uFEFF", "]0;"),
+      { maxLength: 60 },
+    )
     .map((parts) => parts.join(""));
   await fc.assert(
     fc.asyncProperty(nasty, fc.integer({ min: 1, max: 7 }), async (input, size) => {
@@ -35,9 +38,26 @@ test("whatever the text and however it is cut, nothing but newline, tab and colo
       const withoutColours = output.replaceAll(/\u001B\[[0-9;:]{0,32}m/g, "");
       expect(withoutColours).not.toMatch(dangerous);
       expect(withoutColours).not.toContain("\u001B");
-      expect(output).toBe(makeSafe(input));
+      expect(output).toBe(makeSafe(input.replaceAll(/^\uFEFF+/gm, (marks, at: number) => (isLineStart(input, at) ? "" : marks))));
     }),
   );
+});
+
+/** To `^`, a line may also begin after a carriage return. */
+function isLineStart(log: string, at: number): boolean {
+  return at === 0 || log[at - 1] === "\n";
+}
+
+test("byte order marks are not printed where the runner puts them, and shown elsewhere", async () => {
+  const bytes = Buffer.from("\uFEFFone\n\uFEFF\uFEFFtwo\r\n\uFEFF\nth\uFEFFree\n\u001B[1m\uFEFFfour\n\uFEFF");
+  for (let size = 1; size <= bytes.length; size += 1) {
+    const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+      bytes.subarray(index * size, (index + 1) * size),
+    );
+    expect(await text(Readable.from(chunks).pipe(new TerminalSafe()))).toBe(
+      "one\ntwo^M\n\nth<U+FEFF>ree\n\u001B[1m<U+FEFF>four\n",
+    );
+  }
 });
 
 test("in lines of ours no colour of a name is obeyed", () => {

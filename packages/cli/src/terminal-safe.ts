@@ -24,21 +24,32 @@ export function showLines(text: string): string {
   return text.split("\n").map(showControls).join("\n");
 }
 
-/** A stream of UTF-8 bytes in any chunks; what comes out is safe to print. Invalid UTF-8 becomes U+FFFD. */
+/**
+ * A stream of UTF-8 bytes in any chunks, whole lines from a line's start on; what comes out is safe to print. Invalid UTF-8 becomes
+ * U+FFFD. Byte order marks at the start of a line are left out: a log has one each 2 MiB, which the runner did not mean to show.
+ */
 export class TerminalSafe extends Transform {
   readonly #decoder = new StringDecoder("utf8");
   #rest = "";
+  #isAtLineStart = true;
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     const text = this.#rest + this.#decoder.write(chunk);
     // A colour may be cut by the end of the chunk.
     const cut = unfinishedSgr.exec(text)?.index ?? text.length;
     this.#rest = text.slice(cut);
-    done(null, makeSafe(text.slice(0, cut)));
+    done(null, makeSafe(this.#withoutMarks(text.slice(0, cut))));
   }
 
   override _flush(done: TransformCallback): void {
-    done(null, makeSafe(this.#rest + this.#decoder.end()));
+    done(null, makeSafe(this.#withoutMarks(this.#rest + this.#decoder.end())));
+  }
+
+  #withoutMarks(text: string): string {
+    if (text === "") return text;
+    const kept = text.replaceAll(this.#isAtLineStart ? /(?<=^|\n)\uFEFF+/g : /(?<=\n)\uFEFF+/g, "");
+    if (kept !== "") this.#isAtLineStart = kept.endsWith("\n");
+    return kept;
   }
 }
 

@@ -22,8 +22,9 @@
 --   line_number  the line of the raw log that says so
 --   log_sha256  SHA-256 of that log: `actions-archive logs JOB_ID --raw` prints it
 -- Cannot know:
---   What an action downloads by itself, and actions of this very repository (./path), which the runner does not download. A job can
---   add to its own rows by printing the runner's words; it cannot take rows away.
+--   What an action downloads by itself, and actions of this very repository by ./path, which the runner does not download.
+--   Those by $/path are here, as owner/name/path at the commit of the workflow. A job can add to its own rows by printing the
+--   runner's words; it cannot take rows away.
 -- Examples:
 --   actions-archive report action-uses --action tj-actions/changed-files --since 2025-03-14 --until 2025-03-16
 --   actions-archive report action-uses --action actions/checkout@11bd719 --json | jq .unread

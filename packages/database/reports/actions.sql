@@ -15,7 +15,8 @@
 --   first_used_at, last_used_at  by the times of the logs
 --   last_job_id  the largest id of these jobs
 -- Cannot know:
---   What an action downloads by itself, and actions of this very repository (./path), which the runner does not download.
+--   What an action downloads by itself, and actions of this very repository by ./path, which the runner does not download.
+--   Those by $/path are here, as owner/name/path at the commit of the workflow.
 -- Examples:
 --   actions-archive report actions --since 90 --csv > actions.csv
 --   actions-archive report actions --repository my-org/app

@@ -13,7 +13,8 @@
 --   head_branch, head_sha, actor  of its run
 --   job_id, run_id, run_attempt  GitHub's ids, and the attempt that ran the job
 --   step_number, step_name  the first step that failed; null where none did, as when no runner came
---   error_lines  the first 20 errors of that step, and of lines that no step owns for certain; null where the log has none
+--   error_lines  the first 20 errors of that step, and of lines that no step owns for certain, each with all of its lines; null
+--     where the log has none
 --   log_state, log_reason  whether there is a log: without one there are no errors
 -- Cannot know:
 --   Errors that a program prints in other words than the runner's marks; those between the first and the last 200 of a log.

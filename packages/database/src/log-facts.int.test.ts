@@ -34,6 +34,7 @@ async function openBench() {
       permissions: await ask("select scope, access from audit.permissions order by scope"),
       runners: await ask("select kind, runner_version, os, image, region, secret_source from audit.runners"),
       leftOut: await ask("select action_uses_left_out, annotations_left_out, permissions_left_out from audit.jobs"),
+      locked: await ask("select locked_actions, cache_mode from audit.jobs"),
     }),
     [Symbol.asyncDispose]: () => dispose(),
   };
@@ -55,7 +56,15 @@ const facts = {
   ],
   action_uses: [use, { ...use, step_number: null, action: "docker://postgres", ref: null, sha: null, used_at: null }],
   annotations: [{ step_number: 9, level: "error", line_number: 5_000_000_001, message: "a\0b" }],
-  runner: { version: "2.330.0", os: "Ubuntu 24.04.1 LTS", image: "ubuntu-24.04", secret_source: "Acti\0ns", unheard: "of" },
+  runner: {
+    version: "2.330.0",
+    os: "Ubuntu 24.04.1 LTS",
+    image: "ubuntu-24.04",
+    secret_source: "Acti\0ns",
+    cache_mode: "write-only",
+    unheard: "of",
+  },
+  locked_actions: true,
   token_permissions: { Contents: "read", "Pull\0s": "read", "Pull\uFFFDs": "write" },
   left_out: { action_uses: 7, groups: 3 },
 };
@@ -98,6 +107,7 @@ test("a record's facts are the rows of its job, with every column", async () => 
       },
     ],
     leftOut: [{ action_uses_left_out: 7, annotations_left_out: 0, permissions_left_out: 0 }],
+    locked: [{ locked_actions: true, cache_mode: "write-only" }],
   });
 });
 
@@ -107,7 +117,12 @@ test("what a record did not look for is unknown, and what it looked for in vain 
   const unknown = { action_uses_left_out: null, annotations_left_out: null, permissions_left_out: null };
   expect((await bench.rows()).leftOut).toEqual([unknown]);
   await bench.load(2, { action_uses: [] });
-  expect((await bench.rows()).leftOut).toEqual([{ ...unknown, action_uses_left_out: 0 }]);
+  const rows = await bench.rows();
+  expect(rows.leftOut).toEqual([{ ...unknown, action_uses_left_out: 0 }]);
+  // Of a version that did not look for it yet.
+  expect(rows.locked).toEqual([{ locked_actions: null, cache_mode: null }]);
+  await bench.load(3, { action_uses: [], locked_actions: false });
+  expect((await bench.rows()).locked).toEqual([{ locked_actions: false, cache_mode: null }]);
 });
 
 test.each([
@@ -120,6 +135,21 @@ test.each([
   await using bench = await openBench();
   await bench.load(1, { runner }, "archived", { labels, runner_group_name: group });
   expect((await bench.rows()).runners).toMatchObject([{ kind }]);
+});
+
+test.for([
+  ["Acme/App/.github/actions/lint", "d".repeat(40), true],
+  ["acme/app", "d".repeat(40), true],
+  // By its name before the repository was renamed.
+  ["acme/old-name/lint", "c".repeat(40), true],
+  ["acme/app/lint", "v1", false],
+  ["acme/app-tools/lint", "d".repeat(40), false],
+  ["acme/other/lint", "d".repeat(40), false],
+  ["docker://acme/app", null, false],
+] as const)("whether %s at %s is of the job's own repository, at a commit: %s", async ([action, ref, isSelfRepository]) => {
+  await using bench = await openBench();
+  await bench.load(1, { action_uses: [{ ...use, action, ref, sha: ref }] }, "archived", { head_sha: "c".repeat(40) });
+  expect(await bench.ask("select is_self_repository from audit.action_uses")).toEqual([{ is_self_repository: isSelfRepository }]);
 });
 
 test("a step's place in its log is found by its number", async () => {

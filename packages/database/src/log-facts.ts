@@ -41,6 +41,7 @@ export type LogFactsOfRecord = {
     | undefined;
   readonly runner?: Readonly<Record<string, string>> | undefined;
   readonly token_permissions?: Readonly<Record<string, string>> | undefined;
+  readonly locked_actions?: boolean | undefined;
   /** How much of each list the record's cap cost. */
   readonly left_out?: LeftOut | undefined;
 };
@@ -88,6 +89,8 @@ const factTypes = {
   region: "text",
   provisioner: "text",
   secret_source: "text",
+  locked_actions: "boolean",
+  cache_mode: "text",
 } as const;
 
 /**
@@ -167,7 +170,8 @@ function permissionRows({ job_id, token_permissions = {} }: LogFactsOfRecord) {
 }
 
 /** Nothing for a record that did not look at its log, as of an absent one. */
-function factRow({ job_id, action_uses, annotations, runner, token_permissions, left_out = {} }: LogFactsOfRecord) {
+function factRow(record: LogFactsOfRecord) {
+  const { job_id, action_uses, annotations, runner, token_permissions, locked_actions, left_out = {} } = record;
   if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined)
     return [];
   const fact = (name: string) => text(runner?.[name]);
@@ -187,6 +191,8 @@ function factRow({ job_id, action_uses, annotations, runner, token_permissions, 
       region: fact("region"),
       provisioner: fact("provisioner"),
       secret_source: fact("secret_source"),
+      locked_actions: locked_actions ?? null,
+      cache_mode: fact("cache_mode"),
     },
   ];
 }

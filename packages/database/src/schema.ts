@@ -72,7 +72,7 @@ export interface ArchiveAnnotations {
    */
   line_number: number;
   /**
-   * The line without its mark, cut after 500 characters.
+   * The message without its mark, with the lines below that have no time of their own, cut after 500 characters.
    */
   message: string;
   /**
@@ -641,6 +641,10 @@ export interface ArchiveLogFacts {
    */
   annotations_left_out: number | null;
   /**
+   * What the job could do in the Actions cache: read, write, write-only or none; null where the log does not say.
+   */
+  cache_mode: string | null;
+  /**
    * The runner image, of GitHub-hosted runners; null where the log does not say.
    */
   image: string | null;
@@ -652,6 +656,10 @@ export interface ArchiveLogFacts {
    * GitHub's id of the job.
    */
   job_id: number;
+  /**
+   * Whether the runner says that it used the action versions of the workflow's lockfile; null where the log was not searched for it.
+   */
+  locked_actions: boolean | null;
   /**
    * The machine's host name, by the log: self-hosted runners alone print it, else null.
    */
@@ -1634,6 +1642,10 @@ export interface AuditActionUses {
    */
   host: string | null;
   /**
+   * Whether it is an action of the job's own repository at a commit: what the runner makes of `uses: $/path`. By the run's commit, or by the repository's current name. False for what a called workflow of another repository names so.
+   */
+  is_self_repository: boolean | null;
+  /**
    * When the job completed; null where the job object lacks it.
    */
   job_completed_at: Timestamp | null;
@@ -1693,7 +1705,7 @@ export interface AuditAnnotations {
    */
   line_number: number | null;
   /**
-   * The line without its mark, cut after 500 characters.
+   * The message without its mark, with the lines below that have no time of their own, cut after 500 characters.
    */
   message: string | null;
   /**
@@ -2003,6 +2015,10 @@ export interface AuditJobs {
    */
   archived_at: Timestamp | null;
   /**
+   * What the job could do in the Actions cache, by the log: read, write, write-only or none; null where no log says it, as before 2.336.
+   */
+  cache_mode: string | null;
+  /**
    * GitHub's completed_at, which can be before started_at; null where the job object lacks it.
    */
   completed_at: Timestamp | null;
@@ -2066,6 +2082,10 @@ export interface AuditJobs {
    * The largest attempt that listed its id.
    */
   last_listed_attempt: number | null;
+  /**
+   * Whether the runner says in the log that it used the action versions of the workflow's lockfile, as runners since 2.336 do; null where the log was not searched for it.
+   */
+  locked_actions: boolean | null;
   /**
    * Size of the raw log, as GitHub sent it, in bytes; null unless it is archived.
    */

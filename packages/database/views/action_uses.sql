@@ -12,7 +12,16 @@ select
   action_uses.action_lower,
   action_uses.line_number,
   jobs.run_id,
-  jobs.completed_at as job_completed_at
+  jobs.completed_at as job_completed_at,
+  -- Only a self-repository reference names the very commit that it stands in; a pull request's run has a merge commit instead.
+  coalesce(
+    action_uses.ref ~ '^[0-9a-f]{40}$'
+    and (
+      action_uses.ref = jobs.head_sha
+      or starts_with(action_uses.action_lower || '/', lower(repositories.full_name collate "C") || '/')
+    ),
+    false
+  ) as is_self_repository
 from archive.action_uses
 join archive.jobs on jobs.job_id = action_uses.job_id
 cross join archive.identity
@@ -33,3 +42,4 @@ comment on column audit.action_uses.action_lower is 'action in lower case: names
 comment on column audit.action_uses.line_number is 'The line of the raw log that says so, from 1.';
 comment on column audit.action_uses.run_id is 'GitHub''s id of the run.';
 comment on column audit.action_uses.job_completed_at is 'When the job completed; null where the job object lacks it.';
+comment on column audit.action_uses.is_self_repository is 'Whether it is an action of the job''s own repository at a commit: what the runner makes of `uses: $/path`. By the run''s commit, or by the repository''s current name. False for what a called workflow of another repository names so.';

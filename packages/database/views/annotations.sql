@@ -19,4 +19,4 @@ comment on column audit.annotations.job_id is 'GitHub''s id of the job.';
 comment on column audit.annotations.step_number is 'The step whose line it is; null where unknown.';
 comment on column audit.annotations.level is 'error, warning or notice.';
 comment on column audit.annotations.line_number is 'The line of the raw log, from 1.';
-comment on column audit.annotations.message is 'The line without its mark, cut after 500 characters.';
+comment on column audit.annotations.message is 'The message without its mark, with the lines below that have no time of their own, cut after 500 characters.';

@@ -54,7 +54,9 @@ select
   obligations.first_seen_at,
   log_facts.action_uses_left_out,
   log_facts.annotations_left_out,
-  log_facts.permissions_left_out
+  log_facts.permissions_left_out,
+  log_facts.locked_actions,
+  log_facts.cache_mode
 from archive.jobs
 cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
@@ -116,3 +118,5 @@ comment on column audit.jobs.first_seen_at is 'When this archive first saw the j
 comment on column audit.jobs.action_uses_left_out is 'How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.';
 comment on column audit.jobs.annotations_left_out is 'How many annotations of the log are not in audit.annotations, which is capped; null where the log was not searched for them.';
 comment on column audit.jobs.permissions_left_out is 'How many permissions are not in audit.permissions; null where the log was not searched for them.';
+comment on column audit.jobs.locked_actions is 'Whether the runner says in the log that it used the action versions of the workflow''s lockfile, as runners since 2.336 do; null where the log was not searched for it.';
+comment on column audit.jobs.cache_mode is 'What the job could do in the Actions cache, by the log: read, write, write-only or none; null where no log says it, as before 2.336.';

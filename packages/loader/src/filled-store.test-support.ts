@@ -40,7 +40,8 @@ const facts = {
   action_uses: [{ step_number: 1, action: "Actions/checkout", ref: "v4", sha: "a".repeat(40), line_number: 2, used_at: null }],
   annotations: [{ step_number: 1, level: "error" as const, line_number: 5, message: "no" }],
   token_permissions: { Contents: "read" },
-  runner: { version: "2.330.0" },
+  runner: { version: "2.336.0", cache_mode: "read" },
+  locked_actions: true,
 };
 
 export async function seal({ loader, ask }: Bench): Promise<void> {

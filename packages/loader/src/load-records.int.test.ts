@@ -19,7 +19,9 @@ const told = {
     { step_number: 2, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 },
   ],
   action_uses: [{ step_number: 2, action: "actions/checkout", ref: "v4", sha: "a".repeat(40), line_number: 2, used_at: null }],
-  annotations: [{ step_number: 2, level: "error" as const, line_number: 5, message: "no\0" }],
+  annotations: [{ step_number: 2, level: "error" as const, line_number: 5, message: "no\0\nreally" }],
+  runner: { version: "2.336.0", cache_mode: "read" },
+  locked_actions: true,
 };
 
 async function put({ loader }: Bench, key: string, text: string): Promise<void> {
@@ -73,7 +75,10 @@ test("a record's sections, action uses and annotations are in the auditor's view
       { job_id, repository: "acme/app", step_number: 2, action: "actions/checkout", ref: "v4", sha: "a".repeat(40) },
     ]);
     expect(await bench.ask("select job_id, step_number, level, line_number, message from audit.annotations")).toEqual([
-      { job_id, step_number: 2, level: "error", line_number: 5, message: "no\uFFFD" },
+      { job_id, step_number: 2, level: "error", line_number: 5, message: "no\uFFFD\nreally" },
+    ]);
+    expect(await bench.ask("select job_id, locked_actions, cache_mode from audit.jobs")).toEqual([
+      { job_id, locked_actions: true, cache_mode: "read" },
     ]);
   }
 });

@@ -31,7 +31,7 @@ export function addLogs(program: Command, context: CommandContext): void {
     .description("print an archived log, or one step of it; control characters are made visible, colours pass")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .option("--step <number>", "the lines of one step alone", parseStepNumber)
-    .option("--raw", "the bytes as GitHub served them")
+    .option("--raw", "the bytes as GitHub served them, byte order marks included")
     .option("--json", "where the log lies, as one JSON document, instead of its text")
     .addHelpText("after", examples)
     .action(async (jobId: number, { step: stepNumber, raw, json }: LogsOptions) => {

@@ -27,8 +27,9 @@ Examples:
   actions-archive search 'npm (ERR!|error) code E[A-Z]+' --repository my-org/app --since 30 --conclusion failure
   actions-archive search --json 'tj-actions/changed-files@' --until 2025-03-16 | jq 'select(.kind == "unread")'
 
-PATTERN is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), held against the text of one line at
-a time, without the time before it. Its search time grows with the text alone; look-around and back-references are refused.
+PATTERN is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), compared with the text of one line
+at a time, without the time before it and the byte order mark that the runner may put there. Its search time grows with the text alone;
+look-around and back-references are refused.
 A line of over 4 MiB is searched in pieces that overlap by 64 KiB; where a longer match could hide in one, that is told.
 
 Ends with 0 when something was found and all was read, 1 when nothing was found and all was read, 3 when something could not be

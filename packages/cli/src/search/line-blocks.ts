@@ -1,8 +1,6 @@
 // Cuts a log's frames into blocks of whole lines, so that a line is found wherever frames end. A line that is too long to be
 // held comes in pieces that overlap.
 
-import { isBom } from "@actions-archive/archive/line-scanner";
-
 export type LineBlock = {
   readonly bytes: Buffer;
   /** It begins inside a line whose beginning was in an earlier block. Its first bytes may be that block's last ones. */
@@ -20,7 +18,7 @@ export type LineLimits = {
 
 export const lineLimits: LineLimits = { pieceBytes: 4 * 1024 * 1024, overlapBytes: 64 * 1024 };
 
-/** Holds a frame and a piece at most. A byte order mark at the log's start is left out: it is no text. */
+/** Holds a frame and a piece at most. */
 export async function* cutBlocks(
   frames: AsyncIterable<Buffer>,
   { pieceBytes, overlapBytes }: LineLimits = lineLimits,
@@ -34,7 +32,7 @@ export async function* cutBlocks(
     [open, openBytes] = [[], 0];
     return bytes;
   };
-  for await (const frame of withoutBom(frames)) {
+  for await (const frame of frames) {
     const border = frame.lastIndexOf(0x0a) + 1;
     if (border > 0) {
       yield { bytes: take(frame.subarray(0, border)), isContinued, isCut: false };
@@ -51,19 +49,4 @@ export async function* cutBlocks(
     }
   }
   if (openBytes > 0) yield { bytes: take(Buffer.alloc(0)), isContinued, isCut: false };
-}
-
-async function* withoutBom(frames: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  let head: Buffer | undefined = Buffer.alloc(0);
-  for await (const frame of frames) {
-    if (head === undefined) {
-      yield frame;
-      continue;
-    }
-    head = head.length === 0 ? frame : Buffer.concat([head, frame]);
-    if (head.length < 3) continue;
-    yield isBom(head, 0, head.length) ? head.subarray(3) : head;
-    head = undefined;
-  }
-  if (head !== undefined && head.length > 0) yield head;
 }

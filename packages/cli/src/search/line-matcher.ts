@@ -1,6 +1,7 @@
 // What a search looks for, and where in a block of lines it is. A pattern sees one line's text at a time: without the time that
 // the runner put before it, and without its line end. Patterns run on RE2, whose time grows with the text alone.
 
+import { afterMarks } from "@actions-archive/archive/byte-order-mark";
 import { isStamp, stampLength } from "@actions-archive/archive/line-scanner";
 import { PermanentError } from "@actions-archive/core/errors";
 import { reasonOf } from "@actions-archive/core/reason-of";
@@ -9,7 +10,13 @@ import { RE2JS } from "re2js";
 import { makeProbe } from "./pattern-probe.ts";
 
 /** Byte offsets in a block: where a line begins, and its text from `textStart` to before `textEnd`. */
-export type LineSpan = { readonly lineStart: number; readonly textStart: number; readonly textEnd: number };
+export type LineSpan = {
+  readonly lineStart: number;
+  /** After the byte order marks at the line's start: its time begins here, or its text. */
+  readonly timeStart: number;
+  readonly textStart: number;
+  readonly textEnd: number;
+};
 
 export type LineMatcher = {
   /** The lines of `block` that match, in order. `isContinued`: the block begins inside a line, so no time stands before it. */
@@ -48,8 +55,8 @@ export function compilePattern(
 }
 
 /** The time before a line's text, as the log has it; null where there is none. */
-export function timeOf(block: Buffer, { lineStart, textStart }: LineSpan): string | null {
-  return textStart > lineStart ? block.toString("latin1", lineStart, lineStart + stampLength - 1) : null;
+export function timeOf(block: Buffer, { timeStart, textStart }: LineSpan): string | null {
+  return textStart > timeStart ? block.toString("latin1", timeStart, timeStart + stampLength - 1) : null;
 }
 
 function fixedMatcher(pattern: string): LineMatcher {
@@ -137,12 +144,13 @@ export function spanOf(
   block: Buffer,
   { lineStart, stop, isContinued }: { lineStart: number; stop: number; isContinued: boolean },
 ): LineSpan {
-  const hasCrLf = stop < block.length && stop > lineStart && block[stop - 1] === carriageReturn;
+  const timeStart = isContinued ? lineStart : afterMarks(block, lineStart, stop);
+  const hasCrLf = stop < block.length && stop > timeStart && block[stop - 1] === carriageReturn;
   const textEnd = hasCrLf ? stop - 1 : stop;
-  const afterTime = lineStart + stampLength - 1;
+  const afterTime = timeStart + stampLength - 1;
   const hasTime =
-    !isContinued && textEnd >= afterTime && (textEnd === afterTime || block[afterTime] === space) && isStamp(block, lineStart);
-  return { lineStart, textStart: hasTime ? Math.min(textEnd, afterTime + 1) : lineStart, textEnd };
+    !isContinued && textEnd >= afterTime && (textEnd === afterTime || block[afterTime] === space) && isStamp(block, timeStart);
+  return { lineStart, timeStart, textStart: hasTime ? Math.min(textEnd, afterTime + 1) : timeStart, textEnd };
 }
 
 function compile(source: string, ignoreCase: boolean): RE2JS {

@@ -1,5 +1,8 @@
 // A search finds exactly the lines that a look at each line by itself finds, however the log is cut into frames.
 
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
 import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
@@ -38,12 +41,13 @@ async function search(
 
 /** Each line by itself, in the plainest way. */
 function searchPlainly(text: Buffer, pattern: string, { fixed = false, ignoreCase = false }: Options): unknown[] {
-  const hasBom = text.subarray(0, 3).equals(Buffer.from("\uFEFF"));
-  const lines = text.toString("latin1", hasBom ? 3 : 0).split("\n");
+  const lines = text.toString("latin1").split("\n");
   if (lines.at(-1) === "") lines.pop();
   const re = RE2JS.compile(fixed ? RE2JS.quote(pattern) : pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
   return lines.flatMap((bytes, index) => {
-    let line = Buffer.from(bytes, "latin1").toString("utf8");
+    let line = Buffer.from(bytes, "latin1")
+      .toString("utf8")
+      .replace(/^\uFEFF{1,8}/, "");
     const isLast = index === lines.length - 1 && text.at(-1) !== 10;
     if (!isLast) line = line.replace(/\r$/, "");
     const [, time = null, rest = line] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z)(?: |$)([^]*)$/.exec(line) ?? [];
@@ -61,11 +65,14 @@ const bytes = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 70_000 }).map((size) => Buffer.alloc(size, "fill ")) },
 );
 const line = fc
-  .tuple(fc.constantFrom("", `${stamp} `, stamp, `${stamp}  `), bytes, fc.constantFrom("\n", "\n", "\r\n"))
-  .map(([time, text, end]) => Buffer.concat([Buffer.from(time), text, Buffer.from(end)]));
-const log = fc
-  .tuple(fc.constantFrom("", "\uFEFF"), fc.array(line, { maxLength: 12 }), bytes)
-  .map(([bom, lines, rest]) => Buffer.concat([Buffer.from(bom), ...lines, rest]));
+  .tuple(
+    fc.constantFrom("", "", "", "\uFEFF", "\uFEFF\uFEFF"),
+    fc.constantFrom("", `${stamp} `, stamp, `${stamp}  `),
+    bytes,
+    fc.constantFrom("\n", "\n", "\r\n"),
+  )
+  .map(([marks, time, text, end]) => Buffer.concat([Buffer.from(marks + time), text, Buffer.from(end)]));
+const log = fc.tuple(fc.array(line, { maxLength: 12 }), bytes).map(([lines, rest]) => Buffer.concat([...lines, rest]));
 const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 100_000 })), {
   minLength: 1,
   maxLength: 4,
@@ -121,12 +128,52 @@ test("a fixed text is found as its bytes, and nothing in it is special", async (
   );
 });
 
+test("a line that begins a block of the runner's log is found by its text, from its first character to its last", async () => {
+  const text = `\uFEFF${stamp} first\n\uFEFF${stamp} ##[error]the host db-7 does not answer\r\n\uFEFFno time\n${stamp} \uFEFFinside\n\uFEFF`;
+  const error = { line_number: 2, time: stamp, text: "##[error]the host db-7 does not answer", left_out: [0, 0] };
+  const sources = [
+    "^##\\[error\\]the host",
+    "^##",
+    "(?i)^##\\[ERROR",
+    "db-7 does not answer$",
+    "^.{9}the host db-7 does not answer$",
+  ];
+  for (const source of sources) expect((await search(text, source, { sizes: [7] })).matches, source).toEqual([error]);
+  expect((await search(text, "##[error]the", { fixed: true })).matches).toEqual([error]);
+  expect((await search(text, "^no time$")).matches).toMatchObject([{ line_number: 3, time: null }]);
+  expect((await search(text, "^first$")).matches).toMatchObject([{ line_number: 1, time: stamp }]);
+  expect((await search(text, "\uFEFF", { fixed: true })).matches).toMatchObject([{ line_number: 4, text: "\uFEFFinside" }]);
+  expect((await search(text, "^$")).matches).toMatchObject([{ line_number: 5 }]);
+});
+
+test("marks before a line change no match: neither its number, its time nor its text", async () => {
+  const lines = fc.array(fc.tuple(fc.nat({ max: 3 }), line), { maxLength: 10 });
+  await fc.assert(
+    fc.asyncProperty(lines, pattern, fc.boolean(), async (marked, source, ignoreCase) => {
+      const unmarked = marked.map(([, raw]) => Buffer.from(raw.toString("latin1").replace(/^(?:\xEF\xBB\xBF)+/, ""), "latin1"));
+      const text = unmarked.map((raw, index) => Buffer.concat([Buffer.from("\uFEFF".repeat(marked[index]?.[0] ?? 0)), raw]));
+      const find = async (parts: readonly Buffer[]) => (await search(Buffer.concat(parts), source, { ignoreCase })).matches;
+      expect(await find(text)).toEqual(await find(unmarked));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+const shared = fileURLToPath(new URL("../../../../../shared/cases/mid-log-bom/log.txt", import.meta.url));
+
+test.skipIf(!existsSync(shared))("the reported line is found with its time (skipped without ../shared/cases)", async () => {
+  const { matches } = await search(readFileSync(shared), "^##\\[error\\]one test failed", { sizes: [100] });
+  expect(matches).toEqual([
+    { line_number: 14, time: "2026-09-01T10:00:06.1234567Z", text: "##[error]one test failed", left_out: [0, 0] },
+  ]);
+});
+
 const limits = { pieceBytes: 100, overlapBytes: 20 };
 
 test("a long line is searched in pieces: what is no longer than their overlap is found wherever it stands, once", async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(1000), fc.nat(1000), sizes, fc.boolean(), async (before, after, frameSizes, fixed) => {
-      const text = `${stamp} one\n${stamp} ${"x".repeat(before)}a needle of twenty.${"x".repeat(after)}\nneedle\n`;
+      const text = `${stamp} one\n\uFEFF${stamp} ${"x".repeat(before)}a needle of twenty.${"x".repeat(after)}\nneedle\n`;
       const { matches, unprovenLines } = await search(text, "needle of", { fixed, sizes: frameSizes, limits });
       expect(matches.map(({ line_number, time }) => ({ line_number, time }))).toEqual([{ line_number: 2, time: stamp }]);
       expect(matches[0]?.text).toContain("needle of");
