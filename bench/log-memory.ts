@@ -46,7 +46,11 @@ async function writeWithLongLine(path: string, sizeBytes: number, lineBytes: num
   const { bytes } = readSampleText();
   await using file = await open(path, "w");
   const halfBytes = (sizeBytes - lineBytes) / 2;
-  for (const part of [repeatTo(bytes, halfBytes), repeatTo(Buffer.alloc(1_000_000, "one endless line "), lineBytes), repeatTo(bytes, halfBytes)])
+  for (const part of [
+    repeatTo(bytes, halfBytes),
+    repeatTo(Buffer.alloc(1_000_000, "one endless line "), lineBytes),
+    repeatTo(bytes, halfBytes),
+  ])
     for (const piece of part) await file.write(piece);
 }
 

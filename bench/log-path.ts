@@ -120,5 +120,7 @@ for (let round = 1; round <= rounds; round++) {
   );
 }
 const median = ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? Infinity;
-process.stdout.write(`median ${median.toFixed(2)}; must be at most ${mustRatio}, aim ${aimRatio}${median > aimRatio ? ", missed" : ""}\n`);
+process.stdout.write(
+  `median ${median.toFixed(2)}; must be at most ${mustRatio}, aim ${aimRatio}${median > aimRatio ? ", missed" : ""}\n`,
+);
 process.exitCode = median <= mustRatio ? 0 : 1;
