@@ -1,6 +1,7 @@
-// The most memory that a log-worker process ever has, whatever its logs are like, and that every one of them is archived byte by
-// byte. Must: under 320 MiB; aim: under 256 MiB. Linux only.
-// npx pnpm exec node bench/log-memory.ts [NAME]: with part of a log's name, those logs alone
+// The largest resident size of a log-worker process, whatever its logs are like, and whether each log is archived byte for byte.
+// For each kind of log a fresh worker process; its largest size is the kernel's (VmHWM, proc_pid_status(5)). The simulated GitHub and
+// its log host run in this process, not in the worker. Must: at most 300 MiB; aim: 256 MiB. Linux only.
+// npx pnpm exec node bench/log-memory.ts [NAME]: with part of a kind's name, those kinds only
 
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
@@ -14,12 +15,14 @@ import { hashInto, type LogStage, openLogStage } from "./support/log-stage.ts";
 import { readSampleText, writeRepeated } from "./support/log-text.ts";
 
 const MiB = 1024 * 1024;
-const mustBytes = 320 * MiB;
+const mustBytes = 300 * MiB;
+const aimBytes = 256 * MiB;
 const stamp = "2026-01-01T00:00:00.0000000Z ";
 
 /** Logs of each kind, written line by line. */
 const kinds: readonly { readonly name: string; readonly logs: number; readonly write: (path: string) => Promise<void> }[] = [
-  { name: "8 logs of 260 MB", logs: 8, write: (path) => writeRepeated(path, readSampleText().bytes, 260_000_000) },
+  // Eight at once, the worker's default, and one that begins when the first of them ends.
+  { name: "9 logs of 260 MB", logs: 9, write: (path) => writeWithLongLine(path, 260_000_000, 72_000_000) },
   { name: "1 GiB", logs: 1, write: (path) => writeRepeated(path, readSampleText().bytes, 1024 * MiB) },
   {
     name: "one line of 72 MB",
@@ -38,6 +41,23 @@ const kinds: readonly { readonly name: string; readonly logs: number; readonly w
   { name: "0 bytes", logs: 1, write: (path) => writeRepeated(path, Buffer.from("x"), 0) },
 ];
 
+/** Recorded lines, and one line of `lineBytes` in their middle. */
+async function writeWithLongLine(path: string, sizeBytes: number, lineBytes: number): Promise<void> {
+  const { bytes } = readSampleText();
+  await using file = await open(path, "w");
+  const halfBytes = (sizeBytes - lineBytes) / 2;
+  for (const part of [
+    repeatTo(bytes, halfBytes),
+    repeatTo(Buffer.alloc(1_000_000, "one endless line "), lineBytes),
+    repeatTo(bytes, halfBytes),
+  ])
+    for (const piece of part) await file.write(piece);
+}
+
+function* repeatTo(text: Buffer, sizeBytes: number): Generator<Buffer, void, undefined> {
+  for (let written = 0; written < sizeBytes; written += text.length) yield text.subarray(0, sizeBytes - written);
+}
+
 async function writeLines(path: string, count: number, lineOf: (line: number) => string): Promise<void> {
   await using file = await open(path, "w");
   const linesAtOnce = 50_000;
@@ -51,12 +71,12 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function isArchivedWhole({ archive: { store, identity } }: LogStage, job: Job, path: string): Promise<boolean> {
+async function isArchivedWhole({ archive: { store, identity } }: LogStage, job: Job, rawSha256: string): Promise<boolean> {
   const key = logKey(identity.host, { repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
   if (job.log.kind === "file" && job.log.bytes === 0) return (await store.head(key)) === undefined;
   const hash = createHash("sha256");
   for await (const text of readLog(store, key)) hash.update(text);
-  return hash.digest("hex") === (await hashOf(path));
+  return hash.digest("hex") === rawSha256;
 }
 
 await using stage = await openLogStage();
@@ -70,7 +90,8 @@ for (const [index, { name, logs, write }] of wanted.entries()) {
   const jobs: Job[] = [];
   for (let count = 0; count < logs; count++) jobs.push(await stage.addJob(path));
   const { peakBytes, longestBlockMs, seconds } = await stage.archiveAll(jobs);
-  const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(stage, job, path)))).every(Boolean);
+  const rawSha256 = await hashOf(path);
+  const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(stage, job, rawSha256)))).every(Boolean);
   worstBytes = Math.max(worstBytes, peakBytes);
   isAllWhole &&= isWhole;
   const row = `${name.padEnd(20)} ${(peakBytes / MiB).toFixed(0).padStart(8)} ${longestBlockMs.toFixed(0).padStart(10)} ${seconds.toFixed(1).padStart(8)}  ${isWhole ? "equal" : "WRONG"}`;
@@ -78,5 +99,7 @@ for (const [index, { name, logs, write }] of wanted.entries()) {
   rows.push(row);
 }
 process.stdout.write(`log                  peak MiB   block ms  seconds  bytes\n${rows.join("\n")}\n`);
-process.stdout.write(`must be under ${mustBytes / MiB} MiB: ${(worstBytes / MiB).toFixed(0)} MiB\n`);
-process.exitCode = worstBytes < mustBytes && isAllWhole ? 0 : 1;
+process.stdout.write(
+  `at most ${(worstBytes / MiB).toFixed(0)} MiB; must be at most ${mustBytes / MiB}, aim ${aimBytes / MiB}${worstBytes > aimBytes ? ", missed" : ""}\n`,
+);
+process.exitCode = worstBytes <= mustBytes && isAllWhole ? 0 : 1;

@@ -1,5 +1,5 @@
 // What the log path costs: CPU seconds of a whole log-worker process per GiB of raw log, eight logs at once, as a ratio to a loop
-// that does SHA-256 and zstd level 3 on the same bytes and nothing else. Must: 2.2; aim: 1.5. And its throughput, as a ratio to
+// that does SHA-256 and zstd level 3 on the same bytes and nothing else. Must: 1.8; aim: 1.4. And its throughput, as a ratio to
 // `curl | zstd -3` of the same logs into the same folder. With --profile, where the time goes. Linux only.
 // npx pnpm exec node bench/log-path.ts [--profile] [ROUNDS]
 
@@ -20,7 +20,8 @@ const GiB = 1024 ** 3;
 const logBytes = GiB / 8;
 const atOnce = 8;
 const rounds = Number(process.argv.find((arg) => /^\d+$/.test(arg)) ?? 3);
-const mustRatio = 2.2;
+const mustRatio = 1.8;
+const aimRatio = 1.4;
 
 /** CPU seconds of the bare loop for as many bytes as one round of logs. */
 async function measureLoop(path: string): Promise<number> {
@@ -119,5 +120,7 @@ for (let round = 1; round <= rounds; round++) {
   );
 }
 const median = ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? Infinity;
-process.stdout.write(`must be at most ${mustRatio}, the median: ${median.toFixed(2)}\n`);
+process.stdout.write(
+  `median ${median.toFixed(2)}; must be at most ${mustRatio}, aim ${aimRatio}${median > aimRatio ? ", missed" : ""}\n`,
+);
 process.exitCode = median <= mustRatio ? 0 : 1;

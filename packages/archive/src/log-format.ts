@@ -10,15 +10,13 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { afterMarks } from "./byte-order-mark.ts";
 import { type Line, LineScanner } from "./line-scanner.ts";
 import { type LogText, LogTextReader } from "./log-text.ts";
+import { releaseMemory } from "./release-memory.ts";
 
 /** A frame that holds so much text ends at the next marker line: smaller frames cost time and compress badly. */
 export const minFrameBytes = 64 * 1024;
 export const maxFrameBytes = 1024 * 1024;
-/**
- * Of 15 MB of recorded logs this makes 7.93 times less, level 3 7.91 times. Level 1 with its own window, up to 512 KiB, makes 8.13
- * times less and takes a third longer: most of that goes into the memory of its window, which is made anew for each frame.
- */
-const compression = { level: 1, windowLog: 17 };
+/** Recorded logs (15 MB) shrink to 1/8.10 with these, to 1/7.90 with level 3, which takes 1.4 times as long (`bench/log-text.ts`). */
+const compression = { level: 1, windowLog: 18 };
 
 const skippableMagic = 0x184d2a5e;
 const seekableMagic = 0x8f92eab1;
@@ -101,6 +99,7 @@ export class LogEncoder {
     this.#cut(this.#frameStart + this.#textBytes);
     const rawBytes = this.#frameStart;
     if (rawBytes === 0) throw new RangeError("A log without bytes has no stored form: its state is absent, `empty`.");
+    releaseMemory(this.#text, this.#text.length);
     this.#emit(encodeSeekTable(this.#frames));
     const stored = this.#flush();
     const totals: LogTotals = {
@@ -141,15 +140,7 @@ export class LogEncoder {
   #cut(rawEnd: number): void {
     const rawBytes = rawEnd - this.#frameStart;
     if (rawBytes === 0) return;
-    const stored = zstdCompressSync(this.#text.subarray(0, rawBytes), {
-      params: {
-        [constants.ZSTD_c_compressionLevel]: compression.level,
-        [constants.ZSTD_c_windowLog]: compression.windowLog,
-        [constants.ZSTD_c_checksumFlag]: 1,
-        [constants.ZSTD_c_contentSizeFlag]: 1,
-      },
-      pledgedSrcSize: rawBytes,
-    });
+    const stored = compressFrame(this.#text.subarray(0, rawBytes));
     this.#frames.push({ rawStart: this.#frameStart, rawBytes, storedStart: this.#storedBytes, storedBytes: stored.length });
     this.#emit(stored);
     this.#text.copyWithin(0, rawBytes, this.#textBytes);
@@ -169,6 +160,28 @@ export class LogEncoder {
     this.#out = [];
     return out;
   }
+}
+
+/**
+ * One frame, with its length and checksum. zstd compresses in one pass, without its own input and output buffers, when the result
+ * fits the output buffer for certain (ZSTD_compressBound in zstd.h).
+ */
+function compressFrame(text: Buffer): Buffer {
+  // At least 64 KiB: Node takes small buffers from a pool, which must not be released.
+  const chunkSize = Math.max(64 * 1024, text.length + (text.length >> 8) + 64);
+  const compressed = zstdCompressSync(text, {
+    chunkSize,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: compression.level,
+      [constants.ZSTD_c_windowLog]: compression.windowLog,
+      [constants.ZSTD_c_checksumFlag]: 1,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+    },
+    pledgedSrcSize: text.length,
+  });
+  const stored = Buffer.from(compressed);
+  releaseMemory(compressed, chunkSize);
+  return stored;
 }
 
 /** The seek table for `frames`: a skippable frame, so that decoders that do not know it print nothing for it. */

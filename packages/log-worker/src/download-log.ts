@@ -1,6 +1,7 @@
 // One reading of a job's log: from GitHub's link through the encoder into the spool. The bytes flow once.
 
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
+import { releaseMemory } from "@actions-archive/archive/release-memory";
 import type { SpoolFile } from "@actions-archive/archive/spool";
 import type { StoredBody } from "@actions-archive/archive/store";
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
@@ -65,22 +66,14 @@ async function encodeInto(
     activity?.recordProgress();
     detector.write(chunk);
     const ready = encoder.write(chunk);
-    release(chunk);
+    // A chunk of a chunked body shares its memory with others and stays.
+    releaseMemory(chunk, chunk.length);
     for (const stored of ready) await file.write(stored);
   }
   if (countedBytes === 0) return undefined;
   const { stored, totals } = encoder.end();
   for (const last of stored) await file.write(last);
   return totals;
-}
-
-/**
- * Gives the bytes' memory back at once. The collector sees little of it, since it lies outside of its heap, and frees it by marking all
- * of that heap every 30 MB of a log: a quarter of the worker's CPU time, and 20 MB of its memory. A chunk that shares its memory
- * with others, as those of a chunked body do, is left to the collector.
- */
-function release({ buffer, byteLength }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0);
 }
 
 function checkSize(bytes: number, maxBytes: number): void {

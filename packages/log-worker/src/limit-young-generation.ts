@@ -1,0 +1,17 @@
+// Limits V8's young generation, whose size can be set only when a process starts.
+
+const flag = "--max-semi-space-size";
+/** At the default of 32 MiB, dead objects of this worker keep 70 MiB more resident; at 1 MiB it spends a tenth more CPU time. */
+const semiSpaceMiB = 4;
+
+/**
+ * Replaces the process with one that has the limit: the same command line, environment, pid and standard streams. Does nothing when
+ * the command line or NODE_OPTIONS sets a limit, and on Windows. Nothing is closed: call it before anything is opened.
+ * https://nodejs.org/api/process.html#processexecvefile-args-env
+ */
+export function limitYoungGeneration(): void {
+  const { execPath, execArgv, argv, env } = process;
+  const isLimited = [...execArgv, env["NODE_OPTIONS"] ?? ""].some((option) => option.includes(flag));
+  if (isLimited || process.platform === "win32") return;
+  process.execve?.(execPath, [execPath, `${flag}=${semiSpaceMiB}`, ...execArgv, ...argv.slice(1)], env);
+}
