@@ -278,14 +278,15 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
     .execute();
 }
 
-/** Whether a record is written whose rows are not loaded yet; those that no table takes are not waited for. */
-export async function hasUnloadedRecords(db: Database): Promise<boolean> {
+/** Whether `atLeast` records are written whose rows are not loaded yet; those that no table takes are not waited for. */
+export async function hasUnloadedRecords(db: Database, atLeast = 1): Promise<boolean> {
   const row = await db
     .selectFrom("archive.obligations")
     .select("job_id")
     .where("log_state", "in", ["pending", "failed"])
     .where("record_key", "is not", null)
     .where("log_reason", "is distinct from", "unloadable")
+    .offset(atLeast - 1)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;
