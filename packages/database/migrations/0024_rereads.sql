@@ -3,7 +3,7 @@ alter table archive.logs
   add column extraction_version integer,
   add column object_steps integer;
 comment on column archive.logs.extraction_version is 'Version of the extraction that wrote the record in force; null where the record does not say, which counts as 0, and when the log is absent.';
-comment on column archive.logs.object_steps is 'How many steps, and how many completed ones on top, the job object of the record in force shows; null where a version before 0024 loaded it.';
+comment on column archive.logs.object_steps is 'How much the job object of the record in force says of its steps, counted as in the ledger; null where a version before 0024 loaded it.';
 
 alter table archive.obligations
   add column extraction_version integer not null default 0,
@@ -16,6 +16,8 @@ comment on column archive.obligations.recorded_steps is 'object_steps of archive
 comment on column archive.obligations.reread_tries is 'How many readings of the archived log began since the last one that ended well.';
 comment on column archive.obligations.reread_due_at is 'Before this instant no loader reads the archived log again: the last reading did not end well. Null when it did.';
 comment on column archive.obligations.reread_problem is 'Why the last reading of the archived log did not end well; null when it did, or when its process died.';
+
+comment on column archive.obligations.object_steps is 'How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.';
 
 create index obligations_extraction_version_idx on archive.obligations (extraction_version) where log_state = 'archived';
 create index obligations_fuller_object_idx on archive.obligations (job_id) where log_state = 'archived' and object_steps > recorded_steps;

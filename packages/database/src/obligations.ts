@@ -85,9 +85,9 @@ export const defaultRetentionDays = 90;
 export type JobSightingOf = JobSighting & { readonly repositoryId: number };
 
 /**
- * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
- * or more of them completed, takes the place of one with fewer, never the other way round; each that says something new is kept,
- * and the job's rows are owed again. Idempotent.
+ * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object that says more of its steps
+ * (`fullnessOf`) takes the place of one that says less, never the other way round; each that says something new is kept, and the job's
+ * rows are owed again. Idempotent.
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {

@@ -28,16 +28,17 @@ export type Reread = {
   object: unknown;
   object_source: string;
   object_received_at: Date;
-  object_steps: number;
   is_owed: boolean;
 };
 
 // The only definition of what is owed. What a newer extraction wrote is left to it.
+const isArchived = sql<boolean>`(obligations.log_state = 'archived'
+  and exists (select from archive.logs where logs.job_id = obligations.job_id and logs.log_state = 'archived'))`;
 const isOlder = (extractionVersion: number) => sql<boolean>`obligations.extraction_version < ${extractionVersion}`;
 const isFuller = (extractionVersion: number) =>
   sql<boolean>`(obligations.object_steps > recorded_steps and obligations.extraction_version <= ${extractionVersion})`;
 const isOwed = (extractionVersion: number) =>
-  sql<boolean>`(obligations.log_state = 'archived' and (${isOlder(extractionVersion)} or ${isFuller(extractionVersion)}))`;
+  sql<boolean>`((${isOlder(extractionVersion)} or ${isFuller(extractionVersion)}) and ${isArchived})`;
 
 /**
  * Jobs whose archived log is owed another reading, the newest first, by GitHub's ids, which grow. Page by page: give the last id of the
@@ -58,7 +59,8 @@ export async function listOwedRereads(
   const list = (isDue: RawBuilder<boolean>) =>
     chosen(db, choice)
       .select("obligations.job_id")
-      .where(sql<boolean>`(obligations.log_state = 'archived' and ${isDue})`)
+      .where(isDue)
+      .where(isArchived)
       .$if(isPatient, (query) => query.where(sql<boolean>`coalesce(reread_due_at <= now(), true)`))
       .$if(before !== undefined, (query) => query.where("obligations.job_id", "<", before ?? 0))
       .orderBy("obligations.job_id", "desc")
@@ -106,7 +108,7 @@ export async function countRereads(db: Database, extractionVersion: number): Pro
       (count(*) filter (where ${isOlder(extractionVersion)}))::int as older_extraction,
       (count(*) filter (where ${isFuller(extractionVersion)}))::int as fuller_object,
       (count(*) filter (where reread_problem is not null))::int as failing
-    from archive.obligations
+    from archive.obligations as obligations
     where ${isOwed(extractionVersion)}
   `.execute(db);
   return rows[0] ?? { older_extraction: 0, fuller_object: 0, failing: 0 };
@@ -136,7 +138,7 @@ export async function findReread(db: Database, extractionVersion: number, jobId:
     .innerJoin("archive.logs as logs", "logs.job_id", "obligations.job_id")
     .select(["obligations.job_id", "obligations.repository_id", "obligations.run_id", "full_name as repository"])
     .select(["logs.record_key", "logs.record_version", "logs.record_sha256"])
-    .select(["object", "object_source", "object_received_at", "obligations.object_steps"])
+    .select(["object", "object_source", "object_received_at"])
     .select(isOwed(extractionVersion).as("is_owed"))
     .where("obligations.job_id", "=", jobId)
     .where("logs.log_state", "=", "archived")

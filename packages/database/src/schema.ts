@@ -732,7 +732,7 @@ export interface ArchiveLogs {
    */
   log_version_id: string | null;
   /**
-   * How many steps, and how many completed ones on top, the job object of the record in force shows; null where a version before 0024 loaded it.
+   * How much the job object of the record in force says of its steps, counted as in the ledger; null where a version before 0024 loaded it.
    */
   object_steps: number | null;
   /**
@@ -905,7 +905,7 @@ export interface ArchiveObligations {
    */
   object_source: string;
   /**
-   * How complete the object is, its steps and its completed steps counted together: one with more replaces one with fewer.
+   * How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.
    */
   object_steps: Generated<number>;
   /**

@@ -14,7 +14,7 @@ import { verifyArchive } from "@actions-archive/archive/verify-archive";
 import { logKey } from "@actions-archive/core/object-key";
 import { eraseLog } from "@actions-archive/database/erase-log";
 import { countRereads, listOwedRereads, listRereadProblems } from "@actions-archive/database/rereads";
-import { jobId } from "@actions-archive/database/samples.test-support";
+import { jobId, type Json } from "@actions-archive/database/samples.test-support";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { expect, test, vi } from "vitest";
 
@@ -116,6 +116,15 @@ test("a job object with more steps makes the log due, an equal or poorer one nev
   await rebuildInto(empty, bench);
   expect(await owed({ loader: { ...bench.loader, db: empty.db } })).toEqual([]);
   expect(await sections(empty)).toEqual(split);
+});
+
+test("times of steps that were missing make the log due", async () => {
+  await using bench = await openBench();
+  const steps = (listed()["steps"] as Json[]).map((step) => ({ ...step, started_at: null, completed_at: null }));
+  await archiveText(bench, jobId, { object: listed(jobId, { steps }), writtenBy: "this extraction" });
+  await see(bench, listed(), "get");
+  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
+  expect(await recordOf(bench)).toMatchObject({ job: listed(), job_source: "get" });
 });
 
 test("a fuller object that came before the record was loaded makes the log due as well", async () => {
@@ -280,6 +289,17 @@ test("a record that a worker puts in force while the log is read stays in force"
   const keys = await versionsOf(bench);
   expect(keys).toHaveLength(3);
   expect(await recordOf(bench)).toMatchObject({ log: { flags: ["changed_since"] }, extraction_version: extractionVersion });
+});
+
+test("a row that stays owed whatever is read of its log is not read again at once", async () => {
+  await using bench = await openBench();
+  await archiveText(bench, jobId, { writtenBy: "this extraction" });
+  await bench.ask("update archive.logs set extraction_version = null");
+  await bench.ask("update archive.obligations set extraction_version = 0");
+  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
+  expect(await owed(bench)).toEqual([jobId]);
+  expect(await owed(bench, true)).toEqual([]);
+  expect(await versionsOf(bench)).toHaveLength(1);
 });
 
 test("a choice reads its jobs alone, and loading goes first", async () => {

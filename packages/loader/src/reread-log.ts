@@ -56,7 +56,10 @@ export async function rereadLog(loader: Loader, jobId: number, options: RereadOp
     await beginReread(db, jobId);
     try {
       const outcome = await retry(() => rereadOnce(loader, jobId, options), { signal });
-      await finishReread(db, jobId);
+      // Mostly not: a fuller object that came meanwhile waits for the back-off, as does what no reading settles.
+      const isStillOwed = (await findReread(db, extractionVersion, jobId))?.is_owed === true;
+      if (isStillOwed) await failReread(db, jobId, "The log was read, and is owed another reading");
+      else await finishReread(db, jobId);
       return { outcome };
     } catch (error) {
       if (signal?.aborted || !(error instanceof ActionsArchiveError)) throw error;
@@ -145,8 +148,8 @@ async function readTotals(loader: Loader, log: ArchivedLog, signal: AbortSignal 
 /** Everything that does not follow from the log's text stays as it was recorded, but for a job object that shows fewer steps. */
 function makeRecord(owed: Reread, record: LogRecord, log: ArchivedLog, totals: ReadTotals): NewLogRecord {
   const { host, repository_id, repository, run_id, job_id, run_attempt, last_listed_attempt, decided_at } = record;
-  const recorded = jobColumns(record.job);
-  const isFuller = recorded === undefined || owed.object_steps > fullnessOf(recorded);
+  const [recorded, known] = [record.job, owed.object].map((object) => fullnessOf(jobColumns(object) ?? { steps: [] }));
+  const isFuller = (known ?? 0) > (recorded ?? 0);
   const job = isFuller
     ? {
         // The ledger holds the object as JSON, as it was received.
