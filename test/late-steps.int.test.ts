@@ -138,7 +138,7 @@ test("the log of a job whose webhook came before its steps ended is split again,
   const recordKeys = async () =>
     (await readdir(join(workspace.archive, "records"), { recursive: true })).filter((name) => name.endsWith(".json"));
 
-  // Nothing but the webhook tells of the job.
+  // The webhook is the only source of the job.
   const fault = simulator.faults.add({ origin: "api", path: "/repos/*/actions/runs*", status: 502, times: "forever" });
   const program = resources.use(startProgram(mainOf("cli"), ["start"], options));
   await program.prints('"msg":"started"');

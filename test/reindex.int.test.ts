@@ -11,6 +11,7 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 
+import { firstJobId, openFilledArchive } from "./support/filled-archive.ts";
 import { mainOf, type ProgramOptions, runCli, startProgram } from "./support/processes.ts";
 import { gatherRecordings, isWithoutFixtures } from "./support/recordings.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
@@ -141,11 +142,14 @@ test.skipIf(isWithoutFixtures)(
 
 test("reindex says what is wrong with how it is called, and changes nothing", { timeout: 300_000 }, async () => {
   await using workspace = await openWorkspace();
-  const first = await archiveAll(workspace, { repositories: 1, days: 1, runsPerDay: 2 });
+  await using filled = await openFilledArchive(workspace);
+  const first = filled.options;
+  await filled.settleAbsent({ job_id: firstJobId }, { state: "absent", reason: "expired", copied_from: null });
   const before = await recordsIn(workspace.archive);
   const wrong = [
     ["--repository", "acme/nowhere"],
     ["--job", "12"],
+    ["--job", String(firstJobId)],
     ["--job", "x"],
     ["--job", "12", "--since", "3"],
     ["--since", "someday"],

@@ -43,25 +43,25 @@ const isOwed = (extractionVersion: number) =>
 /**
  * Jobs whose archived log is owed another reading, the newest first, by GitHub's ids, which grow. Page by page: give the last id of the
  * page before.
- * @param isPatient leaves out those whose last reading did not end well, until their back-off ends.
+ * @param skipsBackedOff leaves out those whose last reading did not end well, until their back-off ends.
  */
 export async function listOwedRereads(
   db: Database,
   extractionVersion: number,
   page: {
     readonly choice?: RereadChoice;
-    readonly isPatient: boolean;
+    readonly skipsBackedOff: boolean;
     readonly before?: number | undefined;
     readonly limit: number;
   },
 ): Promise<number[]> {
-  const { choice = {}, isPatient, before, limit } = page;
+  const { choice = {}, skipsBackedOff, before, limit } = page;
   const list = (isDue: RawBuilder<boolean>) =>
     chosen(db, choice)
       .select("obligations.job_id")
       .where(isDue)
       .where(isArchived)
-      .$if(isPatient, (query) => query.where(sql<boolean>`coalesce(reread_due_at <= now(), true)`))
+      .$if(skipsBackedOff, (query) => query.where(sql<boolean>`coalesce(reread_due_at <= now(), true)`))
       .$if(before !== undefined, (query) => query.where("obligations.job_id", "<", before ?? 0))
       .orderBy("obligations.job_id", "desc")
       .limit(limit)

@@ -71,7 +71,7 @@ export async function see({ loader }: Bench, object: Json, source: "listing" | "
 export type ArchiveOptions = {
   readonly object?: Json;
   readonly log?: string;
-  /** Of the record; nothing of the log's text in it unless told. */
+  /** Whose facts the record holds; by default none. */
   readonly writtenBy?: "an older extraction" | "an extraction of equal facts" | "this extraction";
   readonly isLoaded?: boolean;
 };

@@ -35,8 +35,8 @@ async function seal({ loader, ask }: Bench): Promise<void> {
   await sealArchive({ ...loader, archiveId: String(identity?.["archive_id"]), signer });
 }
 
-const owed = ({ loader }: Pick<Bench, "loader">, isPatient = false) =>
-  listOwedRereads(loader.db, extractionVersion, { isPatient, limit: 100 });
+const owed = ({ loader }: Pick<Bench, "loader">, skipsBackedOff = false) =>
+  listOwedRereads(loader.db, extractionVersion, { skipsBackedOff, limit: 100 });
 const sections = ({ ask }: Pick<Bench, "ask">) => ask("select step_number, first_line from audit.steps order by 1");
 const annotations = ({ ask }: Pick<Bench, "ask">) => ask("select step_number, line_number, message from audit.annotations");
 const split = [

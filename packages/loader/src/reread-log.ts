@@ -63,6 +63,8 @@ export async function rereadLog(loader: Loader, jobId: number, options: RereadOp
       return { outcome };
     } catch (error) {
       if (signal?.aborted || !(error instanceof ActionsArchiveError)) throw error;
+      // Removed while it was read: that it cannot be read is no failure.
+      if ((await findReread(db, extractionVersion, jobId)) === undefined) return { outcome: "not_owed" };
       await failReread(db, jobId, error.message);
       const context = { repository: owed.repository, runId: owed.run_id, jobId, err: error };
       if (error instanceof TransientError) log.warn(context, "reading of an archived log deferred");
@@ -109,7 +111,7 @@ async function findLoadedRecord(loader: Loader, jobId: number): Promise<FoundRec
   if (loaded === undefined) return undefined;
   const inForce = await findRecord(store, host, loaded);
   if (inForce?.key === loaded.record_key && inForce.sha256 === loaded.record_sha256) return inForce;
-  if (inForce !== undefined && inForce.version > loaded.record_version) {
+  if (inForce?.record.log.state === "archived" && inForce.version > loaded.record_version) {
     await loadWritten(loader, jobId, inForce, loaded.record_key);
     return inForce;
   }

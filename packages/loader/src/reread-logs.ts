@@ -14,7 +14,7 @@ import { type RereadOptions, rereadLog, type RereadResult } from "./reread-log.t
 
 const batchLogs = 20;
 const pageLogs = 500;
-/** Half of a 2-core machine's CPU time is decoding; each holds 2 connections, and a few MiB. */
+/** Each holds two connections to Postgres, and a few MiB. */
 const readAtOnce = 3;
 /** So many failures of the store in a row are the store's. */
 const maxTransientFailures = 5;
@@ -22,8 +22,8 @@ const busyRetryMs = 1_000;
 const maxBusyRetries = 60;
 
 /**
- * Reads logs that are owed another reading, the newest first and one at a time, for `budgetMs` at most and a log. Ends early when a full
- * batch of records waits to be loaded, or the store does not answer.
+ * Reads logs that are owed another reading, the newest first and one at a time, for `budgetMs` at most and a log. Reads none while a full
+ * batch of records waits to be loaded, and ends early when the store does not answer.
  * @returns how many logs were read. @throws TransientError when the database does not answer; the signal's reason.
  */
 export async function rereadOwedLogs(
@@ -33,10 +33,10 @@ export async function rereadOwedLogs(
   const { db } = loader;
   const endsAt = performance.now() + budgetMs;
   let read = 0;
+  if (await hasUnloadedRecords(db, loadBatches.maxItems)) return read;
   for (;;) {
-    if (await hasUnloadedRecords(db, loadBatches.maxItems)) return read;
     const before = read;
-    for (const jobId of await listOwedRereads(db, extractionVersion, { isPatient: true, limit: batchLogs })) {
+    for (const jobId of await listOwedRereads(db, extractionVersion, { skipsBackedOff: true, limit: batchLogs })) {
       if (performance.now() >= endsAt) return read;
       const result = await rereadLog(loader, jobId, { signal });
       if (result.outcome === "failed" && result.error instanceof TransientError) return read;
@@ -100,9 +100,9 @@ function count(totals: ReindexTotals, job_id: number, result: RereadResult): voi
 }
 
 async function* pagesOf({ db }: Loader, choice: RereadChoice): AsyncGenerator<readonly number[]> {
-  if (choice.jobIds !== undefined) return yield choice.jobIds;
+  if (choice.jobIds !== undefined) return yield [...new Set(choice.jobIds)];
   for (let before: number | undefined; ;) {
-    const page = await listOwedRereads(db, extractionVersion, { choice, isPatient: false, before, limit: pageLogs });
+    const page = await listOwedRereads(db, extractionVersion, { choice, skipsBackedOff: false, before, limit: pageLogs });
     if (page.length === 0) return;
     yield page;
     before = page.at(-1);

@@ -15,7 +15,7 @@ const turnMs = 30_000;
 
 /** How soon after the job's full listing its log is split again, and how long a loader reads on end. */
 const rereadRestMs = 10_000;
-const rereadTurnMs = 20_000;
+const rereadTurnMs = 10_000;
 
 /** Seals, applies retention, scrubs and reads logs again until the service's resources end it. Returns at once. */
 export function workByTheClock(
