@@ -2,12 +2,13 @@
 // archived, others are kept beside it, and nothing that is there is touched.
 
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 
 import { PermanentError } from "@actions-archive/core/errors";
 import type { JobRef } from "@actions-archive/core/ids";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 
-import type { LogTotals } from "./log-format.ts";
+import { LogEncoder, type LogTotals } from "./log-format.ts";
 import { type ReadOptions, readStored } from "./read-log.ts";
 import { isCorrupt, type ObjectInfo, type Store, type StoredBody } from "./store.ts";
 
@@ -124,6 +125,35 @@ export async function readLogContent(
     rawBytes += part.text.length;
   }
   return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
+}
+
+/** What a `LogEncoder` says of a log, with the size and the hash of the object that was read. */
+export type ReadTotals = Omit<LogTotals, "frames">;
+
+/**
+ * Reads the log `key` again from end to end, as it was read when it was archived. Memory is bounded as that of a `LogEncoder`, and
+ * other work runs between frames.
+ * @throws PermanentError `store/corrupt` when it is missing or damaged; the signal's reason.
+ */
+export async function readLogTotals(
+  store: Store,
+  key: string,
+  options: ReadOptions = {},
+  signal?: AbortSignal,
+): Promise<ReadTotals> {
+  const encoder = new LogEncoder();
+  const stored = createHash("sha256");
+  let storedBytes = 0;
+  for await (const part of readStored(store, key, options)) {
+    signal?.throwIfAborted();
+    stored.update(part.stored);
+    storedBytes += part.stored.length;
+    // The bytes that it would store are not needed.
+    encoder.write(part.text);
+    await setImmediate();
+  }
+  const { frames: _frames, ...totals } = encoder.end().totals;
+  return { ...totals, storedBytes, storedSha256: stored.digest("hex") };
 }
 
 async function recognise(

@@ -87,6 +87,11 @@ export type Annotation = z.output<typeof Annotation>;
 
 /** What the log's text says. Each list is capped; `left_out` counts what the cap cost. Missing: this log was not looked at. */
 const extracted = {
+  extraction_version: z
+    .int()
+    .positive()
+    .optional()
+    .describe("of the code that derived what follows from the log; missing: older than 1"),
   sections: z.array(Section).optional(),
   groups: z.array(Group).optional().describe("the outline of the steps"),
   action_uses: z.array(ActionUse).optional(),

@@ -69,13 +69,16 @@ export async function findRecord(
 /**
  * Makes `record` the next version. When the record in force, or the newest, says the same already (the times of deciding
  * and who stored the log aside), nothing is written and that one is returned: safe to repeat, and for two workers at once.
+ * @param replaces the record in force that `record` was made from, if any: one that another writer has put in force meanwhile stays.
  * @throws PermanentError `store/refused` for a record that its readers would pass over, or when the job's versions are used up.
+ * @throws TransientError `store/unavailable` when writers keep meeting, or another record than `replaces` is in force.
  */
 export async function putRecord(
   store: Store,
   host: string,
   ref: JobRef,
   record: NewLogRecord,
+  replaces?: FoundRecord,
 ): Promise<FoundRecord & { readonly created: boolean }> {
   for (let race = 0; race < maxRaces; race += 1) {
     const { records, passedOver } = await readVersions(store, host, ref);
@@ -84,6 +87,8 @@ export async function putRecord(
     const told = LogRecord.parse(wellFormed({ ...record, schema_version: 1, previous_sha256: null }));
     const same = [newest, inForce].find((found) => found !== undefined && saysTheSame(found.record, told));
     if (same) return { ...same, created: false };
+    if (replaces !== undefined && inForce?.sha256 !== replaces.sha256)
+      throw new TransientError("store/unavailable", `Another record than ${replaces.key} is in force now. It is tried again.`);
     const version = records.length + passedOver.length + 1;
     const key = recordKey(host, ref, version);
     if (!isRecordOf(told, host, ref)) throw refused(key, store, "it is not of the job, or names a log that is not the job's");

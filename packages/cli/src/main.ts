@@ -15,6 +15,7 @@ import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addProof } from "./commands/proof.ts";
 import { addRebuild } from "./commands/rebuild.ts";
+import { addReindex } from "./commands/reindex.ts";
 import { addReport } from "./commands/report.ts";
 import { addRetention } from "./commands/retention.ts";
 import { addRetry } from "./commands/retry.ts";
@@ -55,6 +56,7 @@ for (const add of [
   addRetention,
   addErase,
   addRebuild,
+  addReindex,
 ])
   add(program, context);
 // Subcommands do not inherit what their parent overrides. An error of Commander's repeats what was typed, or pasted.

@@ -59,9 +59,19 @@ export function jobColumns(object: unknown): JobColumns | undefined {
   };
 }
 
-/** How complete an object is: a webhook's steps may still be in progress, and a listing that shows them completed says more. */
-export function fullnessOf({ steps }: JobColumns): number {
-  return steps.length + steps.filter(({ status }) => status === "completed").length;
+/**
+ * How much an object says of its steps: they are counted, and of each whether it is completed, its conclusion and its two times are known.
+ * A webhook's last steps may still be in progress, and a later listing shows them completed.
+ */
+export function fullnessOf({ steps }: Pick<JobColumns, "steps">): number {
+  const known = steps.flatMap(({ status, conclusion, started_at, completed_at }) => [
+    true,
+    status === "completed",
+    conclusion !== null,
+    started_at !== null,
+    completed_at !== null,
+  ]);
+  return known.filter(Boolean).length;
 }
 
 // A number twice would break the batch; the later of two steps wins, as GitHub lists them in order.

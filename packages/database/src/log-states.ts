@@ -141,6 +141,8 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
       log_state = logs.log_state,
       log_reason = logs.log_reason,
       record_key = logs.record_key,
+      extraction_version = coalesce(logs.extraction_version, 0),
+      recorded_steps = logs.object_steps,
       log_detail = null,
       unconfirmed_answer = null,
       unconfirmed_at = null,
@@ -155,8 +157,9 @@ export async function settleLogs(trx: Database, jobIds: readonly number[]): Prom
       and logs.job_id = obligations.job_id
       and (obligations.log_state <> 'archived' or logs.log_state = 'archived' or logs.log_reason = 'removed')
       and (log_detail is not null
-        or (obligations.log_state, obligations.log_reason, obligations.record_key)
-          is distinct from (logs.log_state, logs.log_reason, logs.record_key))
+        or (obligations.log_state, obligations.log_reason, obligations.record_key, obligations.extraction_version, recorded_steps)
+          is distinct from
+            (logs.log_state, logs.log_reason, logs.record_key, coalesce(logs.extraction_version, 0), logs.object_steps))
   `.execute(trx);
   await makeCopiesDue(trx, jobIds);
 }

@@ -85,9 +85,9 @@ export const defaultRetentionDays = 90;
 export type JobSightingOf = JobSighting & { readonly repositoryId: number };
 
 /**
- * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object with more steps,
- * or more of them completed, takes the place of one with fewer, never the other way round; each that says something new is kept,
- * and the job's rows are owed again. Idempotent.
+ * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object that says more of its steps
+ * (`fullnessOf`) takes the place of one that says less, never the other way round; each that says something new is kept, and the job's
+ * rows are owed again. Idempotent.
  * @returns how many of the sightings were completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
@@ -278,14 +278,15 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
     .execute();
 }
 
-/** Whether a record is written whose rows are not loaded yet; those that no table takes are not waited for. */
-export async function hasUnloadedRecords(db: Database): Promise<boolean> {
+/** Whether `atLeast` records are written whose rows are not loaded yet; those that no table takes are not waited for. */
+export async function hasUnloadedRecords(db: Database, atLeast = 1): Promise<boolean> {
   const row = await db
     .selectFrom("archive.obligations")
     .select("job_id")
     .where("log_state", "in", ["pending", "failed"])
     .where("record_key", "is not", null)
     .where("log_reason", "is distinct from", "unloadable")
+    .offset(atLeast - 1)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

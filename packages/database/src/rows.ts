@@ -39,6 +39,10 @@ export type LogRow = {
   record_key: string;
   record_version: number;
   record_sha256: string;
+  /** Null for an absent log, and where the record does not say. */
+  extraction_version: number | null;
+  /** `fullnessOf` the record's job object; null where it is none. */
+  object_steps: number | null;
 };
 
 type JobRow = Omit<JobColumns, "labels" | "steps" | "run_attempt"> & {
@@ -100,6 +104,8 @@ const logTypes = {
   record_key: "text",
   record_version: "integer",
   record_sha256: "text",
+  extraction_version: "integer",
+  object_steps: "integer",
 } as const;
 
 /**
@@ -194,10 +200,11 @@ export async function upsertLogs(trx: Database, logs: readonly LogRow[], schema:
 async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[]): Promise<void> {
   await sql`
     insert into ${schema}.logs (job_id, log_state, log_reason, log_flags, copied_from_job_id, log_key, log_version_id, raw_bytes,
-      raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256)
+      raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at, record_key, record_version, record_sha256,
+      extraction_version, object_steps)
     select job_id, log_state, log_reason, array(select json_array_elements_text(log_flags)), copied_from_job_id, log_key,
       log_version_id, raw_bytes, raw_sha256, stored_bytes, stored_sha256, lines, first_line_at, last_line_at, archived_at,
-      record_key, record_version, record_sha256
+      record_key, record_version, record_sha256, extraction_version, object_steps
     from ${unnest(logTypes, rows)}
     on conflict (job_id) do update set
       log_state = excluded.log_state,
@@ -216,7 +223,9 @@ async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[])
       archived_at = excluded.archived_at,
       record_key = excluded.record_key,
       record_version = excluded.record_version,
-      record_sha256 = excluded.record_sha256
+      record_sha256 = excluded.record_sha256,
+      extraction_version = excluded.extraction_version,
+      object_steps = excluded.object_steps
     where (excluded.log_state = 'archived', excluded.record_version)
       -- Only a tombstone says removed, and only of what was archived.
       > (logs.log_state = 'archived' or logs.log_reason = 'removed', logs.record_version)

@@ -87,6 +87,8 @@ export function logRow({ state, version, job_id = jobId, reason = "deleted", fla
     record_key: `records/github.com/${repositoryId}/${runId}/${job_id}.${version === 1 ? "" : `${version}.`}json`,
     record_version: version,
     record_sha256: hash,
+    extraction_version: null,
+    object_steps: null,
   };
   if (state === "absent") {
     const nothing = { log_key: null, raw_bytes: null, raw_sha256: null, stored_bytes: null, stored_sha256: null, lines: null };

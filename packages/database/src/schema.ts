@@ -708,6 +708,10 @@ export interface ArchiveLogs {
    */
   copied_from_job_id: number | null;
   /**
+   * Version of the extraction that wrote the record in force; null where the record does not say, which counts as 0, and when the log is absent.
+   */
+  extraction_version: number | null;
+  /**
    * The time of the first line that has one; null when none has, or the log is absent.
    */
   first_line_at: Timestamp | null;
@@ -743,6 +747,10 @@ export interface ArchiveLogs {
    * The object's version; null when the log is absent, or the store has no versions.
    */
   log_version_id: string | null;
+  /**
+   * How much the job object of the record in force says of its steps, counted as in the ledger; null where a version before 0024 loaded it.
+   */
+  object_steps: number | null;
   /**
    * Size of the log as GitHub sent it, in bytes; null when it is absent.
    */
@@ -869,6 +877,10 @@ export interface ArchiveObligations {
    */
   expires_at: Timestamp | null;
   /**
+   * That of archive.logs, 0 for null: below the program's own, an archived log is read again.
+   */
+  extraction_version: Generated<number>;
+  /**
    * When this archive first saw the job completed, by the database's clock.
    */
   first_seen_at: Generated<Timestamp>;
@@ -909,7 +921,7 @@ export interface ArchiveObligations {
    */
   object_source: string;
   /**
-   * How complete the object is, its steps and its completed steps counted together: one with more replaces one with fewer.
+   * How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.
    */
   object_steps: Generated<number>;
   /**
@@ -921,6 +933,10 @@ export interface ArchiveObligations {
    */
   record_key: string | null;
   /**
+   * object_steps of archive.logs: below this row's own object_steps, an archived log is read again. Null until a record is loaded.
+   */
+  recorded_steps: number | null;
+  /**
    * When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.
    */
   relook_at: Timestamp | null;
@@ -928,6 +944,18 @@ export interface ArchiveObligations {
    * GitHub's id of the repository.
    */
   repository_id: number;
+  /**
+   * Before this instant no loader reads the archived log again: the last reading did not end well. Null when it did.
+   */
+  reread_due_at: Timestamp | null;
+  /**
+   * Why the last reading of the archived log did not end well; null when it did, or when its process died.
+   */
+  reread_problem: string | null;
+  /**
+   * How many readings of the archived log began since the last one that ended well.
+   */
+  reread_tries: Generated<number>;
   /**
    * When the job's rows were last loaded; null while they are owed.
    */

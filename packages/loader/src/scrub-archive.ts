@@ -16,18 +16,27 @@ const mostOfATurn = 500;
  * @returns how many objects were read. @throws TransientError when the store does not answer, or contradicts itself: the next turn begins where this one did.
  */
 export async function scrubArchive(loader: Loader, days: number): Promise<number> {
-  const { db, store, log } = loader;
+  const { db } = loader;
   const batch = await chooseScrubBatch(db, { days, most: mostOfATurn });
+  await reportDamages(loader, batch.objects);
+  if (batch.objects.length > 0) await noteScrubbed(db, batch);
+  else if (await isRoundOver(db, batch.position)) await noteScrubbed(db, batch);
+  return batch.objects.length;
+}
+
+/**
+ * Reads these objects, and records those that are missing or changed, for the next seal to carry; a damaged log in force is requested
+ * again. Idempotent. @throws TransientError when the store does not answer, or contradicts itself.
+ */
+export async function reportDamages(loader: Loader, objects: readonly StoredObject[]): Promise<void> {
+  const { db, store, log } = loader;
   const damages: Damage[] = [];
-  for (const object of batch.objects) {
+  for (const object of objects) {
     const finding = await examine(loader, object);
     if (finding !== undefined) damages.push({ key: object.key, finding });
   }
   for (const key of await noteDamages(db, damages))
     log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
-  if (batch.objects.length > 0) await noteScrubbed(db, batch);
-  else if (await isRoundOver(db, batch.position)) await noteScrubbed(db, batch);
-  return batch.objects.length;
 }
 
 // What is no finding at the first reading costs no other. A finding is the object's own only when a HEAD and a second reading agree

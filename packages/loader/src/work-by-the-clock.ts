@@ -6,20 +6,34 @@ import type { Service } from "@actions-archive/core/service";
 import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
+import { rereadOwedLogs } from "./reread-logs.ts";
 import { scrubArchive } from "./scrub-archive.ts";
 import { type OpenLoader, startSealing } from "./start-sealing.ts";
 
 /** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
 const turnMs = 30_000;
 
-/** Seals, applies retention and scrubs until the service's resources end it. Returns at once. */
+/** How soon after the job's full listing its log is split again, and how long a loader reads on end. */
+const rereadRestMs = 10_000;
+const rereadTurnMs = 10_000;
+
+/** Seals, applies retention, scrubs and reads logs again until the service's resources end it. Returns at once. */
 export function workByTheClock(
   config: Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS" | "SCRUB_DAYS">,
   open: OpenLoader,
-  service: Pick<Service, "log" | "resources">,
+  service: Pick<Service, "log" | "resources" | "stopping">,
 ): void {
   startSealing(config, open, service);
   void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
+  void runByTheClock(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
+}
+
+async function reread(loader: Loader, signal: AbortSignal): Promise<void> {
+  try {
+    await rereadOwedLogs(loader, { budgetMs: rereadTurnMs, signal });
+  } catch (error) {
+    if (!signal.aborted) loader.log.warn({ err: error, what: "the reading of archived logs" }, "work by the clock failed");
+  }
 }
 
 // The store or the database may be away, and each of these goes on where it was: the next turn tries again.

@@ -2,7 +2,7 @@
 
 import type { FoundRecord } from "@actions-archive/archive/records";
 import { PermanentError } from "@actions-archive/core/errors";
-import { instant } from "@actions-archive/database/job-rows";
+import { fullnessOf, instant, jobColumns } from "@actions-archive/database/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import { failLog, settleLogs } from "@actions-archive/database/log-states";
 import { forgetLogsInFlight } from "@actions-archive/database/logs-in-flight";
@@ -79,7 +79,16 @@ function namedLog({ record: { job_id, repository_id, log } }: FoundRecord): Name
 /** How the log ended, as a row. */
 export function logRow({ key, version, sha256, record }: FoundRecord): LogRow {
   const { log, job_id, decided_at } = record;
-  const common = { job_id, log_state: log.state, record_key: key, record_version: version, record_sha256: sha256 };
+  const job = jobColumns(record.job);
+  const common = {
+    job_id,
+    log_state: log.state,
+    record_key: key,
+    record_version: version,
+    record_sha256: sha256,
+    extraction_version: record.extraction_version ?? null,
+    object_steps: job === undefined ? null : fullnessOf(job),
+  };
   if (log.state === "absent") {
     return {
       ...common,

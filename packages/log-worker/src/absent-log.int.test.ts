@@ -199,7 +199,13 @@ async function openSecondLook() {
       stored_sha256: null,
     };
     const noTimes = { lines: null, first_line_at: null, last_line_at: null, archived_at: null };
-    const record = { record_key: key, record_version: 1, record_sha256: "0".repeat(64) };
+    const record = {
+      record_key: key,
+      record_version: 1,
+      record_sha256: "0".repeat(64),
+      extraction_version: null,
+      object_steps: null,
+    };
     const state = { job_id: job.id, log_state: "absent", log_reason: "deleted" } as const;
     await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
     await settleLogs(trx, [job.id]);

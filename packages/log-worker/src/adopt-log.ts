@@ -1,10 +1,8 @@
 // A log that lies in the bucket without a record, while GitHub has none any more: what a worker left that died between the
 // two writes. It is read whole, and taken for what it is.
 
-import { type LogFacts, logFacts } from "@actions-archive/archive/log-facts";
-import { LogEncoder } from "@actions-archive/archive/log-format";
-import { readLogContent } from "@actions-archive/archive/logs";
-import { readLog } from "@actions-archive/archive/read-log";
+import { type Extraction, extractLog } from "@actions-archive/archive/extraction";
+import { readLogTotals } from "@actions-archive/archive/logs";
 import type { ArchivedLog } from "@actions-archive/archive/record";
 import type { ListedObject } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -12,12 +10,10 @@ import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import type { Obligation } from "@actions-archive/database/obligations";
 
 import { jobFacts } from "./job-facts.ts";
-import { flagsOf } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
-import { textFacts } from "./text-facts.ts";
 
 /** What is to be recorded of a log that was found. */
-export type AdoptedLog = { readonly log: ArchivedLog; readonly text: LogFacts };
+export type AdoptedLog = { readonly log: ArchivedLog; readonly facts: Extraction["facts"] };
 
 /**
  * The log that a worker left: the one beside the job's own key, if there is one, since it was read later; its record would have
@@ -40,27 +36,24 @@ async function adopt({ store, host, log }: LogWorker, job: Obligation, key: stri
   if (info === undefined) return undefined;
   try {
     const version = { sizeBytes: info.sizeBytes, ...(info.versionId === undefined ? {} : { versionId: info.versionId }) };
-    const content = await readLogContent(store, key, version);
+    const totals = await readLogTotals(store, key, version);
     const isOwn = key === logKey(host, job);
-    if (!isOwn && key !== conflictingLogKey(host, job, content.rawSha256))
-      throw new PermanentError("store/corrupt", `${key} in ${store.url} holds a log of SHA-256 ${content.rawSha256}`);
-    const encoder = new LogEncoder();
-    for await (const text of readLog(store, key, version)) encoder.write(text);
-    const { totals } = encoder.end();
-    const { completedAt, steps } = jobFacts(job.object);
-    const flags = [...flagsOf(totals, completedAt), "adopted" as const, ...(isOwn ? [] : (["changed_since"] as const))];
+    if (!isOwn && key !== conflictingLogKey(host, job, totals.rawSha256))
+      throw new PermanentError("store/corrupt", `${key} in ${store.url} holds a log of SHA-256 ${totals.rawSha256}`);
+    const { text, flags: textFlags, facts } = extractLog(totals, jobFacts(job.object));
+    const flags = [...textFlags, "adopted" as const, ...(isOwn ? [] : (["changed_since"] as const))];
     const adopted: ArchivedLog = {
       state: "archived",
       flags: flags.toSorted(),
       key,
       version_id: info.versionId ?? null,
-      raw_bytes: content.rawBytes,
-      raw_sha256: content.rawSha256,
-      stored_bytes: content.storedBytes,
-      stored_sha256: content.storedSha256,
-      ...textFacts(totals),
+      raw_bytes: totals.rawBytes,
+      raw_sha256: totals.rawSha256,
+      stored_bytes: totals.storedBytes,
+      stored_sha256: totals.storedSha256,
+      ...text,
     };
-    return { log: adopted, text: logFacts(totals, steps) };
+    return { log: adopted, facts };
   } catch (error) {
     if (!(error instanceof PermanentError) || error.code !== "store/corrupt") throw error;
     log.error({ err: error, objectKey: key, jobId: job.job_id }, "a damaged log without a record");

@@ -327,7 +327,13 @@ test("rule 5: a log with the raw bytes of another job's is stored and flagged", 
     const times = { first_line_at: log.first_time, last_line_at: log.last_time, archived_at: new Date().toISOString() };
     const { raw_bytes, raw_sha256, stored_bytes, stored_sha256, lines } = log;
     const facts = { raw_bytes, raw_sha256, stored_bytes, stored_sha256, lines, ...times };
-    const record = { record_key: "records/x", record_version: 1, record_sha256: raw_sha256 };
+    const record = {
+      record_key: "records/x",
+      record_version: 1,
+      record_sha256: raw_sha256,
+      extraction_version: null,
+      object_steps: null,
+    };
     const state = { log_state: "archived" as const, log_reason: null, log_flags: [], copied_from_job_id: null };
     await upsertLogs(trx, [{ job_id: one.id, ...state, log_key: log.key, log_version_id: null, ...facts, ...record }]);
   });

@@ -1,7 +1,8 @@
 // The handler of the archive queue: one job's log, from the first look into the bucket to its record. Every step may have
 // been done before, by a worker that died: each is a look, an exclusive write, or a question that can be asked again.
 
-import { logFacts } from "@actions-archive/archive/log-facts";
+import { extractLog } from "@actions-archive/archive/extraction";
+import { lacksEnd, lacksTimestamps } from "@actions-archive/archive/log-flags";
 import { putLog } from "@actions-archive/archive/logs";
 import { SpoolFullError } from "@actions-archive/archive/spool";
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
@@ -18,11 +19,9 @@ import { adoptStoredLog } from "./adopt-log.ts";
 import { classifyGoneLog, classifyMissingLog, firstOf, type MissingLog, secondsBetween } from "./classify-missing-log.ts";
 import { type Download, downloadLog } from "./download-log.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
-import { flagsOf, lacksEnd, lacksTimestamps } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
 import { settleFailure } from "./settle-failure.ts";
-import { textFacts } from "./text-facts.ts";
 import { waitForOriginal } from "./wait-for-original.ts";
 import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
@@ -119,8 +118,9 @@ async function storeLog(
   const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
   // There before, without a record: an earlier try's, or that of another worker who is about to write the record.
   if (stored.existing && job.log_state !== "archived" && (await handOverExisting(worker, job))) return;
+  const { text, flags: textFlags, facts: extracted } = extractLog(totals, facts);
   const flags: LogFlag[] = [
-    ...flagsOf(totals, facts.completedAt),
+    ...textFlags,
     ...(stored.conflict ? (["changed_since"] as const) : []),
     ...(stored.existing ? (["adopted"] as const) : []),
     ...(await flagsBesideOthers(worker, job, totals.rawSha256, totals.rawBytes)),
@@ -134,9 +134,9 @@ async function storeLog(
     raw_sha256: totals.rawSha256,
     stored_bytes: stored.storedBytes,
     stored_sha256: stored.storedSha256,
-    ...textFacts(totals),
+    ...text,
   };
-  await writeOutcome(worker, job, log, logFacts(totals, facts.steps));
+  await writeOutcome(worker, job, log, extracted);
 }
 
 /**
@@ -186,9 +186,9 @@ async function settleAbsent(worker: LogWorker, job: Obligation, reason: Paramete
 async function adoptLog(worker: LogWorker, job: Obligation): Promise<boolean> {
   const adopted = await adoptStoredLog(worker, job);
   if (adopted === undefined) return false;
-  const { log, text } = adopted;
+  const { log, facts } = adopted;
   const flags = [...log.flags, ...(await flagsBesideOthers(worker, job, log.raw_sha256, log.raw_bytes))];
-  await writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, text);
+  await writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, facts);
   return true;
 }
 

@@ -1,5 +1,6 @@
 // One reading of a job's log: from GitHub's link through the encoder into the spool. The bytes flow once.
 
+import { lacksTimestamps } from "@actions-archive/archive/log-flags";
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
 import { releaseMemory } from "@actions-archive/archive/release-memory";
 import type { SpoolFile } from "@actions-archive/archive/spool";
@@ -9,7 +10,6 @@ import { trustedDate } from "@actions-archive/github/clock-skew";
 import { requestJobLog } from "@actions-archive/github/job-log";
 
 import { DocumentDetector } from "./document-detector.ts";
-import { lacksTimestamps } from "./judge-log.ts";
 import type { LogWorker } from "./log-worker.ts";
 
 export type Download =

@@ -1,6 +1,6 @@
 // Repairs a log of the archive that was found missing or changed: what GitHub still has is stored under a key of its own.
 
-import { logFacts } from "@actions-archive/archive/log-facts";
+import { extractLog, replaceTextFlags } from "@actions-archive/archive/extraction";
 import { putLogBeside } from "@actions-archive/archive/logs";
 import { deferLog, finishRelook } from "@actions-archive/database/log-states";
 import type { Obligation } from "@actions-archive/database/obligations";
@@ -36,8 +36,10 @@ export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: 
   const { totals, body } = download;
   const stored = await putLogBeside(store, host, job, body, totals, signal);
   const { key, storedBytes: stored_bytes, storedSha256: stored_sha256, versionId } = stored;
-  const text = logFacts(totals, jobFacts(job.object).steps);
-  await writeOutcome(worker, job, { ...archived, key, version_id: versionId ?? null, stored_bytes, stored_sha256 }, text);
+  const extraction = extractLog(totals, jobFacts(job.object));
+  const place = { key, version_id: versionId ?? null, stored_bytes, stored_sha256 };
+  const flags = replaceTextFlags(archived.flags, extraction);
+  await writeOutcome(worker, job, { ...archived, ...place, flags, ...extraction.text }, extraction.facts);
   await noteRepair(db, damagedKey, key);
   await finishRelook(db, job.job_id);
   log.warn({ ...context, repairedBy: key }, "damaged log repaired");

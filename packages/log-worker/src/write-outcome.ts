@@ -1,7 +1,7 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
 
+import type { Extraction } from "@actions-archive/archive/extraction";
 import { readFingerprint } from "@actions-archive/archive/fingerprint";
-import type { LogFacts } from "@actions-archive/archive/log-facts";
 import type { AbsentLog, LogRecord } from "@actions-archive/archive/record";
 import { findRecord, type FoundRecord, type PassedOverRecord, putRecord } from "@actions-archive/archive/records";
 import { noteRecord } from "@actions-archive/database/log-states";
@@ -14,10 +14,15 @@ import type { LogWorker } from "./log-worker.ts";
 type Outcome = LogRecord["log"];
 
 /**
- * Writes the record and queues its load. `text`: what the log's text says, if there is a log. Idempotent: the same story twice
+ * Writes the record and queues its load. `facts`: what the log's text says, if there is a log. Idempotent: the same story twice
  * is one record.
  */
-export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: Outcome, text?: LogFacts): Promise<void> {
+export async function writeOutcome(
+  worker: LogWorker,
+  job: Obligation,
+  outcome: Outcome,
+  facts?: Extraction["facts"],
+): Promise<void> {
   const { store, host, log } = worker;
   const { repository_id, run_id, job_id, run_attempt, last_listed_attempt, full_name } = job;
   const record = await putRecord(store, host, job, {
@@ -33,16 +38,16 @@ export async function writeOutcome(worker: LogWorker, job: Obligation, outcome: 
     job_source: job.object_source as LogRecord["job_source"],
     job_received_at: job.object_received_at.toISOString(),
     log: outcome,
-    ...text,
+    ...facts,
     decided_at: new Date().toISOString(),
   });
   await handOver(worker, job, record);
-  const facts =
+  const fields =
     outcome.state === "archived"
       ? { sizeBytes: outcome.raw_bytes, objectKey: outcome.key, flags: outcome.flags }
       : { reason: outcome.reason };
   log.info(
-    { repository: full_name, runId: run_id, jobId: job_id, ...facts },
+    { repository: full_name, runId: run_id, jobId: job_id, ...fields },
     outcome.state === "archived" ? "log archived" : "log absent",
   );
 }

@@ -1,5 +1,6 @@
 // `status`: what is archived, what is owed, what waits.
 
+import { extractionVersion } from "@actions-archive/archive/extraction";
 import { listClockSkews } from "@actions-archive/database/clock-skews";
 import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/coverage";
 import { listCredentials } from "@actions-archive/database/credentials";
@@ -7,6 +8,7 @@ import { countGaps } from "@actions-archive/database/gaps";
 import { findIdentity } from "@actions-archive/database/identity";
 import type { Database } from "@actions-archive/database/open-database";
 import { listUnreadableRepositories } from "@actions-archive/database/repositories";
+import { countRereads, listRereadProblems } from "@actions-archive/database/rereads";
 import { countDamages, findScrub } from "@actions-archive/database/scrub";
 import { findSealing, type Sealing } from "@actions-archive/database/sealing";
 import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
@@ -17,12 +19,17 @@ import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 
+const mostProblems = 10;
+
 export function addStatus(program: Command, context: CommandContext): void {
   program
     .command("status")
     .description("what is archived, what is owed, what waits")
     .option("--json", "one JSON document")
-    .addHelpText("after", "\nExamples:\n  actions-archive status\n  actions-archive status --json | jq .counts.pending")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  actions-archive status\n  actions-archive status --json | jq .counts.pending\n  actions-archive status --json | jq .rereads",
+    )
     .action(async ({ json }: { json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "status", resources });
@@ -49,6 +56,11 @@ async function readStatus(db: Database) {
     clock_skew: await listClockSkews(db),
     sealing: await findSealing(db),
     scrub: { ...(await findScrub(db)), ...(await countDamages(db)) },
+    rereads: {
+      extraction_version: extractionVersion,
+      ...(await countRereads(db, extractionVersion)),
+      problems: await listRereadProblems(db, extractionVersion, mostProblems),
+    },
   };
 }
 
@@ -66,7 +78,7 @@ function formatStatus(status: Status): string {
   ];
   if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
   if (gaps.some(({ kind }) => kind !== "not_sealed")) lines.push("", "What is missing, and why: actions-archive gaps");
-  if (host !== null) lines.push("", ...sealingText(status.sealing), ...scrubText(status.scrub));
+  if (host !== null) lines.push("", ...sealingText(status.sealing), ...scrubText(status.scrub), ...rereadText(status.rereads));
   if (credentials.length > 0)
     lines.push(
       "",
@@ -111,6 +123,14 @@ function scrubText({ objects, objects_read, last_round_ended_at, damaged, repair
     ...(damaged === 0
       ? []
       : [`${damaged} objects are missing or were changed, ${repaired} of them repaired: see audit.damages.`]),
+  ];
+}
+
+function rereadText({ older_extraction, fuller_object, failing, problems }: Status["rereads"]): string[] {
+  if (older_extraction + fuller_object === 0) return [];
+  return [
+    `${older_extraction} logs were read by an older version of the extraction, and ${fuller_object} have a job object with more steps now: loaders read them again, or now: actions-archive reindex`,
+    ...(failing === 0 ? [] : [`${failing} of them could not be read; the newest:`, formatTable(problems)]),
   ];
 }
 

@@ -16,6 +16,7 @@ import { recordStoredDeliveries } from "@actions-archive/fetcher/receive-deliver
 import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { tidyQueues } from "@actions-archive/fetcher/tidy-queues";
+import { rereadOwedLogs } from "@actions-archive/loader/reread-logs";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
@@ -49,6 +50,8 @@ const lateRetryMs = 2_000;
 const recheckEveryMs = 1_000;
 /** A request, an upload's end and a turn that counts a large ledger take seconds: no waiting. */
 const maxPauseSeconds = 10;
+/** Job objects that became fuller in this pass are few; an archive that a newer extraction reads again takes many passes, or `reindex`. */
+const maxRereadMs = 30_000;
 
 /** @returns what is complete and what is not. @throws ConfigError; the signal's reason when it was stopped. */
 export async function runPass(
@@ -83,6 +86,7 @@ export async function runPass(
   });
   await Promise.all([listing.then(() => recheckRepositories(pass)), feeding]);
   stopping.throwIfAborted();
+  await rereadOwedLogs(openLoader.loader, { budgetMs: maxRereadMs, signal: stopping });
   await sealWhatWaits(config, openLoader);
   return makePassReport(fetcher.db, pass.givenUp);
 }

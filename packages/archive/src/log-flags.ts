@@ -1,7 +1,8 @@
-// Judges a log that was read whole: has it its end, and does it fit the job's times? Pure. A log in doubt is stored and flagged.
+// The doubts about a log that was read whole: has it its end, and does it fit the job's times? Pure. Such a log is stored and flagged.
 
-import type { LogTotals } from "@actions-archive/archive/log-format";
 import type { LogFlag } from "@actions-archive/core/states";
+
+import type { LogTotals } from "./log-format.ts";
 
 const missingEndSeconds = 5;
 const outsideWindowSeconds = 120;

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 
-import { jobFacts } from "./job-facts.ts";
-import { flagsOf, lacksEnd } from "./judge-log.ts";
+import { flagsOf, lacksEnd } from "./log-flags.ts";
 
 const completedAt = new Date("2026-05-01T10:00:00Z");
 const log = (lastTime: string | undefined, hasEndMarker: boolean) => ({
@@ -30,18 +29,4 @@ test("a log without any timestamp is flagged so, and for nothing else", () => {
 
 test("a job without times is not doubted for them", () => {
   expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), undefined)).toEqual([]);
-});
-
-const job = { id: 1, run_id: 2, status: "completed", conclusion: "failure", runner_id: 0, steps: [], labels: [] };
-
-test.each([
-  [{ ...job, conclusion: "cancelled" }, "not_run"],
-  [{ ...job, labels: ["ubuntu-latest"] }, "not_run"],
-  [{ ...job, runner_id: null }, "not_a_job"],
-  [{ ...job, runner_id: 7, labels: ["ubuntu-latest"] }, undefined],
-  [{ ...job, runner_id: undefined }, undefined],
-  [{ ...job, steps: undefined }, undefined],
-  [{ ...job, labels: undefined }, undefined],
-])("a job without runner and steps is told by what it has, and a missing field decides nothing: %j", (object, neverRan) => {
-  expect(jobFacts(object).neverRan).toBe(neverRan);
 });
