@@ -1780,6 +1780,10 @@ export interface AuditAttempts {
    */
   triggering_actor: string | null;
   /**
+   * GitHub's updated_at of the attempt, which of a completed one is its end unless GitHub changed it later; null until the attempt itself was seen.
+   */
+  updated_at: Timestamp | null;
+  /**
    * GitHub's id of the workflow; null where the run object lacks it.
    */
   workflow_id: number | null;
