@@ -32,6 +32,8 @@ beforeAll(async () => {
 afterAll(() => shared[Symbol.asyncDispose]());
 
 const place = (row: Readonly<Record<string, unknown>>) => Number(row["job_id"]) - idOf(0);
+/** As Postgres writes it in JSON. */
+const timeOf = (time: string) => time.replace("Z", "+00:00");
 const uses = (rows: readonly Readonly<Record<string, unknown>>[]) =>
   rows.map((row) => [place(row), row["action"], row["step_number"]]);
 
@@ -65,7 +67,7 @@ test("a row of action-uses says which job, step and commit, and who triggered it
     [1, "Actions/Cache/restore", 3],
   ]);
   expect(rows[1]).toEqual({
-    used_at: new Date(hour(0)),
+    used_at: timeOf(hour(0)),
     repository: app.name,
     workflow_name: "CI",
     job_name: "build",
@@ -135,8 +137,8 @@ test("actions sums up by action, ref and commit, so that a moved tag shows", asy
     sha: commits.moved,
     jobs: 1,
     repositories: 1,
-    first_used_at: new Date(hour(2)),
-    last_used_at: new Date(hour(2)),
+    first_used_at: timeOf(hour(2)),
+    last_used_at: timeOf(hour(2)),
     last_job_id: idOf(3),
   });
   expect(rows.map(({ action, ref }) => `${String(action)}@${String(ref)}`)).toEqual([
@@ -221,7 +223,7 @@ test("failures has a row for a run that failed before it had a job, and none for
     ["failure", idOf(2)],
   ]);
   expect(rows[2]).toEqual({
-    completed_at: new Date(hour(12)),
+    completed_at: timeOf(hour(12)),
     repository: app.name,
     workflow_name: "startup_failure",
     job_name: null,
@@ -276,7 +278,7 @@ test("flaky is what failed and then passed on the same commit", async () => {
       jobs: 2,
       failed_jobs: 1,
       last_sha: "8a1f".repeat(10),
-      last_passed_at: new Date(hour(3)),
+      last_passed_at: timeOf(hour(3)),
       failed_job_id: idOf(2),
       passed_job_id: idOf(3),
     },
