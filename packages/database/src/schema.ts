@@ -623,6 +623,13 @@ export interface ArchiveJobs {
   workflow_name: string | null;
 }
 
+export interface ArchiveLocks {
+  /**
+   * sealing: one seal is made and put. seals: the chain in the database changes. rebuild: the database is rebuilt. removal: partitions are made (shared) or removed.
+   */
+  name: string;
+}
+
 export interface ArchiveLogFacts {
   /**
    * How many action uses the record's cap left out; null where the log was not searched for them.
@@ -1092,7 +1099,11 @@ export interface ArchiveRepositories {
    */
   log_retention_days: number | null;
   /**
-   * When full_name last changed: an older webhook does not bring an old name back. Null when it never did.
+   * When this archive first saw the current name, by the database's clock; a policy that governs by it counts a week later. Null: the name under which the repository was found, which counts at once.
+   */
+  name_seen_at: Timestamp | null;
+  /**
+   * When the repository had its current name, as what reported it says: an older webhook does not bring an old name back. It decides nothing else. Null when the name never changed.
    */
   named_at: Timestamp | null;
   /**
@@ -2668,6 +2679,7 @@ export interface DB {
   "archive.holds": ArchiveHolds;
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;
+  "archive.locks": ArchiveLocks;
   "archive.log_facts": ArchiveLogFacts;
   "archive.logs": ArchiveLogs;
   "archive.logs_in_flight": ArchiveLogsInFlight;
