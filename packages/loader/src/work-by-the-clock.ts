@@ -6,11 +6,13 @@ import type { Service } from "@actions-archive/core/service";
 import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
+import { makeBlockerReport } from "./report-blockers.ts";
 import { scrubArchive } from "./scrub-archive.ts";
 import { type OpenLoader, startSealing } from "./start-sealing.ts";
 
 /** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
 const turnMs = 30_000;
+const blockersMs = 5_000;
 
 /** Seals, applies retention and scrubs until the service's resources end it. Returns at once. */
 export function workByTheClock(
@@ -20,6 +22,14 @@ export function workByTheClock(
 ): void {
   startSealing(config, open, service);
   void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
+  const reportBlockers = makeBlockerReport(open.loader);
+  void runByTheClock(service.resources, blockersMs, async () => {
+    try {
+      await reportBlockers();
+    } catch (error) {
+      open.loader.log.debug({ err: error }, "blocking sessions not listed");
+    }
+  });
 }
 
 // The store or the database may be away, and each of these goes on where it was: the next turn tries again.
