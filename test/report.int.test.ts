@@ -94,7 +94,7 @@ test("CSV is RFC 4180 and starts no formula, and a table shows what a terminal w
   const [head = "", ...rows] = csv.stdout.split("\r\n");
   expect(head.split(",").slice(0, 5)).toEqual(["completed_at", "started_at", "repository", "workflow_name", "job_name"]);
   expect(rows[0]).toContain(
-    `2026-05-01T10:04:00Z,2026-05-01T10:00:10Z,acme/app,plain,"'${hostile.replaceAll('"', '""')}",success,main,`,
+    `2026-05-01 10:04:00+00,2026-05-01 10:00:10+00,acme/app,plain,"'${hostile.replaceAll('"', '""')}",success,main,`,
   );
   expect(rows).toHaveLength(2);
   expect(csv.stderr).toBe("(1 row, and there are more: --limit shows them, since 2026-05-01T00:00:00Z)\n");
@@ -104,7 +104,7 @@ test("CSV is RFC 4180 and starts no formula, and a table shows what a terminal w
   expect(table.stdout).not.toContain("\u001B");
   const json = JSON.parse((await run("--json")).stdout);
   expect(json.rows).toMatchObject([
-    { job_id: firstJobId + 1, job_name: hostile, completed_at: "2026-05-01T10:04:00.000Z" },
+    { job_id: firstJobId + 1, job_name: hostile, completed_at: "2026-05-01T10:04:00+00:00" },
     { job_id: firstJobId },
   ]);
 });

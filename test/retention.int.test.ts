@@ -56,12 +56,27 @@ test("erase removes a log that is sealed: from the rows, then, under a seal that
   for (const id of [job, twin]) await archive.archive({ job_id: id }, secret);
   await archive.archive({ job_id: other, repository: "acme/web" }, `${stamp} harmless\n`);
 
-  const early = await run("erase", String(job), "--reason", "prints a key");
+  const early = await run("erase", String(job), "--reason", "prints a key", "--yes");
   expect(early).toMatchObject({ code: 2, stdout: "" });
   expect(early.stderr).toContain("not in a published seal yet");
   await archive.seal();
 
-  const erased = await run("erase", String(job), "--reason", "prints a key");
+  const planned = await run("erase", String(job), "--reason", "prints a key", "--dry-run");
+  expect(planned).toMatchObject({ code: 0, stdout: expect.stringContaining("Nothing was changed: --dry-run.") as string });
+  for (const text of [`Job ${job}: `, "in acme/app", "held by seal 1", "What goes: 1 object, "])
+    expect(planned.stdout).toContain(text);
+  expect(await json("erase", String(job), "--reason", "prints a key", "--dry-run")).toMatchObject({
+    dry_run: true,
+    job_id: job,
+    repository: "acme/app",
+    objects: [{ object_key: expect.stringContaining(`${job}.log.zst`) as string, sealed_in: 1 }],
+    same_text: [twin],
+  });
+  const unasked = await run("erase", String(job), "--reason", "prints a key");
+  expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("Without a terminal this needs --yes") as string });
+  expect(await json("sql", "select log_state from jobs where log_state <> 'archived'")).toEqual([]);
+
+  const erased = await run("erase", String(job), "--reason", "prints a key", "--yes");
   expect(erased.code, erased.stderr).toBe(0);
   expect(erased.stdout).toContain("waits for a seal");
   expect(erased.stdout).toContain(`erase them too: ${twin}.`);
@@ -117,7 +132,7 @@ test("hold keeps a log from erase and from policies, is listed, and is released"
   expect((await run("hold", "--release", String(job))).stderr).toContain("is not on hold");
   const late = await run("hold", String(other));
   expect(late).toMatchObject({ code: 0, stdout: expect.stringContaining(`Too late for ${other}`) as string });
-  expect((await run("erase", String(job), "--reason", "why")).code).toBe(0);
+  expect((await run("erase", String(job), "--reason", "why", "--yes")).code).toBe(0);
 });
 
 test("retention says what goes before it changes anything, and the loader's turns remove it", async () => {

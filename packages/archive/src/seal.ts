@@ -99,6 +99,19 @@ export const Damage = z.strictObject({
 });
 export type Damage = z.output<typeof Damage>;
 
+/**
+ * What an earlier seal says wrongly of itself, admitted in a later one. The earlier seal stays as it is: a verifier that meets it looks
+ * for this, and shows both.
+ */
+export const Correction = z.strictObject({
+  sequence: z.int().positive().describe("of the seal that is wrong"),
+  sha256: sha256.describe("of its payload"),
+  host: z.string().min(1).describe("as it stands there"),
+  correct_host: z.string().min(1).describe("the archive's"),
+  reason: z.string().min(1).describe("in the operator's words"),
+});
+export type Correction = z.output<typeof Correction>;
+
 export const Seal = z.strictObject({
   schema_version: z.literal(1),
   archive_id: z.uuid(),
@@ -118,6 +131,8 @@ export const Seal = z.strictObject({
   holds: z.array(HoldChange),
   policies: z.array(PolicyChange),
   damages: z.array(Damage),
+  // Without it a seal has the bytes that it always had.
+  corrections: z.array(Correction).min(1).optional().describe("only in a seal that corrects earlier ones"),
 });
 export type Seal = z.output<typeof Seal>;
 

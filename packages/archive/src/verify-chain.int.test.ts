@@ -76,6 +76,45 @@ test("a seal with a number that somebody made up costs no walk to it", async () 
   expect(tampering).toContain(`broken chain ${sealKey(999_999_999_999)}`);
 });
 
+test("a seal of another host is tampering until a later seal corrects it, and is shown from then on", async () => {
+  await using sealed = await openFolder();
+  await sealed.seal(signer);
+  const wrong = await sealed.seal(signer, { host: "ghes.example.com" });
+  await sealed.seal(signer);
+  expect(await verify(sealed)).toMatchObject({ tampering: [`invalid ${sealKey(2)}`], notices: [] });
+  const correction = {
+    sequence: 2,
+    sha256: wrong,
+    host: "ghes.example.com",
+    correct_host: "github.com",
+    reason: "a shell of the other host",
+  };
+  await sealed.seal(signer, { corrections: [correction] });
+  const { tampering, notices, findings } = await verify(sealed);
+  expect({ tampering, notices }).toEqual({ tampering: [], notices: [`corrected ${sealKey(2)}`] });
+  expect(findings.notices[0]?.detail).toMatch(/^names the host ghes\.example\.com; .*4\.json .*a shell of the other host$/);
+});
+
+test.each([
+  { what: "another seal", changes: { sequence: 1 }, tampering: [`invalid ${sealKey(3)}`, `invalid ${sealKey(2)}`] },
+  { what: "another hash", changes: { sha256: "7".repeat(64) }, tampering: [`invalid ${sealKey(3)}`, `invalid ${sealKey(2)}`] },
+  { what: "another host", changes: { host: "other.example.com" }, tampering: [`invalid ${sealKey(3)}`, `invalid ${sealKey(2)}`] },
+  {
+    what: "a host that is not the archive's",
+    changes: { correct_host: "ghes.example.com" },
+    tampering: [`invalid ${sealKey(3)}`, `invalid ${sealKey(2)}`],
+  },
+  { what: "a later seal", changes: { sequence: 3 }, tampering: [`invalid ${sealKey(2)}`, `invalid ${sealKey(3)}`] },
+])("a correction that names $what explains nothing, and is tampering itself", async ({ changes, tampering: expected }) => {
+  await using sealed = await openFolder();
+  await sealed.seal(signer);
+  const sha256 = await sealed.seal(signer, { host: "ghes.example.com" });
+  const correction = { sequence: 2, sha256, host: "ghes.example.com", correct_host: "github.com", reason: "why" };
+  await sealed.seal(signer, { corrections: [{ ...correction, ...changes }] });
+  const { tampering, notices } = await verify(sealed);
+  expect({ tampering: tampering.toSorted(), notices }).toEqual({ tampering: expected.toSorted(), notices: [] });
+});
+
 test("a clock that went back is told, and no tampering", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);

@@ -9,7 +9,7 @@ import { sealKey, tryParseKey } from "@actions-archive/core/object-key";
 import { readDocument } from "./read-document.ts";
 import { type ReadSeal, readSeal } from "./seal-envelope.ts";
 import { keyIdOf } from "./seal-key.ts";
-import { noPreviousSeal, type Seal } from "./seal.ts";
+import { type Correction, noPreviousSeal, type Seal } from "./seal.ts";
 import { isCorrupt, type Store } from "./store.ts";
 import type { Findings } from "./verify-findings.ts";
 
@@ -19,6 +19,8 @@ export type ChainLink = Pick<Seal, "sequence" | "archive_id" | "host" | "sealed_
   readonly sha256: string;
   readonly nextKeyId: string | null;
   readonly entries: number;
+  /** Of earlier seals. */
+  readonly corrections: readonly Correction[];
   /** By a given key, or by one that a seal so signed announces. */
   readonly isSigned: boolean;
   /** Signed, or named by its hash in the seal after it, which is authentic. */
@@ -78,6 +80,7 @@ export async function walkChain(store: Store, options: WalkOptions): Promise<Cha
   const authentic = links.filter(({ isAuthentic }) => isAuthentic);
   const head = authentic.at(-1);
   if (head) checkLinks(authentic, head, findings);
+  if (head) checkHosts(authentic, head, findings);
   if (expectedHead) checkHead(authentic, expectedHead, findings);
   const seen = new Set(sequences);
   return { links: authentic, head, seen, trusted: walk.trusted, isDamaged: isDamaged || authentic.length < sequences.length };
@@ -154,7 +157,7 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
   }
   const isSigned = checkSigner(read, key, walk);
   if (isSigned === undefined) return undefined;
-  const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries } = seal;
+  const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries, corrections = [] } = seal;
   return {
     sequence,
     archive_id,
@@ -167,6 +170,7 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
     sha256,
     nextKeyId: next_key?.key_id ?? null,
     entries: entries.length,
+    corrections,
     isSigned,
     isAuthentic: isSigned,
   };
@@ -250,12 +254,8 @@ function authenticate(links: readonly ChainLink[], findings: Findings): void {
 function checkLinks(links: readonly ChainLink[], head: ChainLink, findings: Findings): void {
   for (const [index, link] of links.entries()) {
     const before = links[index - 1];
-    if (link.archive_id !== head.archive_id || link.host !== head.host)
-      findings.tamper(
-        "invalid",
-        link.key,
-        `is of archive ${link.archive_id} of ${link.host}, and the newest of ${head.archive_id} of ${head.host}`,
-      );
+    if (link.archive_id !== head.archive_id)
+      findings.tamper("invalid", link.key, `is of archive ${link.archive_id}, and the newest of ${head.archive_id}`);
     if (link.sequence === 1 && link.previous_sha256 !== noPreviousSeal)
       findings.tamper("broken chain", link.key, "is the first and names a seal before it");
     if (before?.sequence !== link.sequence - 1) continue;
@@ -264,6 +264,32 @@ function checkLinks(links: readonly ChainLink[], head: ChainLink, findings: Find
     // The database's clock can go back, when another server takes over; the order of the chain does not depend on it.
     if (Date.parse(link.sealed_at) < Date.parse(before.sealed_at))
       findings.notice("clock", link.key, `was sealed at ${link.sealed_at}, the one before it at ${before.sealed_at}`);
+  }
+}
+
+// A seal that names another host than the newest is tampering, unless a later one admits exactly that of exactly this seal. Then it is
+// shown all the same: an auditor decides what to make of the reason.
+function checkHosts(links: readonly ChainLink[], head: ChainLink, findings: Findings): void {
+  const corrections = new Map<number, Correction & { readonly by: ChainLink }>();
+  for (const by of links) for (const each of by.corrections) corrections.set(each.sequence, { ...each, by });
+  for (const link of links) {
+    const correction = corrections.get(link.sequence);
+    const isAdmitted =
+      correction !== undefined &&
+      correction.by.sequence > link.sequence &&
+      correction.sha256 === link.sha256 &&
+      correction.host === link.host &&
+      correction.correct_host === head.host;
+    if (isAdmitted)
+      findings.notice(
+        "corrected",
+        link.key,
+        `names the host ${link.host}; ${correction.by.key} of ${correction.by.sealed_at} corrects it to ${head.host}: ${correction.reason}`,
+      );
+    else if (correction !== undefined)
+      findings.tamper("invalid", correction.by.key, `corrects ${link.key}, which does not say what it is said to say`);
+    if (link.host !== head.host && !isAdmitted)
+      findings.tamper("invalid", link.key, `is of ${link.host}, and the newest is of ${head.host}; no later seal corrects it`);
   }
 }
 

@@ -4,10 +4,18 @@
 export type TamperVerdict = "invalid" | "missing" | "unexpected" | "broken chain";
 
 /**
- * `unsealed`: in no seal yet, and young enough. `tombstoned`: removed by decision, and still there. `damaged`: the archive itself
+ * `corrected`: a seal that is wrong about its host, as a later seal admits. `unsealed`: in no seal yet, and young enough. `tombstoned`: removed by decision, and still there. `damaged`: the archive itself
  * says so in a seal. `foreign`: in the archive's place, and nothing that an archive holds. `clock`: a seal is older than the one before.
  */
-export type NoticeVerdict = "unsealed" | "known gaps" | "tombstoned" | "damaged" | "foreign" | "clock" | "not compared";
+export type NoticeVerdict =
+  | "corrected"
+  | "unsealed"
+  | "known gaps"
+  | "tombstoned"
+  | "damaged"
+  | "foreign"
+  | "clock"
+  | "not compared";
 
 export type Finding<V extends string = TamperVerdict> = {
   readonly verdict: V;

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 import { withMethods } from "./changed-store.test-support.ts";
 import { firstRecordOf } from "./sealed-store.test-support.ts";
-import { archivedLogOf, openFolder, pathOf, signer, tombstoneOf, verify } from "./verify-folder.test-support.ts";
+import { archivedLogOf, openFolder, pathOf, signer, stranger, tombstoneOf, verify } from "./verify-folder.test-support.ts";
 
 test("a tombstone excuses what was sealed before it, and not what is sealed again after it", async () => {
   await using sealed = await openFolder();
@@ -43,6 +43,26 @@ test("a log that is removed while it is verified is excused by the seal that was
     chain: { head: { sequence: 1 } },
   });
   expect(isWalked).toBe(true);
+});
+
+test("a log that went while it was verified is not excused by a newest seal that another key signed", async () => {
+  await using sealed = await openFolder();
+  const log = await sealed.addJob(10, "one\n");
+  await sealed.seal(signer);
+  const tombstones = [tombstoneOf(sealed, log)];
+  let isWalked = false;
+  const store = withMethods(sealed.store, {
+    async listVersions(prefix) {
+      if (!isWalked) {
+        isWalked = true;
+        // It names the key that is due.
+        await sealed.seal({ ...stranger, keyId: signer.keyId }, { tombstones });
+        await rm(pathOf(sealed, log));
+      }
+      return sealed.store.listVersions(prefix);
+    },
+  });
+  expect(await verify({ ...sealed, store })).toMatchObject({ tampering: [`missing ${log}`], totals: { removed: 0 } });
 });
 
 test("a tombstone of other bytes excuses nothing", async () => {

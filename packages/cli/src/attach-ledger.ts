@@ -1,9 +1,10 @@
 // What a command that reads or steers begins with: the archive's engines, running ones or run for the call, and its ledger.
 
+import { findIdentity } from "@actions-archive/database/identity";
 import { type Ledger, openLedger } from "@actions-archive/database/open-ledger";
 
 import { type CommandContext, createCommandLogger, enginesFolder } from "./command-context.ts";
-import { type EngineConfig, loadEngineConfig } from "./engine-config.ts";
+import { assertHost, type EngineConfig, loadEngineConfig } from "./engine-config.ts";
 import { type EngineUrl, openEngineEnvironment } from "./with-engines.ts";
 
 export type AttachRequest = {
@@ -13,6 +14,8 @@ export type AttachRequest = {
   readonly resources: AsyncDisposableStack;
   /** The engines that it needs. */
   readonly uses?: readonly EngineUrl[];
+  /** True for a command that writes: it is refused where the settings name another host than the archive's. */
+  readonly writes?: boolean;
   /** To Postgres; two unless told. */
   readonly maxConnections?: number;
 };
@@ -22,7 +25,7 @@ export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: En
 /** @throws ConfigError that names every wrong setting, or an engine that is refused. */
 export async function attachLedger(
   context: CommandContext,
-  { command, resources, uses = ["DATABASE_URL"], maxConnections = 2 }: AttachRequest,
+  { command, resources, uses = ["DATABASE_URL"], writes = false, maxConnections = 2 }: AttachRequest,
 ): Promise<AttachedLedger> {
   const log = createCommandLogger(context);
   const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
@@ -30,5 +33,7 @@ export async function attachLedger(
   const { db, pool } = resources.use(
     await openLedger({ url: config.DATABASE_URL.href, applicationName: `actions-archive ${command}`, maxConnections, log }),
   );
+  const identity = writes ? await findIdentity(db) : undefined;
+  if (identity !== undefined) assertHost(config, identity);
   return { db, pool, config };
 }

@@ -12,6 +12,7 @@ import { showLines } from "./terminal-safe.ts";
 
 export type CommandContext = {
   readonly env: Environment;
+  readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
 };

@@ -1,5 +1,7 @@
 // Tables for terminals: as wide as the terminal, numbers to the right, times in UTC, nothing that a terminal would obey.
 
+import { isJsonNumber } from "@actions-archive/core/exact-json";
+import type { Answer } from "@actions-archive/database/auditor";
 import Table from "cli-table3";
 import stringWidth from "string-width";
 
@@ -12,27 +14,54 @@ const longestValue = 1_000;
 /** What is left of a text that gives way. */
 const narrowest = 10;
 
+/** One value, made safe for a terminal. */
+type Cell = {
+  readonly text: string;
+  /** True for null, too. */
+  readonly isNumeric: boolean;
+  /** A number or a time, which is never cut. */
+  readonly isFixed: boolean;
+};
+
 /**
  * Text columns give way to the width, the longest first; numbers (so ids) and times are never cut. Where even that does not fit,
- * each row becomes a block of lines. Without a terminal nothing gives way, and a cell is cut after 100 characters.
+ * each row becomes a block of lines. Without a terminal nothing gives way, and a text is cut after 100 characters.
  * @param rows of one shape; the keys of the first are the heads.
  * @param width of the terminal in columns; undefined when there is none.
  */
 export function formatTable(rows: readonly Row[], width: number | undefined = process.stdout.columns): string {
-  const [first] = rows;
-  if (first === undefined) return "(no rows)";
-  const heads = Object.keys(first);
-  const cells = rows.map((row) => heads.map((head) => cut(formatCell(row[head]), longestCell)));
+  const heads = Object.keys(rows[0] ?? {});
+  const cells = rows.map((row) => heads.map((head) => toCell(row[head])));
+  return layOut(heads, cells, width);
+}
+
+/** As `formatTable`, for what an auditor asked: each cell is what psql prints. */
+export function formatAnswer({ columns, rows, texts }: Answer, width: number | undefined = process.stdout.columns): string {
+  const cells = texts.map((row, at) =>
+    row.map((text, index): Cell => {
+      const isNumeric = text === null || isJsonNumber(rows[at]?.[columns[index] ?? ""]);
+      return { text: showControls(text ?? ""), isNumeric, isFixed: isNumeric || timePattern.test(text) };
+    }),
+  );
+  return layOut(columns, cells, width);
+}
+
+// How Postgres prints a date, a time stamp and their infinities in UTC.
+const timePattern = /^(-?infinity|\d{4,}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?(\+00)?)?( BC)?)$/;
+
+function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], width: number | undefined): string {
+  if (rows.length === 0) return "(no rows)";
+  const cells = rows.map((row) => row.map(({ text, isFixed }) => (isFixed ? text : cut(text, longestCell))));
   const natural = heads.map((head, index) =>
     Math.max(...[showControls(head), ...cells.map((row) => row[index] ?? "")].map(measure)),
   );
-  const isFixed = heads.map((head) => rows.every(({ [head]: value }) => !isText(value)));
+  const isFixed = heads.map((_, index) => rows.every((row) => row[index]?.isFixed));
   const widths = fitWidths(natural, isFixed, width === undefined ? Infinity : width - 3 * heads.length + 1);
-  if (widths === undefined) return formatBlocks(rows, heads);
+  if (widths === undefined) return formatBlocks(heads, rows);
   const table = new Table({
     head: heads.map(showControls),
     colWidths: widths.map((columns) => columns + 2),
-    colAligns: heads.map((head) => (rows.every(({ [head]: value }) => isNumeric(value)) ? "right" : "left")),
+    colAligns: heads.map((_, index) => (rows.every((row) => row[index]?.isNumeric) ? "right" : "left")),
     style: { head: [], border: [], compact: true },
     chars: {
       top: "",
@@ -67,28 +96,33 @@ function fitWidths(natural: readonly number[], isFixed: readonly boolean[], room
   return undefined;
 }
 
-function formatBlocks(rows: readonly Row[], heads: readonly string[]): string {
-  const headWidth = Math.max(...heads.map((head) => measure(showControls(head))));
+function formatBlocks(heads: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const names = heads.map(showControls);
+  const headWidth = Math.max(...names.map(measure));
   return rows
-    .map((row, index) =>
+    .map((row, at) =>
       [
-        `── ${index + 1} ──`,
-        ...heads.map((head) =>
-          `${showControls(head)}${" ".repeat(headWidth - measure(showControls(head)))} │ ${cut(formatCell(row[head]), longestValue)}`.trimEnd(),
-        ),
+        `── ${at + 1} ──`,
+        ...names.map((name, index) => {
+          const { text = "", isFixed = true } = row[index] ?? {};
+          return `${name}${" ".repeat(headWidth - measure(name))} │ ${isFixed ? text : cut(text, longestValue)}`.trimEnd();
+        }),
       ].join("\n"),
     )
     .join("\n");
 }
 
 const measure = (text: string) => stringWidth(text);
-const isNumeric = (value: unknown) => value === null || typeof value === "number";
-const isText = (value: unknown) => !isNumeric(value) && value !== undefined && !(value instanceof Date);
 
-function formatCell(value: unknown): string {
-  if (value === null || value === undefined) return "";
-  if (value instanceof Date) return formatTime(value);
-  return showControls(typeof value === "string" ? value : JSON.stringify(value));
+function toCell(value: unknown): Cell {
+  if (value === null || value === undefined) return { text: "", isNumeric: value === null, isFixed: true };
+  if (value instanceof Date) return { text: formatTime(value), isNumeric: false, isFixed: true };
+  const isNumber = typeof value === "number";
+  return {
+    text: showControls(typeof value === "string" ? value : JSON.stringify(value)),
+    isNumeric: isNumber,
+    isFixed: isNumber,
+  };
 }
 
 function cut(text: string, length: number): string {

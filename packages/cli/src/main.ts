@@ -27,7 +27,7 @@ import { addStatus } from "./commands/status.ts";
 import { addVerify } from "./commands/verify.ts";
 import { showLines } from "./terminal-safe.ts";
 
-const context: CommandContext = { env: process.env, stdout: process.stdout, stderr: process.stderr };
+const context: CommandContext = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
 
 const program = new Command("actions-archive")
   .description("The system of record for GitHub Actions logs: finds every completed job, archives its log, answers in SQL.")

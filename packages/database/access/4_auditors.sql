@@ -60,19 +60,25 @@ revoke execute on function archive.create_auditor(text, text[]), archive.drop_au
 -- In a function with another's rights Postgres lets nobody become another role, by whatever means, and a loop over EXECUTE takes one
 -- statement that answers with rows, and no other.
 -- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
-create or replace function archive.answer_as_auditor(statement text, bound text[]) returns setof json
+create or replace function archive.answer_rows_as_auditor(statement text, bound text[])
+returns table (columns text[], answer json, printed text)
 language plpgsql security definer set search_path = audit, pg_temp set join_collapse_limit = 16 set from_collapse_limit = 16 set jit = off as $$
 declare
-  answer record;
+  found_row record;
 begin
-  for answer in execute statement using bound loop
-    return next to_json(answer);
+  for found_row in execute statement using bound loop
+    answer := to_json(found_row);
+    printed := found_row::text;
+    -- Of the first row only: all have the same.
+    columns := case when columns is null then array(select json_object_keys(answer)) else '{}' end;
+    return next;
   end loop;
 end
 $$;
-comment on function archive.answer_as_auditor(text, text[]) is 'The rows of one statement, with the rights of actions_archive_auditor; $1 of it is bound. Call it in a read-only transaction.';
+comment on function archive.answer_rows_as_auditor(text, text[]) is 'The rows of one statement, with the rights of actions_archive_auditor, each as JSON and as Postgres prints it; the first one names the columns. $1 of the statement is bound. Call it in a read-only transaction.';
 grant create on schema archive to actions_archive_auditor;
-alter function archive.answer_as_auditor(text, text[]) owner to actions_archive_auditor;
+alter function archive.answer_rows_as_auditor(text, text[]) owner to actions_archive_auditor;
 revoke create on schema archive from actions_archive_auditor;
-revoke execute on function archive.answer_as_auditor(text, text[]) from public;
-grant execute on function archive.answer_as_auditor(text, text[]) to actions_archive_writer, actions_archive_owner;
+revoke execute on function archive.answer_rows_as_auditor(text, text[]) from public;
+grant execute on function archive.answer_rows_as_auditor(text, text[]) to actions_archive_writer, actions_archive_owner;
+drop function if exists archive.answer_as_auditor(text, text[]);

@@ -1,23 +1,29 @@
 -- Which jobs failed, at which step, with which errors.
 --
--- A row for each job, the newest first.
+-- A row for each job that failed or timed out, and one for each run that failed before it had a job: the newest first.
+-- GitHub ends a run without a job as startup_failure, or as failure, where the workflow file is invalid. Such a row has no job, no
+-- step and no log.
+-- Three other endings without a job are no failure and are left out: action_required (the run waits for an approval), cancelled
+-- (a decision of a person or of a concurrency group) and stale (GitHub gave up a run that waited for 14 days).
 --
 -- Parameters:
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   branch <name>  jobs of this branch or tag alone, exactly
+--   since <date or days>  jobs and runs that ended at this instant or later; 30 days ago unless given
+--   until <date or days>  jobs and runs that ended before this instant; to the newest unless given
+--   repository <owner/name>  those of this repository alone, by its name as GitHub writes it
+--   branch <name>  those of this branch or tag alone, exactly
 --   limit <number>  so many rows at most
 -- Columns:
---   completed_at, repository, workflow_name, job_name, conclusion  which job, and how it ended
+--   completed_at, repository, workflow_name, conclusion  which job or run, and how it ended
+--   job_name, job_id  the job, and GitHub's id of it; null where the run ended before it had a job
 --   head_branch, head_sha, actor  of its run
---   job_id, run_id, run_attempt  GitHub's ids, and the attempt that ran the job
+--   run_id, run_attempt  GitHub's id of the run, and the attempt that failed
 --   step_number, step_name  the first step that failed; null where none did, as when no runner came
 --   error_lines  the first 20 errors of that step, and of lines that no step owns for certain, each with all of its lines; null
 --     where the log has none
---   log_state, log_reason  whether there is a log: without one there are no errors
+--   log_state, log_reason  whether there is a log: without one there are no errors; null where there is no job
 -- Cannot know:
---   Errors that a program prints in other words than the runner's marks; those between the first and the last 200 of a log.
+--   Errors that a program prints in other words than the runner's marks; those between the first and the last 200 of a log. Why a
+--   run failed before it had a job: GitHub shows that on the run's page and nowhere in its API.
 -- Examples:
 --   actions-archive report failures --since 1
 --   actions-archive report failures --repository my-org/app --branch main --json | jq '.rows[].error_lines'
@@ -43,7 +49,7 @@
   \set limit 10000
 \endif
 
-with failed as (
+with failed_jobs as (
   select completed_at, repository, workflow_name, job_name, conclusion, head_branch, head_sha, actor, job_id, run_id, run_attempt,
     log_state, log_reason
   from audit.jobs
@@ -53,6 +59,27 @@ with failed as (
     and (:'branch' = '' or head_branch = :'branch')
     and conclusion in ('failure', 'timed_out')
   order by completed_at desc, job_id desc
+  limit :'limit'::bigint
+),
+-- A run of conclusion failure has no job only once its list of jobs says so: until then its jobs may be on their way.
+failed_runs as (
+  select coalesce(updated_at, created_at) as completed_at, repository, workflow_name, null::text as job_name, conclusion, head_branch,
+    head_sha, actor, null::bigint as job_id, run_id, run_attempt, null::text as log_state, null::text as log_reason
+  from audit.attempts
+  where coalesce(updated_at, created_at) >= audit.instant(:'since')
+    and coalesce(updated_at, created_at) < audit.instant(:'until')
+    and (:'repository' = '' or repository = :'repository')
+    and (:'branch' = '' or head_branch = :'branch')
+    and (
+      (conclusion = 'startup_failure' and coalesce(listed_jobs, 0) = 0)
+      or (conclusion in ('failure', 'timed_out') and listed_jobs = 0)
+    )
+),
+failed as (
+  select * from failed_jobs
+  union all
+  select * from failed_runs
+  order by completed_at desc, job_id desc, run_id desc
   limit :'limit'::bigint
 )
 select
@@ -78,4 +105,4 @@ left join lateral (
     limit 20
   ) as first_errors
 ) as errors on true
-order by completed_at desc, job_id desc;
+order by completed_at desc, job_id desc, run_id desc;

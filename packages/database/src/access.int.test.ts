@@ -50,7 +50,7 @@ test.each([
   "select from archive.asker",
   "insert into archive.auditor_owners values (current_user, 'acme')",
   "select archive.create_auditor('intruder', null)",
-  "select archive.answer_as_auditor('select 1', '{}')",
+  "select archive.answer_rows_as_auditor('select 1', '{}')",
   "select from queue.job",
   "select pg_read_file('/etc/passwd')",
   "select pg_ls_dir('.')",

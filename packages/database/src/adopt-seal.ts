@@ -4,11 +4,12 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
+import { lock } from "./locks.ts";
 import { settleLogs } from "./log-states.ts";
 import { idsOfKey, noteSealedObjects, type StoredObject } from "./objects.ts";
 import { lockJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
-import { findHead, findPreparedSeal, lockChain, publishSeal } from "./seals.ts";
+import { findHead, findPreparedSeal, publishSeal } from "./seals.ts";
 import { applyTombstones } from "./tombstones.ts";
 import { unnest } from "./unnest.ts";
 
@@ -45,7 +46,7 @@ type Damage = { key: string; finding: string; found_at: string; repaired_by: str
  */
 export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> {
   await transact(db, async (trx) => {
-    await lockChain.execute(trx);
+    await lock(trx, "seals");
     const head = await findHead(trx);
     if (head && head.sequence >= seal.sequence) return;
     const follows =

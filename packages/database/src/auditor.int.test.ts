@@ -4,7 +4,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { queryAsAuditor } from "./auditor.ts";
+import { answerAsAuditor, queryAsAuditor } from "./auditor.ts";
 import { claimIdentity } from "./identity.ts";
 import { upsertJobs } from "./rows.ts";
 import { addRepository, jobId, jobObject, repositoryId } from "./samples.test-support.ts";
@@ -22,7 +22,13 @@ test("the auditor reads the views, without naming their schema, with ids and tim
   await using database = await openAudited();
   const rows = await queryAsAuditor(database.pool, "select job_id, labels, started_at, log_state, actor from jobs");
   expect(rows).toEqual([
-    { job_id: jobId, labels: ["ubuntu-24.04"], started_at: new Date("2026-05-01T10:00:10Z"), log_state: "pending", actor: null },
+    {
+      job_id: jobId,
+      labels: ["ubuntu-24.04"],
+      started_at: "2026-05-01T10:00:10+00:00",
+      log_state: "pending",
+      actor: null,
+    },
   ]);
   expect(await queryAsAuditor(database.pool, "select count(*) as steps from audit.steps")).toEqual([{ steps: 3 }]);
 });
@@ -89,4 +95,44 @@ test("after the auditor's query nothing of it is left in the pool", async () => 
     "select current_user = session_user as same, (select count(*) from archive.jobs)::text as jobs",
   );
   expect(rows).toEqual([{ same: true, jobs: "1" }]);
+});
+
+/** A value as SQL writes it, as to_json prints it and as psql prints it. */
+const exactValues = [
+  ["9007199254740993::bigint", "9007199254740993", "9007199254740993"],
+  ["'-9223372036854775808'::bigint", "-9223372036854775808", "-9223372036854775808"],
+  ["1.10::numeric", "1.10", "1.10"],
+  ["123456789012345678901234567890.123456789::numeric", "123456789012345678901234567890.123456789", undefined],
+  ["'NaN'::float8", '"NaN"', "NaN"],
+  ["'-Infinity'::float8", '"-Infinity"', "-Infinity"],
+  ["0.1::float8 + 0.2::float8", "0.30000000000000004", "0.30000000000000004"],
+  ["'2026-05-01 10:00:10.123456+02'::timestamptz", '"2026-05-01T08:00:10.123456+00:00"', "2026-05-01 08:00:10.123456+00"],
+  ["'infinity'::timestamptz", '"infinity"', "infinity"],
+  ["'-infinity'::date", '"-infinity"', "-infinity"],
+  ["'2026-05-01T10:00:00.1234567+00:00'::text", '"2026-05-01T10:00:00.1234567+00:00"', "2026-05-01T10:00:00.1234567+00:00"],
+  ["'-1 mon 2 days 03:04:05.000006'::interval", '"-1 mons +2 days 03:04:05.000006"', "-1 mons +2 days 03:04:05.000006"],
+  ["array[9007199254740993, null]::bigint[]", "[9007199254740993,null]", "{9007199254740993,NULL}"],
+  ["null::bigint", "null", null],
+  ["true", "true", "t"],
+  [`'{"id": 9007199254740993}'::jsonb`, '{"id":9007199254740993}', '{"id": 9007199254740993}'],
+] as const;
+
+test("numbers and times reach the auditor with all their digits", async () => {
+  await using database = await openAudited();
+  const list = exactValues.map(([expression], index) => `${expression} as v${index}`).join();
+  const { columns, rows, texts } = await answerAsAuditor(database.pool, `select ${list}`);
+  expect(columns).toEqual(exactValues.map((_, index) => `v${index}`));
+  expect(Object.values(rows[0] ?? {}).map((value) => JSON.stringify(value))).toEqual(exactValues.map(([, json]) => json));
+  expect(texts).toEqual([exactValues.map(([, json, text]) => (text === undefined ? json : text))]);
+});
+
+test("columns of one name are all there, and rows without columns are counted", async () => {
+  await using database = await openAudited();
+  const { columns, texts } = await answerAsAuditor(database.pool, "select 1, 'a, \"b\"', '' union all select 2, null, 'x'");
+  expect(columns).toEqual(["?column?", "?column?", "?column?"]);
+  expect(texts).toEqual([
+    ["1", 'a, "b"', ""],
+    ["2", null, "x"],
+  ]);
+  expect(await answerAsAuditor(database.pool, "select from jobs")).toEqual({ columns: [], rows: [{}], texts: [[]] });
 });

@@ -17,6 +17,7 @@ import {
 import { recordJobs } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
 import { findRepository, renameRepository, selectRepositories } from "./repositories.ts";
+import { changePolicy, planRemovals } from "./retention.ts";
 import { recordRuns } from "./runs.ts";
 
 const repository = { repository_id: 7, full_name: "octo-org/api", is_private: false };
@@ -102,6 +103,21 @@ test("a payload's name is taken when it is younger than the known one, and never
   expect(await nameAfter("fourth", "octo-org/renamed", later(-1_000))).toBe("octo-org/moved");
   await selectRepositories(db, [{ ...repository, full_name: "octo-org/moved" }]);
   expect(await nameAfter("fifth", "octo-org/again", later(60_000))).toBe("octo-org/again");
+});
+
+test("an old time in a payload orders names, and does not end the week in which a new name does not count", async () => {
+  await using database = await openTestDatabase();
+  const { db, pool } = database;
+  await selectRepositories(db, [repository]);
+  await pool.query(
+    "update archive.repositories set first_seen_at = now() - interval '1 year', named_at = now() - interval '1 year'",
+  );
+  await changePolicy(db, { name: "sandbox", keepDays: 7 });
+  await recordDelivery(db, delivery, named("sandbox/api", later(-30 * 24 * 60 * 60 * 1000)), undefined);
+  expect((await findRepository(db, 7))?.full_name).toBe("sandbox/api");
+  expect(await planRemovals(db)).toEqual([]);
+  await pool.query("update archive.repositories set name_seen_at = now() - interval '8 days'");
+  expect(await planRemovals(db)).toMatchObject([{ repository: "sandbox/api", policy: "sandbox" }]);
 });
 
 test("a missed delivery is asked for a few times by one process, and not after it arrived", async () => {

@@ -62,7 +62,7 @@ async function findSelected(trx: Database, repositoryId: number, { full_name, se
   if (known.full_name !== full_name) {
     await trx
       .updateTable("archive.repositories")
-      .set({ full_name, named_at: sql<Date>`least(${seenAt}::timestamptz, now())` })
+      .set({ full_name, named_at: sql<Date>`least(${seenAt}::timestamptz, now())`, name_seen_at: sql<Date>`now()` })
       .where("repository_id", "=", repositoryId)
       .where(sql<boolean>`coalesce(named_at, first_seen_at) < ${seenAt}::timestamptz`)
       .execute();

@@ -4,7 +4,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
-import { buryLogs, isSealed, lockArchivedLogs } from "./tombstones.ts";
+import { buryLogs, isSealed, lockArchivedLogs, type RemovableLog } from "./tombstones.ts";
 
 export type ErasedObject = {
   object_key: string;
@@ -33,6 +33,61 @@ export type Erasure = {
   copies: number[];
 };
 
+/** What `eraseLog` would do now. */
+export type ErasurePlan = Pick<Erasure, "job_id" | "annotations" | "record_key" | "same_text" | "copies"> & {
+  repository: string | null;
+  run_id: number;
+  run_attempt: number;
+  workflow_name: string | null;
+  job_name: string | null;
+  /** Those that go, each with the published seal that holds it. */
+  objects: { object_key: string; version_id: string | null; size_bytes: number; sealed_in: number }[];
+};
+
+/**
+ * What erasing the log of a job removes. Changes nothing.
+ * @returns undefined when its log was removed before.
+ * @throws PermanentError `usage/invalid` where `eraseLog` would.
+ */
+export async function planErasure(db: Database, jobId: number): Promise<ErasurePlan | undefined> {
+  return transact(db, async (trx) => {
+    const log = await findErasable(trx, jobId);
+    if (log === undefined) return undefined;
+    const { rows } = await sql<Omit<ErasurePlan, "same_text" | "copies">>`
+      select
+        jobs.job_id, full_name as repository, jobs.run_id, jobs.run_attempt, jobs.workflow_name, jobs.job_name, record_key,
+        (select count(*) from archive.annotations where annotations.job_id = jobs.job_id) as annotations,
+        (
+          select json_agg(json_build_object(
+            'object_key', object_key, 'version_id', version_id, 'size_bytes', size_bytes, 'sealed_in', sealed_in) order by object_key)
+          from archive.objects
+          where object_key = any(${log.objects.map(({ object_key }) => object_key)}::text[])
+        ) as objects
+      from archive.jobs
+      join archive.logs on logs.job_id = jobs.job_id
+      left join archive.repositories on repositories.repository_id = jobs.repository_id
+      where jobs.job_id = ${jobId}
+    `.execute(trx);
+    const [plan] = rows;
+    if (plan === undefined) throw new TypeError(`Job ${jobId} has an archived log and no row.`);
+    return { ...plan, ...(await findKin(trx, jobId)) };
+  });
+}
+
+/** Its archived log, locked; undefined when it was removed before. @throws PermanentError `usage/invalid` when it cannot be erased. */
+async function findErasable(trx: Database, jobId: number): Promise<RemovableLog | undefined> {
+  const [log] = await lockArchivedLogs(trx, [jobId]);
+  if (log === undefined) {
+    if ((await readErasure(trx, jobId)).objects.length === 0) throw await absentError(trx, jobId);
+    return undefined;
+  }
+  if (log.is_held) throw await heldError(trx, jobId);
+  if (isSealed(log)) return log;
+  throw refusal(
+    `The log of job ${jobId} is not in a published seal yet, and only what is sealed can be erased: else nothing would prove that it was there. Run actions-archive seal, or wait for the next seal, and erase it then`,
+  );
+}
+
 /**
  * Decides that the log of a job goes: its row says so from now on, and its tombstone waits for a seal. A job whose log was removed
  * before is told as it stands: repeating changes nothing.
@@ -40,24 +95,16 @@ export type Erasure = {
  */
 export async function eraseLog(db: Database, jobId: number, reason: string): Promise<Erasure> {
   return transact(db, async (trx) => {
-    const [log] = await lockArchivedLogs(trx, [jobId]);
-    if (log === undefined) return tellEarlier(trx, jobId);
-    if (log.is_held) throw await heldError(trx, jobId);
-    if (!isSealed(log))
-      throw refusal(
-        `The log of job ${jobId} is not in a published seal yet, and only what is sealed can be erased: else nothing would prove that it was there. Run actions-archive seal, or wait for the next seal, and erase it then`,
-      );
+    const log = await findErasable(trx, jobId);
+    if (log === undefined) {
+      const nothing = { annotations: 0, same_text: [], copies: [] };
+      return { job_id: jobId, is_new: false, ...nothing, ...(await readErasure(trx, jobId)) };
+    }
     const kin = await findKin(trx, jobId);
     const annotations = await countAnnotations(trx, jobId);
     await buryLogs(trx, [log], { cause: "erase", reason });
     return { job_id: jobId, is_new: true, annotations, ...kin, ...(await readErasure(trx, jobId)) };
   });
-}
-
-async function tellEarlier(trx: Database, jobId: number): Promise<Erasure> {
-  const earlier = await readErasure(trx, jobId);
-  if (earlier.objects.length === 0) throw await absentError(trx, jobId);
-  return { job_id: jobId, is_new: false, annotations: 0, same_text: [], copies: [], ...earlier };
 }
 
 async function readErasure(trx: Database, jobId: number): Promise<Pick<Erasure, "objects" | "record_key">> {

@@ -88,7 +88,7 @@ async function runMigration(trx: Database, text: string): Promise<void> {
 async function rebuildViews(db: Database): Promise<string | undefined> {
   const views = await readSqlFolder(viewsFolder);
   return db.transaction().execute(async (trx) => {
-    await sql`select pg_advisory_xact_lock(hashtext('actions-archive views'))`.execute(trx);
+    await sql`select from ${sql.table(`archive.${migrationTable}_lock`)} for update`.execute(trx);
     await sql`drop schema if exists audit cascade`.execute(trx);
     await sql`create schema audit`.execute(trx);
     await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(

@@ -3,10 +3,11 @@
 import { ConfigError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { reasonOf } from "@actions-archive/core/reason-of";
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely } from "kysely";
 import pg from "pg";
 
 import { translateDatabaseError } from "./failure.ts";
+import { RowLockedDialect } from "./row-locked-dialect.ts";
 import type { DB } from "./schema.ts";
 
 export type Database = Kysely<DB>;
@@ -68,7 +69,7 @@ export async function openDatabase({
     await pool.end();
     throw error;
   }
-  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<DB>({ dialect: new RowLockedDialect(pool) });
   return {
     db,
     pool,

@@ -125,18 +125,3 @@ export async function analyzeTables(db: Database): Promise<void> {
     for (const table of analyzedTables) await sql`analyze ${sql.table(table)}`.execute(trx);
   });
 }
-
-/** Runs `use` while no other process rebuilds this database. @returns undefined where one does. */
-export async function whileRebuilding<T>(db: Database, use: () => Promise<T>): Promise<T | undefined> {
-  const lock = sql`hashtext('actions-archive rebuild')`;
-  return db.connection().execute(async (session) => {
-    const { rows } = await sql<{ taken: boolean }>`select pg_try_advisory_lock(${lock}) as taken`.execute(session);
-    if (rows[0]?.taken !== true) return undefined;
-    try {
-      return await use();
-    } finally {
-      // Who lost the session has lost its lock, and tells of that, not of this.
-      await sql`select pg_advisory_unlock(${lock})`.execute(session).catch(() => undefined);
-    }
-  });
-}

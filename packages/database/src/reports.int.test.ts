@@ -18,6 +18,8 @@ import {
   wholeSpan,
 } from "./reports.test-support.ts";
 import { listReports } from "./reports.ts";
+import { recordRuns } from "./runs.ts";
+import { runObject } from "./samples.test-support.ts";
 
 /** For tests that only ask; the others open their own. */
 let shared: ReportedArchive;
@@ -30,6 +32,8 @@ beforeAll(async () => {
 afterAll(() => shared[Symbol.asyncDispose]());
 
 const place = (row: Readonly<Record<string, unknown>>) => Number(row["job_id"]) - idOf(0);
+/** As Postgres writes it in JSON. */
+const timeOf = (time: string) => time.replace("Z", "+00:00");
 const uses = (rows: readonly Readonly<Record<string, unknown>>[]) =>
   rows.map((row) => [place(row), row["action"], row["step_number"]]);
 
@@ -63,7 +67,7 @@ test("a row of action-uses says which job, step and commit, and who triggered it
     [1, "Actions/Cache/restore", 3],
   ]);
   expect(rows[1]).toEqual({
-    used_at: new Date(hour(0)),
+    used_at: timeOf(hour(0)),
     repository: app.name,
     workflow_name: "CI",
     job_name: "build",
@@ -133,8 +137,8 @@ test("actions sums up by action, ref and commit, so that a moved tag shows", asy
     sha: commits.moved,
     jobs: 1,
     repositories: 1,
-    first_used_at: new Date(hour(2)),
-    last_used_at: new Date(hour(2)),
+    first_used_at: timeOf(hour(2)),
+    last_used_at: timeOf(hour(2)),
     last_job_id: idOf(3),
   });
   expect(rows.map(({ action, ref }) => `${String(action)}@${String(ref)}`)).toEqual([
@@ -193,6 +197,75 @@ test("failures names the first step that failed and its errors, and those of no 
   ]);
 });
 
+/** How GitHub ends runs that have no job, each with a run of its own, an hour apart. */
+const endingsWithoutJobs = ["startup_failure", "failure", "timed_out", "stale", "cancelled", "action_required"] as const;
+
+async function addRunsWithoutJobs({ db }: ReportedArchive): Promise<void> {
+  const runs = endingsWithoutJobs.map((conclusion, index) =>
+    runObject({ id: runIdOf(index + 1), conclusion, name: conclusion, head_branch: "broken", updated_at: hour(index + 12) }),
+  );
+  await recordRuns(db, app.id, runs);
+  await db
+    .updateTable("archive.attempts")
+    .set({ state: "listed", listed_jobs: 0 })
+    .where("run_id", "<", runIdOf(app.id))
+    .execute();
+}
+
+test("failures has a row for a run that failed before it had a job, and none for one that waits or was stopped", async () => {
+  await using archive = await openReportedArchive();
+  await addRunsWithoutJobs(archive);
+  const { rows } = await archive.report("failures");
+  expect(rows.map(({ conclusion, job_id }) => [conclusion, job_id])).toEqual([
+    ["timed_out", null],
+    ["failure", null],
+    ["startup_failure", null],
+    ["failure", idOf(2)],
+  ]);
+  expect(rows[2]).toEqual({
+    completed_at: timeOf(hour(12)),
+    repository: app.name,
+    workflow_name: "startup_failure",
+    job_name: null,
+    conclusion: "startup_failure",
+    head_branch: "broken",
+    head_sha: "8a1f".repeat(10),
+    actor: "mona",
+    job_id: null,
+    run_id: runIdOf(1),
+    run_attempt: 1,
+    step_number: null,
+    step_name: null,
+    error_lines: null,
+    log_state: null,
+    log_reason: null,
+  });
+  const choose = async (values: Record<string, string>) =>
+    (await archive.report("failures", { ...wholeSpan, ...values })).rows.map(({ conclusion }) => conclusion);
+  expect(await choose({ limit: "2" })).toEqual(["timed_out", "failure"]);
+  expect(await choose({ branch: "broken", until: hour(13) })).toEqual(["startup_failure"]);
+  expect(await choose({ repository: lib.name })).toEqual([]);
+});
+
+test("missing-logs ends with the runs that ended without a job and without a decision", async () => {
+  await using archive = await openReportedArchive();
+  await addRunsWithoutJobs(archive);
+  const { rows } = await archive.report("missing-logs");
+  expect(rows.slice(3).map(({ conclusion, log_state, log_detail }) => [conclusion, log_state, log_detail])).toEqual(
+    ["stale", "timed_out", "failure", "startup_failure"].map((conclusion) => [conclusion, null, "the run ended without a job"]),
+  );
+});
+
+test("a run of conclusion failure counts as without jobs only once its list of jobs is empty", async () => {
+  await using archive = await openReportedArchive();
+  await addRunsWithoutJobs(archive);
+  await archive.db.updateTable("archive.attempts").set({ state: "open", listed_jobs: null }).execute();
+  const conclusions = async (name: string) =>
+    (await archive.report(name)).rows.filter(({ job_id }) => job_id === null).map(({ conclusion }) => conclusion);
+  expect(await conclusions("failures")).toEqual(["startup_failure"]);
+  expect(await conclusions("missing-logs")).toEqual(["startup_failure"]);
+});
+
 test("flaky is what failed and then passed on the same commit", async () => {
   await using archive = await openReportedArchive();
   expect((await archive.report("flaky")).rows).toEqual([
@@ -205,7 +278,7 @@ test("flaky is what failed and then passed on the same commit", async () => {
       jobs: 2,
       failed_jobs: 1,
       last_sha: "8a1f".repeat(10),
-      last_passed_at: new Date(hour(3)),
+      last_passed_at: timeOf(hour(3)),
       failed_job_id: idOf(2),
       passed_job_id: idOf(3),
     },

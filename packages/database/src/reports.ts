@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 import type pg from "pg";
 
-import { queryAsAuditor, type Row } from "./auditor.ts";
+import { type Answer, answerAsAuditor, queryAsAuditor } from "./auditor.ts";
 import { parseReport, type ReportFile } from "./report-file.ts";
 
 export type Report = ReportFile & { readonly name: string };
@@ -19,8 +19,7 @@ export function listReports(): Report[] {
     .map((file) => ({ name: file.slice(0, -".sql".length), ...parseReport(readFileSync(new URL(file, folder), "utf8")) }));
 }
 
-export type ReportAnswer = {
-  readonly rows: readonly Row[];
+export type ReportAnswer = Answer & {
   /** How many logs (or spans, or runs) could not be read, for each cause; undefined where the report does not ask. */
   readonly unread: Readonly<Record<string, number>> | undefined;
 };
@@ -36,8 +35,8 @@ export async function runReport(
   values: Readonly<Record<string, string>>,
 ): Promise<ReportAnswer> {
   const bound = parameters.map(({ name, fallback }) => values[name] ?? fallback ?? "");
-  const answer = await queryAsAuditor(pool, rows, bound);
-  if (unread === undefined) return { rows: answer, unread };
+  const answer = await answerAsAuditor(pool, rows, bound);
+  if (unread === undefined) return { ...answer, unread };
   const counts = await queryAsAuditor(pool, unread, bound);
-  return { rows: answer, unread: Object.fromEntries(counts.map((row) => [String(row["unread"]), Number(row["count"])])) };
+  return { ...answer, unread: Object.fromEntries(counts.map((row) => [String(row["unread"]), Number(row["count"])])) };
 }

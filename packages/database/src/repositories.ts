@@ -35,14 +35,18 @@ const columns = [
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
 export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
-  const namedAt = sql<Date | null>`case when repositories.full_name = excluded.full_name then repositories.named_at else now() end`;
+  const isSameName = sql`repositories.full_name = excluded.full_name`;
+  const namedAt = sql<Date | null>`case when ${isSameName} then repositories.named_at else now() end`;
+  const nameSeenAt = sql<Date | null>`case when ${isSameName} then repositories.name_seen_at else now() end`;
   await db.transaction().execute(async (trx) => {
     for (const { repository_id, full_name, is_private } of sightings.toSorted((a, b) => a.repository_id - b.repository_id)) {
       await trx
         .insertInto("archive.repositories")
         .values({ repository_id, full_name, is_private, named_at: sql<Date>`now()` })
         .onConflict((conflict) =>
-          conflict.column("repository_id").doUpdateSet({ full_name, is_private, is_selected: true, named_at: namedAt }),
+          conflict
+            .column("repository_id")
+            .doUpdateSet({ full_name, is_private, is_selected: true, named_at: namedAt, name_seen_at: nameSeenAt }),
         )
         .execute();
     }
@@ -130,7 +134,7 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db
     .updateTable("archive.repositories")
-    .set({ full_name: fullName, named_at: sql<Date>`now()` })
+    .set({ full_name: fullName, named_at: sql<Date>`now()`, name_seen_at: sql<Date>`now()` })
     .where("repository_id", "=", repositoryId)
     .execute();
 }

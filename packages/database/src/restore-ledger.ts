@@ -14,18 +14,19 @@ export type NamedRepository = {
 };
 
 /**
- * Writes repositories down by the newest name that is known. They are selected until a fetcher looks: it takes those that its settings
+ * Writes repositories down by the newest name that is known. Policies wait a week for each: for how long it had its name is not known. They are selected until a fetcher looks: it takes those that its settings
  * do not mean out by itself, and follows by their ids, of those that are selected, the ones that it does not find by their names. Idempotent.
  */
 export async function restoreRepositories(db: Database, repositories: readonly NamedRepository[]): Promise<void> {
   if (repositories.length === 0) return;
   const types = { repository_id: "bigint", full_name: "text", named_at: "timestamptz" } as const;
   await sql`
-    insert into archive.repositories (repository_id, full_name, named_at)
-    select distinct on (repository_id) repository_id, full_name, named_at
+    insert into archive.repositories (repository_id, full_name, named_at, name_seen_at)
+    select distinct on (repository_id) repository_id, full_name, named_at, now()
     from ${unnest<NamedRepository>(types, repositories)}
     order by repository_id, named_at desc
-    on conflict (repository_id) do update set full_name = excluded.full_name, named_at = excluded.named_at
+    on conflict (repository_id) do update set
+      full_name = excluded.full_name, named_at = excluded.named_at, name_seen_at = excluded.name_seen_at
     where repositories.named_at < excluded.named_at
   `.execute(db);
 }

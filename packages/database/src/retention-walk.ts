@@ -5,7 +5,7 @@
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
-import { governedRepositories, type GovernedRepository } from "./retention.ts";
+import { endsBefore, governedRepositories, type GovernedRepository } from "./retention.ts";
 import { buryLogs, isSealed, lockArchivedLogs } from "./tombstones.ts";
 
 export type WalkLimits = {
@@ -106,7 +106,7 @@ async function readPage(
 ): Promise<{ jobIds: number[]; next: Position }> {
   // The first of the two conditions on time is what an index answers.
   const { rows } = await sql<{ job_id: number; completed_at: string; may_go: boolean }>`
-    select page.job_id, page.completed_at::text, logs.log_state = 'archived' as may_go
+    select page.job_id, page.completed_at::text, logs.log_state = 'archived' and ${endsBefore(sql`${keep_days}::integer`)} as may_go
     from (
       select job_id, completed_at
       from archive.jobs

@@ -168,12 +168,33 @@ test("who renames a repository to where logs are kept for less, removes nothing 
   await archive.addLog();
   await archive.seal();
   await archive.set("sandbox", 7);
-  await archive.ask("update archive.repositories set first_seen_at = now() - interval '1 year', named_at = null");
+  await archive.ask(
+    "update archive.repositories set first_seen_at = now() - interval '1 year', named_at = null, name_seen_at = null",
+  );
   await renameRepository(archive.db, repositoryId, "sandbox/app");
   expect(await archive.walk()).toEqual([]);
-  await archive.ask("update archive.repositories set named_at = now() - interval '6 days'");
+  await archive.ask("update archive.repositories set name_seen_at = now() - interval '6 days'");
   expect(await archive.walk()).toEqual([]);
-  await archive.ask("update archive.repositories set named_at = now() - interval '8 days'");
+  await archive.ask("update archive.repositories set name_seen_at = now() - interval '8 days'");
+  expect(await archive.walk()).toEqual([jobId]);
+});
+
+test("a job that claims an early end goes no sooner than its log's last line says", async () => {
+  await using archive = await openPolicies();
+  await archive.addLog();
+  await archive.seal();
+  await archive.set("acme", 30);
+  await archive.ask("update archive.jobs set completed_at = now() - interval '1 year'");
+  await archive.ask(
+    "update archive.logs set last_line_at = now() - interval '29 days', archived_at = now() - interval '29 days'",
+  );
+  expect(await archive.walk()).toEqual([]);
+  expect(await planRemovals(archive.db)).toMatchObject([{ logs: 0, unsealed: 0, held: 0 }]);
+  // A runner whose clock is ahead keeps its log no longer than one that is right.
+  await archive.ask(
+    "update archive.logs set last_line_at = now() + interval '9 years', archived_at = now() - interval '31 days'",
+  );
+  await archive.ask("delete from archive.retention_walk");
   expect(await archive.walk()).toEqual([jobId]);
 });
 

@@ -1,7 +1,7 @@
 // Policies of retention: for how many days after a job's end its log is kept, by owner or by repository. Rows are only ever added;
 // the newest of a name is in force, a repository's own goes before its owner's, and a log without a policy is kept for ever.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 
 import { heldJobs } from "./holds.ts";
 import { type Database, transact } from "./open-database.ts";
@@ -14,8 +14,8 @@ export type PolicyChange = {
 };
 
 /**
- * A name counts once its repository has borne it for a week: who renames or transfers a repository to where logs are kept for less,
- * must not have them removed at once. The name under which a repository was found counts from the beginning.
+ * A name counts a week after this archive first saw it, by the database's clock and never by a payload's time: a rename or a transfer to
+ * where logs are kept for less must not remove them at once. The name under which a repository was found counts from the beginning.
  */
 const nameDays = 7;
 
@@ -46,7 +46,18 @@ export function governedRepositories(change?: PolicyChange) {
       order by name = lower(full_name) desc
       limit 1
     ) as governing
-    where named_at is null or named_at <= first_seen_at or named_at <= now() - make_interval(days => ${nameDays})
+    where name_seen_at is null or name_seen_at <= now() - make_interval(days => ${nameDays})
+  )`;
+}
+
+/**
+ * Whether an archived log, a row of archive.logs, ended more than `keepDays` ago. A job's end comes from GitHub, through a webhook too,
+ * and can be claimed too early; the log's last line, which its runner wrote, cannot be older than that. A runner's clock that is ahead
+ * counts up to the moment when this archive had the log.
+ */
+export function endsBefore(keepDays: RawBuilder<unknown>) {
+  return sql<boolean>`(
+    logs.last_line_at is null or least(logs.last_line_at, logs.archived_at) < now() - make_interval(days => ${keepDays})
   )`;
 }
 
@@ -108,7 +119,7 @@ export async function planRemovals(db: Database, change?: PolicyChange): Promise
           jobs.repository_id, completed_at, stored_bytes, jobs.job_id in ${heldJobs} as is_held, seals.sequence is not null as is_sealed
         from governed
         join archive.jobs on jobs.repository_id = governed.repository_id and completed_at < now() - make_interval(days => keep_days)
-        join archive.logs on logs.job_id = jobs.job_id and log_state = 'archived'
+        join archive.logs on logs.job_id = jobs.job_id and log_state = 'archived' and ${endsBefore(sql`keep_days`)}
         left join archive.objects on object_key = log_key
         left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
       ),

@@ -631,6 +631,13 @@ export interface ArchiveJobs {
   workflow_name: string | null;
 }
 
+export interface ArchiveLocks {
+  /**
+   * sealing: one seal is made and put. seals: the chain in the database changes. rebuild: the database is rebuilt. removal: partitions are made (shared) or removed.
+   */
+  name: string;
+}
+
 export interface ArchiveLogFacts {
   /**
    * How many action uses the record's cap left out; null where the log was not searched for them.
@@ -1136,7 +1143,11 @@ export interface ArchiveRepositories {
    */
   log_retention_days: number | null;
   /**
-   * When full_name last changed: an older webhook does not bring an old name back. Null when it never did.
+   * When this archive first saw the current name, by the database's clock; a policy that governs by it counts a week later. Null: the name under which the repository was found, which counts at once.
+   */
+  name_seen_at: Timestamp | null;
+  /**
+   * When the repository had its current name, as what reported it says: an older webhook does not bring an old name back. It decides nothing else. Null when the name never changed.
    */
   named_at: Timestamp | null;
   /**
@@ -1827,6 +1838,10 @@ export interface AuditAttempts {
    * Login of who triggered its newest attempt; null when the account is gone.
    */
   triggering_actor: string | null;
+  /**
+   * GitHub's updated_at of the attempt, which of a completed one is its end unless GitHub changed it later; null until the attempt itself was seen.
+   */
+  updated_at: Timestamp | null;
   /**
    * GitHub's id of the workflow; null where the run object lacks it.
    */
@@ -2720,6 +2735,7 @@ export interface DB {
   "archive.holds": ArchiveHolds;
   "archive.identity": ArchiveIdentity;
   "archive.jobs": ArchiveJobs;
+  "archive.locks": ArchiveLocks;
   "archive.log_facts": ArchiveLogFacts;
   "archive.logs": ArchiveLogs;
   "archive.logs_in_flight": ArchiveLogsInFlight;

@@ -3,6 +3,7 @@
 
 import { sql } from "kysely";
 
+import { lock } from "./locks.ts";
 import { type Database, transact } from "./open-database.ts";
 import { mostOfAList, pickContent, type SealContent } from "./seal-content.ts";
 
@@ -20,27 +21,6 @@ export type PreparedSeal = {
   /** The canonical bytes of what it says. */
   readonly payload: Buffer;
 };
-
-/** Held by whoever prepares or adopts a seal, until the end of its transaction. */
-export const lockChain = sql`select pg_advisory_xact_lock(hashtext('actions-archive seals'))`;
-
-/**
- * Runs `work` unless another process does, on whatever connection; the mark goes with the session that set it, so a dead process
- * leaves none.
- * @returns undefined when another does.
- */
-export async function alone<T>(db: Database, work: () => Promise<T>): Promise<T | undefined> {
-  const mark = sql`hashtext('actions-archive sealing')`;
-  return db.connection().execute(async (session) => {
-    const { rows } = await sql<{ is_alone: boolean }>`select pg_try_advisory_lock(${mark}) as is_alone`.execute(session);
-    if (rows[0]?.is_alone !== true) return undefined;
-    try {
-      return await work();
-    } finally {
-      await sql`select pg_advisory_unlock(${mark})`.execute(session);
-    }
-  });
-}
 
 /** The newest seal that is known to be in the store. */
 export async function findHead(db: Database): Promise<SealHead | undefined> {
@@ -105,7 +85,7 @@ export async function prepareSeal(
   make: (content: SealContent, previous: SealHead | undefined) => MadeSeal,
 ): Promise<PreparedSeal | undefined> {
   return transact(db, async (trx) => {
-    await lockChain.execute(trx);
+    await lock(trx, "seals");
     const prepared = await findPreparedSeal(trx);
     if (prepared) return prepared;
     // Another loader may have sealed since the caller looked.

@@ -18,6 +18,7 @@ select
   attempts.state,
   attempts.status,
   attempts.conclusion,
+  attempts.run_updated_at as updated_at,
   attempts.listed_at,
   attempts.listed_jobs,
   attempts.record_key,
@@ -46,6 +47,7 @@ comment on column audit.attempts.created_at is 'When the run was created.';
 comment on column audit.attempts.state is 'open: jobs may still come. listed: its jobs were listed after it completed. gone: its run answered 404 for a day. never_completed: closed at 35 days. Whatever shows the run again reopens it.';
 comment on column audit.attempts.status is 'The attempt''s status at GitHub; null until the attempt itself was seen.';
 comment on column audit.attempts.conclusion is 'How the attempt ended; null before that.';
+comment on column audit.attempts.updated_at is 'GitHub''s updated_at of the attempt, which of a completed one is its end unless GitHub changed it later; null until the attempt itself was seen.';
 comment on column audit.attempts.listed_at is 'When its final list of jobs was read, by the database''s clock; null before that.';
 comment on column audit.attempts.listed_jobs is 'How many jobs that list had; null before it was read.';
 comment on column audit.attempts.record_key is 'Its run record in the store, relative to the prefix; null until it is written.';

@@ -1,5 +1,6 @@
 // Which seals of the store a database adopts, and which it refuses. An attacker who can write the store cannot sign a seal.
 
+import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,12 +8,15 @@ import { fileURLToPath } from "node:url";
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { makeSeal, type Seal } from "@actions-archive/archive/seal";
 import { parseSeal, signSeal } from "@actions-archive/archive/seal-envelope";
-import { sealKey } from "@actions-archive/core/object-key";
+import { logKey, sealKey } from "@actions-archive/core/object-key";
+import { jobId, type Json, repositoryId, runId } from "@actions-archive/database/samples.test-support";
 import { expect, test } from "vitest";
 
 import { adoptSeals } from "./adopt-seals.ts";
-import { type Bench, host, openBench } from "./bench.test-support.ts";
+import { removeTombstoned } from "./apply-retention.ts";
+import { archived, type Bench, host, openBench } from "./bench.test-support.ts";
 import { newSigner, publicKey, seal, signer } from "./filled-store.test-support.ts";
+import { loadRecords } from "./load-records.ts";
 
 const next = sealKey(2);
 
@@ -25,6 +29,19 @@ async function openWithSecondSeal(changes: (first: { sha256: string }) => Partia
   const path = join(fileURLToPath(bench.loader.store.url), next);
   await writeFile(path, await signSeal(canonicalBytes(second), signedBy));
   return { bench, archive: { ...bench.loader, archiveId: first.seal.archive_id, publicKey } };
+}
+
+/** A job whose log is archived. @returns the log's key */
+async function addArchivedLog(bench: Bench): Promise<string> {
+  const body = Buffer.from("a log");
+  const sha256 = createHash("sha256").update(body).digest("hex");
+  const key = logKey(host, { repository_id: repositoryId, run_id: runId, job_id: jobId });
+  await bench.loader.store.put(key, body, { sha256, contentType: "application/zstd", metadata: { "raw-bytes": "5" } });
+  await bench.owe({ id: jobId });
+  const log = { ...archived(jobId), stored_bytes: body.length, stored_sha256: sha256 } as ReturnType<typeof archived>;
+  const record = await bench.record(jobId, log);
+  await loadRecords(bench.loader, [{ job_id: jobId, key: record }]);
+  return key;
 }
 
 const adopted = ({ ask }: Bench) => ask("select sequence::integer from archive.seals order by 1");
@@ -49,6 +66,33 @@ test("the newest seal is refused when it names the right key and another key sig
   await expect(adoptSeals(archive)).rejects.toThrow("is not signed by the key that is due");
   expect(await adopted(bench)).toEqual([]);
 });
+
+test.each(["the key's own id", "a signature of the payload alone"])(
+  "no log goes for a tombstone of a newest seal that another key signed: %s",
+  async (forgery) => {
+    const bench = await openBench();
+    await using _ = bench;
+    const log = await addArchivedLog(bench);
+    await seal(bench);
+    const first = parseSeal((await bench.loader.store.read(sealKey(1))) ?? Buffer.alloc(0), "seal 1");
+    const entry = first.seal.entries.find(({ key }) => key === log);
+    if (entry === undefined) throw new Error("the log was sealed");
+    const erased = { job_id: jobId, repository_id: repositoryId, cause: "erase" as const, reason: "x" };
+    const tombstones = [{ ...entry, ...erased, decided_at: first.seal.sealed_at }];
+    const second = makeSeal({ ...first.seal, sequence: 2, previous_sha256: first.sha256, entries: [], tombstones });
+    const forged = JSON.parse(
+      (await signSeal(canonicalBytes(second), { ...newSigner(), keyId: signer.keyId })).toString(),
+    ) as Json;
+    const genuine = JSON.parse((await signSeal(canonicalBytes(second), signer)).toString()) as Json;
+    const bytes = canonicalBytes(forgery.startsWith("the key") ? forged : { ...genuine, head: forged["head"] });
+    await writeFile(join(fileURLToPath(bench.loader.store.url), next), bytes);
+    const archive = { ...bench.loader, archiveId: first.seal.archive_id, publicKey };
+    await expect(adoptSeals(archive)).rejects.toThrow("not signed");
+    expect(await removeTombstoned(bench.loader)).toBe(0);
+    expect(await bench.loader.store.head(log)).toBeDefined();
+    expect(await bench.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
+  },
+);
 
 test.for<{ name: string; changes: Partial<Seal> }>([
   { name: "another archive", changes: { archive_id: "6f0c8fd4-6bd5-4f4c-9a52-0a8a3a5f1f0e" } },

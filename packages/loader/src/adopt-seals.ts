@@ -4,11 +4,12 @@
 import type { KeyObject } from "node:crypto";
 
 import { readDocument } from "@actions-archive/archive/read-document";
-import type { Seal } from "@actions-archive/archive/seal";
+import type { Correction, Seal } from "@actions-archive/archive/seal";
 import { parseSeal, type VerifiedSeal, verifySeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf } from "@actions-archive/archive/seal-key";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
+import type { Logger } from "@actions-archive/core/logger";
 import { sealKey, tryParseKey } from "@actions-archive/core/object-key";
 import { adoptSeal } from "@actions-archive/database/adopt-seal";
 import type { Database } from "@actions-archive/database/open-database";
@@ -21,6 +22,9 @@ export type SealedArchive = {
   readonly host: string;
   /** Signs the newest seal of the store. Undefined: nobody vouches for it, and the chain is followed by its hashes alone. */
   readonly publicKey: KeyObject | undefined;
+  readonly log: Logger;
+  /** True where a signed chain with a seal of another host, which no later one corrects, is taken all the same, with a warning. */
+  readonly mayNameOtherHost?: boolean;
 };
 
 /**
@@ -73,18 +77,26 @@ async function checkEnd({ store, publicKey }: SealedArchive, head: SealHead | un
 
 /** @returns the hashes of the payloads of the seals after `head`, oldest first. */
 async function followBack(
-  { store, archiveId, host, publicKey }: SealedArchive,
+  { store, archiveId, host, publicKey, log, mayNameOtherHost = false }: SealedArchive,
   { newest, head }: { readonly newest: number; readonly head: SealHead | undefined },
 ): Promise<string[]> {
   const hashes: string[] = [];
   const first = (head?.sequence ?? 0) + 1;
   let expected: string | undefined;
+  const admitted = new Map<number, Correction>();
   for (let sequence = newest; sequence >= first; sequence -= 1) {
     const isNewest = expected === undefined && publicKey !== undefined;
     const read = isNewest ? (bytes: Buffer, name: string) => verifyNewest(bytes, publicKey, name) : parseSeal;
     const { seal, sha256 } = await readSeal(store, sequence, read, expected);
-    if (seal.sequence !== sequence || seal.archive_id !== archiveId || seal.host !== host)
+    const { host: wrong, sha256: wrongSha256 } = admitted.get(sequence) ?? {};
+    const isAdmitted = seal.host === wrong && sha256 === wrongSha256;
+    const isHost = seal.host === host || isAdmitted || mayNameOtherHost;
+    if (seal.sequence !== sequence || seal.archive_id !== archiveId || !isHost)
       throw changed(store, sequence, `says that it is seal ${seal.sequence} of archive ${seal.archive_id} of ${seal.host}`);
+    if (seal.host !== host && !isAdmitted)
+      log.warn({ sequence, sealHost: seal.host, host, cure: "actions-archive seal --correct-host" }, "seal names another host");
+    for (const correction of seal.corrections ?? [])
+      if (correction.correct_host === host) admitted.set(correction.sequence, correction);
     hashes.unshift(sha256);
     expected = seal.previous_sha256;
   }

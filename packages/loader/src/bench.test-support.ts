@@ -25,7 +25,7 @@ import {
   runId,
   runObject,
 } from "@actions-archive/database/samples.test-support";
-import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Loader } from "./loader.ts";
 
@@ -33,6 +33,8 @@ export const host = "github.com";
 
 export type Bench = AsyncDisposable & {
   readonly loader: Loader;
+  /** Its database, for logins of other roles. */
+  readonly database: TestDatabase;
   /** Messages of the lines that were logged as errors. */
   readonly errors: string[];
   /** A job of the ledger, its rows owed. */
@@ -51,7 +53,8 @@ export async function openBench({ archive }: { readonly archive?: StoreSettings 
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-loader-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
-  const { db, pool } = resources.use(await openTestDatabase());
+  const database = resources.use(await openTestDatabase());
+  const { db, pool } = database;
   const { store, identity } = resources.use(
     await openArchive(archive ?? { ARCHIVE_URL: pathToFileURL(folder) }, { host, archiveId: undefined }),
   );
@@ -64,6 +67,7 @@ export async function openBench({ archive }: { readonly archive?: StoreSettings 
   const opened = resources.move();
   return {
     loader: { db, store, host, log },
+    database,
     errors,
     ask,
     async owe(changes = {}) {

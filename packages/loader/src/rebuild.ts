@@ -9,6 +9,7 @@ import { ConfigError, PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { retry } from "@actions-archive/core/retry";
 import { claimIdentity } from "@actions-archive/database/identity";
+import { withLock } from "@actions-archive/database/locks";
 import { findObjects } from "@actions-archive/database/objects";
 import {
   analyzeTables,
@@ -20,7 +21,6 @@ import {
   type RebuildProgress,
   type RebuildState,
   saveRebuild,
-  whileRebuilding,
 } from "@actions-archive/database/rebuild-progress";
 import { type NamedRepository, restoreLookBacks, restoreRepositories } from "@actions-archive/database/restore-ledger";
 import pMap, { pMapIterable } from "p-map";
@@ -72,7 +72,7 @@ export async function rebuild({ db, store, log }: Omit<Loader, "host">, options:
     throw new ConfigError(
       `There is no archive at ${store.url}: it holds no ${archiveIdentityKey}. Set ARCHIVE_URL to where it is.`,
     );
-  const state = await whileRebuilding(db, async () => {
+  const state = await withLock(db, "rebuild", async () => {
     const known = await findRebuild(db);
     if (known === undefined && !(await isLedgerEmpty(db)))
       throw new PermanentError(
@@ -113,8 +113,12 @@ async function runPhases(rebuilding: Rebuild): Promise<void> {
 
 type Save = (progress: Partial<RebuildProgress>) => Promise<void>;
 
-async function takeSeals({ db, store, host, archiveId, options: { publicKey } }: Rebuild, save: Save): Promise<void> {
-  await adoptSeals({ db, store, host, archiveId, publicKey }, ({ sequence }) => save({ position: String(sequence) }));
+async function takeSeals({ db, store, host, archiveId, log, options: { publicKey } }: Rebuild, save: Save): Promise<void> {
+  // Without its chain an archive is not whole; the correction needs a database, which is made here.
+  const mayNameOtherHost = publicKey !== undefined;
+  await adoptSeals({ db, store, host, archiveId, publicKey, log, mayNameOtherHost }, ({ sequence }) =>
+    save({ position: String(sequence) }),
+  );
 }
 
 async function takeLedger({ db, store, progress }: Rebuild, save: Save): Promise<void> {

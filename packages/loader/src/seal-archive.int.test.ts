@@ -381,8 +381,8 @@ test("a new key seals after the old one has announced it, and not before", async
   // What a crash left prepared goes first, and announces nothing.
   await expect(sealArchive({ ...sealer, store: dead(sealer.store) })).rejects.toThrow("died");
   const nextKey = next.signer.publicKey;
-  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, announces: false });
-  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, announces: true });
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, isAsAsked: false });
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, isAsAsked: true });
   await expect(sealArchive(sealer)).rejects.toThrow(/must be signed by key/);
   const rotated = await openTestSealer(bench, { ...config, SEAL_KEY: next.pem });
   await addJob(bench, jobId);

@@ -4,14 +4,14 @@
 import { createHash, type KeyObject } from "node:crypto";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { makeSeal, mostEntries, noPreviousSeal, Seal } from "@actions-archive/archive/seal";
+import { type Correction, makeSeal, mostEntries, noPreviousSeal, Seal } from "@actions-archive/archive/seal";
 import { signSeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf, type Signer } from "@actions-archive/archive/seal-key";
 import { ConfigError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
+import { withLock } from "@actions-archive/database/locks";
 import type { SealContent } from "@actions-archive/database/seal-content";
 import {
-  alone,
   isSealDue,
   type MadeSeal,
   type PreparedSeal,
@@ -31,13 +31,15 @@ export type SealOptions = {
   readonly intervalSeconds?: number | undefined;
   /** The key that seals from the next one on. */
   readonly nextKey?: KeyObject | undefined;
+  /** Of earlier seals, which stay as they are. */
+  readonly corrections?: readonly Correction[] | undefined;
 };
 
 export type PublishedSeal = {
   readonly sequence: number;
   readonly sha256: string;
-  /** False where `nextKey` was to be announced, and what a crash had left prepared, which does not, was published first. */
-  readonly announces: boolean;
+  /** False where a seal that a crash had left prepared was published first: it has neither `nextKey` nor the corrections. */
+  readonly isAsAsked: boolean;
 };
 
 /**
@@ -49,16 +51,21 @@ export type PublishedSeal = {
 export async function sealArchive(sealer: Sealer, options: SealOptions = {}): Promise<PublishedSeal | undefined> {
   // Two puts of one seal have the same bytes. A store that ignores conditions would keep both as versions, though, and a verifier asks
   // who wrote the second.
-  return alone(sealer.db, () => sealAlone(sealer, options));
+  return withLock(sealer.db, "sealing", () => sealAlone(sealer, options));
 }
 
-async function sealAlone(sealer: Sealer, { intervalSeconds, nextKey }: SealOptions): Promise<PublishedSeal | undefined> {
+async function sealAlone(
+  sealer: Sealer,
+  { intervalSeconds, nextKey, corrections = [] }: SealOptions,
+): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
   const request = { mostEntries, intervalSeconds };
   // Looked at before the store is asked for anything: the clock asks every half minute.
   if (!(await isSealDue(db, request))) return undefined;
   await noteOrphanLogs(sealer);
-  const prepared = await prepareSeal(db, request, (content, previous) => compose(sealer, { content, previous, nextKey }));
+  const prepared = await prepareSeal(db, request, (content, previous) =>
+    compose(sealer, { content, previous, nextKey, corrections }),
+  );
   if (prepared === undefined) return undefined;
   assertKeyIsDue(prepared.key_id, signer);
   const { sequence, sha256 } = prepared;
@@ -69,8 +76,9 @@ async function sealAlone(sealer: Sealer, { intervalSeconds, nextKey }: SealOptio
   }
   await publishSeal(db, prepared);
   log.info({ sequence, sha256, objectKey: sealKey(sequence), store: store.url }, "sealed");
-  const { next_key } = Seal.parse(JSON.parse(prepared.payload.toString("utf8")));
-  return { sequence, sha256, announces: nextKey === undefined || next_key?.key_id === keyIdOf(nextKey) };
+  const { next_key, corrections: carried = [] } = Seal.parse(JSON.parse(prepared.payload.toString("utf8")));
+  const announces = nextKey === undefined || next_key?.key_id === keyIdOf(nextKey);
+  return { sequence, sha256, isAsAsked: announces && carried.length === corrections.length };
 }
 
 /** @returns whether the store holds `object` under the seal's key now. */
@@ -85,9 +93,10 @@ type NextSeal = {
   readonly content: SealContent;
   readonly previous: SealHead | undefined;
   readonly nextKey: KeyObject | undefined;
+  readonly corrections: readonly Correction[];
 };
 
-function compose({ archiveId, host, signer }: Sealer, { content, previous, nextKey }: NextSeal): MadeSeal {
+function compose({ archiveId, host, signer }: Sealer, { content, previous, nextKey, corrections }: NextSeal): MadeSeal {
   if (previous !== undefined) assertKeyIsDue(previous.due_key_id, signer);
   const seal = makeSeal({
     archive_id: archiveId,
@@ -99,6 +108,7 @@ function compose({ archiveId, host, signer }: Sealer, { content, previous, nextK
     next_key: nextKey === undefined ? null : { key_id: keyIdOf(nextKey), public_key: derOf(nextKey) },
     entries: [...content.entries],
     ...changesOf(content),
+    ...(corrections.length > 0 && { corrections: [...corrections] }),
   });
   const payload = canonicalBytes(seal);
   return {

@@ -7,6 +7,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { reasonOf } from "@actions-archive/core/reason-of";
 import type { Service } from "@actions-archive/core/service";
+import { claimIdentity } from "@actions-archive/database/identity";
 import { noteObjects } from "@actions-archive/database/objects";
 import { hasUnloadedRecords } from "@actions-archive/database/obligations";
 import { findSealing, noteSealing } from "@actions-archive/database/sealing";
@@ -29,12 +30,15 @@ export type SealingConfig = Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "S
 /**
  * What seals with the configured key, after it has taken over what the store's chain has and the database does not. Undefined
  * without a key: then nothing is sealed.
- * @throws PermanentError `store/corrupt` when the store's chain is not the database's.
+ * @throws ConfigError when the database belongs to another archive or host. PermanentError `store/corrupt` when the store's chain is not
+ * the database's.
  */
 export async function openSealer(config: SealingConfig, { loader, archiveId }: OpenLoader): Promise<Sealer | undefined> {
   const pem = config.SEAL_KEY ?? config.SEAL_KEY_FILE;
   if (pem === undefined) return undefined;
   const sealer = { ...loader, archiveId, signer: openSigner(pem) };
+  // A seal of another host cannot be taken back: every verification finds it.
+  await claimIdentity(loader.db, { archive_id: archiveId, host: loader.host });
   await noteIdentity(loader);
   if ((await findHead(loader.db)) === undefined) await notePast(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });

@@ -6,12 +6,14 @@ import type { Service } from "@actions-archive/core/service";
 import { applyPolicies, removeTombstoned } from "./apply-retention.ts";
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";
+import { makeBlockerReport } from "./report-blockers.ts";
 import { rereadOwedLogs } from "./reread-logs.ts";
 import { scrubArchive } from "./scrub-archive.ts";
 import { type OpenLoader, startSealing } from "./start-sealing.ts";
 
 /** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
 const turnMs = 30_000;
+const blockersMs = 5_000;
 
 /** How soon after the job's full listing its log is split again, and how long a loader reads on end. */
 const rereadRestMs = 10_000;
@@ -26,6 +28,14 @@ export function workByTheClock(
   startSealing(config, open, service);
   void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
   void runByTheClock(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
+  const reportBlockers = makeBlockerReport(open.loader);
+  void runByTheClock(service.resources, blockersMs, async () => {
+    try {
+      await reportBlockers();
+    } catch (error) {
+      open.loader.log.debug({ err: error }, "blocking sessions not listed");
+    }
+  });
 }
 
 async function reread(loader: Loader, signal: AbortSignal): Promise<void> {

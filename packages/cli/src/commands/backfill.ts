@@ -122,7 +122,7 @@ function addReaders(backfill: Command, context: CommandContext): void {
     .description("all backfills, the newest first")
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => {
-      await withLedger(context, async (db) => {
+      await withLedger(context, {}, async (db) => {
         const backfills = await listBackfills(db);
         if (isJson(command)) return printJson(context, { backfills });
         if (backfills.length === 0) return print(context, "No backfill was ever begun.");
@@ -144,7 +144,7 @@ function addReaders(backfill: Command, context: CommandContext): void {
     .argument("<id>", "its number", parseId)
     .option("--json", "one JSON document")
     .action(async (id: number, _options: unknown, command: Command) => {
-      await withLedger(context, async (db) => {
+      await withLedger(context, {}, async (db) => {
         const report = await readBackfill(db, id);
         if (report === undefined) throw unknownBackfill(id);
         if (isJson(command)) printJson(context, report);
@@ -165,7 +165,7 @@ function addStep(backfill: Command, context: CommandContext, step: BackfillStep)
     .argument("<id>", "its number", parseId)
     .option("--json", "one JSON document")
     .action(async (id: number, _options: unknown, command: Command) => {
-      await withLedger(context, async (db) => {
+      await withLedger(context, { writes: true }, async (db) => {
         const state = await steerBackfill(db, id, step);
         if (state === undefined) throw unknownBackfill(id);
         if (state !== stateAfter[step])
@@ -176,9 +176,13 @@ function addStep(backfill: Command, context: CommandContext, step: BackfillStep)
     });
 }
 
-async function withLedger(context: CommandContext, use: (db: Database) => Promise<void>): Promise<void> {
+async function withLedger(
+  context: CommandContext,
+  { writes = false }: { readonly writes?: boolean },
+  use: (db: Database) => Promise<void>,
+): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { db } = await attachLedger(context, { command: "backfill", resources });
+  const { db } = await attachLedger(context, { command: "backfill", resources, writes });
   await use(db);
 }
 

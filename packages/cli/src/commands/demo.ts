@@ -15,7 +15,7 @@ import {
   printJson,
   stopOnSignal,
 } from "../command-context.ts";
-import { formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
+import { demoDocument, formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
 import { readDemoState } from "../demo/demo-state.ts";
 import { runPass } from "../once/run-pass.ts";
 import { openProgress } from "../progress.ts";
@@ -76,7 +76,7 @@ export function addDemo(program: Command, context: CommandContext): void {
         databaseUrl: engines.databaseUrl ?? "",
         seconds: (performance.now() - started) / 1000,
       });
-      if (json) printJson(context, report);
+      if (json) printJson(context, demoDocument(report));
       else print(context, formatDemoReport(report));
       process.exitCode = report.proven ? 0 : exitIncomplete;
     });

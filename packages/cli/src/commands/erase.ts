@@ -1,22 +1,27 @@
 // `erase JOB_ID`: a log that must go.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type ErasedObject, type Erasure, eraseLog } from "@actions-archive/database/erase-log";
+import { type ErasedObject, type Erasure, eraseLog, type ErasurePlan, planErasure } from "@actions-archive/database/erase-log";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
+import { confirm } from "../confirm.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
 import { formatTime } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
 
-type EraseOptions = { reason: string; json?: true };
+type EraseOptions = { reason: string; dryRun?: true; yes?: true; json?: true };
 
 const longestReason = 500;
 
 const examples = `
 Examples:
+  actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123" --dry-run
   actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123"
+  actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123" --yes
+
+It shows first what goes, and asks on a terminal; without one it needs --yes.
 
 What happens: the job's row says absent, removed, at once. Its tombstone goes into the next seal (actions-archive seal makes one now),
 and once that is in the store, the loader removes the log object. Only what is sealed and not on hold can be erased. The reason is sealed
@@ -32,18 +37,43 @@ export function addErase(program: Command, context: CommandContext): void {
     .description("remove the archived log of a job for good: a printed secret, a lawful request")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .requiredOption("--reason <text>", "why, for the auditor; it is sealed")
+    .option("--dry-run", "say what goes, and change nothing")
+    .option("--yes", "do not ask")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async (jobId: number, { reason, json }: EraseOptions) => {
+    .action(async (jobId: number, { reason, dryRun, yes, json }: EraseOptions) => {
       const why = reason.trim();
       if (why === "" || why.length > longestReason)
         throw new PermanentError("usage/invalid", `--reason must say why, in ${longestReason} characters at most`);
       await using resources = new AsyncDisposableStack();
-      const { db } = await attachLedger(context, { command: "erase", resources });
+      const { db } = await attachLedger(context, { command: "erase", resources, writes: true });
+      const plan = await planErasure(db, jobId);
+      if (plan !== undefined) {
+        if (dryRun && json) return printJson(context, { dry_run: true, ...plan });
+        if (!json) print(context, formatPlan(plan));
+        if (dryRun) return print(context, "\nNothing was changed: --dry-run.");
+        if (!yes) await confirm(context, `The log of job ${jobId} goes for good.`);
+      }
       const erasure = await eraseLog(db, jobId, why);
-      if (json) return printJson(context, erasure);
-      print(context, tell(erasure));
+      if (json) return printJson(context, { dry_run: dryRun === true, ...erasure });
+      print(context, `${plan === undefined ? "" : "\n"}${tell(erasure)}`);
     });
+}
+
+function formatPlan(plan: ErasurePlan): string {
+  const { job_id, repository, run_id, run_attempt, workflow_name, job_name, objects, annotations, record_key } = plan;
+  const size = objects.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  return [
+    `Job ${job_id}: ${job_name ?? "without a name"}, of ${workflow_name ?? "a workflow without a name"}`,
+    `Run ${run_id}, attempt ${run_attempt}, in ${repository ?? "a repository whose name is not known"}`,
+    "",
+    `What goes: ${objects.length} ${objects.length === 1 ? "object" : "objects"}, ${formatBytes(size)} stored`,
+    ...objects.map(
+      ({ object_key, size_bytes, sealed_in }) => `- ${object_key} (${formatBytes(size_bytes)}), held by seal ${sealed_in}`,
+    ),
+    `- of the rows: the log's key, size, hashes and times, and ${annotations} ${annotations === 1 ? "annotation" : "annotations"}`,
+    `What stays: the job, its steps, and its record ${record_key}`,
+  ].join("\n");
 }
 
 function tell(erasure: Erasure): string {

@@ -34,7 +34,7 @@ export function addHold(program: Command, context: CommandContext): void {
       if (jobIds.length === 0 && (release || reason !== undefined))
         throw new PermanentError("usage/invalid", "Name the jobs: actions-archive hold JOB_ID…; --help shows how it is used");
       await using resources = new AsyncDisposableStack();
-      const { db } = await attachLedger(context, { command: "hold", resources });
+      const { db } = await attachLedger(context, { command: "hold", resources, writes: jobIds.length > 0 });
       if (jobIds.length === 0) {
         const holds = await listHolds(db);
         if (json) return printJson(context, { holds });
@@ -56,6 +56,10 @@ function tell(jobs: readonly HeldJob[], isReleased: boolean): string {
     removed.length === 0 || isReleased
       ? ""
       : `\nToo late for ${removed.join(", ")}: the log is decided to be removed. While it is on hold, what is left of it in the store stays there: audit.tombstones shows it.`;
+  const next =
+    isReleased && changed.length > 0
+      ? "\nWhat a policy or a tombstone removes goes at the loader's next turn; until then `hold` takes this back. actions-archive retention plan shows the policies' part."
+      : "";
   const none = jobs.filter(
     ({ log_state, log_reason }) => log_state !== "archived" && log_reason !== "removed" && log_reason !== "copied",
   );
@@ -65,5 +69,5 @@ function tell(jobs: readonly HeldJob[], isReleased: boolean): string {
       : `\nNo log is archived of ${none.map(({ job_id, log_state, log_reason }) => `${job_id} (${[log_state, log_reason].filter(Boolean).join(": ")})`).join(", ")}.`;
   return `${changed.length} ${changed.length === 1 ? "job is" : "jobs are"} ${done} now.${before}\n\n${formatTable(
     jobs.map(({ is_held: _held, is_changed: _changed, ...job }) => job),
-  )}${late}${empty}`;
+  )}${late}${empty}${next}`;
 }

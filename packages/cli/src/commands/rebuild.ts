@@ -3,6 +3,7 @@
 import { type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+import { findArchiveIdentity } from "@actions-archive/archive/archive-identity";
 import { openStore } from "@actions-archive/archive/open-store";
 import { openSigner, parsePublicKey } from "@actions-archive/archive/seal-key";
 import { reasonOf } from "@actions-archive/core/reason-of";
@@ -14,6 +15,7 @@ import { type Command, InvalidArgumentError } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, createCommandLogger, exitIncomplete, print, printJson, stopOnSignal } from "../command-context.ts";
+import { assertHost } from "../engine-config.ts";
 import { openProgress, type ProgressReport } from "../progress.ts";
 
 const mostListed = 1_000;
@@ -55,6 +57,8 @@ export function addRebuild(program: Command, context: CommandContext): void {
       const uses = ["DATABASE_URL", "ARCHIVE_URL"] as const;
       const { db, config } = await attachLedger(context, { command: "rebuild", resources, uses, maxConnections: 5 });
       const store = resources.use(await openStore(config));
+      const identity = await findArchiveIdentity(store);
+      if (identity !== undefined) assertHost(config, identity);
       const signal = stopOnSignal();
       const ownKey = config.SEAL_KEY ?? config.SEAL_KEY_FILE;
       const publicKey = named ?? (ownKey === undefined ? undefined : openSigner(ownKey).publicKey);

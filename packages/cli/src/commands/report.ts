@@ -9,7 +9,7 @@ import type pg from "pg";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, printJson } from "../command-context.ts";
 import { parseValue, reportArgument, reportOption } from "../report/report-option.ts";
-import { type Answer, printCsv, printDocument, printTable } from "../report/report-output.ts";
+import { type FullAnswer, printDocument, printReportCsv, printTable } from "../report/report-output.ts";
 
 type Format = { json?: true; csv?: true };
 
@@ -80,13 +80,21 @@ async function answer(context: CommandContext, { report, values: given, format }
   if (values["repository"] !== undefined) values["repository"] = await findRepository(pool, values["repository"]);
   const limit = values["limit"] === undefined ? Infinity : Number(values["limit"]);
   // One more than is asked for: then it is known whether there are more.
-  const { rows, unread } = await runReport(pool, report, {
+  const found = await runReport(pool, report, {
     ...values,
     ...(limit < Infinity && { limit: String(limit + 1) }),
   });
+  const { rows, texts } = found;
   if (report.columns.length === 1) return printOnly(context, rows, values);
-  const full: Answer = { report, values, rows: rows.slice(0, limit), truncated: rows.length > limit, unread };
-  if (format.csv) printCsv(context, full);
+  const full: FullAnswer = {
+    ...found,
+    report,
+    values,
+    rows: rows.slice(0, limit),
+    texts: texts.slice(0, limit),
+    truncated: rows.length > limit,
+  };
+  if (format.csv) printReportCsv(context, full);
   else if (format.json) printDocument(context, full);
   else printTable(context, full);
 }
@@ -99,7 +107,7 @@ function withDefaults({ parameters }: Report, given: Readonly<Record<string, str
   return { ...Object.fromEntries(own), ...given };
 }
 
-function printOnly(context: CommandContext, rows: Answer["rows"], values: Readonly<Record<string, string>>): void {
+function printOnly(context: CommandContext, rows: FullAnswer["rows"], values: Readonly<Record<string, string>>): void {
   const [document] = rows.flatMap((row) => Object.values(row));
   if (document === undefined)
     throw new PermanentError(

@@ -52,7 +52,7 @@ export function addRetention(program: Command, context: CommandContext): void {
     .description("what the policies in force would remove now, repository by repository; changes nothing")
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => {
-      await withLedger(context, async (db) => {
+      await withLedger(context, {}, async (db) => {
         const plan = await planRemovals(db);
         if (isJson(command)) return printJson(context, planDocument(plan));
         print(context, formatPlan(plan));
@@ -81,7 +81,7 @@ function addChange(retention: Command, context: CommandContext, { name, descript
     .option("--json", "one JSON document")
     .action(async (policyName: string, { keepDays, dryRun, yes }: ChangeOptions, self: Command) => {
       const change = { name: policyName, keepDays: keepDays ?? null };
-      await withLedger(context, async (db, config) => {
+      await withLedger(context, { writes: true }, async (db, config) => {
         const policies = await listPolicies(db);
         if (!hasDays && !policies.some((policy) => policy.name === policyName))
           throw new PermanentError("usage/invalid", `There is no policy ${policyName}: actions-archive retention lists them`);
@@ -131,7 +131,7 @@ function notes({ name, keepDays }: PolicyChange, { plan, config, isChanged, dryR
 }
 
 async function list(context: CommandContext, command: Command): Promise<void> {
-  await withLedger(context, async (db) => {
+  await withLedger(context, {}, async (db) => {
     const policies = await listPolicies(db);
     const removals = await countRemovals(db);
     if (isJson(command)) return printJson(context, { policies, removals });
@@ -173,9 +173,13 @@ function formatPlan(plan: readonly PlannedRemoval[]): string {
   return `${logs} ${logs === 1 ? "log goes" : "logs go"} now, ${formatBytes(bytes)}, in ${of}; held ones stay, unsealed ones wait for a seal:\n\n${formatTable(rows)}${more}`;
 }
 
-async function withLedger(context: CommandContext, use: (db: Database, config: EngineConfig) => Promise<void>): Promise<void> {
+async function withLedger(
+  context: CommandContext,
+  { writes = false }: { readonly writes?: boolean },
+  use: (db: Database, config: EngineConfig) => Promise<void>,
+): Promise<void> {
   await using resources = new AsyncDisposableStack();
-  const { db, config } = await attachLedger(context, { command: "retention", resources });
+  const { db, config } = await attachLedger(context, { command: "retention", resources, writes });
   await use(db, config);
 }
 

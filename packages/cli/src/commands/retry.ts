@@ -29,7 +29,7 @@ export function addRetry(program: Command, context: CommandContext): void {
     )
     .action(async (jobIds: number[], { json, ...choice }: RetryOptions) => {
       await using resources = new AsyncDisposableStack();
-      const { db } = await attachLedger(context, { command: "retry", resources });
+      const { db } = await attachLedger(context, { command: "retry", resources, writes: true });
       if (jobIds.length > 0) await checkFailed(db, jobIds);
       const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) });
       if (json) return printJson(context, { retried: retried.length, jobs: retried });

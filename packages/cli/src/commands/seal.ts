@@ -1,69 +1,90 @@
 // `seal`: one seal now, also when nothing changed.
 
-import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { parsePublicKey } from "@actions-archive/archive/seal-key";
 import { ActionsArchiveError, ConfigError, PermanentError } from "@actions-archive/core/errors";
-import { githubHost } from "@actions-archive/core/settings";
 import { findIdentity } from "@actions-archive/database/identity";
-import { type PublishedSeal, sealArchive, type Sealer } from "@actions-archive/loader/seal-archive";
+import { findWrongHosts } from "@actions-archive/loader/find-wrong-hosts";
+import { type PublishedSeal, sealArchive, type Sealer, type SealOptions } from "@actions-archive/loader/seal-archive";
 import { openSealer } from "@actions-archive/loader/start-sealing";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, createCommandLogger, print, printJson } from "../command-context.ts";
 
-type SealCommandOptions = { nextKey?: string; json?: true };
+type SealCommandOptions = { nextKey?: string; correctHost?: true; reason?: string; json?: true };
+
+const longestReason = 500;
 
 const examples = `
 Examples:
   actions-archive seal
   actions-archive seal --json | jq -r '"\\(.sequence):\\(.sha256)"'
   actions-archive seal --next-key new-key.pub
+  actions-archive seal --correct-host --reason "sealed from a shell without GITHUB_API_URL"
 
 The loader seals by itself, every SEAL_INTERVAL_SECONDS. Keep the head that this prints where nobody who can write to the store can:
 verify --expect-head finds by it what was cut off the end of the chain.
 A new key: openssl genpkey -algorithm ed25519 -out new-key.pem; openssl pkey -in new-key.pem -pubout -out new-key.pub; then
-seal --next-key new-key.pub with the old key, and SEAL_KEY_FILE=new-key.pem for every loader from then on.`;
+seal --next-key new-key.pub with the old key, and SEAL_KEY_FILE=new-key.pem for every loader from then on.
+--correct-host is for an archive in which verify finds seals of another host: the new seal names each of them, by number and hash, as
+wrong about its host. They stay as they are, and verify shows them from then on as corrected, with the reason.`;
 
 export function addSeal(program: Command, context: CommandContext): void {
   program
     .command("seal")
     .description("make one seal now, also when nothing changed")
     .option("--next-key <file>", "public key (PEM) that seals from the next seal on; announced in this one")
+    .option("--correct-host", "admit in this seal which earlier ones name another host than the archive's; needs --reason")
+    .option("--reason <text>", "with --correct-host: why, for the auditor; it is sealed")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async ({ nextKey: nextKeyFile, json }: SealCommandOptions) => {
+    .action(async ({ nextKey: nextKeyFile, correctHost, reason, json }: SealCommandOptions) => {
+      const why = correctionReason(correctHost, reason);
       const nextKey = nextKeyFile === undefined ? undefined : await readPublicKey(nextKeyFile);
       await using resources = new AsyncDisposableStack();
-      const { db, config } = await attachLedger(context, { command: "seal", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
-      const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
+      const { db, config } = await attachLedger(context, {
+        command: "seal",
+        resources,
+        uses: ["DATABASE_URL", "ARCHIVE_URL"],
+        writes: true,
+      });
       const identity = await findIdentity(db);
       if (identity === undefined)
         throw new PermanentError("usage/invalid", "Nothing is archived yet, and there is nothing to seal: run `start` first.");
       const { store } = resources.use(await openArchive(config, { host: identity.host, archiveId: identity.archive_id }));
-      const loader = { db, store, host, log: createCommandLogger(context) };
+      const loader = { db, store, host: identity.host, log: createCommandLogger(context) };
       const sealer = await openSealer(config, { loader, archiveId: identity.archive_id });
       if (sealer === undefined)
         throw new ConfigError(
           "SEAL_KEY_FILE: is required to seal, or SEAL_KEY: openssl genpkey -algorithm ed25519 -out seal-key.pem",
         );
-      const published = await sealNow(sealer, nextKey);
+      const corrections = why === undefined ? [] : await findWrongHosts(loader, why);
+      if (why !== undefined && corrections.length === 0)
+        throw new PermanentError(
+          "usage/invalid",
+          `Every seal is of ${identity.host}, or is corrected already. Nothing was sealed`,
+        );
+      const published = await sealNow(sealer, { nextKey, corrections });
       const { sequence, sha256 } = published;
       const seal = await db
         .selectFrom("archive.seals")
         .select(["entries", "sealed_at", "previous_sha256", "key_id", "next_key_id"])
         .where("sequence", "=", sequence)
         .executeTakeFirstOrThrow();
-      if (json) return printJson(context, { sequence, sha256, ...seal });
+      if (json) return printJson(context, { sequence, sha256, ...seal, corrections });
       print(
         context,
         [
           `Seal ${sequence} of ${seal.entries} objects, by key ${seal.key_id}`,
           ...(seal.next_key_id === null ? [] : [`From the next seal on, key ${seal.next_key_id}: give it to every loader now.`]),
+          ...corrections.map(
+            ({ sequence: wrong, host, correct_host }) =>
+              `Corrects seal ${wrong}, which names the host ${host}: the archive is of ${correct_host}.`,
+          ),
           `Head ${sequence}:${sha256}`,
         ].join("\n"),
       );
@@ -72,12 +93,21 @@ export function addSeal(program: Command, context: CommandContext): void {
 
 const longestWaitMs = 60_000;
 
-// A loader that seals at this moment is waited for, since its seal was prepared before; so was one that a crash has left, which announces
-// no key.
-async function sealNow(sealer: Sealer, nextKey: KeyObject | undefined): Promise<PublishedSeal> {
+/** @throws PermanentError when one of the two options is there without the other. */
+function correctionReason(correctHost: true | undefined, reason: string | undefined): string | undefined {
+  const why = reason?.trim() ?? "";
+  if (correctHost === undefined && reason === undefined) return undefined;
+  if (correctHost === undefined) throw new PermanentError("usage/invalid", "--reason goes with --correct-host");
+  if (why !== "" && why.length <= longestReason) return why;
+  throw new PermanentError("usage/invalid", `--correct-host needs --reason: why, in ${longestReason} characters at most`);
+}
+
+// A loader that seals at this moment is waited for, since its seal was prepared before; so was one that a crash has left, which has
+// neither the key nor the corrections.
+async function sealNow(sealer: Sealer, options: Pick<SealOptions, "nextKey" | "corrections">): Promise<PublishedSeal> {
   for (const deadline = Date.now() + longestWaitMs; Date.now() < deadline; await sleep(200)) {
-    const published = await sealArchive(sealer, { nextKey });
-    if (published?.announces) return published;
+    const published = await sealArchive(sealer, options);
+    if (published?.isAsAsked) return published;
   }
   throw new PermanentError(
     "store/unavailable",

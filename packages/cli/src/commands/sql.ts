@@ -1,11 +1,22 @@
 // `sql QUERY`: read-only SQL as the auditor, for those without psql.
 
-import { queryAsAuditor } from "@actions-archive/database/auditor";
-import type { Command } from "commander";
+import { PermanentError } from "@actions-archive/core/errors";
+import { type Answer, answerAsAuditor } from "@actions-archive/database/auditor";
+import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
-import { formatTable } from "../format-table.ts";
+import { formatAnswer } from "../format-table.ts";
+import { printCsv } from "../print-csv.ts";
+
+const examples = `
+Examples:
+  actions-archive sql "select conclusion, count(*) from jobs group by 1"
+  actions-archive sql --json "select * from audit.steps where job_id = 399444496"
+  actions-archive sql --csv "select repository, sum(log_bytes) from jobs group by 1" > bytes.csv
+
+Values are printed as Postgres prints them: the table and CSV as psql does in UTC, JSON as to_json does. Numbers keep all their digits in
+each: a program that reads JSON numbers as 64-bit floats rounds those beyond 2^53, jq 1.7 or newer does not.`;
 
 export function addSql(program: Command, context: CommandContext): void {
   program
@@ -13,15 +24,26 @@ export function addSql(program: Command, context: CommandContext): void {
     .description("one read-only SQL statement on the views of schema audit")
     .argument("<query>", "a statement; audit is on the search path")
     .option("--json", "one JSON document: the rows")
-    .addHelpText(
-      "after",
-      '\nExamples:\n  actions-archive sql "select conclusion, count(*) from jobs group by 1"\n  actions-archive sql --json "select * from audit.steps where job_id = 399444496"',
+    .addOption(
+      new Option("--csv", "RFC 4180, with an apostrophe before what a spreadsheet would take for a formula").conflicts("json"),
     )
-    .action(async (query: string, { json }: { json?: true }) => {
+    .addHelpText("after", examples)
+    .action(async (query: string, { json, csv }: { json?: true; csv?: true }) => {
       await using resources = new AsyncDisposableStack();
       const { pool } = await attachLedger(context, { command: "sql", resources });
-      const rows = await queryAsAuditor(pool, query);
-      if (json) return printJson(context, rows);
-      print(context, `${formatTable(rows)}\n(${rows.length} ${rows.length === 1 ? "row" : "rows"})`);
+      const answer = await answerAsAuditor(pool, query);
+      if (csv) return printCsv(context, answer);
+      if (json) return printJson(context, namedRows(answer));
+      print(context, `${formatAnswer(answer)}\n(${answer.rows.length} ${answer.rows.length === 1 ? "row" : "rows"})`);
     });
+}
+
+// An object has one value of a name: the others would be lost in silence.
+function namedRows({ columns, rows }: Answer): Answer["rows"] {
+  const twice = columns.find((name, index) => columns.indexOf(name) !== index);
+  if (twice === undefined) return rows;
+  throw new PermanentError(
+    "usage/invalid",
+    `Two columns of the query are called ${JSON.stringify(twice)}, and JSON has one value of a name: name them with \`as\``,
+  );
 }

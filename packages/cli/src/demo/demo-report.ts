@@ -1,6 +1,6 @@
 // What a demo proved: every job's state against the simulator's truth, what it cost, and what can be asked now.
 
-import { queryAsAuditor, type Row } from "@actions-archive/database/auditor";
+import { type Answer, answerAsAuditor } from "@actions-archive/database/auditor";
 import type { OpenDatabase } from "@actions-archive/database/open-database";
 import { findHead } from "@actions-archive/database/seals";
 import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
@@ -9,7 +9,7 @@ import { expectedOf } from "@actions-archive/github-simulator/world/expected";
 
 import { demoFolder } from "../command-context.ts";
 import { sealPublicKeyFile } from "../embedded/seal-key-file.ts";
-import { formatTable } from "../format-table.ts";
+import { formatAnswer, formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
 import { formatBytes } from "./format-bytes.ts";
 
@@ -29,7 +29,7 @@ export type DemoReport = {
   /** Of the chain of seals, `sequence:sha256`; null when nothing could be sealed. */
   readonly head: string | null;
   readonly database: string;
-  readonly queries: readonly { readonly question: string; readonly sql: string; readonly rows: readonly Row[] }[];
+  readonly queries: readonly { readonly question: string; readonly sql: string; readonly answer: Answer }[];
 };
 
 type Demo = {
@@ -61,7 +61,7 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
   const { wrong, compared } = await compareWithTruth(simulator, database);
   const calls = simulator.journal.entries({ origin: "api" }).filter(({ status }) => status !== 304);
   const queries = [];
-  for (const example of examples) queries.push({ ...example, rows: await queryAsAuditor(database.pool, example.sql) });
+  for (const example of examples) queries.push({ ...example, answer: await answerAsAuditor(database.pool, example.sql) });
   const head = await findHead(database.db);
   return {
     proven: pass.complete && wrong.length === 0,
@@ -108,6 +108,11 @@ async function compareWithTruth(
   return { wrong, compared };
 }
 
+/** The report for programs: of each query its rows. */
+export function demoDocument({ queries, ...report }: DemoReport) {
+  return { ...report, queries: queries.map(({ question, sql, answer: { rows } }) => ({ question, sql, rows })) };
+}
+
 /** The report for people. */
 export function formatDemoReport(report: DemoReport): string {
   const { size, logs, wrong } = report;
@@ -130,7 +135,7 @@ export function formatDemoReport(report: DemoReport): string {
     `Objects:  ${report.archive}`,
     `Sealed:   ${report.head ?? "nothing"} (prove it: ARCHIVE_URL=${report.archive} npx pnpm actions-archive verify --deep --public-key ${demoFolder}/${sealPublicKeyFile})`,
     `Database: ${report.database} (the password is in engines.json beside it; or: npx pnpm actions-archive sql "…")`,
-    ...report.queries.flatMap(({ question, sql, rows }) => ["", question, `  ${sql}`, "", formatTable(rows)]),
+    ...report.queries.flatMap(({ question, sql, answer }) => ["", question, `  ${sql}`, "", formatAnswer(answer)]),
     "",
     ...wrong.slice(0, 20).map((line) => `WRONG: ${line}`),
     report.proven

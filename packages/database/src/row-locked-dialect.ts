@@ -1,0 +1,44 @@
+// Kysely's PostgreSQL, with another lock around migrations: its own is an advisory lock, which every role may take and keep.
+
+import { type DialectAdapter, type Kysely, type MigrationLockOptions, PostgresAdapter, PostgresDialect } from "kysely";
+import pg from "pg";
+
+class RowLockedAdapter extends PostgresAdapter {
+  readonly #pool: pg.Pool;
+  /** Holds the lock, in a transaction of its own: the migrator begins and ends its own ones. */
+  #holder: pg.PoolClient | undefined;
+
+  constructor(pool: pg.Pool) {
+    super();
+    this.#pool = pool;
+  }
+
+  override async acquireMigrationLock(_db: Kysely<any>, { lockTable, lockTableSchema, lockRowId }: MigrationLockOptions) {
+    const table = [lockTableSchema ?? "public", lockTable].map((name) => pg.escapeIdentifier(name)).join(".");
+    this.#holder = await this.#pool.connect();
+    await this.#holder.query(
+      "begin; set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0; set local lock_timeout = '1h'",
+    );
+    await this.#holder.query(`select from ${table} where id = $1 for update`, [lockRowId]);
+  }
+
+  override async releaseMigrationLock(): Promise<void> {
+    const holder = this.#holder;
+    this.#holder = undefined;
+    // The lock ends with the connection, whatever state that is in.
+    holder?.release(true);
+  }
+}
+
+export class RowLockedDialect extends PostgresDialect {
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    super({ pool });
+    this.#pool = pool;
+  }
+
+  override createAdapter(): DialectAdapter {
+    return new RowLockedAdapter(this.#pool);
+  }
+}

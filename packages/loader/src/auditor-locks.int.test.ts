@@ -1,0 +1,86 @@
+// An auditor's login, whatever it locks, stops neither loading nor sealing nor removal nor a migration.
+
+import { openAuditor } from "@actions-archive/database/access.test-support";
+import { migrateDatabase } from "@actions-archive/database/migrate";
+import { jobId } from "@actions-archive/database/samples.test-support";
+import { expect, test, vi } from "vitest";
+
+import { archived, openBench } from "./bench.test-support.ts";
+import { seal } from "./filled-store.test-support.ts";
+import { loadRecords } from "./load-records.ts";
+import { makeBlockerReport } from "./report-blockers.ts";
+
+/** Kysely's number for its own lock around migrations. */
+const kyselyLock = "3853314791062309107";
+const names = ["seals", "sealing", "removal", "views", "rebuild"];
+
+test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothing up", async (owners) => {
+  await using bench = await openBench();
+  await using auditor = await openAuditor(bench.database, owners);
+  await auditor.ask("set default_transaction_read_only = off");
+  for (const name of names) await auditor.ask(`select pg_advisory_lock(hashtext('actions-archive ${name}'))`);
+  await auditor.ask(`select pg_advisory_lock(${kyselyLock})`);
+
+  // A job of another partition than those that are there.
+  const id = jobId * 7;
+  await bench.owe({ id });
+  await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, archived(id)) }]);
+  await seal(bench);
+  expect(await bench.ask("select sequence::integer, published_at is not null as published from archive.seals")).toEqual([
+    { sequence: 1, published: true },
+  ]);
+  await bench.ask("set lock_timeout = '5s'; select archive.remove_runs_before('2020-01-01')");
+  expect(await migrateDatabase(bench.database.url)).toEqual([]);
+});
+
+test.each([
+  "select from archive.locks for update",
+  "select from archive.locks",
+  "lock table archive.locks in access exclusive mode",
+  "lock table archive.migrations_lock in access share mode",
+  "select from archive.migrations_lock for update",
+  "lock table audit.seals in exclusive mode",
+  "select from audit.removals for update",
+  "update archive.locks set name = name",
+])("an auditor is refused: %s", async (statement) => {
+  await using bench = await openBench();
+  await using auditor = await openAuditor(bench.database, ["acme"]);
+  await auditor.ask("set default_transaction_read_only = off");
+  await expect(auditor.ask(`begin; ${statement}`)).rejects.toThrow(/permission denied/);
+});
+
+test("who holds the loader up is logged once, with its role and its program", async () => {
+  await using bench = await openBench();
+  await using auditor = await openAuditor(bench.database);
+  const { pool } = bench.database;
+  await pool.query(`grant usage on schema archive to ${auditor.name}; grant select, update on archive.locks to ${auditor.name}`);
+  await auditor.ask("set default_transaction_read_only = off; set application_name = 'a psql left open'");
+  await auditor.ask("begin; select from archive.locks for update");
+  const blocked = await pool.connect();
+  await blocked.query("set application_name = 'actions-archive loader'; set lock_timeout = '60s'");
+  const waiting = blocked.query("select from archive.locks for update");
+  const warnings: unknown[] = [];
+  const log = Object.assign(Object.create(bench.loader.log) as typeof bench.loader.log, {
+    warn: (fields: unknown, message: string) => warnings.push({ ...(fields as object), message }),
+  });
+  const report = makeBlockerReport({ db: bench.loader.db, log });
+  await vi.waitFor(
+    async () => {
+      await report();
+      expect(warnings).toHaveLength(1);
+    },
+    { timeout: 30_000, interval: 500 },
+  );
+  await report();
+  expect(warnings).toMatchObject([
+    {
+      message: "database work blocked",
+      blocked: "actions-archive loader",
+      blockingRole: auditor.name,
+      blockingApplication: "a psql left open",
+    },
+  ]);
+  await auditor.ask("rollback");
+  await waiting;
+  blocked.release(true);
+});
