@@ -73,8 +73,9 @@ function actionUses({ downloads, marks }: LogText, sections: readonly Section[])
 /** `action`, with its path, when `uses` names it at this ref. */
 function actionOf(uses: string, action: string, ref: string | null): string | undefined {
   if (action.startsWith("docker://")) {
+    if (!uses.startsWith(action)) return undefined;
     const image = splitImage(uses.slice("docker://".length));
-    return uses.startsWith("docker://") && image.action === action && image.ref === ref ? action : undefined;
+    return image.action === action && image.ref === ref ? action : undefined;
   }
   const at = uses.indexOf("@");
   if (at === -1 || uses.slice(at + 1) !== ref) return undefined;

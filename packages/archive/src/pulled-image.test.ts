@@ -14,12 +14,13 @@ const at = (second: number, ...texts: string[]) => texts.map((text) => ({ at: se
 const temp = "/opt/runner/_work/_temp";
 const config = `--config ${temp}/.docker_5f6c1d7e-0d5e-4f7b-9c55-0c1fb2f3a001`;
 const setUp = at(0.1, "Current runner version: '2.336.0'", "Prepare all required actions");
-const usesOf = (...lines: { at: number; text: string }[][]) =>
+const usesIn = (step: string, ...lines: { at: number; text: string }[][]) =>
   logFacts(encode(logBytes([...setUp, ...lines.flat()])), [
     jobStep(1, "Set up job", [0, 1]),
     jobStep(2, "Initialize containers", [1, 2]),
-    jobStep(3, "Run ./report", [3, 9]),
+    jobStep(3, step, [3, 9]),
   ]).action_uses.map(({ action, ref, sha, line_number, step_number }) => [action, ref, sha, line_number, step_number]);
+const usesOf = (...lines: { at: number; text: string }[][]) => usesIn("Run ./report", ...lines);
 
 test("images that are pulled with a registry's credentials are uses", () => {
   expect(
@@ -79,10 +80,28 @@ test("the image of an action inside a local composite action is pulled in its st
     usesOf(
       at(3.1, "##[group]Run ./report", "##[endgroup]"),
       at(3.2, "##[group]Pull down action image 'acme/lint:2'", pull, `Digest: ${digest("7")}`, "##[endgroup]"),
-      at(3.3, "##[group]Run docker://acme/lint:2", "##[endgroup]", pull),
+      at(
+        3.3,
+        "##[group]Run docker://acme/lint:2",
+        "##[endgroup]",
+        pull,
+        "##[group]Run docker://acme/lint-more:2",
+        "##[endgroup]",
+      ),
       at(3.4, "##[group]Pull down action image 'acme/lint:3'", pull, "##[endgroup]"),
     ),
   ).toEqual([["docker://acme/lint", "2", digest("7"), 6, 3]]);
+});
+
+test("a step that runs an image by tag and digest is the step of its use", () => {
+  const image = `r.acme.test:5000/lint:2@${digest("9")}`;
+  expect(
+    usesIn(
+      "Lint",
+      at(0.5, `##[group]Pull down action image '${image}'`, `##[command]/usr/bin/docker pull ${image}`, "##[endgroup]"),
+      at(3.1, `##[group]Run docker://${image}`, "##[endgroup]", "clean"),
+    ),
+  ).toEqual([["docker://r.acme.test:5000/lint", digest("9"), null, 4, 3]]);
 });
 
 test.for([
@@ -108,7 +127,7 @@ test.for([
   expect(pulledImage(`##[command]${command}`)).toBe(image);
 });
 
-test("an image's name, tag and digest are told apart from a registry's port", () => {
+test("an image's name, tag and digest are read, and a registry's port is part of the name", () => {
   expect(
     ["a", "a:1", `a:1@${digest("8")}`, "r.test:5000/a", "r.test:5000/a:1", "localhost:5000/b/a@sha512:ab12", ""].map(splitImage),
   ).toEqual([

@@ -2,7 +2,7 @@
 // the workflow gives the registry's credentials (actions/runner, Container/DockerCommandManager.cs: DockerPull). It prints the path
 // of the program that it finds as docker, and DIR without quotes.
 
-/** What the runner runs docker for besides: after options, their names end the search for `pull`. */
+/** The other commands for which the runner runs docker: `pull` after one of them is an argument. */
 const otherCommand = / (?:build|create|exec|inspect|login|logs|network|port|ps|rm|run|start|version) /;
 
 /**

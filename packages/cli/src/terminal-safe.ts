@@ -26,7 +26,7 @@ export function showLines(text: string): string {
 
 /**
  * A stream of UTF-8 bytes in any chunks, whole lines from a line's start on; what comes out is safe to print. Invalid UTF-8 becomes
- * U+FFFD. Byte order marks at the start of a line are left out: a log has one each 2 MiB, which the runner did not mean to show.
+ * U+FFFD. Byte order marks at the start of a line are left out: the runner writes one each 2 MiB, where it begins a block.
  */
 export class TerminalSafe extends Transform {
   readonly #decoder = new StringDecoder("utf8");
