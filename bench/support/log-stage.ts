@@ -111,7 +111,7 @@ export async function openLogStage(): Promise<LogStage> {
       const idle = await readUsage(child.pid ?? 0);
       const began = performance.now();
       await producer.add(jobs.map(({ id: job_id }) => ({ job_id })));
-      await untilRecorded(database, jobs, child);
+      await untilRecorded(database, jobs, child, (ids) => producer.add(ids.map((job_id) => ({ job_id }))));
       const seconds = (performance.now() - began) / 1000;
       const { cpuSeconds, peakBytes } = await readUsage(child.pid ?? 0);
       child.kill("SIGTERM");
@@ -144,15 +144,27 @@ async function requestLink({ apiUrl, token }: Simulator, { id }: Job): Promise<s
   return answer.headers.get("location") ?? "";
 }
 
-async function untilRecorded({ db }: OpenDatabase, jobs: readonly Job[], child: ChildProcess): Promise<void> {
+/** `enqueue` gets the logs that the worker wants to read twice, once each: no feeder runs here. */
+async function untilRecorded(
+  { db }: OpenDatabase,
+  jobs: readonly Job[],
+  child: ChildProcess,
+  enqueue: (jobIds: readonly number[]) => Promise<unknown>,
+): Promise<void> {
   const ids = jobs.map(({ id }) => id);
+  const enqueued = new Set<number>();
   for (;;) {
     const rows = await db
       .selectFrom("archive.obligations")
-      .select(["job_id", "record_key", "log_reason"])
+      .select(["job_id", "record_key", "log_reason", "unconfirmed_answer"])
       .where("job_id", "in", ids)
       .execute();
     if (rows.every(({ record_key }) => record_key !== null)) return;
+    const unconfirmed = rows
+      .filter((row) => row.unconfirmed_answer !== null && !enqueued.has(row.job_id))
+      .map((row) => row.job_id);
+    for (const jobId of unconfirmed) enqueued.add(jobId);
+    if (unconfirmed.length > 0) await enqueue(unconfirmed);
     const failed = rows.find(({ log_reason }) => log_reason !== null);
     if (failed !== undefined) throw new Error(`the log of job ${failed.job_id} failed: ${failed.log_reason}`);
     if (child.exitCode !== null || child.signalCode !== null) throw new Error("the log-worker ended before its work was done");
