@@ -72,7 +72,7 @@ export type ArchiveOptions = {
   readonly object?: Json;
   readonly log?: string;
   /** Whose facts the record holds; by default none. */
-  readonly writtenBy?: "an older extraction" | "an extraction of equal facts" | "this extraction";
+  readonly writtenBy?: "an older extraction" | "an extraction of equal facts" | "this extraction" | "a newer extraction";
   readonly isLoaded?: boolean;
 };
 
@@ -102,6 +102,7 @@ export async function archiveText(bench: Bench, id = jobId, options: ArchiveOpti
     "an older extraction": {},
     "an extraction of equal facts": equal,
     "this extraction": extraction.facts,
+    "a newer extraction": { ...extraction.facts, extraction_version: extraction.facts.extraction_version + 1 },
   };
   const key = await bench.record(id, archived, { job: object as LogRecord["job"], job_source: "listing", ...factsBy[writtenBy] });
   if (isLoaded) await loadRecords(bench.loader, [{ job_id: id, key }]);

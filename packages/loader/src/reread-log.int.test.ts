@@ -18,6 +18,7 @@ import { jobId, type Json } from "@actions-archive/database/samples.test-support
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { expect, test, vi } from "vitest";
 
+import { removeTombstoned } from "./apply-retention.ts";
 import { archiveText, delivered, listed, recordOf, refOf, see, text, versionsOf } from "./archived-log.test-support.ts";
 import { type Bench, host, openBench } from "./bench.test-support.ts";
 import { failing } from "./filled-store.test-support.ts";
@@ -156,7 +157,7 @@ test("of several readers at once one writes the version, and no log is read twic
   for (const id of ids) expect(await versionsOf(bench, id)).toHaveLength(2);
 });
 
-test("a crash at any call is healed by the next reading, with one version", { timeout: 120_000 }, async () => {
+test("a crash at any call is healed by the next reading, with one version", { timeout: 300_000 }, async () => {
   await using bench = await openBench();
   let crashes = 0;
   let id = jobId;
@@ -236,11 +237,11 @@ test("a record that was changed since it was loaded is no ground for a new one",
 
 test("an erased log is not read, whenever it was erased, and what it said does not come back", async () => {
   await using bench = await openBench();
-  const [during, meanwhile] = [jobId + 1, jobId + 2];
-  for (const id of [jobId, during, meanwhile]) await archiveText(bench, id);
+  const [during, meanwhile, removed] = [jobId + 1, jobId + 2, jobId + 3];
+  for (const id of [jobId, during, meanwhile, removed]) await archiveText(bench, id);
   await seal(bench);
   await eraseLog(bench.loader.db, jobId, "a secret");
-  expect(await owed(bench)).toEqual([meanwhile, during]);
+  expect(await owed(bench)).toEqual([removed, meanwhile, during]);
   expect(await rereadLog(bench.loader, jobId, { isForced: true })).toEqual({ outcome: "not_owed" });
 
   // Erased while the log is read: the reading comes to nothing.
@@ -255,6 +256,20 @@ test("an erased log is not read, whenever it was erased, and what it said does n
   };
   expect(await rereadLog({ ...bench.loader, store: erasing(during, "read") }, during)).toEqual({ outcome: "not_owed" });
   expect(await versionsOf(bench, during)).toHaveLength(1);
+
+  // Its object is removed before its first byte is read.
+  const store = withCalls(bench.loader.store, async ({ method, args, make }) => {
+    const isNow = method === "read" && String(args[0]).includes(`${removed}.log`) && (await owed(bench)).includes(removed);
+    if (isNow) {
+      await eraseLog(bench.loader.db, removed, "a secret");
+      await seal(bench);
+      await removeTombstoned(bench.loader);
+    }
+    return make();
+  });
+  expect(await rereadLog({ ...bench.loader, store }, removed)).toEqual({ outcome: "not_owed" });
+  expect(await versionsOf(bench, removed)).toHaveLength(1);
+  expect(bench.errors).toEqual([]);
 
   // Erased while the record is written: the erasure waits for it, and comes after.
   await rereadLog({ ...bench.loader, store: erasing(meanwhile, "put") }, meanwhile);
@@ -299,6 +314,15 @@ test("a row that stays owed whatever is read of its log is not read again at onc
   expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
   expect(await owed(bench)).toEqual([jobId]);
   expect(await owed(bench, true)).toEqual([]);
+  expect(await versionsOf(bench)).toHaveLength(1);
+});
+
+test("what a newer extraction wrote is left to it", async () => {
+  await using bench = await openBench();
+  await archiveText(bench, jobId, { object: delivered(), writtenBy: "a newer extraction" });
+  await see(bench, listed());
+  expect(await owed(bench)).toEqual([]);
+  expect(await rereadLog(bench.loader, jobId, { isForced: true })).toMatchObject({ error: { code: "usage/invalid" } });
   expect(await versionsOf(bench)).toHaveLength(1);
 });
 

@@ -88,6 +88,11 @@ async function rereadOnce(
   if (!owed.is_owed && !isForced) return "unchanged";
   const { record } = inForce;
   if (record.log.state !== "archived") return "not_owed";
+  if ((record.extraction_version ?? 0) > extractionVersion)
+    throw new PermanentError(
+      "usage/invalid",
+      `The record ${inForce.key} was written by version ${record.extraction_version} of the extraction, and this program has version ${extractionVersion}: use the newer program`,
+    );
   const totals = await readTotals(loader, record.log, signal);
   const next = makeRecord(owed, record, record.log, totals);
   const put = await whileInForce(db, { jobId, recordKey: inForce.key }, () => putRecord(store, host, owed, next, inForce));

@@ -88,13 +88,22 @@ function judgeVersions({ store, rows, evidence }: Judged): string[] {
   });
 }
 
-// A log was found after all, read otherwise, or repaired; or it is a copy's original that came late.
+// A log was found after all, read otherwise, or repaired; or it is a copy's original that came late; or the log was read again, since the
+// extraction or the steps of the job object knew more.
 function saysMore(before: StoredRecord | undefined, { record }: StoredRecord, repairs: ReadonlySet<string>): boolean {
   const [old, log] = [before?.record?.log, record?.log];
   if (old === undefined || log === undefined) return false;
   if (old.state !== log.state) return log.state === "archived";
   if (log.state === "absent") return old.reason !== log.reason;
-  return log.flags.includes("changed_since") || repairs.has(log.key ?? "");
+  const isReread =
+    (record?.extraction_version ?? 0) > (before?.record?.extraction_version ?? 0) || knownOf(record) > knownOf(before?.record);
+  return isReread || log.flags.includes("changed_since") || repairs.has(log.key ?? "");
+}
+
+/** How many values a record's job object has in its steps. */
+function knownOf(record: StoredRecord["record"]): number {
+  const values = record?.job.steps?.flatMap((step) => Object.values(step)) ?? [];
+  return values.filter((value) => value !== null).length;
 }
 
 function judgeNames({ store, evidence, truth }: Judged): string[] {

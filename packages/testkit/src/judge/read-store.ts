@@ -21,6 +21,8 @@ const Record = z.object({
   job_id: z.int(),
   run_id: z.int(),
   repository_id: z.int(),
+  job: z.object({ steps: z.array(z.record(z.string(), z.unknown())).nullish() }),
+  extraction_version: z.int().optional(),
   log: z.object({
     state: z.enum(["archived", "absent"]),
     key: z.string().optional(),
