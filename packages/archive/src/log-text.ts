@@ -11,6 +11,8 @@ export type AnnotationLine = {
   readonly level: "error" | "warning" | "notice";
   readonly line_number: number;
   readonly start: number;
+  /** Offset of the first byte after the line. */
+  readonly end: number;
   readonly time: string | undefined;
   readonly message: string;
 };
@@ -59,7 +61,7 @@ export class LogTextReader implements LineListener {
 
   onText(line: LineText): void {
     this.#times.addDay(line);
-    const { kind, number, start, time, text } = line;
+    const { kind, number, start, end, time, text } = line;
     const mark = markKind(line);
     this.#setUp.take(line, mark);
     this.#marks.take(line, mark, this.#setUp.isPreparing);
@@ -70,7 +72,7 @@ export class LogTextReader implements LineListener {
         .slice(text.indexOf("]") + 1)
         .slice(0, maxMessage)
         .toWellFormed();
-      this.#annotations.push({ level: kind, line_number: number, start, time, message });
+      this.#annotations.push({ level: kind, line_number: number, start, end, time, message });
     }
   }
 
