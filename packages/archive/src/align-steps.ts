@@ -2,8 +2,19 @@
 // as for genes: dynamic programming finds the best of all, where taking the nearest mark step by step would let one faked or
 // nested mark push every later step off its place. What is best by a hair is not taken: all that comes near it is told.
 
-import { canBegin, costInside, fit, type JobStep, ownerOf, owners, type Step, stepOf, unfoundCost } from "./step-fit.ts";
-import type { StepMark } from "./step-marks.ts";
+import {
+  canBegin,
+  costInside,
+  fit,
+  type JobStep,
+  type Owner,
+  ownerOf,
+  owners,
+  type Step,
+  stepOf,
+  unfoundCost,
+} from "./step-fit.ts";
+import { isAction, type StepMark } from "./step-marks.ts";
 
 export type Alignment = {
   readonly step: Step;
@@ -13,8 +24,11 @@ export type Alignment = {
   readonly isDoubtful: boolean;
 };
 
-/** Totals closer than this to the best are as good as it. */
-const tolerance = 1;
+/**
+ * Totals closer than this to the best are as good as it. Where steps run in the background, marks of several are near each other, and
+ * where a step prints what looks like the runner's, there may be more of it: two such lines must not decide.
+ */
+const [margin, wideMargin] = [1, 6.5];
 /** No workflow that people wrote has so many; the table that is filled grows with it. */
 const maxSteps = 300;
 /** The log of a job whose steps GitHub lists incompletely has these two all the same. */
@@ -37,7 +51,50 @@ export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]
     ...known,
     ...missing.filter(({ role }) => role === "complete" && known.at(-1)?.role !== role),
   ];
-  return new Table(all, marks).alignments();
+  const first = new Table(all, marks, new Map());
+  const narrow = first.alignments(margin);
+  const isWide = controlsOf(narrow).length > 0 || hasFakes(narrow, marks);
+  const found = isWide ? first.alignments(wideMargin) : narrow;
+  const posts = all.filter(({ role }) => role === "post");
+  if (posts.length === 0 || marks.filter(({ kind }) => kind === "post").length <= posts.length) return found;
+  return new Table(all, marks, new Map(posts.map((step) => [step, holdsPosts(step, found, marks)]))).alignments(
+    isWide ? wideMargin : margin,
+  );
+}
+
+/** Whether a mark stands in a step that cannot hold it, or is a group whose first line is none of the runner's. */
+function hasFakes(alignments: readonly Alignment[], marks: readonly StepMark[]): boolean {
+  const begins = new Set(alignments.flatMap((alignment) => alignment.marks));
+  let owner: Owner = "nobody";
+  return marks.some((mark) => {
+    if (mark.head === "other") return true;
+    if (begins.has(mark)) owner = ownerOf(mark, undefined);
+    else return costInside(mark, owner).cost > 0;
+    return false;
+  });
+}
+
+/** The lines of steps that wait for steps in the background or cancel them, where a step of the job may begin: others are output. */
+export function controlsOf(alignments: readonly Alignment[]): StepMark[] {
+  return alignments.flatMap(({ marks }) => marks.filter(({ kind }) => kind === "control"));
+}
+
+/**
+ * Whether other `Post job cleanup.` lines can stand inside a post step: where its main step held another action, since the post
+ * steps of a composite action's own steps run in its own (CompositeActionHandler). Undefined where the main step does not show it.
+ */
+function holdsPosts({ name }: Step, found: readonly Alignment[], marks: readonly StepMark[]): boolean | undefined {
+  const main = name.slice("Post ".length);
+  const shown = found.flatMap(({ step, marks: own, isDoubtful }, index) => {
+    if (step.name !== main || step.isSilent || (step.role !== "main" && !step.mayBeMain)) return [];
+    const [mark, after] = [own[0], found.slice(index + 1).find((other) => other.marks.length > 0)];
+    const next = after?.marks[0];
+    if (mark === undefined || own.length > 1 || isDoubtful || next === undefined) return [undefined];
+    const inside = marks.filter(({ kind, line }) => kind === "run" && line > mark.line && line < next.line);
+    if (inside.some(({ title }) => isAction(title.slice("Run ".length)))) return [true];
+    return [after?.marks.length === 1 && !after.isDoubtful ? false : undefined];
+  });
+  return shown.length === 0 || shown.includes(undefined) ? undefined : shown.includes(true);
 }
 
 /**
@@ -52,7 +109,9 @@ class Table {
   /** For each step and mark; NaN where it cannot begin there. */
   readonly #fits: Float32Array;
   /** For each mark, its place in `owners` as the beginning of a step. */
-  readonly #ownerOf: readonly number[];
+  readonly #ownerOf: readonly { readonly plain: number; readonly holding: number; readonly shown: number }[];
+  /** Of each post step, whether its main step shows that it can hold others. */
+  readonly #holdsPosts: readonly (boolean | undefined)[];
   /** For each mark and owner: the cost inside the owner's step, and what the owner is then. */
   readonly #inside: readonly { readonly cost: number; readonly owner: number }[];
   /** `#forward[at(i, j) + owner]`: of the first i steps and j marks, when the last step found is the owner's. */
@@ -60,14 +119,16 @@ class Table {
   /** `#backward[at(i, j) + owner]`: of the steps from i on and the marks from j on, after an owner's step. */
   readonly #backward: Float32Array;
 
-  constructor(steps: readonly Step[], marks: readonly StepMark[]) {
+  constructor(steps: readonly Step[], marks: readonly StepMark[], holds: ReadonlyMap<Step, boolean | undefined>) {
     this.#steps = steps;
     this.#marks = marks;
     this.#unfound = steps.map(unfoundCost);
     this.#fits = Float32Array.from(
       steps.flatMap((step) => marks.map((mark) => (canBegin(step, mark) ? fit(step, mark) : Number.NaN))),
     );
-    this.#ownerOf = marks.map((mark) => owners.indexOf(ownerOf(mark)));
+    const place = (mark: StepMark, holdsOthers?: boolean) => owners.indexOf(ownerOf(mark, holdsOthers));
+    this.#ownerOf = marks.map((mark) => ({ shown: place(mark), plain: place(mark, false), holding: place(mark, true) }));
+    this.#holdsPosts = steps.map((step) => holds.get(step));
     this.#inside = marks.flatMap((mark) =>
       owners.map((owner) => {
         const inside = costInside(mark, owner);
@@ -83,12 +144,13 @@ class Table {
     for (let i = steps.length; i >= 0; i -= 1) for (let j = marks.length; j >= 0; j -= 1) this.#goBack(i, j);
   }
 
-  alignments(): Alignment[] {
+  /** `within`: totals closer than this to the best are as good as it. */
+  alignments(within: number): Alignment[] {
     const best = this.#backward[owners.indexOf("nobody")] ?? 0;
     return this.#steps.map((step, i) => ({
       step,
-      marks: this.#marks.filter((_, j) => this.#through(i, j) >= best - tolerance),
-      isDoubtful: this.#without(i) >= best - tolerance,
+      marks: this.#marks.filter((_, j) => this.#through(i, j) >= best - within),
+      isDoubtful: this.#without(i) >= best - within,
     }));
   }
 
@@ -100,6 +162,12 @@ class Table {
     return mark < this.#marks.length ? (this.#fits[step * this.#marks.length + mark] ?? Number.NaN) : Number.NaN;
   }
 
+  /** What step i is for the marks after mark j, when it begins there. */
+  #owner(i: number, j: number): number {
+    const [owner, holds] = [this.#ownerOf[j], this.#holdsPosts[i]];
+    return (holds === undefined ? owner?.shown : holds ? owner?.holding : owner?.plain) ?? 0;
+  }
+
   #goOn(i: number, j: number): void {
     const [begins, unfound] = [this.#fit(i, j), this.#unfound[i]];
     for (let owner = 0; owner < owners.length; owner += 1) {
@@ -109,7 +177,7 @@ class Table {
       const inside = j < this.#marks.length ? this.#inside[j * owners.length + owner] : undefined;
       if (inside === undefined) continue;
       raise(this.#forward, this.#at(i, j + 1) + inside.owner, total - inside.cost);
-      if (!Number.isNaN(begins)) raise(this.#forward, this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0), total + begins);
+      if (!Number.isNaN(begins)) raise(this.#forward, this.#at(i + 1, j + 1) + this.#owner(i, j), total + begins);
     }
   }
 
@@ -122,7 +190,7 @@ class Table {
       if (inside === undefined) continue;
       raise(this.#backward, cell, (this.#backward[this.#at(i, j + 1) + inside.owner] ?? 0) - inside.cost);
       if (!Number.isNaN(begins))
-        raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0)] ?? 0) + begins);
+        raise(this.#backward, cell, (this.#backward[this.#at(i + 1, j + 1) + this.#owner(i, j)] ?? 0) + begins);
     }
   }
 
@@ -131,7 +199,7 @@ class Table {
     let before = -Infinity;
     for (let owner = 0; owner < owners.length; owner += 1)
       before = Math.max(before, this.#forward[this.#at(i, j) + owner] ?? -Infinity);
-    return before + this.#fit(i, j) + (this.#backward[this.#at(i + 1, j + 1) + (this.#ownerOf[j] ?? 0)] ?? 0);
+    return before + this.#fit(i, j) + (this.#backward[this.#at(i + 1, j + 1) + this.#owner(i, j)] ?? 0);
   }
 
   /** The best total in which step i begins nowhere. */

@@ -62,7 +62,7 @@ const wildSteps = fc.uniqueArray(
   { maxLength: 12, selector: ({ step_number }) => step_number },
 );
 
-test("the sections of any log are all of its lines and bytes, each once, and a step has at most one", () => {
+test("the sections of any log are all of its lines and bytes, each once, and each of a step of the job or of none", () => {
   fc.assert(
     fc.property(wildLog, wildSteps, (bytes, steps) => {
       const totals = encode(bytes);
@@ -78,9 +78,8 @@ test("the sections of any log are all of its lines and bytes, each once, and a s
         offset += section.raw_bytes;
       }
       expect([line, offset]).toEqual([totals.lines + 1, bytes.length]);
-      const numbers = sections.flatMap(({ step_number }) => step_number ?? []);
-      expect(new Set(numbers).size).toBe(numbers.length);
-      for (const number of numbers) expect(steps.map(({ step_number }) => step_number)).toContain(number);
+      for (const number of sections.flatMap(({ step_number }) => step_number ?? []))
+        expect(steps.map(({ step_number }) => step_number)).toContain(number);
     }),
     { numRuns: 400 },
   );

@@ -1,5 +1,6 @@
 // What a record says of a log's text: its sections, and what was extracted, each with the step that it belongs to.
 
+import { errorsOfFailedSteps } from "./failed-steps.ts";
 import type { LogTotals } from "./log-format.ts";
 import type { LogText } from "./log-text.ts";
 import { splitImage } from "./pulled-image.ts";
@@ -20,12 +21,13 @@ export function logFacts(totals: Pick<LogTotals, "text" | "lines" | "rawBytes">,
   const { text } = totals;
   const sections = splitLog(totals, steps);
   const uses = actionUses(text, sections);
+  const failed = errorsOfFailedSteps(text.annotations, steps);
   return {
     sections,
     groups: outline(text, sections),
     action_uses: uses.slice(0, maxUses),
     annotations: text.annotations.map(({ level, line_number, message }) => ({
-      step_number: sectionAt(sections, line_number)?.step_number ?? null,
+      step_number: sectionAt(sections, line_number)?.step_number ?? failed.get(line_number) ?? null,
       level,
       line_number,
       message,

@@ -49,7 +49,10 @@ export const AbsentLog = z.object({
 });
 export type AbsentLog = z.output<typeof AbsentLog>;
 
-/** Consecutive lines of a log. A record's sections follow each other and are the whole log; a step has at most one. */
+/**
+ * Consecutive lines of a log. A record's sections follow each other and are the whole log. A step has several where steps in the
+ * background may have printed between its lines; the first of them begins with its first known line.
+ */
 export const Section = z.object({
   step_number: z.int().nullable().describe("null where the lines cannot be attributed"),
   first_line: z.int().positive().describe("from 1"),

@@ -1,5 +1,6 @@
 // What the runner itself prints around a job's output, by how each line begins. The texts are those of actions/runner
-// (src/Runner.Worker: JobExtension, ActionManager, ActionRunner, Handlers, ContainerOperationProvider, JobHookProvider).
+// (src/Runner.Worker: JobExtension, ActionManager, ActionRunner, Handlers, ContainerOperationProvider, JobHookProvider,
+// BackgroundStepCoordinator).
 // A job's own output can begin the same way: a line here is a candidate, never a proof.
 
 export type LineKind =
@@ -11,6 +12,7 @@ export type LineKind =
   | "complete"
   | "hook"
   | "stop-containers"
+  | "control"
   | "error"
   | "warning"
   | "notice"
@@ -59,6 +61,11 @@ const others: readonly (readonly [string, LineKind])[] = [
   ["Print service container logs: ", "stop-containers"],
   ["Stop and remove container: ", "stop-containers"],
   ["Remove container network: ", "stop-containers"],
+  // The steps that wait for steps in the background, or cancel them (BackgroundStepCoordinator, since 2.335).
+  ["Waiting for background step(s) to complete: ", "control"],
+  ["Waiting for all background step(s) to complete: ", "control"],
+  ["No background steps remaining to wait for.", "control"],
+  ["Cancelling background step(s): ", "control"],
   ["Prepare all required actions", "prepare"],
   ["Getting action download info", "download"],
   ["Download action repository '", "download"],

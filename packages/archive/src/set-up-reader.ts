@@ -66,6 +66,7 @@ export class SetUpReader {
   readonly #runner = new Map<RunnerFact, string>();
   #place: "before" | "set-up" | "steps" | "preparing" = "before";
   #hasMainBegun = false;
+  #hasPrepared = false;
   #linesWanted = 0;
   #group: string | undefined;
   #package: { readonly line: LineText; readonly name: string; sha: string | null } | undefined;
@@ -94,12 +95,18 @@ export class SetUpReader {
   take(line: LineText, mark: MarkKind | undefined): void {
     if (mark === "set-up" && this.#place === "before") this.#place = "set-up";
     else if (mark !== undefined && mark !== "debug" && this.#place !== "before") this.#beginStep(mark);
-    else if (this.#place === "steps" && line.kind === "prepare") this.#place = "preparing";
+    else if (line.kind === "prepare") this.#prepare();
     // A line without a time is the rest of the message above.
     if (this.isPreparing && line.time !== undefined && !isPreparation(line)) this.#place = "steps";
     if (this.#place === "set-up") this.#takeSetUp(line);
     if (this.#place === "set-up" || this.isPreparing) this.#takeDownload(line);
     if (this.#place !== "before") this.#takeImage(line);
+  }
+
+  // The runner says it once in "Set up job"; a second time, it is the first step that gets a local composite action's actions.
+  #prepare(): void {
+    if (this.#place === "steps" || (this.#place === "set-up" && this.#hasPrepared)) this.#place = "preparing";
+    this.#hasPrepared = true;
   }
 
   #beginStep(mark: MarkKind): void {

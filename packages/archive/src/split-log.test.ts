@@ -4,42 +4,20 @@ import { expect, test } from "vitest";
 
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
-import { encode, iso, jobStep, logBytes, stepOfLine, type ToldLine } from "./told-log.test-support.ts";
-
-const line = (step: number | null, at: number | undefined, text: string): ToldLine => ({ at, text, step });
-
-const setUp = [
-  line(1, 0.1, "Current runner version: '2.329.0'"),
-  line(1, 0.1, "##[group]Operating System"),
-  line(1, 0.1, "Ubuntu"),
-  line(1, 0.1, "##[endgroup]"),
-  line(1, 0.4, "Complete job name: build"),
-];
-const last = (step: number, at: number) => [line(step, at, "Cleaning up orphan processes")];
-const script = (step: number | null, at: number, run: string, ...output: string[]) => [
-  line(step, at, `##[group]Run ${run}`),
-  line(step, at, `\u001b[36;1m${run}\u001b[0m`),
-  line(step, at, "shell: /usr/bin/bash -e {0}"),
-  line(step, at, "##[endgroup]"),
-  ...output.map((text) => line(step, at + 0.1, text)),
-];
-const action = (step: number | null, at: number, uses: string, ...output: string[]) => [
-  line(step, at, `##[group]Run ${uses}`),
-  line(step, at, "with:"),
-  line(step, at, "  token: ***"),
-  line(step, at, "##[endgroup]"),
-  ...output.map((text) => line(step, at + 0.1, text)),
-];
-const post = (step: number | null, at: number, ...output: string[]) => [
-  line(step, at, "Post job cleanup."),
-  ...output.map((text) => line(step, at, text)),
-];
-
-/** The truth, and what the splitter makes of it. */
-function split(lines: readonly ToldLine[], steps: readonly JobStep[]) {
-  const told = lines.map(({ step }) => step);
-  return { told, found: stepOfLine(splitLog(encode(logBytes(lines)), steps)) };
-}
+import {
+  action,
+  encode,
+  iso,
+  jobStep,
+  last,
+  line,
+  logBytes,
+  post,
+  script,
+  setUp,
+  split,
+  type ToldLine,
+} from "./told-log.test-support.ts";
 
 type Case = readonly [name: string, lines: readonly ToldLine[], steps: readonly JobStep[]];
 
@@ -376,11 +354,12 @@ test("a step that left no mark leaves the seconds around its start to nobody, an
   expect(found).toEqual(told);
 });
 
-test("where a step in the background prints among the lines of the next, they are nobody's until it ends", () => {
+test("where a step prints among the lines of the next, they are unassigned until it ends, but for the first", () => {
   const lines = [
     ...setUp,
     ...script(2, 1.1, "serve &", "listening"),
-    ...script(null, 2.1, "make test", "ok"),
+    line(3, 2.1, "##[group]Run make test"),
+    ...script(null, 2.1, "make test", "ok").slice(1),
     line(null, 4, "GET /"),
     line(3, 9, "ok"),
     ...last(4, 10.1),

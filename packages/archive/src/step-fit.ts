@@ -23,12 +23,26 @@ export type Step = {
   readonly isListed: boolean;
   /** Skipped, or never begun: it prints nothing unless debugging is on. */
   readonly isSilent: boolean;
-  /** It failed or was stopped: an error may be all that it says. */
+  /**
+   * Neither begun nor ended in the job object: it never ran, or the object is older than the step. The last steps of a `completed`
+   * delivery can be queued in it still.
+   */
+  readonly isPending: boolean;
+  /** Begun and not ended in the job object. */
+  readonly isOpen: boolean;
+  /** It failed or was cancelled: an error may be all that it says. */
   readonly isBroken: boolean;
+  readonly conclusion: string | null;
+  /** The steps before it in the job object. */
+  readonly before: readonly JobStep[];
+  /** The workflow may have given a post step's name to one of its own: the numbers of post steps leave a gap (CreatePostChild). */
+  readonly mayBeMain: boolean;
   readonly startMs: number | undefined;
   /** Undefined too when it is before the start. */
   readonly endMs: number | undefined;
 };
+
+const mayHaveRun: ReadonlySet<string | null> = new Set(["success", "failure", null]);
 
 /** For `map` over the list of steps, in order: a step is also what its place in the list shows. */
 export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): Step {
@@ -39,9 +53,13 @@ export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): S
     name,
     role: roleOf(name, index, all),
     isListed: true,
-    isSilent:
-      step.conclusion === "skipped" || (startMs === undefined && step.conclusion !== "success" && step.conclusion !== "failure"),
-    isBroken: step.conclusion !== "success" && step.conclusion !== "skipped",
+    isSilent: step.conclusion === "skipped" || (startMs === undefined && !mayHaveRun.has(step.conclusion)),
+    isPending: startMs === undefined && step.conclusion === null,
+    isOpen: startMs !== undefined && step.completed_at === null && step.conclusion === null,
+    isBroken: step.conclusion === "failure" || step.conclusion === "cancelled",
+    conclusion: step.conclusion,
+    before: all.slice(0, index),
+    mayBeMain: isNextToMain(index, all),
     startMs,
     endMs: startMs !== undefined && endMs !== undefined && endMs >= startMs ? endMs : undefined,
   };
@@ -56,13 +74,28 @@ function roleOf(name: string, index: number, all: readonly JobStep[]): Role {
   if (name === "Stop containers") return "stop-containers";
   if (name.startsWith("Pull ")) return "pull";
   if (name.startsWith("Build ")) return "build";
-  if (!name.startsWith("Post ")) return "main";
+  if (!name.startsWith("Post ") || all.slice(index + 1).some(({ step_name }) => !isOfTheEnd(step_name ?? ""))) return "main";
   const main = name.slice("Post ".length);
   return all.slice(0, index).some(({ step_name }) => step_name === main || step_name === `Pre ${main}`) ? "post" : "main";
 }
 
+/** After the steps of the workflow come post steps and the runner's own, and nothing else. */
+function isOfTheEnd(name: string): boolean {
+  return name.startsWith("Post ") || lastNames.has(name);
+}
+
+/** Whether no number is left out between it and the last step of the workflow. */
+function isNextToMain(index: number, all: readonly JobStep[]): boolean {
+  const main = all.findLastIndex(({ step_name }) => !isOfTheEnd(step_name ?? ""));
+  return (all[index]?.step_number ?? 0) - (all[main]?.step_number ?? 0) === index - main;
+}
+
+const lastNames = new Set(["Stop containers", "Create custom image", "Complete runner", "Complete job"]);
+
 const [best, good, fair, weak] = [10, 8, 6, 2];
 const sameName = 6;
+/** A line of a step that waits and names no other step. */
+const unnamed = 3;
 /** A step that has output and no place. */
 const unfound = 2;
 /**
@@ -71,29 +104,34 @@ const unfound = 2;
  */
 const [faked, impossible] = [3, 20];
 /** A mark inside a composite action, which the runner says itself; a group whose first line is none of the runner's. */
-const [nested, oddHead] = [8, 2];
+const [nested, oddHead] = [8, 4];
 
 /** What it costs that a step has no place in the log. */
-export function unfoundCost({ isSilent, isListed }: Step): number {
-  return isSilent || !isListed ? 0 : unfound;
+export function unfoundCost({ isSilent, isPending, isListed }: Step): number {
+  return isSilent || isPending || !isListed ? 0 : unfound;
 }
 
 /** Whose step a mark may stand inside of, without beginning one; what each holds is in `costInside`. */
-export const owners = ["nobody", "set-up", "plain", "faking", "composite", "stopping", "completing"] as const;
+export const owners = ["nobody", "set-up", "plain", "faking", "composite", "cleaning", "stopping", "completing"] as const;
 export type Owner = (typeof owners)[number];
 
-/** What the step that begins at `mark` is for the marks after it. */
-export function ownerOf({ kind, holdsMarks }: StepMark): Owner {
+/** What the step that begins at `mark` is for the marks after it. `holdsPosts`: of a post step, when its main step shows it. */
+export function ownerOf({ kind, holdsMarks }: StepMark, holdsPosts: boolean | undefined): Owner {
+  if (kind === "post" && holdsPosts !== undefined) return holdsPosts ? "cleaning" : "plain";
   if (kind === "set-up") return "set-up";
+  // Its own marks follow.
+  if (kind === "debug") return "faking";
   if (kind === "stop-containers") return "stopping";
   if (kind === "complete") return holdsMarks ? "completing" : "plain";
+  if (kind === "post") return holdsMarks ? "cleaning" : "plain";
   return holdsMarks ? "composite" : "plain";
 }
 
+const startsOfSteps: ReadonlySet<MarkKind> = new Set(["run", "post", "complete", "stop-containers", "control", "prepare"]);
+
 /** What it costs that `mark` stands inside the step of `owner`, and what that step is from then on. */
 export function costInside({ kind, isNested }: StepMark, owner: Owner): { readonly cost: number; readonly owner: Owner } {
-  if (isNested || !(kind === "run" || kind === "post" || kind === "complete" || kind === "stop-containers"))
-    return { cost: 0, owner };
+  if (isNested || !startsOfSteps.has(kind)) return { cost: 0, owner };
   switch (owner) {
     case "nobody":
       return { cost: 0, owner };
@@ -101,7 +139,10 @@ export function costInside({ kind, isNested }: StepMark, owner: Owner): { readon
       // The runner alone speaks here.
       return { cost: impossible, owner };
     case "composite":
-      if (kind === "run" || kind === "post") return { cost: 0, owner };
+      if (kind === "run" || kind === "prepare") return { cost: 0, owner };
+      break;
+    case "cleaning":
+      if (kind === "post") return { cost: 0, owner };
       break;
     case "stopping":
       if (kind === "stop-containers") return { cost: 0, owner };
@@ -113,7 +154,7 @@ export function costInside({ kind, isNested }: StepMark, owner: Owner): { readon
       return { cost: 0, owner };
     case "plain":
   }
-  return { cost: faked, owner: owner === "plain" ? "faking" : owner };
+  return { cost: faked, owner: "faking" };
 }
 
 const kindsOfRole: Readonly<Record<Role, Partial<Record<MarkKind, number>>>> = {
@@ -125,7 +166,7 @@ const kindsOfRole: Readonly<Record<Role, Partial<Record<MarkKind, number>>>> = {
   pull: { pull: good, run: fair },
   build: { build: good, run: fair },
   post: { post: good },
-  main: { run: fair, post: fair, "hook-run": weak },
+  main: { run: fair, post: fair, control: fair, prepare: fair, "hook-run": weak },
 };
 
 /** Whether `step` may begin at `mark` at all. */
@@ -134,15 +175,22 @@ export function canBegin(step: Step, mark: StepMark): boolean {
   if (step.isSilent) return false;
   if (mark.kind === "error") return step.isBroken && step.role !== "set-up" && step.role !== "complete";
   if (step.role === "main" && mark.kind === "post") return step.name.startsWith("Post ");
+  if (step.role === "post" && mark.kind === "run") return step.mayBeMain;
   return kindsOfRole[step.role][mark.kind] !== undefined;
 }
 
-/** How well it begins there; only for those that can. */
+/** How well it begins there; only for those that can. A step that may never have begun draws no mark away from others. */
 export function fit(step: Step, mark: StepMark): number {
+  return step.isPending ? Math.min(0, fitOf(step, mark)) : fitOf(step, mark);
+}
+
+function fitOf(step: Step, mark: StepMark): number {
   const time = timeFit(step, mark.ms) - (mark.isNested ? nested : 0);
   if (mark.kind === "debug") return best + sameName + time;
   if (mark.kind === "error") return weak + time;
-  const kind = kindsOfRole[step.role][mark.kind] ?? 0;
+  const kind = kindsOfRole[step.role][mark.kind] ?? (step.role === "post" ? good : 0);
+  if (mark.kind === "control") return kind + time + controlFit(step, mark.title);
+  if (mark.kind === "prepare") return kind + time + localFit(step.name);
   if (mark.kind !== "run") return kind + time;
   return kind + time + nameFit(step.name, mark.title) - (mark.head === "other" ? oddHead : 0);
 }
@@ -153,6 +201,34 @@ function nameFit(name: string, title: string): number {
   if (own === plain(title)) return sameName;
   if (!own.startsWith("Run ")) return 0;
   return isAction(own.slice("Run ".length)) ? -2 * sameName : -1;
+}
+
+// A step that waits or cancels has a name of its own, or the runner's (JobExtension.InitializeJob); its line names steps before it.
+function controlFit({ name, before }: Step, title: string): number {
+  const isOfAll = title.startsWith("No ") || title.startsWith("Waiting for all ");
+  if (isOfAll && name === "Wait for all background steps") return sameName;
+  if (name.startsWith("Run ")) return -sameName;
+  if (title.startsWith("No ")) return -unnamed;
+  return listsOnly(title.slice(title.indexOf(": ") + 2), before) ? 0 : -sameName;
+}
+
+/** Whether `list` is names of `steps`, with `, ` between them. */
+function listsOnly(list: string, steps: readonly JobStep[]): boolean {
+  let rest = `${list}, `;
+  for (;;) {
+    const longest = steps.reduce((known, { step_name }) => {
+      const name = step_name ?? "";
+      return name.length > known.length && rest.startsWith(`${name}, `) ? name : known;
+    }, "");
+    if (longest === "") return rest === "" || list === "(none)";
+    rest = rest.slice(longest.length + 2);
+  }
+}
+
+// Only a local action's step begins by getting actions.
+function localFit(name: string): number {
+  if (!name.startsWith("Run ")) return 0;
+  return isAction(name.slice("Run ".length)) && name.startsWith("Run ./") ? sameName : -2 * sameName;
 }
 
 // Names of old runners have `/./` for a path in the repository, and images lack `docker://`.
@@ -168,11 +244,13 @@ function plain(name: string): string {
 // came 0.4 s before to 0.9 s after its start in recorded jobs. Later is possible (the runner evaluates `hashFiles` first),
 // earlier hardly, after the end not at all.
 function timeFit({ startMs, endMs }: Step, ms: number | undefined): number {
-  if (startMs === undefined || ms === undefined || Number.isNaN(ms)) return 0;
+  if (startMs === undefined) return 0;
+  // Not known, for the clock was set back: no better than a mark some seconds late.
+  if (ms === undefined || Number.isNaN(ms)) return -1;
   const seconds = (ms - startMs) / 1000;
   const isAfterEnd = endMs !== undefined && ms > endMs + 1250;
   if (seconds < -1) return -Math.min(10, 1 + 2 * (-1 - seconds)) - (isAfterEnd ? 6 : 0);
-  const late = seconds > 1.25 ? Math.min(6, 0.5 + 0.5 * (seconds - 1.25)) : 0;
+  const late = seconds > 1.25 ? Math.min(6, 0.2 * (Math.min(seconds, 5) - 1.25) + 0.6 * Math.max(0, seconds - 5)) : 0;
   return -0.3 * Math.min(1, Math.abs(seconds - 0.25)) - late - (isAfterEnd ? 6 : 0);
 }
 

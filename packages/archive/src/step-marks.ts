@@ -16,6 +16,10 @@ export type MarkKind =
   | "pull"
   | "build"
   | "hook"
+  /** A step that waits for steps in the background, or cancels them. */
+  | "control"
+  /** A local composite action gets its actions; its head comes after lines of others. */
+  | "prepare"
   | "debug"
   /** Taken from annotations: a step that fails before it begins says nothing else. */
   | "error";
@@ -23,9 +27,11 @@ export type MarkKind =
 export type StepMark = Place & {
   readonly kind: MarkKind;
   readonly ms: number | undefined;
-  /** The group's title, or the step's name in a line of debugging. */
+  /** The group's title, the step's name in a line of debugging, or the line of a step that waits or cancels. */
   readonly title: string;
-  /** Between the marks of a composite action. */
+  /** Its first line alone. */
+  readonly own: { readonly from: Place; readonly to: Place };
+  /** Between the marks of a composite action, or the head of a step that a mark above begins. */
   readonly isNested: boolean;
   /** What the first line below a group's title shows; undefined for other marks, and where there is none. */
   head: "script" | "action" | "other" | undefined;
@@ -38,6 +44,16 @@ export type StepMark = Place & {
   holdsMarks: boolean;
 };
 
+/** Lines before a head: where the first one is, its time, and the number of the last. */
+type Prelude = {
+  readonly from: Place;
+  readonly to: Place;
+  readonly time: string | undefined;
+  readonly last: number;
+  /** It holds the line that a local composite action's step begins with. */
+  isPreparing: boolean;
+};
+
 /** Kept from either end: a job that prints faked marks hides the middle of its own log only. */
 const halfOfMarks = 500;
 const maxDepth = 100;
@@ -47,11 +63,14 @@ export class StepMarks {
   readonly #marks = new FirstAndLast<StepMark>(halfOfMarks);
   readonly #composites: string[] = [];
   #last: StepMark | undefined;
+  #hasBegun = false;
   #isHeadOpen = false;
   /** The line below the last group's title. */
   #headLine = -1;
   /** Lines that the runner prints before a step's own first line, right above the current one. */
-  #prelude: { readonly first: Place; last: number } | undefined;
+  #prelude: Prelude | undefined;
+  /** Steps that began to get a local composite action's actions, with other lines before their own head. */
+  #parted = 0;
 
   /** Whether the text of the next line is needed, whatever it is. */
   get wantsNext(): boolean {
@@ -60,8 +79,12 @@ export class StepMarks {
 
   /** `kind` is `markKind(line)`; `isPreparing`: the line is of a block that gets a local composite action's actions. */
   take(line: LineText, kind: MarkKind | undefined, isPreparing: boolean): void {
-    const { number, start, end } = line;
-    const prelude = this.#prelude?.last === number - 1 ? this.#prelude : undefined;
+    // Nothing is printed before "Set up job" but that a runner is waited for: its first line is the log's first of this kind.
+    if (kind === "set-up" && this.#hasBegun) return this.take(line, undefined, isPreparing);
+    if (kind === "set-up") this.#hasBegun = true;
+    const { number, end } = line;
+    const isAbove = kind === undefined && (isPreparing || isPrelude(line));
+    const above = this.#preludeOf(line, kind, isAbove);
     this.#prelude = undefined;
     if (number === this.#headLine && this.#last !== undefined) this.#last.head = headOf(line.text);
     this.#headLine = -1;
@@ -72,18 +95,20 @@ export class StepMarks {
     if (line.kind === "start-action") this.#enter(line);
     else if (line.kind === "end-action") this.#leave(line.text);
     if (kind === undefined) {
-      if (isPreparing || isPrelude(line)) {
-        if (isPreparing && line.kind === "prepare") this.#noteNested("run", prelude?.first.line ?? number);
-        this.#prelude = { first: prelude?.first ?? { line: number, offset: start }, last: number };
-      }
+      const isPrepare = isPreparing && line.kind === "prepare";
+      if (isPrepare) this.#noteNested("run", above?.from.line ?? number);
+      if (isAbove) this.#prelude = { ...(above ?? firstOf(line)), last: number };
+      if (isPrepare && this.#prelude !== undefined) this.#prelude.isPreparing = true;
       return;
     }
-    const first = prelude !== undefined && (kind === "run" || kind === "post") ? prelude.first : { line: number, offset: start };
-    if (kind === "run" || kind === "post") this.#noteNested(kind, first.line);
+    const first = above ?? firstOf(line);
+    if (kind === "run" || kind === "post") this.#noteNested(kind, first.from.line);
     this.#push(line, kind, first);
   }
 
+  /** Call it once, after the last line. */
   items(): StepMark[] {
+    if (this.#prelude?.isPreparing === true) this.#part(this.#prelude);
     return this.#marks.items();
   }
 
@@ -91,15 +116,46 @@ export class StepMarks {
     return this.#marks.leftOut;
   }
 
-  #push(line: LineText, kind: MarkKind, first: Place): void {
+  /** What the runner printed before `line`, if that is the head which it belongs to, or more of it (`isAbove`). */
+  #preludeOf({ number, text, kind: lineKind }: LineText, kind: MarkKind | undefined, isAbove: boolean): Prelude | undefined {
+    const prelude = this.#prelude;
+    if (prelude === undefined) return undefined;
+    const isNext = prelude.last === number - 1;
+    if (!prelude.isPreparing) return isNext && (isAbove || kind === "run" || kind === "post") ? prelude : undefined;
+    // Only a local action gets its actions then; another's head comes in between where steps run in the background. While two get
+    // theirs, a head may be of either.
+    if (isNext && lineKind !== "prepare" && (isAbove || (isLocalHead(text) && this.#parted === 0))) return prelude;
+    this.#part(prelude);
+    return undefined;
+  }
+
+  #part({ from, to, time }: Prelude): void {
+    this.#parted += 1;
+    this.#marks.push({
+      kind: "prepare",
+      ...from,
+      own: { from, to },
+      ms: time === undefined ? undefined : Date.parse(time),
+      title: "",
+      isNested: this.#composites.length > 0,
+      after: to,
+      head: undefined,
+      holdsMarks: true,
+    });
+  }
+
+  #push(line: LineText, kind: MarkKind, { from, to, time, isPreparing }: Prelude): void {
     const isGroup = line.kind === "group";
+    const isParted = this.#parted > 0 && !isPreparing && kind === "run" && isLocalHead(line.text);
+    if (isParted) this.#parted -= 1;
     const mark: StepMark = {
       kind,
-      ...first,
-      ms: line.time === undefined ? undefined : Date.parse(line.time),
+      ...from,
+      own: { from, to },
+      ms: time === undefined ? undefined : Date.parse(time),
       title: titleOf(line),
       // A hook that runs right after a step's head runs that step.
-      isNested: this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === first.line),
+      isNested: isParted || this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === from.line),
       after: isGroup ? undefined : { line: line.number + 1, offset: line.end },
       head: undefined,
       holdsMarks: kind === "stop-containers" || kind === "debug" || (kind === "complete" && !isLastWord(line.text)),
@@ -123,14 +179,24 @@ export class StepMarks {
   }
 
   #leave(text: string): void {
+    // Composite actions in the background leave in any order: only this one is left, not those that were entered after it.
     const id = /^##\[end-action id=([^;\]]*);/.exec(text)?.[1];
     const depth = id === undefined ? -1 : this.#composites.lastIndexOf(id);
-    if (depth !== -1) this.#composites.length = depth;
+    if (depth !== -1) this.#composites.splice(depth, 1);
   }
 }
 
+function firstOf({ number, start, end, time }: LineText): Prelude {
+  const from = { line: number, offset: start };
+  return { from, to: { line: number + 1, offset: end }, time, last: number, isPreparing: false };
+}
+
+function isLocalHead(text: string): boolean {
+  return text.startsWith("##[group]Run ./") && isAction(text.slice("##[group]Run ".length));
+}
+
 /** The kinds of lines that are marks by themselves. */
-const marksOfThemselves: ReadonlySet<unknown> = new Set(["set-up", "post", "complete", "hook", "stop-containers"]);
+const marksOfThemselves: ReadonlySet<unknown> = new Set(["set-up", "post", "complete", "hook", "stop-containers", "control"]);
 const debugOfRunner = new Set(["##[debug]Starting: Set up job", "##[debug]Starting: Complete job"]);
 
 /** What a line is as a step's start; undefined when it cannot be one. */
@@ -155,6 +221,7 @@ function groupMark(title: string): MarkKind | undefined {
 
 function titleOf({ kind, text }: LineText): string {
   if (kind === "group") return text.slice("##[group]".length).slice(0, maxTitle);
+  if (kind === "control") return text;
   if (kind === "debug-step") return /'(.*)'$/s.exec(text)?.[1]?.slice(0, maxTitle) ?? "";
   return kind === "debug-start" ? text.slice("##[debug]Starting: ".length) : "";
 }

@@ -2,6 +2,7 @@
 
 import { LogEncoder, type LogTotals } from "./log-format.ts";
 import type { Section } from "./record.ts";
+import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
 
 /** `at`: seconds after 12:00; undefined: no time, the rest of the line above. `step`: whose line it is; null: nobody's. */
@@ -41,4 +42,39 @@ export function jobStep(
 /** The step of every line, by the sections. */
 export function stepOfLine(sections: readonly Section[]): (number | null)[] {
   return sections.flatMap(({ step_number, line_count }) => Array.from({ length: line_count }, () => step_number));
+}
+
+export const line = (step: number | null, at: number | undefined, text: string): ToldLine => ({ at, text, step });
+
+export const setUp = [
+  line(1, 0.1, "Current runner version: '2.329.0'"),
+  line(1, 0.1, "##[group]Operating System"),
+  line(1, 0.1, "Ubuntu"),
+  line(1, 0.1, "##[endgroup]"),
+  line(1, 0.4, "Complete job name: build"),
+];
+export const last = (step: number, at: number) => [line(step, at, "Cleaning up orphan processes")];
+export const script = (step: number | null, at: number, run: string, ...output: string[]) => [
+  line(step, at, `##[group]Run ${run}`),
+  line(step, at, `\u001b[36;1m${run}\u001b[0m`),
+  line(step, at, "shell: /usr/bin/bash -e {0}"),
+  line(step, at, "##[endgroup]"),
+  ...output.map((text) => line(step, at + 0.1, text)),
+];
+export const action = (step: number | null, at: number, uses: string, ...output: string[]) => [
+  line(step, at, `##[group]Run ${uses}`),
+  line(step, at, "with:"),
+  line(step, at, "  token: ***"),
+  line(step, at, "##[endgroup]"),
+  ...output.map((text) => line(step, at + 0.1, text)),
+];
+export const post = (step: number | null, at: number, ...output: string[]) => [
+  line(step, at, "Post job cleanup."),
+  ...output.map((text) => line(step, at, text)),
+];
+
+/** The step of each line as it is, and as the splitter finds it. */
+export function split(lines: readonly ToldLine[], steps: readonly JobStep[]) {
+  const told = lines.map(({ step }) => step);
+  return { told, found: stepOfLine(splitLog(encode(logBytes(lines)), steps)) };
 }

@@ -159,6 +159,14 @@ test("a step's place in its log is found by its number", async () => {
   expect(await findSection(bench.db, jobId, 2)).toBeUndefined();
 });
 
+test("of a step with several sections the row is the first, which begins with its first line", async () => {
+  await using bench = await openBench();
+  const later = { step_number: 1, first_line: 5_000_000_036, line_count: 4, raw_start: 500_000_003_200, raw_bytes: 90 };
+  await bench.load(1, { ...facts, sections: [...facts.sections, later] });
+  expect((await bench.rows()).steps).toContainEqual({ step_number: 1, first_line: 6, line_count: 30 });
+  expect(await findSection(bench.db, jobId, 1)).toEqual(facts.sections[1]);
+});
+
 test("a later version takes the place of an earlier one, and an earlier one that comes late changes nothing", async () => {
   await using bench = await openBench();
   const later = { sections: facts.sections.slice(0, 2), action_uses: [{ ...use, ref: "v5" }], annotations: [] };

@@ -8,6 +8,14 @@ import type { Database } from "./open-database.ts";
 import { archiveSchema, type Schema } from "./schema-name.ts";
 import { type ColumnTypes, unnest } from "./unnest.ts";
 
+/** A step's lines without gap, from its first: later sections of the same step are in the record alone. */
+function firstOfEach(sections: NonNullable<LogFactsOfRecord["sections"]>) {
+  const first = new Map<number, Omit<(typeof sections)[number], "step_number">>();
+  for (const { step_number, ...place } of sections)
+    if (step_number !== null && !first.has(step_number)) first.set(step_number, place);
+  return [...first].map(([step_number, place]) => ({ step_number, ...place }));
+}
+
 /** A record, and what it says of its log; nothing where it does not. */
 export type LogFactsOfRecord = {
   readonly job_id: number;
@@ -113,9 +121,7 @@ export async function replaceLogFacts(
     table: sql`${schema}.sections`,
     key: sql`step_number`,
     types: sectionTypes,
-    rows: inForce.flatMap(({ job_id, sections = [] }) =>
-      sections.flatMap(({ step_number, ...place }) => (step_number === null ? [] : [{ job_id, step_number, ...place }])),
-    ),
+    rows: inForce.flatMap(({ job_id, sections = [] }) => firstOfEach(sections).map((section) => ({ job_id, ...section }))),
   });
   await replaceRows(trx, jobIds, {
     table: sql`${schema}.action_uses`,

@@ -2618,7 +2618,7 @@ export interface AuditSteps {
    */
   job_name: string | null;
   /**
-   * Lines that are certainly the step's; null where there is none, as of a skipped step.
+   * Lines from first_line on that are certainly the step's, without gap; null where there is none, as of a skipped step. Where steps in the background print between its lines, it has others.
    */
   line_count: number | null;
   /**

@@ -40,7 +40,7 @@ comment on column audit.steps.started_at is 'GitHub''s started_at; null when the
 comment on column audit.steps.completed_at is 'GitHub''s completed_at, which can be before started_at; null when the step did not end.';
 comment on column audit.steps.duration_seconds is 'Whole seconds from started_at to completed_at; 0 when negative, null when unknown.';
 comment on column audit.steps.first_line is 'First line of the step in the raw log, from 1; null where none is certainly its own.';
-comment on column audit.steps.line_count is 'Lines that are certainly the step''s; null where there is none, as of a skipped step.';
+comment on column audit.steps.line_count is 'Lines from first_line on that are certainly the step''s, without gap; null where there is none, as of a skipped step. Where steps in the background print between its lines, it has others.';
 comment on column audit.steps.repository is 'The repository''s current owner/name.';
 comment on column audit.steps.run_id is 'GitHub''s id of the run.';
 comment on column audit.steps.workflow_name is 'The workflow''s name; null where the job object lacks it.';

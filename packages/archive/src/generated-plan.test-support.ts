@@ -1,0 +1,276 @@
+// What a generated job is going to do: its steps with the texts that the runner and the steps print, and how long they take.
+
+import type { Dice } from "./generated-random.test-support.ts";
+
+export type JobTraits = {
+  /** Composite actions, with the markers that the runner prints since 2026 or without them. */
+  readonly composites?: "with markers" | "without markers";
+  readonly background?: "steps" | "parallel group";
+  readonly clock?: "back" | "forward";
+  /** The last steps are still in progress or queued in the job object. */
+  readonly isLate?: boolean;
+  /** The runner dies: the log ends in the middle. */
+  readonly isCut?: boolean;
+  /** Steps print what the runner prints. */
+  readonly isAdversarial?: boolean;
+  readonly hasBoms?: boolean;
+};
+
+type Output = { readonly text: string; readonly afterMs: number; readonly more: readonly string[] };
+
+export type PlannedStep = {
+  readonly number: number;
+  readonly name: string;
+  readonly conclusion: string;
+  readonly isSkipped: boolean;
+  readonly isBackground: boolean;
+  /** `group`: waits for all steps of a parallel group. */
+  readonly control?: "wait" | "group" | "wait-all" | "cancel" | undefined;
+  /** What the runner prints before the head: it gets the actions of a local composite action. */
+  readonly prelude: readonly string[];
+  /** How long that takes. */
+  readonly prepareMs: number;
+  /** Expressions such as hashFiles() are evaluated between a step's start and its first line. */
+  readonly headDelayMs: number;
+  readonly head: readonly string[];
+  readonly output: readonly Output[];
+  readonly post?: PlannedStep | undefined;
+};
+
+export type JobPlan = {
+  readonly waiting: readonly string[];
+  readonly setUp: PlannedStep;
+  readonly main: readonly PlannedStep[];
+  readonly complete: PlannedStep;
+};
+
+const esc = "\u001b";
+const sha = "4c7f0d1e2b3a49586776859403121f2e3d4c5b6a";
+const scripts = ["make", "make test", "npm ci", "npm test", "./build.sh --all"];
+const actions = ["acme/cache@v4", "acme/set-up@v2", "acme/report@v1", "acme/tools/lint@v3"];
+const locals = ["./.github/actions/one", "./.github/actions/two"];
+const names = ["Build", "Test", "Lint", "Report, then stop", "Set up", "Post Build"];
+
+const nothing = { isSkipped: false, isBackground: false, prelude: [], prepareMs: 0, headDelayMs: 0, head: [], output: [] };
+
+/** Numbers are the runner's: those of post steps follow twice the number of the steps before (CreatePostChild). */
+export function planJob(dice: Dice, traits: JobTraits): JobPlan {
+  const planner = new Planner(dice, traits);
+  const main = planner.main();
+  const last = main.at(-1)?.number ?? 1;
+  return {
+    waiting: ["Requested labels: ubuntu-24.04", "Waiting for a runner to pick up this job..."],
+    setUp: {
+      ...nothing,
+      number: 1,
+      name: "Set up job",
+      conclusion: "success",
+      head: ["Current runner version: '2.336.0'", "##[group]Operating System", "Ubuntu", "##[endgroup]"],
+      output: ["Prepare workflow directory", "Prepare all required actions", "Getting action download info"]
+        .concat(`Download action repository 'acme/cache@v4' (SHA:${sha})`, "Complete job name: build")
+        .map((text) => ({ text, afterMs: dice.int(0, 300), more: [] })),
+    },
+    main: planner.numberPosts(main),
+    complete: {
+      ...nothing,
+      number: 2 * last + main.length + 2,
+      name: "Complete job",
+      conclusion: "success",
+      head: [...(dice.chance(0.2) ? ["Evaluate and set job outputs"] : []), "Cleaning up orphan processes"],
+      output: dice.chance(0.2) ? [{ text: "Terminate orphan process: pid (4711) (node)", afterMs: 20, more: [] }] : [],
+    },
+  };
+}
+
+class Planner {
+  readonly #dice: Dice;
+  readonly #traits: JobTraits;
+  /** What adversarial steps print: the marks of this job's own steps among others. */
+  readonly #titles: string[] = [];
+  #ids = 0;
+
+  constructor(dice: Dice, traits: JobTraits) {
+    this.#dice = dice;
+    this.#traits = traits;
+  }
+
+  main(): PlannedStep[] {
+    const { background } = this.#traits;
+    const kinds = Array.from({ length: this.#dice.int(1, 8) }, () => this.#kind());
+    const runs = kinds.map((kind) => ({
+      kind,
+      uses: this.#dice.pick({ script: scripts, action: actions, local: locals }[kind]),
+    }));
+    this.#titles.push(...runs.map(({ uses }) => uses));
+    let steps = runs.map(({ kind, uses }) => this.#step(kind, uses));
+    if (background === "steps") steps = this.#withBackground(steps);
+    if (background === "parallel group") steps = this.#withGroup(steps);
+    return steps.map((step, index) => ({ ...step, number: index + 2 }));
+  }
+
+  /** As CreatePostChild counts: down from twice the number of steps, so that the last one that was registered comes first. */
+  numberPosts(main: readonly PlannedStep[]): PlannedStep[] {
+    let next = 2 * ((main.at(-1)?.number ?? 1) + main.length);
+    return main.map((step) =>
+      step.post === undefined || step.isSkipped
+        ? step
+        : { ...step, post: { ...step.post, name: `Post ${step.name}`, number: (next -= 1) - main.length } },
+    );
+  }
+
+  #kind(): "script" | "action" | "local" {
+    return this.#dice.pick(
+      this.#traits.composites === undefined ? ["script", "script", "action"] : ["script", "action", "local", "local"],
+    );
+  }
+
+  #step(kind: "script" | "action" | "local", uses: string): PlannedStep {
+    const dice = this.#dice;
+    const isFailed = dice.chance(0.1);
+    const isComposite = kind === "local" || (kind === "action" && this.#traits.composites !== undefined && dice.chance(0.5));
+    const inner = isComposite ? this.#inner(`__${(this.#ids += 1)}`, 1) : undefined;
+    const posts = inner?.posts ?? [];
+    const hasPost = isComposite ? posts.length > 0 : kind === "action" && dice.chance(0.6);
+    return {
+      ...nothing,
+      number: 0,
+      name: dice.chance(0.5) ? `Run ${uses}` : dice.pick(names),
+      conclusion: isFailed ? "failure" : dice.chance(0.03) ? "cancelled" : "success",
+      isSkipped: dice.chance(0.12),
+      prelude:
+        kind === "local"
+          ? [
+              "Prepare all required actions",
+              "Getting action download info",
+              `Download action repository 'acme/cache@v4' (SHA:${sha})`,
+            ]
+          : [],
+      prepareMs: kind === "local" ? dice.int(5, 900) : 0,
+      headDelayMs: dice.chance(0.05) ? dice.int(200, 4_000) : 0,
+      head: kind === "script" ? scriptHead(uses) : actionHead(uses),
+      output: [
+        ...(inner?.output ?? this.#output(dice.int(0, 6))),
+        ...(isFailed ? ["##[error]it failed", "##[error]Process completed with exit code 1."].map((text) => at(text, 3)) : []),
+      ],
+      // A composite action's post step says nothing itself (CompositeActionHandler).
+      post: hasPost ? this.#post(isComposite ? posts : this.#output(dice.int(0, 2))) : undefined,
+    };
+  }
+
+  #post(output: readonly Output[]): PlannedStep {
+    return { ...nothing, number: 0, name: "", conclusion: "success", head: ["Post job cleanup."], output };
+  }
+
+  /** The steps inside a composite action, and what its post step prints for them. */
+  #inner(scope: string, depth: number): { output: Output[]; posts: Output[] } {
+    const dice = this.#dice;
+    const [output, posts]: [Output[], Output[]] = [[], []];
+    for (let index = dice.int(1, 3); index > 0; index -= 1) {
+      const id = `${scope}.__${(this.#ids += 1)}`;
+      const isSkipped = dice.chance(0.15);
+      const marked = (lines: readonly Output[], conclusion = "success") =>
+        this.#traits.composites === "with markers"
+          ? [
+              at(`##[start-action display=${dice.pick(names)};id=${id}]`, dice.int(0, 2)),
+              ...lines,
+              at(`##[end-action id=${id};outcome=${conclusion};conclusion=${conclusion};duration_ms=3]`, 1),
+            ]
+          : lines;
+      if (isSkipped) output.push(...marked([], "skipped"));
+      else if (depth < 3 && dice.chance(0.2)) {
+        const inside = this.#inner(id, depth + 1);
+        output.push(...marked([...actionHead(dice.pick(actions)).map((text) => at(text, 0)), ...inside.output]));
+        if (inside.posts.length > 0) posts.unshift(...marked([at("Post job cleanup.", dice.int(0, 3)), ...inside.posts]));
+      } else {
+        const isAction = dice.chance(0.6);
+        const head = isAction ? actionHead(dice.pick(actions)) : scriptHead(dice.pick(scripts));
+        output.push(...marked([...head.map((text) => at(text, 0)), ...this.#output(dice.int(0, 3))]));
+        if (isAction && dice.chance(0.5))
+          posts.unshift(...marked([at("Post job cleanup.", dice.int(0, 3)), ...this.#output(dice.int(0, 2))]));
+      }
+    }
+    return { output, posts };
+  }
+
+  #output(count: number): Output[] {
+    const dice = this.#dice;
+    // Most steps are short: many begin and end within one second.
+    const scale = dice.pick([3, 30, 200, 1_500, 10_000, 60_000]);
+    return Array.from({ length: count }, (_, index) => {
+      const text =
+        this.#traits.isAdversarial && dice.chance(0.3)
+          ? this.#fake()
+          : dice.chance(0.06)
+            ? "##[warning]mind this"
+            : `output ${index}`;
+      const more = dice.chance(0.04)
+        ? ["a second line", this.#traits.isAdversarial ? this.#fake() : "", "##[group]Run make"]
+        : [];
+      return at(text, dice.int(0, scale), more);
+    });
+  }
+
+  // Not generated, for nothing decides it: a main step that prints "Post job cleanup." within the second in which the post step of a
+  // composite action begins. Both orders are what honest runners print, since such a post step holds any number of these lines.
+  #fake(): string {
+    const dice = this.#dice;
+    if (this.#traits.composites === undefined && dice.chance(0.1)) return "Post job cleanup.";
+    return dice.pick([
+      `##[group]Run ${dice.pick(this.#titles)}`,
+      `##[group]Run ${dice.pick(scripts)}`,
+      "Cleaning up orphan processes",
+      "Current runner version: '2.100.0'",
+      `Waiting for background step(s) to complete: ${dice.pick(names)}`,
+      "Waiting for all background step(s) to complete: Build, Test",
+      "Finished waiting for background step(s).",
+      `Cancelling background step(s): ${dice.pick(names)}`,
+      "No background steps remaining to wait for.",
+      "##[\\start-action display=x;id=a]",
+      "##[error]as if a step had failed",
+    ]);
+  }
+
+  #withBackground(steps: readonly PlannedStep[]): PlannedStep[] {
+    const dice = this.#dice;
+    const all: PlannedStep[] = [];
+    let open = 0;
+    for (const step of steps) {
+      const isBackground = !step.isSkipped && dice.chance(0.45);
+      all.push({ ...step, isBackground });
+      if (isBackground) open += 1;
+      else if (open > 0 && dice.chance(0.3))
+        all.push(controlStep(dice.pick(["wait", "wait-all", "cancel"] as const), dice.pick(["Join", "wait", "Stop the server"])));
+    }
+    return open > 0 ? [...all, controlStep("wait-all", "Wait for all background steps")] : all;
+  }
+
+  #withGroup(steps: readonly PlannedStep[]): PlannedStep[] {
+    const dice = this.#dice;
+    const size = dice.chance(0.1) ? dice.int(10, 13) : dice.int(2, 4);
+    const members: PlannedStep[] = [];
+    for (let index = 0; index < size; index += 1) {
+      const step = this.#step("script", dice.pick(scripts));
+      members.push({ ...step, isSkipped: false, isBackground: true });
+    }
+    const before = dice.int(0, steps.length);
+    return [...steps.slice(0, before), ...members, controlStep("group", "Parallel group"), ...steps.slice(before)].map(
+      (step) => ({ ...step }),
+    );
+  }
+}
+
+function controlStep(control: PlannedStep["control"], name: string): PlannedStep {
+  return { ...nothing, number: 0, name, conclusion: "success", control };
+}
+
+function at(text: string, afterMs: number, more: readonly string[] = []): Output {
+  return { text, afterMs, more };
+}
+
+function scriptHead(run: string): string[] {
+  return [`##[group]Run ${run}`, `${esc}[36;1m${run}${esc}[0m`, "shell: /usr/bin/bash -e {0}", "##[endgroup]"];
+}
+
+function actionHead(uses: string): string[] {
+  return [`##[group]Run ${uses}`, "with:", "  token: ***", "##[endgroup]"];
+}
