@@ -11,8 +11,8 @@ export type AnnotationLine = {
   readonly level: "error" | "warning" | "notice";
   readonly line_number: number;
   readonly start: number;
-  /** Offset of the first byte after its last line. */
-  end: number;
+  /** Offset of the first byte after its first line. */
+  readonly end: number;
   readonly time: string | undefined;
   /** Of all of its lines, empty ones at either end left out; at most `maxMessage` units. */
   message: string;
@@ -73,10 +73,8 @@ export class LogTextReader implements LineListener {
     const mark = markKind(line);
     this.#setUp.take(line, mark);
     this.#marks.take(line, mark, this.#setUp.isPreparing);
-    if (this.#openAnnotation !== undefined) {
-      this.#openAnnotation.end = end;
-      this.#addToMessage(this.#openAnnotation, text);
-    } else if (kind === "group") this.#openGroup(line);
+    if (this.#openAnnotation !== undefined) this.#addToMessage(this.#openAnnotation, text);
+    else if (kind === "group") this.#openGroup(line);
     else if (kind === "end-group") this.#closeGroup(number);
     else if (kind === "error" || kind === "warning" || kind === "notice") {
       this.#openAnnotation = { level: kind, line_number: number, start, end, time, message: "" };
