@@ -144,7 +144,7 @@ async function requestLink({ apiUrl, token }: Simulator, { id }: Job): Promise<s
   return answer.headers.get("location") ?? "";
 }
 
-/** `enqueue` gets the logs that the worker wants to read twice, once each: no feeder runs here. */
+/** `enqueue` gets the logs that the worker wants to read twice, since no feeder runs here. The queue drops those that it still holds. */
 async function untilRecorded(
   { db }: OpenDatabase,
   jobs: readonly Job[],
@@ -152,7 +152,6 @@ async function untilRecorded(
   enqueue: (jobIds: readonly number[]) => Promise<unknown>,
 ): Promise<void> {
   const ids = jobs.map(({ id }) => id);
-  const enqueued = new Set<number>();
   for (;;) {
     const rows = await db
       .selectFrom("archive.obligations")
@@ -161,9 +160,8 @@ async function untilRecorded(
       .execute();
     if (rows.every(({ record_key }) => record_key !== null)) return;
     const unconfirmed = rows
-      .filter((row) => row.unconfirmed_answer !== null && !enqueued.has(row.job_id))
-      .map((row) => row.job_id);
-    for (const jobId of unconfirmed) enqueued.add(jobId);
+      .filter(({ unconfirmed_answer, record_key }) => unconfirmed_answer !== null && record_key === null)
+      .map(({ job_id }) => job_id);
     if (unconfirmed.length > 0) await enqueue(unconfirmed);
     const failed = rows.find(({ log_reason }) => log_reason !== null);
     if (failed !== undefined) throw new Error(`the log of job ${failed.job_id} failed: ${failed.log_reason}`);

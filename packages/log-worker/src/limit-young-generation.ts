@@ -2,8 +2,8 @@
 
 const flag = "--max-semi-space-size";
 /**
- * At V8's default of 32 MiB, dead objects keep 90 MiB more resident (`bench/log-memory.ts`). A GiB of logs costs 122 collections of
- * the young generation with 4 MiB, 510 with 1 MiB, 23 with 32 MiB.
+ * At V8's default of 32 MiB, dead objects kept some 90 MiB more resident with eight logs in flight (`bench/log-memory.ts` shows the sum). A
+ * GiB of logs costs 122 collections of the young generation with 4 MiB, 510 with 1 MiB, 23 with 32 MiB.
  */
 const semiSpaceMiB = 4;
 
