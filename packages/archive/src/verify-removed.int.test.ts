@@ -5,8 +5,24 @@ import { readFile, rm } from "node:fs/promises";
 import { expect, test } from "vitest";
 
 import { withMethods } from "./changed-store.test-support.ts";
-import { firstRecordOf } from "./sealed-store.test-support.ts";
+import { firstRecordOf, type SealedStore } from "./sealed-store.test-support.ts";
 import { archivedLogOf, openFolder, pathOf, signer, stranger, tombstoneOf, verify } from "./verify-folder.test-support.ts";
+
+/** A store in which, once the chain was walked, `seal` is made and the log under `key` goes. */
+function withRemoval(sealed: SealedStore, key: string, seal: () => Promise<unknown>) {
+  let isWalked = false;
+  const store = withMethods(sealed.store, {
+    async listVersions(prefix) {
+      if (!isWalked) {
+        isWalked = true;
+        await seal();
+        await rm(pathOf(sealed, key));
+      }
+      return sealed.store.listVersions(prefix);
+    },
+  });
+  return { store, isWalked: () => isWalked };
+}
 
 test("a tombstone excuses what was sealed before it, and not what is sealed again after it", async () => {
   await using sealed = await openFolder();
@@ -26,23 +42,13 @@ test("a log that is removed while it is verified is excused by the seal that was
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
   const tombstones = [tombstoneOf(sealed, log)];
-  let isWalked = false;
-  const store = withMethods(sealed.store, {
-    async listVersions(prefix) {
-      if (!isWalked) {
-        isWalked = true;
-        await sealed.seal(signer, { tombstones });
-        await rm(pathOf(sealed, log));
-      }
-      return sealed.store.listVersions(prefix);
-    },
-  });
+  const { store, isWalked } = withRemoval(sealed, log, () => sealed.seal(signer, { tombstones }));
   expect(await verify({ ...sealed, store })).toMatchObject({
     tampering: [],
     totals: { removed: 1 },
     chain: { head: { sequence: 1 } },
   });
-  expect(isWalked).toBe(true);
+  expect(isWalked()).toBe(true);
 });
 
 test("a log that went while it was verified is not excused by a newest seal that another key signed", async () => {
@@ -50,18 +56,8 @@ test("a log that went while it was verified is not excused by a newest seal that
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
   const tombstones = [tombstoneOf(sealed, log)];
-  let isWalked = false;
-  const store = withMethods(sealed.store, {
-    async listVersions(prefix) {
-      if (!isWalked) {
-        isWalked = true;
-        // It names the key that is due.
-        await sealed.seal({ ...stranger, keyId: signer.keyId }, { tombstones });
-        await rm(pathOf(sealed, log));
-      }
-      return sealed.store.listVersions(prefix);
-    },
-  });
+  // It names the key that is due.
+  const { store } = withRemoval(sealed, log, () => sealed.seal({ ...stranger, keyId: signer.keyId }, { tombstones }));
   expect(await verify({ ...sealed, store })).toMatchObject({ tampering: [`missing ${log}`], totals: { removed: 0 } });
 });
 

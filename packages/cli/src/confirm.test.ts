@@ -38,6 +38,6 @@ test("a terminal that is closed changes nothing", async () => {
   await expect(confirmed).rejects.toThrow("Nothing was changed");
 });
 
-test("without a terminal nobody is asked, and --yes is named", async () => {
+test("without a terminal the question is refused, and --yes is named", async () => {
   await expect(confirm(openTerminal(false), "Remove it for good?")).rejects.toThrow("needs --yes");
 });

@@ -9,7 +9,7 @@ import type { CommandContext } from "./command-context.ts";
 /**
  * Asks on a terminal, and returns when the answer is `yes`. The question goes to stderr, so that stdout has the answer of the command alone.
  * @param question without the words that say how to answer.
- * @throws PermanentError `usage/invalid` when the answer is another one, or nobody can be asked: then `--yes` is needed.
+ * @throws PermanentError `usage/invalid` when the answer is another one, or there is no terminal: then `--yes` is needed.
  */
 export async function confirm({ stdin, stderr }: Pick<CommandContext, "stdin" | "stderr">, question: string): Promise<void> {
   if (!stdin.isTTY || !stderr.isTTY)
