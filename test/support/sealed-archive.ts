@@ -93,6 +93,10 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   const seal = (key: number, nextKey?: KeyObject) => sealNow(site, keys[key]?.pem ?? "", nextKey);
   const runs = [0, 1, 2, 3].map((index) => firstRun + index);
   await addRepository(loader.db);
+  await addRepository(loader.db, repositoryId + 1, "acme/quiet");
+  await ask(
+    "update archive.repositories set named_at = '2026-01-01', first_seen_at = '2026-01-01', archive_since = '2026-04-01'",
+  );
   await recordRuns(
     loader.db,
     repositoryId,
@@ -134,6 +138,7 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   const damaged = await damageLog(site, at(second, 5));
   await seal(1);
   await seal(1);
+  await ask("update archive.windows set scanned_at = '2026-05-02'");
   return {
     publicKey: keys[0].signer.publicKey,
     signers: keys.map(({ signer }) => signer),

@@ -100,14 +100,25 @@ export type WindowRow = {
   readonly window_end: Date;
   readonly scanned_at: Date;
   readonly sealed_in: number | null;
+  /** Whether a listing since the newest seal can have made it: up to now, from where the seals, the repository or a backfill begin. */
+  readonly is_plausible: boolean;
 };
 
 /** Windows that claim more than the windows of all seals together. */
 export async function listWiderWindows(db: Database): Promise<WindowRow[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<WindowRow>`
-      select repository_id, window_start, window_end, scanned_at, sealed_in
+      select repository_id, window_start, window_end, scanned_at, sealed_in,
+        -- GitHub's clock and ours may differ by five minutes.
+        window_end <= now() + interval '1 hour' and (
+          -- Null until the first look at the repository has ended.
+          spans is null or archive_since is null or window_start >= least(lower(spans), archive_since) or exists (
+            select from archive.backfill_repositories join archive.backfills using (backfill_id)
+            where backfill_repositories.repository_id = windows.repository_id and since <= window_start
+          )
+        ) as is_plausible
       from archive.windows
+      join archive.repositories using (repository_id)
       left join (
         select repository_id, range_agg(tstzrange(window_start, window_end)) as spans from pg_temp.windows group by repository_id
       ) as sealed using (repository_id)

@@ -200,6 +200,15 @@ export async function listLooseFacts(db: Database): Promise<{ table: ComparedTab
   return rows;
 }
 
+/** Of the seals that this database has, published or prepared; 0 where there is none. */
+export async function findNewestSequence(db: Database): Promise<number> {
+  const row = await db
+    .selectFrom("archive.seals")
+    .select(({ fn }) => fn.max("sequence").as("newest"))
+    .executeTakeFirst();
+  return row?.newest ?? 0;
+}
+
 /** The chain as this database has it; of the last, `is_published` may be false: it is in the store, or will be. */
 export async function listSealRows(db: Database) {
   return db

@@ -57,7 +57,10 @@ export function isYoung({ sealedBefore }: DatabaseCheck, at: Date | null): boole
   return at !== null && at >= sealedBefore;
 }
 
-/** True where no seal that was read carries a row: it has none, or a later one. */
-export function isUnsealed({ result }: DatabaseCheck, sealedIn: number | null): boolean {
-  return sealedIn === null || sealedIn > (result.chain.head?.sequence ?? 0);
+/**
+ * True where no seal that was read carries a row: it has none, or a later one.
+ * @param newest of the seals that the database has, as of after the row was read.
+ */
+export function isUnsealed({ result }: DatabaseCheck, sealedIn: number | null, newest: number): boolean {
+  return sealedIn === null || (sealedIn > (result.chain.head?.sequence ?? 0) && sealedIn <= newest);
 }

@@ -9,6 +9,7 @@ import {
   listLooseRuns,
   type RunDifference,
 } from "@actions-archive/database/compare-ledger";
+import { findNewestSequence } from "@actions-archive/database/compare-rows";
 
 import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName } from "./database-check.ts";
 import { tellWaiting } from "./verify-ledger.ts";
@@ -16,8 +17,11 @@ import { tellWaiting } from "./verify-ledger.ts";
 export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
   await verifyRuns(check);
   const counts: Counts = { waiting: 0, removed: 0, retracted: 0, relisted: 0 };
-  for (const difference of await findAttemptDifferences(check.db)) {
-    const problem = await checkAttempt(check, difference, counts);
+  const differences = await findAttemptDifferences(check.db);
+  const newest = await findNewestSequence(check.db);
+  for (const difference of differences) {
+    const isWaiting = isUnsealed(check, difference.actual?.sealed_in ?? null, newest);
+    const problem = await checkAttempt(check, { ...difference, isWaiting }, counts);
     const name = rowName("attempts", difference.run_id, `run_attempt=${difference.run_attempt}`);
     if (problem) check.result.findings.tamper(problem[0], name, problem[1]);
   }
@@ -39,6 +43,8 @@ export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
     );
 }
 
+/** `isWaiting`: no seal that was read carries the row as it is. */
+type CheckedAttempt = AttemptDifference & { readonly isWaiting: boolean };
 type Counts = { waiting: number; removed: number; retracted: number; relisted: number };
 type Problem = readonly ["invalid" | "missing" | "unexpected", string] | undefined;
 
@@ -98,7 +104,7 @@ function isRemoved({ removals: { horizon } }: DatabaseCheck, createdAt: Date | n
   return horizon !== undefined && createdAt !== null && createdAt < horizon;
 }
 
-async function checkAttempt(check: DatabaseCheck, difference: AttemptDifference, counts: Counts): Promise<Problem> {
+async function checkAttempt(check: DatabaseCheck, difference: CheckedAttempt, counts: Counts): Promise<Problem> {
   const { actual, recorded, sealed } = difference;
   if (actual === null) return checkMissing(check, difference, counts);
   if (sealed !== null && sealed.repository_id !== actual.repository_id)
@@ -123,12 +129,12 @@ function checkMissing(check: DatabaseCheck, difference: AttemptDifference, count
 
 function checkSealed(
   check: DatabaseCheck,
-  { actual, recorded, sealed, first_seen_at }: AttemptDifference,
+  { actual, recorded, sealed, first_seen_at, isWaiting }: CheckedAttempt,
   counts: Counts,
 ): Problem {
   if (actual === null) return undefined;
   const { state, sealed_in } = actual;
-  if (sealed_in === null || isUnsealed(check, sealed_in)) {
+  if (sealed_in === null || isWaiting) {
     const isOld = sealed === null && recorded === null && !isYoung(check, first_seen_at);
     // Its listing has a time; a run record that was written late is of an old one.
     const wasListed = state === "listed" && recorded === null && sealed?.state !== "listed";
@@ -156,13 +162,13 @@ function checkSealed(
 // A run record is written once. Whatever reopens its attempt makes it wait for a seal, and the next list of its jobs is in no record.
 function checkRecorded(
   check: DatabaseCheck,
-  { sealed }: AttemptDifference,
+  { sealed, isWaiting }: CheckedAttempt,
   actual: AttemptContent,
   recorded: AttemptContent,
   counts: Counts,
 ): Problem {
   const { state: _state, sealed_in: recordSeal, ...expected } = recorded;
-  const wasReopened = isUnsealed(check, actual.sealed_in) || (sealed !== null && sealed.sequence > (recordSeal ?? Infinity));
+  const wasReopened = isWaiting || (sealed !== null && sealed.sequence > (recordSeal ?? Infinity));
   const relistedAt = actual.listed_at !== null && Date.parse(actual.listed_at) > Date.parse(recorded.listed_at ?? "");
   const changed = changedColumns(actual, expected).filter((column) => {
     if (column === "record_key" && actual.record_key === null) return recordSeal !== null;

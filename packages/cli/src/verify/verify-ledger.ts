@@ -10,7 +10,7 @@ import {
   listWiderWindows,
   sealedListNames,
 } from "@actions-archive/database/compare-ledger";
-import { listSealRows } from "@actions-archive/database/compare-rows";
+import { findNewestSequence, listSealRows } from "@actions-archive/database/compare-rows";
 import { analyzeLedgerTables } from "@actions-archive/database/expected-ledger";
 
 import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName } from "./database-check.ts";
@@ -36,10 +36,12 @@ export async function verifyLedger(check: DatabaseCheck): Promise<void> {
 async function verifyWindows(check: DatabaseCheck): Promise<void> {
   const { chain, findings } = check.result;
   let waiting = 0;
-  for (const window of await listWiderWindows(check.db)) {
-    const { repository_id, window_start, window_end, scanned_at, sealed_in } = window;
+  const windows = await listWiderWindows(check.db);
+  const newest = await findNewestSequence(check.db);
+  for (const window of windows) {
+    const { repository_id, window_start, window_end, scanned_at, sealed_in, is_plausible } = window;
     const mayWait = isYoung(check, scanned_at) || (chain.head?.ledger.windows_left_out ?? 0) > 0;
-    if (isUnsealed(check, sealed_in) && mayWait) waiting += 1;
+    if (isUnsealed(check, sealed_in, newest) && mayWait && is_plausible) waiting += 1;
     else
       findings.tamper(
         "invalid",
@@ -94,13 +96,16 @@ async function verifyNames({ db, names, sealedBefore, result: { chain, findings 
 async function verifyList(check: DatabaseCheck, list: SealedList, untrusted: ReadonlySet<number>): Promise<void> {
   const { findings } = check.result;
   let [waiting, untaken] = [0, 0];
-  for (const difference of await findListDifferences(check.db, list)) {
+  const differences = await findListDifferences(check.db, list);
+  const newest = await findNewestSequence(check.db);
+  for (const difference of differences) {
     const { actual, expected } = difference;
     const name = rowName(list, difference.key);
-    if (mayWait(check, list, difference)) waiting += 1;
+    const waits = difference.actual !== null && isUnsealed(check, asNumber(difference.actual["sealed_in"]), newest);
+    if (waits && mayWait(check, list, difference)) waiting += 1;
     else if (actual === null && untrusted.has(Number(expected?.["sealed_in"]))) untaken += 1;
     else if (actual === null) findings.tamper("missing", name, `seal ${String(expected?.["sealed_in"])} carries it`);
-    else if (expected === null) findings.tamper("unexpected", name, unexpectedDetail(check, difference));
+    else if (expected === null) findings.tamper("unexpected", name, unexpectedDetail(difference, waits));
     else findings.tamper("invalid", name, changesOf(actual, expected, "the seals"));
   }
   tellWaiting(check, list, waiting);
@@ -109,17 +114,14 @@ async function verifyList(check: DatabaseCheck, list: SealedList, untrusted: Rea
 }
 
 // Damages and removals change after they were sealed, and wait for a seal again; the others are only ever added.
-function mayWait(check: DatabaseCheck, list: SealedList, { actual, expected, at }: ListDifference): boolean {
-  if (actual === null || !isUnsealed(check, asNumber(actual["sealed_in"]))) return false;
+function mayWait(check: DatabaseCheck, list: SealedList, { expected, at }: ListDifference): boolean {
   const changes = list === "damages" || list === "removals";
   return (expected === null || changes) && isYoung(check, at);
 }
 
-function unexpectedDetail(check: DatabaseCheck, { actual, at }: ListDifference): string {
-  const sealedIn = asNumber(actual?.["sealed_in"]);
-  if (isUnsealed(check, sealedIn))
-    return `is in no seal, though it is of ${at?.toISOString() ?? "no time"}: a seal after that should carry it`;
-  return `is said to be in seal ${sealedIn}, which does not carry it`;
+function unexpectedDetail({ actual, at }: ListDifference, isUnsealed: boolean): string {
+  if (!isUnsealed) return `is said to be in seal ${String(actual?.["sealed_in"])}, which does not carry it`;
+  return `is in no seal, though it is of ${at?.toISOString() ?? "no time"}: a seal after that should carry it`;
 }
 
 function asNumber(value: unknown): number | null {
