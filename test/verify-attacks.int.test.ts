@@ -251,7 +251,7 @@ const innocent: Record<string, readonly string[]> = {
     `insert into archive.windows (repository_id, window_start, window_end, scanned_at) values (${repositoryId}, '2026-05-03', '2026-05-04', now())`,
   ],
   "a window that a backfill has listed since": [
-    "insert into archive.backfills (since, until, asked_for) values ('2025-01-01', '2026-01-01', 'acme/app')",
+    "insert into archive.backfills (since, until, asked_for) values ('2025-01-01', '2026-01-01', array['acme/app'])",
     `insert into archive.backfill_repositories (backfill_id, repository_id, listed_from) select backfill_id, ${repositoryId}, '2025-01-01' from archive.backfills`,
     `insert into archive.windows (repository_id, window_start, window_end, scanned_at) values (${repositoryId}, '2025-01-01', '2026-01-01', now())`,
   ],

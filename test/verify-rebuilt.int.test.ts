@@ -68,8 +68,16 @@ async function addRun(bench: Bench, index: number, createdAt: string): Promise<n
   await see(bench, [{ object: job, source: "listing", listedAttempt: 1 }]);
   const ref = { repository_id: repositoryId, run_id: ids.run_id, job_id: ids.id };
   const { key } = await putRecord(bench.loader.store, host, ref, {
-    ...{ host, repository: "acme/app", ...ref, run_attempt: 1, last_listed_attempt: 1, job: job as never, job_source: "listing" },
-    ...{ job_received_at: "2026-05-01T10:05:00.000Z", log: absent, decided_at: "2026-05-01T10:06:00.000Z" },
+    host,
+    repository: "acme/app",
+    ...ref,
+    run_attempt: 1,
+    last_listed_attempt: 1,
+    job: job as never,
+    job_source: "listing",
+    job_received_at: "2026-05-01T10:05:00.000Z",
+    log: absent,
+    decided_at: "2026-05-01T10:06:00.000Z",
   });
   await loadRecords(bench.loader, [{ job_id: ids.id, key }]);
   await finishCheck(bench.loader.db, { run_id: ids.run_id, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });

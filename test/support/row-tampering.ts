@@ -204,10 +204,12 @@ function nameOf(table: string, { key, place: by, nameOf: name }: Tampering, row:
   return `archive.${table} ${String(row[key[0] ?? ""])}${by === undefined ? "" : ` ${by}=${String(row[by])}`}`;
 }
 
-const literal = (value: unknown) =>
-  value === null || value === undefined
-    ? "null"
-    : `'${(value instanceof Date ? value.toISOString() : String(value)).replaceAll("'", "''")}'`;
+/** Of a key: numbers, texts and instants alone. */
+function literal(value: unknown): string {
+  const text = value instanceof Date ? value.toISOString() : (JSON.stringify(value) ?? "null");
+  return `'${text.replaceAll(/^"|"$/g, "").replaceAll("'", "''")}'`;
+}
+
 const isRow = ({ key }: Tampering, row: Row) =>
   key.length === 0 ? "true" : key.map((column) => `${column} = ${literal(row[column])}`).join(" and ");
 
@@ -255,7 +257,7 @@ async function edit(
     (column) => row[column] !== null && !(how.key.includes(column) && how.values?.[column] === undefined),
   );
   const column = dice.one(filled.length > 0 ? filled : columns);
-  const value = (await how.values?.[column]?.(row, dice)) ?? (await otherValue(ask, dice, { table, column, row }));
+  const value = how.values?.[column]?.(row, dice) ?? (await otherValue(ask, dice, { table, column, row }));
   await ask(`update archive.${table} set ${column} = ${value} where ${isRow(how, row)}`);
   if (table !== "windows" || column !== "window_start") return [nameOf(table, how, row)];
   const [moved] = await ask(`select ${value} as window_start`);

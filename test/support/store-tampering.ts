@@ -10,6 +10,7 @@ import type { Signer } from "@actions-archive/archive/seal-key";
 import { archiveIdentityKey, logKey, recordKey, runRecordKey, sealKey, tryParseKey } from "@actions-archive/core/object-key";
 
 import { encode, archivedLog } from "./filled-archive.ts";
+import { insertMetadata, insertPipe, insertProbe } from "./odd-files.ts";
 import { newKey } from "./sealed-archive.ts";
 import type { Dice, Tamperer } from "./tamper.ts";
 
@@ -193,34 +194,6 @@ async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: Keys): Pr
 }
 
 /** A log beside another under a name that promises a hash, with a record that names it. */
-async function insertProbe(tamperer: Tamperer, dice: Dice): Promise<string[]> {
-  const key = dice.one(["probe/leaked.json", "probe/2026-05-01-wrong", "probe/2026/05", "probe/2026-05-01/1.log.zst"]);
-  await tamperer.write(key, Buffer.from("{}"));
-  return [key];
-}
-
-async function insertMetadata(tamperer: Tamperer, dice: Dice, { records, runs, seals }: Keys): Promise<string[]> {
-  const beside = dice.one([...records, ...runs, ...seals, archiveIdentityKey]);
-  const folder = beside.slice(0, beside.lastIndexOf("/") + 1);
-  const key = `${folder}.${dice.below(1000)}.json.${"a".repeat(64)}.meta`;
-  await tamperer.write(key, Buffer.from("{}"));
-  return [key];
-}
-
-async function insertPipe(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
-  const log = dice.one(logs);
-  const folder = log.slice(0, log.lastIndexOf("/") + 1);
-  const key = dice.one([
-    `${folder}${dice.below(1000)}.log.zst`,
-    `${folder}.${dice.below(1000)}.json.${"b".repeat(64)}.meta`,
-    `${folder}.${log.slice(folder.length)}.${"b".repeat(64)}.meta`,
-    "pipe",
-    `seals/${dice.below(1000)}`,
-  ]);
-  await tamperer.makePipe(key);
-  return [key];
-}
-
 async function insertConflicting(tamperer: Tamperer, dice: Dice, { logs, records }: Keys): Promise<string[]> {
   const parsed = tryParseKey(dice.one(logs.filter((key) => tryParseKey(key)?.kind === "log")));
   if (parsed?.kind !== "log") return [];

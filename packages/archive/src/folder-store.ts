@@ -2,7 +2,6 @@
 // whatever instant a crash picks, a name either leads to the whole object or to nothing.
 
 import { createHash, randomUUID } from "node:crypto";
-import type { Dirent } from "node:fs";
 import { lstat, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +20,7 @@ import {
 } from "./folder-files.ts";
 import { assertIsNoLink, assertLeadsInside, assertReadableFile } from "./folder-links.ts";
 import { listMetadata, readMetadata } from "./folder-metadata.ts";
+import { isForeignOrKey, isMetadata, isPartOfKey, isSpecialFile, unfinishedFolder } from "./folder-names.ts";
 import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
@@ -38,9 +38,6 @@ import {
   type StoreCapabilities,
   type StoredBody,
 } from "./store.ts";
-
-/** Unfinished writes live here; no key can lead here, because no key's segment begins with a dot. */
-const unfinishedFolder = ".unfinished";
 
 /**
  * Opens the folder that a `file:///path` URL names, to read it: nothing in it is made, changed or removed.
@@ -291,28 +288,6 @@ class FolderStore implements Store {
       }
     }
   }
-}
-
-// What cannot be a key is not an object: metadata, unfinished writes, strangers.
-function isPartOfKey(name: string): boolean {
-  return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name);
-}
-
-// Strangers too, but not the store's own files: metadata is a stranger where its object is not there.
-function isForeignOrKey(name: string, names: ReadonlySet<string>): boolean {
-  if (name === unfinishedFolder) return false;
-  const [, object] = metadataName.exec(name) ?? [];
-  return object === undefined || !names.has(object);
-}
-
-function isSpecialFile(entry: Dirent): boolean {
-  return !entry.isFile() && !entry.isDirectory() && !entry.isSymbolicLink();
-}
-
-const metadataName = /^\.(.+)\.[0-9a-f]{64}\.meta$/;
-
-function isMetadata(name: string): boolean {
-  return metadataName.test(name);
 }
 
 async function translated<T>(doing: string, fn: () => Promise<T>): Promise<T> {

@@ -107,7 +107,7 @@ export async function findLedgerDifferences(trx: Database): Promise<LedgerDiffer
   const { rows } = await sql<LedgerDifference>`
     select * from (
       select expected.job_id, expected.run_id, ledger.job_id is not null as has_row,
-        jsonb_build_object(${sql.join(objectColumns.flatMap((column) => [sql.lit(column), sql.ref(`ledger.${column}`)]))}) as actual,
+        jsonb_build_object(${sql.join(objectColumns.flatMap((column) => [sql`${column}::text`, sql.ref(`ledger.${column}`)]))}) as actual,
         case
           when ledger.repository_id <> expected.repository_id then format('repository_id is %s, and %s by its record', ledger.repository_id, expected.repository_id)
           when ledger.run_id <> expected.run_id then format('run_id is %s, and %s by its record', ledger.run_id, expected.run_id)

@@ -64,3 +64,8 @@ export function isYoung({ sealedBefore }: DatabaseCheck, at: Date | null): boole
 export function isUnsealed({ result }: DatabaseCheck, sealedIn: number | null, newest: number): boolean {
   return sealedIn === null || (sealedIn > (result.chain.head?.sequence ?? 0) && sealedIn <= newest);
 }
+
+/** Says how many rows of a table no seal carries as they are. */
+export function tellWaiting({ result: { findings } }: DatabaseCheck, table: string, rows: number): void {
+  if (rows > 0) findings.notice("unsealed", `archive.${table}`, `${rows} rows changed since the newest seal: not covered yet`);
+}

@@ -11,8 +11,7 @@ import {
 } from "@actions-archive/database/compare-ledger";
 import { findNewestSequence } from "@actions-archive/database/compare-rows";
 
-import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName } from "./database-check.ts";
-import { tellWaiting } from "./verify-ledger.ts";
+import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
 
 export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
   await verifyRuns(check);

@@ -1,19 +1,18 @@
 // Compares the ledger's rows with the seals and the run records: windows, full seconds, attempts, runs, repositories, and the lists that
 // a seal carries. What changed since the newest seal is counted, and is no finding.
 
-import type { ListDifference, SealedList } from "@actions-archive/database/compare-ledger";
+import { findFullSecondDifferences, listRepositoryNames, listWiderWindows } from "@actions-archive/database/compare-ledger";
 import {
-  findFullSecondDifferences,
   findListDifferences,
+  type ListDifference,
   listReorderedRows,
-  listRepositoryNames,
-  listWiderWindows,
+  type SealedList,
   sealedListNames,
-} from "@actions-archive/database/compare-ledger";
+} from "@actions-archive/database/compare-lists";
 import { findNewestSequence, listSealRows } from "@actions-archive/database/compare-rows";
 import { analyzeLedgerTables } from "@actions-archive/database/expected-ledger";
 
-import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName } from "./database-check.ts";
+import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
 import { verifyAttempts } from "./verify-attempts.ts";
 
 /** After the seals and all run records were read into the temporary tables. */
@@ -40,8 +39,8 @@ async function verifyWindows(check: DatabaseCheck): Promise<void> {
   const newest = await findNewestSequence(check.db);
   for (const window of windows) {
     const { repository_id, window_start, window_end, scanned_at, sealed_in, is_plausible } = window;
-    const mayWait = isYoung(check, scanned_at) || (chain.head?.ledger.windows_left_out ?? 0) > 0;
-    if (isUnsealed(check, sealed_in, newest) && mayWait && is_plausible) waiting += 1;
+    const isWaiting = isYoung(check, scanned_at) || (chain.head?.ledger.windows_left_out ?? 0) > 0;
+    if (isUnsealed(check, sealed_in, newest) && isWaiting && is_plausible) waiting += 1;
     else
       findings.tamper(
         "invalid",
@@ -119,16 +118,11 @@ function mayWait(check: DatabaseCheck, list: SealedList, { expected, at }: ListD
   return (expected === null || changes) && isYoung(check, at);
 }
 
-function unexpectedDetail({ actual, at }: ListDifference, isUnsealed: boolean): string {
-  if (!isUnsealed) return `is said to be in seal ${String(actual?.["sealed_in"])}, which does not carry it`;
+function unexpectedDetail({ actual, at }: ListDifference, waits: boolean): string {
+  if (!waits) return `is said to be in seal ${String(actual?.["sealed_in"])}, which does not carry it`;
   return `is in no seal, though it is of ${at?.toISOString() ?? "no time"}: a seal after that should carry it`;
 }
 
 function asNumber(value: unknown): number | null {
   return typeof value === "number" ? value : null;
-}
-
-/** Says how many rows of a table no seal carries as they are. */
-export function tellWaiting({ result: { findings } }: DatabaseCheck, table: string, rows: number): void {
-  if (rows > 0) findings.notice("unsealed", `archive.${table}`, `${rows} rows changed since the newest seal: not covered yet`);
 }
