@@ -125,11 +125,15 @@ export async function findLedgerDifferences(trx: Database): Promise<LedgerDiffer
   return rows;
 }
 
-/** Those of these jobs of which a partition for their rows exists: a removal by the owner takes whole partitions. */
-export async function listPartitionedJobs(trx: Database, jobIds: readonly number[]): Promise<Set<number>> {
+/**
+ * Those of these jobs of which a partition for their rows exists: a removal by the owner takes whole partitions. None where a backfill
+ * from before `horizon` may have brought other jobs of a partition back.
+ */
+export async function listPartitionedJobs(trx: Database, jobIds: readonly number[], horizon: Date): Promise<Set<number>> {
   const { rows } = await sql<{ job_id: number }>`
     select job_id from unnest(${sql.val(jobIds)}::bigint[]) as job_id
     where to_regclass(format('archive.jobs_%s', archive.partition_start(job_id))) is not null
+      and not exists (select from archive.backfills where since < ${horizon})
   `.execute(trx);
   return new Set(rows.map(({ job_id }) => job_id));
 }

@@ -128,6 +128,7 @@ async function findRemoved(
   const partitioned = await listPartitionedJobs(
     trx,
     gone.map(({ job_id }) => job_id),
+    horizon,
   );
   const isRemoved = ({ job_id, expected }: RowDifference) => {
     const createdAt = times.get(Number(expected?.["run_id"])) ?? new Date(String(expected?.["created_at"]));
