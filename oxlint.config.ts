@@ -155,7 +155,11 @@ export default defineConfig({
     },
     { files: ["**/main.ts"], rules: { "node/no-process-env": "off" } },
     {
-      files: ["packages/database/src/migrate.ts", "packages/database/src/access.ts"],
+      files: [
+        "packages/database/src/migrate.ts",
+        "packages/database/src/compare-definitions.ts",
+        "packages/database/src/access.ts",
+      ],
       rules: { "no-restricted-properties": "off" },
     },
     { files: ["*.config.ts"], rules: { "import/no-default-export": "off" } },

@@ -1,4 +1,8 @@
-// The ways to tamper with a database, each with the row that a verification must name.
+// The ways to tamper with a database, each with the rows that a verification must name: random edits, deletions and additions in every
+// table that `rowCoverage` says is compared.
+
+import { rowCoverage } from "@actions-archive/database/row-coverage";
+import { repositoryId } from "@actions-archive/database/samples.test-support";
 
 import type { Dice } from "./tamper.ts";
 
@@ -6,144 +10,281 @@ export type Ask = (query: string) => Promise<Record<string, unknown>[]>;
 
 export type RowAct = {
   readonly kind: string;
-  /** @returns the rows that must be named, all of them */
+  /** @returns the rows that must be named, all of them; none where there is nothing to do it to */
   readonly act: (ask: Ask, dice: Dice) => Promise<string[]>;
 };
 
-/** What tells a row of a job apart, and columns whose change must be seen. */
-const tables = {
-  jobs: { place: undefined, columns: ["conclusion", "job_name", "run_attempt", "completed_at", "labels", "head_sha"] },
-  steps: { place: "step_number", columns: ["conclusion", "step_name", "started_at"] },
-  logs: { place: undefined, columns: ["raw_sha256", "raw_bytes", "log_flags", "first_line_at", "record_sha256", "archived_at"] },
-  sections: { place: "step_number", columns: ["first_line", "raw_bytes"] },
-  action_uses: { place: "position", columns: ["sha", "action", "line_number"] },
-  annotations: { place: "line_number", columns: ["message", "level", "step_number"] },
-} as const;
-type Table = keyof typeof tables;
+type Row = Readonly<Record<string, unknown>>;
 
-const names = Object.keys(tables) as Table[];
+type Tampering = {
+  /** What tells its rows apart. */
+  readonly key: readonly string[];
+  /** What a finding calls a row: the first key, and these. */
+  readonly place?: string;
+  /** Rows that an object of the store holds. */
+  readonly where?: string;
+  /** Columns that are not changed by themselves: another one has to change with them, or only some values are wrong. */
+  readonly fixed?: readonly string[];
+  /** Columns of which only this value is wrong. */
+  readonly values?: Readonly<Record<string, (row: Row, dice: Dice) => string>>;
+  /** The row that is named instead of the one that was changed. */
+  readonly nameOf?: (row: Row) => string;
+  /** Tables whose rows go with it. */
+  readonly children?: readonly string[];
+  /** Columns of a row that is added. */
+  readonly added?: (row: Row, dice: Dice) => Readonly<Record<string, string>>;
+  readonly isDeletable?: false;
+};
 
-export const rowActs: readonly RowAct[] = [
-  ...names.flatMap((table): RowAct[] => [
-    { kind: `edit · ${table}`, act: (ask, dice) => edit(ask, dice, table) },
-    { kind: `delete · ${table}`, act: (ask, dice) => remove(ask, dice, table) },
-    { kind: `add · ${table}`, act: (ask, dice) => add(ask, dice, table) },
-  ]),
-  { kind: "edit · seals", act: editSeal },
-  { kind: "delete · seals", act: removeSeal },
-  { kind: "edit · objects", act: editObject },
-  { kind: "delete · objects", act: removeObject },
-  { kind: "add · objects", act: addObject },
-];
+/** The repository of no run. */
+const quiet = String(repositoryId + 1);
+const settled = "job_id in (select job_id from archive.logs)";
+const stranger = (dice: Dice) => String(61_901_817_990 + dice.below(100_000));
+const place = (row: Row, dice: Dice, column: string): Record<string, string> => ({ [column]: String(5000 + dice.below(1000)) });
+const time = (row: Row, column: string) =>
+  (row[column] instanceof Date ? row[column] : new Date(String(row[column]))).toISOString();
+const sha = (dice: Dice) => `'${String(dice.below(1_000_000)).padStart(64, "0")}'`;
+const ofRecordedRun = "run_id in (select run_id from archive.attempts where record_key is not null)";
 
-async function pick(ask: Ask, dice: Dice, table: Table): Promise<{ where: string; name: string; row: Record<string, unknown> }> {
-  const { place } = tables[table];
-  // Rows of jobs whose log is settled: those of the others are the ledger's alone.
-  const rows = await ask(`select * from archive.${table} where job_id in (select job_id from archive.logs) order by 1, 2`);
-  const row = dice.one(rows);
-  const isPlaced = place === undefined ? "" : ` and ${place} = ${String(row[place])}`;
-  return {
-    row,
-    where: `job_id = ${String(row["job_id"])}${isPlaced}`,
-    name: `archive.${table} ${String(row["job_id"])}${place === undefined ? "" : ` ${place}=${String(row[place])}`}`,
-  };
+const tables: Readonly<Record<string, Tampering>> = {
+  jobs: {
+    key: ["job_id"],
+    where: settled,
+    children: ["steps", "sections", "action_uses", "annotations", "permissions", "log_facts", "logs"],
+    added: (_row, dice) => ({ job_id: stranger(dice) }),
+  },
+  steps: {
+    key: ["job_id", "step_number"],
+    place: "step_number",
+    where: settled,
+    added: (row, dice) => place(row, dice, "step_number"),
+  },
+  logs: {
+    key: ["job_id"],
+    where: "log_state = 'archived'",
+    fixed: ["log_state", "log_reason"],
+    values: { log_key: (_row, dice) => `'logs/other ${dice.below(1000)}'` },
+  },
+  sections: { key: ["job_id", "step_number"], place: "step_number", added: (row, dice) => place(row, dice, "step_number") },
+  action_uses: { key: ["job_id", "position"], place: "position", added: (row, dice) => place(row, dice, "position") },
+  annotations: { key: ["job_id", "line_number"], place: "line_number", added: (row, dice) => place(row, dice, "line_number") },
+  permissions: { key: ["job_id", "scope"], place: "scope", added: (_row, dice) => ({ scope: `'Scope ${dice.below(1000)}'` }) },
+  log_facts: { key: ["job_id"] },
+  obligations: {
+    key: ["job_id"],
+    where: `${settled} and ${ofRecordedRun} and run_attempt = 1`,
+    values: {
+      repository_id: () => quiet,
+      run_attempt: (row) => String(Number(row["run_attempt"]) + 7),
+      last_listed_attempt: (row) => String(Number(row["last_listed_attempt"]) - 7),
+    },
+  },
+  runs: {
+    key: ["run_id"],
+    children: ["attempts"],
+    values: { run_attempt: () => "0", repository_id: () => quiet },
+    where: ofRecordedRun,
+    added: (_row, dice) => ({ run_id: stranger(dice), first_seen_at: "'2026-01-01'" }),
+  },
+  attempts: {
+    key: ["run_id", "run_attempt"],
+    place: "run_attempt",
+    where: "record_key is not null",
+    values: {
+      state: (row, dice) => `'${dice.one(["open", "gone", "never_completed"])}'`,
+      sealed_in: (row, dice) =>
+        String(dice.one([1, 2, 3, 4, 5, 6, 7, 8].filter((each) => each !== row["sealed_in"] && each < 3))),
+      missing_job_ids: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
+    },
+    // A run's id is that of a row.
+    fixed: ["run_id", "repository_id", "record_key"],
+    added: (_row, dice) => ({
+      run_attempt: String(20 + dice.below(1000)),
+      first_seen_at: "'2026-01-01'",
+      record_key: "null",
+      sealed_in: "null",
+    }),
+  },
+  repositories: {
+    key: ["repository_id"],
+    where: `repository_id = ${repositoryId}`,
+    fixed: ["repository_id"],
+    isDeletable: false,
+  },
+  identity: { key: [], fixed: ["archive_id"], isDeletable: false, nameOf: () => "archive.identity" },
+  seals: { key: ["sequence"], values: { key_id: () => "'none'", next_key_id: () => "'none'" }, fixed: ["sequence"] },
+  objects: {
+    key: ["object_key"],
+    where: "sealed_in is not null",
+    values: { sealed_in: (row, dice) => dice.one(["null", String((Number(row["sealed_in"]) % 8) + 1)]) },
+    added: (_row, dice) => ({ object_key: `'logs/github.com/1/2/${dice.below(1_000_000) + 1}.log.zst'` }),
+  },
+  tombstones: {
+    key: ["object_key"],
+    values: { cause: (row) => (row["cause"] === "erase" ? "'retention'" : "'erase'") },
+    added: (_row, dice) => ({ object_key: `'logs/github.com/1/2/${dice.below(1_000_000) + 1}.log.zst'` }),
+  },
+  damages: {
+    key: ["object_key"],
+    values: { finding: () => "'missing'" },
+    added: (_row, dice) => ({ object_key: `'logs/github.com/1/2/${dice.below(1_000_000) + 1}.log.zst'` }),
+  },
+  holds: {
+    key: ["hold_id"],
+    nameOf: (row) =>
+      `archive.holds ${String(row["job_id"])} is_held=${row["is_held"] === true ? "t" : "f"} changed_at=${time(row, "changed_at")}`,
+    fixed: ["hold_id"],
+    values: { is_held: (row) => String(row["is_held"] !== true) },
+    added: (_row, dice) => ({ job_id: stranger(dice), sealed_in: dice.one(["null", "2"]), changed_at: "'2026-01-01'" }),
+  },
+  retention_policies: {
+    key: ["policy_id"],
+    nameOf: (row) => `archive.retention_policies ${String(row["name"])} changed_at=${time(row, "changed_at")}`,
+    fixed: ["policy_id"],
+    added: (_row, dice) => ({
+      name: `'acme/other-${dice.below(100_000)}'`,
+      sealed_in: dice.one(["null", "2"]),
+      changed_at: "'2026-01-01'",
+    }),
+  },
+  removals: {
+    key: ["runs_before"],
+    nameOf: (row) => `archive.removals ${time(row, "runs_before")}`,
+    added: (_row, dice) => ({
+      runs_before: `timestamptz '2019-01-01' + interval '${dice.below(100_000)} seconds'`,
+      sealed_in: "null",
+    }),
+  },
+  windows: {
+    key: ["repository_id", "window_start"],
+    isDeletable: false,
+    fixed: ["repository_id"],
+    values: {
+      window_start: (row, dice) => `'${time(row, "window_start")}'::timestamptz - interval '${1 + dice.below(1000)} days'`,
+      window_end: (row, dice) => `'${time(row, "window_end")}'::timestamptz + interval '${1 + dice.below(1000)} days'`,
+    },
+    nameOf: (row) => `archive.windows ${String(row["repository_id"])} window_start=${time(row, "window_start")}`,
+    added: (_row, dice) => ({
+      window_start: `timestamptz '2021-01-01' + interval '${dice.below(100)} days'`,
+      window_end: "'2022-01-01'",
+      scanned_at: "'2022-01-01'",
+      sealed_in: dice.one(["null", "2"]),
+    }),
+  },
+  full_seconds: {
+    key: ["repository_id", "second_start"],
+    fixed: ["repository_id"],
+    nameOf: (row) => `archive.full_seconds ${String(row["repository_id"])} second_start=${time(row, "second_start")}`,
+    added: (_row, dice) => ({
+      second_start: `timestamptz '2026-03-01' + interval '${dice.below(100_000)} seconds'`,
+      seen_at: "'2026-01-01'",
+    }),
+  },
+};
+
+export const rowActs: readonly RowAct[] = rowCoverage
+  .filter(({ compared }) => compared.length > 0)
+  .flatMap(({ table, compared }): RowAct[] => {
+    const how = tables[table];
+    if (how === undefined) throw new Error(`archive.${table} is compared, and nothing tampers with it`);
+    const columns = compared.filter((column) => column !== "action_lower" && !(how.fixed ?? []).includes(column));
+    return [
+      { kind: `edit · ${table}`, act: (ask, dice) => edit(ask, dice, { table, how, columns }) },
+      ...(how.isDeletable === false
+        ? []
+        : [{ kind: `delete · ${table}`, act: (ask: Ask, dice: Dice) => remove(ask, dice, { table, how }) }]),
+      ...(how.added === undefined
+        ? []
+        : [{ kind: `add · ${table}`, act: (ask: Ask, dice: Dice) => add(ask, dice, { table, how }) }]),
+    ];
+  });
+
+function nameOf(table: string, { key, place: by, nameOf: name }: Tampering, row: Row): string {
+  if (name !== undefined) return name(row);
+  return `archive.${table} ${String(row[key[0] ?? ""])}${by === undefined ? "" : ` ${by}=${String(row[by])}`}`;
 }
 
-function otherValue(column: string, row: Record<string, unknown>, dice: Dice): string {
-  const value = row[column];
-  if (column === "level") return value === "error" ? "'warning'" : "'error'";
-  if (column === "labels" || column === "log_flags") return "array['no_end_marker']";
-  if (column.endsWith("_at")) return `timestamptz '2020-01-01' + interval '${1 + dice.below(1000)} seconds'`;
-  if (column.endsWith("sha256")) return `'${String(dice.below(1_000_000)).padStart(64, "0")}'`;
-  if (typeof value === "number" || /bytes|line|attempt|number/.test(column)) return String(Number(value) + 1 + dice.below(5));
-  return `'other ${dice.below(1_000_000)}'`;
+/** Of a key: numbers, texts and instants alone. */
+function literal(value: unknown): string {
+  const text = value instanceof Date ? value.toISOString() : (JSON.stringify(value) ?? "null");
+  return `'${text.replaceAll(/^"|"$/g, "").replaceAll("'", "''")}'`;
 }
 
-async function edit(ask: Ask, dice: Dice, table: Table): Promise<string[]> {
-  const { where, name, row } = await pick(ask, dice, table);
-  const column: string = dice.one(tables[table].columns);
-  await ask(`update archive.${table} set ${column} = ${otherValue(column, row, dice)} where ${where}`);
-  return [name];
+const isRow = ({ key }: Tampering, row: Row) =>
+  key.length === 0 ? "true" : key.map((column) => `${column} = ${literal(row[column])}`).join(" and ");
+
+type Target = { readonly table: string; readonly how: Tampering };
+
+async function pick(ask: Ask, dice: Dice, { table, how }: Target): Promise<Row | undefined> {
+  const rows = await ask(`select * from archive.${table} where ${how.where ?? "true"} order by 1, 2`);
+  return rows.length === 0 ? undefined : dice.one(rows);
 }
 
-async function remove(ask: Ask, dice: Dice, table: Table): Promise<string[]> {
-  const { where, name } = await pick(ask, dice, table);
-  // A job's row holds all others.
-  if (table === "jobs")
-    for (const other of [...names.slice(1), "permissions", "log_facts"]) await ask(`delete from archive.${other} where ${where}`);
-  await ask(`delete from archive.${table} where ${where}`);
-  return [name];
-}
-
-async function add(ask: Ask, dice: Dice, table: Table): Promise<string[]> {
-  const { row } = await pick(ask, dice, table);
-  const stranger = 61_901_817_990 + dice.below(1000);
-  const { place } = tables[table];
-  // A row of a job that is there, where one job has many; a job of nobody's, where it has one.
-  const changes: Record<string, unknown> = place === undefined ? { job_id: stranger } : { [place]: 5000 + dice.below(1000) };
-  const job = String(changes["job_id"] ?? row["job_id"]);
-  if (table === "logs") {
-    await ask(`select archive.make_partitions(array[${job}]::bigint[])`);
-    await copyRow(ask, "jobs", `job_id = ${String(row["job_id"])}`, { job_id: stranger });
+async function otherValue(
+  ask: Ask,
+  dice: Dice,
+  { table, column, row }: { table: string; column: string; row: Row },
+): Promise<string> {
+  const [type] = await ask(
+    `select format_type(atttypid, atttypmod) as name from pg_attribute where attrelid = 'archive.${table}'::regclass and attname = '${column}'`,
+  );
+  switch (type?.["name"]) {
+    case "bigint":
+    case "integer":
+      return String(Number(row[column] ?? 0) + 1 + dice.below(5));
+    case "timestamp with time zone":
+      return `timestamptz '2020-01-01' + interval '${1 + dice.below(1000)} seconds'`;
+    case "text[]":
+      return "array['no_end_marker']";
+    case "boolean":
+      return String(row[column] !== true);
+    default:
+      if (column.endsWith("sha256")) return sha(dice);
+      if (column === "level") return row[column] === "error" ? "'warning'" : "'error'";
+      return `'other ${dice.below(1_000_000)}'`;
   }
-  if (table === "jobs") await ask(`select archive.make_partitions(array[${job}]::bigint[])`);
-  const isPlaced = place === undefined ? "" : ` and ${place} = ${String(row[place])}`;
-  await copyRow(ask, table, `job_id = ${String(row["job_id"])}${isPlaced}`, changes);
-  return [`archive.${table} ${job}${place === undefined ? "" : ` ${place}=${String(changes[place])}`}`];
 }
 
-async function copyRow(ask: Ask, table: string, where: string, changes: Readonly<Record<string, unknown>>): Promise<void> {
+async function edit(
+  ask: Ask,
+  dice: Dice,
+  { table, how, columns }: Target & { readonly columns: readonly string[] },
+): Promise<string[]> {
+  const row = await pick(ask, dice, { table, how });
+  if (row === undefined) return [];
+  // What the object of the store leaves open, another one may say; a key of another table's row is another row.
+  const filled = columns.filter(
+    (column) => row[column] !== null && !(how.key.includes(column) && how.values?.[column] === undefined),
+  );
+  const column = dice.one(filled.length > 0 ? filled : columns);
+  const value = how.values?.[column]?.(row, dice) ?? (await otherValue(ask, dice, { table, column, row }));
+  await ask(`update archive.${table} set ${column} = ${value} where ${isRow(how, row)}`);
+  if (table !== "windows" || column !== "window_start") return [nameOf(table, how, row)];
+  const [moved] = await ask(`select ${value} as window_start`);
+  return [nameOf(table, how, { ...row, ...moved })];
+}
+
+async function remove(ask: Ask, dice: Dice, { table, how }: Target): Promise<string[]> {
+  const row = await pick(ask, dice, { table, how });
+  if (row === undefined) return [];
+  for (const child of how.children ?? []) await ask(`delete from archive.${child} where ${isRow(how, row)}`);
+  await ask(`delete from archive.${table} where ${isRow(how, row)}`);
+  return [nameOf(table, how, row)];
+}
+
+async function add(ask: Ask, dice: Dice, { table, how }: Target): Promise<string[]> {
+  const row = await pick(ask, dice, { table, how });
+  if (row === undefined || how.added === undefined) return [];
+  const changes = how.added(row, dice);
+  if (table === "jobs") await ask(`select archive.make_partitions(array[${changes["job_id"]}]::bigint[])`);
   const columns = (
     await ask(`
       select column_name from information_schema.columns
-      where table_schema = 'archive' and table_name = '${table}' and is_generated = 'NEVER' order by ordinal_position`)
+      where table_schema = 'archive' and table_name = '${table}' and is_generated = 'NEVER' and is_identity = 'NO' order by ordinal_position`)
   ).map(({ column_name }) => String(column_name));
-  const values = columns.map((column) => (column in changes ? String(changes[column]) : column));
-  await ask(
-    `insert into archive.${table} (${columns.join(", ")}) select ${values.join(", ")} from archive.${table} where ${where}`,
+  const values = columns.map((column) => changes[column] ?? column);
+  const [added] = await ask(
+    `insert into archive.${table} (${columns.join(", ")}) select ${values.join(", ")} from archive.${table} where ${isRow(how, row)} returning *`,
   );
-}
-
-async function editSeal(ask: Ask, dice: Dice): Promise<string[]> {
-  const { sequence } = dice.one(await ask("select sequence from archive.seals"));
-  const change = dice.one([
-    "sealed_at = sealed_at - interval '1 hour'",
-    "entries = entries + 1",
-    `sha256 = '${"0".repeat(64)}'`,
-    "key_id = 'none'",
-  ]);
-  await ask(`update archive.seals set ${change} where sequence = ${String(sequence)}`);
-  return [`archive.seals ${String(sequence)}`];
-}
-
-async function removeSeal(ask: Ask, dice: Dice): Promise<string[]> {
-  const { sequence } = dice.one(await ask("select sequence from archive.seals"));
-  await ask(`delete from archive.seals where sequence = ${String(sequence)}`);
-  return [`archive.seals ${String(sequence)}`];
-}
-
-async function editObject(ask: Ask, dice: Dice): Promise<string[]> {
-  const { object_key } = dice.one(await ask("select object_key from archive.objects where sealed_in is not null order by 1"));
-  const change = dice.one([
-    "size_bytes = size_bytes + 1",
-    `sha256 = '${"1".repeat(64)}'`,
-    "sealed_in = sealed_in % 8 + 1",
-    "sealed_in = null",
-  ]);
-  await ask(`update archive.objects set ${change} where object_key = '${String(object_key)}'`);
-  return [`archive.objects ${String(object_key)}`];
-}
-
-async function removeObject(ask: Ask, dice: Dice): Promise<string[]> {
-  const { object_key } = dice.one(await ask("select object_key from archive.objects where sealed_in is not null order by 1"));
-  await ask(`delete from archive.objects where object_key = '${String(object_key)}'`);
-  return [`archive.objects ${String(object_key)}`];
-}
-
-async function addObject(ask: Ask, dice: Dice): Promise<string[]> {
-  const key = `logs/github.com/1/2/${dice.below(1_000_000) + 1}.log.zst`;
-  await ask(
-    `insert into archive.objects (object_key, size_bytes, sha256, sealed_in) values ('${key}', 1, '${"2".repeat(64)}', ${1 + dice.below(8)})`,
-  );
-  return [`archive.objects ${key}`];
+  return added === undefined ? [] : [nameOf(table, how, added)];
 }

@@ -16,6 +16,7 @@ import { newKeyPem } from "@actions-archive/archive/seal-samples.test-support";
 import type { Store } from "@actions-archive/archive/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { logKey } from "@actions-archive/core/object-key";
+import { finishCheck } from "@actions-archive/database/attempts";
 import { claimIdentity } from "@actions-archive/database/identity";
 import { recordJobs } from "@actions-archive/database/obligations";
 import { type Database, openDatabase, transact } from "@actions-archive/database/open-database";
@@ -29,6 +30,7 @@ import {
   stepObject,
 } from "@actions-archive/database/samples.test-support";
 import { buryLogs, lockArchivedLogs } from "@actions-archive/database/tombstones";
+import { addWindow, markFullSecond } from "@actions-archive/database/windows";
 import { loadJobs } from "@actions-archive/loader/load-jobs";
 import { loadRecords } from "@actions-archive/loader/load-records";
 import { loadRun } from "@actions-archive/loader/load-run";
@@ -91,6 +93,10 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   const seal = (key: number, nextKey?: KeyObject) => sealNow(site, keys[key]?.pem ?? "", nextKey);
   const runs = [0, 1, 2, 3].map((index) => firstRun + index);
   await addRepository(loader.db);
+  await addRepository(loader.db, repositoryId + 1, "acme/quiet");
+  await ask(
+    "update archive.repositories set named_at = '2026-01-01', first_seen_at = '2026-01-01', archive_since = '2026-04-01'",
+  );
   await recordRuns(
     loader.db,
     repositoryId,
@@ -100,6 +106,7 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   const jobs = Array.from({ length: 24 }, (_, index) => ({ run: runs[Math.floor(index / 6)] ?? 0, id: firstJob + index }));
   const [first, second, third, fourth] = [jobs.slice(0, 6), jobs.slice(6, 12), jobs.slice(12, 18), jobs.slice(18)];
 
+  await addWindow(loader.db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-04-28T00:00:00Z") });
   for (const [index, job] of first.entries()) await (index < 4 ? archiveJob(site, job) : settleAbsent(site, job, "deleted"));
   await seal(0);
   // One that was thought deleted is found, one reads otherwise the second time, one is a copy.
@@ -108,10 +115,18 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   await listAttempt(site, { run: firstRun, attempt: 1 });
   await seal(0);
   for (const job of second) await archiveJob(site, job);
+  await addWindow(loader.db, repositoryId, { start: new Date("2026-04-28T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") });
+  await markFullSecond(loader.db, repositoryId, new Date("2026-04-20T00:00:00Z"));
+  await recordRuns(loader.db, repositoryId, [runObject({ id: firstRun + 9, actor: { id: 2, login: "hubot" } })]);
+  await finishCheck(loader.db, { run_id: firstRun + 9, run_attempt: 1 }, { state: "gone" });
   await ask(`insert into archive.holds (job_id, is_held, reason) values (${at(second, 0).id}, true, 'case 7')`);
   await ask("insert into archive.retention_policies (name, keep_days) values ('acme', 400)");
   await seal(0, keys[1].signer.publicKey);
   for (const job of third) await archiveJob(site, job);
+  await ask(
+    `insert into archive.holds (job_id, is_held, reason) values (${at(second, 0).id}, false, 'closed'), (${at(second, 1).id}, true, 'case 8')`,
+  );
+  await ask("insert into archive.removals values ('2020-01-01', '2026-02-01', 3, 5, 0)");
   for (const run of runs.slice(1, 3)) await listAttempt(site, { run, attempt: 1 });
   await tellCopy(site, { run: firstRun, id: at(first, 1).id, attempt: 2 });
   await listAttempt(site, { run: firstRun, attempt: 2 });
@@ -123,6 +138,7 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   const damaged = await damageLog(site, at(second, 5));
   await seal(1);
   await seal(1);
+  await ask("update archive.windows set scanned_at = '2026-05-02'");
   return {
     publicKey: keys[0].signer.publicKey,
     signers: keys.map(({ signer }) => signer),
@@ -202,7 +218,7 @@ async function settleAbsent(site: Site, job: NewJob, reason: "deleted"): Promise
 
 async function listAttempt({ loader, ask }: Site, { run, attempt }: { run: number; attempt: number }): Promise<void> {
   await ask(
-    `update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z' where run_id = ${run} and run_attempt = ${attempt}`,
+    `update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z', listed_jobs = 6, sealed_in = null where run_id = ${run} and run_attempt = ${attempt}`,
   );
   await loadRun(loader, { run_id: run, run_attempt: attempt });
 }
@@ -235,8 +251,8 @@ async function damageLog(site: Site, job: NewJob): Promise<string> {
   const repaired = await putLog(loader.store, host, refOf(job), stored, totals);
   await settle(site, job, { log: archivedLog(repaired.key, totals), ...factsOf(totals.rawBytes) });
   await ask(`
-    insert into archive.damages (object_key, finding, job_id, repaired_by, repaired_at)
-    values ('${key}', 'damaged', ${job.id}, '${repaired.key}', now())`);
+    insert into archive.damages (object_key, finding, repository_id, job_id, repaired_by, repaired_at)
+    values ('${key}', 'damaged', ${repositoryId}, ${job.id}, '${repaired.key}', now())`);
   return key;
 }
 

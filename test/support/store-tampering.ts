@@ -10,6 +10,7 @@ import type { Signer } from "@actions-archive/archive/seal-key";
 import { archiveIdentityKey, logKey, recordKey, runRecordKey, sealKey, tryParseKey } from "@actions-archive/core/object-key";
 
 import { encode, archivedLog } from "./filled-archive.ts";
+import { insertMetadata, insertPipe, insertProbe } from "./odd-files.ts";
 import { newKey } from "./sealed-archive.ts";
 import type { Dice, Tamperer } from "./tamper.ts";
 
@@ -108,6 +109,9 @@ export const acts: readonly Act[] = [
   ]),
   { kind: "insert · next record version", act: insertNextVersion },
   { kind: "insert · foreign file", act: insertForeign },
+  { kind: "insert · under probe/", act: insertProbe },
+  { kind: "insert · metadata without its object", act: insertMetadata },
+  { kind: "insert · pipe", act: insertPipe },
   { kind: "insert · with a conflicting hash", act: insertConflicting },
   { kind: "reorder seals", act: reorderSeals },
   { kind: "replay an old seal", act: replaySeal },

@@ -1,8 +1,10 @@
 // What somebody who may write to an archive's folder can do to it, each thing undone when it is disposed.
 
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 
 /** Older than any seal, which a folder lets anybody say. */
 const longAgo = new Date("2026-01-01T00:00:00Z");
@@ -28,6 +30,12 @@ export class Tamperer implements AsyncDisposable {
     await writeFile(path, bytes, { mode: 0o444 });
     const time = mtime ?? before?.mtime ?? longAgo;
     await utimes(path, time, time);
+  }
+
+  /** Where nothing is. */
+  async makePipe(key: string): Promise<void> {
+    await this.#remember(key);
+    await promisify(execFile)("mkfifo", [join(this.#folder, key)]);
   }
 
   async remove(key: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { open, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import { z } from "zod";
@@ -31,12 +31,13 @@ export async function readMetadata(path: string): Promise<Pick<ObjectInfo, "meta
   return { metadata: parseMetadata(text), sha256 };
 }
 
-// A planted link is not followed.
+// A planted link is not followed, and a planted pipe is not waited for.
 async function readOwn(path: string): Promise<string> {
   try {
-    return await readFile(path, { encoding: "utf8", flag: constants.O_RDONLY | constants.O_NOFOLLOW });
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return (await file.stat()).isFile() ? await file.readFile("utf8") : "";
   } catch (error) {
-    if (isErrno(error, "ELOOP")) return "";
+    if (isErrno(error, "ELOOP", "ENXIO")) return "";
     throw error;
   }
 }

@@ -20,6 +20,7 @@ import {
 } from "./folder-files.ts";
 import { assertIsNoLink, assertLeadsInside, assertReadableFile } from "./folder-links.ts";
 import { listMetadata, readMetadata } from "./folder-metadata.ts";
+import { isForeignOrKey, isMetadata, isPartOfKey, isSpecialFile, unfinishedFolder } from "./folder-names.ts";
 import { readFileRange, streamFile } from "./folder-reads.ts";
 import {
   assertKey,
@@ -37,9 +38,6 @@ import {
   type StoreCapabilities,
   type StoredBody,
 } from "./store.ts";
-
-/** Unfinished writes live here; no key can lead here, because no key's segment begins with a dot. */
-const unfinishedFolder = ".unfinished";
 
 /**
  * Opens the folder that a `file:///path` URL names, to read it: nothing in it is made, changed or removed.
@@ -79,9 +77,12 @@ type WalkRange = {
   readonly prefix: string;
   /** Keys up to this one are passed over. */
   readonly after: string;
-  /** By one name of a folder. */
-  readonly isWanted: (name: string) => boolean;
+  /** By one name of a folder, and all of its names. */
+  readonly isWanted: (name: string, names: ReadonlySet<string>) => boolean;
 };
+
+/** `isSpecial`: a device, pipe or socket, which is never opened. */
+type Walked = ListedObject & { readonly isSpecial?: boolean };
 
 class FolderStore implements Store {
   readonly url: string;
@@ -195,8 +196,11 @@ class FolderStore implements Store {
 
   async *#listAll(prefix: string): AsyncIterable<ListedVersion> {
     const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    for await (const object of this.#walk(folder, { prefix, after: "", isWanted: isForeignOrKey }))
-      yield { ...object, isLatest: true, isDeleteMarker: false };
+    for await (const object of this.#walk(folder, { prefix, after: "", isWanted: isForeignOrKey }, true)) {
+      const metadata = isMetadata(basename(object.key)) ? "metadata" : undefined;
+      const oddity = object.isSpecial === true ? "special file" : metadata;
+      yield { ...object, isLatest: true, isDeleteMarker: false, oddity };
+    }
   }
 
   #rangeOf({ key, sizeBytes }: ListedObject, range: ByteRange | undefined): ByteRange {
@@ -226,10 +230,12 @@ class FolderStore implements Store {
   }
 
   // A link counts as an object that is not ours: told, and never followed.
-  async #statFile(key: string, path: string): Promise<ListedObject | undefined> {
+  async #statFile(key: string, path: string, hasSpecial = false): Promise<Walked | undefined> {
     try {
       const found = await lstat(path);
-      return found.isFile() || found.isSymbolicLink() ? { key, sizeBytes: found.size, lastModified: found.mtime } : undefined;
+      const isSpecial = !found.isFile() && !found.isSymbolicLink();
+      if (isSpecial && (!hasSpecial || found.isDirectory())) return undefined;
+      return { key, sizeBytes: found.size, lastModified: found.mtime, ...(isSpecial ? { isSpecial } : {}) };
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw folderFailure(error, `Looking at ${key} in ${this.#root}`);
@@ -260,35 +266,28 @@ class FolderStore implements Store {
     }
   }
 
-  async *#walk(folder: string, range: WalkRange): AsyncIterable<ListedObject> {
+  async *#walk(folder: string, range: WalkRange, hasSpecial = false): AsyncIterable<Walked> {
     const { prefix, after, isWanted } = range;
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
     });
+    const all = new Set(entries.map(({ name }) => name));
     // A folder sorts with its slash, as its keys do.
-    const names = entries.filter(({ name }) => isWanted(name)).map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
+    const names = entries
+      .filter((entry) => isWanted(entry.name, all) || (hasSpecial && isSpecialFile(entry)))
+      .map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));
     for (const name of names.toSorted((a, b) => (a < b ? -1 : 1))) {
       const key = folder + name;
       if (name.endsWith("/")) {
         const isPast = key < after && !after.startsWith(key);
-        if (!isPast && (key.startsWith(prefix) || prefix.startsWith(key))) yield* this.#walk(key, range);
+        if (!isPast && (key.startsWith(prefix) || prefix.startsWith(key))) yield* this.#walk(key, range, hasSpecial);
       } else if (key > after && key.startsWith(prefix)) {
-        const info = await this.#statFile(key, join(this.#root, key));
+        const info = await this.#statFile(key, join(this.#root, key), hasSpecial);
         if (info) yield info;
       }
     }
   }
-}
-
-// What cannot be a key is not an object: metadata, unfinished writes, strangers.
-function isPartOfKey(name: string): boolean {
-  return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name);
-}
-
-// Strangers too, but not the store's own files.
-function isForeignOrKey(name: string): boolean {
-  return name !== unfinishedFolder && !/^\..+\.[0-9a-f]{64}\.meta$/.test(name);
 }
 
 async function translated<T>(doing: string, fn: () => Promise<T>): Promise<T> {

@@ -90,6 +90,19 @@ export const PolicyChange = z.strictObject({
 });
 export type PolicyChange = z.output<typeof PolicyChange>;
 
+/**
+ * Runs that the owner took out of the database, in whole partitions; the store keeps their objects. Of one `runs_before` the last in force,
+ * in the order of the chain.
+ */
+export const Removal = z.strictObject({
+  runs_before: instant.describe("runs created before it are no longer in the ledger"),
+  removed_at: instant,
+  runs: count.describe("how many were removed"),
+  jobs: count.describe("how many jobs of theirs"),
+  closed_gaps: count.describe("how many attempts among them had vanished or never completed"),
+});
+export type Removal = z.output<typeof Removal>;
+
 /** What the archive itself found wrong with an object that an earlier seal holds. */
 export const Damage = z.strictObject({
   key: z.string().min(1),
@@ -133,6 +146,7 @@ export const Seal = z.strictObject({
   damages: z.array(Damage),
   // Without it a seal has the bytes that it always had.
   corrections: z.array(Correction).min(1).optional().describe("only in a seal that corrects earlier ones"),
+  removals: z.array(Removal).optional().describe("left out where there is none, as in every seal before this field"),
 });
 export type Seal = z.output<typeof Seal>;
 

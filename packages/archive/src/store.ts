@@ -24,6 +24,8 @@ export type ListedVersion = ListedObject & {
   /** The one that a reader gets who names no version. */
   readonly isLatest: boolean;
   readonly isDeleteMarker: boolean;
+  /** What lies there and is no object: metadata without its object, or a device, pipe or socket. */
+  readonly oddity?: "metadata" | "special file" | undefined;
 };
 
 export type ObjectInfo = ListedObject & {

@@ -1,6 +1,6 @@
 // Holds the listing of the store against the seals: what is there and in no seal, what is there twice, and what has another size.
 
-import { type ParsedKey, probePrefix, tryParseKey } from "@actions-archive/core/object-key";
+import { isProbeKey, type ParsedKey, tryParseKey } from "@actions-archive/core/object-key";
 
 import { mark } from "./sealed-index.ts";
 import type { ListedVersion, Store } from "./store.ts";
@@ -84,9 +84,10 @@ function jobsOf(records: readonly FoundRecord[]): JobToVerify[] {
 function noteObject(verification: Verification, versions: Versions): ParsedKey | undefined {
   const { index, totals } = verification;
   const [{ key }] = versions;
-  if (key.startsWith(probePrefix)) return undefined;
-  totals.listed += 1;
   const latest = versions.find(({ isLatest }) => isLatest) ?? versions[0];
+  if (latest.oddity !== undefined) return tellOddity(verification, latest);
+  if (isProbeKey(key)) return undefined;
+  totals.listed += 1;
   const row = index.find(key);
   if (row === undefined || !index.has(row, mark.isTombstoned)) tellVersions(verification, versions);
   if (latest.isDeleteMarker) return undefined;
@@ -150,11 +151,29 @@ function noteUnsealed(verification: Verification, object: ListedVersion): Parsed
   return parsed;
 }
 
-function tellForeign({ findings }: Verification, { key, lastModified }: ListedVersion): undefined {
+// Only logs have metadata. It is written before its log, and removed after it: a crash between the two leaves it alone.
+function tellOddity({ index, findings }: Verification, { key, oddity, lastModified }: ListedVersion): undefined {
+  const folder = key.slice(0, key.lastIndexOf("/") + 1);
+  const [, name] = /^\.(.+)\.[0-9a-f]{64}\.meta$/.exec(key.slice(folder.length)) ?? [];
+  const log = tryParseKey(`${folder}${name ?? ""}`)?.kind === "log" ? `${folder}${name ?? ""}` : undefined;
+  const row = log === undefined ? undefined : index.find(log);
+  const what = oddity === "metadata" ? "metadata without its object" : "a device, pipe or socket";
+  if (oddity === "metadata" && log !== undefined && (row === undefined || index.has(row, mark.isTombstoned)))
+    findings.notice("foreign", key, "is the metadata of a log that is not there: a write or a removal was cut short");
+  else if (isOurs(key))
+    findings.tamper("unexpected", key, `is ${what}, of ${lastModified.toISOString()}: no archive leaves it there`);
+  else findings.notice("foreign", key, `is ${what}`);
+}
+
+/** At the root, and where an archive has its objects. */
+function isOurs(key: string): boolean {
   const [top = "", ...rest] = key.split("/");
-  const isOurs = rest.length === 0 || ["logs", "records", "runs", "seals"].includes(top);
+  return rest.length === 0 || ["logs", "records", "runs", "seals", "probe"].includes(top);
+}
+
+function tellForeign({ findings }: Verification, { key, lastModified }: ListedVersion): undefined {
   const isHidden = key.split("/").some((segment) => segment.startsWith("."));
   const detail = `is no object of an archive, and was written at ${lastModified.toISOString()}`;
-  if (isOurs && !isHidden) findings.tamper("unexpected", key, detail);
+  if (isOurs(key) && !isHidden) findings.tamper("unexpected", key, detail);
   else findings.notice("foreign", key, detail);
 }

@@ -8,6 +8,13 @@ export const archiveIdentityKey = "archive.json";
 /** The folder that the start-up check may write to; `verify` ignores it. */
 export const probePrefix = "probe/";
 
+const probeKey = /^probe\/\d{4}-\d{2}-\d{2}(?:-wrong-(?:sha256|md5))?$/;
+
+/** True for a key that the start-up check writes: one of a day, and those of its wrong bodies. */
+export function isProbeKey(key: string): boolean {
+  return probeKey.test(key);
+}
+
 export function logKey(host: string, { repository_id, run_id, job_id }: JobRef): string {
   return `logs/${host}/${repository_id}/${run_id}/${job_id}.log.zst`;
 }

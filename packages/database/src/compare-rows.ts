@@ -2,7 +2,9 @@
 
 import { sql } from "kysely";
 
-import { type Database, transact } from "./open-database.ts";
+import { withoutTimeout } from "./compare-ledger.ts";
+import type { Database } from "./open-database.ts";
+import { unnest } from "./unnest.ts";
 
 /** The auditor's tables, and the column that tells a job's rows apart. */
 const tables = {
@@ -84,21 +86,83 @@ export async function listLedgerStories(trx: Database, jobIds: readonly number[]
   return rows.map(({ object, other_objects, ...row }) => ({ ...row, objects: [object, ...other_objects] }));
 }
 
-/** Until when runs were taken out of this database by its owner; undefined when none ever were. */
-export async function findRemovalHorizon(db: Database): Promise<Date | undefined> {
-  const row = await db
-    .selectFrom("archive.removals")
-    .select(({ fn }) => fn.max("runs_before").as("horizon"))
-    .executeTakeFirst();
-  return row?.horizon ?? undefined;
+export type LedgerDifference = {
+  readonly job_id: number;
+  readonly run_id: number;
+  readonly has_row: boolean;
+  /** Of the ledger's row: values of its objects. */
+  readonly actual: Readonly<Record<ObjectColumn, string | null>>;
+  /** Attempts, run or repository contradict the store. */
+  readonly problem: string | null;
+};
+const objectColumns = ["job_name", "runner_name", "conclusion", "started_at", "completed_at"] as const;
+export type ObjectColumn = (typeof objectColumns)[number];
+
+/** Jobs in the temporary tables whose part in the ledger is missing, or is not what the job's row should be. Call it before the ledger's objects are added to them. */
+export async function findLedgerDifferences(trx: Database): Promise<LedgerDifference[]> {
+  const isOther = sql.join(
+    objectColumns.map((column) => sql`ledger.${sql.ref(column)} is distinct from expected.${sql.ref(column)}`),
+    sql` or `,
+  );
+  const { rows } = await sql<LedgerDifference>`
+    select * from (
+      select expected.job_id, expected.run_id, ledger.job_id is not null as has_row,
+        jsonb_build_object(${sql.join(objectColumns.flatMap((column) => [sql`${column}::text`, sql.ref(`ledger.${column}`)]))}) as actual,
+        case
+          when ledger.repository_id <> expected.repository_id then format('repository_id is %s, and %s by its record', ledger.repository_id, expected.repository_id)
+          when ledger.run_id <> expected.run_id then format('run_id is %s, and %s by its record', ledger.run_id, expected.run_id)
+          when ledger.run_attempt > expected.run_attempt then format('run_attempt is %s, and %s by its record', ledger.run_attempt, expected.run_attempt)
+          when ledger.last_listed_attempt < expected.last_listed_attempt
+            then format('last_listed_attempt is %s, and %s by its record', ledger.last_listed_attempt, expected.last_listed_attempt)
+        end as problem
+      from pg_temp.jobs as expected
+      left join archive.obligations as ledger using (job_id)
+      where ledger.job_id is null or ledger.repository_id <> expected.repository_id or ledger.run_id <> expected.run_id
+        or ledger.run_attempt > expected.run_attempt or ledger.last_listed_attempt < expected.last_listed_attempt or ${isOther}
+    ) as differences
+    order by job_id
+  `.execute(trx);
+  return rows;
 }
 
-// These look at whole tables, which may take longer than a session's statements are allowed.
-async function withoutTimeout<T>(db: Database, query: (trx: Database) => Promise<T>): Promise<T> {
-  return transact(db, async (trx) => {
-    await sql`set local statement_timeout = 0`.execute(trx);
-    return query(trx);
-  });
+/**
+ * Those of these jobs of which a partition for their rows exists: a removal by the owner takes whole partitions. None where a backfill
+ * from before `horizon` may have brought other jobs of a partition back.
+ */
+export async function listPartitionedJobs(trx: Database, jobIds: readonly number[], horizon: Date): Promise<Set<number>> {
+  const { rows } = await sql<{ job_id: number }>`
+    select job_id from unnest(${sql.val(jobIds)}::bigint[]) as job_id
+    where to_regclass(format('archive.jobs_%s', archive.partition_start(job_id))) is not null
+      and not exists (select from archive.backfills where since < ${horizon})
+  `.execute(trx);
+  return new Set(rows.map(({ job_id }) => job_id));
+}
+
+export type UnsettledJob = {
+  readonly job_id: number;
+  readonly repository_id: number;
+  readonly run_id: number;
+  readonly run_attempt: number;
+  readonly last_listed_attempt: number;
+  readonly log_state: string | null;
+  readonly record_key: string | null;
+  readonly first_seen_at: Date | null;
+};
+
+/** Jobs after a job, by id, that have rows and no row of how their log ended, with what the ledger says of them. */
+export async function listUnsettledJobs(db: Database, afterJobId: number, limit: number): Promise<UnsettledJob[]> {
+  const { rows } = await withoutTimeout(db, (trx) =>
+    sql<UnsettledJob>`
+      select jobs.job_id, jobs.repository_id, jobs.run_id, jobs.run_attempt, jobs.last_listed_attempt,
+        ledger.log_state, ledger.record_key, ledger.first_seen_at
+      from archive.jobs
+      left join archive.obligations as ledger using (job_id)
+      where jobs.job_id > ${afterJobId} and not exists (select from archive.logs where logs.job_id = jobs.job_id)
+      order by jobs.job_id
+      limit ${limit}
+    `.execute(trx),
+  );
+  return rows;
 }
 
 /** Jobs that have a row and no part in the ledger: of those removed from it, or written by nobody of us. */
@@ -109,16 +173,6 @@ export async function listJobsOutsideLedger(db: Database): Promise<number[]> {
   `.execute(trx),
   );
   return rows.map(({ job_id }) => job_id);
-}
-
-/** How many jobs have rows of the ledger alone, since no record says how their log ended. */
-export async function countJobsWithoutLog(db: Database): Promise<number> {
-  const { rows } = await withoutTimeout(db, (trx) =>
-    sql<{ jobs: number }>`
-    select count(*) as jobs from archive.jobs where not exists (select from archive.logs where logs.job_id = jobs.job_id)
-  `.execute(trx),
-  );
-  return rows[0]?.jobs ?? 0;
 }
 
 /** Rows of `archive.logs` after a job, by id: page by page all of them. */
@@ -150,11 +204,20 @@ export async function listLooseFacts(db: Database): Promise<{ table: ComparedTab
   return rows;
 }
 
+/** Of the seals that this database has, published or prepared; 0 where there is none. */
+export async function findNewestSequence(db: Database): Promise<number> {
+  const row = await db
+    .selectFrom("archive.seals")
+    .select(({ fn }) => fn.max("sequence").as("newest"))
+    .executeTakeFirst();
+  return row?.newest ?? 0;
+}
+
 /** The chain as this database has it; of the last, `is_published` may be false: it is in the store, or will be. */
 export async function listSealRows(db: Database) {
   return db
     .selectFrom("archive.seals")
-    .select(["sequence", "sealed_at", "entries", "previous_sha256", "sha256", "key_id", "next_key_id"])
+    .select(["sequence", "sealed_at", "entries", "previous_sha256", "sha256", "key_id", "next_key_id", "is_vouched_for"])
     .select(sql<boolean>`published_at is not null`.as("is_published"))
     .orderBy("sequence")
     .execute();
@@ -167,9 +230,37 @@ export async function listObjectRows(db: Database, afterKey: string, limit: numb
     .leftJoin("archive.seals", (join) =>
       join.onRef("archive.seals.sequence", "=", "archive.objects.sealed_in").on("published_at", "is not", null),
     )
-    .select(["object_key", "size_bytes", "archive.objects.sha256", "archive.seals.sequence"])
+    .select(["object_key", "size_bytes", "archive.objects.sha256", "archive.seals.sequence", "repository_id", "run_id", "job_id"])
     .where("object_key", ">", afterKey)
     .orderBy("object_key")
     .limit(limit)
     .execute();
+}
+
+export type OtherVersion = {
+  readonly object_key: string;
+  readonly version_id: string | null;
+  readonly sealed_version_id: string | null;
+};
+
+/** Those of these objects that a row puts into seal `sequence` with another version. */
+export async function listOtherVersions(
+  db: Database,
+  sequence: number,
+  objects: readonly { readonly key: string; readonly version_id: string | null }[],
+): Promise<OtherVersion[]> {
+  if (objects.length === 0) return [];
+  const { rows } = await withoutTimeout(db, (trx) =>
+    sql<OtherVersion>`
+      select object_key, objects.version_id, incoming.version_id as sealed_version_id
+      from ${unnest<{ key: string; version_id: string | null }>(
+        { key: "text", version_id: "text" },
+        objects.map(({ key, version_id }) => ({ key, version_id })),
+      )}
+      join archive.objects on object_key = incoming.key and sealed_in = ${sequence}
+      where objects.version_id is distinct from incoming.version_id
+      order by object_key
+    `.execute(trx),
+  );
+  return rows;
 }

@@ -1,5 +1,5 @@
 // Writes what is made from a freshly migrated database: schema.ts, the types of every table and view, and docs/sql.md, the data
-// dictionary. With `verify` it only compares.
+// dictionary; and the lists of docs/verify.md. With `verify` it only compares.
 
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -10,9 +10,11 @@ import pg from "pg";
 
 import { writeDictionary } from "./dictionary.ts";
 import { migrateDatabase } from "./migrate.ts";
+import { coverageMarkdown } from "./row-coverage.ts";
 
 const schemaFile = fileURLToPath(new URL("schema.ts", import.meta.url));
 const introductionFile = new URL("../dictionary.md", import.meta.url);
+const coverageFile = fileURLToPath(new URL("../../../docs/verify.md", import.meta.url));
 const dictionaryFile = fileURLToPath(new URL("../../../docs/sql.md", import.meta.url));
 
 /**
@@ -32,6 +34,7 @@ export async function generateFiles(serverUrl: string, { verify }: { verify: boo
     const isFresh = {
       [schemaFile]: generateTypes(url.href, verify),
       [dictionaryFile]: await generateDictionary(url.href, verify),
+      [coverageFile]: await generateCoverage(verify),
     };
     return Object.entries(isFresh).flatMap(([file, fresh]) => (fresh ? [] : [file]));
   } finally {
@@ -56,17 +59,33 @@ function generateTypes(url: string, verify: boolean): boolean {
   return status === 0;
 }
 
+/** @returns whether the lists of docs/verify.md are up to date now. */
+async function generateCoverage(verify: boolean): Promise<boolean> {
+  const before = await readFile(coverageFile, "utf8");
+  const [start, end] = ["<!-- coverage: made by `pnpm db:types` -->", "<!-- coverage ends -->"];
+  const [head = "", rest = ""] = before.split(start);
+  const [, tail = ""] = rest.split(end);
+  const after = format(`${head}${start}\n\n${coverageMarkdown()}\n\n${end}${tail}`, coverageFile);
+  if (!verify) await writeFile(coverageFile, after);
+  return !verify || before === after;
+}
+
+/** In the format of the project, so that its check passes whatever stands in the catalogue. */
+function format(text: string, file: string): string {
+  const { status, stdout, stderr } = spawnSync("oxfmt", [`--stdin-filepath=${file}`], { input: text, encoding: "utf8" });
+  if (status !== 0) throw new Error(`oxfmt failed: ${stderr}`);
+  return stdout;
+}
+
 /** @returns whether docs/sql.md is up to date now. */
 async function generateDictionary(url: string, verify: boolean): Promise<boolean> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
     const text = await writeDictionary(client, await readFile(introductionFile, "utf8"));
-    // The format of the project, so that its check passes whatever stands in the catalogue.
-    const formatted = spawnSync("oxfmt", [`--stdin-filepath=${dictionaryFile}`], { input: text, encoding: "utf8" });
-    if (formatted.status !== 0) throw new Error(`oxfmt failed: ${formatted.stderr}`);
-    if (!verify) await writeFile(dictionaryFile, formatted.stdout);
-    return (await readFile(dictionaryFile, "utf8").catch(() => "")) === formatted.stdout;
+    const formatted = format(text, dictionaryFile);
+    if (!verify) await writeFile(dictionaryFile, formatted);
+    return (await readFile(dictionaryFile, "utf8").catch(() => "")) === formatted;
   } finally {
     await client.end();
   }

@@ -4,6 +4,7 @@
 import { sql } from "kysely";
 
 import type { Database } from "./open-database.ts";
+import { archiveSchema, type Schema } from "./schema-name.ts";
 import { unnest } from "./unnest.ts";
 
 export type NamedRepository = {
@@ -47,7 +48,11 @@ export type RecordedAttempt = {
 };
 
 /** Attempts that have a run record: listed, whatever else was known of them. Idempotent. */
-export async function restoreAttempts(trx: Database, attempts: readonly RecordedAttempt[]): Promise<void> {
+export async function restoreAttempts(
+  trx: Database,
+  attempts: readonly RecordedAttempt[],
+  schema: Schema = archiveSchema,
+): Promise<void> {
   if (attempts.length === 0) return;
   const types = {
     run_id: "bigint",
@@ -63,7 +68,7 @@ export async function restoreAttempts(trx: Database, attempts: readonly Recorded
     record_key: "text",
   } as const;
   await sql`
-    insert into archive.attempts (run_id, run_attempt, repository_id, state, status, conclusion, object, run_updated_at, listed_at,
+    insert into ${schema}.attempts (run_id, run_attempt, repository_id, state, status, conclusion, object, run_updated_at, listed_at,
       listed_jobs, missing_job_ids, record_key, first_seen_at, sealed_in)
     select run_id, run_attempt, incoming.repository_id, 'listed', status, conclusion,
       case when json_typeof(object) = 'object' then object end, run_updated_at, listed_at, listed_jobs,
@@ -149,11 +154,23 @@ async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attem
     from ${incoming}
     order by run_id, run_attempt
     on conflict (run_id, run_attempt) do update set state = excluded.state, sealed_in = excluded.sealed_in
-    where attempts.state <> 'listed'
+    where attempts.record_key is null
+  `.execute(trx);
+  // One that has its run record was reopened, or listed again, where a seal after its record's carries it.
+  await sql`
+    update archive.attempts set state = incoming.state, sealed_in = ${sequence}::bigint
+    from ${incoming}
+    where (attempts.run_id, attempts.run_attempt) = (incoming.run_id, incoming.run_attempt)
+      and record_key is not null and attempts.sealed_in < ${sequence}::bigint
   `.execute(trx);
 }
 
-async function restoreWindows(trx: Database, { sequence, sealed_at, windows }: SealedLedger): Promise<void> {
+/** Takes over the windows of a seal, merged with those that are there. Idempotent. */
+export async function restoreWindows(
+  trx: Database,
+  { sequence, sealed_at, windows }: Omit<SealedLedger, "attempts">,
+  schema: Schema = archiveSchema,
+): Promise<void> {
   if (windows.length === 0) return;
   const types = { repository_id: "bigint", window_start: "timestamptz", window_end: "timestamptz" } as const;
   await sql`
@@ -161,7 +178,7 @@ async function restoreWindows(trx: Database, { sequence, sealed_at, windows }: S
       select * from ${unnest<Omit<SealedWindow, "repository">>(types, windows)} where window_start < window_end
     ),
     replaced as (
-      delete from archive.windows
+      delete from ${schema}.windows
       where repository_id in (select repository_id from incoming)
       returning repository_id, window_start, window_end
     ),
@@ -170,7 +187,7 @@ async function restoreWindows(trx: Database, { sequence, sealed_at, windows }: S
       from (select * from incoming union all select * from replaced) as all_windows
       group by repository_id
     )
-    insert into archive.windows (repository_id, window_start, window_end, scanned_at, sealed_in)
+    insert into ${schema}.windows (repository_id, window_start, window_end, scanned_at, sealed_in)
     select repository_id, lower(span), upper(span), ${sealed_at}::timestamptz, ${sequence}::bigint from merged
   `.execute(trx);
 }

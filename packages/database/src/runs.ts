@@ -4,6 +4,7 @@ import { sql } from "kysely";
 
 import { asFields, id, instant, text } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
+import { archiveSchema, type Schema } from "./schema-name.ts";
 import { roundsOf, unnest } from "./unnest.ts";
 
 /** A run can be re-run 50 times (https://docs.github.com/actions/reference/limits): a wild number must not become so many rows. */
@@ -90,14 +91,22 @@ export async function recordRuns(
   return unusable;
 }
 
+/** The rows of runs alone, as these objects give them one after the other, in a schema of the caller's. Idempotent. */
+export async function upsertRunsOf(trx: Database, runs: readonly RunOf[], schema: Schema): Promise<void> {
+  for (const round of roundsOf(readRunsOf(runs), ({ run_id }) => [run_id])) await upsertRuns(trx, round, schema);
+}
+
 /** As `recordRuns`, of any repositories, where the attempts that these objects show are in the ledger already, with the objects. */
 export async function recordRunsOf(db: Database, runs: readonly RunOf[]): Promise<void> {
-  // Objects are most of what travels, and nothing here reads them.
-  const usable = runs.flatMap(({ repositoryId, object }) => {
+  await writeRuns(db, readRunsOf(runs));
+}
+
+// Objects are most of what travels, and nothing here reads them.
+function readRunsOf(runs: readonly RunOf[]): RunColumns[] {
+  return runs.flatMap(({ repositoryId, object }) => {
     const run = readRun(object, undefined);
     return typeof run === "string" ? [] : [{ ...run, repository_id: repositoryId, object: null, backfill_id: null }];
   });
-  await writeRuns(db, usable);
 }
 
 export type RunOf = { readonly repositoryId: number; readonly object: unknown };
@@ -142,9 +151,9 @@ async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promis
 }
 
 // A run that a seal names and no run record is known by its id alone until a list shows it.
-async function upsertRuns(trx: Database, rows: readonly RunColumns[]): Promise<void> {
+async function upsertRuns(trx: Database, rows: readonly RunColumns[], schema: Schema = archiveSchema): Promise<void> {
   await sql`
-    insert into archive.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
+    insert into ${schema}.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id)
     select run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id

@@ -1095,6 +1095,10 @@ export interface ArchiveRemovals {
    * Runs created before this instant are no longer in the ledger.
    */
   runs_before: Timestamp;
+  /**
+   * Sequence of the seal that carries it as it is now; null while it waits for one.
+   */
+  sealed_in: number | null;
 }
 
 export interface ArchiveRepositories {
@@ -1384,6 +1388,10 @@ export interface ArchiveSeals {
    * How many objects it holds.
    */
   entries: number;
+  /**
+   * False for a seal that was taken over from the store without a key that stands for the chain: its policies and released holds were not taken over, and no log goes by its tombstones.
+   */
+  is_vouched_for: Generated<boolean>;
   /**
    * SHA-256 of the public key (DER, SPKI) that it is signed with.
    */
@@ -2370,6 +2378,10 @@ export interface AuditRemovals {
    * Runs created before this instant are no longer counted, nor asked for. Of their jobs' rows some may still stand.
    */
   runs_before: Timestamp | null;
+  /**
+   * Sequence of the seal that carries it as it is now; null while it waits for one. Until then verify --against-database calls the removed rows missing.
+   */
+  sealed_in: number | null;
 }
 
 export interface AuditRepositories {

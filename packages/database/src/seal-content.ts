@@ -1,4 +1,4 @@
-// What the next seal carries: objects, the ledger's change, tombstones, holds, policies and damages.
+// What the next seal carries: objects, the ledger's change, tombstones, holds, policies, damages and removals.
 
 import { sql } from "kysely";
 
@@ -39,6 +39,7 @@ export type SealContent = {
   }[];
   readonly holds: readonly { job_id: number; is_held: boolean; reason: string | null; changed_at: Date }[];
   readonly policies: readonly { name: string; keep_days: number | null; changed_at: Date }[];
+  readonly removals: readonly { runs_before: Date; removed_at: Date; runs: number; jobs: number; closed_gaps: number }[];
   readonly damages: readonly { key: string; finding: "missing" | "damaged"; found_at: Date; repaired_by: string | null }[];
 };
 
@@ -78,6 +79,11 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
     key: ["object_key"],
     returning: sql`object_key as key, finding, found_at, repaired_by`,
   });
+  const removals = await stamp<SealContent["removals"][number]>(trx, sequence, {
+    table: "archive.removals",
+    key: ["runs_before"],
+    returning: sql`runs_before, removed_at, runs, jobs, closed_gaps`,
+  });
   return {
     sequence,
     sealed_at: clock.rows[0]?.sealed_at ?? new Date(),
@@ -86,6 +92,7 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
     holds,
     policies,
     damages,
+    removals,
     ...(await pickLedgerChange(trx, sequence)),
     ...(await countOpen(trx)),
   };

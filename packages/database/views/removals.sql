@@ -5,7 +5,8 @@ select
   removals.removed_at,
   removals.runs,
   removals.jobs,
-  removals.closed_gaps
+  removals.closed_gaps,
+  removals.sealed_in
 from archive.removals
 cross join archive.identity;
 
@@ -16,3 +17,4 @@ comment on column audit.removals.removed_at is 'When, by the database''s clock.'
 comment on column audit.removals.runs is 'How many runs were removed.';
 comment on column audit.removals.jobs is 'How many of their jobs were removed, each with its log archived or absent.';
 comment on column audit.removals.closed_gaps is 'How many attempts among them had vanished or never completed: gaps that stood in audit.gaps until then.';
+comment on column audit.removals.sealed_in is 'Sequence of the seal that carries it as it is now; null while it waits for one. Until then verify --against-database calls the removed rows missing.';

@@ -1,13 +1,32 @@
-// The rows that records and run records of the store give, by the loader's own statements, in tables beside the auditor's.
+// The rows that records and run records of the store give, by the statements of the loader and of rebuild, in temporary tables.
 
 import type { RunRecord } from "@actions-archive/archive/record";
 import type { FoundRecord } from "@actions-archive/archive/records";
 import { replaceLogFacts } from "@actions-archive/database/log-facts";
 import type { Database } from "@actions-archive/database/open-database";
+import { restoreAttempts } from "@actions-archive/database/restore-ledger";
 import { type JobStory, upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+import { upsertRunsOf } from "@actions-archive/database/runs";
 import { temporarySchema } from "@actions-archive/database/schema-name";
 
+import type { ReadRunRecord } from "./read-run.ts";
+import { attemptsOf } from "./restore-runs.ts";
 import { logRow } from "./write-records.ts";
+
+/**
+ * Writes the runs and attempts of these run records into the temporary tables that `makeLedgerTables` made. Idempotent.
+ * @param runRecords of any runs; those of one run in the order of their attempts.
+ */
+export async function writeExpectedLedger(trx: Database, runRecords: readonly ReadRunRecord[]): Promise<void> {
+  // Without the objects, which are most of what travels, and are compared with nothing.
+  const attempts = attemptsOf({ runRecords }).map((attempt) => ({ ...attempt, object: null }));
+  await restoreAttempts(trx, attempts, temporarySchema);
+  await upsertRunsOf(
+    trx,
+    runRecords.map(({ record: { repository_id: repositoryId, run } }) => ({ repositoryId, object: run })),
+    temporarySchema,
+  );
+}
 
 /** Into the temporary tables that `makeExpectedTables` made. Every version of each job's record; their order does not matter. */
 export async function writeExpectedRows(

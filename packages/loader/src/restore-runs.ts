@@ -89,7 +89,8 @@ async function restoreLedger(trx: Database, runs: readonly ReadRun[]): Promise<v
   );
 }
 
-function attemptsOf({ runRecords }: ReadRun): RecordedAttempt[] {
+/** Its attempts as its run records say them. */
+export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): RecordedAttempt[] {
   return runRecords.map(({ key, record }) => {
     const { repository_id, run_id, run_attempt, run_received_at, job_ids } = record;
     const listed_jobs = record.listed_jobs ?? job_ids.length;

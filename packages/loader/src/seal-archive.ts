@@ -120,7 +120,7 @@ function compose({ archiveId, host, signer }: Sealer, { content, previous, nextK
   };
 }
 
-function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "holds" | "policies" | "damages"> {
+function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "holds" | "policies" | "damages" | "removals"> {
   return {
     ledger: {
       windows: content.windows.map(({ window_start, window_end, ...window }) => ({
@@ -149,6 +149,19 @@ function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "
     holds: content.holds.map(({ changed_at, ...hold }) => ({ ...hold, changed_at: changed_at.toISOString() })),
     policies: content.policies.map(({ changed_at, ...policy }) => ({ ...policy, changed_at: changed_at.toISOString() })),
     damages: content.damages.map(({ found_at, ...damage }) => ({ ...damage, found_at: found_at.toISOString() })),
+    ...removalsOf(content),
+  };
+}
+
+// An empty list would give a seal without removals other bytes than a version had that knew none.
+function removalsOf({ removals }: SealContent): Pick<Seal, "removals"> {
+  if (removals.length === 0) return {};
+  return {
+    removals: removals.map(({ runs_before, removed_at, ...counts }) => ({
+      ...counts,
+      runs_before: runs_before.toISOString(),
+      removed_at: removed_at.toISOString(),
+    })),
   };
 }
 

@@ -12,7 +12,6 @@ import { PermanentError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, probePrefix } from "@actions-archive/core/object-key";
 import { settings } from "@actions-archive/core/settings";
-import { findIdentity } from "@actions-archive/database/identity";
 import { openLedger } from "@actions-archive/database/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
@@ -21,9 +20,8 @@ import { loadEngineConfig } from "../engine-config.ts";
 import { parseInstant } from "../parse-option.ts";
 import { openProgress, type Progress } from "../progress.ts";
 import { findPublicKeys } from "../verify/public-keys.ts";
+import { verifyDatabase } from "../verify/verify-database.ts";
 import { type Verified, verifyDocument, verifyText } from "../verify/verify-report.ts";
-import { verifyRows } from "../verify/verify-rows.ts";
-import { verifySealedRows } from "../verify/verify-sealed-rows.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
 type VerifyOptions = {
@@ -98,7 +96,9 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
     signal,
   });
   if (result.chain.seen.size === 0 && !expectedHead) await refuseUnsealed(store, result);
-  const rows = options.againstDatabase ? await verifyDatabase(env, { store, result, progress, signal, log }) : undefined;
+  const rows = options.againstDatabase
+    ? await openAndVerify(env, { store, result, sealIntervalSeconds, progress, signal, log })
+    : undefined;
   return {
     result,
     url: store.url,
@@ -110,30 +110,21 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
   };
 }
 
-type DatabaseRequest = {
+type OpenRequest = {
   readonly store: Store;
   readonly result: VerifyResult;
+  readonly sealIntervalSeconds: number;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   readonly log: Logger;
 };
 
 /** @returns how many jobs' rows were compared */
-async function verifyDatabase(env: Environment, { store, result, progress, signal, log }: DatabaseRequest): Promise<number> {
+async function openAndVerify(env: Environment, { progress, log, ...request }: OpenRequest): Promise<number> {
   const url = loadEngineConfig(env).DATABASE_URL.href;
   await using ledger = await openLedger({ url, applicationName: "actions-archive verify", maxConnections: 2, log });
-  const { db } = ledger;
   const onJobs = (done: number) => progress.show({ done, total: done, unit: "jobs", details: ["rows"] });
-  const { chain, index, findings } = result;
-  const identity = await findIdentity(db);
-  if (identity?.archive_id !== chain.head?.archive_id)
-    throw new PermanentError(
-      "usage/invalid",
-      `The database is of archive ${identity?.archive_id ?? "none"}, and ${store.url} of ${chain.head?.archive_id ?? "none that can be trusted"}: set DATABASE_URL and ARCHIVE_URL to the same archive.`,
-    );
-  const jobs = await verifyRows({ db, store, index, findings, head: chain.head?.sequence ?? 0, onJobs, signal });
-  await verifySealedRows({ db, store, result, signal });
-  return jobs;
+  return verifyDatabase({ ...request, db: ledger.db, onJobs });
 }
 
 // Nothing can be said of an archive without seals, and nothing needs to be said of an empty one.

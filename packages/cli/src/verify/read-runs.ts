@@ -9,6 +9,7 @@ import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
 import { isCorrupt, type Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
+import type { ReadRunRecord } from "@actions-archive/loader/read-run";
 
 export type RunKeys = {
   /** `host/repository/run/` */
@@ -19,7 +20,8 @@ export type RunKeys = {
 
 export type ReadRuns = {
   readonly records: FoundRecord[];
-  readonly runRecords: RunRecord[];
+  /** In the order of their attempts. */
+  readonly runRecords: ReadRunRecord[];
   /** Jobs of which a record is tampered with: what their rows should be is not known. */
   readonly unknownJobs: Set<number>;
 };
@@ -69,6 +71,7 @@ export async function readRuns(store: Store, index: SealedIndex, runs: readonly 
     const bodies = await Promise.all(keys.map((key) => readConfirmed(store, index, key)));
     for (const [at, key] of keys.entries()) take(read, index, { key, bytes: bodies[at] });
   }
+  read.runRecords.sort((a, b) => a.record.run_attempt - b.record.run_attempt);
   return { ...read, records: read.records.filter(({ record }) => !read.unknownJobs.has(record.job_id)) };
 }
 
@@ -106,7 +109,7 @@ function take(read: ReadRuns, index: SealedIndex, { key, bytes }: { key: string;
         record: parseRecord(LogRecord, bytes, key),
       });
   } else if (parsed?.kind === "run" && isKnown) {
-    read.runRecords.push(parseRecord(RunRecord, bytes, key));
+    read.runRecords.push({ key, record: parseRecord(RunRecord, bytes, key) });
   }
 }
 

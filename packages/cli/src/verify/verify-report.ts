@@ -5,6 +5,7 @@ import type { KeyObject } from "node:crypto";
 import { keyIdOf } from "@actions-archive/archive/seal-key";
 import type { VerifyResult } from "@actions-archive/archive/verify-archive";
 import type { Finding } from "@actions-archive/archive/verify-findings";
+import { listNotCovered, rowCoverage } from "@actions-archive/database/row-coverage";
 
 import { formatBytes } from "../demo/format-bytes.ts";
 
@@ -52,6 +53,10 @@ export function verifyDocument({ result, url, keys, depth, rows }: Verified) {
     logs_removed: totals.removed,
     logs_without_metadata: totals.withoutMetadata,
     rows_compared: rows ?? null,
+    not_covered:
+      rows === undefined
+        ? null
+        : rowCoverage.flatMap(({ table, not_covered }) => not_covered.map((each) => ({ table: `archive.${table}`, ...each }))),
     counts: Object.fromEntries(findings.counts),
     findings: findings.tampering,
     notices: findings.notices,
@@ -87,7 +92,12 @@ function summary({ result, url, keys, depth, hasSpan, rows }: Verified): string[
   ];
   if (totals.removed > 0) lines.push(`Removed by decision, with a tombstone: ${totals.removed} logs.`);
   if (totals.withoutMetadata > 0) lines.push(`Without metadata, as in a copy: ${totals.withoutMetadata} logs.`);
-  if (rows !== undefined) lines.push(`Rows: ${rows} jobs compared with their records, both ways.`);
+  if (rows !== undefined)
+    lines.push(
+      `Rows: ${rows} jobs compared with their records, both ways; the ledger, seals, views and functions, too.`,
+      "Not covered, of schema archive:",
+      ...listNotCovered().map(({ reason, columns }) => `  ${columns}: ${reason}`),
+    );
   return lines;
 }
 

@@ -1,96 +1,89 @@
-// Holds the database against the store, both ways: an edited, added or deleted row is found, and named.
+// Compares the rows of jobs with the records and run records of the store, both ways: an edited, added or deleted row is found, and named.
 
 import type { FoundRecord } from "@actions-archive/archive/records";
-import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
-import type { Store } from "@actions-archive/archive/store";
+import { mark } from "@actions-archive/archive/sealed-index";
 import { Findings } from "@actions-archive/archive/verify-findings";
 import { PermanentError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
 import {
-  countJobsWithoutLog,
   findDifferences,
-  findRemovalHorizon,
-  type LedgerStory,
+  findLedgerDifferences,
   listJobsOutsideLedger,
-  listLedgerStories,
   listLogRows,
   listLooseFacts,
   makeExpectedTables,
-  type RowDifference,
 } from "@actions-archive/database/compare-rows";
 import { type Database, transact } from "@actions-archive/database/open-database";
-import { upsertJobs } from "@actions-archive/database/rows";
 import { temporarySchema } from "@actions-archive/database/schema-name";
 import { listUnsealedRemovals, writeRemovals } from "@actions-archive/database/tombstones";
-import { storiesOf, writeExpectedRows } from "@actions-archive/loader/expected-rows";
+import { storiesOf, writeExpectedLedger, writeExpectedRows } from "@actions-archive/loader/expected-rows";
 
+import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
+import { explain, explainLedger, type Finding, findingOf } from "./explain-rows.ts";
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
-
-export type RowsRequest = {
-  readonly db: Database;
-  readonly store: Store;
-  readonly index: SealedIndex;
-  readonly findings: Findings;
-  /** Sequence of the newest seal. */
-  readonly head: number;
-  /** Told of the jobs that were compared until now. */
-  readonly onJobs?: (jobs: number) => void;
-  readonly signal?: AbortSignal | undefined;
-};
+import { verifyUnsettledJobs } from "./verify-unsettled.ts";
 
 /** One transaction each. */
 const recordsAtOnce = 500;
 const pageLength = 10_000;
-const dayMs = 24 * 60 * 60 * 1000;
-/** A re-run's jobs are younger than their run, by 35 days at most: https://docs.github.com/actions/reference/limits */
-const longestRunMs = 36 * dayMs;
 
-/** Writes into temporary tables alone. @returns how many jobs were compared. */
-export async function verifyRows(request: RowsRequest): Promise<number> {
-  const { db, store, onJobs, signal } = request;
-  const strangers = new Set(await listJobsOutsideLedger(db));
-  const comparison: Comparison = { ...request, strangers, horizon: await findRemovalHorizon(db), jobs: 0 };
+export type Comparison = DatabaseCheck & {
+  readonly findings: Findings;
+  /** Jobs that have a row and no part in the ledger, without those whose record was read. */
+  readonly strangers: Set<number>;
+  /** Jobs that a run record holds and that have no record. */
+  readonly recordless: Set<number>;
+  /** Jobs whose rows a sealed removal took out of the database. */
+  removedJobs: number;
+};
+
+/** Writes into temporary tables alone, which `makeLedgerTables` has made in part. @returns how many jobs were compared. */
+export async function verifyRows(check: DatabaseCheck): Promise<number> {
+  const { db, store, onJobs, signal, result } = check;
+  const comparison: Comparison = {
+    ...check,
+    findings: result.findings,
+    strangers: new Set(await listJobsOutsideLedger(db)),
+    recordless: new Set(),
+    removedJobs: 0,
+  };
   let batch: RunKeys[] = [];
-  let records = 0;
+  let [records, jobs] = [0, 0];
   for await (const run of listRuns(store)) {
     signal?.throwIfAborted();
     batch.push(run);
     records += run.records.length + run.runRecords.length;
     if (records < recordsAtOnce) continue;
-    await compareRuns(comparison, batch);
-    onJobs?.(comparison.jobs);
+    jobs += await compareRuns(comparison, batch);
+    onJobs?.(jobs);
     [batch, records] = [[], 0];
   }
-  await compareRuns(comparison, batch);
+  jobs += await compareRuns(comparison, batch);
   await tellRowsWithoutRecord(comparison);
-  return comparison.jobs;
+  await verifyUnsettledJobs(comparison);
+  tellRemoved(comparison);
+  return jobs;
 }
 
-type Comparison = RowsRequest & {
-  /** Jobs that have a row and no part in the ledger, without those whose record was read. */
-  readonly strangers: Set<number>;
-  /** Runs created before it may have no rows any more. */
-  readonly horizon: Date | undefined;
-  jobs: number;
-};
-
-// An archive at work writes records and loads their rows while this looks: what differs is looked at once more before it is told.
-async function compareRuns(comparison: Comparison, runs: readonly RunKeys[]): Promise<void> {
-  if (runs.length === 0) return;
-  let findings = new Findings();
-  let jobs = await compareOnce({ ...comparison, findings }, runs);
-  if (findings.tamperCount > 0) {
-    findings = new Findings();
-    jobs = await compareOnce({ ...comparison, findings }, await listAgain(comparison.store, runs));
+// An archive at work writes records and loads their rows meanwhile: what differs is read once more before it is reported.
+async function compareRuns(comparison: Comparison, runs: readonly RunKeys[]): Promise<number> {
+  if (runs.length === 0) return 0;
+  let attempt: Comparison = { ...comparison, findings: new Findings(), removedJobs: 0 };
+  let jobs = await compareOnce(attempt, runs);
+  if (attempt.findings.tamperCount > 0) {
+    attempt = { ...comparison, findings: new Findings(), removedJobs: 0 };
+    jobs = await compareOnce(attempt, await listAgain(comparison.store, runs));
   }
-  comparison.jobs += jobs;
-  for (const { verdict, key, detail } of findings.tampering) comparison.findings.tamper(verdict, key, detail);
-  for (const { verdict, key, detail } of findings.notices) comparison.findings.notice(verdict, key, detail);
+  comparison.removedJobs += attempt.removedJobs;
+  for (const { verdict, key, detail } of attempt.findings.tampering) comparison.findings.tamper(verdict, key, detail);
+  for (const { verdict, key, detail } of attempt.findings.notices) comparison.findings.notice(verdict, key, detail);
+  return jobs;
 }
 
 /** @returns how many jobs were compared */
 async function compareOnce(comparison: Comparison, runs: readonly RunKeys[]): Promise<number> {
-  const read = await readRuns(comparison.store, comparison.index, runs);
+  const read = await readRuns(comparison.store, comparison.result.index, runs);
+  await takeRunRecords(comparison, read);
   const jobIds = jobsOf(read);
   try {
     await compareTogether(comparison, read);
@@ -102,11 +95,23 @@ async function compareOnce(comparison: Comparison, runs: readonly RunKeys[]): Pr
   return jobIds.length;
 }
 
+async function takeRunRecords(comparison: Comparison, { records, runRecords }: ReadRuns): Promise<void> {
+  await transact(comparison.db, (trx) => writeExpectedLedger(trx, runRecords));
+  for (const { record } of runRecords) {
+    addName(comparison, record, record.run_received_at);
+    for (const jobId of record.job_ids) comparison.recordless.add(jobId);
+  }
+  for (const { record } of records) {
+    addName(comparison, record, record.decided_at);
+    comparison.recordless.delete(record.job_id);
+  }
+}
+
 async function compareAlone(comparison: Comparison, read: ReadRuns, jobId: number): Promise<void> {
   const records = read.records.filter(({ record }) => record.job_id === jobId);
-  const runRecords = read.runRecords.map((record) => ({
-    ...record,
-    jobs: record.jobs?.filter(({ job_id }) => job_id === jobId),
+  const runRecords = read.runRecords.map(({ key, record }) => ({
+    key,
+    record: { ...record, jobs: record.jobs?.filter(({ job_id }) => job_id === jobId) },
   }));
   try {
     await compareTogether(comparison, { ...read, records, runRecords });
@@ -116,31 +121,29 @@ async function compareAlone(comparison: Comparison, read: ReadRuns, jobId: numbe
   }
 }
 
-async function compareTogether(comparison: Comparison, { records, runRecords, unknownJobs }: ReadRuns): Promise<void> {
-  const jobIds = jobsOf({ records, runRecords, unknownJobs });
+async function compareTogether(comparison: Comparison, read: ReadRuns): Promise<void> {
+  const jobIds = jobsOf(read);
   if (jobIds.length === 0) return;
-  const differences = await transact(comparison.db, async (trx) => {
+  const findings = await transact(comparison.db, async (trx): Promise<Finding[]> => {
     await makeExpectedTables(trx);
-    await writeExpectedRows(trx, records, runRecords);
-    await writeRemovals(trx, await findRemovedJobs(comparison, trx, records), temporarySchema);
+    await writeExpectedRows(
+      trx,
+      read.records,
+      read.runRecords.map(({ record }) => record),
+    );
+    await writeRemovals(trx, await findRemovedJobs(comparison, trx, read.records), temporarySchema);
+    // Before `explain`, which adds the ledger's own objects to the expected rows.
+    const ofLedger = await explainLedger(comparison, trx, read, await findLedgerDifferences(trx));
     const found = await findDifferences(trx, jobIds);
-    if (found.length === 0) return [];
-    return explain(comparison, found, await listLedgerStories(trx, jobIds), async (stories) => {
-      await upsertJobs(
-        trx,
-        stories.flatMap(({ objects, ...story }) => objects.map((object) => ({ ...story, object }))),
-        temporarySchema,
-      );
-      return findDifferences(trx, jobIds);
-    });
+    return [...(found.length === 0 ? [] : await explain(comparison, trx, read, found)).map(findingOf), ...ofLedger];
   });
-  for (const difference of differences) tell(comparison, difference);
+  for (const { verdict, key, detail } of findings) comparison.findings.tamper(verdict, key, detail);
   for (const jobId of jobIds) comparison.strangers.delete(jobId);
 }
 
 // Only a tombstone says that a log was removed, and only of what was archived: no record does.
 async function findRemovedJobs(
-  { index, findings, head }: Comparison,
+  { result: { index, chain }, findings }: Comparison,
   trx: Database,
   records: readonly FoundRecord[],
 ): Promise<number[]> {
@@ -151,6 +154,7 @@ async function findRemovedJobs(
   };
   const buried = new Set(archived.filter(isBuried).map(({ record }) => record.job_id));
   const jobIds = [...new Set(archived.map(({ record }) => record.job_id))];
+  const head = chain.head?.sequence ?? 0;
   const waiting = (await listUnsealedRemovals(trx, jobIds, head)).filter((jobId) => !buried.has(jobId));
   for (const jobId of waiting)
     findings.notice("tombstoned", `job ${jobId}`, "its log is removed by decision, which waits for a seal");
@@ -158,7 +162,7 @@ async function findRemovedJobs(
 }
 
 function jobsOf({ records, runRecords, unknownJobs }: ReadRuns): number[] {
-  const told = runRecords.flatMap((record) => storiesOf(record).map(({ object }) => jobIdOf(object)));
+  const told = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => jobIdOf(object)));
   const ids = new Set([...records.map(({ record }) => record.job_id), ...told]);
   return [...ids].filter((id) => id > 0 && !unknownJobs.has(id));
 }
@@ -168,69 +172,7 @@ function jobIdOf(object: unknown): number {
   return typeof id === "number" && Number.isSafeInteger(id) ? id : 0;
 }
 
-/** The differences that are nobody's but a tamperer's; the others are told as what they are. */
-async function explain(
-  { findings, index, horizon }: Comparison,
-  found: readonly RowDifference[],
-  stories: readonly LedgerStory[],
-  compareWithLedger: (stories: readonly LedgerStory[]) => Promise<RowDifference[]>,
-): Promise<readonly RowDifference[]> {
-  const byJob = new Map(stories.map((story) => [story.job_id, story]));
-  const ofJobs = new Set(found.filter(({ table }) => table === "jobs" || table === "steps").map(({ job_id }) => job_id));
-  // An object that came after its attempt's record, or whose attempt goes on, is in the ledger and the rows alone (decision 0011).
-  const left = ofJobs.size === 0 ? found : await compareWithLedger(stories.filter(({ job_id }) => ofJobs.has(job_id)));
-  const explained = new Set(
-    [...ofJobs].filter((id) => !left.some(({ job_id, table }) => job_id === id && (table === "jobs" || table === "steps"))),
-  );
-  for (const jobId of explained)
-    findings.notice("not compared", `archive.jobs ${jobId}`, "its rows hold what the ledger alone tells, and no record");
-  const waiting = new Set(left.filter((each) => isWaiting(each, byJob.get(each.job_id), index)).map(({ job_id }) => job_id));
-  for (const jobId of waiting) findings.notice("not compared", `job ${jobId}`, "its rows are not loaded yet");
-  const removed = new Set(left.filter((each) => isRemoved(each, byJob, horizon)).map(({ job_id }) => job_id));
-  for (const jobId of removed)
-    findings.notice("not compared", `job ${jobId}`, "its rows were removed from the database with those of its time");
-  return left.filter(({ job_id }) => !waiting.has(job_id) && !removed.has(job_id));
-}
-
-// Rows follow their record within seconds, and a loader that is down leaves them owed.
-function isWaiting({ table, actual, expected }: RowDifference, story: LedgerStory | undefined, index: SealedIndex): boolean {
-  if (story === undefined) return false;
-  if (table === "jobs") return actual === null && !story.is_loaded;
-  if (table !== "logs" || expected === null) return false;
-  if (actual === null) return story.log_state === "pending" || story.log_state === "failed";
-  const row = index.find(String(expected["record_key"]));
-  return Number(expected["record_version"]) > Number(actual["record_version"]) && (row === undefined || index.sealOf(row) === 0);
-}
-
-function isRemoved(
-  { table, job_id, actual, expected }: RowDifference,
-  byJob: ReadonlyMap<number, LedgerStory>,
-  horizon: Date | undefined,
-): boolean {
-  if (table !== "jobs" || actual !== null || horizon === undefined || byJob.has(job_id)) return false;
-  return Date.parse(String(expected?.["created_at"])) < horizon.getTime() + longestRunMs;
-}
-
-function tell({ findings }: Comparison, { table, job_id, place, actual, expected }: RowDifference): void {
-  const key = rowName(table, job_id, place);
-  if (actual === null) findings.tamper("missing", key, "its record says that there is this row");
-  else if (expected === null) findings.tamper("unexpected", key, "no record says that there is this row");
-  else findings.tamper("invalid", key, changesOf(actual, expected));
-}
-
-export function rowName(table: string, id: number | string, place = ""): string {
-  return `archive.${table} ${id}${place === "" ? "" : ` ${place}`}`;
-}
-
-function changesOf(actual: Readonly<Record<string, unknown>>, expected: Readonly<Record<string, unknown>>): string {
-  const say = (value: unknown) => (JSON.stringify(value) ?? "nothing").slice(0, 80);
-  return Object.keys(expected)
-    .filter((name) => JSON.stringify(actual[name]) !== JSON.stringify(expected[name]))
-    .map((name) => `${name} is ${say(actual[name])}, and ${say(expected[name])} by its record`)
-    .join("; ");
-}
-
-async function tellRowsWithoutRecord({ db, store, index, findings, strangers, signal }: Comparison): Promise<void> {
+async function tellRowsWithoutRecord({ db, store, result: { index }, findings, strangers, signal }: Comparison): Promise<void> {
   for (let after = 0; ;) {
     signal?.throwIfAborted();
     const page = await listLogRows(db, after, pageLength);
@@ -254,7 +196,12 @@ async function tellRowsWithoutRecord({ db, store, index, findings, strangers, si
     findings.tamper("unexpected", rowName(table, job_id), "says what a log says, and no row says how the log ended");
   for (const jobId of strangers)
     findings.tamper("unexpected", rowName("jobs", jobId), "no record, no run record and no part of the ledger is of this job");
-  const jobs = await countJobsWithoutLog(db);
-  if (jobs > 0)
-    findings.notice("not compared", "archive.jobs", `${jobs} jobs whose log is not settled have rows of the ledger alone`);
+}
+
+function tellRemoved({ findings, removedJobs, removals: { horizon, jobs } }: Comparison): void {
+  if (removedJobs === 0 || horizon === undefined) return;
+  const count = `the rows of ${removedJobs} jobs of runs created before ${horizon.toISOString()} are not there`;
+  if (removedJobs > jobs)
+    findings.tamper("missing", "archive.jobs", `${count}, and the removals that seals carry took out ${jobs}`);
+  else findings.notice("not compared", "archive.jobs", `${count}: they were removed, as the seals say`);
 }

@@ -1,30 +1,47 @@
-// Holds what the database says of seals and sealed objects against the seals.
+// Compares what the database says of seals and sealed objects with the seals, and reads what else they say for the comparisons after it.
 
+import type { Seal } from "@actions-archive/archive/seal";
 import { mark } from "@actions-archive/archive/sealed-index";
-import type { Store } from "@actions-archive/archive/store";
 import { readSealAgain, type VerifyResult } from "@actions-archive/archive/verify-archive";
 import type { ChainLink } from "@actions-archive/archive/verify-chain";
 import { sealKey } from "@actions-archive/core/object-key";
-import { listObjectRows, listSealRows } from "@actions-archive/database/compare-rows";
-import type { Database } from "@actions-archive/database/open-database";
+import { listObjectRows, listOtherVersions, listSealRows } from "@actions-archive/database/compare-rows";
+import { addSealedChanges } from "@actions-archive/database/expected-ledger";
+import { idsOfKey } from "@actions-archive/database/objects";
 
-import { rowName } from "./verify-rows.ts";
-
-export type SealedRowsRequest = {
-  readonly db: Database;
-  readonly store: Store;
-  readonly result: VerifyResult;
-  readonly signal?: AbortSignal | undefined;
-};
+import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 
 const pageLength = 10_000;
 
-export async function verifySealedRows(request: SealedRowsRequest): Promise<void> {
-  await verifyObjectRows(request, await verifySealRows(request));
+/** Removals of whole partitions by the owner, as the seals carry them. */
+export type SealedRemovals = { readonly horizon: Date | undefined; readonly jobs: number };
+
+/** Fills the temporary tables of the ledger from all seals. */
+export async function verifySealedRows(check: Omit<DatabaseCheck, "removals">): Promise<SealedRemovals> {
+  const unpublished = await verifySealRows(check);
+  await verifyObjectRows(check, unpublished);
+  const removals = new Map<string, number>();
+  for (const link of check.result.chain.links) {
+    check.signal?.throwIfAborted();
+    const seal = await readSealAgain(check.store, link);
+    await tellWithoutRow(check, link, seal);
+    await addSealedChanges(check.db, seal);
+    for (const named of [...seal.ledger.windows, ...seal.ledger.attempts]) addName(check, named, seal.sealed_at);
+    for (const { runs_before, jobs } of seal.removals ?? []) removals.set(runs_before, jobs);
+  }
+  const horizon = [...removals.keys()].toSorted((a, b) => Date.parse(a) - Date.parse(b)).at(-1);
+  return {
+    horizon: horizon === undefined ? undefined : new Date(horizon),
+    jobs: [...removals.values()].reduce((sum, jobs) => sum + jobs, 0),
+  };
 }
 
 /** @returns the seal that is in the store, and of which the database does not know that yet */
-async function verifySealRows({ db, store, result: { chain, findings } }: SealedRowsRequest): Promise<number | undefined> {
+async function verifySealRows({
+  db,
+  store,
+  result: { chain, findings },
+}: Omit<DatabaseCheck, "removals">): Promise<number | undefined> {
   const rows = new Map((await listSealRows(db)).map((row) => [row.sequence, row]));
   let unpublished: number | undefined;
   for (const link of chain.links) {
@@ -64,8 +81,10 @@ function wrongColumns(row: SealRow, link: ChainLink): string {
     .join("; ");
 }
 
-async function verifyObjectRows(request: SealedRowsRequest, unpublished: number | undefined): Promise<void> {
-  const { db, store, result, signal } = request;
+async function verifyObjectRows(
+  { db, result, signal }: Omit<DatabaseCheck, "removals">,
+  unpublished: number | undefined,
+): Promise<void> {
   for (let after = ""; ;) {
     signal?.throwIfAborted();
     const page = await listObjectRows(db, after, pageLength);
@@ -74,13 +93,12 @@ async function verifyObjectRows(request: SealedRowsRequest, unpublished: number 
     if (!last || page.length < pageLength) break;
     after = last.object_key;
   }
-  for (const link of result.chain.links) await tellWithoutRow(store, result, link);
 }
 
 type ObjectRow = Awaited<ReturnType<typeof listObjectRows>>[number];
 
 function verifyObjectRow({ chain, index, findings }: VerifyResult, object: ObjectRow, unpublished: number | undefined): void {
-  const { object_key: key, size_bytes, sha256, sequence } = object;
+  const { object_key: key, size_bytes, sha256, sequence, ...ids } = object;
   const row = index.find(key);
   const sealedIn = row === undefined ? 0 : index.sealOf(row);
   if (row === undefined || sealedIn === 0) {
@@ -94,16 +112,35 @@ function verifyObjectRow({ chain, index, findings }: VerifyResult, object: Objec
   // Of a key in two seals the database keeps the first.
   const isFirst = index.has(row, mark.isSealedAgain) && sequence !== null && sequence < sealedIn;
   const isSealed = sequence === sealedIn || isFirst || (sequence === null && sealedIn === unpublished);
+  const ofKey = idsOfKey(key);
+  if (ids.repository_id !== ofKey.repository_id || ids.run_id !== ofKey.run_id || ids.job_id !== ofKey.job_id)
+    return findings.tamper(
+      "invalid",
+      rowName("objects", key),
+      `says that it is of ${JSON.stringify(ids)}, and its key says ${JSON.stringify(ofKey)}`,
+    );
   if (isSame && isSealed) return;
   const said = `says ${size_bytes} bytes of ${sha256} in seal ${sequence ?? "none"}`;
   const sealed = `seal ${sealedIn} says ${index.sizeOf(row)} of ${index.sha256Of(row)}`;
   findings.tamper("invalid", rowName("objects", key), `${said}; ${sealed}`);
 }
 
-async function tellWithoutRow(store: Store, { index, findings }: VerifyResult, link: ChainLink): Promise<void> {
-  for (const { key } of (await readSealAgain(store, link)).entries) {
-    const row = index.find(key);
-    if (row === undefined || index.sealOf(row) !== link.sequence || index.has(row, mark.hasRow)) continue;
-    findings.tamper("missing", rowName("objects", key), `seal ${link.sequence} holds it`);
+async function tellWithoutRow(
+  { db, result: { index, findings } }: Omit<DatabaseCheck, "removals">,
+  link: ChainLink,
+  { entries }: Seal,
+): Promise<void> {
+  const known: Seal["entries"] = [];
+  for (const entry of entries) {
+    const row = index.find(entry.key);
+    if (row === undefined || index.sealOf(row) !== link.sequence) continue;
+    if (index.has(row, mark.hasRow)) known.push(entry);
+    else findings.tamper("missing", rowName("objects", entry.key), `seal ${link.sequence} holds it`);
   }
+  for (const { object_key, version_id, sealed_version_id } of await listOtherVersions(db, link.sequence, known))
+    findings.tamper(
+      "invalid",
+      rowName("objects", object_key),
+      `version_id is ${String(version_id)}, and ${String(sealed_version_id)} by seal ${link.sequence}`,
+    );
 }

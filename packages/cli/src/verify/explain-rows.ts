@@ -1,0 +1,195 @@
+// Which differences between a job's rows and its records are tampering. An archive at work loads rows after their records, and its ledger
+// holds objects that came after the last record was written; neither may contradict what an object of the store says.
+
+import type { SealedIndex } from "@actions-archive/archive/sealed-index";
+import { listRunTimes } from "@actions-archive/database/compare-ledger";
+import {
+  findDifferences,
+  type LedgerDifference,
+  type LedgerStory,
+  listLedgerStories,
+  listPartitionedJobs,
+  type ObjectColumn,
+  type RowDifference,
+} from "@actions-archive/database/compare-rows";
+import { type JobColumns, jobColumns } from "@actions-archive/database/job-rows";
+import type { Database } from "@actions-archive/database/open-database";
+import { upsertJobs } from "@actions-archive/database/rows";
+import { temporarySchema } from "@actions-archive/database/schema-name";
+import { storiesOf } from "@actions-archive/loader/expected-rows";
+
+import { changedColumns, changesOf, rowName } from "./database-check.ts";
+import type { ReadRuns } from "./read-runs.ts";
+import type { Comparison } from "./verify-rows.ts";
+
+export type Finding = { readonly verdict: "invalid" | "missing" | "unexpected"; readonly key: string; readonly detail: string };
+
+/** The differences that only tampering explains; the others are reported as what they are. Adds the ledger's objects to the expected rows. */
+export async function explain(
+  comparison: Comparison,
+  trx: Database,
+  read: ReadRuns,
+  found: readonly RowDifference[],
+): Promise<readonly RowDifference[]> {
+  const { findings, result } = comparison;
+  const listed = listedJobs(read);
+  const jobIds = [...new Set(found.map(({ job_id }) => job_id))];
+  const byJob = new Map((await listLedgerStories(trx, jobIds)).map((story) => [story.job_id, story]));
+  const contradicting = found.filter((difference) => byJob.has(difference.job_id) && isContradiction(difference, listed));
+  const left = await compareWithLedger(trx, found, byJob);
+  const isOfJob = ({ table }: RowDifference) => table === "jobs" || table === "steps";
+  const ofJobs = new Set(found.filter(isOfJob).map(({ job_id }) => job_id));
+  for (const jobId of ofJobs) {
+    if (left.some((each) => each.job_id === jobId && isOfJob(each))) continue;
+    findings.notice("not compared", rowName("jobs", jobId), "its rows hold what the ledger alone tells, and no record");
+  }
+  const waiting = new Set(
+    left.filter((each) => isWaiting(each, byJob.get(each.job_id), result.index)).map(({ job_id }) => job_id),
+  );
+  for (const jobId of waiting) findings.notice("not compared", `job ${jobId}`, "its rows are not loaded yet");
+  const removed = await findRemoved(
+    comparison,
+    trx,
+    left.filter(({ job_id }) => !byJob.has(job_id)),
+  );
+  comparison.removedJobs += removed.size;
+  const isExplained = ({ job_id }: RowDifference) => waiting.has(job_id) || removed.has(job_id);
+  const unexplained = left.filter((each) => !isExplained(each));
+  const isKnown = (one: RowDifference) =>
+    unexplained.some((each) => each.table === one.table && each.job_id === one.job_id && each.place === one.place);
+  return [...unexplained, ...contradicting.filter((each) => !isExplained(each) && !isKnown(each))];
+}
+
+// An object that came after its attempt's record, or whose attempt goes on, is in the ledger and the rows alone (decision 0011).
+async function compareWithLedger(
+  trx: Database,
+  found: readonly RowDifference[],
+  byJob: ReadonlyMap<number, LedgerStory>,
+): Promise<readonly RowDifference[]> {
+  const jobIds = new Set(found.map(({ job_id }) => job_id));
+  const ofJobs = new Set(found.filter(({ table }) => table === "jobs" || table === "steps").map(({ job_id }) => job_id));
+  if (ofJobs.size === 0) return found;
+  const stories = [...byJob.values()].filter(({ job_id }) => ofJobs.has(job_id));
+  await upsertJobs(
+    trx,
+    stories.flatMap(({ objects, ...story }) => objects.map((object) => ({ ...story, object }))),
+    temporarySchema,
+  );
+  return findDifferences(trx, [...jobIds]);
+}
+
+/** What a later object of the job may say otherwise: GitHub makes the address of it from the repository's current name. */
+const renamed = ["html_url"];
+/** No two objects of a completed job differ in these, whoever sent them. */
+const final = ["repository_id", "run_id", "head_sha", "head_branch", "status", "conclusion"];
+
+// What the objects of the store leave open, an object that came later may say: it does not change what they say. A job's record has one of
+// its objects; the run record has all that came until its attempt was listed, and another may differ from the first in what is not final.
+function isContradiction({ table, job_id, actual, expected }: RowDifference, listed: ReadonlySet<number>): boolean {
+  if ((table !== "jobs" && table !== "steps") || actual === null || expected === null) return false;
+  return changedColumns(actual, expected).some((column) => {
+    const [is, was] = [actual[column], expected[column]];
+    if (column === "run_attempt") return Number(is) > Number(was);
+    if (column === "last_listed_attempt") return Number(is) < Number(was);
+    if (column === "status" && was !== "completed") return false;
+    if (renamed.includes(column) || (!listed.has(job_id) && !final.includes(column))) return false;
+    return !(was === null || was === "" || was === 0 || (Array.isArray(was) && was.length === 0));
+  });
+}
+
+/** Jobs of which a run record has every object that came until their attempt was listed. */
+function listedJobs({ runRecords }: ReadRuns): ReadonlySet<number> {
+  return new Set(runRecords.flatMap(({ record }) => (record.jobs ?? []).map(({ job_id }) => job_id)));
+}
+
+// Rows follow their record within seconds, and a loader that is down leaves them owed.
+function isWaiting({ table, actual, expected }: RowDifference, story: LedgerStory | undefined, index: SealedIndex): boolean {
+  if (story === undefined) return false;
+  if (table === "jobs") return actual === null && !story.is_loaded;
+  if (table !== "logs" || expected === null) return false;
+  if (actual === null) return story.log_state === "pending" || story.log_state === "failed";
+  const row = index.find(String(expected["record_key"]));
+  return Number(expected["record_version"]) > Number(actual["record_version"]) && (row === undefined || index.sealOf(row) === 0);
+}
+
+/**
+ * Jobs whose rows a sealed removal took out: their runs are older than what it removed, and no partition is there for them, since it
+ * takes whole ones.
+ */
+async function findRemoved(
+  { removals: { horizon } }: Comparison,
+  trx: Database,
+  outsideLedger: readonly RowDifference[],
+): Promise<Set<number>> {
+  const gone = outsideLedger.filter(({ table, actual }) => table === "jobs" && actual === null);
+  if (horizon === undefined || gone.length === 0) return new Set();
+  const runIds = [...new Set(gone.map(({ expected }) => Number(expected?.["run_id"])))];
+  const times = await listRunTimes(trx, runIds);
+  const partitioned = await listPartitionedJobs(
+    trx,
+    gone.map(({ job_id }) => job_id),
+    horizon,
+  );
+  const isRemoved = ({ job_id, expected }: RowDifference) => {
+    const createdAt = times.get(Number(expected?.["run_id"])) ?? new Date(String(expected?.["created_at"]));
+    return createdAt < horizon && !partitioned.has(job_id);
+  };
+  return new Set(gone.filter(isRemoved).map(({ job_id }) => job_id));
+}
+
+/** What the ledger says of these jobs and the objects that were read contradict. */
+export async function explainLedger(
+  { removals: { horizon } }: Comparison,
+  trx: Database,
+  read: ReadRuns,
+  differences: readonly LedgerDifference[],
+): Promise<Finding[]> {
+  const listed = listedJobs(read);
+  const absent = differences.filter(({ has_row }) => !has_row);
+  const times =
+    horizon === undefined ? new Map<number, Date>() : await listRunTimes(trx, [...new Set(absent.map(({ run_id }) => run_id))]);
+  return differences.flatMap((difference): Finding[] => {
+    const { job_id, run_id, has_row, actual, problem } = difference;
+    const key = rowName("obligations", job_id);
+    if (!has_row) {
+      // A removal takes the ledger of all runs before it, and leaves rows whose partition goes later.
+      const isRemoved = horizon !== undefined && (times.get(run_id) ?? horizon) < horizon;
+      return isRemoved ? [] : [{ verdict: "missing", key, detail: "a record, or a run record, is of this job" }];
+    }
+    if (problem !== null) return [{ verdict: "invalid", key, detail: problem }];
+    const columns = columnsOf(read, job_id);
+    const isListed = listed.has(job_id);
+    const wrong = Object.entries(actual).flatMap(([name, value]) => {
+      if (!isListed && !final.includes(name)) return [];
+      const values = columns.map((each) => timeless(each[name as ObjectColumn])).filter((each) => each !== null);
+      const is = timeless(value);
+      return values.length === 0 || (is !== null && values.includes(is))
+        ? []
+        : [`${name} is ${JSON.stringify(value)}, and ${JSON.stringify(values[0])} by its record`];
+    });
+    return wrong.length === 0 ? [] : [{ verdict: "invalid", key, detail: wrong.join("; ") }];
+  });
+}
+
+/** Of every object of the job that was read. */
+function columnsOf({ records, runRecords }: ReadRuns, jobId: number): JobColumns[] {
+  const ofRecords = records.filter(({ record }) => record.job_id === jobId).map(({ record }) => record.job as unknown);
+  const ofRuns = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => object));
+  return [...ofRecords, ...ofRuns].flatMap((object) => {
+    const columns = jobColumns(object);
+    return columns?.job_id === jobId ? [columns] : [];
+  });
+}
+
+// Two texts of one instant; GitHub leaves what it does not know null or empty.
+function timeless(value: string | null): string | number | null {
+  if (value === null || value === "") return null;
+  return /^\d{4}-\d{2}-\d{2}T/.test(value) && !Number.isNaN(Date.parse(value)) ? Date.parse(value) : value;
+}
+
+export function findingOf({ table, job_id, place, actual, expected }: RowDifference): Finding {
+  const key = rowName(table, job_id, place);
+  if (actual === null) return { verdict: "missing", key, detail: "its record says that there is this row" };
+  if (expected === null) return { verdict: "unexpected", key, detail: "no record says that there is this row" };
+  return { verdict: "invalid", key, detail: changesOf(actual, expected) };
+}

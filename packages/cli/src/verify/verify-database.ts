@@ -1,0 +1,62 @@
+// `verify --against-database`: everything that the store, or this program, says of a database.
+
+import type { Store } from "@actions-archive/archive/store";
+import type { VerifyResult } from "@actions-archive/archive/verify-archive";
+import { PermanentError } from "@actions-archive/core/errors";
+import { dropLedgerTables, makeLedgerTables } from "@actions-archive/database/expected-ledger";
+import { findIdentity } from "@actions-archive/database/identity";
+import type { Database } from "@actions-archive/database/open-database";
+
+import type { DatabaseCheck } from "./database-check.ts";
+import { verifyDefinitions } from "./verify-definitions.ts";
+import { verifyLedger } from "./verify-ledger.ts";
+import { verifyRows } from "./verify-rows.ts";
+import { verifySealedRows } from "./verify-sealed-rows.ts";
+
+export type DatabaseRequest = {
+  readonly db: Database;
+  readonly store: Store;
+  /** Of the store's verification; what is found is added to its findings. */
+  readonly result: VerifyResult;
+  /** How often the archive seals. */
+  readonly sealIntervalSeconds: number;
+  readonly onJobs?: ((jobs: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/**
+ * Writes nothing but temporary tables of its own session.
+ * @returns how many jobs' rows were compared.
+ * @throws PermanentError `usage/invalid` when the database is of another archive than the store.
+ */
+export async function verifyDatabase(request: DatabaseRequest): Promise<number> {
+  const { db, store, result, sealIntervalSeconds } = request;
+  const { head } = result.chain;
+  const identity = await findIdentity(db);
+  if (identity?.archive_id !== head?.archive_id)
+    throw new PermanentError(
+      "usage/invalid",
+      `The database is of archive ${identity?.archive_id ?? "none"}, and ${store.url} of ${head?.archive_id ?? "none that can be trusted"}: set DATABASE_URL and ARCHIVE_URL to the same archive.`,
+    );
+  if (identity !== undefined && identity.host !== head?.host)
+    result.findings.tamper("invalid", "archive.identity", `host is ${identity.host}, and ${head?.host} by the seals`);
+  const sealedBefore = new Date(Date.parse(head?.sealed_at ?? "1970-01-01T00:00:00Z") - 2 * sealIntervalSeconds * 1000);
+  const work = (session: Database) => verifySession({ ...request, db: session, sealedBefore });
+  return db.isTransaction ? work(db) : db.connection().execute(work);
+}
+
+async function verifySession(request: Omit<DatabaseCheck, "names" | "removals">): Promise<number> {
+  const { db } = request;
+  await makeLedgerTables(db);
+  try {
+    const base = { ...request, names: new Map() };
+    const check: DatabaseCheck = { ...base, removals: await verifySealedRows(base) };
+    const jobs = await verifyRows(check);
+    await verifyLedger(check);
+    await verifyDefinitions(check);
+    return jobs;
+  } finally {
+    // A session that is lost has lost its tables, and reports that by itself.
+    await dropLedgerTables(db).catch(() => undefined);
+  }
+}

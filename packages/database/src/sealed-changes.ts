@@ -1,0 +1,174 @@
+// Writes what a seal carries besides its objects: tombstones, holds, policies, damages and removals. The same statements fill the tables
+// of a database that takes the seal over, and the temporary tables that a verifier compares them with. Instants are ISO 8601.
+
+import { sql } from "kysely";
+
+import { idsOfKey, type StoredObject } from "./objects.ts";
+import type { Database } from "./open-database.ts";
+import type { Schema } from "./schema-name.ts";
+import { unnest } from "./unnest.ts";
+
+export type SealedTombstone = StoredObject & {
+  job_id: number;
+  repository_id: number;
+  cause: string;
+  reason: string;
+  decided_at: string;
+};
+export type SealedHold = { job_id: number; is_held: boolean; reason: string | null; changed_at: string };
+export type SealedPolicy = { name: string; keep_days: number | null; changed_at: string };
+export type SealedDamage = { key: string; finding: string; found_at: string; repaired_by: string | null };
+export type SealedRemoval = { runs_before: string; removed_at: string; runs: number; jobs: number; closed_gaps: number };
+
+export type SealedTombstones = {
+  readonly sequence: number;
+  readonly tombstones: readonly SealedTombstone[];
+  readonly isVouchedFor: boolean;
+};
+
+/** Of one key the first seal counts. Idempotent. */
+export async function insertSealedTombstones(
+  trx: Database,
+  { sequence, tombstones, isVouchedFor }: SealedTombstones,
+  schema: Schema,
+): Promise<void> {
+  const types = {
+    key: "text",
+    job_id: "bigint",
+    repository_id: "bigint",
+    version_id: "text",
+    size: "bigint",
+    sha256: "text",
+    cause: "text",
+    reason: "text",
+    decided_at: "timestamptz",
+  } as const;
+  if (tombstones.length === 0) return;
+  await sql`
+    insert into ${schema}.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at, sealed_in,
+      is_vouched_for)
+    select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${sequence}::bigint,
+      ${isVouchedFor}
+    from ${unnest<SealedTombstone>(types, tombstones)}
+    on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
+  `.execute(trx);
+}
+
+/** A hold that stands there and waits for a seal is the one that the seal carries, whose times have milliseconds. Idempotent. */
+export async function insertSealedHolds(
+  trx: Database,
+  sequence: number,
+  holds: readonly SealedHold[],
+  schema: Schema,
+): Promise<void> {
+  if (holds.length === 0) return;
+  const incoming = unnest<SealedHold>({ job_id: "bigint", is_held: "boolean", reason: "text", changed_at: "timestamptz" }, holds);
+  await sql`
+    update ${schema}.holds set sealed_in = ${sequence}::bigint
+    from ${incoming}
+    where holds.sealed_in is null and (holds.job_id, holds.is_held) = (incoming.job_id, incoming.is_held)
+      and date_trunc('milliseconds', holds.changed_at) = incoming.changed_at
+  `.execute(trx);
+  await sql`
+    insert into ${schema}.holds (job_id, is_held, reason, changed_at, sealed_in)
+    select job_id, is_held, reason, changed_at, ${sequence}::bigint
+    from ${incoming}
+    where not exists (
+      select from ${schema}.holds
+      where (holds.job_id, holds.is_held, holds.sealed_in) = (incoming.job_id, incoming.is_held, ${sequence}::bigint)
+        and date_trunc('milliseconds', holds.changed_at) = incoming.changed_at
+    )
+  `.execute(trx);
+}
+
+/** As `insertSealedHolds`. */
+export async function insertSealedPolicies(
+  trx: Database,
+  sequence: number,
+  policies: readonly SealedPolicy[],
+  schema: Schema,
+): Promise<void> {
+  if (policies.length === 0) return;
+  const incoming = unnest<SealedPolicy>({ name: "text", keep_days: "integer", changed_at: "timestamptz" }, policies);
+  await sql`
+    update ${schema}.retention_policies as policies set sealed_in = ${sequence}::bigint
+    from ${incoming}
+    where policies.sealed_in is null and policies.name = incoming.name and policies.keep_days is not distinct from incoming.keep_days
+      and date_trunc('milliseconds', policies.changed_at) = incoming.changed_at
+  `.execute(trx);
+  await sql`
+    insert into ${schema}.retention_policies (name, keep_days, changed_at, sealed_in)
+    select name, keep_days, changed_at, ${sequence}::bigint
+    from ${incoming}
+    where not exists (
+      select from ${schema}.retention_policies as policies
+      where policies.name = incoming.name and policies.sealed_in = ${sequence}::bigint
+        and date_trunc('milliseconds', policies.changed_at) = incoming.changed_at
+    )
+  `.execute(trx);
+}
+
+/** Of one key the last seal counts; a repair that was once sealed stays one. Idempotent. */
+export async function insertSealedDamages(
+  trx: Database,
+  sequence: number,
+  damages: readonly SealedDamage[],
+  schema: Schema,
+): Promise<void> {
+  if (damages.length === 0) return;
+  const rows = damages.map((damage) => ({ ...damage, ...idsOfKey(damage.key) }));
+  const types = {
+    key: "text",
+    finding: "text",
+    found_at: "timestamptz",
+    repaired_by: "text",
+    repository_id: "bigint",
+    run_id: "bigint",
+    job_id: "bigint",
+  } as const;
+  await sql`
+    insert into ${schema}.damages (object_key, finding, found_at, repository_id, job_id, repaired_by, repaired_at, sealed_in)
+    select key, finding, found_at, repository_id, job_id, repaired_by, case when repaired_by is not null then found_at end, ${sequence}::bigint
+    from ${unnest<(typeof rows)[number]>(types, rows)}
+    on conflict (object_key) do update set
+      finding = excluded.finding,
+      repaired_by = coalesce(excluded.repaired_by, damages.repaired_by),
+      repaired_at = coalesce(damages.repaired_at, excluded.repaired_at),
+      sealed_in = excluded.sealed_in
+  `.execute(trx);
+}
+
+/** Of one instant the last seal counts. Idempotent. */
+export async function insertSealedRemovals(
+  trx: Database,
+  sequence: number,
+  removals: readonly SealedRemoval[],
+  schema: Schema,
+): Promise<void> {
+  if (removals.length === 0) return;
+  const types = {
+    runs_before: "timestamptz",
+    removed_at: "timestamptz",
+    runs: "bigint",
+    jobs: "bigint",
+    closed_gaps: "bigint",
+  } as const;
+  const incoming = unnest<SealedRemoval>(types, removals);
+  const isSame = sql`date_trunc('milliseconds', removals.runs_before) = incoming.runs_before`;
+  await sql`
+    update ${schema}.removals set removed_at = incoming.removed_at, runs = incoming.runs, jobs = incoming.jobs, closed_gaps = incoming.closed_gaps
+    from ${incoming}
+    where ${isSame} and sealed_in < ${sequence}::bigint
+  `.execute(trx);
+  await sql`
+    insert into ${schema}.removals (runs_before, removed_at, runs, jobs, closed_gaps)
+    select runs_before, removed_at, runs, jobs, closed_gaps from ${incoming}
+    where not exists (select from ${schema}.removals where ${isSame})
+  `.execute(trx);
+  // By itself: what changes the counts makes the row wait for a seal. Counts that are newer than the seal's do wait for one.
+  await sql`
+    update ${schema}.removals set sealed_in = ${sequence}::bigint
+    from ${incoming}
+    where ${isSame} and (removals.runs, removals.jobs, removals.closed_gaps) = (incoming.runs, incoming.jobs, incoming.closed_gaps)
+  `.execute(trx);
+}

@@ -1,0 +1,114 @@
+// What the owner does to a database, rebuilding it and removing old runs from it, is no tampering; and it excuses none.
+
+import { putRecord } from "@actions-archive/archive/records";
+import { verifyArchive } from "@actions-archive/archive/verify-archive";
+import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
+import { finishCheck } from "@actions-archive/database/attempts";
+import { recordRuns } from "@actions-archive/database/runs";
+import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
+import { absent, type Bench, host, openBench } from "@actions-archive/loader/bench.test-support";
+import { fill, publicKey, seal, see, settle } from "@actions-archive/loader/filled-store.test-support";
+import { loadRecords } from "@actions-archive/loader/load-records";
+import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/rebuilt.test-support";
+import { expect, test } from "vitest";
+
+async function verify({ loader }: Bench, db = loader.db) {
+  const options = { keys: [publicKey], isDeep: () => false, sealIntervalSeconds: 3600 };
+  const result = await verifyArchive(loader.store, options);
+  await verifyDatabase({ db, store: loader.store, result, sealIntervalSeconds: 3600 });
+  const { tampering, notices } = result.findings;
+  // The records of a bench name logs that it does not store.
+  return { tampering: tampering.filter(({ key }) => !key.startsWith("logs/")), notices };
+}
+
+test("a ledger in every state, and databases that are rebuilt from its store with and without a key, give no finding", async () => {
+  await using bench = await openBench();
+  await fill(bench);
+  await bench.ask("insert into archive.retention_policies (name, keep_days) values ('acme', 400)");
+  await bench.ask(`insert into archive.holds (job_id, is_held) values (${jobId}, false)`);
+  await bench.ask("insert into archive.removals values ('2020-01-01', now(), 3, 5, 0)");
+  await seal(bench);
+  expect((await verify(bench)).tampering).toEqual([]);
+  await using empty = await openEmptyDatabase();
+  await rebuildInto(empty, bench, { publicKey });
+  expect((await verify(bench, empty.db)).tampering).toEqual([]);
+  const removals = "select runs_before, jobs, sealed_in from archive.removals";
+  expect(await empty.ask(removals)).toEqual(await bench.ask(removals));
+  await using untrusted = await openEmptyDatabase();
+  await rebuildInto(untrusted, bench);
+  const findings = await verify(bench, untrusted.db);
+  expect(findings.tampering).toEqual([]);
+  expect(findings.notices).toContainEqual(expect.objectContaining({ key: "archive.retention_policies" }));
+});
+
+test("an attempt that was reopened after its run record is open in a rebuilt ledger, too", async () => {
+  await using bench = await openBench();
+  await fill(bench);
+  await bench.ask(`update archive.attempts set state = 'open', sealed_in = null where run_id = ${runId} and run_attempt = 2`);
+  await seal(bench);
+  expect((await verify(bench)).tampering).toEqual([]);
+  await using empty = await openEmptyDatabase();
+  await rebuildInto(empty, bench, { publicKey });
+  expect(await empty.ask(`select state from archive.attempts where run_id = ${runId} and run_attempt = 2`)).toEqual([
+    { state: "open" },
+  ]);
+  expect((await verify(bench, empty.db)).tampering).toEqual([]);
+  await finishCheck(bench.loader.db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
+  await seal(bench);
+  await using again = await openEmptyDatabase();
+  await rebuildInto(again, bench, { publicKey });
+  expect((await verify(bench, again.db)).tampering).toEqual([]);
+});
+
+/** A run with a job, listed, recorded and loaded; its job is in a partition of its own. */
+async function addRun(bench: Bench, index: number, createdAt: string): Promise<number> {
+  const ids = { run_id: runId + index, id: jobId + index * 20_000_000_000 };
+  await recordRuns(bench.loader.db, repositoryId, [runObject({ id: ids.run_id, created_at: createdAt })]);
+  const job = jobObject({ ...ids, created_at: createdAt });
+  await see(bench, [{ object: job, source: "listing", listedAttempt: 1 }]);
+  const ref = { repository_id: repositoryId, run_id: ids.run_id, job_id: ids.id };
+  const { key } = await putRecord(bench.loader.store, host, ref, {
+    host,
+    repository: "acme/app",
+    ...ref,
+    run_attempt: 1,
+    last_listed_attempt: 1,
+    job: job as never,
+    job_source: "listing",
+    job_received_at: "2026-05-01T10:05:00.000Z",
+    log: absent,
+    decided_at: "2026-05-01T10:06:00.000Z",
+  });
+  await loadRecords(bench.loader, [{ job_id: ids.id, key }]);
+  await finishCheck(bench.loader.db, { run_id: ids.run_id, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
+  return ids.id;
+}
+
+test("runs that the owner removed are missing until a seal carries the removal, which excuses no other job", async () => {
+  await using bench = await openBench();
+  const jobs = [await addRun(bench, 1, "2026-01-01T00:00:00Z"), await addRun(bench, 2, "2026-03-01T00:00:00Z")] as const;
+  await settle(bench);
+  await seal(bench);
+  expect((await verify(bench)).tampering).toEqual([]);
+  expect(await bench.ask("select jobs from archive.remove_runs_before('2026-02-01')")).toEqual([{ jobs: 1 }]);
+  expect((await verify(bench)).tampering).toContainEqual(
+    expect.objectContaining({ verdict: "missing", key: `archive.jobs ${jobs[0]}` }),
+  );
+  await seal(bench);
+  const findings = await verify(bench);
+  expect(findings.tampering).toEqual([]);
+  expect(findings.notices).toContainEqual(expect.objectContaining({ verdict: "not compared", key: "archive.jobs" }));
+  await using empty = await openEmptyDatabase();
+  await rebuildInto(empty, bench, { publicKey });
+  expect((await verify(bench, empty.db)).tampering).toEqual([]);
+  // A younger run's, and one of the removal's own time in a partition that is still there.
+  for (const [database, job] of [
+    [bench, jobs[1]],
+    [empty, jobs[0]],
+  ] as const) {
+    for (const table of ["steps", "logs", "jobs", "obligations"])
+      await database.ask(`delete from archive.${table} where job_id = ${job}`);
+    const left = await verify(bench, database === empty ? empty.db : bench.loader.db);
+    expect(left.tampering).toContainEqual(expect.objectContaining({ verdict: "missing", key: `archive.jobs ${job}` }));
+  }
+});
