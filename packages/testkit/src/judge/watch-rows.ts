@@ -163,5 +163,6 @@ export async function judgeUpdates(client: Client): Promise<Violation[]> {
 
 /** Takes the triggers away again, which no archive has; what they recorded stays. Idempotent. */
 export async function stopWatchingRows(client: Client): Promise<void> {
-  for (const table of Object.keys(watches)) await client.query(`drop trigger if exists judge_steps_back on archive.${table}`);
+  for (const table of [...Object.keys(watches), "windows"])
+    await client.query(`drop trigger if exists judge_steps_back on archive.${table}`);
 }
