@@ -135,11 +135,12 @@ test("what is in no seal is held against its key, however young it is", async ()
 test("foreign objects among the archive's are unexpected, and beside it only told", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);
-  for (const key of ["notes.txt", "logs/x", "other/x", "probe/x"]) await put(sealed.store, key, Buffer.from("x"));
+  for (const key of ["notes.txt", "logs/x", "other/x", "probe/x", "probe/2026-05-01", "probe/2026-05-01-wrong-md5"])
+    await put(sealed.store, key, Buffer.from("x"));
   await writeFile(pathOf(sealed, ".DS_Store"), "x");
   const { tampering, notices } = await verify(sealed);
   expect({ tampering, notices }).toEqual({
-    tampering: ["unexpected logs/x", "unexpected notes.txt"],
+    tampering: ["unexpected logs/x", "unexpected notes.txt", "unexpected probe/x"],
     notices: ["foreign .DS_Store", "foreign other/x"],
   });
 });

@@ -151,14 +151,13 @@ function noteUnsealed(verification: Verification, object: ListedVersion): Parsed
   return parsed;
 }
 
-// Only logs have metadata. It is written before its log, and removed after it: a crash between the two leaves it alone.
-function tellOddity({ index, findings }: Verification, { key, oddity, lastModified }: ListedVersion): undefined {
+// Only logs have metadata. It is written before its log, and removed after it: a crash between the two leaves it alone. That a sealed log is
+// missing is reported by itself.
+function tellOddity({ findings }: Verification, { key, oddity, lastModified }: ListedVersion): undefined {
   const folder = key.slice(0, key.lastIndexOf("/") + 1);
-  const [, name] = /^\.(.+)\.[0-9a-f]{64}\.meta$/.exec(key.slice(folder.length)) ?? [];
-  const log = tryParseKey(`${folder}${name ?? ""}`)?.kind === "log" ? `${folder}${name ?? ""}` : undefined;
-  const row = log === undefined ? undefined : index.find(log);
+  const [, name = ""] = /^\.(.+)\.[0-9a-f]{64}\.meta$/.exec(key.slice(folder.length)) ?? [];
   const what = oddity === "metadata" ? "metadata without its object" : "a device, pipe or socket";
-  if (oddity === "metadata" && log !== undefined && (row === undefined || index.has(row, mark.isTombstoned)))
+  if (oddity === "metadata" && tryParseKey(`${folder}${name}`)?.kind === "log")
     findings.notice("foreign", key, "is the metadata of a log that is not there: a write or a removal was cut short");
   else if (isOurs(key))
     findings.tamper("unexpected", key, `is ${what}, of ${lastModified.toISOString()}: no archive leaves it there`);

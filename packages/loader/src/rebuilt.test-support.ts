@@ -39,7 +39,7 @@ const ledger = {
     select to_jsonb(t) - 'logs_pending' - 'logs_failed' || jsonb_build_object('owed', logs_pending + logs_failed) as row
     from audit.coverage t`,
   objects: "select object_key, size_bytes, sha256, sealed_in from archive.objects where object_key <> 'archive.json'",
-  seals: "select to_jsonb(t) - 'published_at' from archive.seals t",
+  seals: "select to_jsonb(t) - 'published_at' - 'is_vouched_for' from archive.seals t",
   holds: "select job_id, is_held, reason, date_trunc('milliseconds', changed_at) as changed_at from archive.holds",
 };
 

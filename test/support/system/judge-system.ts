@@ -6,6 +6,7 @@ import type { ArchiveJournal } from "@actions-archive/testkit/judge/archive-jour
 import type { Evidence, ProcessUse } from "@actions-archive/testkit/judge/evidence";
 import { judge, type Verdict } from "@actions-archive/testkit/judge/judge";
 import { folderSource, s3Source } from "@actions-archive/testkit/judge/object-source";
+import { stopWatchingRows } from "@actions-archive/testkit/judge/watch-rows";
 import { typesWithNumbers } from "@actions-archive/testkit/own-postgres";
 import { Client } from "pg";
 
@@ -39,12 +40,13 @@ export async function judgeSystem(system: System, options: JudgeOptions): Promis
   const pass = await cli("start", "--once", "--max-wait", "60");
   const sealed = await cli("seal");
   if (sealed.code !== 0) throw new Error(`seal ended with ${sealed.code}: ${sealed.stdout}${sealed.stderr}`);
-  const verified = await cli("verify", "--json", "--deep", "--against-database");
-  const { journal, since, hadFaults, fresh } = options;
-  journal.drain();
   const client = new Client({ connectionString: postgres.directUrl, types: typesWithNumbers });
   await client.connect();
   stack.defer(() => client.end());
+  await stopWatchingRows(client);
+  const verified = await cli("verify", "--json", "--deep", "--against-database");
+  const { journal, since, hadFaults, fresh } = options;
+  journal.drain();
   const verdict = await judge({
     simulator,
     journal,

@@ -124,7 +124,8 @@ async function openAndVerify(env: Environment, { progress, log, ...request }: Op
   const url = loadEngineConfig(env).DATABASE_URL.href;
   await using ledger = await openLedger({ url, applicationName: "actions-archive verify", maxConnections: 2, log });
   const onJobs = (done: number) => progress.show({ done, total: done, unit: "jobs", details: ["rows"] });
-  return verifyDatabase({ ...request, db: ledger.db, onJobs });
+  // Awaited here: the ledger is closed when this function returns.
+  return await verifyDatabase({ ...request, db: ledger.db, onJobs });
 }
 
 // Nothing can be said of an archive without seals, and nothing needs to be said of an empty one.

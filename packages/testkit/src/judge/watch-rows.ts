@@ -160,3 +160,9 @@ export async function judgeUpdates(client: Client): Promise<Violation[]> {
     rows.map(({ relation, id, what, times }) => `archive.${relation} ${id}: ${what}${times > 1 ? `, ${times} times` : ""}`),
   );
 }
+
+/** Takes the triggers away again, which no archive has; what they recorded stays. Idempotent. */
+export async function stopWatchingRows(client: Client): Promise<void> {
+  for (const table of [...Object.keys(watches), "windows"])
+    await client.query(`drop trigger if exists judge_steps_back on archive.${table}`);
+}
