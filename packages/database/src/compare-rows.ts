@@ -32,6 +32,11 @@ export type RowDifference = {
   readonly expected: Row | null;
 };
 
+/** All statements of the transaction then see the tables as they are now. Call it first in the transaction. */
+export async function takeSnapshot(trx: Database): Promise<void> {
+  await sql`set transaction isolation level repeatable read`.execute(trx);
+}
+
 /** Makes the temporary tables, or empties them. They go with the transaction. */
 export async function makeExpectedTables(trx: Database): Promise<void> {
   for (const table of tableNames) {

@@ -2,6 +2,7 @@
 // holds objects that came after the last record was written; neither may contradict what an object of the store says.
 
 import type { SealedIndex } from "@actions-archive/archive/sealed-index";
+import { tryParseKey } from "@actions-archive/core/object-key";
 import { listRunTimes } from "@actions-archive/database/compare-ledger";
 import {
   findDifferences,
@@ -47,13 +48,16 @@ export async function explain(
     left.filter((each) => isWaiting(each, byJob.get(each.job_id), result.index)).map(({ job_id }) => job_id),
   );
   for (const jobId of waiting) findings.notice("not compared", `job ${jobId}`, "its rows are not loaded yet");
+  const late = new Set(found.filter((each) => isNewer(each, read, result.index)).map(({ job_id }) => job_id));
+  for (const jobId of late)
+    findings.notice("not compared", `job ${jobId}`, "its rows are of a record that was written while this ran");
   const removed = await findRemoved(
     comparison,
     trx,
     left.filter(({ job_id }) => !byJob.has(job_id)),
   );
   comparison.removedJobs += removed.size;
-  const isExplained = ({ job_id }: RowDifference) => waiting.has(job_id) || removed.has(job_id);
+  const isExplained = ({ job_id }: RowDifference) => [waiting, removed, late].some((jobs) => jobs.has(job_id));
   const unexplained = left.filter((each) => !isExplained(each));
   const isKnown = (one: RowDifference) =>
     unexplained.some((each) => each.table === one.table && each.job_id === one.job_id && each.place === one.place);
@@ -110,6 +114,15 @@ function isWaiting({ table, actual, expected }: RowDifference, story: LedgerStor
   if (actual === null) return story.log_state === "pending" || story.log_state === "failed";
   const row = index.find(String(expected["record_key"]));
   return Number(expected["record_version"]) > Number(actual["record_version"]) && (row === undefined || index.sealOf(row) === 0);
+}
+
+// Written and loaded after the store was listed; that it is there is checked with all rows of logs. One that a seal holds was listed.
+function isNewer({ table, job_id, actual }: RowDifference, { records }: ReadRuns, index: SealedIndex): boolean {
+  const key = table === "logs" ? actual?.["record_key"] : undefined;
+  const parsed = typeof key === "string" ? tryParseKey(key) : undefined;
+  if (typeof key !== "string" || parsed?.kind !== "record" || parsed.job_id !== job_id) return false;
+  const row = index.find(key);
+  return (row === undefined || index.sealOf(row) === 0) && records.every((each) => each.key !== key);
 }
 
 /**

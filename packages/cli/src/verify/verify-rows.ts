@@ -12,6 +12,7 @@ import {
   listLogRows,
   listLooseFacts,
   makeExpectedTables,
+  takeSnapshot,
 } from "@actions-archive/database/compare-rows";
 import { type Database, transact } from "@actions-archive/database/open-database";
 import { temporarySchema } from "@actions-archive/database/schema-name";
@@ -125,6 +126,8 @@ async function compareTogether(comparison: Comparison, read: ReadRuns): Promise<
   const jobIds = jobsOf(read);
   if (jobIds.length === 0) return;
   const findings = await transact(comparison.db, async (trx): Promise<Finding[]> => {
+    // The loader commits a job's rows in several tables at once.
+    if (!comparison.db.isTransaction) await takeSnapshot(trx);
     await makeExpectedTables(trx);
     await writeExpectedRows(
       trx,
