@@ -84,11 +84,11 @@ const watches: Readonly<Record<string, Watch>> = {
   },
 };
 
-/** Begins to watch the database. Call it once, before anything works on it, as the owner of the tables. */
+/** Begins to watch the database, or goes on after `stopWatchingRows`: before anything works on it, as the owner of the tables. */
 export async function watchRows(client: Client): Promise<void> {
   await client.query(`
-    create schema judge;
-    create table judge.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
+    create schema if not exists judge;
+    create table if not exists judge.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
   `);
   for (const [relation, watch] of Object.entries(watches)) await client.query(triggerOf(relation, watch));
   await client.query(windowTrigger);
@@ -97,7 +97,7 @@ export async function watchRows(client: Client): Promise<void> {
 // Of the owner: a worker's role may write no other schema.
 function functionOf(relation: string, body: string): string {
   return `
-    create function judge.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+    create or replace function judge.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
     begin
       ${body}
       return null;
