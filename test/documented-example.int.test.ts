@@ -70,8 +70,8 @@ test("the documented job arrives in the views with every value right and every t
       labels: ["self-hosted", "foo", "bar"],
       // The documented job has no created_at.
       created_at: null,
-      started_at: "2020-01-20T17:42:40.000Z",
-      completed_at: "2020-01-20T17:44:39.000Z",
+      started_at: "2020-01-20T17:42:40+00:00",
+      completed_at: "2020-01-20T17:44:39+00:00",
       duration_seconds: 119,
       log_state: "archived",
       log_reason: null,
@@ -79,7 +79,7 @@ test("the documented job arrives in the views with every value right and every t
       log_key: `logs/github-simulator/${repositoryId}/29679449/399444496.log.zst`,
       log_bytes: logs.stdoutBytes.length,
       log_sha256: createHash("sha256").update(logs.stdoutBytes).digest("hex"),
-      archived_at: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T.*Z$/),
+      archived_at: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T.*\+00:00$/),
     },
   ]);
   expect(await askSql("select * from audit.steps where job_id = 399444496 order by step_number", options)).toMatchObject(
@@ -91,8 +91,8 @@ test("the documented job arrives in the views with every value right and every t
       step_name,
       status: "completed",
       conclusion: "success",
-      started_at: `2020-01-20T${from}.000Z`,
-      completed_at: `2020-01-20T${to}.000Z`,
+      started_at: `2020-01-20T${from}+00:00`,
+      completed_at: `2020-01-20T${to}+00:00`,
       duration_seconds,
       ...lines.get(step_number),
     })),
