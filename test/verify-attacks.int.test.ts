@@ -1,4 +1,4 @@
-// What somebody who may write to the database can do, with care: rows and ledger changed alike, rows excused by a removal, views that show
+// What an attacker with write access to the database can do, with care: rows and ledger changed alike, rows excused by a removal, views that show
 // something else. Each is found; and what an archive at work, or its owner, does is not taken for it.
 
 import { mark } from "@actions-archive/archive/sealed-index";

@@ -65,7 +65,7 @@ export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]
 /** Whether a mark stands in a step that cannot hold it, or is a group whose first line is none of the runner's. */
 function hasFakes(alignments: readonly Alignment[], marks: readonly StepMark[]): boolean {
   const begins = new Set(alignments.flatMap((alignment) => alignment.marks));
-  let owner: Owner = "nobody";
+  let owner: Owner = "none";
   return marks.some((mark) => {
     if (mark.head === "other") return true;
     if (begins.has(mark)) owner = ownerOf(mark, undefined);
@@ -138,7 +138,7 @@ class Table {
     const cells = (steps.length + 1) * (marks.length + 1) * owners.length;
     this.#forward = new Float32Array(cells).fill(-Infinity);
     this.#backward = new Float32Array(cells).fill(-Infinity);
-    this.#forward[owners.indexOf("nobody")] = 0;
+    this.#forward[owners.indexOf("none")] = 0;
     for (let i = 0; i <= steps.length; i += 1) for (let j = 0; j <= marks.length; j += 1) this.#goOn(i, j);
     this.#backward.fill(0, this.#at(steps.length, marks.length));
     for (let i = steps.length; i >= 0; i -= 1) for (let j = marks.length; j >= 0; j -= 1) this.#goBack(i, j);
@@ -146,7 +146,7 @@ class Table {
 
   /** `within`: totals closer than this to the best are as good as it. */
   alignments(within: number): Alignment[] {
-    const best = this.#backward[owners.indexOf("nobody")] ?? 0;
+    const best = this.#backward[owners.indexOf("none")] ?? 0;
     return this.#steps.map((step, i) => ({
       step,
       marks: this.#marks.filter((_, j) => this.#through(i, j) >= best - within),

@@ -10,7 +10,7 @@ import { afterMarks } from "./byte-order-mark.ts";
 import { LineScanner, type LineText } from "./line-scanner.ts";
 import { logFacts } from "./log-facts.ts";
 import { LogEncoder, minFrameBytes } from "./log-format.ts";
-import { encode, jobStep, stamp } from "./told-log.test-support.ts";
+import { encode, jobStep, stamp } from "./log-lines.test-support.ts";
 
 const mark = "\uFEFF";
 const marks = (count: number) => Buffer.from(mark.repeat(count));

@@ -5,8 +5,8 @@
 
 import { type JobTraits, planJob, type PlannedStep } from "./generated-plan.test-support.ts";
 import { createDice, type Dice } from "./generated-random.test-support.ts";
+import { iso, stamp } from "./log-lines.test-support.ts";
 import type { JobStep } from "./step-fit.ts";
-import { iso, stamp } from "./told-log.test-support.ts";
 
 /** `ms`: true time. `more`: the rest of a value of several lines, written in one piece and without a time. */
 type Printed = { readonly ms: number; readonly step: number | null; readonly text: string; readonly more: readonly string[] };

@@ -3,7 +3,7 @@
 import { generateJob } from "./generated-job.test-support.ts";
 import type { JobTraits } from "./generated-plan.test-support.ts";
 import { logFacts } from "./log-facts.ts";
-import { encode, stepOfLine } from "./told-log.test-support.ts";
+import { encode, stepOfLine } from "./log-lines.test-support.ts";
 
 /**
  * Not among them, since nothing in log and job object decides it: a log that ends before the line of the step that waits for a step in

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { logFacts } from "./log-facts.ts";
+import { encode, iso, logBytes, stamp, stepOfLine, type OwnedLine } from "./log-lines.test-support.ts";
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
-import { encode, iso, logBytes, stamp, stepOfLine, type ToldLine } from "./told-log.test-support.ts";
 
 const runnerText = fc.constantFrom(
   "Current runner version: '2.329.0'",
@@ -117,8 +117,8 @@ const rounding = fc.constantFrom(Math.floor, Math.round);
 function printJob(
   plans: readonly Plan[],
   roundings: readonly ((ms: number) => number)[],
-): { lines: ToldLine[]; steps: JobStep[] } {
-  const [lines, steps]: [ToldLine[], JobStep[]] = [[], []];
+): { lines: OwnedLine[]; steps: JobStep[] } {
+  const [lines, steps]: [OwnedLine[], JobStep[]] = [[], []];
   let [at, rounds] = [0.2, 0];
   const second = () => iso((roundings[rounds++ % roundings.length] ?? Math.floor)(at));
   const print = (step: number, ...texts: string[]) => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { logFacts } from "./log-facts.ts";
 import { LogEncoder } from "./log-format.ts";
-import { encode, iso, jobStep, logBytes, stamp } from "./told-log.test-support.ts";
+import { encode, iso, jobStep, logBytes, stamp } from "./log-lines.test-support.ts";
 
 const sha = (digit: string) => digit.repeat(40);
 const at = (second: number, ...texts: string[]) => texts.map((text) => ({ at: second, text }));

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 import { logFacts } from "./log-facts.ts";
 import { LogEncoder } from "./log-format.ts";
-import { encode, stamp } from "./told-log.test-support.ts";
+import { encode, stamp } from "./log-lines.test-support.ts";
 
 const messages = (text: string | Buffer, chunkBytes?: number) =>
   logFacts(encode(Buffer.from(text), chunkBytes), []).annotations.map(({ line_number, message }) => [line_number, message]);

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 import { logFacts } from "./log-facts.ts";
+import { encode, jobStep, logBytes } from "./log-lines.test-support.ts";
 import { pulledImage, splitImage } from "./pulled-image.ts";
-import { encode, jobStep, logBytes } from "./told-log.test-support.ts";
 
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const at = (second: number, ...texts: string[]) => texts.map((text) => ({ at: second, text }));

@@ -9,9 +9,9 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 
 import { logFacts } from "./log-facts.ts";
+import { encode } from "./log-lines.test-support.ts";
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
-import { encode } from "./told-log.test-support.ts";
 
 const fixtures = fileURLToPath(new URL("../../../../shared/fixtures/", import.meta.url));
 const isAbsent = !existsSync(fixtures);

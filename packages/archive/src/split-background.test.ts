@@ -4,10 +4,10 @@
 import { expect, test } from "vitest";
 
 import { logFacts } from "./log-facts.ts";
-import { action, encode, jobStep, last, line, logBytes, script, setUp, split, type ToldLine } from "./told-log.test-support.ts";
+import { action, encode, jobStep, last, line, logBytes, script, setUp, split, type OwnedLine } from "./log-lines.test-support.ts";
 
 /** Lines that `step` printed while others ran: only the first is certain. */
-const among = (step: number, lines: readonly ToldLine[]) =>
+const among = (step: number, lines: readonly OwnedLine[]) =>
   lines.map((each, index) => ({ ...each, step: index === 0 ? step : null }));
 
 const server = [
@@ -37,8 +37,8 @@ const serverSteps = [
 ];
 
 test("of the steps beside a server in the background the first lines are known", () => {
-  const { told, found } = split(server, serverSteps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(server, serverSteps);
+  expect(found).toEqual(expected);
 });
 
 test("the error of the one step that failed just then is its own, whoever else may print", () => {
@@ -59,8 +59,8 @@ test("where two steps end just then, whose error it is stays open", () => {
 
 test("a server that prints nothing more leaves the first lines known, and the others to no step", () => {
   const lines = server.filter(({ text }) => !/^(GET|bye)/.test(text));
-  const { told, found } = split(lines, serverSteps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, serverSteps);
+  expect(found).toEqual(expected);
 });
 
 test("after a parallel group the next step has all its lines, in whatever second the group ended", () => {
@@ -91,8 +91,8 @@ test("after a parallel group the next step has all its lines, in whatever second
     jobStep(6, "Report", [6, 6]),
     jobStep(7, "Complete job", [6, 7]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("a local action in the background begins where it gets its actions, whatever comes before its head", () => {
@@ -117,8 +117,8 @@ test("a local action in the background begins where it gets its actions, whateve
     jobStep(4, "Wait for all background steps", [9, 9]),
     jobStep(5, "Complete job", [12, 12]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("a line of a job's output that says that it waits makes no step one in the background", () => {
@@ -140,6 +140,6 @@ test("a line of a job's output that says that it waits makes no step one in the 
     jobStep(3, "Make", [6, 9]),
     jobStep(4, "Complete job", [9, 9]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 
 import { logFacts } from "./log-facts.ts";
-import { encode, stepOfLine } from "./told-log.test-support.ts";
+import { encode, stepOfLine } from "./log-lines.test-support.ts";
 
 const cases = fileURLToPath(new URL("../../../../shared/cases/", import.meta.url));
 const isAbsent = !existsSync(cases);

@@ -2,8 +2,6 @@
 
 import { expect, test } from "vitest";
 
-import { splitLog } from "./split-log.ts";
-import type { JobStep } from "./step-fit.ts";
 import {
   action,
   encode,
@@ -16,10 +14,12 @@ import {
   script,
   setUp,
   split,
-  type ToldLine,
-} from "./told-log.test-support.ts";
+  type OwnedLine,
+} from "./log-lines.test-support.ts";
+import { splitLog } from "./split-log.ts";
+import type { JobStep } from "./step-fit.ts";
 
-type Case = readonly [name: string, lines: readonly ToldLine[], steps: readonly JobStep[]];
+type Case = readonly [name: string, lines: readonly OwnedLine[], steps: readonly JobStep[]];
 
 const habits: readonly Case[] = [
   [
@@ -274,8 +274,8 @@ const habits: readonly Case[] = [
   ],
   [
     "a job whose first and last step GitHub does not list",
-    [...setUp, ...script(2, 1.1, "make", "ok"), ...last(3, 2.2)].map((told) =>
-      told.step === 2 ? told : { ...told, step: null },
+    [...setUp, ...script(2, 1.1, "make", "ok"), ...last(3, 2.2)].map((each) =>
+      each.step === 2 ? each : { ...each, step: null },
     ),
     [jobStep(2, "Make", [1, 2])],
   ],
@@ -291,8 +291,8 @@ const habits: readonly Case[] = [
 ];
 
 test.each(habits)("every line finds its step: %s", (_name, lines, steps) => {
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("whatever way GitHub rounds the times of steps, every line finds its step", () => {
@@ -308,8 +308,8 @@ test("whatever way GitHub rounds the times of steps, every line finds its step",
     const times = [0.05, 0.85, 1.4, 1.55, 2.45, 2.5, 2.6].map(round);
     const names = ["Set up job", "Prepare", "Make", "Test", "Post Prepare", "Complete job"];
     const steps = names.map((name, index) => jobStep(index + 1, name, [times[index] ?? 0, times[index + 1] ?? 0]));
-    const { told, found } = split(lines, steps);
-    expect(found).toEqual(told);
+    const { expected, found } = split(lines, steps);
+    expect(found).toEqual(expected);
   }
 });
 
@@ -328,8 +328,8 @@ test("the border between two composite actions of one second, which nothing tell
     jobStep(3, "Two", [1, 2]),
     jobStep(4, "Complete job", [2, 2]),
   ];
-  const { told, found } = split(lines, steps);
-  const claimed = found.flatMap((step, index) => (step === null ? [] : [[step, told[index]]]));
+  const { expected, found } = split(lines, steps);
+  const claimed = found.flatMap((step, index) => (step === null ? [] : [[step, expected[index]]]));
   expect(claimed.filter(([step, truth]) => step !== truth)).toEqual([]);
   expect(found).toContain(null);
 });
@@ -350,8 +350,8 @@ test("a step that left no mark leaves the seconds around its start to nobody, an
     jobStep(3, "Odd", [11, 20]),
     jobStep(4, "Complete job", [20, 20]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("where a step prints among the lines of the next, they are unassigned until it ends, but for the first", () => {
@@ -370,8 +370,8 @@ test("where a step prints among the lines of the next, they are unassigned until
     jobStep(3, "Test", [2, 10]),
     jobStep(4, "Complete job", [10, 10]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("lines after a step's end are not its own", () => {
@@ -382,8 +382,8 @@ test("lines after a step's end are not its own", () => {
     ...last(4, 9.1),
   ];
   const steps = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Make", [1, 3]), jobStep(4, "Complete job", [9, 9])];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("without steps the log is one section that is nobody's", () => {
@@ -401,6 +401,6 @@ test("a log of a day that ends at midnight is split by the right day", () => {
     jobStep(3, "Complete job", [43_203, 43_203]),
   ];
   expect(iso(43_200)).toBe("2026-05-02T00:00:00.000Z");
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });

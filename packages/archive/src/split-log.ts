@@ -149,7 +149,7 @@ function findBorders(alignments: readonly Alignment[], { marks, clock, end }: Sc
         range.from,
         range.before,
       ];
-      // A mark that may be its own is nobody's for certain.
+      // A mark that may be its own is certain for no step.
       const [low, high] = [earlier(from, first ?? from), later(by, last?.after ?? last ?? by)];
       // One that has not ended may have printed nothing.
       const to = step.isOpen ? range.before : later(high, earliest);

@@ -3,7 +3,7 @@
 
 import { expect, test } from "vitest";
 
-import { action, jobStep, last, line, post, script, setUp, split, type ToldLine } from "./told-log.test-support.ts";
+import { action, jobStep, last, line, post, script, setUp, split, type OwnedLine } from "./log-lines.test-support.ts";
 
 const noTimes = { conclusion: null, started_at: null, completed_at: null };
 
@@ -21,8 +21,8 @@ test("lines behind the first line of a step that is queued in the job object are
     jobStep(4, "Publish", [0, 0], noTimes),
     jobStep(5, "Complete job", [0, 0], noTimes),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test.each([["set back", -312.4] as const, ["set forward", 312.4] as const])(
@@ -46,13 +46,13 @@ test.each([["set back", -312.4] as const, ["set forward", 312.4] as const])(
       jobStep(4, "Post Build", [floor(15), floor(15)]),
       jobStep(5, "Complete job", [floor(15), floor(15)]),
     ];
-    const { told, found } = split(lines, steps);
-    expect(found).toEqual(told);
+    const { expected, found } = split(lines, steps);
+    expect(found).toEqual(expected);
   },
 );
 
 test("a clock that is set back between two steps makes none of them one in the background", () => {
-  const lines: ToldLine[] = [
+  const lines: OwnedLine[] = [
     ...setUp.map((each) => ({ ...each, at: 500.1 })),
     ...script(2, 501.1, "make", "built"),
     ...script(3, 203.1, "make test", "ok"),
@@ -65,8 +65,8 @@ test("a clock that is set back between two steps makes none of them one in the b
     jobStep(3, "Test", [203, 240]),
     jobStep(4, "Complete job", [240, 240]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("only the post step of an action that was composite holds those of others, though all come in one second", () => {
@@ -94,8 +94,8 @@ test("only the post step of an action that was composite holds those of others, 
     jobStep(10, "Post Lint", [6, 6]),
     jobStep(11, "Complete job", [6, 6]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("a step of the workflow that is called as a post step is found by its own first line", () => {
@@ -113,8 +113,8 @@ test("a step of the workflow that is called as a post step is found by its own f
     jobStep(4, "List", [2, 3]),
     jobStep(9, "Complete job", [3, 3]),
   ];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("what the first step prints before its head is not of Set up job", () => {
@@ -129,13 +129,13 @@ test("what the first step prints before its head is not of Set up job", () => {
     ...last(3, 2.1),
   ];
   const steps = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Set up", [1, 2]), jobStep(3, "Complete job", [2, 2])];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });
 
 test("output that looks as if the runner began anew hides no line of Set up job", () => {
   const lines = [...setUp, ...script(2, 0.6, "cat old.log", "Current runner version: '2.300.0'"), ...last(3, 2.1)];
   const steps = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Show", [1, 2]), jobStep(3, "Complete job", [2, 2])];
-  const { told, found } = split(lines, steps);
-  expect(found).toEqual(told);
+  const { expected, found } = split(lines, steps);
+  expect(found).toEqual(expected);
 });

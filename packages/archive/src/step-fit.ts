@@ -112,7 +112,7 @@ export function unfoundCost({ isSilent, isPending, isListed }: Step): number {
 }
 
 /** Whose step a mark may stand inside of, without beginning one; what each holds is in `costInside`. */
-export const owners = ["nobody", "set-up", "plain", "faking", "composite", "cleaning", "stopping", "completing"] as const;
+export const owners = ["none", "set-up", "plain", "faking", "composite", "cleaning", "stopping", "completing"] as const;
 export type Owner = (typeof owners)[number];
 
 /** What the step that begins at `mark` is for the marks after it. `holdsPosts`: of a post step, when its main step shows it. */
@@ -133,7 +133,7 @@ const startsOfSteps: ReadonlySet<MarkKind> = new Set(["run", "post", "complete",
 export function costInside({ kind, isNested }: StepMark, owner: Owner): { readonly cost: number; readonly owner: Owner } {
   if (isNested || !startsOfSteps.has(kind)) return { cost: 0, owner };
   switch (owner) {
-    case "nobody":
+    case "none":
       return { cost: 0, owner };
     case "set-up":
       // The runner alone speaks here.

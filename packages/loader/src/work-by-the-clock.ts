@@ -42,7 +42,7 @@ async function reread(loader: Loader, signal: AbortSignal): Promise<void> {
   try {
     await rereadOwedLogs(loader, { budgetMs: rereadTurnMs, signal });
   } catch (error) {
-    if (!signal.aborted) loader.log.warn({ err: error, what: "the reading of archived logs" }, "work by the clock failed");
+    if (!signal.aborted) loader.log.warn({ err: error }, "reading of archived logs failed");
   }
 }
 

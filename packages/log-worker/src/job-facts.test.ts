@@ -12,6 +12,9 @@ test.each([
   [{ ...job, runner_id: undefined }, undefined],
   [{ ...job, steps: undefined }, undefined],
   [{ ...job, labels: undefined }, undefined],
-])("a job without runner and steps is told by what it has, and a missing field decides nothing: %j", (object, neverRan) => {
-  expect(jobFacts(object).neverRan).toBe(neverRan);
-});
+])(
+  "a job without runner and steps is classified by the fields that it has, and a missing field decides nothing: %j",
+  (object, neverRan) => {
+    expect(jobFacts(object).neverRan).toBe(neverRan);
+  },
+);

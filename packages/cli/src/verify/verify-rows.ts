@@ -165,8 +165,8 @@ async function findRemovedJobs(
 }
 
 function jobsOf({ records, runRecords, unknownJobs }: ReadRuns): number[] {
-  const told = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => jobIdOf(object)));
-  const ids = new Set([...records.map(({ record }) => record.job_id), ...told]);
+  const listed = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => jobIdOf(object)));
+  const ids = new Set([...records.map(({ record }) => record.job_id), ...listed]);
   return [...ids].filter((id) => id > 0 && !unknownJobs.has(id));
 }
 

@@ -1,12 +1,12 @@
-// Logs for tests, told line by line together with the step that each line is of.
+// Logs for tests, given line by line with the step that printed each line.
 
 import { LogEncoder, type LogTotals } from "./log-format.ts";
 import type { Section } from "./record.ts";
 import { splitLog } from "./split-log.ts";
 import type { JobStep } from "./step-fit.ts";
 
-/** `at`: seconds after 12:00; undefined: no time, the rest of the line above. `step`: whose line it is; null: nobody's. */
-export type ToldLine = { readonly at: number | undefined; readonly text: string; readonly step: number | null };
+/** `at`: seconds after 12:00; undefined: no time, the rest of the line above. `step`: the step that printed it; null: it must stay unassigned. */
+export type OwnedLine = { readonly at: number | undefined; readonly text: string; readonly step: number | null };
 
 const startMs = Date.UTC(2026, 4, 1, 12);
 
@@ -19,7 +19,7 @@ export function stamp(at: number): string {
   return `${iso(at).slice(0, -1)}0000Z `;
 }
 
-export function logBytes(lines: readonly Pick<ToldLine, "at" | "text">[]): Buffer {
+export function logBytes(lines: readonly Pick<OwnedLine, "at" | "text">[]): Buffer {
   return Buffer.from(lines.map(({ at, text }) => `${at === undefined ? "" : stamp(at)}${text}\n`).join(""));
 }
 
@@ -44,7 +44,7 @@ export function stepOfLine(sections: readonly Section[]): (number | null)[] {
   return sections.flatMap(({ step_number, line_count }) => Array.from({ length: line_count }, () => step_number));
 }
 
-export const line = (step: number | null, at: number | undefined, text: string): ToldLine => ({ at, text, step });
+export const line = (step: number | null, at: number | undefined, text: string): OwnedLine => ({ at, text, step });
 
 export const setUp = [
   line(1, 0.1, "Current runner version: '2.329.0'"),
@@ -74,7 +74,7 @@ export const post = (step: number | null, at: number, ...output: string[]) => [
 ];
 
 /** The step of each line as it is, and as the splitter finds it. */
-export function split(lines: readonly ToldLine[], steps: readonly JobStep[]) {
-  const told = lines.map(({ step }) => step);
-  return { told, found: stepOfLine(splitLog(encode(logBytes(lines)), steps)) };
+export function split(lines: readonly OwnedLine[], steps: readonly JobStep[]) {
+  const expected = lines.map(({ step }) => step);
+  return { expected, found: stepOfLine(splitLog(encode(logBytes(lines)), steps)) };
 }
