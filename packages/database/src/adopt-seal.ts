@@ -10,35 +10,18 @@ import { noteSealedObjects, type StoredObject } from "./objects.ts";
 import { lockJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 import { archiveSchema } from "./schema-name.ts";
-import {
-  insertSealedDamages,
-  insertSealedHolds,
-  insertSealedPolicies,
-  insertSealedRemovals,
-  insertSealedTombstones,
-  type SealedDamage,
-  type SealedHold,
-  type SealedPolicy,
-  type SealedRemoval,
-  type SealedTombstone,
-} from "./sealed-changes.ts";
+import { insertSealedLists, type SealedLists } from "./sealed-changes.ts";
 import { findHead, findPreparedSeal, publishSeal } from "./seals.ts";
 import { applyTombstones } from "./tombstones.ts";
 
 /** Of a seal that was read from the store, what it says; instants as text. */
-export type SealToAdopt = {
-  readonly sequence: number;
+export type SealToAdopt = SealedLists & {
   readonly sealed_at: string;
   readonly previous_sha256: string;
   readonly sha256: string;
   readonly key_id: string;
   readonly next_key_id: string | null;
   readonly entries: readonly StoredObject[];
-  readonly tombstones: readonly SealedTombstone[];
-  readonly holds: readonly SealedHold[];
-  readonly policies: readonly SealedPolicy[];
-  readonly damages: readonly SealedDamage[];
-  readonly removals?: readonly SealedRemoval[] | undefined;
   /**
    * Whether a key of ours stands for the chain. Where none does, whoever can write the store could have written the seal, and nothing
    * may be removed for what it says: no log by its tombstones, none by its policies, none whose hold it releases.
@@ -83,12 +66,8 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
       })
       .execute();
     await noteSealedObjects(trx, sequence, entries);
-    const { isVouchedFor, holds } = seal;
-    await adoptTombstones(trx, seal);
-    await insertSealedHolds(trx, sequence, isVouchedFor ? holds : holds.filter(({ is_held }) => is_held), archiveSchema);
-    await insertSealedPolicies(trx, sequence, isVouchedFor ? seal.policies : [], archiveSchema);
-    await insertSealedDamages(trx, sequence, seal.damages, archiveSchema);
-    await insertSealedRemovals(trx, sequence, seal.removals ?? [], archiveSchema);
+    await insertSealedLists(trx, seal, { isVouchedFor: seal.isVouchedFor, schema: archiveSchema });
+    await propagateTombstones(trx, seal);
   });
 }
 
@@ -109,10 +88,9 @@ async function dropPrepared(trx: Database, sequence: number): Promise<void> {
   await trx.deleteFrom("archive.seals").where("sequence", "=", sequence).where("published_at", "is", null).execute();
 }
 
-async function adoptTombstones(trx: Database, seal: SealToAdopt): Promise<void> {
-  if (seal.tombstones.length === 0) return;
-  await insertSealedTombstones(trx, seal, archiveSchema);
-  const jobIds = seal.tombstones.map(({ job_id }) => job_id);
+async function propagateTombstones(trx: Database, { tombstones }: SealToAdopt): Promise<void> {
+  if (tombstones.length === 0) return;
+  const jobIds = tombstones.map(({ job_id }) => job_id);
   await lockJobs(trx, jobIds);
   await applyTombstones(trx, jobIds);
   await settleLogs(trx, jobIds);

@@ -3,20 +3,9 @@
 import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
-import { restoreWindows, type SealedAttempt, type SealedWindow } from "./restore-ledger.ts";
+import { restoreWindows, type SealedAttempt, type SealedWindow, unnestSealedAttempts } from "./restore-ledger.ts";
 import { temporarySchema } from "./schema-name.ts";
-import {
-  insertSealedDamages,
-  insertSealedHolds,
-  insertSealedPolicies,
-  insertSealedRemovals,
-  insertSealedTombstones,
-  type SealedDamage,
-  type SealedHold,
-  type SealedPolicy,
-  type SealedRemoval,
-  type SealedTombstone,
-} from "./sealed-changes.ts";
+import { insertSealedLists, type SealedLists } from "./sealed-changes.ts";
 import { unnest } from "./unnest.ts";
 
 const tables = [
@@ -59,49 +48,32 @@ export async function dropLedgerTables(db: Database): Promise<void> {
 }
 
 /** What a seal says of the ledger. Instants are ISO 8601. */
-export type SealedChanges = {
-  readonly sequence: number;
+export type SealedChanges = SealedLists & {
   readonly sealed_at: string;
   readonly ledger: {
     readonly windows: readonly SealedWindow[];
     readonly attempts: readonly SealedAttempt[];
     readonly full_seconds: readonly { repository_id: number; second_start: string }[];
   };
-  readonly tombstones: readonly SealedTombstone[];
-  readonly holds: readonly SealedHold[];
-  readonly policies: readonly SealedPolicy[];
-  readonly damages: readonly SealedDamage[];
-  readonly removals?: readonly SealedRemoval[] | undefined;
 };
 
 /** Adds what a seal says, after those before it. */
 export async function addSealedChanges(db: Database, seal: SealedChanges): Promise<void> {
-  const { sequence, sealed_at, ledger, tombstones } = seal;
+  const { sequence, sealed_at, ledger } = seal;
   await transact(db, async (trx) => {
     await restoreWindows(trx, { sequence, sealed_at, windows: ledger.windows }, temporarySchema);
     await addSealedAttempts(trx, sequence, ledger.attempts);
-    await insertSealedTombstones(trx, { sequence, tombstones, isVouchedFor: true }, temporarySchema);
-    await insertSealedHolds(trx, sequence, seal.holds, temporarySchema);
-    await insertSealedPolicies(trx, sequence, seal.policies, temporarySchema);
-    await insertSealedDamages(trx, sequence, seal.damages, temporarySchema);
-    await insertSealedRemovals(trx, sequence, seal.removals ?? [], temporarySchema);
+    await insertSealedLists(trx, seal, { isVouchedFor: true, schema: temporarySchema });
     await replaceFullSeconds(trx, ledger.full_seconds);
   });
 }
 
 async function addSealedAttempts(trx: Database, sequence: number, attempts: readonly SealedAttempt[]): Promise<void> {
   if (attempts.length === 0) return;
-  const types = {
-    repository_id: "bigint",
-    run_id: "bigint",
-    run_attempt: "integer",
-    run_created_at: "timestamptz",
-    state: "text",
-  } as const;
   await sql`
     insert into pg_temp.sealed_attempts (run_id, run_attempt, repository_id, run_created_at, state, sequence)
     select run_id, run_attempt, repository_id, run_created_at, state, ${sequence}::bigint
-    from ${unnest<Omit<SealedAttempt, "repository">>(types, attempts)}
+    from ${unnestSealedAttempts(attempts)}
     on conflict (run_id, run_attempt) do update set
       repository_id = excluded.repository_id, run_created_at = excluded.run_created_at, state = excluded.state, sequence = excluded.sequence
   `.execute(trx);

@@ -128,8 +128,8 @@ export async function restoreSealedLedger(trx: Database, seal: SealedLedger): Pr
   await restoreWindows(trx, seal);
 }
 
-async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attempts }: SealedLedger): Promise<void> {
-  if (attempts.length === 0) return;
+/** Attempts of a seal as rows, without their repository's name. */
+export function unnestSealedAttempts(attempts: readonly SealedAttempt[]) {
   const types = {
     repository_id: "bigint",
     run_id: "bigint",
@@ -137,7 +137,12 @@ async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attem
     run_created_at: "timestamptz",
     state: "text",
   } as const;
-  const incoming = unnest<Omit<SealedAttempt, "repository">>(types, attempts);
+  return unnest<Omit<SealedAttempt, "repository">>(types, attempts);
+}
+
+async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attempts }: SealedLedger): Promise<void> {
+  if (attempts.length === 0) return;
+  const incoming = unnestSealedAttempts(attempts);
   await sql`
     insert into archive.runs (run_id, repository_id, run_attempt, created_at)
     select run_id, min(repository_id), max(run_attempt), min(run_created_at)

@@ -20,16 +20,38 @@ export type SealedPolicy = { name: string; keep_days: number | null; changed_at:
 export type SealedDamage = { key: string; finding: string; found_at: string; repaired_by: string | null };
 export type SealedRemoval = { runs_before: string; removed_at: string; runs: number; jobs: number; closed_gaps: number };
 
-export type SealedTombstones = {
+/** What a seal carries, as it says it. */
+export type SealedLists = {
   readonly sequence: number;
   readonly tombstones: readonly SealedTombstone[];
-  readonly isVouchedFor: boolean;
+  readonly holds: readonly SealedHold[];
+  readonly policies: readonly SealedPolicy[];
+  readonly damages: readonly SealedDamage[];
+  readonly removals?: readonly SealedRemoval[] | undefined;
 };
 
-/** Of one key the first seal counts. Idempotent. */
-export async function insertSealedTombstones(
+/**
+ * Writes the lists of one seal into the tables of `schema`; seal after seal, in the order of the chain. Idempotent.
+ * @param isVouchedFor whether a trusted key signed the chain. Where none did, no policy and no release of a hold is taken over, since a log
+ * could go by them.
+ */
+export async function insertSealedLists(
   trx: Database,
-  { sequence, tombstones, isVouchedFor }: SealedTombstones,
+  seal: SealedLists,
+  { isVouchedFor, schema }: { readonly isVouchedFor: boolean; readonly schema: Schema },
+): Promise<void> {
+  const { sequence, holds, policies, damages, removals = [] } = seal;
+  await insertSealedTombstones(trx, { ...seal, isVouchedFor }, schema);
+  await insertSealedHolds(trx, sequence, isVouchedFor ? holds : holds.filter(({ is_held }) => is_held), schema);
+  await insertSealedPolicies(trx, sequence, isVouchedFor ? policies : [], schema);
+  await insertSealedDamages(trx, sequence, damages, schema);
+  await insertSealedRemovals(trx, sequence, removals, schema);
+}
+
+// Of one key the first seal counts.
+async function insertSealedTombstones(
+  trx: Database,
+  { sequence, tombstones, isVouchedFor }: Pick<SealedLists, "sequence" | "tombstones"> & { readonly isVouchedFor: boolean },
   schema: Schema,
 ): Promise<void> {
   const types = {
@@ -54,13 +76,8 @@ export async function insertSealedTombstones(
   `.execute(trx);
 }
 
-/** A hold that stands there and waits for a seal is the one that the seal carries, whose times have milliseconds. Idempotent. */
-export async function insertSealedHolds(
-  trx: Database,
-  sequence: number,
-  holds: readonly SealedHold[],
-  schema: Schema,
-): Promise<void> {
+// A hold that stands there and waits for a seal is the one that the seal carries, whose times have milliseconds.
+async function insertSealedHolds(trx: Database, sequence: number, holds: readonly SealedHold[], schema: Schema): Promise<void> {
   if (holds.length === 0) return;
   const incoming = unnest<SealedHold>({ job_id: "bigint", is_held: "boolean", reason: "text", changed_at: "timestamptz" }, holds);
   await sql`
@@ -81,8 +98,8 @@ export async function insertSealedHolds(
   `.execute(trx);
 }
 
-/** As `insertSealedHolds`. */
-export async function insertSealedPolicies(
+// As `insertSealedHolds`.
+async function insertSealedPolicies(
   trx: Database,
   sequence: number,
   policies: readonly SealedPolicy[],
@@ -108,8 +125,8 @@ export async function insertSealedPolicies(
   `.execute(trx);
 }
 
-/** Of one key the last seal counts; a repair that was once sealed stays one. Idempotent. */
-export async function insertSealedDamages(
+// Of one key the last seal counts; a repair that was once sealed stays one.
+async function insertSealedDamages(
   trx: Database,
   sequence: number,
   damages: readonly SealedDamage[],
@@ -138,8 +155,8 @@ export async function insertSealedDamages(
   `.execute(trx);
 }
 
-/** Of one instant the last seal counts. Idempotent. */
-export async function insertSealedRemovals(
+// Of one instant the last seal counts.
+async function insertSealedRemovals(
   trx: Database,
   sequence: number,
   removals: readonly SealedRemoval[],
