@@ -241,7 +241,13 @@ export async function listKnownJobs(
   return rows.map(({ job_id }) => job_id);
 }
 
-function attemptSeen(object: unknown): { status: string | null; conclusion: string | null; object: string } {
+function attemptSeen(object: unknown) {
   const run = asFields(object);
-  return { status: text(run["status"]), conclusion: text(run["conclusion"]), object: JSON.stringify(object) };
+  const updatedMs = Date.parse(text(run["updated_at"]) ?? "");
+  return {
+    status: text(run["status"]),
+    conclusion: text(run["conclusion"]),
+    object: JSON.stringify(object),
+    run_updated_at: Number.isNaN(updatedMs) ? null : new Date(updatedMs),
+  };
 }
