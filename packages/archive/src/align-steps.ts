@@ -1,12 +1,13 @@
 // Finds which mark of a log begins which step of its job. Both lists are in order, so this is the alignment of two sequences,
 // as for genes: dynamic programming finds the best of all, where taking the nearest mark step by step would let one faked or
-// nested mark push every later step off its place. What is best by a hair is not taken: all that comes near it is told.
+// nested mark push every later step off its place. What is best by a hair is not taken: whatever comes near it is returned as well.
 
 import {
   canBegin,
   costInside,
   fit,
   type JobStep,
+  mayBeAbsent,
   type Owner,
   ownerOf,
   owners,
@@ -25,17 +26,21 @@ export type Alignment = {
 };
 
 /**
- * Totals closer than this to the best are as good as it. Where steps run in the background, marks of several are near each other, and
- * where a step prints what looks like the runner's, there may be more of it: two such lines must not decide.
+ * Totals closer than this to the best are as good as it. Where a composite action's own steps have marks that look like those of the job's
+ * steps, fractions of a second and a first line that is seconds late must not decide. Where steps run in the background, marks of several
+ * are near each other, and where a step prints what looks like the runner's, there may be more of it: two such lines must not decide.
  */
-const [margin, wideMargin] = [1, 6.5];
+const [margin, compositeMargin, wideMargin] = [1, 2, 6.6];
 /** No workflow that people wrote has so many; the table that is filled grows with it. */
 const maxSteps = 300;
 /** The log of a job whose steps GitHub lists incompletely has these two all the same. */
 const unlisted = { conclusion: "success", started_at: null, completed_at: null };
 
-/** `steps`: of the job object, in any order. Steps beyond `maxSteps` are as if they were not there. */
-export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]): Alignment[] {
+/**
+ * `steps`: of the job object, in any order; steps beyond `maxSteps` are as if they were not there. `endMs`: the second of the log's last
+ * line, -Infinity when it is not known.
+ */
+export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[], endMs: number): Alignment[] {
   const known = steps
     .toSorted((a, b) => a.step_number - b.step_number)
     .slice(0, maxSteps)
@@ -51,27 +56,32 @@ export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]
     ...known,
     ...missing.filter(({ role }) => role === "complete" && known.at(-1)?.role !== role),
   ];
-  const first = new Table(all, marks, new Map());
-  const narrow = first.alignments(margin);
-  const isWide = controlsOf(narrow).length > 0 || hasFakes(narrow, marks);
-  const found = isWide ? first.alignments(wideMargin) : narrow;
   const posts = all.filter(({ role }) => role === "post");
+  const first = new Table(all, marks, new Map(), endMs);
+  const narrow = first.alignments(margin);
+  const inside = marksInside(narrow, marks);
+  const isWide = controlsOf(narrow).length > 0 || inside === "fakes";
+  const within = isWide ? wideMargin : inside === "composites" ? compositeMargin : margin;
+  const found = within === margin ? narrow : first.alignments(within);
   if (posts.length === 0 || marks.filter(({ kind }) => kind === "post").length <= posts.length) return found;
-  return new Table(all, marks, new Map(posts.map((step) => [step, holdsPosts(step, found, marks)]))).alignments(
-    isWide ? wideMargin : margin,
-  );
+  return new Table(all, marks, new Map(posts.map((step) => [step, holdsPosts(step, found, marks)])), endMs).alignments(within);
 }
 
-/** Whether a mark stands in a step that cannot hold it, or is a group whose first line is none of the runner's. */
-function hasFakes(alignments: readonly Alignment[], marks: readonly StepMark[]): boolean {
+/**
+ * What stands inside steps, as they were found: `fakes`, a mark in a step that cannot hold it or a group whose first line is none of the
+ * runner's; else `composites`, a mark in a composite action's step that the runner does not mark as nested; else undefined.
+ */
+function marksInside(alignments: readonly Alignment[], marks: readonly StepMark[]): "fakes" | "composites" | undefined {
   const begins = new Set(alignments.flatMap((alignment) => alignment.marks));
   let owner: Owner = "none";
-  return marks.some((mark) => {
-    if (mark.head === "other") return true;
+  let hasComposites = false;
+  for (const mark of marks) {
+    if (mark.head === "other") return "fakes";
     if (begins.has(mark)) owner = ownerOf(mark, undefined);
-    else return costInside(mark, owner).cost > 0;
-    return false;
-  });
+    else if (costInside(mark, owner).cost > 0) return "fakes";
+    else hasComposites ||= owner === "composite" && !mark.isNested;
+  }
+  return hasComposites ? "composites" : undefined;
 }
 
 /** The lines of steps that wait for steps in the background or cancel them, where a step of the job may begin: others are output. */
@@ -119,12 +129,18 @@ class Table {
   /** `#backward[at(i, j) + owner]`: of the steps from i on and the marks from j on, after an owner's step. */
   readonly #backward: Float32Array;
 
-  constructor(steps: readonly Step[], marks: readonly StepMark[], holds: ReadonlyMap<Step, boolean | undefined>) {
+  constructor(steps: readonly Step[], marks: readonly StepMark[], holds: ReadonlyMap<Step, boolean | undefined>, endMs: number) {
     this.#steps = steps;
     this.#marks = marks;
-    this.#unfound = steps.map(unfoundCost);
+    this.#unfound = steps.map((step) => unfoundCost(step, endMs));
     this.#fits = Float32Array.from(
-      steps.flatMap((step) => marks.map((mark) => (canBegin(step, mark) ? fit(step, mark) : Number.NaN))),
+      steps.flatMap((step) => {
+        const fits = marks.map((mark) => (canBegin(step, mark) ? fit(step, mark) : Number.NaN));
+        if (!mayBeAbsent(step, endMs)) return fits;
+        // What may have printed nothing draws no mark away from other steps.
+        const best = fits.reduce((most, each) => (each > most ? each : most), 0);
+        return fits.map((each) => each - best);
+      }),
     );
     const place = (mark: StepMark, holdsOthers?: boolean) => owners.indexOf(ownerOf(mark, holdsOthers));
     this.#ownerOf = marks.map((mark) => ({ shown: place(mark), plain: place(mark, false), holding: place(mark, true) }));

@@ -3,8 +3,9 @@
 // CompositeActionHandler, JobExtension. Steps' times and lines' stamps come from one clock, the runner's (ExecutionContext.Start and
 // Complete, PagingLogger.Write).
 
+import { createRandom, type Random } from "@actions-archive/github-simulator/random";
+
 import { type JobTraits, planJob, type PlannedStep } from "./generated-plan.test-support.ts";
-import { createDice, type Dice } from "./generated-random.test-support.ts";
 import { iso, stamp } from "./log-lines.test-support.ts";
 import type { JobStep } from "./step-fit.ts";
 
@@ -22,14 +23,14 @@ export type GeneratedJob = {
 
 /** Depends on `seed` and `traits` alone. */
 export function generateJob(seed: number, traits: JobTraits): GeneratedJob {
-  const dice = createDice(seed);
-  const runner = new Runner(dice, traits);
+  const random = createRandom(seed);
+  const runner = new Runner(random, traits);
   runner.run();
   return runner.report();
 }
 
 class Runner {
-  readonly #dice: Dice;
+  readonly #random: Random;
   readonly #traits: JobTraits;
   #lines: Printed[] = [];
   readonly #ran: Ran[] = [];
@@ -38,14 +39,14 @@ class Runner {
   readonly #waited = new Set<number>();
   #now = 0;
 
-  constructor(dice: Dice, traits: JobTraits) {
-    this.#dice = dice;
+  constructor(random: Random, traits: JobTraits) {
+    this.#random = random;
     this.#traits = traits;
   }
 
   run(): void {
-    const plan = planJob(this.#dice, this.#traits);
-    if (this.#dice.chance(0.3)) for (const text of plan.waiting) this.#print(null, -this.#dice.int(600, 9_000), text);
+    const plan = planJob(this.#random, this.#traits);
+    if (this.#random.chance(0.3)) for (const text of plan.waiting) this.#print(null, -this.#random.int(600, 9_000), text);
     this.#foreground(plan.setUp);
     for (const step of plan.main) {
       if (step.isSkipped) this.#ran.push({ plan: step, conclusion: "skipped", startMs: this.#now, endMs: this.#now });
@@ -53,11 +54,11 @@ class Runner {
       else if (step.isBackground) this.#startBackground(step);
       else this.#foreground(step);
       if (step.post !== undefined && !step.isSkipped) this.#posts.unshift(step.post);
-      this.#now += this.#dice.int(1, 8);
+      this.#now += this.#random.int(1, 8);
     }
     for (const post of this.#posts) {
       this.#foreground(post);
-      this.#now += this.#dice.int(1, 8);
+      this.#now += this.#random.int(1, 8);
     }
     this.#foreground(plan.complete);
   }
@@ -87,8 +88,8 @@ class Runner {
   }
 
   #ending(): { cutMs: number; late: number } {
-    const cutMs = this.#traits.isCut ? this.#dice.int(1_000, Math.max(1_001, this.#now)) : Infinity;
-    const late = this.#traits.isLate ? Math.max(1, this.#ran.length - this.#dice.int(1, 4)) : Infinity;
+    const cutMs = this.#traits.isCut ? this.#random.int(1_000, Math.max(1_001, this.#now)) : Infinity;
+    const late = this.#traits.isLate ? Math.max(1, this.#ran.length - this.#random.int(1, 4)) : Infinity;
     return { cutMs, late };
   }
 
@@ -96,14 +97,14 @@ class Runner {
     { plan, conclusion, startMs, endMs }: Ran,
     { clock, cutMs, lateness }: { clock: (ms: number) => number; cutMs: number; lateness: number },
   ): JobStep {
-    const round = () => (this.#dice.chance(0.5) ? Math.floor : Math.round);
+    const round = () => (this.#random.chance(0.5) ? Math.floor : Math.round);
     const second = (ms: number) => iso(round()(clock(ms) / 1000));
     const listed = { step_number: plan.number, step_name: plan.name };
     const started_at = second(startMs);
     if (startMs > cutMs || lateness > 0)
       return {
         ...listed,
-        conclusion: startMs > cutMs && this.#dice.chance(0.5) ? "cancelled" : null,
+        conclusion: startMs > cutMs && this.#random.chance(0.5) ? "cancelled" : null,
         started_at: null,
         completed_at: null,
       };
@@ -117,15 +118,15 @@ class Runner {
   #clock(): (ms: number) => number {
     const { clock } = this.#traits;
     if (clock === undefined) return (ms) => ms;
-    const jumps = Array.from({ length: this.#dice.int(1, 2) }, () => ({
-      atMs: this.#dice.int(0, Math.max(1, this.#now)),
-      byMs: this.#dice.int(2_000, 600_000) * (clock === "back" ? -1 : 1),
+    const jumps = Array.from({ length: this.#random.int(1, 2) }, () => ({
+      atMs: this.#random.int(0, Math.max(1, this.#now)),
+      byMs: this.#random.int(2_000, 600_000) * (clock === "back" ? -1 : 1),
     }));
     return (ms) => jumps.reduce((at, { atMs, byMs }) => (ms >= atMs ? at + byMs : at), ms);
   }
 
   #bom(): string {
-    return this.#traits.hasBoms && this.#dice.chance(0.1) ? "\uFEFF" : "";
+    return this.#traits.hasBoms && this.#random.chance(0.1) ? "\uFEFF" : "";
   }
 
   #print(step: number | null, ms: number, text: string, more: readonly string[] = []): void {
@@ -155,7 +156,7 @@ class Runner {
     const startMs = this.#now;
     const open = [...this.#background.keys()].filter((key) => !this.#waited.has(key));
     const chosen =
-      control === "wait-all" || control === "group" ? open : open.slice(0, this.#dice.int(1, Math.max(1, open.length)));
+      control === "wait-all" || control === "group" ? open : open.slice(0, this.#random.int(1, Math.max(1, open.length)));
     const say = (text: string) => this.#print(number, this.#now, text);
     for (const key of chosen) this.#waited.add(key);
     const waited = chosen.flatMap((key) => this.#background.get(key) ?? []);
@@ -184,7 +185,7 @@ class Runner {
   // The runner gives it 7.5 seconds; a process that does not end prints on for some seconds more.
   #cancel(ran: Ran): void {
     if (ran.endMs <= this.#now) return;
-    const takes = this.#dice.pick([20, 300, 2_000, 9_000]);
+    const takes = this.#random.pick([20, 300, 2_000, 9_000]);
     const end = Math.min(ran.endMs, this.#now + takes);
     this.#lines = this.#lines.filter(({ step, ms }) => step !== ran.plan.number || ms <= end);
     ran.endMs = end;
@@ -194,7 +195,7 @@ class Runner {
 
   /** `saidMs`: when it has said what it says at once. */
   #body(plan: PlannedStep, startMs: number): { saidMs: number; endMs: number } {
-    let ms = startMs + this.#dice.int(0, 3) + plan.headDelayMs;
+    let ms = startMs + this.#random.int(0, 3) + plan.headDelayMs;
     for (const text of plan.prelude) this.#print(plan.number, ms, text);
     const preludeMs = ms;
     ms += plan.prepareMs;
@@ -204,6 +205,6 @@ class Runner {
       ms += afterMs;
       this.#print(plan.number, ms, text, more);
     }
-    return { saidMs, endMs: ms + this.#dice.int(1, 4) };
+    return { saidMs, endMs: ms + this.#random.int(1, 4) };
   }
 }

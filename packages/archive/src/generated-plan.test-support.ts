@@ -1,6 +1,6 @@
 // What a generated job is going to do: its steps with the texts that the runner and the steps print, and how long they take.
 
-import type { Dice } from "./generated-random.test-support.ts";
+import type { Random } from "@actions-archive/github-simulator/random";
 
 export type JobTraits = {
   /** Composite actions, with the markers that the runner prints since 2026 or without them. */
@@ -54,8 +54,8 @@ const names = ["Build", "Test", "Lint", "Report, then stop", "Set up", "Post Bui
 const nothing = { isSkipped: false, isBackground: false, prelude: [], prepareMs: 0, headDelayMs: 0, head: [], output: [] };
 
 /** Numbers are the runner's: those of post steps follow twice the number of the steps before (CreatePostChild). */
-export function planJob(dice: Dice, traits: JobTraits): JobPlan {
-  const planner = new Planner(dice, traits);
+export function planJob(random: Random, traits: JobTraits): JobPlan {
+  const planner = new Planner(random, traits);
   const main = planner.main();
   const last = main.at(-1)?.number ?? 1;
   return {
@@ -68,7 +68,7 @@ export function planJob(dice: Dice, traits: JobTraits): JobPlan {
       head: ["Current runner version: '2.336.0'", "##[group]Operating System", "Ubuntu", "##[endgroup]"],
       output: ["Prepare workflow directory", "Prepare all required actions", "Getting action download info"]
         .concat(`Download action repository 'acme/cache@v4' (SHA:${sha})`, "Complete job name: build")
-        .map((text) => ({ text, afterMs: dice.int(0, 300), more: [] })),
+        .map((text) => ({ text, afterMs: random.int(0, 300), more: [] })),
     },
     main: planner.numberPosts(main),
     complete: {
@@ -76,30 +76,30 @@ export function planJob(dice: Dice, traits: JobTraits): JobPlan {
       number: 2 * last + main.length + 2,
       name: "Complete job",
       conclusion: "success",
-      head: [...(dice.chance(0.2) ? ["Evaluate and set job outputs"] : []), "Cleaning up orphan processes"],
-      output: dice.chance(0.2) ? [{ text: "Terminate orphan process: pid (4711) (node)", afterMs: 20, more: [] }] : [],
+      head: [...(random.chance(0.2) ? ["Evaluate and set job outputs"] : []), "Cleaning up orphan processes"],
+      output: random.chance(0.2) ? [{ text: "Terminate orphan process: pid (4711) (node)", afterMs: 20, more: [] }] : [],
     },
   };
 }
 
 class Planner {
-  readonly #dice: Dice;
+  readonly #random: Random;
   readonly #traits: JobTraits;
   /** What adversarial steps print: the marks of this job's own steps among others. */
   readonly #titles: string[] = [];
   #ids = 0;
 
-  constructor(dice: Dice, traits: JobTraits) {
-    this.#dice = dice;
+  constructor(random: Random, traits: JobTraits) {
+    this.#random = random;
     this.#traits = traits;
   }
 
   main(): PlannedStep[] {
     const { background } = this.#traits;
-    const kinds = Array.from({ length: this.#dice.int(1, 8) }, () => this.#kind());
+    const kinds = Array.from({ length: this.#random.int(1, 8) }, () => this.#kind());
     const runs = kinds.map((kind) => ({
       kind,
-      uses: this.#dice.pick({ script: scripts, action: actions, local: locals }[kind]),
+      uses: this.#random.pick({ script: scripts, action: actions, local: locals }[kind]),
     }));
     this.#titles.push(...runs.map(({ uses }) => uses));
     let steps = runs.map(({ kind, uses }) => this.#step(kind, uses));
@@ -119,24 +119,24 @@ class Planner {
   }
 
   #kind(): "script" | "action" | "local" {
-    return this.#dice.pick(
+    return this.#random.pick(
       this.#traits.composites === undefined ? ["script", "script", "action"] : ["script", "action", "local", "local"],
     );
   }
 
   #step(kind: "script" | "action" | "local", uses: string): PlannedStep {
-    const dice = this.#dice;
-    const isFailed = dice.chance(0.1);
-    const isComposite = kind === "local" || (kind === "action" && this.#traits.composites !== undefined && dice.chance(0.5));
+    const random = this.#random;
+    const isFailed = random.chance(0.1);
+    const isComposite = kind === "local" || (kind === "action" && this.#traits.composites !== undefined && random.chance(0.5));
     const inner = isComposite ? this.#inner(`__${(this.#ids += 1)}`, 1) : undefined;
     const posts = inner?.posts ?? [];
-    const hasPost = isComposite ? posts.length > 0 : kind === "action" && dice.chance(0.6);
+    const hasPost = isComposite ? posts.length > 0 : kind === "action" && random.chance(0.6);
     return {
       ...nothing,
       number: 0,
-      name: dice.chance(0.5) ? `Run ${uses}` : dice.pick(names),
-      conclusion: isFailed ? "failure" : dice.chance(0.03) ? "cancelled" : "success",
-      isSkipped: dice.chance(0.12),
+      name: random.chance(0.5) ? `Run ${uses}` : random.pick(names),
+      conclusion: isFailed ? "failure" : random.chance(0.03) ? "cancelled" : "success",
+      isSkipped: random.chance(0.12),
       prelude:
         kind === "local"
           ? [
@@ -145,15 +145,15 @@ class Planner {
               `Download action repository 'acme/cache@v4' (SHA:${sha})`,
             ]
           : [],
-      prepareMs: kind === "local" ? dice.int(5, 900) : 0,
-      headDelayMs: dice.chance(0.05) ? dice.int(200, 4_000) : 0,
+      prepareMs: kind === "local" ? random.int(5, 900) : 0,
+      headDelayMs: random.chance(0.05) ? random.int(200, 4_000) : 0,
       head: kind === "script" ? scriptHead(uses) : actionHead(uses),
       output: [
-        ...(inner?.output ?? this.#output(dice.int(0, 6))),
+        ...(inner?.output ?? this.#output(random.int(0, 6))),
         ...(isFailed ? ["##[error]it failed", "##[error]Process completed with exit code 1."].map((text) => at(text, 3)) : []),
       ],
       // A composite action's post step says nothing itself (CompositeActionHandler).
-      post: hasPost ? this.#post(isComposite ? posts : this.#output(dice.int(0, 2))) : undefined,
+      post: hasPost ? this.#post(isComposite ? posts : this.#output(random.int(0, 2))) : undefined,
     };
   }
 
@@ -163,67 +163,67 @@ class Planner {
 
   /** The steps inside a composite action, and what its post step prints for them. */
   #inner(scope: string, depth: number): { output: Output[]; posts: Output[] } {
-    const dice = this.#dice;
+    const random = this.#random;
     const [output, posts]: [Output[], Output[]] = [[], []];
-    for (let index = dice.int(1, 3); index > 0; index -= 1) {
+    for (let index = random.int(1, 3); index > 0; index -= 1) {
       const id = `${scope}.__${(this.#ids += 1)}`;
-      const isSkipped = dice.chance(0.15);
+      const isSkipped = random.chance(0.15);
       const marked = (lines: readonly Output[], conclusion = "success") =>
         this.#traits.composites === "with markers"
           ? [
-              at(`##[start-action display=${dice.pick(names)};id=${id}]`, dice.int(0, 2)),
+              at(`##[start-action display=${random.pick(names)};id=${id}]`, random.int(0, 2)),
               ...lines,
               at(`##[end-action id=${id};outcome=${conclusion};conclusion=${conclusion};duration_ms=3]`, 1),
             ]
           : lines;
       if (isSkipped) output.push(...marked([], "skipped"));
-      else if (depth < 3 && dice.chance(0.2)) {
+      else if (depth < 3 && random.chance(0.2)) {
         const inside = this.#inner(id, depth + 1);
-        output.push(...marked([...actionHead(dice.pick(actions)).map((text) => at(text, 0)), ...inside.output]));
-        if (inside.posts.length > 0) posts.unshift(...marked([at("Post job cleanup.", dice.int(0, 3)), ...inside.posts]));
+        output.push(...marked([...actionHead(random.pick(actions)).map((text) => at(text, 0)), ...inside.output]));
+        if (inside.posts.length > 0) posts.unshift(...marked([at("Post job cleanup.", random.int(0, 3)), ...inside.posts]));
       } else {
-        const isAction = dice.chance(0.6);
-        const head = isAction ? actionHead(dice.pick(actions)) : scriptHead(dice.pick(scripts));
-        output.push(...marked([...head.map((text) => at(text, 0)), ...this.#output(dice.int(0, 3))]));
-        if (isAction && dice.chance(0.5))
-          posts.unshift(...marked([at("Post job cleanup.", dice.int(0, 3)), ...this.#output(dice.int(0, 2))]));
+        const isAction = random.chance(0.6);
+        const head = isAction ? actionHead(random.pick(actions)) : scriptHead(random.pick(scripts));
+        output.push(...marked([...head.map((text) => at(text, 0)), ...this.#output(random.int(0, 3))]));
+        if (isAction && random.chance(0.5))
+          posts.unshift(...marked([at("Post job cleanup.", random.int(0, 3)), ...this.#output(random.int(0, 2))]));
       }
     }
     return { output, posts };
   }
 
   #output(count: number): Output[] {
-    const dice = this.#dice;
+    const random = this.#random;
     // Most steps are short: many begin and end within one second.
-    const scale = dice.pick([3, 30, 200, 1_500, 10_000, 60_000]);
+    const scale = random.pick([3, 30, 200, 1_500, 10_000, 60_000]);
     return Array.from({ length: count }, (_, index) => {
       const text =
-        this.#traits.isAdversarial && dice.chance(0.3)
+        this.#traits.isAdversarial && random.chance(0.3)
           ? this.#fake()
-          : dice.chance(0.06)
+          : random.chance(0.06)
             ? "##[warning]mind this"
             : `output ${index}`;
-      const more = dice.chance(0.04)
+      const more = random.chance(0.04)
         ? ["a second line", this.#traits.isAdversarial ? this.#fake() : "", "##[group]Run make"]
         : [];
-      return at(text, dice.int(0, scale), more);
+      return at(text, random.int(0, scale), more);
     });
   }
 
   // Not generated, for nothing decides it: a main step that prints "Post job cleanup." within the second in which the post step of a
   // composite action begins. Both orders are what honest runners print, since such a post step holds any number of these lines.
   #fake(): string {
-    const dice = this.#dice;
-    if (this.#traits.composites === undefined && dice.chance(0.1)) return "Post job cleanup.";
-    return dice.pick([
-      `##[group]Run ${dice.pick(this.#titles)}`,
-      `##[group]Run ${dice.pick(scripts)}`,
+    const random = this.#random;
+    if (this.#traits.composites === undefined && random.chance(0.1)) return "Post job cleanup.";
+    return random.pick([
+      `##[group]Run ${random.pick(this.#titles)}`,
+      `##[group]Run ${random.pick(scripts)}`,
       "Cleaning up orphan processes",
       "Current runner version: '2.100.0'",
-      `Waiting for background step(s) to complete: ${dice.pick(names)}`,
+      `Waiting for background step(s) to complete: ${random.pick(names)}`,
       "Waiting for all background step(s) to complete: Build, Test",
       "Finished waiting for background step(s).",
-      `Cancelling background step(s): ${dice.pick(names)}`,
+      `Cancelling background step(s): ${random.pick(names)}`,
       "No background steps remaining to wait for.",
       "##[\\start-action display=x;id=a]",
       "##[error]as if a step had failed",
@@ -231,28 +231,30 @@ class Planner {
   }
 
   #withBackground(steps: readonly PlannedStep[]): PlannedStep[] {
-    const dice = this.#dice;
+    const random = this.#random;
     const all: PlannedStep[] = [];
     let open = 0;
     for (const step of steps) {
-      const isBackground = !step.isSkipped && dice.chance(0.45);
+      const isBackground = !step.isSkipped && random.chance(0.45);
       all.push({ ...step, isBackground });
       if (isBackground) open += 1;
-      else if (open > 0 && dice.chance(0.3))
-        all.push(controlStep(dice.pick(["wait", "wait-all", "cancel"] as const), dice.pick(["Join", "wait", "Stop the server"])));
+      else if (open > 0 && random.chance(0.3))
+        all.push(
+          controlStep(random.pick(["wait", "wait-all", "cancel"] as const), random.pick(["Join", "wait", "Stop the server"])),
+        );
     }
     return open > 0 ? [...all, controlStep("wait-all", "Wait for all background steps")] : all;
   }
 
   #withGroup(steps: readonly PlannedStep[]): PlannedStep[] {
-    const dice = this.#dice;
-    const size = dice.chance(0.1) ? dice.int(10, 13) : dice.int(2, 4);
+    const random = this.#random;
+    const size = random.chance(0.1) ? random.int(10, 13) : random.int(2, 4);
     const members: PlannedStep[] = [];
     for (let index = 0; index < size; index += 1) {
-      const step = this.#step("script", dice.pick(scripts));
+      const step = this.#step("script", random.pick(scripts));
       members.push({ ...step, isSkipped: false, isBackground: true });
     }
-    const before = dice.int(0, steps.length);
+    const before = random.int(0, steps.length);
     return [...steps.slice(0, before), ...members, controlStep("group", "Parallel group"), ...steps.slice(before)].map(
       (step) => ({ ...step }),
     );

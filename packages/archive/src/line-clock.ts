@@ -29,6 +29,11 @@ export class LineClock {
     for (const point of times) if (point.ms >= first - hourMs && point.ms <= last + hourMs) this.#points.push(point);
   }
 
+  /** The second of the last stamped line; -Infinity when none is known. */
+  get lastMs(): number {
+    return this.#end === undefined ? -Infinity : (this.#points.at(-1)?.ms ?? -Infinity);
+  }
+
   /** The first line of the range whose second is `ms` or later; the range's end when there is none. Undefined when not known. */
   firstFrom(ms: number, { from, before }: Range): Place | undefined {
     for (let index = this.#indexAt(from); index < this.#points.length; index += 1) {

@@ -281,7 +281,7 @@ const habits: readonly Case[] = [
   ],
   [
     "a log that a kill cut short",
-    [...setUp, ...script(2, 1.1, "sleep 9999", "working")],
+    [...setUp, ...script(2, 1.1, "sleep 9999", "working"), line(2, 30.1, "still working")],
     [
       jobStep(1, "Set up job", [0, 1]),
       jobStep(2, "Sleep", [1, 1], { conclusion: null, completed_at: null }),

@@ -40,7 +40,7 @@ export function stretchesOf({ text, lines, rawBytes }: Totals, steps: readonly J
   const clock = new LineClock(text.times, steps, end);
   const marks = marksOf(text, clock);
   const scene = { marks, clock, end, isCut: mayHideBackground(text) };
-  const found = alignSteps(marks, steps).filter(({ step, marks: own }) => own.length > 0 || isAudible(step));
+  const found = alignSteps(marks, steps, clock.lastMs).filter(({ step, marks: own }) => own.length > 0 || isAudible(step));
   const alignments = withoutQueued(withoutInner(found), busyRanges(found, scene));
   const busy = busyRanges(alignments, scene);
   const borders = findBorders(alignments, scene);

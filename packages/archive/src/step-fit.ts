@@ -37,6 +37,8 @@ export type Step = {
   readonly before: readonly JobStep[];
   /** The workflow may have given a post step's name to one of its own: the numbers of post steps leave a gap (CreatePostChild). */
   readonly mayBeMain: boolean;
+  /** It is called a post step, and stands where they do. */
+  readonly mayBePost: boolean;
   readonly startMs: number | undefined;
   /** Undefined too when it is before the start. */
   readonly endMs: number | undefined;
@@ -60,6 +62,7 @@ export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): S
     conclusion: step.conclusion,
     before: all.slice(0, index),
     mayBeMain: isNextToMain(index, all),
+    mayBePost: isCalledPost(name, index, all),
     startMs,
     endMs: startMs !== undefined && endMs !== undefined && endMs >= startMs ? endMs : undefined,
   };
@@ -74,9 +77,13 @@ function roleOf(name: string, index: number, all: readonly JobStep[]): Role {
   if (name === "Stop containers") return "stop-containers";
   if (name.startsWith("Pull ")) return "pull";
   if (name.startsWith("Build ")) return "build";
-  if (!name.startsWith("Post ") || all.slice(index + 1).some(({ step_name }) => !isOfTheEnd(step_name ?? ""))) return "main";
+  if (!isCalledPost(name, index, all)) return "main";
   const main = name.slice("Post ".length);
   return all.slice(0, index).some(({ step_name }) => step_name === main || step_name === `Pre ${main}`) ? "post" : "main";
+}
+
+function isCalledPost(name: string, index: number, all: readonly JobStep[]): boolean {
+  return name.startsWith("Post ") && all.slice(index + 1).every(({ step_name }) => isOfTheEnd(step_name ?? ""));
 }
 
 /** After the steps of the workflow come post steps and the runner's own, and nothing else. */
@@ -107,8 +114,16 @@ const [faked, impossible] = [3, 20];
 const [nested, oddHead] = [8, 4];
 
 /** What it costs that a step has no place in the log. */
-export function unfoundCost({ isSilent, isPending, isListed }: Step): number {
-  return isSilent || isPending || !isListed ? 0 : unfound;
+export function unfoundCost(step: Step, endMs: number): number {
+  return step.isSilent || !step.isListed || mayBeAbsent(step, endMs) ? 0 : unfound;
+}
+
+/**
+ * Whether a step that has not ended in the job object may have printed nothing: it never began, or the log, whose last line is of the
+ * second `endMs`, was cut before its first line. Only a step in the background prints between that and the step's start.
+ */
+export function mayBeAbsent({ isPending, isOpen, startMs }: Step, endMs: number): boolean {
+  return isPending || (isOpen && (startMs === undefined || endMs <= startMs + 1000));
 }
 
 /** Whose step a mark may stand inside of, without beginning one; what each holds is in `costInside`. */
@@ -174,17 +189,13 @@ export function canBegin(step: Step, mark: StepMark): boolean {
   if (mark.kind === "debug") return mark.title === step.name;
   if (step.isSilent) return false;
   if (mark.kind === "error") return step.isBroken && step.role !== "set-up" && step.role !== "complete";
-  if (step.role === "main" && mark.kind === "post") return step.name.startsWith("Post ");
+  if (step.role === "main" && mark.kind === "post") return step.mayBePost;
   if (step.role === "post" && mark.kind === "run") return step.mayBeMain;
   return kindsOfRole[step.role][mark.kind] !== undefined;
 }
 
-/** How well it begins there; only for those that can. A step that may never have begun draws no mark away from others. */
+/** How well it begins there; only for those that can. */
 export function fit(step: Step, mark: StepMark): number {
-  return step.isPending ? Math.min(0, fitOf(step, mark)) : fitOf(step, mark);
-}
-
-function fitOf(step: Step, mark: StepMark): number {
   const time = timeFit(step, mark.ms) - (mark.isNested ? nested : 0);
   if (mark.kind === "debug") return best + sameName + time;
   if (mark.kind === "error") return weak + time;
