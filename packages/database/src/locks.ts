@@ -5,7 +5,7 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "./open-database.ts";
 
-export type LockName = "sealing" | "seals" | "rebuild" | "removal";
+export type LockName = "sealing" | "seals" | "rebuild" | "removal" | `reread ${number}`;
 
 /** Takes a lock until the end of the caller's transaction, waiting for it. @throws TransientError after the session's lock_timeout. */
 export async function lock(trx: Database, name: LockName): Promise<void> {

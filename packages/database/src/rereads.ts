@@ -3,6 +3,7 @@
 
 import { type RawBuilder, sql } from "kysely";
 
+import { withLock } from "./locks.ts";
 import { lockJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 
@@ -146,21 +147,11 @@ export async function findReread(db: Database, extractionVersion: number, jobId:
 }
 
 /**
- * Runs `use` while no other process reads this log again. The lock is the session's: it ends with the process that holds it.
- * @returns undefined, without a call, where another does.
+ * Runs `use` while no other process reads this log again. The lock ends with the process that holds it.
+ * @returns undefined, without a call, where another reads this log, or one that shares its lock: try again later.
  */
 export async function whileRereading<T>(db: Database, jobId: number, use: () => Promise<T>): Promise<T | undefined> {
-  const lock = sql`hashtextextended('actions-archive reread ' || ${jobId}::bigint, 0)`;
-  return db.connection().execute(async (session) => {
-    const { rows } = await sql<{ taken: boolean }>`select pg_try_advisory_lock(${lock}) as taken`.execute(session);
-    if (rows[0]?.taken !== true) return undefined;
-    try {
-      return await use();
-    } finally {
-      // A session that was lost has lost its lock, too.
-      await sql`select pg_advisory_unlock(${lock})`.execute(session).catch(() => undefined);
-    }
-  });
+  return withLock(db, `reread ${jobId % 256}`, use);
 }
 
 /**

@@ -633,7 +633,7 @@ export interface ArchiveJobs {
 
 export interface ArchiveLocks {
   /**
-   * sealing: one seal is made and put. seals: the chain in the database changes. rebuild: the database is rebuilt. removal: partitions are made (shared) or removed.
+   * sealing: one seal is made and put. seals: the chain in the database changes. rebuild: the database is rebuilt. removal: partitions are made (shared) or removed. reread N: an archived log is read again, of a job whose id leaves N when it is divided by 256.
    */
   name: string;
 }

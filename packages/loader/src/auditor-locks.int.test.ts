@@ -9,6 +9,7 @@ import { archived, openBench } from "./bench.test-support.ts";
 import { seal } from "./filled-store.test-support.ts";
 import { loadRecords } from "./load-records.ts";
 import { makeBlockerReport } from "./report-blockers.ts";
+import { rereadLog } from "./reread-log.ts";
 
 /** Kysely's number for its own lock around migrations. */
 const kyselyLock = "3853314791062309107";
@@ -20,9 +21,10 @@ test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothin
   await auditor.ask("set default_transaction_read_only = off");
   for (const name of names) await auditor.ask(`select pg_advisory_lock(hashtext('actions-archive ${name}'))`);
   await auditor.ask(`select pg_advisory_lock(${kyselyLock})`);
+  const id = jobId * 7;
+  await auditor.ask(`select pg_advisory_lock(hashtextextended('actions-archive reread ${id}', 0))`);
 
   // A job of another partition than those that are there.
-  const id = jobId * 7;
   await bench.owe({ id });
   await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, archived(id)) }]);
   await seal(bench);
@@ -30,6 +32,7 @@ test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothin
     { sequence: 1, published: true },
   ]);
   await bench.ask("set lock_timeout = '5s'; select archive.remove_runs_before('2020-01-01')");
+  expect(await rereadLog(bench.loader, id, { isForced: true })).not.toEqual({ outcome: "busy" });
   expect(await migrateDatabase(bench.database.url)).toEqual([]);
 });
 
