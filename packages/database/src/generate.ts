@@ -3,7 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtempDisposable, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import pg from "pg";
@@ -32,7 +34,7 @@ export async function generateFiles(serverUrl: string, { verify }: { verify: boo
     url.pathname = `/${database}`;
     await migrateDatabase(url.href);
     const isFresh = {
-      [schemaFile]: generateTypes(url.href, verify),
+      [schemaFile]: await generateTypes(url.href, verify),
       [dictionaryFile]: await generateDictionary(url.href, verify),
       [coverageFile]: await generateCoverage(verify),
     };
@@ -44,19 +46,23 @@ export async function generateFiles(serverUrl: string, { verify }: { verify: boo
 }
 
 /** @returns whether schema.ts is up to date now. */
-function generateTypes(url: string, verify: boolean): boolean {
+async function generateTypes(url: string, verify: boolean): Promise<boolean> {
+  await using folder = await mkdtempDisposable(join(tmpdir(), "actions-archive-types-"));
+  const file = join(folder.path, "schema.ts");
   const options = [
     `--url=${url}`,
     "--dialect=postgres",
     "--include-pattern=(archive|audit).*",
     "--exclude-pattern=archive.migrations*",
     `--type-mapping=${JSON.stringify({ int8: "number", json: "unknown" })}`,
-    `--out-file=${schemaFile}`,
-    ...(verify ? ["--verify"] : []),
+    `--out-file=${file}`,
   ];
   const { status } = spawnSync("kysely-codegen", options, { stdio: ["ignore", "ignore", "inherit"] });
-  if (status !== 0 && !verify) throw new Error(`kysely-codegen failed with ${status}`);
-  return status === 0;
+  if (status !== 0) throw new Error(`kysely-codegen failed with ${status}`);
+  // The comments are those of the tables, which docs/sql.md has; there were more of them than types.
+  const after = (await readFile(file, "utf8")).replace(/^ +\/\*\*\n(?: +\*.*\n)+/gm, "");
+  if (!verify) await writeFile(schemaFile, after);
+  return !verify || (await readFile(schemaFile, "utf8")) === after;
 }
 
 /** @returns whether the lists of docs/verify.md are up to date now. */

@@ -20,2713 +20,808 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export interface ArchiveActionUses {
-  /**
-   * owner/name, owner/name/path, or docker://image.
-   */
   action: string;
-  /**
-   * action in lower case (ASCII), as GitHub compares names.
-   */
   action_lower: Generated<string>;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * The line of the log that says so, from 1.
-   */
   line_number: number;
-  /**
-   * Place in the record's list, from 0.
-   */
   position: number;
-  /**
-   * The branch, tag or commit that the workflow names; an image's tag or digest. Null where the log names none.
-   */
   ref: string | null;
-  /**
-   * The commit that the runner got, lower-case hex; sha256:… of an image. Null where the log does not say, as in 2021 and before.
-   */
   sha: string | null;
-  /**
-   * The step that ran it; null where unknown.
-   */
   step_number: number | null;
-  /**
-   * The time of that line; null where it has none.
-   */
   used_at: Timestamp | null;
 }
 
 export interface ArchiveAnnotations {
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * error, warning or notice.
-   */
   level: string;
-  /**
-   * From 1.
-   */
   line_number: number;
-  /**
-   * The message without its mark, with the lines below that have no time of their own, cut after 500 characters.
-   */
   message: string;
-  /**
-   * The step whose line it is; null where unknown.
-   */
   step_number: number | null;
 }
 
 export interface ArchiveAsker {
-  /**
-   * The owners that both may see, in lower case, by archive.auditor_owners.
-   */
   owners: string[] | null;
-  /**
-   * The ids of these owners' repositories, by their current names; null when there is none.
-   */
   repositories: string | null;
-  /**
-   * True when the login and the current role are both members of actions_archive_auditor.
-   */
   sees_all: boolean | null;
 }
 
 export interface ArchiveAttempts {
-  /**
-   * What the last check found, in words for people; null when there is nothing to say.
-   */
   check_detail: string | null;
-  /**
-   * How many checks in a row ended with such a reason, settling aside.
-   */
   check_failures: Generated<number>;
-  /**
-   * Why the last check of an open attempt did not close it: settling (its run completed moments ago, it is listed once more), lagging (a job is not completed although the run is), incomplete (fewer jobs than GitHub promised), empty (no job at all), unusable (a job object that cannot be used), list_not_found (404 for its jobs, while the run answers), run_not_found (404 for the run), unreadable (another error). Null while its run goes on.
-   */
   check_reason: string | null;
-  /**
-   * GitHub's conclusion of the attempt; null until it has one.
-   */
   conclusion: string | null;
-  /**
-   * When the jobs of the listed attempt are listed once more, a day after the list that closed it, by the database's clock. Null when they are not.
-   */
   confirm_due_at: Timestamp | null;
-  /**
-   * When this archive first saw it, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * When the attempt became a gap of kind list_incomplete, by the database's clock; null while its list is read again soon.
-   */
   incomplete_since: Timestamp | null;
-  /**
-   * GitHub's ETag of the list of jobs that closed the attempt: while it holds, listing the jobs again costs nothing of the limit. Null when there is none.
-   */
   jobs_etag: string | null;
-  /**
-   * When its final list of jobs was read, by the database's clock; null before that.
-   */
   listed_at: Timestamp | null;
-  /**
-   * How many jobs that list had; null before it was read.
-   */
   listed_jobs: number | null;
-  /**
-   * Jobs that its final listing showed and that had not completed. One that completes later is in archive.obligations, too.
-   */
   missing_job_ids: Generated<ArrayType<number>>;
-  /**
-   * The run as GitHub showed this attempt, as received; null where only a later attempt was seen.
-   */
   object: unknown | null;
-  /**
-   * Its run record in the store, relative to the prefix; null until it is written.
-   */
   record_key: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * GitHub's number of the attempt, from 1.
-   */
   run_attempt: number;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number;
-  /**
-   * GitHub's updated_at of that object: an older one does not replace it. Null without an object.
-   */
   run_updated_at: Timestamp | null;
-  /**
-   * How many checks in a row ended with this check_reason.
-   */
   same_reason_checks: Generated<number>;
-  /**
-   * When the first of those was, by the database's clock; null without one.
-   */
   same_reason_since: Timestamp | null;
-  /**
-   * Sequence of the seal that carries its state; null while that waits for one.
-   */
   sealed_in: number | null;
-  /**
-   * Our decision: open, listed, gone (its run answered 404 for a day), or never_completed (closed at 35 days). Whatever shows the run again reopens it.
-   */
   state: Generated<string>;
-  /**
-   * GitHub's status of the attempt; null where it was never seen by itself.
-   */
   status: string | null;
-  /**
-   * When a webhook last told of it: for an hour it is not visited because the run list changed. Null when none did.
-   */
   told_at: Timestamp | null;
-  /**
-   * When an open attempt is looked at again.
-   */
   visit_due_at: Generated<Timestamp>;
-  /**
-   * How often it was looked at while it was open.
-   */
   visits: Generated<number>;
 }
 
 export interface ArchiveAuditorOwners {
-  /**
-   * An owner at GitHub: what stands before the slash of a repository's current full name. Case does not count.
-   */
   owner: string;
-  /**
-   * Name of a login, or of a role that logins are members of.
-   */
   role: string;
 }
 
 export interface ArchiveBackfillRepositories {
-  /**
-   * The backfill.
-   */
   backfill_id: number;
-  /**
-   * When all was listed and each log was archived, absent or failed; null before that.
-   */
   done_at: Timestamp | null;
-  /**
-   * When it is worked on next, by the database's clock.
-   */
   due_at: Generated<Timestamp>;
-  /**
-   * How many runs GitHub counted when it was asked for; null where it could not say.
-   */
   estimated_runs: number | null;
-  /**
-   * The worker that holds it now; null when none ever did, or the last one gave it back.
-   */
   lease_holder: string | null;
-  /**
-   * One worker at a time: the holder's lease, by the database's clock. Null without a holder.
-   */
   leased_until: Timestamp | null;
-  /**
-   * Runs created from here until the backfill's end are listed: it moves from the end to the start.
-   */
   listed_from: Timestamp;
-  /**
-   * Why it could not go on the last time; null when it could.
-   */
   problem: string | null;
-  /**
-   * When that problem began; null without one.
-   */
   problem_since: Timestamp | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
 }
 
 export interface ArchiveBackfills {
-  /**
-   * Repositories and patterns as the operator wrote them.
-   */
   asked_for: string[];
-  /**
-   * Our number of it, from 1.
-   */
   backfill_id: Generated<number>;
-  /**
-   * When it was asked for, by the database's clock.
-   */
   created_at: Generated<Timestamp>;
-  /**
-   * When it was done or cancelled; null before that.
-   */
   ended_at: Timestamp | null;
-  /**
-   * Runs created at this instant or later.
-   */
   since: Timestamp;
-  /**
-   * Running. Paused: nothing of it is asked of GitHub. Cancelled: nothing more is looked for; what was found is archived. Done: all of it is listed, and each log is archived, absent or failed.
-   */
   state: Generated<string>;
-  /**
-   * Runs created before this instant.
-   */
   until: Timestamp;
 }
 
 export interface ArchiveClockSkews {
-  /**
-   * When a Date was accepted again. Null while they are refused, and where the process that refused them has ended.
-   */
   cleared_at: Timestamp | null;
-  /**
-   * The host of GITHUB_API_URL, with its port.
-   */
   host: string;
-  /**
-   * When a Date was last refused, to the minute.
-   */
   last_seen_at: Timestamp;
-  /**
-   * When a Date was first refused, after the last one that was accepted.
-   */
   since: Timestamp;
-  /**
-   * By how much the last refused Date was ahead of the database's clock; negative: behind.
-   */
   skew_seconds: number;
 }
 
 export interface ArchiveCredentialHolders {
-  /**
-   * The credential's name.
-   */
   credential: string;
-  /**
-   * A random id of the process.
-   */
   holder: string;
-  /**
-   * When the row lapses unless it is renewed, by the database's clock.
-   */
   leased_until: Timestamp;
-  /**
-   * How many requests the process runs on it now.
-   */
   requests: number;
-  /**
-   * How many requests this process wanted to start at its last question and could not.
-   */
   waiting: Generated<number>;
 }
 
 export interface ArchiveCredentials {
-  /**
-   * Its name: token, app-ID or installation-ID. Never the secret.
-   */
   credential: string;
-  /**
-   * The end of the last pause whose length GitHub did not name; null when there was none.
-   */
   guessed_until: Timestamp | null;
-  /**
-   * How many such pauses came within an hour of each other: each is twice as long.
-   */
   guesses: Generated<number>;
-  /**
-   * Our own requests of that hour that are over, answers that nothing had changed left out.
-   */
   hour_requests: Generated<number>;
-  /**
-   * The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators; null before the first request.
-   */
   hour_started_at: Timestamp | null;
-  /**
-   * GitHub's primary limit in requests an hour, as of the last answer that told; it holds until reset_at. Null before one did.
-   */
   limit_per_hour: number | null;
-  /**
-   * When an answer last told of the limit, by the database's clock; null before one did.
-   */
   observed_at: Timestamp | null;
-  /**
-   * Why it was paused, in words for an operator; null when it never was.
-   */
   pause_reason: string | null;
-  /**
-   * When the last pause ends or ended, by the database's clock; null when there was none.
-   */
   paused_until: Timestamp | null;
-  /**
-   * When the window ends, by the database's clock; null before an answer told.
-   */
   reset_at: Timestamp | null;
-  /**
-   * The same as reset_at by GitHub's clock, in seconds since 1970, as its header said it: it tells one window from the next. Null before an answer told.
-   */
   reset_seconds: number | null;
-  /**
-   * How many requests started in the second starts_second, and in each of the 62 before it, newest first.
-   */
   starts: Generated<number[]>;
-  /**
-   * By the database's clock, in seconds since 1970.
-   */
   starts_second: Generated<number>;
-  /**
-   * Requests that ended without an answer's count: in none, until an answer to a request that began after unread_at.
-   */
   unread: Generated<number>;
-  /**
-   * When the last of the unread ended; null when there was none.
-   */
   unread_at: Timestamp | null;
-  /**
-   * Requests of the current window by GitHub's count, others' included.
-   */
   used: Generated<number>;
 }
 
 export interface ArchiveDamages {
-  /**
-   * missing: it is not there. damaged: its bytes are not the sealed ones.
-   */
   finding: string;
-  /**
-   * When, by the database's clock.
-   */
   found_at: Generated<Timestamp>;
-  /**
-   * GitHub's id of the job; null where it is not a job's.
-   */
   job_id: number | null;
-  /**
-   * Key in the store.
-   */
   object_key: string;
-  /**
-   * When that was stored; null while there is none.
-   */
   repaired_at: Timestamp | null;
-  /**
-   * The key of the log that was read from GitHub again and has the same raw bytes; null while there is none.
-   */
   repaired_by: string | null;
-  /**
-   * By the key; null for archive.json.
-   */
   repository_id: number | null;
-  /**
-   * Sequence of the seal that carries what stands here now; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface ArchiveDeliveries {
-  /**
-   * GitHub's action in the payload, such as completed; null where it has none.
-   */
   action: string | null;
-  /**
-   * When GitHub was last asked to send it again; null when it was not.
-   */
   asked_at: Timestamp | null;
-  /**
-   * How often GitHub was asked to send it again.
-   */
   asks: Generated<number>;
-  /**
-   * The payload as it was received, while it waits; null unless outcome is stored.
-   */
   body: Buffer | null;
-  /**
-   * GitHub's X-GitHub-Event: workflow_job or workflow_run.
-   */
   event: string;
-  /**
-   * When it arrived or was found among those that GitHub could not deliver, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * GitHub's X-GitHub-Delivery: the same for every redelivery.
-   */
   guid: string;
-  /**
-   * Missed: GitHub could not deliver it, and is asked to send it again. Stored: it waits to be written into the ledger. Recorded: it is. Ignored: it held nothing to write.
-   */
   outcome: string;
-  /**
-   * Why it could not be written into the ledger at once; null when it could.
-   */
   problem: string | null;
-  /**
-   * When it arrived, by the database's clock; null while it is missed.
-   */
   received_at: Timestamp | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * How often it failed to be written into the ledger.
-   */
   tries: Generated<number>;
 }
 
 export interface ArchiveFullSeconds {
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * The second, by the runs' created_at.
-   */
   second_start: Timestamp;
-  /**
-   * When it was found, by the database's clock.
-   */
   seen_at: Generated<Timestamp>;
 }
 
 export interface ArchiveHolds {
-  /**
-   * When, by the database's clock.
-   */
   changed_at: Generated<Timestamp>;
-  /**
-   * In the order in which they were set.
-   */
   hold_id: Generated<number>;
-  /**
-   * False where the hold was released.
-   */
   is_held: boolean;
-  /**
-   * GitHub's id of the job whose log is held.
-   */
   job_id: number;
-  /**
-   * In the operator's words; null where none was given.
-   */
   reason: string | null;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface ArchiveIdentity {
-  /**
-   * The random id of the archive, as in archive.json.
-   */
   archive_id: string;
-  /**
-   * When the archive claimed this database, by the database's clock.
-   */
   created_at: Generated<Timestamp>;
-  /**
-   * The GitHub host that is archived, as it stands in keys.
-   */
   host: string;
-  /**
-   * Always true: there is one row.
-   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveJobs {
-  /**
-   * GitHub's completed_at, which can be before started_at; null until the job is over.
-   */
   completed_at: Timestamp | null;
-  /**
-   * GitHub's conclusion; null until the job is over.
-   */
   conclusion: string | null;
-  /**
-   * GitHub's created_at; null in objects of old GHES releases.
-   */
   created_at: Timestamp | null;
-  /**
-   * GitHub's head_branch: the branch or tag. Null where the job object lacks it.
-   */
   head_branch: string | null;
-  /**
-   * GitHub's head_sha: the commit. Null where the job object lacks it.
-   */
   head_sha: string | null;
-  /**
-   * The job's page at GitHub; null where the job object lacks it.
-   */
   html_url: string | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * GitHub's name of the job; null where the job object lacks it.
-   */
   job_name: string | null;
-  /**
-   * The labels that the job asked for, as GitHub gives them; empty where the job object lacks them.
-   */
   labels: Generated<string[]>;
-  /**
-   * The largest attempt that listed its id.
-   */
   last_listed_attempt: number;
-  /**
-   * When this row was last written, by the database's clock.
-   */
   loaded_at: Generated<Timestamp>;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * The attempt that ran the job: the smallest that listed its id.
-   */
   run_attempt: number;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number;
-  /**
-   * GitHub's id of the runner's group; null or 0 when the job had no runner.
-   */
   runner_group_id: number | null;
-  /**
-   * GitHub's name of the runner's group; null or empty when the job had no runner.
-   */
   runner_group_name: string | null;
-  /**
-   * GitHub's id of the runner; null or 0 when the job had none.
-   */
   runner_id: number | null;
-  /**
-   * GitHub's name of the runner; null or empty when the job had none.
-   */
   runner_name: string | null;
-  /**
-   * GitHub's started_at; null where the job object lacks it.
-   */
   started_at: Timestamp | null;
-  /**
-   * GitHub's status, completed when the job is over; null where the job object lacks it.
-   */
   status: string | null;
-  /**
-   * GitHub's workflow_name; null where the job object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface ArchiveLocks {
-  /**
-   * sealing: one seal is made and put. seals: the chain in the database changes. rebuild: the database is rebuilt. removal: partitions are made (shared) or removed. reread N: an archived log is read again, of a job whose id leaves N when it is divided by 256.
-   */
   name: string;
 }
 
 export interface ArchiveLogFacts {
-  /**
-   * How many action uses the record's cap left out; null where the log was not searched for them.
-   */
   action_uses_left_out: number | null;
-  /**
-   * How many annotations the record's cap left out; null where the log was not searched for them.
-   */
   annotations_left_out: number | null;
-  /**
-   * What the job could do in the Actions cache: read, write, write-only or none; null where the log does not say.
-   */
   cache_mode: string | null;
-  /**
-   * The runner image, of GitHub-hosted runners; null where the log does not say.
-   */
   image: string | null;
-  /**
-   * The version of the runner image; null where the log does not say.
-   */
   image_version: string | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * Whether the runner says that it used the action versions of the workflow's lockfile; null where the log was not searched for it.
-   */
   locked_actions: boolean | null;
-  /**
-   * The machine's host name, by the log: self-hosted runners alone print it, else null.
-   */
   machine: string | null;
-  /**
-   * The operating system in the log's words, of GitHub-hosted runners; null where the log does not say.
-   */
   os: string | null;
-  /**
-   * How many permissions the record left out; null where the log was not searched for them.
-   */
   permissions_left_out: number | null;
-  /**
-   * The version of what provisioned a GitHub-hosted runner; null where the log does not say.
-   */
   provisioner: string | null;
-  /**
-   * The Azure region of a GitHub-hosted runner; null where the log does not say.
-   */
   region: string | null;
-  /**
-   * The runner's group, by the log: self-hosted runners alone print it, else null.
-   */
   runner_group_name: string | null;
-  /**
-   * The runner's name, by the log: self-hosted runners alone print it, else null.
-   */
   runner_name: string | null;
-  /**
-   * Version of actions/runner, by the log; null where the log does not say, as in all columns of the runner.
-   */
   runner_version: string | null;
-  /**
-   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork; null where the log does not say.
-   */
   secret_source: string | null;
 }
 
 export interface ArchiveLogs {
-  /**
-   * When the log was stored, by the log-worker's clock; null when it is absent.
-   */
   archived_at: Timestamp | null;
-  /**
-   * The job of an earlier attempt whose log this is; null unless the reason is copied.
-   */
   copied_from_job_id: number | null;
-  /**
-   * Version of the extraction that wrote the record in force; null where the record does not say, which counts as 0, and when the log is absent.
-   */
   extraction_version: number | null;
-  /**
-   * The time of the first line that has one; null when none has, or the log is absent.
-   */
   first_line_at: Timestamp | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * The time of the last line that has one; null when none has, or the log is absent.
-   */
   last_line_at: Timestamp | null;
-  /**
-   * Lines of the raw log; null when it is absent.
-   */
   lines: number | null;
-  /**
-   * Doubts about an archived log; empty when there is none.
-   */
   log_flags: Generated<string[]>;
-  /**
-   * The log's object in the store, relative to the prefix; null when the log is absent.
-   */
   log_key: string | null;
-  /**
-   * Why there is no log; null when it is archived.
-   */
   log_reason: string | null;
-  /**
-   * archived or absent, by the record in force.
-   */
   log_state: string;
-  /**
-   * The object's version; null when the log is absent, or the store has no versions.
-   */
   log_version_id: string | null;
-  /**
-   * How much the job object of the record in force says of its steps, counted as in the ledger; null where a version before 0024 loaded it.
-   */
   object_steps: number | null;
-  /**
-   * Size of the log as GitHub sent it, in bytes; null when it is absent.
-   */
   raw_bytes: number | null;
-  /**
-   * SHA-256 of the log as GitHub sent it, lower-case hex; null when it is absent.
-   */
   raw_sha256: string | null;
-  /**
-   * The record in force, in the store, relative to the prefix.
-   */
   record_key: string;
-  /**
-   * SHA-256 of the record's bytes, lower-case hex.
-   */
   record_sha256: string;
-  /**
-   * Its version, from 1: the highest of the job is in force.
-   */
   record_version: number;
-  /**
-   * Size of the object, compressed, in bytes; null when the log is absent.
-   */
   stored_bytes: number | null;
-  /**
-   * SHA-256 of the object, lower-case hex; null when the log is absent.
-   */
   stored_sha256: string | null;
 }
 
 export interface ArchiveLogsInFlight {
-  /**
-   * How many workers died while they worked on this log.
-   */
   deaths: Generated<number>;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * Until when the worker has the log for itself unless it says so again, by the database's clock. Null without a worker.
-   */
   leased_until: Timestamp | null;
-  /**
-   * Size of the log as it was read, in bytes; null until it is read.
-   */
   raw_bytes: number | null;
-  /**
-   * Of the log as it was read, lower-case hex: what its record will say, before it is loaded. Null until it is read.
-   */
   raw_sha256: string | null;
-  /**
-   * The process that works on the log. Once its lease has run out, whoever finds it here counts a death. Null when none does.
-   */
   worker: string | null;
 }
 
 export interface ArchiveObjects {
-  /**
-   * By the key; null for run records and archive.json.
-   */
   job_id: number | null;
-  /**
-   * When the loader first wrote it down, by the database's clock.
-   */
   noted_at: Generated<Timestamp>;
-  /**
-   * Key in the store, under the prefix of ARCHIVE_URL.
-   */
   object_key: string;
-  /**
-   * By the key; null for archive.json.
-   */
   repository_id: number | null;
-  /**
-   * By the key; null for archive.json.
-   */
   run_id: number | null;
-  /**
-   * Sequence of the seal that holds it, which may be prepared and not yet published; null while it waits for one.
-   */
   sealed_in: number | null;
-  /**
-   * SHA-256 of the stored bytes, lower-case hex.
-   */
   sha256: string;
-  /**
-   * Stored bytes.
-   */
   size_bytes: number;
-  /**
-   * The store's id of this version; null where it has none or did not tell it.
-   */
   version_id: string | null;
 }
 
 export interface ArchiveObligations {
-  /**
-   * The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.
-   */
   backfill_id: number | null;
-  /**
-   * GitHub's completed_at; null where the job object lacks it.
-   */
   completed_at: Timestamp | null;
-  /**
-   * GitHub's conclusion; null where the job object lacks it.
-   */
   conclusion: string | null;
-  /**
-   * Hashes of what the objects received so far say of the job and of each step: how one that says something new is told from one that does not.
-   */
   contents: Generated<ArrayType<number>>;
-  /**
-   * When the log was last found archived, absent or failed, by the database's clock; null before that.
-   */
   decided_at: Timestamp | null;
-  /**
-   * When a pending or failed log is asked for next, by the database's clock.
-   */
   due_at: Generated<Timestamp>;
-  /**
-   * When GitHub's retention removes the log, as far as we know; null when we do not.
-   */
   expires_at: Timestamp | null;
-  /**
-   * That of archive.logs, 0 for null: below the program's own, an archived log is read again.
-   */
   extraction_version: Generated<number>;
-  /**
-   * When this archive first saw the job completed, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * GitHub's name of the job; null where the job object lacks it.
-   */
   job_name: string | null;
-  /**
-   * The largest attempt that listed this id.
-   */
   last_listed_attempt: number;
-  /**
-   * What happened the last time, in words for an operator; never a signed link. Null when nothing went wrong.
-   */
   log_detail: string | null;
-  /**
-   * Why the log is absent or failed; null when it is archived, or pending without a failure.
-   */
   log_reason: string | null;
-  /**
-   * pending, archived, absent or failed.
-   */
   log_state: Generated<string>;
-  /**
-   * The job object as received; json, since jsonb refuses NUL.
-   */
   object: unknown;
-  /**
-   * When the object came.
-   */
   object_received_at: Timestamp;
-  /**
-   * How the object came: listing, webhook, or get (asked for by its id).
-   */
   object_source: string;
-  /**
-   * How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.
-   */
   object_steps: Generated<number>;
-  /**
-   * Objects of this job that were received and say something else than object does: a webhook's, with steps that had not ended.
-   */
   other_objects: Generated<ArrayType<unknown>>;
-  /**
-   * The job's record in the store, relative to the prefix; null until the log is archived or absent.
-   */
   record_key: string | null;
-  /**
-   * object_steps of archive.logs: below this row's own object_steps, an archived log is read again. Null until a record is loaded.
-   */
   recorded_steps: number | null;
-  /**
-   * When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.
-   */
   relook_at: Timestamp | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * Before this instant no loader reads the archived log again: the last reading did not end well. Null when it did.
-   */
   reread_due_at: Timestamp | null;
-  /**
-   * Why the last reading of the archived log did not end well; null when it did, or when its process died.
-   */
   reread_problem: string | null;
-  /**
-   * How many readings of the archived log began since the last one that ended well.
-   */
   reread_tries: Generated<number>;
-  /**
-   * When the job's rows were last loaded; null while they are owed.
-   */
   rows_loaded_at: Timestamp | null;
-  /**
-   * The smallest attempt that listed this id: the one that ran the job.
-   */
   run_attempt: number;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number;
-  /**
-   * GitHub's name of the runner; null when the job had none.
-   */
   runner_name: string | null;
-  /**
-   * GitHub's started_at; null where the job object lacks it.
-   */
   started_at: Timestamp | null;
-  /**
-   * How often the log was asked for in vain.
-   */
   tries: Generated<number>;
-  /**
-   * The last answer to a request for the log that a second one must confirm: gone (410), not_found (404), empty (zero bytes), or sha256: and the hash of a body in which no line has a timestamp. Null when there is none.
-   */
   unconfirmed_answer: string | null;
-  /**
-   * When that answer came first, by GitHub's clock; the same answers after it leave it as it is. Null when there is none.
-   */
   unconfirmed_at: Timestamp | null;
-  /**
-   * When the log was first read without its end; the next reading is stored as it is. Null when it had one.
-   */
   unsettled_at: Timestamp | null;
 }
 
 export interface ArchivePermissions {
-  /**
-   * In the log's words: read or write.
-   */
   access: string;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * In the log's words: Contents, PullRequests, …
-   */
   scope: string;
 }
 
 export interface ArchiveRebuild {
-  /**
-   * The archive of the store that it is rebuilt from.
-   */
   archive_id: string;
-  /**
-   * When it began, by the database's clock.
-   */
   began_at: Generated<Timestamp>;
-  /**
-   * When it ended, by the database's clock; null while there is more to do.
-   */
   ended_at: Timestamp | null;
-  /**
-   * Jobs that were loaded.
-   */
   jobs: Generated<number>;
-  /**
-   * Records and run records in the store when they were counted; null until then.
-   */
   objects_listed: number | null;
-  /**
-   * How many of them were read.
-   */
   objects_read: Generated<number>;
-  /**
-   * What is done next: seals (the chain), records (run records and records, run by run), ledger (what the seals say of windows and attempts), closing, done.
-   */
   phase: Generated<string>;
-  /**
-   * In that phase: the sequence of the last seal, or repository_id/run_id/ of the last run. Empty at its beginning.
-   */
   position: Generated<string>;
-  /**
-   * How long all its calls worked until the last position.
-   */
   seconds: Generated<number>;
-  /**
-   * Always true: one row.
-   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveRebuildRefusals {
-  /**
-   * Key in the store, under the prefix of ARCHIVE_URL.
-   */
   object_key: string;
-  /**
-   * Why, in words for people.
-   */
   problem: string;
-  /**
-   * When, by the database's clock.
-   */
   refused_at: Generated<Timestamp>;
 }
 
 export interface ArchiveRemovals {
-  /**
-   * How many attempts among them had vanished or never completed.
-   */
   closed_gaps: number;
-  /**
-   * How many jobs were removed from the ledger, each with its log archived or absent.
-   */
   jobs: number;
-  /**
-   * When, by the database's clock.
-   */
   removed_at: Generated<Timestamp>;
-  /**
-   * How many runs were removed.
-   */
   runs: number;
-  /**
-   * Runs created before this instant are no longer in the ledger.
-   */
   runs_before: Timestamp;
-  /**
-   * Sequence of the seal that carries it as it is now; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface ArchiveRepositories {
-  /**
-   * Runs created earlier are not asked for; null until the first look has ended.
-   */
   archive_since: Timestamp | null;
-  /**
-   * Whose budget pays for it, as of its last poll; null before the first.
-   */
   credential: string | null;
-  /**
-   * When this archive first saw it, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * The current owner/name.
-   */
   full_name: string;
-  /**
-   * The job of gone_seconds; null when there is none.
-   */
   gone_job_id: number | null;
-  /**
-   * The youngest age, in seconds, at which the log of one job here answered 410, confirmed a day later; a second job must agree before it counts. Null when none did.
-   */
   gone_seconds: number | null;
-  /**
-   * GitHub's private, at the last look; null where it was not told.
-   */
   is_private: boolean | null;
-  /**
-   * False once ARCHIVE_REPOSITORIES no longer names it; what was archived stays.
-   */
   is_selected: Generated<boolean>;
-  /**
-   * The worker that holds it now; null when none does.
-   */
   lease_holder: string | null;
-  /**
-   * One poll at a time: the holder's lease, by the database's clock. Null without a holder.
-   */
   leased_until: Timestamp | null;
-  /**
-   * How many days GitHub keeps logs, by its retention endpoint; null where it does not say.
-   */
   log_retention_days: number | null;
-  /**
-   * When this archive first saw the current name, by the database's clock; a policy that governs by it counts a week later. Null: the name under which the repository was found, which counts at once.
-   */
   name_seen_at: Timestamp | null;
-  /**
-   * When the repository had its current name, as what reported it says: an older webhook does not bring an old name back. It decides nothing else. Null when the name never changed.
-   */
   named_at: Timestamp | null;
-  /**
-   * When its runs are listed next, by the database's clock.
-   */
   poll_due_at: Generated<Timestamp>;
-  /**
-   * When its runs were last listed, by the database's clock; null before the first time.
-   */
   polled_at: Timestamp | null;
-  /**
-   * Why it could not be listed the last time; null when it could.
-   */
   problem: string | null;
-  /**
-   * When that problem began; null without one.
-   */
   problem_since: Timestamp | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * When the last 30 days were last compared for re-runs; null before the first time.
-   */
   rescanned_at: Timestamp | null;
-  /**
-   * ETag of the first page of the run list, as of the last poll that listed everything; null without one.
-   */
   runs_etag: string | null;
-  /**
-   * The credential that the ETag was given to: it holds for no other. Null without an ETag.
-   */
   runs_etag_credential: string | null;
-  /**
-   * The youngest age, in seconds, at which the logs of two different jobs here answered 410, each confirmed a day later: how long logs are kept where the endpoint does not say. Null until there are two.
-   */
   youngest_gone_seconds: number | null;
 }
 
 export interface ArchiveRetentionPolicies {
-  /**
-   * When, by the database's clock.
-   */
   changed_at: Generated<Timestamp>;
-  /**
-   * Days after a job's end for which its log is kept; null: this name has no policy of its own any more.
-   */
   keep_days: number | null;
-  /**
-   * owner or owner/name, in lower case.
-   */
   name: string;
-  /**
-   * In the order in which they were set.
-   */
   policy_id: Generated<number>;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface ArchiveRetentionWalk {
-  /**
-   * When the last job completed that was looked at in it.
-   */
   completed_at: Generated<Timestamp>;
-  /**
-   * GitHub's id of that job; 0 before the first.
-   */
   job_id: Generated<number>;
-  /**
-   * The newest policy when this round began: a newer one begins another round.
-   */
   policy_id: number;
-  /**
-   * The repository that is being walked.
-   */
   repository_id: Generated<number>;
-  /**
-   * When this round began, by the database's clock.
-   */
   round_began_at: Generated<Timestamp>;
-  /**
-   * When this round ended; null while it goes on.
-   */
   round_ended_at: Timestamp | null;
-  /**
-   * Always true: one row.
-   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveRuns {
-  /**
-   * Login of who triggered the run; null where the account is gone.
-   */
   actor: string | null;
-  /**
-   * The backfill that found it; null when a poll or a webhook was first.
-   */
   backfill_id: number | null;
-  /**
-   * GitHub's conclusion of the newest attempt; null until it has one.
-   */
   conclusion: string | null;
-  /**
-   * GitHub's created_at, which re-runs do not change.
-   */
   created_at: Timestamp;
-  /**
-   * What triggered the run; null where the run object lacks it.
-   */
   event: string | null;
-  /**
-   * When this archive first saw it, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * The branch or tag; null where the run has none.
-   */
   head_branch: string | null;
-  /**
-   * The commit; null where the run object lacks it.
-   */
   head_sha: string | null;
-  /**
-   * The workflow's file; null where the run object lacks it.
-   */
   path: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * The newest attempt seen.
-   */
   run_attempt: number;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number;
-  /**
-   * GitHub's number of the run in its workflow; null where the run object lacks it.
-   */
   run_number: number | null;
-  /**
-   * GitHub's start of the newest attempt; null where the run object lacks it.
-   */
   run_started_at: Timestamp | null;
-  /**
-   * GitHub's status of the newest attempt; null where the run object lacks it.
-   */
   status: string | null;
-  /**
-   * Login of who triggered the newest attempt; null where the account is gone.
-   */
   triggering_actor: string | null;
-  /**
-   * GitHub's updated_at; null where the run object lacks it.
-   */
   updated_at: Timestamp | null;
-  /**
-   * GitHub's id of the workflow; null where the run object lacks it.
-   */
   workflow_id: number | null;
-  /**
-   * GitHub's name of the run, which is its workflow's unless that sets another; null where the run object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface ArchiveScrub {
-  /**
-   * Stored bytes read in this round.
-   */
   bytes_read: Generated<number>;
-  /**
-   * When the whole archive had last been read; null before the first time.
-   */
   last_round_ended_at: Timestamp | null;
-  /**
-   * How many objects there were when the round began.
-   */
   objects: Generated<number>;
-  /**
-   * Objects read in this round.
-   */
   objects_read: Generated<number>;
-  /**
-   * The last key that was read in this round; empty at its beginning.
-   */
   position: Generated<string>;
-  /**
-   * When this round began, by the database's clock.
-   */
   round_began_at: Generated<Timestamp>;
-  /**
-   * Always true: one row.
-   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveSealing {
-  /**
-   * SEAL_INTERVAL_SECONDS.
-   */
   interval_seconds: number;
-  /**
-   * The key that it holds.
-   */
   key_id: string;
-  /**
-   * Why it does not seal; null when it does.
-   */
   problem: string | null;
-  /**
-   * When that problem began; null when there is none.
-   */
   problem_since: Timestamp | null;
-  /**
-   * When it last looked whether a seal is due.
-   */
   seen_at: Generated<Timestamp>;
-  /**
-   * Always true: one row.
-   */
   singleton: Generated<boolean>;
 }
 
 export interface ArchiveSeals {
-  /**
-   * How many objects it holds.
-   */
   entries: number;
-  /**
-   * False for a seal that was taken over from the store without a key that stands for the chain: its policies and released holds were not taken over, and no log goes by its tombstones.
-   */
   is_vouched_for: Generated<boolean>;
-  /**
-   * SHA-256 of the public key (DER, SPKI) that it is signed with.
-   */
   key_id: string;
-  /**
-   * The key of all seals after this one; null where it stays the same.
-   */
   next_key_id: string | null;
-  /**
-   * The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.
-   */
   payload: Buffer | null;
-  /**
-   * SHA-256 of the payload of the seal before; 64 zeros in the first.
-   */
   previous_sha256: string;
-  /**
-   * When it was seen in the store, by the database's clock; null while it is prepared.
-   */
   published_at: Timestamp | null;
-  /**
-   * When it was prepared, by the database's clock.
-   */
   sealed_at: Timestamp;
-  /**
-   * From 1, without holes.
-   */
   sequence: number;
-  /**
-   * SHA-256 of the payload, lower-case hex.
-   */
   sha256: string;
 }
 
 export interface ArchiveSections {
-  /**
-   * From 1.
-   */
   first_line: number;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * Lines of the step, all after one another.
-   */
   line_count: number;
-  /**
-   * Its size in the raw log, in bytes.
-   */
   raw_bytes: number;
-  /**
-   * Offset of its first byte in the raw log.
-   */
   raw_start: number;
-  /**
-   * GitHub's number of the step.
-   */
   step_number: number;
 }
 
 export interface ArchiveSteps {
-  /**
-   * GitHub's completed_at, which can be before started_at; null when the step did not end.
-   */
   completed_at: Timestamp | null;
-  /**
-   * GitHub's conclusion of the step; null until it has one.
-   */
   conclusion: string | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number;
-  /**
-   * GitHub's started_at; null when the step did not start.
-   */
   started_at: Timestamp | null;
-  /**
-   * GitHub's status of the step; null where the job object lacks it.
-   */
   status: string | null;
-  /**
-   * GitHub's name of the step; null where the job object lacks it.
-   */
   step_name: string | null;
-  /**
-   * GitHub's number of the step; numbers have gaps.
-   */
   step_number: number;
 }
 
 export interface ArchiveTombstones {
-  /**
-   * erase: an operator's decision on one log. retention: a policy.
-   */
   cause: string;
-  /**
-   * When, by the database's clock.
-   */
   decided_at: Generated<Timestamp>;
-  /**
-   * When the store is asked next to remove it; null once it is gone.
-   */
   due_at: Generated<Timestamp | null>;
-  /**
-   * False where it came out of a chain that no key of ours stood for: then no object is removed for it.
-   */
   is_vouched_for: Generated<boolean>;
-  /**
-   * GitHub's id of the job whose log it is.
-   */
   job_id: number;
-  /**
-   * Key in the store of the log that goes.
-   */
   object_key: string;
-  /**
-   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
-   */
   problem: string | null;
-  /**
-   * In the operator's words, or the policy.
-   */
   reason: string;
-  /**
-   * When the object was removed, or seen to be gone; null while it is there.
-   */
   removed_at: Timestamp | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.
-   */
   retained_until: Timestamp | null;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
-  /**
-   * SHA-256 of its stored bytes, lower-case hex.
-   */
   sha256: string;
-  /**
-   * Stored bytes of the log.
-   */
   size_bytes: number;
-  /**
-   * The store's id of the version that was sealed; null where it has none.
-   */
   version_id: string | null;
 }
 
 export interface ArchiveUnreadableRepositories {
-  /**
-   * The entry as the setting has it.
-   */
   name: string;
-  /**
-   * What GitHub answered, in words for an operator.
-   */
   problem: string;
-  /**
-   * When it was first found unreadable, by the database's clock.
-   */
   since: Generated<Timestamp>;
 }
 
 export interface ArchiveUnusableObjects {
-  /**
-   * When it was first listed, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * Its job id; null for a run, and where it is unusable.
-   */
   job_id: number | null;
-  /**
-   * run or job.
-   */
   kind: string;
-  /**
-   * When it was last listed, by the database's clock.
-   */
   last_seen_at: Generated<Timestamp>;
-  /**
-   * The object as received.
-   */
   object: unknown;
-  /**
-   * Its id where that is usable, else the SHA-256 of its JSON.
-   */
   object_key: string;
-  /**
-   * A run's created_at, or where that is unusable the one of its neighbour in the list: the day that it makes incomplete. Null for a job.
-   */
   placed_at: Timestamp | null;
-  /**
-   * What is wrong with it, in words for people.
-   */
   problem: string;
-  /**
-   * GitHub's id of the repository whose list showed it.
-   */
   repository_id: number;
-  /**
-   * The attempt whose list showed a job; null for a run.
-   */
   run_attempt: number | null;
-  /**
-   * Its run; null where the object's id is unusable.
-   */
   run_id: number | null;
 }
 
 export interface ArchiveWindowChecks {
-  /**
-   * When it is listed again, by the database's clock.
-   */
   due_at: Timestamp;
-  /**
-   * When it was first listed with this result, by the database's clock.
-   */
   first_seen_at: Generated<Timestamp>;
-  /**
-   * When it became a gap of kind list_incomplete, by the database's clock; null while it is read again soon.
-   */
   incomplete_since: Timestamp | null;
-  /**
-   * total_count of the last listing; null where none was incomplete.
-   */
   promised_runs: number | null;
-  /**
-   * incomplete: GitHub promised more runs than it showed, and the span is not covered. unusable: it is covered, but for a run that cannot be used. second_listing: it is covered by one listing, and too old for the regular scan for re-runs.
-   */
   reason: string;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * How many distinct runs it showed; null where none was incomplete.
-   */
   shown_runs: number | null;
-  /**
-   * How often it was listed with this result.
-   */
   tries: Generated<number>;
-  /**
-   * Runs created before this instant.
-   */
   window_end: Timestamp;
-  /**
-   * Runs created at this instant or later.
-   */
   window_start: Timestamp;
 }
 
 export interface ArchiveWindows {
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number;
-  /**
-   * When the span was last listed or extended, by the database's clock.
-   */
   scanned_at: Timestamp;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
-  /**
-   * Runs created before this instant.
-   */
   window_end: Timestamp;
-  /**
-   * Runs created at this instant or later.
-   */
   window_start: Timestamp;
 }
 
 export interface AuditActionUses {
-  /**
-   * owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare action_lower.
-   */
   action: string | null;
-  /**
-   * action in lower case: names of actions ignore case. Compare this one; its collation is C, so that a prefix is a range.
-   */
   action_lower: string | null;
-  /**
-   * The GitHub host that is archived, as it stands in keys.
-   */
   host: string | null;
-  /**
-   * Whether it is an action of the job's own repository at a commit: what the runner makes of `uses: $/path`. By the run's commit, or by the repository's current name. False for what a called workflow of another repository names so.
-   */
   is_self_repository: boolean | null;
-  /**
-   * When the job completed; null where the job object lacks it.
-   */
   job_completed_at: Timestamp | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * The line of the raw log that says so, from 1.
-   */
   line_number: number | null;
-  /**
-   * The branch, tag or commit that the workflow names; an image's tag or digest. Null where the log names none.
-   */
   ref: string | null;
-  /**
-   * The current owner/name of the repository whose job it is; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository whose job it is.
-   */
   repository_id: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.
-   */
   sha: string | null;
-  /**
-   * The step that ran it; null where unknown, as for actions inside others.
-   */
   step_number: number | null;
-  /**
-   * When the runner got it; null where that line of the log has no time.
-   */
   used_at: Timestamp | null;
 }
 
 export interface AuditAnnotations {
-  /**
-   * The GitHub host that is archived, as it stands in keys.
-   */
   host: string | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * error, warning or notice.
-   */
   level: string | null;
-  /**
-   * The line of the raw log, from 1.
-   */
   line_number: number | null;
-  /**
-   * The message without its mark, with the lines below that have no time of their own, cut after 500 characters.
-   */
   message: string | null;
-  /**
-   * GitHub's id of the repository whose job it is.
-   */
   repository_id: number | null;
-  /**
-   * The step whose line it is; null where unknown.
-   */
   step_number: number | null;
 }
 
 export interface AuditAttempts {
-  /**
-   * Login of who triggered the run; null when the account is gone.
-   */
   actor: string | null;
-  /**
-   * How the attempt ended; null before that.
-   */
   conclusion: string | null;
-  /**
-   * When the run was created.
-   */
   created_at: Timestamp | null;
-  /**
-   * What triggered the run, in GitHub's words; null where the run object lacks it.
-   */
   event: string | null;
-  /**
-   * When this archive first saw it, by the database's clock.
-   */
   first_seen_at: Timestamp | null;
-  /**
-   * The run's branch or tag; null where the run object lacks it.
-   */
   head_branch: string | null;
-  /**
-   * The run's commit, lower-case hex; null where the run object lacks it.
-   */
   head_sha: string | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * When its final list of jobs was read, by the database's clock; null before that.
-   */
   listed_at: Timestamp | null;
-  /**
-   * How many jobs that list had; null before it was read.
-   */
   listed_jobs: number | null;
-  /**
-   * The workflow's file; null where the run object lacks it.
-   */
   path: string | null;
-  /**
-   * Its run record in the store, relative to the prefix; null until it is written.
-   */
   record_key: string | null;
-  /**
-   * The repository's current owner/name; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number | null;
-  /**
-   * From 1.
-   */
   run_attempt: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * The run's number in its workflow; null where the run object lacks it.
-   */
   run_number: number | null;
-  /**
-   * open: jobs may still come. listed: its jobs were listed after it completed. gone: its run answered 404 for a day. never_completed: closed at 35 days. Whatever shows the run again reopens it.
-   */
   state: string | null;
-  /**
-   * The attempt's status at GitHub; null until the attempt itself was seen.
-   */
   status: string | null;
-  /**
-   * Login of who triggered its newest attempt; null when the account is gone.
-   */
   triggering_actor: string | null;
-  /**
-   * GitHub's updated_at of the attempt, which of a completed one is its end unless GitHub changed it later; null until the attempt itself was seen.
-   */
   updated_at: Timestamp | null;
-  /**
-   * GitHub's id of the workflow; null where the run object lacks it.
-   */
   workflow_id: number | null;
-  /**
-   * The run's name, which is its workflow's unless that sets another; null where the run object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface AuditCoverage {
-  /**
-   * Attempts of these runs, each re-run being one.
-   */
   attempts_found: number | null;
-  /**
-   * True only when each attempt was listed after it completed, with all the jobs that GitHub promised, each job is loaded, and each log is archived or absent by a record.
-   */
   complete: boolean | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * Jobs of these attempts, each id once.
-   */
   jobs_found: number | null;
-  /**
-   * Jobs whose rows stand in audit.jobs and are up to date.
-   */
   jobs_loaded: number | null;
-  /**
-   * Jobs that have no log, for a checked reason.
-   */
   logs_absent: number | null;
-  /**
-   * Jobs whose log is archived.
-   */
   logs_archived: number | null;
-  /**
-   * Jobs whose log could not be had, and is tried again.
-   */
   logs_failed: number | null;
-  /**
-   * Jobs whose log is still asked for.
-   */
   logs_pending: number | null;
-  /**
-   * The repository's current owner/name.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository, which renames and transfers keep.
-   */
   repository_id: number | null;
-  /**
-   * Runs that were listed.
-   */
   runs_found: number | null;
-  /**
-   * Runs created before this instant.
-   */
   window_end: Timestamp | null;
-  /**
-   * Runs created at this instant or later.
-   */
   window_start: Timestamp | null;
 }
 
 export interface AuditDamages {
-  /**
-   * missing: it is not there. damaged: its bytes are not those that were archived.
-   */
   finding: string | null;
-  /**
-   * When, by the database's clock.
-   */
   found_at: Timestamp | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * GitHub's id of the job; null for run records and archive.json.
-   */
   job_id: number | null;
-  /**
-   * Key in the store.
-   */
   object_key: string | null;
-  /**
-   * When that was stored; null while there is none.
-   */
   repaired_at: Timestamp | null;
-  /**
-   * The key of a log with the same raw bytes that was read from GitHub again; null while there is none.
-   */
   repaired_by: string | null;
-  /**
-   * The repository's current owner/name; null for archive.json, and for a repository that this database does not know.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository; null for archive.json.
-   */
   repository_id: number | null;
 }
 
 export interface AuditGaps {
-  /**
-   * What happened the last time, in words for people; null when there is nothing to say.
-   */
   detail: string | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * GitHub's id of the job; null unless the gap is of one.
-   */
   job_id: number | null;
-  /**
-   * window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. list_incomplete: a list of runs or jobs that GitHub keeps showing short, empty or not at all; it is read again, less and less often. object_unusable: a run or job object that the ledger cannot use. never_completed, attempt_gone: closed, and reopened by whatever shows the run again. job_not_loaded, log_pending, log_failed: a job's rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.
-   */
   kind: string | null;
-  /**
-   * Why, in a word. window_open: problem, overdue (no fetcher polls), unlisted (not listed so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run's status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).
-   */
   reason: string | null;
-  /**
-   * The repository's current owner/name, or the configured name that leads nowhere; null for the archive as a whole.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository; null where it is unknown, and for the archive as a whole.
-   */
   repository_id: number | null;
-  /**
-   * The attempt of the run; null unless the gap is of one.
-   */
   run_attempt: number | null;
-  /**
-   * GitHub's id of the run; null unless the gap is of one.
-   */
   run_id: number | null;
-  /**
-   * When the gap began: when the ledger first owed it, by the database's clock; null where that is not known.
-   */
   since: Timestamp | null;
-  /**
-   * Of window_open, list_incomplete and second_full: runs created before this instant; null: until now.
-   */
   window_end: Timestamp | null;
-  /**
-   * Of window_open, list_incomplete and second_full: runs created at this instant or later; null while the start is not known. Of object_unusable: about when the run was created.
-   */
   window_start: Timestamp | null;
 }
 
 export interface AuditHolds {
-  /**
-   * When, by the database's clock.
-   */
   changed_at: Timestamp | null;
-  /**
-   * In the order in which they were set.
-   */
   hold_id: number | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * False where a hold was released.
-   */
   is_held: boolean | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * In the operator's words; null where none was given.
-   */
   reason: string | null;
-  /**
-   * The repository's current owner/name; null while the job's rows are not loaded.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository; null while the job's rows are not loaded.
-   */
   repository_id: number | null;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface AuditJobs {
-  /**
-   * How many action uses of the log are not in audit.action_uses, which is capped; null where the log was not searched for them.
-   */
   action_uses_left_out: number | null;
-  /**
-   * Login of who triggered the run; null until the run is known, or when the account is gone.
-   */
   actor: string | null;
-  /**
-   * How many annotations of the log are not in audit.annotations, which is capped; null where the log was not searched for them.
-   */
   annotations_left_out: number | null;
-  /**
-   * When the log was stored, by the log-worker's clock; null unless it is archived.
-   */
   archived_at: Timestamp | null;
-  /**
-   * What the job could do in the Actions cache, by the log: read, write, write-only or none; null where no log says it, as before 2.336.
-   */
   cache_mode: string | null;
-  /**
-   * GitHub's completed_at, which can be before started_at; null where the job object lacks it.
-   */
   completed_at: Timestamp | null;
-  /**
-   * How the job ended, in GitHub's words: success, failure, cancelled, skipped, timed_out, …; null where the job object lacks it.
-   */
   conclusion: string | null;
-  /**
-   * The job of an earlier attempt whose log this is, when the reason is copied, else null.
-   */
   copied_from_job_id: number | null;
-  /**
-   * GitHub's created_at of the job; null in objects of old GHES releases.
-   */
   created_at: Timestamp | null;
-  /**
-   * Whole seconds from started_at to completed_at; 0 when negative, null when unknown.
-   */
   duration_seconds: number | null;
-  /**
-   * What triggered the run, in GitHub's words; null until the run is known.
-   */
   event: string | null;
-  /**
-   * When GitHub's retention removes the log, as far as we know; null where the ledger does not say.
-   */
   expires_at: Timestamp | null;
-  /**
-   * When this archive first saw the job as completed, by the database's clock; null when the ledger no longer has the job.
-   */
   first_seen_at: Timestamp | null;
-  /**
-   * The branch or tag; null when neither the job nor the run says it.
-   */
   head_branch: string | null;
-  /**
-   * The commit, lower-case hex; null when neither the job nor the run says it.
-   */
   head_sha: string | null;
-  /**
-   * The GitHub host that is archived, as it stands in keys.
-   */
   host: string | null;
-  /**
-   * The job's page at GitHub, while GitHub keeps it; null where the job object lacks it.
-   */
   html_url: string | null;
-  /**
-   * GitHub's id of the job, another for each attempt that ran it.
-   */
   job_id: number | null;
-  /**
-   * GitHub's name of the job; null where the job object lacks it.
-   */
   job_name: string | null;
-  /**
-   * The labels that the job asked for; empty where the job object lacks them.
-   */
   labels: string[] | null;
-  /**
-   * The largest attempt that listed its id.
-   */
   last_listed_attempt: number | null;
-  /**
-   * Whether the runner says in the log that it used the action versions of the workflow's lockfile, as runners since 2.336 do; null where the log was not searched for it.
-   */
   locked_actions: boolean | null;
-  /**
-   * Size of the raw log, as GitHub sent it, in bytes; null unless it is archived.
-   */
   log_bytes: number | null;
-  /**
-   * What happened the last time that the log was asked for, in words for people; null when all went well.
-   */
   log_detail: string | null;
-  /**
-   * The time of the first line that has one; null when none has, and unless the log is archived.
-   */
   log_first_line_at: Timestamp | null;
-  /**
-   * Doubts about an archived log: outside_job_window, no_end_marker, no_timestamps, changed_since, same_as_other_job, adopted. Empty when there is none.
-   */
   log_flags: string[] | null;
-  /**
-   * The log's object in the store, relative to the prefix; null unless the log is archived.
-   */
   log_key: string | null;
-  /**
-   * The time of the last line that has one; null when none has, and unless the log is archived.
-   */
   log_last_line_at: Timestamp | null;
-  /**
-   * Lines of the raw log; null unless it is archived.
-   */
   log_lines: number | null;
-  /**
-   * Why the log is absent (not_run, not_a_job, copied, expired, deleted, empty, removed) or failed (forbidden, no_access, redirect_refused, too_large, incomplete, upstream_error, crashed, unloadable); null when it is archived or pending.
-   */
   log_reason: string | null;
-  /**
-   * SHA-256 of the raw log, lower-case hex; null unless it is archived.
-   */
   log_sha256: string | null;
-  /**
-   * archived, absent (no log, for a checked reason), pending (still asked for) or failed (tried again daily).
-   */
   log_state: string | null;
-  /**
-   * Size of the log's object in bytes, compressed; null unless it is archived.
-   */
   log_stored_bytes: number | null;
-  /**
-   * SHA-256 of the log's object, lower-case hex; null unless it is archived.
-   */
   log_stored_sha256: string | null;
-  /**
-   * How often the log was asked for in vain; null when the ledger no longer has the job.
-   */
   log_tries: number | null;
-  /**
-   * The version of the log's object; null where the store has no versions, and unless the log is archived.
-   */
   log_version_id: string | null;
-  /**
-   * When that object came; null when the ledger no longer has it.
-   */
   object_received_at: Timestamp | null;
-  /**
-   * How the job object in the ledger came: listing, webhook or get; null when the ledger no longer has it.
-   */
   object_source: string | null;
-  /**
-   * How many permissions are not in audit.permissions; null where the log was not searched for them.
-   */
   permissions_left_out: number | null;
-  /**
-   * The record in force, in the store, relative to the prefix; null until the log is archived or absent.
-   */
   record_key: string | null;
-  /**
-   * SHA-256 of that record's bytes, lower-case hex; null until there is one.
-   */
   record_sha256: string | null;
-  /**
-   * The version of that record, from 1; null until there is one.
-   */
   record_version: number | null;
-  /**
-   * The repository's current owner/name; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository, which renames and transfers keep.
-   */
   repository_id: number | null;
-  /**
-   * The attempt that ran the job: the smallest that listed its id.
-   */
   run_attempt: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * GitHub's name of the runner's group; null or empty when the job had no runner.
-   */
   runner_group_name: string | null;
-  /**
-   * GitHub's id of the runner; null or 0 when the job had none.
-   */
   runner_id: number | null;
-  /**
-   * GitHub's name of the runner; null or empty when the job had none.
-   */
   runner_name: string | null;
-  /**
-   * GitHub's started_at: on the runner, or of a skipped job; null where the job object lacks it.
-   */
   started_at: Timestamp | null;
-  /**
-   * GitHub's status: completed in every row.
-   */
   status: string | null;
-  /**
-   * Login of who triggered the run's newest attempt; null until the run is known, or when the account is gone.
-   */
   triggering_actor: string | null;
-  /**
-   * GitHub's name of the workflow; null when neither the job nor the run says it.
-   */
   workflow_name: string | null;
 }
 
 export interface AuditObjects {
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * GitHub's id of the job; null for run records and archive.json.
-   */
   job_id: number | null;
-  /**
-   * When the loader first saw it, by the database's clock.
-   */
   noted_at: Timestamp | null;
-  /**
-   * Key in the store, under the prefix of ARCHIVE_URL.
-   */
   object_key: string | null;
-  /**
-   * The repository's current owner/name; null for archive.json, and for a repository that this database does not know.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository; null for archive.json.
-   */
   repository_id: number | null;
-  /**
-   * GitHub's id of the run; null for archive.json.
-   */
   run_id: number | null;
-  /**
-   * Sequence of the published seal that holds it; null while it waits for one.
-   */
   seal: number | null;
-  /**
-   * SHA-256 of the stored bytes, lower-case hex.
-   */
   sha256: string | null;
-  /**
-   * Stored bytes.
-   */
   size_bytes: number | null;
-  /**
-   * The store's id of the version; null where it has none or did not tell it.
-   */
   version_id: string | null;
 }
 
 export interface AuditPermissions {
-  /**
-   * In the log's words: read or write.
-   */
   access: string | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * When the job completed; null where the job object lacks it.
-   */
   job_completed_at: Timestamp | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * GitHub's name of the job; null where the job object lacks it.
-   */
   job_name: string | null;
-  /**
-   * The repository's current owner/name; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * In the log's words: Contents, PullRequests, …
-   */
   scope: string | null;
-  /**
-   * The workflow's name; null where the job object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface AuditRemovals {
-  /**
-   * How many attempts among them had vanished or never completed: gaps that stood in audit.gaps until then.
-   */
   closed_gaps: number | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * How many of their jobs were removed, each with its log archived or absent.
-   */
   jobs: number | null;
-  /**
-   * When, by the database's clock.
-   */
   removed_at: Timestamp | null;
-  /**
-   * How many runs were removed.
-   */
   runs: number | null;
-  /**
-   * Runs created before this instant are no longer counted, nor asked for. Of their jobs' rows some may still stand.
-   */
   runs_before: Timestamp | null;
-  /**
-   * Sequence of the seal that carries it as it is now; null while it waits for one. Until then verify --against-database calls the removed rows missing.
-   */
   sealed_in: number | null;
 }
 
 export interface AuditRepositories {
-  /**
-   * Runs created earlier were not asked for; null until the first look has ended.
-   */
   archive_since: Timestamp | null;
-  /**
-   * When this archive first saw it, by the database's clock.
-   */
   first_seen_at: Timestamp | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * Whether it was private at the last look; null where GitHub did not say.
-   */
   is_private: boolean | null;
-  /**
-   * False once the settings no longer name it: what was archived stays.
-   */
   is_selected: boolean | null;
-  /**
-   * How many days GitHub keeps its logs; null where GitHub does not say.
-   */
   log_retention_days: number | null;
-  /**
-   * When its runs were last listed, by the database's clock; null before the first time.
-   */
   polled_at: Timestamp | null;
-  /**
-   * Why it could not be listed the last time; null when it could.
-   */
   problem: string | null;
-  /**
-   * When that problem began; null when there is none.
-   */
   problem_since: Timestamp | null;
-  /**
-   * The repository's current owner/name.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number | null;
 }
 
 export interface AuditRetentionPolicies {
-  /**
-   * When, by the database's clock.
-   */
   changed_at: Timestamp | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * Days after a job's end for which its log is kept; null: this name has no policy of its own from here on.
-   */
   keep_days: number | null;
-  /**
-   * owner or owner/name, in lower case.
-   */
   name: string | null;
-  /**
-   * In the order in which they were set.
-   */
   policy_id: number | null;
-  /**
-   * GitHub's id of the repository that has this name now; null for an owner, and where none has it.
-   */
   repository_id: number | null;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
 }
 
 export interface AuditRunners {
-  /**
-   * When the job completed; null where the job object lacks it.
-   */
   completed_at: Timestamp | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * The runner image, of GitHub-hosted runners; null where no log says it.
-   */
   image: string | null;
-  /**
-   * The version of the runner image; null where no log says it.
-   */
   image_version: string | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * GitHub's name of the job; null where the job object lacks it.
-   */
   job_name: string | null;
-  /**
-   * self-hosted: by its label, or since its log names no image of GitHub's. hosted: by GitHub's group, or an image or region in the log. Null: neither is known, as of a job without a runner or without a log.
-   */
   kind: string | null;
-  /**
-   * The labels that the job asked for.
-   */
   labels: string[] | null;
-  /**
-   * The machine's host name, by the log: self-hosted runners alone print it, else null.
-   */
   machine: string | null;
-  /**
-   * The operating system in the log's words, of GitHub-hosted runners; null where no log says it.
-   */
   os: string | null;
-  /**
-   * The version of what provisioned a GitHub-hosted runner; null where no log says it.
-   */
   provisioner: string | null;
-  /**
-   * The Azure region of a GitHub-hosted runner; null where no log says it.
-   */
   region: string | null;
-  /**
-   * The repository's current owner/name; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * The runner's group; null when the job had no runner.
-   */
   runner_group_name: string | null;
-  /**
-   * GitHub's id of the runner; null or 0 when the job had none.
-   */
   runner_id: number | null;
-  /**
-   * The runner's name; GitHub-hosted ones get a new one for each job. Null when the job had none.
-   */
   runner_name: string | null;
-  /**
-   * Version of actions/runner, by the log; null where no log says it.
-   */
   runner_version: string | null;
-  /**
-   * Whose secrets the job got: Actions, Dependabot, or None, as for a fork; null where no log says it.
-   */
   secret_source: string | null;
-  /**
-   * When the job started; null where the job object lacks it.
-   */
   started_at: Timestamp | null;
-  /**
-   * The workflow's name; null where the job object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface AuditSeals {
-  /**
-   * How many objects it holds.
-   */
   entries: number | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * SHA-256 of the public key (DER, SPKI) that it is signed with, lower-case hex.
-   */
   key_id: string | null;
-  /**
-   * The key of all seals after this one; null: the same.
-   */
   next_key_id: string | null;
-  /**
-   * SHA-256 of the payload of the seal before, lower-case hex; 64 zeros in the first.
-   */
   previous_sha256: string | null;
-  /**
-   * When the loader saw it in the store, by the database's clock.
-   */
   published_at: Timestamp | null;
-  /**
-   * Always null: a seal is of the whole archive.
-   */
   repository_id: number | null;
-  /**
-   * When it was prepared, by the database's clock.
-   */
   sealed_at: Timestamp | null;
-  /**
-   * From 1, without holes.
-   */
   sequence: number | null;
-  /**
-   * SHA-256 of the payload, lower-case hex: with the sequence it is the head to note elsewhere.
-   */
   sha256: string | null;
 }
 
 export interface AuditSteps {
-  /**
-   * GitHub's completed_at, which can be before started_at; null when the step did not end.
-   */
   completed_at: Timestamp | null;
-  /**
-   * How the step ended, in GitHub's words; null when it has no end.
-   */
   conclusion: string | null;
-  /**
-   * Whole seconds from started_at to completed_at; 0 when negative, null when unknown.
-   */
   duration_seconds: number | null;
-  /**
-   * First line of the step in the raw log, from 1; null where none is certainly its own.
-   */
   first_line: number | null;
-  /**
-   * The GitHub host that is archived, as it stands in keys.
-   */
   host: string | null;
-  /**
-   * When the job completed.
-   */
   job_completed_at: Timestamp | null;
-  /**
-   * GitHub's id of the job.
-   */
   job_id: number | null;
-  /**
-   * The job's name.
-   */
   job_name: string | null;
-  /**
-   * Lines from first_line on that are certainly the step's, without gap; null where there is none, as of a skipped step. Where steps in the background print between its lines, it has others.
-   */
   line_count: number | null;
-  /**
-   * The repository's current owner/name.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository, which renames and transfers keep.
-   */
   repository_id: number | null;
-  /**
-   * GitHub's id of the run.
-   */
   run_id: number | null;
-  /**
-   * GitHub's started_at; null when the step did not start.
-   */
   started_at: Timestamp | null;
-  /**
-   * GitHub's status of the step; null where the job object lacks it.
-   */
   status: string | null;
-  /**
-   * GitHub's name of the step; null where the job object lacks it.
-   */
   step_name: string | null;
-  /**
-   * GitHub's number; numbers have gaps.
-   */
   step_number: number | null;
-  /**
-   * The workflow's name; null where the job object lacks it.
-   */
   workflow_name: string | null;
 }
 
 export interface AuditTombstones {
-  /**
-   * erase: an operator's decision on one log. retention: a policy.
-   */
   cause: string | null;
-  /**
-   * When, by the database's clock.
-   */
   decided_at: Timestamp | null;
-  /**
-   * The GitHub host.
-   */
   host: string | null;
-  /**
-   * GitHub's id of the job whose log it is. One job may have several.
-   */
   job_id: number | null;
-  /**
-   * The log's object in the store, relative to the prefix.
-   */
   object_key: string | null;
-  /**
-   * Why the object is still there after the store was asked; null when it was not asked, and once it is gone.
-   */
   problem: string | null;
-  /**
-   * In the operator's words, or the policy.
-   */
   reason: string | null;
-  /**
-   * When the object was removed, or seen to be gone; null while it is there.
-   */
   removed_at: Timestamp | null;
-  /**
-   * The repository's current owner/name; null when only its id is known.
-   */
   repository: string | null;
-  /**
-   * GitHub's id of the repository.
-   */
   repository_id: number | null;
-  /**
-   * Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.
-   */
   retained_until: Timestamp | null;
-  /**
-   * Sequence of the seal that carries it; null while it waits for one.
-   */
   sealed_in: number | null;
-  /**
-   * SHA-256 of its stored bytes, lower-case hex: of the entry in the seal that holds it.
-   */
   sha256: string | null;
-  /**
-   * Stored bytes of the log.
-   */
   size_bytes: number | null;
-  /**
-   * The version that was sealed; null where the store has none.
-   */
   version_id: string | null;
 }
 
