@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { minuteMs } from "@actions-archive/core/durations";
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -18,7 +19,6 @@ import { until } from "./support/wait.ts";
 const perHour = 5_000;
 const left = 0.8 * perHour;
 const perMinute = 900;
-const minuteMs = 60_000;
 
 await using servers = await openServers();
 const world = { repositories: 2, days: 1, cases: "plain" } as const;

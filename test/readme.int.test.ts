@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
+import { minuteMs } from "@actions-archive/core/durations";
 import { claimIdentity } from "@actions-archive/database/identity";
 import { openDatabase } from "@actions-archive/database/open-database";
 import { finishPoll, selectRepositories } from "@actions-archive/database/repositories";
@@ -28,7 +29,6 @@ test.each(queries)("%s", async (query) => {
   }
 });
 
-const minuteMs = 60_000;
 const monthMs = 32 * 24 * 60 * minuteMs;
 
 test.each([

@@ -3,6 +3,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { globSync } from "node:fs";
 
+import { dayMs } from "@actions-archive/core/durations";
 import { createLogger } from "@actions-archive/core/logger";
 import { findIdentity } from "@actions-archive/database/identity";
 import { applyPolicies, removeTombstoned } from "@actions-archive/loader/apply-retention";
@@ -16,7 +17,6 @@ import { openWorkspace, simulatedHost as host } from "./support/workspace.ts";
 
 const stamp = "2026-05-01T10:00:10.1234567Z";
 const secret = `${stamp} export KEY=hunter2\n`;
-const dayMs = 24 * 60 * 60 * 1000;
 const daysAgo = (days: number) => new Date(Date.now() - days * dayMs).toISOString();
 
 async function openArchiveWithSeals() {

@@ -2,13 +2,13 @@
 // ExecutionContext.Start and Complete of actions/runner), and it can be set back or forward while a job runs. So a time is searched
 // for only between two places, and may be at several.
 
+import { hourMs } from "@actions-archive/core/durations";
+
 import type { JobStep } from "./step-fit.ts";
 import { maxPoints, type Place, type TimePoint, type Times } from "./time-points.ts";
 
 /** Lines from `from` on and before `before`. */
 export type Range = { readonly from: Place; readonly before: Place };
-
-const hourMs = 3_600_000;
 
 export class LineClock {
   readonly #points: TimePoint[] = [];

@@ -1,5 +1,7 @@
 // The first line of each second of a log's time: what tells, without a time for every line, which lines came before an instant.
 
+import { daySeconds } from "@actions-archive/core/durations";
+
 import type { Line, LineText } from "./line-scanner.ts";
 
 export type Place = {
@@ -16,7 +18,6 @@ export type Times = Iterable<TimePoint> & { readonly size: number };
 
 /** Over a day of a job that prints all the time; a job's own limit is six hours on GitHub's runners. */
 export const maxPoints = 100_000;
-const daySeconds = 86_400;
 
 /** Milliseconds, line, offset: three numbers a point, since a hundred thousand objects would be 7 MB of a log's memory. */
 const fields = 3;

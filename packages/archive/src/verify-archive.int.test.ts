@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile, rm, utimes, writeFile } from "node:fs/promises";
 
+import { hourMs } from "@actions-archive/core/durations";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -10,7 +11,7 @@ import { withMethods } from "./changed-store.test-support.ts";
 import { putRecord } from "./records.ts";
 import { firstRecordOf, host, put, recordOf, refOf } from "./sealed-store.test-support.ts";
 import type { Store } from "./store.ts";
-import { archivedLogOf, hourMs, openFolder, overwrite, pathOf, signer, verify } from "./verify-folder.test-support.ts";
+import { archivedLogOf, openFolder, overwrite, pathOf, signer, verify } from "./verify-folder.test-support.ts";
 
 const longText = () =>
   Buffer.from(

@@ -11,7 +11,6 @@ import type { Tombstone } from "./seal.ts";
 import { openSealedStore, type recordOf, type SealedStore } from "./sealed-store.test-support.ts";
 import { verifyArchive, type VerifyOptions, type VerifyResult } from "./verify-archive.ts";
 
-export const hourMs = 60 * 60 * 1000;
 export const [signer, next, stranger] = [newSigner(), newSigner(), newSigner()];
 
 /** An archive in a folder, which goes with it. */

@@ -1,6 +1,7 @@
 // A backfill, slice by slice: what was listed is not listed again, what expires first is visited first, and neither a pause, nor a
 // limit, nor a lost process costs more than time.
 
+import { daySeconds } from "@actions-archive/core/durations";
 import { RateLimitedError } from "@actions-archive/core/errors";
 import { createBackfill, listDueBackfills, steerBackfill, takeBackfill } from "@actions-archive/database/backfills";
 import { expect, test } from "vitest";
@@ -9,7 +10,6 @@ import { backfillRepository, type SliceOptions } from "./backfill-repository.ts"
 import { type Bench, openBench } from "./bench.test-support.ts";
 
 const repository = "acme/app";
-const daySeconds = 86_400;
 
 type BackfillBench = Bench & {
   readonly ref: { readonly backfill_id: number; readonly repository_id: number };

@@ -1,6 +1,7 @@
 // Checks one open attempt: is it complete, and which jobs does it have? Completed jobs go into the ledger at once, even while their
 // run goes on. Whatever else GitHub answers, the attempt stays open and is checked again: a single answer closes nothing for good.
 
+import { dayMs } from "@actions-archive/core/durations";
 import { type ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
 import {
   type CheckOutcome,
@@ -17,7 +18,7 @@ import type { WorkflowRun } from "@actions-archive/github/schemas";
 import { getRun, getRunAttempt } from "@actions-archive/github/workflow-runs";
 
 import { assessJobList, hasAgreed, retryLater } from "./assess-job-list.ts";
-import { dayMs, type Fetcher } from "./fetcher.ts";
+import type { Fetcher } from "./fetcher.ts";
 import {
   type AttemptJobs,
   type AttemptRequest,

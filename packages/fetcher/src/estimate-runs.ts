@@ -1,6 +1,7 @@
 // How much a backfill will be, before it is begun: a few calls a repository, by GitHub's own counts and a sample of its newest runs.
 // For forecasts alone; what there really is, only the listing tells.
 
+import { hourMs } from "@actions-archive/core/durations";
 import type { Window } from "@actions-archive/database/windows";
 import { countJobs } from "@actions-archive/github/workflow-jobs";
 import { countRuns, largestCount, listRuns } from "@actions-archive/github/workflow-runs";
@@ -10,7 +11,6 @@ import type { Fetcher } from "./fetcher.ts";
 const sampledRuns = 50;
 const sampledJobLists = 4;
 const mostCounts = 40;
-const hourMs = 60 * 60 * 1000;
 
 export type RunEstimate = {
   /** Parts of the span, oldest first, with how many runs each has. */

@@ -20,5 +20,3 @@ export type FetcherSettings = {
   readonly POLL_INTERVAL_SECONDS: number;
   readonly RUN_SETTLE_SECONDS: number;
 };
-
-export const dayMs = 24 * 60 * 60 * 1000;

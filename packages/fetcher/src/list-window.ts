@@ -3,6 +3,7 @@
 // counted in it. What was listed is written at once; listing twice changes nothing.
 // https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 
+import { secondMs } from "@actions-archive/core/durations";
 import type { Shortfall } from "@actions-archive/database/window-checks";
 import { markFullSecond, type Window } from "@actions-archive/database/windows";
 import type { WorkflowRun } from "@actions-archive/github/schemas";
@@ -11,8 +12,6 @@ import { countRuns, filteredListCap, largestCount, listAllRuns } from "@actions-
 import type { Fetcher } from "./fetcher.ts";
 import { readUntilWhole } from "./read-whole.ts";
 import { type ListedRepository, recordPage } from "./record-page.ts";
-
-const secondMs = 1_000;
 
 /** A run that another answer has just shown: a list of its time that lacks it is incomplete. */
 export type ShownRun = { readonly id: number; readonly createdAt: Date };

@@ -1,7 +1,8 @@
 // What a backfill would cost under GitHub's limit, and which runs it would come too late for. Pure.
 
+import { dayMs } from "@actions-archive/core/durations";
+
 import type { RunEstimate } from "./estimate-runs.ts";
-import { dayMs } from "./fetcher.ts";
 
 export type PlannedRepository = {
   readonly full_name: string;

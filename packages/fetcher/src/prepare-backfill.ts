@@ -1,6 +1,7 @@
 // From what an operator wrote to a backfill that can be made: which repositories are meant, which span of time, and what it will
 // cost. Asks GitHub a few questions a repository; writes nothing.
 
+import { dayMs } from "@actions-archive/core/durations";
 import { PermanentError } from "@actions-archive/core/errors";
 import { listCredentials } from "@actions-archive/database/credentials";
 import { defaultRetentionDays } from "@actions-archive/database/obligations";
@@ -8,7 +9,7 @@ import { getLogRetention } from "@actions-archive/github/repositories";
 import type { Repository } from "@actions-archive/github/schemas";
 
 import { estimateRuns } from "./estimate-runs.ts";
-import { dayMs, type Fetcher } from "./fetcher.ts";
+import type { Fetcher } from "./fetcher.ts";
 import { type BackfillPlan, planBackfill, type PlannedRepository } from "./plan-backfill.ts";
 import { everythingBut, type RepositoryPatterns } from "./repository-patterns.ts";
 import { settleMs } from "./scan-repository.ts";

@@ -1,6 +1,7 @@
 // What a poll does with one repository: lists what is not covered yet, newest first, compares the last 30 days for re-runs from time
 // to time, lists again what GitHub showed incompletely or only once, and checks the attempts that still owe their jobs.
 
+import { dayMs } from "@actions-archive/core/durations";
 import { listOpenAttempts } from "@actions-archive/database/attempts";
 import { defaultRetentionDays } from "@actions-archive/database/obligations";
 import { findRepository, finishPoll, type LedgerRepository } from "@actions-archive/database/repositories";
@@ -11,7 +12,7 @@ import { trustedDate } from "@actions-archive/github/clock-skew";
 import { checkAttempts } from "./check-attempts.ts";
 import { confirmAttempts } from "./confirm-attempts.ts";
 import { coverWindow, recordIncompletePart } from "./cover-window.ts";
-import { dayMs, type Fetcher } from "./fetcher.ts";
+import type { Fetcher } from "./fetcher.ts";
 import { greetRepository, learnCredential } from "./greet-repository.ts";
 import { type FirstPage, listFirstPage } from "./list-first-page.ts";
 import { listWindow } from "./list-window.ts";

@@ -2,12 +2,13 @@
 // finds what was missed. Nothing depends on it but how soon a job is seen.
 // https://docs.github.com/en/webhooks/using-webhooks/automatically-redelivering-failed-deliveries-for-a-github-app-webhook
 
+import { dayMs } from "@actions-archive/core/durations";
 import { ActionsArchiveError, RateLimitedError } from "@actions-archive/core/errors";
 import { claimRedelivery, pruneDeliveries } from "@actions-archive/database/deliveries";
 import { listSelectedRepositories } from "@actions-archive/database/repositories";
 import { type AppDelivery, listAppDeliveries, redeliverAppDelivery } from "@actions-archive/github/app-deliveries";
 
-import { dayMs, type Fetcher } from "./fetcher.ts";
+import type { Fetcher } from "./fetcher.ts";
 
 /** For how long GitHub keeps deliveries, and sends them again. */
 const windowDays = { "github.com": 3, ghes: 7 } as const;

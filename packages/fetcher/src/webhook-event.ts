@@ -2,10 +2,9 @@
 // of other kinds, actions that nobody knows yet, fields that are not what they should be.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
 
+import { dayMs } from "@actions-archive/core/durations";
 import { GitHubId } from "@actions-archive/core/ids";
 import { z } from "zod";
-
-import { dayMs } from "./fetcher.ts";
 
 export type WebhookEvent = {
   readonly action: string;

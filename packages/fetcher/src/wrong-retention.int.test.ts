@@ -1,11 +1,11 @@
 // A retention that is wrong, once or for a while: whether a log that is not there was deleted or has expired follows from it.
 
+import { daySeconds } from "@actions-archive/core/durations";
 import { expect, test } from "vitest";
 
 import { type Bench, openBench } from "./bench.test-support.ts";
 
 const repository = "acme/app";
-const daySeconds = 86_400;
 const oneDay = { path: "*/artifact-and-log-retention", lie: { kind: "odd-object", index: 0, patch: { days: 1 } } } as const;
 
 const retention = ({ ask }: Bench) => ask("select log_retention_days as days from archive.repositories");

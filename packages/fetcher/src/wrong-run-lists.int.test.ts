@@ -1,6 +1,7 @@
 // GitHub answers for run lists that are wrong once, or stay wrong: what a list promised and did not show is read again, and nothing
 // that was not shown is called covered.
 
+import { hourSeconds } from "@actions-archive/core/durations";
 import { recordIncompleteWindow } from "@actions-archive/database/window-checks";
 import { listWindows } from "@actions-archive/database/windows";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
@@ -11,7 +12,6 @@ import { type Bench, openBench } from "./bench.test-support.ts";
 
 const repository = "acme/app";
 const firstPage = { path: "*/actions/runs" };
-const hourSeconds = 3_600;
 
 type RepositoryBench = Bench & { readonly id: number };
 

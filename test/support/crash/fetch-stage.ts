@@ -4,6 +4,7 @@ import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { daySeconds, hourSeconds } from "@actions-archive/core/durations";
 import { createLogger } from "@actions-archive/core/logger";
 import { openDatabase } from "@actions-archive/database/open-database";
 import { selectRepositories } from "@actions-archive/database/repositories";
@@ -18,8 +19,6 @@ import { engineSettings, githubSettings, openWorkspace, type Workspace } from ".
 import type { Beginning } from "./stage.ts";
 
 const repository = "octo-org/api";
-const hourSeconds = 3_600;
-const daySeconds = 24 * hourSeconds;
 /** More than the first page of the list shows, so that the rest is listed by itself. */
 const runsBefore = 105;
 

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 
+import { daySeconds } from "@actions-archive/core/durations";
 import { createBackfill } from "@actions-archive/database/backfills";
 import { backfillRepository } from "@actions-archive/fetcher/backfill-repository";
 import { feed } from "@actions-archive/fetcher/feed";
@@ -18,7 +19,6 @@ import type { System } from "./system.ts";
 
 type Command = fc.AsyncCommand<Obligations, System>;
 const signal = new AbortController().signal;
-const daySeconds = 86_400;
 
 type Doing = (model: Obligations, system: System) => Promise<unknown>;
 

@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
 
+import { daySeconds } from "@actions-archive/core/durations";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
@@ -19,7 +20,6 @@ import { z } from "zod";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "../processes.ts";
 import { simulatedHost } from "../workspace.ts";
 
-const daySeconds = 86_400;
 /** A fixed one, so that a seed names one world. */
 const begin = new Date("2026-10-01T00:00:00Z");
 /** What is owed after that is the pass's. */

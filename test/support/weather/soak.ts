@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { daySeconds } from "@actions-archive/core/durations";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
@@ -20,7 +21,6 @@ import { countOwed, untilSettled, watchProcesses } from "../system/watch.ts";
 import { forecast, type Gust, type GustKind, gustKinds } from "./forecast.ts";
 import { kindsFor, openSky } from "./gusts.ts";
 
-const daySeconds = 86_400;
 /** A fixed one, so that a seed names one world. */
 const begin = new Date("2026-10-01T00:00:00Z");
 /** Of a worker. A fetcher in the middle of a calm month has 52 in use after each sweep. */

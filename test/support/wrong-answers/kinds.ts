@@ -1,5 +1,6 @@
 // Kinds of wrong answers, by the route that they fit. Each has a name for reproductions.
 
+import { hourSeconds } from "@actions-archive/core/durations";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { oddJobFields, oddRunFields } from "@actions-archive/github-simulator/http/lies";
 
@@ -12,8 +13,6 @@ export type Kind = {
   /** With fewer items than this, the answer is a true one. */
   readonly minItems?: number;
 };
-
-const hourSeconds = 3_600;
 
 const errors = ([404, 410, 403, 500, 502] as const).map((status): Kind => ({
   name: `error ${status}`,

@@ -1,13 +1,12 @@
 // The simulated GitHub of one scenario: small, always the same, with labels for its runs and jobs. Ids follow the clock and differ
 // from one simulator to the next; labels do not.
 
+import { daySeconds, hourSeconds } from "@actions-archive/core/durations";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { Builder } from "@actions-archive/github-simulator/world/builder";
 
 export const repository = "octo-org/api";
 
-const hourSeconds = 3_600;
-const daySeconds = 24 * hourSeconds;
 const jobBytes = 2_000;
 const logSizes = { medianBytes: jobBytes, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: jobBytes };
 

@@ -2,6 +2,7 @@
 // an answer of either kind. Wording and headers: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
 import type { Clock } from "../clock.ts";
+import { hourMs } from "../durations.ts";
 import type { RateLimitOptions } from "../options.ts";
 import { hexOf } from "../random.ts";
 import { type Answer, answerOf } from "./answer.ts";
@@ -18,7 +19,6 @@ export type SecondaryLimitOrder = {
 type Window = { used: number; limit: number; resetAtMs: number };
 type Minute = { startedAtMs: number; requests: number };
 
-const hourMs = 3_600_000;
 const docs = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api";
 
 export class RateLimits {

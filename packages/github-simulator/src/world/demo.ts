@@ -1,6 +1,7 @@
 // The demo's world: five repositories of two owners, every case that can end, each of them ended long before the clock's now,
 // and one run that is still in progress.
 
+import { hourMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
 import { createRandom } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";
@@ -8,8 +9,6 @@ import { makeFork, wholeSecond } from "./generate.ts";
 import type { Repository } from "./model.ts";
 import * as patterns from "./patterns.ts";
 import { addRerun } from "./rerun.ts";
-
-const hourMs = 3_600_000;
 
 /** Sizes that keep the whole demo near 35 MB, the heavy tail included. */
 export const demoLogs = { medianBytes: 22_000, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: 12 * 1024 * 1024 } as const;

@@ -1,6 +1,7 @@
 // What a correct archive of a job's log ends with, derived from the world's truth and never from an archiver's code. The words
 // are those of the archive's contract, as plain strings: the simulator imports none of the code that it tests.
 
+import { dayMs } from "../durations.ts";
 import { logContent, logSha256 } from "../log/log-content.ts";
 import type { Job } from "./model.ts";
 import { jobStatus } from "./timeline.ts";
@@ -14,8 +15,6 @@ export type Expected =
     }
   | { readonly state: "absent"; readonly reason: "not_run" | "not_a_job" | "copied" | "expired" | "deleted" | "empty" }
   | { readonly state: "failed"; readonly reason: "no_access" };
-
-const dayMs = 86_400_000;
 
 /**
  * The end of a job that an archiver finds now and asks for once all waiting is over. Undefined for a job that is not completed

@@ -1,13 +1,13 @@
 // Fills a world: owners, repositories, and day by day the runs. A day's runs depend on the seed, the repository and the day
 // alone; with `live` the days after the start are made when the clock gets near them.
 
+import { dayMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
 import { createRandom, type Random } from "../random.ts";
 import type { Builder } from "./builder.ts";
 import type { Owner, Repository, Run } from "./model.ts";
 import { matrix, type Pattern, weightedPatterns } from "./patterns.ts";
 
-const dayMs = 86_400_000;
 /** Without `live`, runs are made early enough that they, re-runs included, ended a quarter of an hour before the start. */
 const quietMs = 2.5 * 3_600_000;
 

@@ -1,14 +1,12 @@
 // The runs of the hostile month: one to three jobs each, one and a half in the middle, every way in which one can end, and
 // re-runs of all kinds.
 
+import { hourMs, minuteMs } from "../durations.ts";
 import { createRandom, type Random } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";
 import { wholeSecond } from "./generate.ts";
 import type { Repository, Run } from "./model.ts";
 import { addRerun } from "./rerun.ts";
-
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
 
 type Draft = { readonly builder: Builder; readonly repository: Repository; readonly createdAtMs: number };
 

@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 
+import { dayMs } from "../durations.ts";
 import { settle } from "../options.ts";
 import { Builder, endOf } from "./builder.ts";
 import type { Run } from "./model.ts";
@@ -9,7 +10,6 @@ import { generateMonth, monthDays, monthLogs } from "./month.ts";
 import { World } from "./world.ts";
 
 const startMs = Date.UTC(2026, 9, 1);
-const dayMs = 86_400_000;
 
 function makeMonth(scale: number, seed = 1) {
   const world = new World();

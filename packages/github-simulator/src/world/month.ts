@@ -1,6 +1,7 @@
 // A hostile month: what makes archivers miss jobs, at the size of a busy company. It begins with the clock. All of it is planned
 // at once, a function of the seed, and shows itself as the clock flows.
 
+import { dayMs, hourMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
 import { createRandom, type Random } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";
@@ -9,8 +10,6 @@ import type { Repository, Run } from "./model.ts";
 import { addMonthRun, addRunThatGoesOn, rerunLate, rerunOften } from "./month-runs.ts";
 import { fullNameOf } from "./world.ts";
 
-const hourMs = 3_600_000;
-const dayMs = 24 * hourMs;
 export const monthDays = 30;
 
 /** Small ones: a month is about what is missed, not about bytes. */

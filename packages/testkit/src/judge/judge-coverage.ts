@@ -1,6 +1,7 @@
 // Every attempt has become what it must, audit.coverage shows each day with the counts that it must, complete exactly where it is; and
 // audit.gaps names what is open or lost, and nothing else.
 
+import { dayMs } from "@actions-archive/core/durations";
 import type { Repository, Run } from "@actions-archive/github-simulator/world/model";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 
@@ -8,8 +9,6 @@ import type { Case } from "./judge.ts";
 import { ask, type JobRow, type Rows } from "./rows.ts";
 import { type AttemptState, statesOf } from "./truth.ts";
 import { type Violation, violationsOf } from "./violation.ts";
-
-const dayMs = 86_400_000;
 
 type CoverageRow = {
   repository_id: number;

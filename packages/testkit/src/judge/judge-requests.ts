@@ -1,5 +1,7 @@
 // What was asked of GitHub: nothing while it had said no, never more than the budget, and each log once.
 
+import { minuteMs } from "@actions-archive/core/durations";
+
 import type { Pause } from "./archive-journal.ts";
 import type { Case } from "./judge.ts";
 import { type Violation, violationsOf } from "./violation.ts";
@@ -8,7 +10,6 @@ import { type Violation, violationsOf } from "./violation.ts";
 const onItsWayMs = 1_000;
 /** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits */
 const mostAMinute = 900;
-const minuteMs = 60_000;
 /** GITHUB_RESERVE_PERCENT, where nothing is set. */
 const usualReservePercent = 20;
 

@@ -1,6 +1,7 @@
 // What an archive must hold, from the simulator's world and from what it showed. Nothing here comes from the archive, but which of
 // several right ends something took.
 
+import { dayMs } from "@actions-archive/core/durations";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { type Expected, expectedOf } from "@actions-archive/github-simulator/world/expected";
 import type { Attempt, Job, Run } from "@actions-archive/github-simulator/world/model";
@@ -8,7 +9,6 @@ import { attemptStatus, jobStatus } from "@actions-archive/github-simulator/worl
 
 import type { ArchiveJournal } from "./archive-journal.ts";
 
-const dayMs = 86_400_000;
 /** GitHub ends a run after 35 days. */
 const longestRunDays = 35;
 
