@@ -176,8 +176,9 @@ async function settleMissing(worker: LogWorker, job: Obligation, missing: Missin
 
 async function settleAbsent(worker: LogWorker, job: Obligation, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
   if (await adoptLog(worker, job)) return;
-  // What was called expired while the retention was believed to be shorter is deleted. The other way round, only time has passed.
-  const isCorrected = job.log_reason === "expired" && reason === "deleted";
+  // What was called expired while the retention was believed to be shorter is deleted (the other way round, only time has passed), and what
+  // was called deleted while the job's object did not say whether it ran has no log.
+  const isCorrected = (job.log_reason === "expired" && reason === "deleted") || reason === "not_run" || reason === "not_a_job";
   if (job.relook_at !== null && !isCorrected) return finishRelook(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
 }

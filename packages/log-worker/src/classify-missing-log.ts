@@ -82,12 +82,19 @@ export async function classifyMissingLog(
     const detail = `the repository is now ${access.fullName}; the log is retried under that name`;
     return { kind: "unconfirmed", seconds: 1, detail, unconfirmed: undefined };
   }
-  // Of what is checked again, only `expired` depends on the job.
-  const read = isRecheck && job.log_reason !== "expired" ? undefined : await readJob(worker, job, signal);
+  // Of what is checked again, only `expired` depends on the job, and what may never have run.
+  const dependsOnJob = !isRecheck || job.log_reason === "expired" || facts.mayNeverHaveRun;
+  const read = dependsOnJob ? await readJob(worker, job, signal) : undefined;
   if (read === undefined && !isRecheck && agreedSeconds < day) {
     const seconds = retrySeconds(agreedSeconds);
     const detail = `${describe(answer)}, and 404 for the job itself, while the repository can be read; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
     return { kind: "unconfirmed", seconds, detail, unconfirmed };
+  }
+  if (facts.mayNeverHaveRun && read?.neverRan !== undefined) return { kind: "absent", reason: read.neverRan };
+  const isUnclear = facts.mayNeverHaveRun && read?.mayNeverHaveRun === true;
+  if (isUnclear && !isRecheck && agreedSeconds < day) {
+    const detail = `${describe(answer)}, and the job's object does not say whether it ran; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
+    return { kind: "unconfirmed", seconds: retrySeconds(agreedSeconds), detail, unconfirmed };
   }
   const isExpired = [facts, read ?? facts].every((each) => ageOf(job, each, date) > retentionSeconds(job));
   return { kind: "absent", reason: isExpired ? "expired" : "deleted" };

@@ -11,6 +11,8 @@ export type JobFacts = {
   readonly isSkipped: boolean;
   /** Whether it never had a runner, and what that makes it; undefined when the object does not say. */
   readonly neverRan: "not_run" | "not_a_job" | undefined;
+  /** Whether the object says that it had no runner, and nothing says that it ran a step. */
+  readonly mayNeverHaveRun: boolean;
 };
 
 /**
@@ -35,6 +37,8 @@ export function jobFacts(object: unknown): JobFacts {
     isSkipped: conclusion === "skipped" && !hadRunner && !ranSteps,
     steps: columns?.steps ?? [],
     neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined,
+    // Older servers leave the steps out; null is a wrong answer.
+    mayNeverHaveRun: hadNoRunner && fields["steps"] !== undefined && !ranSteps,
   };
 }
 

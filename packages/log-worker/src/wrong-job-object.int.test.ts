@@ -31,6 +31,35 @@ test("an end in the past makes no log expired while the job itself ended later",
   expect(await reasonOf(bench, job)).toBe("deleted");
 });
 
+test("an object that does not say whether the job ran leaves its log pending until GitHub says that it never had a runner", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: none, isWithoutRunner: true, conclusion: "cancelled", labels: ["gpu"] });
+  await change(bench, '{"steps": null}');
+  const { id } = bench.simulator.control.addFault({
+    path: "*/actions/jobs/*",
+    lie: { kind: "odd-object", patch: { steps: null } },
+  });
+  await bench.deliverTwice(job);
+  expect(await bench.stateOf(job)).toMatchObject({
+    log_state: "pending",
+    log_detail: expect.stringContaining("does not say whether it ran"),
+  });
+  bench.simulator.control.clearFaults({ id });
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("not_run");
+});
+
+test("a log that was called deleted is not_run once GitHub says that the job never had a runner", async () => {
+  await using bench = await openBench();
+  const job = await bench.addJob({ log: none, isWithoutRunner: true, conclusion: "cancelled", labels: ["gpu"] });
+  await change(bench, '{"steps": null}');
+  await bench.ask(
+    "update archive.obligations set log_state = 'absent', log_reason = 'deleted', decided_at = now(), relook_at = now()",
+  );
+  await bench.deliver(job);
+  expect(await reasonOf(bench, job)).toBe("not_run");
+});
+
 test("a log that was called expired under a shorter retention is deleted, or archived, once the retention is known", async () => {
   await using bench = await openBench();
   const job = await bench.addJob({ log: none, agoMs: 3 * 86_400_000 });

@@ -24,7 +24,7 @@ export const limits: readonly Limit[] = [
   },
   ...(["log link", "log body"] as const).map((route): Limit => ({
     route,
-    kind: /^error 404$/,
+    kind: /^(?:error 404|empty body)$/,
     heals: true,
     remains: /absent deleted, not absent expired|"reason":"expired"\}, found \{"state":"absent","reason":"deleted"/,
     reason:
