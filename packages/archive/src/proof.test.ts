@@ -23,15 +23,15 @@ async function proofsOf(size: number): Promise<Proof[]> {
   return sealed.seal.entries.flatMap(({ key }) => makeProof(sealed, key) ?? []);
 }
 
-async function runScript(proof: Proof, publicKey = signer.publicKey): Promise<{ code: number; stdout: string }> {
+async function runScript(proof: Proof, publicKey = signer.publicKey): Promise<{ code: number; stdout: string; stderr: string }> {
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-proof-"));
   try {
     const [proofFile, keyFile] = [join(folder, "proof.json"), join(folder, "key.pem")];
     await writeFile(proofFile, JSON.stringify(proof));
     await writeFile(keyFile, publicKey.export({ type: "spki", format: "pem" }));
     return await new Promise((resolve) =>
-      execFile(process.execPath, [script, proofFile, keyFile], (error, stdout) =>
-        resolve({ code: Number(error?.code ?? 0), stdout }),
+      execFile(process.execPath, [script, proofFile, keyFile], (error, stdout, stderr) =>
+        resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
       ),
     );
   } finally {
@@ -72,7 +72,11 @@ test("a proof of another entry, place, path or key is refused by both", async ()
   ];
   for (const proof of forged) {
     expect(() => verifyProof(proof, signer.publicKey, "file")).toThrow("file does not prove");
-    expect(await runScript(proof)).toMatchObject({ code: 1, stdout: expect.stringMatching(/^NOT PROVED: /) });
+    expect(await runScript(proof)).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^NOT PROVED: [^\n]+\n$/),
+    });
   }
   const other = newSigner().publicKey;
   expect(() => verifyProof(first, other, "file")).toThrow("is not signed by this key");

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { canonicalBytes } from "./canonical-bytes.ts";
 import { leafHash, rootOfPath } from "./merkle.ts";
 import { SealHeadEnvelope, type VerifiedSeal, verifySealHead } from "./seal-envelope.ts";
-import { pathOf, SealEntry, type SealHead } from "./seal.ts";
+import { pathOf, SealEntry, SealHead } from "./seal.ts";
 
 const Proof = z.strictObject({
   entry: SealEntry,
@@ -23,6 +23,11 @@ export function makeProof({ seal, head }: Pick<VerifiedSeal, "seal" | "head">, k
   const index = seal.entries.findLastIndex((entry) => entry.key === key);
   const entry = seal.entries[index];
   return entry && { entry, index, path: pathOf(seal.entries, index), head };
+}
+
+/** The id of the key that the proof's seal says to be signed with; it is not checked. @throws ZodError for a head of another form. */
+export function parseHeadKeyId({ head }: Proof): string {
+  return SealHead.parse(JSON.parse(Buffer.from(head.payload, "base64").toString("utf8"))).key_id;
 }
 
 /**

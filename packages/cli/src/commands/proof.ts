@@ -1,24 +1,26 @@
 // `proof JOB_ID`: a small file that shows to anyone with the public key that the record of a job was sealed.
 
+import type { KeyObject } from "node:crypto";
 import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { openStore } from "@actions-archive/archive/open-store";
-import { makeProof } from "@actions-archive/archive/proof";
-import { readDocument } from "@actions-archive/archive/read-document";
-import { parseSeal } from "@actions-archive/archive/seal-envelope";
-import type { Store } from "@actions-archive/archive/store";
+import { parseHeadKeyId, type Proof } from "@actions-archive/archive/proof";
+import { keyIdOf } from "@actions-archive/archive/seal-key";
+import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
-import { sealKey } from "@actions-archive/core/object-key";
-import { findObjects } from "@actions-archive/database/objects";
 import type { Database } from "@actions-archive/database/open-database";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print } from "../command-context.ts";
 import { parseJobId } from "../parse-job-id.ts";
+import { checkerFile, shellCommand } from "../proof/checker.ts";
+import { proveObject } from "../proof/prove-object.ts";
+import { findPublicKeys } from "../verify/public-keys.ts";
 
-type ProofOptions = { log?: true; output?: string; json?: true };
+type ProofOptions = { log?: true; output?: string; publicKey?: string; json?: true };
 
 const examples = `
 Examples:
@@ -27,7 +29,8 @@ Examples:
   actions-archive proof 399444496 --json | jq -r .entry.sha256
 
 The proof holds the object's key, size and SHA-256, its path to the root of the seal, and the seal's signed head. The record holds the
-log's hashes, so one proof of it is a proof of both. Check it with the public key and without this program: docs/check-proof.mjs.`;
+log's hashes, so one proof of it is a proof of both. The command that is printed checks it with the public key, which is written beside the
+proof as PROOF.seal-key.pub, and with docs/check-proof.mjs: one file that needs Node 20 or later alone.`;
 
 export function addProof(program: Command, context: CommandContext): void {
   program
@@ -36,9 +39,13 @@ export function addProof(program: Command, context: CommandContext): void {
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .option("--log", "of the log object itself, instead of the job's record")
     .option("--output <file>", "where it goes; default: JOB_ID.proof.json")
+    .option(
+      "--public-key <file>",
+      "the key that signed the seal, in PEM, where it is not the one that this archive seals with now",
+    )
     .option("--json", "to stdout, as one JSON document, instead of into a file")
     .addHelpText("after", examples)
-    .action(async (jobId: number, { log, output = `${jobId}.proof.json`, json }: ProofOptions) => {
+    .action(async (jobId: number, { log, output = `${jobId}.proof.json`, publicKey, json }: ProofOptions) => {
       await using resources = new AsyncDisposableStack();
       const { db, config } = await attachLedger(context, { command: "proof", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
       const store = resources.use(await openStore(config));
@@ -50,14 +57,46 @@ export function addProof(program: Command, context: CommandContext): void {
         return;
       }
       await writeFile(output, text);
-      print(
-        context,
-        [
-          `Wrote ${output}: seal ${sequence} holds ${key}, SHA-256 ${proof.entry.sha256}`,
-          `Check it: node docs/check-proof.mjs ${output} seal-key.pub`,
-        ].join("\n"),
-      );
+      const check = await describeCheck(output, proof, { file: publicKey, env: context.env });
+      print(context, `Wrote ${output}: seal ${sequence} holds ${key}, SHA-256 ${proof.entry.sha256}\n${check}`);
     });
+}
+
+type KeySource = { readonly file: string | undefined; readonly env: Environment };
+
+/** Writes the public key next to the proof. @returns the command that checks the proof, or how to get the key that is missing here. */
+async function describeCheck(output: string, proof: Proof, source: KeySource): Promise<string> {
+  const keyId = parseHeadKeyId(proof);
+  const publicKey = await findSealingKey(keyId, source);
+  if (publicKey === undefined)
+    return [
+      `The seal is signed with the key of SHA-256 ${keyId}, and its public half is not known here. Who holds the sealing key makes it with:`,
+      "  openssl pkey -in seal-key.pem -pubout -out seal-key.pub",
+      "Then run proof again with --public-key FILE: it prints the command that checks the proof.",
+    ].join("\n");
+  const keyFile = `${output.replace(/\.proof\.json$/, "")}.seal-key.pub`;
+  await writeFile(keyFile, publicKey.export({ type: "spki", format: "pem" }));
+  return [
+    `Wrote ${keyFile}: the public key of SHA-256 ${keyId}`,
+    `Check it: ${shellCommand(["node", checkerFile, resolve(output), resolve(keyFile)])}`,
+  ].join("\n");
+}
+
+/** Undefined when this archive seals with another key now, or no key is configured here. @throws PermanentError for a given file. */
+async function findSealingKey(keyId: string, { file, env }: KeySource): Promise<KeyObject | undefined> {
+  if (file === undefined) {
+    const known = await findPublicKeys([], env).catch((error: unknown) => {
+      if (error instanceof PermanentError) return [];
+      throw error;
+    });
+    return known.find((key) => keyIdOf(key) === keyId);
+  }
+  const [given] = await findPublicKeys([file], env);
+  if (given !== undefined && keyIdOf(given) === keyId) return given;
+  throw new PermanentError(
+    "usage/invalid",
+    `The seal is signed with the key of SHA-256 ${keyId}, and ${file} of --public-key is another one: give the key that was in use when it was sealed.`,
+  );
 }
 
 async function findKey(db: Database, jobId: number, kind: "log" | "record"): Promise<string> {
@@ -74,28 +113,4 @@ async function findKey(db: Database, jobId: number, kind: "log" | "record"): Pro
       ? `Nothing is recorded of job ${jobId}: it is unknown, or its log is pending or failed. \`report evidence ${jobId}\` shows what is known.`
       : `Job ${jobId} has no log in the archive; without --log its record is proved, which says why.`,
   );
-}
-
-async function proveObject({ db, store }: { readonly db: Database; readonly store: Store }, key: string, jobId: number) {
-  const [known] = await findObjects(db, [key]);
-  const sequence = known?.sealed_in ?? null;
-  if (sequence === null)
-    throw new PermanentError(
-      "usage/invalid",
-      `${key} of job ${jobId} is in no seal yet: wait for the next one, or run \`seal\`.`,
-    );
-  const name = sealKey(sequence);
-  const sealed = await readDocument(store, name, (bytes) => parseSeal(bytes, `${name} in ${store.url}`));
-  if (sealed === undefined)
-    throw new PermanentError(
-      "store/corrupt",
-      `The seal ${name} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
-    );
-  const proof = makeProof(sealed, key);
-  if (proof === undefined)
-    throw new PermanentError(
-      "store/corrupt",
-      `The seal ${name} in ${store.url} does not hold ${key}, and the database says that it does: run verify.`,
-    );
-  return { proof, sequence };
 }
