@@ -9,6 +9,7 @@ import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
 import { addErase } from "./commands/erase.ts";
+import { addExportCase } from "./commands/export-case.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addHold } from "./commands/hold.ts";
 import { addLogs } from "./commands/logs.ts";
@@ -52,6 +53,7 @@ for (const add of [
   addSeal,
   addVerify,
   addProof,
+  addExportCase,
   addHold,
   addRetention,
   addErase,

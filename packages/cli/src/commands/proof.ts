@@ -17,7 +17,7 @@ import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print } from "../command-context.ts";
 import { parseJobId } from "../parse-job-id.ts";
 import { checkerFile, shellCommand } from "../proof/checker.ts";
-import { proveObject } from "../proof/prove-object.ts";
+import { createProver } from "../proof/prove-object.ts";
 import { findPublicKeys } from "../verify/public-keys.ts";
 
 type ProofOptions = { log?: true; output?: string; publicKey?: string; json?: true };
@@ -50,7 +50,7 @@ export function addProof(program: Command, context: CommandContext): void {
       const { db, config } = await attachLedger(context, { command: "proof", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
       const store = resources.use(await openStore(config));
       const key = await findKey(db, jobId, log === true ? "log" : "record");
-      const { proof, sequence } = await proveObject({ db, store }, key, jobId);
+      const { proof, sequence } = await createProver({ db, store })(key, jobId);
       const text = canonicalBytes(proof);
       if (json) {
         context.stdout.write(`${text.toString("utf8")}\n`);

@@ -2,7 +2,7 @@
 
 import { makeProof, type Proof } from "@actions-archive/archive/proof";
 import { readDocument } from "@actions-archive/archive/read-document";
-import { parseSeal } from "@actions-archive/archive/seal-envelope";
+import { parseSeal, type VerifiedSeal } from "@actions-archive/archive/seal-envelope";
 import type { Store } from "@actions-archive/archive/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
@@ -11,34 +11,42 @@ import type { Database } from "@actions-archive/database/open-database";
 
 export type Archive = { readonly db: Database; readonly store: Store };
 
+export type Proved = { readonly proof: Proof; readonly sequence: number };
+
+/** The proof of the object `key` of job `jobId`, and the number of its seal. */
+export type Prover = (key: string, jobId: number) => Promise<Proved>;
+
 /**
- * The proof of the object `key` of job `jobId`, and the number of its seal. Reads only.
- * @throws PermanentError `usage/invalid` when no seal holds it yet; `store/corrupt` when the store's seal is missing or another one.
+ * A prover that keeps the seal it read last: the objects of one job are mostly in one seal, which may have 60 MiB. Reads only; the
+ * prover throws PermanentError `usage/invalid` when no seal holds the object yet, and `store/corrupt` when the store's seal is missing
+ * or another one.
  */
-export async function proveObject(
-  { db, store }: Archive,
-  key: string,
-  jobId: number,
-): Promise<{ readonly proof: Proof; readonly sequence: number }> {
-  const [known] = await findObjects(db, [key]);
-  const sequence = known?.sealed_in ?? null;
-  if (sequence === null)
+export function createProver({ db, store }: Archive): Prover {
+  let last: { readonly sequence: number; readonly sealed: VerifiedSeal } | undefined;
+  return async (key, jobId) => {
+    const [known] = await findObjects(db, [key]);
+    const sequence = known?.sealed_in ?? null;
+    if (sequence === null)
+      throw new PermanentError(
+        "usage/invalid",
+        `${key} of job ${jobId} is in no seal yet: wait for the next one, or run \`seal\`.`,
+      );
+    if (last?.sequence !== sequence) last = { sequence, sealed: await readSealOf(store, sequence) };
+    const proof = makeProof(last.sealed, key);
+    if (proof !== undefined) return { proof, sequence };
     throw new PermanentError(
-      "usage/invalid",
-      `${key} of job ${jobId} is in no seal yet: wait for the next one, or run \`seal\`.`,
+      "store/corrupt",
+      `The seal ${sealKey(sequence)} in ${store.url} does not hold ${key}, and the database says that it does: run verify.`,
     );
+  };
+}
+
+async function readSealOf(store: Store, sequence: number): Promise<VerifiedSeal> {
   const name = sealKey(sequence);
   const sealed = await readDocument(store, name, (bytes) => parseSeal(bytes, `${name} in ${store.url}`));
-  if (sealed === undefined)
-    throw new PermanentError(
-      "store/corrupt",
-      `The seal ${name} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
-    );
-  const proof = makeProof(sealed, key);
-  if (proof === undefined)
-    throw new PermanentError(
-      "store/corrupt",
-      `The seal ${name} in ${store.url} does not hold ${key}, and the database says that it does: run verify.`,
-    );
-  return { proof, sequence };
+  if (sealed) return sealed;
+  throw new PermanentError(
+    "store/corrupt",
+    `The seal ${name} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
+  );
 }

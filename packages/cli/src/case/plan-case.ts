@@ -1,0 +1,84 @@
+// What a case must hold of a job, and which seals prove it.
+
+import type { LogRecord } from "@actions-archive/archive/record";
+import { readLogRecord } from "@actions-archive/archive/records";
+import { PermanentError } from "@actions-archive/core/errors";
+import { runRecordKey } from "@actions-archive/core/object-key";
+import { findTombstoneSeal, listSealKeys } from "@actions-archive/database/case-seals";
+import { findLog } from "@actions-archive/database/logs";
+import { findObjects } from "@actions-archive/database/objects";
+import { findObligation } from "@actions-archive/database/obligations";
+import type { Database } from "@actions-archive/database/open-database";
+
+import type { Archive } from "../proof/prove-object.ts";
+
+export type PlannedJob = {
+  readonly jobId: number;
+  readonly record: LogRecord;
+  readonly recordKey: string;
+  /** Undefined while the attempt is not complete: then none is written. */
+  readonly runKey: string | undefined;
+  /** Undefined when there is no log, or when it was removed. */
+  readonly log: Extract<LogRecord["log"], { state: "archived" }> | undefined;
+  /** The seal that says why an archived log is gone. */
+  readonly tombstoneSeal: number | undefined;
+};
+
+/**
+ * Reads only.
+ * @throws PermanentError `usage/invalid` for a job that is unknown or has no record yet, and for a removal in no seal yet; `store/corrupt`
+ * for a record that is damaged.
+ */
+export async function planJob({ db, store }: Archive, jobId: number): Promise<PlannedJob> {
+  const place = await findLog(db, jobId);
+  if (place === undefined) throw await explainNoRecord(db, jobId);
+  const record = await readLogRecord(store, place.record_key, jobId);
+  const runKey = runRecordKey(record.host, record);
+  const planned = {
+    jobId,
+    record,
+    recordKey: place.record_key,
+    runKey: (await findObjects(db, [runKey])).length > 0 ? runKey : undefined,
+  };
+  const { log } = record;
+  if (log.state !== "archived") return { ...planned, log: undefined, tombstoneSeal: undefined };
+  if (place.log_key !== null) return { ...planned, log, tombstoneSeal: undefined };
+  const tombstoneSeal = await findTombstoneSeal(db, log.key);
+  if (tombstoneSeal === null)
+    throw new PermanentError(
+      "usage/invalid",
+      `The removal of the log of job ${jobId} is in no seal yet: wait for the next one, or run \`seal\`.`,
+    );
+  return { ...planned, log: tombstoneSeal === undefined ? log : undefined, tombstoneSeal };
+}
+
+async function explainNoRecord(db: Database, jobId: number): Promise<PermanentError> {
+  const job = await findObligation(db, jobId);
+  return new PermanentError(
+    "usage/invalid",
+    job === undefined
+      ? `No job ${jobId} is known. Its repository may not be archived, or its run not listed yet: actions-archive status`
+      : `Job ${jobId} of run ${job.run_id} in ${job.full_name} has no record yet: its log is ${job.log_state ?? "pending"}${job.log_reason ? `, ${job.log_reason}` : ""}. Export it when the log is archived or absent; actions-archive gaps shows what is missing.`,
+  );
+}
+
+/**
+ * `needed` and the seals after them up to one that the key signed: each names the hash of the one before.
+ * @throws PermanentError `usage/invalid` when the key signed none of them, and none after them.
+ */
+export async function completeChain(db: Database, needed: ReadonlySet<number>, keyId: string): Promise<number[]> {
+  const first = Math.min(...needed);
+  const chain = Number.isFinite(first) ? await listSealKeys(db, first) : [];
+  const all = new Set(needed);
+  let isOpen = false;
+  for (const { sequence, key_id } of chain) {
+    isOpen ||= needed.has(sequence);
+    if (isOpen) all.add(sequence);
+    if (key_id === keyId) isOpen = false;
+  }
+  if (!isOpen) return [...all].toSorted((a, b) => a - b);
+  throw new PermanentError(
+    "usage/invalid",
+    `The key of SHA-256 ${keyId} signed neither the seals of these jobs nor one after them: name the key that sealed them, or a later one of the chain, with --public-key FILE.`,
+  );
+}
