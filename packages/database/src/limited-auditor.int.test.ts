@@ -1,6 +1,7 @@
 // An auditor who is limited to owners sees no row, no value and no statistic of another's, whatever it tries.
 
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import { sql } from "kysely";
@@ -55,6 +56,34 @@ test("what was removed is counted over all owners, and shown to those alone who 
   await using limited = await openAuditor(other, [ownOwner]);
   expect(await auditor.ask("select jobs::integer from audit.removals")).toEqual([{ jobs: 1 }]);
   expect(await limited.ask("select jobs from audit.removals")).toEqual([]);
+});
+
+test("docs/access.md names exactly the views that a limited auditor sees no row of", async () => {
+  await using other = await openTestDatabase();
+  await seedOwners(other);
+  await other.pool.query("insert into archive.removals values ('2020-01-01', now(), 1, 1, 0)");
+  await using limited = await openAuditor(other, [ownOwner]);
+  const { rows } = await other.pool.query<{ viewname: string }>("select viewname from pg_views where schemaname = 'audit'");
+  const hidden: string[] = [];
+  for (const { viewname } of rows)
+    if ((await limited.ask(`select from audit.${viewname} limit 1`)).length === 0) hidden.push(viewname);
+  const access = await readFile(new URL("../../../docs/access.md", import.meta.url), "utf8");
+  const row = access.split("\n").find((line) => line.startsWith("|") && line.includes("| none")) ?? "";
+  expect(new Set(Array.from(row.matchAll(/`audit\.(\w+)`/g), ([, view]) => view))).toEqual(new Set(hidden));
+});
+
+test("a seal that is late is a gap for a limited auditor when objects of its owners wait, or sealing has a problem", async () => {
+  await using other = await openTestDatabase();
+  await seedOwners(other);
+  await using own = await openAuditor(other, [ownOwner]);
+  await using foreign = await openAuditor(other, [foreignOwner]);
+  const late = "select reason, repository_id from audit.gaps where kind = 'not_sealed'";
+  await other.pool.query(`update archive.objects set sealed_in = null where object_key like '%${ownOwner}%'`);
+  expect(await own.ask(late)).toEqual([{ reason: "no_key", repository_id: null }]);
+  expect(await foreign.ask(late)).toEqual([]);
+  await other.pool.query(`insert into archive.sealing (key_id, interval_seconds, problem, problem_since)
+    values ('key', 60, 'the store refused', now() - interval '1 day')`);
+  expect(await foreign.ask(late)).toEqual([{ reason: "problem", repository_id: null }]);
 });
 
 test("seals count objects of all owners, and are shown to those alone who see all; each may know the seal of its own objects", async () => {
