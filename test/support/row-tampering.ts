@@ -94,6 +94,7 @@ const tables: Readonly<Record<string, Tampering>> = {
       state: (row, dice) => `'${dice.one(["open", "gone", "never_completed"])}'`,
       sealed_in: (row, dice) =>
         String(dice.one([1, 2, 3, 4, 5, 6, 7, 8].filter((each) => each !== row["sealed_in"] && each < 3))),
+      pull_request_numbers: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
       missing_job_ids: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
     },
     // A run's id is that of a row.
@@ -145,6 +146,27 @@ const tables: Readonly<Record<string, Tampering>> = {
       name: `'acme/other-${dice.below(100_000)}'`,
       sealed_in: dice.one(["null", "2"]),
       changed_at: "'2026-01-01'",
+    }),
+  },
+  retries: {
+    key: ["retry_id"],
+    nameOf: (row) => `archive.retries ${String(row["job_id"])} retried_at=${time(row, "retried_at")}`,
+    fixed: ["retry_id"],
+    added: (_row, dice) => ({ job_id: stranger(dice), sealed_in: dice.one(["null", "2"]), retried_at: "'2026-01-01'" }),
+  },
+  backfill_steps: {
+    key: ["step_id"],
+    nameOf: (row) =>
+      `archive.backfill_steps ${String(row["backfill_id"])} step=${String(row["step"])} taken_at=${time(row, "taken_at")}`,
+    fixed: ["step_id"],
+    values: {
+      step: (row) => (row["step"] === "begin" ? "'cancel'" : "'begin'"),
+      repository_ids: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
+    },
+    added: (_row, dice) => ({
+      backfill_id: String(100 + dice.below(1000)),
+      sealed_in: dice.one(["null", "2"]),
+      taken_at: "'2026-01-01'",
     }),
   },
   removals: {

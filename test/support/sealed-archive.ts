@@ -120,7 +120,13 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   await recordRuns(loader.db, repositoryId, [runObject({ id: firstRun + 9, actor: { id: 2, login: "hubot" } })]);
   await finishCheck(loader.db, { run_id: firstRun + 9, run_attempt: 1 }, { state: "gone" });
   await ask(`insert into archive.holds (job_id, is_held, reason) values (${at(second, 0).id}, true, 'case 7')`);
-  await ask("insert into archive.retention_policies (name, keep_days) values ('acme', 400)");
+  await ask("insert into archive.retention_policies (name, keep_days, by, reason) values ('acme', 400, 'mona', 'law 4')");
+  await ask(`
+    insert into archive.retries (job_id, repository_id, failed_for, by, os_user, reason)
+    values (${at(second, 0).id}, ${repositoryId}, 'forbidden', 'mona', 'mona-os', 'granted')`);
+  await ask(`
+    insert into archive.backfill_steps (backfill_id, step, asked_for, repository_ids, since, until, by)
+    values (1, 'begin', '{acme/app}', '{${repositoryId}}', '2026-01-01', '2026-02-01', 'mona')`);
   await seal(0, keys[1].signer.publicKey);
   for (const job of third) await archiveJob(site, job);
   await ask(

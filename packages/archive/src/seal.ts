@@ -60,6 +60,13 @@ export const LedgerChange = z.strictObject({
 });
 export type LedgerChange = z.output<typeof LedgerChange>;
 
+/** Who did what an entry says. Left out in entries from before these fields, null where it was not recorded. */
+const actor = {
+  by: z.string().min(1).nullable().optional().describe("as --by names them, else the operating system's login; loader: a policy"),
+  os_user: z.string().min(1).nullable().optional().describe("login of the operating system's user"),
+  database_user: z.string().min(1).nullable().optional().describe("session_user of the database connection"),
+};
+
 /** A log that goes: its object may be missing from the seal on that carries this. */
 export const Tombstone = z.strictObject({
   key: z.string().min(1),
@@ -71,6 +78,7 @@ export const Tombstone = z.strictObject({
   cause: z.enum(["erase", "retention"]),
   reason: z.string().min(1).describe("in the operator's words, or the policy"),
   decided_at: instant,
+  ...actor,
 });
 export type Tombstone = z.output<typeof Tombstone>;
 
@@ -80,6 +88,7 @@ export const HoldChange = z.strictObject({
   is_held: z.boolean(),
   reason: z.string().nullable(),
   changed_at: instant,
+  ...actor,
 });
 export type HoldChange = z.output<typeof HoldChange>;
 
@@ -87,8 +96,43 @@ export const PolicyChange = z.strictObject({
   name: z.string().min(1).describe("owner or owner/name, in lower case"),
   keep_days: z.int().positive().nullable().describe("null: it has no policy of its own any more"),
   changed_at: instant,
+  ...actor,
+  reason: z.string().nullable().optional().describe("in the operator's words"),
 });
 export type PolicyChange = z.output<typeof PolicyChange>;
+
+/** A failed log that an operator made due at once. */
+export const Retry = z.strictObject({
+  job_id: GitHubId,
+  repository_id: GitHubId,
+  failed_for: z.string().nullable().describe("the reason for which it had failed"),
+  retried_at: instant,
+  ...actor,
+  reason: z.string().nullable().describe("in the operator's words"),
+});
+export type Retry = z.output<typeof Retry>;
+
+export const BackfillStep = z.strictObject({
+  backfill_id: z.int().positive(),
+  step: z.enum(["begin", "pause", "resume", "cancel"]),
+  asked_for: z.array(z.string()).describe("repositories and patterns, as the operator wrote them"),
+  repository_ids: z.array(GitHubId).describe("of the repositories that these named when it began"),
+  since: instant,
+  until: instant,
+  taken_at: instant,
+  ...actor,
+  reason: z.string().nullable().describe("in the operator's words"),
+});
+export type BackfillStep = z.output<typeof BackfillStep>;
+
+/** Who had a seal announce its next key, or correct earlier seals. */
+export const SealOperator = z.strictObject({
+  by: z.string().min(1),
+  os_user: z.string().min(1),
+  database_user: z.string().min(1),
+  reason: z.string().nullable().describe("in the operator's words"),
+});
+export type SealOperator = z.output<typeof SealOperator>;
 
 /**
  * Runs that the owner took out of the database, in whole partitions; the store keeps their objects. Of one `runs_before` the last in force,
@@ -147,6 +191,9 @@ export const Seal = z.strictObject({
   // Without it a seal has the bytes that it always had.
   corrections: z.array(Correction).min(1).optional().describe("only in a seal that corrects earlier ones"),
   removals: z.array(Removal).optional().describe("left out where there is none, as in every seal before this field"),
+  retries: z.array(Retry).min(1).optional().describe("left out where there is none"),
+  backfills: z.array(BackfillStep).min(1).optional().describe("left out where there is none"),
+  operator: SealOperator.optional().describe("only in a seal with a next key or corrections"),
 });
 export type Seal = z.output<typeof Seal>;
 

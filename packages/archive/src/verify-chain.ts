@@ -13,7 +13,10 @@ import { type Correction, noPreviousSeal, type Seal } from "./seal.ts";
 import { isCorrupt, type Store } from "./store.ts";
 import type { Findings } from "./verify-findings.ts";
 
-export type ChainLink = Pick<Seal, "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger"> & {
+export type ChainLink = Pick<
+  Seal,
+  "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger" | "operator"
+> & {
   readonly key: string;
   /** Of the payload. */
   readonly sha256: string;
@@ -157,7 +160,7 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
   }
   const isSigned = checkSigner(read, key, walk);
   if (isSigned === undefined) return undefined;
-  const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries, corrections = [] } = seal;
+  const { archive_id, host, sealed_at, previous_sha256, key_id, ledger, next_key, entries, operator, corrections = [] } = seal;
   return {
     sequence,
     archive_id,
@@ -166,6 +169,7 @@ async function readLink(store: Store, sequence: number, walk: Walk): Promise<Cha
     previous_sha256,
     key_id,
     ledger,
+    operator,
     key,
     sha256,
     nextKeyId: next_key?.key_id ?? null,

@@ -32,6 +32,8 @@ begin
       when read_by_views.name in ('seals', 'sealing') then 'true'
       -- Counts over all owners.
       when read_by_views.name = 'removals' then 'false'
+      -- A backfill of which every repository is visible: asked_for names all of them.
+      when read_by_views.name = 'backfill_steps' then 'repository_ids <> ''{}'' and (select bool_and(id <@ (select repositories from archive.asker)) from unnest(repository_ids) as id)'
       when read_by_views.name in ('unreadable_repositories', 'retention_policies') then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
       when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
       when read_by_views.has_repository_id then 'repository_id <@ (select repositories from archive.asker)'

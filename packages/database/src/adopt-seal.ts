@@ -4,6 +4,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
+import type { Actor } from "./actor.ts";
 import { lock } from "./locks.ts";
 import { settleLogs } from "./log-states.ts";
 import { noteSealedObjects, type StoredObject } from "./objects.ts";
@@ -22,6 +23,8 @@ export type SealToAdopt = SealedLists & {
   readonly key_id: string;
   readonly next_key_id: string | null;
   readonly entries: readonly StoredObject[];
+  /** Who had it announce its next key, or correct earlier seals; undefined where it does neither. */
+  readonly operator?: (Actor & { readonly reason: string | null }) | undefined;
   /**
    * Whether a key of ours stands for the chain. Where none does, whoever can write the store could have written the seal, and nothing
    * may be removed for what it says: no log by its tombstones, none by its policies, none whose hold it releases.
@@ -30,7 +33,7 @@ export type SealToAdopt = SealedLists & {
 };
 
 /**
- * Takes a seal of the store over as the next of the chain, with what it holds, its tombstones, holds, policies, damages and removals. What was
+ * Takes a seal of the store over as the next of the chain, with what it holds and the lists that it carries. What was
  * prepared under its number and says something else, waits for a later seal. The ledger stays as it is: a database that does not have a
  * window's runs must not take the window over. Idempotent.
  * @throws PermanentError `store/corrupt` when it does not follow the head of this database.
@@ -50,7 +53,7 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
     const prepared = await findPreparedSeal(trx);
     if (prepared?.sha256 === seal.sha256) return publishSeal(trx, prepared);
     if (prepared) await dropPrepared(trx, prepared.sequence);
-    const { sequence, sealed_at, previous_sha256, sha256, key_id, next_key_id, entries } = seal;
+    const { sequence, sealed_at, previous_sha256, sha256, key_id, next_key_id, entries, operator } = seal;
     await trx
       .insertInto("archive.seals")
       .values({
@@ -60,6 +63,12 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
         sha256,
         key_id,
         next_key_id,
+        ...(operator && {
+          by: operator.by,
+          os_user: operator.os_user,
+          database_user: operator.database_user,
+          reason: operator.reason,
+        }),
         entries: entries.length,
         published_at: sql<Date>`now()`,
         is_vouched_for: seal.isVouchedFor,
@@ -80,6 +89,8 @@ const stampedTables = [
   "retention_policies",
   "damages",
   "removals",
+  "retries",
+  "backfill_steps",
 ] as const;
 
 async function dropPrepared(trx: Database, sequence: number): Promise<void> {

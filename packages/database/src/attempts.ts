@@ -2,6 +2,7 @@
 
 import { sql } from "kysely";
 
+import { attemptFields } from "./attempt-fields.ts";
 import { asFields, text } from "./job-rows.ts";
 import { defaultRetentionDays } from "./obligations.ts";
 import type { Database } from "./open-database.ts";
@@ -243,10 +244,13 @@ export async function listKnownJobs(
 
 function attemptSeen(object: unknown) {
   const run = asFields(object);
+  const fields = attemptFields(object);
   const updatedMs = Date.parse(text(run["updated_at"]) ?? "");
   return {
     status: text(run["status"]),
     conclusion: text(run["conclusion"]),
+    ...fields,
+    pull_request_numbers: sql<number[] | null>`${sql.val(fields.pull_request_numbers)}::bigint[]`,
     object: JSON.stringify(object),
     run_updated_at: Number.isNaN(updatedMs) ? null : new Date(updatedMs),
   };

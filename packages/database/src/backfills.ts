@@ -2,6 +2,7 @@
 
 import { type RawBuilder, sql } from "kysely";
 
+import { actorOf, type Ascription } from "./actor.ts";
 import { type Database, transact } from "./open-database.ts";
 import type { Window } from "./windows.ts";
 
@@ -25,13 +26,13 @@ export type NewBackfill = {
  * polled stays as it is.
  * @returns its id.
  */
-export async function createBackfill(db: Database, { askedFor, since, until, repositories }: NewBackfill): Promise<number> {
+export async function createBackfill(
+  db: Database,
+  { askedFor, since, until, repositories }: NewBackfill,
+  ascription: Ascription = {},
+): Promise<number> {
   return transact(db, async (trx) => {
-    const { backfill_id } = await trx
-      .insertInto("archive.backfills")
-      .values({ asked_for: sql<string[]>`${sql.val(askedFor)}::text[]`, since, until })
-      .returning("backfill_id")
-      .executeTakeFirstOrThrow();
+    const backfill_id = await insertBackfill(trx, { askedFor, since, until });
     for (const { repository_id, full_name, is_private, estimated_runs } of repositories) {
       await trx
         .insertInto("archive.repositories")
@@ -43,8 +44,49 @@ export async function createBackfill(db: Database, { askedFor, since, until, rep
         .values({ backfill_id, repository_id, listed_from: until, estimated_runs })
         .execute();
     }
+    await recordStep(trx, { backfill_id, step: "begin" }, ascription);
     return backfill_id;
   });
+}
+
+// A rebuilt database has the steps of earlier backfills, and their numbers must not come again.
+async function insertBackfill(
+  trx: Database,
+  { askedFor, since, until }: Pick<NewBackfill, "askedFor" | "since" | "until">,
+): Promise<number> {
+  await sql`lock table archive.backfills in share row exclusive mode`.execute(trx);
+  const { rows } = await sql<{ backfill_id: number }>`
+    insert into archive.backfills (backfill_id, asked_for, since, until)
+    overriding system value
+    select
+      1 + greatest(
+        (select coalesce(max(backfill_id), 0) from archive.backfills),
+        (select coalesce(max(backfill_id), 0) from archive.backfill_steps)
+      ),
+      ${sql.val(askedFor)}::text[], ${since}::timestamptz, ${until}::timestamptz
+    returning backfill_id
+  `.execute(trx);
+  const [row] = rows;
+  if (row === undefined) throw new TypeError("An insert of one row returns one row.");
+  return row.backfill_id;
+}
+
+type RecordedStep = { readonly backfill_id: number; readonly step: BackfillStep | "begin" };
+
+async function recordStep(trx: Database, { backfill_id, step }: RecordedStep, { by: named, reason = null }: Ascription) {
+  const { by, os_user } = actorOf(named);
+  await sql`
+    insert into archive.backfill_steps (backfill_id, step, asked_for, repository_ids, since, until, by, os_user, reason)
+    select
+      backfill_id, ${step}, asked_for,
+      array(
+        select repository_id from archive.backfill_repositories as work
+        where work.backfill_id = backfills.backfill_id order by repository_id
+      ),
+      since, until, ${by}::text, ${os_user}::text, ${reason}::text
+    from archive.backfills
+    where backfill_id = ${backfill_id}
+  `.execute(trx);
 }
 
 /** What an operator wants of a backfill, and the states from which that can be had. */
@@ -56,26 +98,47 @@ const steps = {
 export type BackfillStep = keyof typeof steps;
 
 /**
- * Pauses, resumes or cancels. Idempotent: a backfill that is where it should be stays there.
+ * Pauses, resumes or cancels, and records who did it. Idempotent: a backfill that is where it should be stays there, and nothing is
+ * recorded.
  * @returns its state now; undefined when there is none of this id. Another state than the wanted one says that it was too late.
  */
-export async function steerBackfill(db: Database, backfillId: number, step: BackfillStep): Promise<BackfillState | undefined> {
+export async function steerBackfill(
+  db: Database,
+  backfillId: number,
+  step: BackfillStep,
+  ascription: Ascription = {},
+): Promise<BackfillState | undefined> {
+  return transact(db, async (trx) => {
+    await takeStep(trx, { backfill_id: backfillId, step }, ascription);
+    const row = await trx
+      .selectFrom("archive.backfills")
+      .select("state")
+      .where("backfill_id", "=", backfillId)
+      .executeTakeFirst();
+    // The column has a check constraint with exactly these words.
+    return row?.state as BackfillState | undefined;
+  });
+}
+
+async function takeStep(
+  trx: Database,
+  { backfill_id: backfillId, step }: { readonly backfill_id: number; readonly step: BackfillStep },
+  ascription: Ascription,
+): Promise<void> {
   const { from, to } = steps[step];
-  await db
+  const { numUpdatedRows } = await trx
     .updateTable("archive.backfills")
     .set({ state: to, ...(to === "cancelled" ? { ended_at: sql<Date>`now()` } : {}) })
     .where("backfill_id", "=", backfillId)
     .where("state", "in", from)
-    .execute();
+    .executeTakeFirstOrThrow();
+  if (numUpdatedRows > 0n) await recordStep(trx, { backfill_id: backfillId, step }, ascription);
   if (step === "resume")
-    await db
+    await trx
       .updateTable("archive.backfill_repositories")
       .set({ due_at: sql<Date>`now()` })
       .where("backfill_id", "=", backfillId)
       .execute();
-  const row = await db.selectFrom("archive.backfills").select("state").where("backfill_id", "=", backfillId).executeTakeFirst();
-  // The column has a check constraint with exactly these words.
-  return row?.state as BackfillState | undefined;
 }
 
 export type BackfillRef = { readonly backfill_id: number; readonly repository_id: number };

@@ -154,6 +154,10 @@ export type AttemptContent = {
   readonly state: string;
   readonly status: string | null;
   readonly conclusion: string | null;
+  readonly actor: string | null;
+  readonly triggering_actor: string | null;
+  readonly pull_request_numbers: readonly number[] | null;
+  readonly head_repository: string | null;
   readonly listed_at: string | null;
   readonly listed_jobs: number | null;
   readonly missing_job_ids: readonly number[];
@@ -161,9 +165,12 @@ export type AttemptContent = {
   readonly sealed_in: number | null;
 };
 
+/** Columns of an attempt that a later object of the same attempt can change. */
+export const ofAttemptObject = ["actor", "triggering_actor", "pull_request_numbers", "head_repository"] as const;
+
 /** Attempts whose rows are not as their run record and the last seal that carries them say, or that neither of them knows. */
 export async function findAttemptDifferences(db: Database): Promise<AttemptDifference[]> {
-  const shown = ["repository_id", "status", "conclusion", "listed_jobs", "missing_job_ids", "record_key"];
+  const shown = ["repository_id", "status", "conclusion", ...ofAttemptObject, "listed_jobs", "missing_job_ids", "record_key"];
   const content = (table: string) => sql`
     ${contentOf(table, [...shown, "state", "sealed_in"])} || jsonb_build_object('listed_at', ${millis(`${table}.listed_at`)})`;
   const same = (table: string) =>

@@ -1,4 +1,4 @@
-// Finds the rows of the lists that seals carry (tombstones, holds, policies, damages, removals) that are not as the seals say, which
+// Finds the rows of the lists that seals carry (tombstones, holds, policies, damages, removals, retries, backfills) that are not as the seals say, which
 // `expected-ledger.ts` has put into temporary tables.
 
 import { sql } from "kysely";
@@ -6,23 +6,27 @@ import { sql } from "kysely";
 import { type Content, millis, withoutTimeout } from "./compare-ledger.ts";
 import type { Database } from "./open-database.ts";
 
+const actor = sql`jsonb_build_object('by', by, 'os_user', os_user, 'database_user', database_user)`;
+const isoMillis = (column: string) => sql`to_char(${sql.ref(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
 /** Columns that one of a seal's lists carries. In a seal times have milliseconds. */
 const sealedLists = {
   tombstones: {
     key: sql`object_key`,
     at: sql`decided_at`,
     content: sql`jsonb_build_object('job_id', job_id, 'repository_id', repository_id, 'version_id', version_id, 'size_bytes', size_bytes,
-      'sha256', sha256, 'cause', cause, 'reason', reason, 'decided_at', ${millis("decided_at")}, 'sealed_in', sealed_in)`,
+      'sha256', sha256, 'cause', cause, 'reason', reason, 'decided_at', ${millis("decided_at")}, 'sealed_in', sealed_in)
+      || ${actor}`,
   },
   holds: {
-    key: sql`concat(job_id, ' is_held=', is_held, ' changed_at=', to_char(changed_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`,
+    key: sql`concat(job_id, ' is_held=', is_held, ' changed_at=', ${isoMillis("changed_at")})`,
     at: sql`changed_at`,
-    content: sql`jsonb_build_object('reason', reason, 'sealed_in', sealed_in)`,
+    content: sql`jsonb_build_object('reason', reason, 'sealed_in', sealed_in) || ${actor}`,
   },
   retention_policies: {
-    key: sql`concat(name, ' changed_at=', to_char(changed_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`,
+    key: sql`concat(name, ' changed_at=', ${isoMillis("changed_at")})`,
     at: sql`changed_at`,
-    content: sql`jsonb_build_object('keep_days', keep_days, 'sealed_in', sealed_in)`,
+    content: sql`jsonb_build_object('keep_days', keep_days, 'reason', reason, 'sealed_in', sealed_in) || ${actor}`,
   },
   damages: {
     key: sql`object_key`,
@@ -31,10 +35,21 @@ const sealedLists = {
       'job_id', job_id, 'repository_id', repository_id)`,
   },
   removals: {
-    key: sql`to_char(runs_before, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+    key: isoMillis("runs_before"),
     at: sql`removed_at`,
     content: sql`jsonb_build_object('removed_at', ${millis("removed_at")}, 'runs', runs, 'jobs', jobs, 'closed_gaps', closed_gaps,
       'sealed_in', sealed_in)`,
+  },
+  retries: {
+    key: sql`concat(job_id, ' retried_at=', ${isoMillis("retried_at")})`,
+    at: sql`retried_at`,
+    content: sql`jsonb_build_object('repository_id', repository_id, 'failed_for', failed_for, 'reason', reason, 'sealed_in', sealed_in) || ${actor}`,
+  },
+  backfill_steps: {
+    key: sql`concat(backfill_id, ' step=', step, ' taken_at=', ${isoMillis("taken_at")})`,
+    at: sql`taken_at`,
+    content: sql`jsonb_build_object('asked_for', asked_for, 'repository_ids', repository_ids, 'since', ${millis("since")},
+      'until', ${millis("until")}, 'reason', reason, 'sealed_in', sealed_in) || ${actor}`,
   },
 } as const;
 export type SealedList = keyof typeof sealedLists;

@@ -223,6 +223,7 @@ export async function listSealRows(db: Database) {
   return db
     .selectFrom("archive.seals")
     .select(["sequence", "sealed_at", "entries", "previous_sha256", "sha256", "key_id", "next_key_id", "is_vouched_for"])
+    .select(["by", "os_user", "database_user", "reason"])
     .select(sql<boolean>`published_at is not null`.as("is_published"))
     .orderBy("sequence")
     .execute();

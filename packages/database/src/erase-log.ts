@@ -11,6 +11,8 @@ export type ErasedObject = {
   size_bytes: number;
   cause: string;
   reason: string;
+  /** Null where it was not recorded. */
+  by: string | null;
   decided_at: Date;
   /** The published seal that carries its tombstone; null while it waits for one. */
   sealed_in: number | null;
@@ -91,9 +93,10 @@ async function findErasable(trx: Database, jobId: number): Promise<RemovableLog 
 /**
  * Decides that the log of a job goes: its row says so from now on, and its tombstone waits for a seal. A job whose log was removed
  * before is told as it stands: repeating changes nothing.
+ * @param by who decided it; undefined: the operating system's login.
  * @throws PermanentError `usage/invalid` when there is no archived log, it is held, or it is not in a published seal.
  */
-export async function eraseLog(db: Database, jobId: number, reason: string): Promise<Erasure> {
+export async function eraseLog(db: Database, jobId: number, reason: string, by?: string): Promise<Erasure> {
   return transact(db, async (trx) => {
     const log = await findErasable(trx, jobId);
     if (log === undefined) {
@@ -102,14 +105,14 @@ export async function eraseLog(db: Database, jobId: number, reason: string): Pro
     }
     const kin = await findKin(trx, jobId);
     const annotations = await countAnnotations(trx, jobId);
-    await buryLogs(trx, [log], { cause: "erase", reason });
+    await buryLogs(trx, [log], { cause: "erase", reason, by });
     return { job_id: jobId, is_new: true, annotations, ...kin, ...(await readErasure(trx, jobId)) };
   });
 }
 
 async function readErasure(trx: Database, jobId: number): Promise<Pick<Erasure, "objects" | "record_key">> {
   const { rows: objects } = await sql<ErasedObject>`
-    select object_key, size_bytes, cause, reason, decided_at, seals.sequence as sealed_in, removed_at, retained_until, problem
+    select object_key, size_bytes, cause, tombstones.reason, tombstones.by, decided_at, seals.sequence as sealed_in, removed_at, retained_until, problem
     from archive.tombstones
     left join archive.seals on seals.sequence = tombstones.sealed_in and published_at is not null
     where job_id = ${jobId}

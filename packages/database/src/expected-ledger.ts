@@ -18,6 +18,8 @@ const tables = [
   "retention_policies",
   "damages",
   "removals",
+  "retries",
+  "backfill_steps",
 ] as const;
 
 /**

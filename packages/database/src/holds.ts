@@ -3,6 +3,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
+import { actorOf, type Ascription } from "./actor.ts";
 import { lockJobs } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
 
@@ -19,7 +20,7 @@ export const heldJobs = sql`(
   select copied_from_job_id from archive.logs join newest using (job_id) where is_held and copied_from_job_id is not null
 )`;
 
-export type HoldRequest = {
+export type HoldRequest = Pick<Ascription, "by"> & {
   readonly jobIds: readonly number[];
   /** False releases. */
   readonly isHeld: boolean;
@@ -32,6 +33,8 @@ export type HeldJob = {
   repository: string;
   is_held: boolean;
   reason: string | null;
+  /** Who set or released it; null where it was not recorded. */
+  by: string | null;
   changed_at: Date;
   /** Whether this call changed it. */
   is_changed: boolean;
@@ -44,7 +47,8 @@ export type HeldJob = {
  * call changes nothing. Waits for a removal of these logs that is under way, so that what is held when this returns stays.
  * @throws PermanentError `usage/invalid` for a job that is not known, and for one to release that is not held.
  */
-export async function holdJobs(db: Database, { jobIds, isHeld, reason }: HoldRequest): Promise<HeldJob[]> {
+export async function holdJobs(db: Database, { jobIds, isHeld, reason, by: named }: HoldRequest): Promise<HeldJob[]> {
+  const { by, os_user } = actorOf(named);
   const ids = [...new Set(jobIds)].toSorted((a, b) => a - b);
   return transact(db, async (trx) => {
     await lockLogs(trx, ids);
@@ -58,8 +62,8 @@ export async function holdJobs(db: Database, { jobIds, isHeld, reason }: HoldReq
     if (wrong.length > 0) throw new PermanentError("usage/invalid", `${wrong.join(". ")}. No hold was changed`);
     const changing = before.filter((job) => job.is_held !== isHeld || (isHeld && reason !== null && job.reason !== reason));
     await sql`
-      insert into archive.holds (job_id, is_held, reason)
-      select job_id, ${isHeld}, ${reason}::text
+      insert into archive.holds (job_id, is_held, reason, by, os_user)
+      select job_id, ${isHeld}, ${reason}::text, ${by}::text, ${os_user}::text
       from unnest(${sql.val(changing.map(({ job_id }) => job_id))}::bigint[]) as job_id
       order by job_id
     `.execute(trx);
@@ -86,7 +90,7 @@ async function listHoldsOf(trx: Database, jobIds: readonly number[]): Promise<Jo
   const { rows } = await sql<JobHold>`
     select
       job_id, coalesce(full_name, known.repository_id::text) as repository, coalesce(newest.is_held, false) as is_held,
-      newest.reason, newest.changed_at,
+      newest.reason, newest.by, newest.changed_at,
       coalesce(logs.log_state, known.log_state, 'pending') as log_state,
       case when logs.job_id is null then known.log_reason else logs.log_reason end as log_reason
     from (
@@ -101,7 +105,7 @@ async function listHoldsOf(trx: Database, jobIds: readonly number[]): Promise<Jo
     left join archive.repositories on repositories.repository_id = known.repository_id
     left join archive.logs using (job_id)
     left join lateral (
-      select is_held, reason, changed_at from archive.holds
+      select is_held, reason, by, changed_at from archive.holds
       where holds.job_id = known.job_id
       order by hold_id desc
       limit 1
@@ -117,11 +121,11 @@ export type Hold = Omit<HeldJob, "is_held" | "is_changed">;
 export async function listHolds(db: Database): Promise<Hold[]> {
   const { rows } = await sql<Hold>`
     select
-      newest.job_id, coalesce(full_name, jobs.repository_id::text, '') as repository, newest.reason, newest.changed_at,
+      newest.job_id, coalesce(full_name, jobs.repository_id::text, '') as repository, newest.reason, newest.by, newest.changed_at,
       coalesce(logs.log_state, obligations.log_state, 'pending') as log_state,
       case when logs.job_id is null then obligations.log_reason else logs.log_reason end as log_reason
     from (
-      select distinct on (job_id) job_id, is_held, reason, changed_at, hold_id from archive.holds order by job_id, hold_id desc
+      select distinct on (job_id) job_id, is_held, reason, by, changed_at, hold_id from archive.holds order by job_id, hold_id desc
     ) as newest
     left join archive.jobs on jobs.job_id = newest.job_id
     left join archive.obligations on obligations.job_id = newest.job_id

@@ -4,9 +4,11 @@
 import type { FailedReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
+import { actorOf, type Ascription } from "./actor.ts";
 import { makeCopiesDue } from "./earlier-attempts.ts";
 import { defaultRetentionDays } from "./obligations.ts";
 import { type Database, transact } from "./open-database.ts";
+import { unnest } from "./unnest.ts";
 
 /** Where GitHub's object names no end, the expiry is unknown; the log is not retried indefinitely. */
 const expiry = sql<Date>`coalesce(obligations.expires_at, obligations.first_seen_at + make_interval(days => ${defaultRetentionDays}))`;
@@ -176,15 +178,19 @@ export type RetriedLog = { job_id: number; repository: string; reason: string | 
 
 /**
  * Makes failed logs pending and due now, those that are too large included, so that a pass waits for them; a job whose rows
- * were refused is loaded again. A second call finds nothing more.
+ * were refused is loaded again. Each is recorded in archive.retries. A second call finds nothing more.
  * @returns what was made due, by job id, with the reason for which it had failed.
  */
-export async function retryFailedLogs(db: Database, { jobIds, reason, repository }: RetryChoice): Promise<RetriedLog[]> {
+export async function retryFailedLogs(
+  db: Database,
+  { jobIds, reason, repository }: RetryChoice,
+  ascription: Ascription = {},
+): Promise<RetriedLog[]> {
   return transact(db, async (trx) => {
     const failed = await trx
       .selectFrom("archive.obligations")
       .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
-      .select(["job_id", "full_name as repository", "log_reason as reason"])
+      .select(["job_id", "archive.obligations.repository_id", "full_name as repository", "log_reason as reason"])
       .where("log_state", "=", "failed")
       .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
       .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
@@ -202,8 +208,27 @@ export async function retryFailedLogs(db: Database, { jobIds, reason, repository
       })
       .where(sql<boolean>`job_id = any(${sql.val(failed.map(({ job_id }) => job_id))}::bigint[])`)
       .execute();
-    return failed;
+    await recordRetries(trx, failed, ascription);
+    return failed.map(({ repository_id: _id, ...log }) => log);
   });
+}
+
+type FailedLog = Pick<RetriedLog, "job_id" | "reason"> & { repository_id: number };
+
+async function recordRetries(
+  trx: Database,
+  failed: readonly FailedLog[],
+  { by: named, reason = null }: Ascription,
+): Promise<void> {
+  if (failed.length === 0) return;
+  const { by, os_user } = actorOf(named);
+  const rows = failed.map((log) => ({ job_id: log.job_id, repository_id: log.repository_id, failed_for: log.reason }));
+  await sql`
+    insert into archive.retries (job_id, repository_id, failed_for, by, os_user, reason)
+    select job_id, repository_id, failed_for, ${by}::text, ${os_user}::text, ${reason}::text
+    from ${unnest<(typeof rows)[number]>({ job_id: "bigint", repository_id: "bigint", failed_for: "text" }, rows)}
+    order by job_id
+  `.execute(trx);
 }
 
 export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };

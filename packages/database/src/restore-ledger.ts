@@ -3,6 +3,7 @@
 
 import { sql } from "kysely";
 
+import { type AttemptFields, attemptFieldTypes, pullRequestNumbers } from "./attempt-fields.ts";
 import type { Database } from "./open-database.ts";
 import { archiveSchema, type Schema } from "./schema-name.ts";
 import { unnest } from "./unnest.ts";
@@ -32,7 +33,7 @@ export async function restoreRepositories(db: Database, repositories: readonly N
   `.execute(db);
 }
 
-export type RecordedAttempt = {
+export type RecordedAttempt = AttemptFields & {
   run_id: number;
   run_attempt: number;
   repository_id: number;
@@ -60,6 +61,7 @@ export async function restoreAttempts(
     repository_id: "bigint",
     status: "text",
     conclusion: "text",
+    ...attemptFieldTypes,
     object: "json",
     run_updated_at: "timestamptz",
     listed_at: "timestamptz",
@@ -68,9 +70,10 @@ export async function restoreAttempts(
     record_key: "text",
   } as const;
   await sql`
-    insert into ${schema}.attempts (run_id, run_attempt, repository_id, state, status, conclusion, object, run_updated_at, listed_at,
-      listed_jobs, missing_job_ids, record_key, first_seen_at, sealed_in)
-    select run_id, run_attempt, incoming.repository_id, 'listed', status, conclusion,
+    insert into ${schema}.attempts (run_id, run_attempt, repository_id, state, status, conclusion, actor, triggering_actor,
+      pull_request_numbers, head_repository, object, run_updated_at, listed_at, listed_jobs, missing_job_ids, record_key, first_seen_at, sealed_in)
+    select run_id, run_attempt, incoming.repository_id, 'listed', status, conclusion, actor, triggering_actor,
+      ${pullRequestNumbers}, head_repository,
       case when json_typeof(object) = 'object' then object end, run_updated_at, listed_at, listed_jobs,
       array(select json_array_elements_text(missing_job_ids)::bigint), record_key, listed_at,
       -- Who has the sealed record has what the seal says of the attempt.
@@ -81,6 +84,10 @@ export async function restoreAttempts(
       state = excluded.state,
       status = excluded.status,
       conclusion = excluded.conclusion,
+      actor = excluded.actor,
+      triggering_actor = excluded.triggering_actor,
+      pull_request_numbers = excluded.pull_request_numbers,
+      head_repository = excluded.head_repository,
       object = excluded.object,
       run_updated_at = excluded.run_updated_at,
       listed_at = excluded.listed_at,

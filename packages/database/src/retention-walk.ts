@@ -45,6 +45,7 @@ export async function walkPolicies(db: Database, limits: WalkLimits): Promise<Wa
       await buryLogs(trx, logs, {
         cause: "retention",
         reason: `keep ${keep_days} ${keep_days === 1 ? "day" : "days"} (${policy})`,
+        by: "loader",
       });
     return { repository: repository.repository, policy, decided: logs.length };
   });

@@ -3,6 +3,7 @@
 
 import { type RawBuilder, sql } from "kysely";
 
+import { actorOf, type Ascription } from "./actor.ts";
 import { heldJobs } from "./holds.ts";
 import { type Database, transact } from "./open-database.ts";
 
@@ -61,14 +62,21 @@ export function endsBefore(keepDays: RawBuilder<unknown>) {
   )`;
 }
 
-export type Policy = { name: string; keep_days: number; changed_at: Date; repositories: number };
+export type Policy = {
+  name: string;
+  keep_days: number;
+  changed_at: Date;
+  by: string | null;
+  reason: string | null;
+  repositories: number;
+};
 
 /** The policies in force, by name, each with how many repositories it governs. */
 export async function listPolicies(db: Database): Promise<Policy[]> {
   const { rows } = await sql<Policy>`
-    select name, keep_days, changed_at, (select count(*) from ${governedRepositories()} as governed where policy = name) as repositories
+    select name, keep_days, changed_at, by, reason, (select count(*) from ${governedRepositories()} as governed where policy = name) as repositories
     from (
-      select distinct on (name) name, keep_days, changed_at from archive.retention_policies order by name, policy_id desc
+      select distinct on (name) name, keep_days, changed_at, by, reason from archive.retention_policies order by name, policy_id desc
     ) as newest
     where keep_days is not null
     order by name
@@ -77,12 +85,17 @@ export async function listPolicies(db: Database): Promise<Policy[]> {
 }
 
 /** Sets or takes away a policy. One that is in force already changes nothing. @returns whether it changed something. */
-export async function changePolicy(db: Database, { name, keepDays }: PolicyChange): Promise<boolean> {
+export async function changePolicy(
+  db: Database,
+  { name, keepDays }: PolicyChange,
+  { by: named, reason = null }: Ascription = {},
+): Promise<boolean> {
+  const { by, os_user } = actorOf(named);
   return transact(db, async (trx) => {
     await sql`lock table archive.retention_policies in share row exclusive mode`.execute(trx);
     const { numAffectedRows } = await sql`
-      insert into archive.retention_policies (name, keep_days)
-      select ${name}, ${keepDays}::integer
+      insert into archive.retention_policies (name, keep_days, by, os_user, reason)
+      select ${name}, ${keepDays}::integer, ${by}::text, ${os_user}::text, ${reason}::text
       where ${keepDays}::integer is distinct from (
         select keep_days from archive.retention_policies where name = ${name} order by policy_id desc limit 1
       )

@@ -37,7 +37,7 @@ const tables: Readonly<Record<string, Table>> = {
   attempts: {
     with: "run records and seals",
     compared:
-      "run_id run_attempt repository_id state status conclusion listed_at listed_jobs missing_job_ids record_key sealed_in",
+      "run_id run_attempt repository_id state status conclusion actor triggering_actor pull_request_numbers head_repository listed_at listed_jobs missing_job_ids record_key sealed_in",
     not: {
       work: "visits visit_due_at told_at confirm_due_at jobs_etag check_reason check_detail check_failures same_reason_checks same_reason_since incomplete_since",
       clock: "first_seen_at",
@@ -49,6 +49,11 @@ const tables: Readonly<Record<string, Table>> = {
     not: {
       work: "backfill_id repository_id done_at due_at estimated_runs lease_holder leased_until listed_from problem problem_since",
     },
+  },
+  backfill_steps: {
+    with: seals,
+    compared: "step_id backfill_id step asked_for repository_ids since until taken_at by os_user database_user reason sealed_in",
+    not: {},
   },
   backfills: { not: { work: "backfill_id asked_for created_at ended_at since state until" } },
   clock_skews: { not: { work: "host skew_seconds since last_seen_at cleared_at" } },
@@ -69,7 +74,7 @@ const tables: Readonly<Record<string, Table>> = {
     },
   },
   full_seconds: { with: seals, compared: "repository_id second_start", not: { clock: "seen_at" } },
-  holds: { with: seals, compared: "hold_id job_id is_held reason changed_at sealed_in", not: {} },
+  holds: { with: seals, compared: "hold_id job_id is_held reason changed_at by os_user database_user sealed_in", not: {} },
   identity: { with: seals, compared: "archive_id host", not: { clock: "created_at", derived: "singleton" } },
   jobs: {
     with: jobRows,
@@ -128,7 +133,16 @@ const tables: Readonly<Record<string, Table>> = {
       settings: "is_selected archive_since",
     },
   },
-  retention_policies: { with: seals, compared: "policy_id name keep_days changed_at sealed_in", not: {} },
+  retention_policies: {
+    with: seals,
+    compared: "policy_id name keep_days changed_at by os_user database_user reason sealed_in",
+    not: {},
+  },
+  retries: {
+    with: seals,
+    compared: "retry_id job_id repository_id failed_for retried_at by os_user database_user reason sealed_in",
+    not: {},
+  },
   retention_walk: {
     not: { work: "singleton policy_id repository_id completed_at job_id round_began_at round_ended_at" },
   },
@@ -146,7 +160,7 @@ const tables: Readonly<Record<string, Table>> = {
   sealing: { not: { work: "singleton key_id interval_seconds seen_at problem problem_since" } },
   seals: {
     with: seals,
-    compared: "sequence sealed_at entries previous_sha256 sha256 key_id next_key_id",
+    compared: "sequence sealed_at entries previous_sha256 sha256 key_id next_key_id by os_user database_user reason",
     not: { work: "payload", clock: "published_at", access: "is_vouched_for" },
   },
   sections: {
@@ -161,7 +175,8 @@ const tables: Readonly<Record<string, Table>> = {
   },
   tombstones: {
     with: seals,
-    compared: "object_key job_id repository_id version_id size_bytes sha256 cause reason decided_at sealed_in",
+    compared:
+      "object_key job_id repository_id version_id size_bytes sha256 cause reason decided_at by os_user database_user sealed_in",
     not: { statement: "due_at removed_at retained_until problem", access: "is_vouched_for" },
   },
   unreadable_repositories: { not: { work: "name problem since" } },

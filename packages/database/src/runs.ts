@@ -2,6 +2,7 @@
 
 import { sql } from "kysely";
 
+import { type AttemptFields, attemptFields, attemptFieldTypes, pullRequestNumbers } from "./attempt-fields.ts";
 import { asFields, id, instant, text } from "./job-rows.ts";
 import { type Database, transact } from "./open-database.ts";
 import { archiveSchema, type Schema } from "./schema-name.ts";
@@ -13,7 +14,7 @@ const maxAttempts = 1_000;
 /** What claims to be this much younger than GitHub's clock is wrong: nothing true that follows could ever be newer. */
 const maxFutureMs = 24 * 60 * 60 * 1000;
 
-type RunColumns = {
+type RunColumns = AttemptFields & {
   run_id: number;
   repository_id: number;
   run_number: number | null;
@@ -22,8 +23,6 @@ type RunColumns = {
   workflow_name: string | null;
   path: string | null;
   event: string | null;
-  actor: string | null;
-  triggering_actor: string | null;
   head_branch: string | null;
   head_sha: string | null;
   status: string | null;
@@ -55,7 +54,7 @@ const columnTypes = {
   updated_at: "timestamptz",
   backfill_id: "bigint",
 } as const;
-const runTypes = { ...columnTypes, object: "json" } as const;
+const runTypes = { ...columnTypes, ...attemptFieldTypes, object: "json" } as const;
 
 /** A run object that the ledger cannot use, and why. */
 export type UnusableRun = { readonly object: unknown; readonly problem: string };
@@ -157,7 +156,7 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[], schema: Sc
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id)
     select run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
       triggering_actor, head_branch, head_sha, status, conclusion, created_at, run_started_at, updated_at, backfill_id
-    from ${unnest<Omit<RunColumns, "object">>(columnTypes, rows)}
+    from ${unnest<Pick<RunColumns, keyof typeof columnTypes>>(columnTypes, rows)}
     on conflict (run_id) do update set
       run_attempt = excluded.run_attempt,
       run_number = coalesce(runs.run_number, excluded.run_number),
@@ -181,10 +180,15 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[], schema: Sc
 // Only the newest attempt is described by a run of the list; the earlier ones are asked for one by one when visited.
 async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
-    insert into archive.attempts (run_id, run_attempt, repository_id, status, conclusion, object, run_updated_at)
+    insert into archive.attempts (run_id, run_attempt, repository_id, status, conclusion, actor, triggering_actor,
+      pull_request_numbers, head_repository, object, run_updated_at)
     select run_id, number, repository_id,
       case when number = run_attempt then status end,
       case when number = run_attempt then conclusion end,
+      case when number = run_attempt then actor end,
+      case when number = run_attempt then triggering_actor end,
+      case when number = run_attempt then ${pullRequestNumbers} end,
+      case when number = run_attempt then head_repository end,
       case when number = run_attempt then object end,
       case when number = run_attempt then updated_at end
     from ${unnest(runTypes, rows)}
@@ -193,6 +197,10 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
     on conflict (run_id, run_attempt) do update set
       status = excluded.status,
       conclusion = excluded.conclusion,
+      actor = excluded.actor,
+      triggering_actor = excluded.triggering_actor,
+      pull_request_numbers = excluded.pull_request_numbers,
+      head_repository = excluded.head_repository,
       object = excluded.object,
       run_updated_at = excluded.run_updated_at,
       visit_due_at = case
@@ -260,8 +268,7 @@ function readRun(object: unknown, now: Date | undefined): Omit<RunColumns, "repo
     workflow_name: text(run["name"]),
     path: text(run["path"]),
     event: text(run["event"]),
-    actor: text(asFields(run["actor"])["login"]),
-    triggering_actor: text(asFields(run["triggering_actor"])["login"]),
+    ...attemptFields(run),
     head_branch: text(run["head_branch"]),
     head_sha: text(run["head_sha"]),
     status: text(run["status"]),

@@ -46,18 +46,21 @@ export interface ArchiveAsker {
 }
 
 export interface ArchiveAttempts {
+  actor: string | null;
   check_detail: string | null;
   check_failures: Generated<number>;
   check_reason: string | null;
   conclusion: string | null;
   confirm_due_at: Timestamp | null;
   first_seen_at: Generated<Timestamp>;
+  head_repository: string | null;
   incomplete_since: Timestamp | null;
   jobs_etag: string | null;
   listed_at: Timestamp | null;
   listed_jobs: number | null;
   missing_job_ids: Generated<ArrayType<number>>;
   object: unknown | null;
+  pull_request_numbers: ArrayType<number> | null;
   record_key: string | null;
   repository_id: number;
   run_attempt: number;
@@ -69,6 +72,7 @@ export interface ArchiveAttempts {
   state: Generated<string>;
   status: string | null;
   told_at: Timestamp | null;
+  triggering_actor: string | null;
   visit_due_at: Generated<Timestamp>;
   visits: Generated<number>;
 }
@@ -98,6 +102,22 @@ export interface ArchiveBackfills {
   ended_at: Timestamp | null;
   since: Timestamp;
   state: Generated<string>;
+  until: Timestamp;
+}
+
+export interface ArchiveBackfillSteps {
+  asked_for: string[];
+  backfill_id: number;
+  by: string | null;
+  database_user: Generated<string | null>;
+  os_user: string | null;
+  reason: string | null;
+  repository_ids: ArrayType<number>;
+  sealed_in: number | null;
+  since: Timestamp;
+  step: string;
+  step_id: Generated<number>;
+  taken_at: Generated<Timestamp>;
   until: Timestamp;
 }
 
@@ -169,10 +189,13 @@ export interface ArchiveFullSeconds {
 }
 
 export interface ArchiveHolds {
+  by: string | null;
   changed_at: Generated<Timestamp>;
+  database_user: Generated<string | null>;
   hold_id: Generated<number>;
   is_held: boolean;
   job_id: number;
+  os_user: string | null;
   reason: string | null;
   sealed_in: number | null;
 }
@@ -374,10 +397,14 @@ export interface ArchiveRepositories {
 }
 
 export interface ArchiveRetentionPolicies {
+  by: string | null;
   changed_at: Generated<Timestamp>;
+  database_user: Generated<string | null>;
   keep_days: number | null;
   name: string;
+  os_user: string | null;
   policy_id: Generated<number>;
+  reason: string | null;
   sealed_in: number | null;
 }
 
@@ -389,6 +416,19 @@ export interface ArchiveRetentionWalk {
   round_began_at: Generated<Timestamp>;
   round_ended_at: Timestamp | null;
   singleton: Generated<boolean>;
+}
+
+export interface ArchiveRetries {
+  by: string | null;
+  database_user: Generated<string | null>;
+  failed_for: string | null;
+  job_id: number;
+  os_user: string | null;
+  reason: string | null;
+  repository_id: number;
+  retried_at: Generated<Timestamp>;
+  retry_id: Generated<number>;
+  sealed_in: number | null;
 }
 
 export interface ArchiveRuns {
@@ -433,13 +473,17 @@ export interface ArchiveSealing {
 }
 
 export interface ArchiveSeals {
+  by: string | null;
+  database_user: string | null;
   entries: number;
   is_vouched_for: Generated<boolean>;
   key_id: string;
   next_key_id: string | null;
+  os_user: string | null;
   payload: Buffer | null;
   previous_sha256: string;
   published_at: Timestamp | null;
+  reason: string | null;
   sealed_at: Timestamp;
   sequence: number;
   sha256: string;
@@ -465,12 +509,15 @@ export interface ArchiveSteps {
 }
 
 export interface ArchiveTombstones {
+  by: string | null;
   cause: string;
+  database_user: Generated<string | null>;
   decided_at: Generated<Timestamp>;
   due_at: Generated<Timestamp | null>;
   is_vouched_for: Generated<boolean>;
   job_id: number;
   object_key: string;
+  os_user: string | null;
   problem: string | null;
   reason: string;
   removed_at: Timestamp | null;
@@ -557,11 +604,13 @@ export interface AuditAttempts {
   event: string | null;
   first_seen_at: Timestamp | null;
   head_branch: string | null;
+  head_repository: string | null;
   head_sha: string | null;
   host: string | null;
   listed_at: Timestamp | null;
   listed_jobs: number | null;
   path: string | null;
+  pull_request_numbers: ArrayType<number> | null;
   record_key: string | null;
   repository: string | null;
   repository_id: number | null;
@@ -574,6 +623,24 @@ export interface AuditAttempts {
   updated_at: Timestamp | null;
   workflow_id: number | null;
   workflow_name: string | null;
+}
+
+export interface AuditBackfills {
+  asked_for: string[] | null;
+  backfill_id: number | null;
+  by: string | null;
+  database_user: string | null;
+  host: string | null;
+  os_user: string | null;
+  reason: string | null;
+  repository_id: number | null;
+  repository_ids: ArrayType<number> | null;
+  sealed_in: number | null;
+  since: Timestamp | null;
+  step: string | null;
+  step_id: number | null;
+  taken_at: Timestamp | null;
+  until: Timestamp | null;
 }
 
 export interface AuditCoverage {
@@ -621,11 +688,14 @@ export interface AuditGaps {
 }
 
 export interface AuditHolds {
+  by: string | null;
   changed_at: Timestamp | null;
+  database_user: string | null;
   hold_id: number | null;
   host: string | null;
   is_held: boolean | null;
   job_id: number | null;
+  os_user: string | null;
   reason: string | null;
   repository: string | null;
   repository_id: number | null;
@@ -647,6 +717,7 @@ export interface AuditJobs {
   expires_at: Timestamp | null;
   first_seen_at: Timestamp | null;
   head_branch: string | null;
+  head_repository: string | null;
   head_sha: string | null;
   host: string | null;
   html_url: string | null;
@@ -672,6 +743,7 @@ export interface AuditJobs {
   object_received_at: Timestamp | null;
   object_source: string | null;
   permissions_left_out: number | null;
+  pull_request_numbers: ArrayType<number> | null;
   record_key: string | null;
   record_sha256: string | null;
   record_version: number | null;
@@ -679,6 +751,7 @@ export interface AuditJobs {
   repository_id: number | null;
   run_attempt: number | null;
   run_id: number | null;
+  run_number: number | null;
   runner_group_name: string | null;
   runner_id: number | null;
   runner_name: string | null;
@@ -686,6 +759,7 @@ export interface AuditJobs {
   status: string | null;
   triggering_actor: string | null;
   workflow_name: string | null;
+  workflow_path: string | null;
 }
 
 export interface AuditObjects {
@@ -740,12 +814,31 @@ export interface AuditRepositories {
 }
 
 export interface AuditRetentionPolicies {
+  by: string | null;
   changed_at: Timestamp | null;
+  database_user: string | null;
   host: string | null;
   keep_days: number | null;
   name: string | null;
+  os_user: string | null;
   policy_id: number | null;
+  reason: string | null;
   repository_id: number | null;
+  sealed_in: number | null;
+}
+
+export interface AuditRetries {
+  by: string | null;
+  database_user: string | null;
+  failed_for: string | null;
+  host: string | null;
+  job_id: number | null;
+  os_user: string | null;
+  reason: string | null;
+  repository: string | null;
+  repository_id: number | null;
+  retried_at: Timestamp | null;
+  retry_id: number | null;
   sealed_in: number | null;
 }
 
@@ -775,12 +868,16 @@ export interface AuditRunners {
 }
 
 export interface AuditSeals {
+  by: string | null;
+  database_user: string | null;
   entries: number | null;
   host: string | null;
   key_id: string | null;
   next_key_id: string | null;
+  os_user: string | null;
   previous_sha256: string | null;
   published_at: Timestamp | null;
+  reason: string | null;
   repository_id: number | null;
   sealed_at: Timestamp | null;
   sequence: number | null;
@@ -808,11 +905,14 @@ export interface AuditSteps {
 }
 
 export interface AuditTombstones {
+  by: string | null;
   cause: string | null;
+  database_user: string | null;
   decided_at: Timestamp | null;
   host: string | null;
   job_id: number | null;
   object_key: string | null;
+  os_user: string | null;
   problem: string | null;
   reason: string | null;
   removed_at: Timestamp | null;
@@ -832,6 +932,7 @@ export interface DB {
   "archive.attempts": ArchiveAttempts;
   "archive.auditor_owners": ArchiveAuditorOwners;
   "archive.backfill_repositories": ArchiveBackfillRepositories;
+  "archive.backfill_steps": ArchiveBackfillSteps;
   "archive.backfills": ArchiveBackfills;
   "archive.clock_skews": ArchiveClockSkews;
   "archive.credential_holders": ArchiveCredentialHolders;
@@ -855,6 +956,7 @@ export interface DB {
   "archive.repositories": ArchiveRepositories;
   "archive.retention_policies": ArchiveRetentionPolicies;
   "archive.retention_walk": ArchiveRetentionWalk;
+  "archive.retries": ArchiveRetries;
   "archive.runs": ArchiveRuns;
   "archive.scrub": ArchiveScrub;
   "archive.sealing": ArchiveSealing;
@@ -869,6 +971,7 @@ export interface DB {
   "audit.action_uses": AuditActionUses;
   "audit.annotations": AuditAnnotations;
   "audit.attempts": AuditAttempts;
+  "audit.backfills": AuditBackfills;
   "audit.coverage": AuditCoverage;
   "audit.damages": AuditDamages;
   "audit.gaps": AuditGaps;
@@ -879,6 +982,7 @@ export interface DB {
   "audit.removals": AuditRemovals;
   "audit.repositories": AuditRepositories;
   "audit.retention_policies": AuditRetentionPolicies;
+  "audit.retries": AuditRetries;
   "audit.runners": AuditRunners;
   "audit.seals": AuditSeals;
   "audit.steps": AuditSteps;

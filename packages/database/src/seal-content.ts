@@ -2,6 +2,7 @@
 
 import { sql } from "kysely";
 
+import { type Actor, actorColumns, databaseUser } from "./actor.ts";
 import type { StoredObject } from "./objects.ts";
 import type { Database } from "./open-database.ts";
 
@@ -10,6 +11,8 @@ export type SealContent = {
   readonly sequence: number;
   /** By the database's clock. */
   readonly sealed_at: Date;
+  /** Login of the connection that prepares the seal. */
+  readonly database_user: string;
   readonly entries: readonly StoredObject[];
   readonly windows: readonly { repository_id: number; repository: string; window_start: Date; window_end: Date }[];
   readonly windows_left_out: number;
@@ -26,7 +29,7 @@ export type SealContent = {
   readonly full_seconds_left_out: number;
   readonly open_obligations: { readonly pending: number; readonly failed: number };
   readonly gaps: Readonly<Record<string, number>>;
-  readonly tombstones: readonly {
+  readonly tombstones: readonly (Actor & {
     key: string;
     version_id: string | null;
     size: number;
@@ -36,9 +39,26 @@ export type SealContent = {
     cause: "erase" | "retention";
     reason: string;
     decided_at: Date;
-  }[];
-  readonly holds: readonly { job_id: number; is_held: boolean; reason: string | null; changed_at: Date }[];
-  readonly policies: readonly { name: string; keep_days: number | null; changed_at: Date }[];
+  })[];
+  readonly holds: readonly (Actor & { job_id: number; is_held: boolean; reason: string | null; changed_at: Date })[];
+  readonly policies: readonly (Actor & { name: string; keep_days: number | null; changed_at: Date; reason: string | null })[];
+  readonly retries: readonly (Actor & {
+    job_id: number;
+    repository_id: number;
+    failed_for: string | null;
+    retried_at: Date;
+    reason: string | null;
+  })[];
+  readonly backfills: readonly (Actor & {
+    backfill_id: number;
+    step: "begin" | "pause" | "resume" | "cancel";
+    asked_for: string[];
+    repository_ids: number[];
+    since: Date;
+    until: Date;
+    taken_at: Date;
+    reason: string | null;
+  })[];
   readonly removals: readonly { runs_before: Date; removed_at: Date; runs: number; jobs: number; closed_gaps: number }[];
   readonly damages: readonly { key: string; finding: "missing" | "damaged"; found_at: Date; repaired_by: string | null }[];
 };
@@ -51,7 +71,11 @@ export const mostOfAList = 10_000;
  * next seal. Call it in the transaction that writes the seal.
  */
 export async function pickContent(trx: Database, sequence: number, mostEntries: number): Promise<SealContent> {
-  const clock = await sql<{ sealed_at: Date }>`select now() as sealed_at`.execute(trx);
+  const clock = await sql<{ sealed_at: Date; database_user: string }>`
+    select now() as sealed_at, ${databaseUser} as database_user
+  `.execute(trx);
+  const [prepared] = clock.rows;
+  if (prepared === undefined) throw new TypeError("A select without from gives one row.");
   const entries = await stamp<StoredObject>(trx, sequence, {
     table: "archive.objects",
     key: ["object_key"],
@@ -62,17 +86,17 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
   const tombstones = await stamp<SealContent["tombstones"][number]>(trx, sequence, {
     table: "archive.tombstones",
     key: ["object_key"],
-    returning: sql`object_key as key, version_id, size_bytes as size, sha256, job_id, repository_id, cause, reason, decided_at`,
+    returning: sql`object_key as key, version_id, size_bytes as size, sha256, job_id, repository_id, cause, reason, decided_at, ${actorColumns}`,
   });
   const holds = await stamp<SealContent["holds"][number]>(trx, sequence, {
     table: "archive.holds",
     key: ["hold_id"],
-    returning: sql`job_id, is_held, reason, changed_at`,
+    returning: sql`job_id, is_held, reason, changed_at, ${actorColumns}`,
   });
   const policies = await stamp<SealContent["policies"][number]>(trx, sequence, {
     table: "archive.retention_policies",
     key: ["policy_id"],
-    returning: sql`name, keep_days, changed_at`,
+    returning: sql`name, keep_days, changed_at, reason, ${actorColumns}`,
   });
   const damages = await stamp<SealContent["damages"][number]>(trx, sequence, {
     table: "archive.damages",
@@ -86,16 +110,32 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
   });
   return {
     sequence,
-    sealed_at: clock.rows[0]?.sealed_at ?? new Date(),
+    ...prepared,
     entries,
     tombstones,
     holds,
     policies,
     damages,
     removals,
+    ...(await pickActs(trx, sequence)),
     ...(await pickLedgerChange(trx, sequence)),
     ...(await countOpen(trx)),
   };
+}
+
+async function pickActs(trx: Database, sequence: number): Promise<Pick<SealContent, "retries" | "backfills">> {
+  const retries = await stamp<SealContent["retries"][number]>(trx, sequence, {
+    table: "archive.retries",
+    key: ["retry_id"],
+    returning: sql`job_id, repository_id, failed_for, retried_at, reason, ${actorColumns}`,
+  });
+  const backfills = await stamp<SealContent["backfills"][number]>(trx, sequence, {
+    table: "archive.backfill_steps",
+    key: ["step_id"],
+    // The driver does not parse arrays of bigint.
+    returning: sql`backfill_id, step, asked_for, to_json(repository_ids) as repository_ids, since, until, taken_at, reason, ${actorColumns}`,
+  });
+  return { retries, backfills };
 }
 
 // A window says that all of its runs are known. So it goes with the attempts of them, or waits: who rebuilds the ledger from seals

@@ -1,22 +1,49 @@
-// Writes what a seal carries besides its objects: tombstones, holds, policies, damages and removals. The same statements fill the tables
+// Writes what a seal carries besides its objects: tombstones, holds, policies, damages, removals, retries and steps of
+// backfills. The same statements fill the tables
 // of a database that takes the seal over, and the temporary tables that a verifier compares them with. Instants are ISO 8601.
 
 import { sql } from "kysely";
 
+import { type Actor, actorColumns, actorTypes } from "./actor.ts";
 import { idsOfKey, type StoredObject } from "./objects.ts";
 import type { Database } from "./open-database.ts";
 import type { Schema } from "./schema-name.ts";
 import { unnest } from "./unnest.ts";
 
-export type SealedTombstone = StoredObject & {
+/** Seals from before these fields have none. */
+type SealedActor = { readonly [Column in keyof Actor]?: Actor[Column] | undefined };
+export type SealedTombstone = StoredObject &
+  SealedActor & {
+    job_id: number;
+    repository_id: number;
+    cause: string;
+    reason: string;
+    decided_at: string;
+  };
+export type SealedHold = SealedActor & { job_id: number; is_held: boolean; reason: string | null; changed_at: string };
+export type SealedPolicy = SealedActor & {
+  name: string;
+  keep_days: number | null;
+  changed_at: string;
+  reason?: string | null | undefined;
+};
+export type SealedRetry = SealedActor & {
   job_id: number;
   repository_id: number;
-  cause: string;
-  reason: string;
-  decided_at: string;
+  failed_for: string | null;
+  retried_at: string;
+  reason: string | null;
 };
-export type SealedHold = { job_id: number; is_held: boolean; reason: string | null; changed_at: string };
-export type SealedPolicy = { name: string; keep_days: number | null; changed_at: string };
+export type SealedBackfillStep = SealedActor & {
+  backfill_id: number;
+  step: string;
+  asked_for: readonly string[];
+  repository_ids: readonly number[];
+  since: string;
+  until: string;
+  taken_at: string;
+  reason: string | null;
+};
 export type SealedDamage = { key: string; finding: string; found_at: string; repaired_by: string | null };
 export type SealedRemoval = { runs_before: string; removed_at: string; runs: number; jobs: number; closed_gaps: number };
 
@@ -28,6 +55,8 @@ export type SealedLists = {
   readonly policies: readonly SealedPolicy[];
   readonly damages: readonly SealedDamage[];
   readonly removals?: readonly SealedRemoval[] | undefined;
+  readonly retries?: readonly SealedRetry[] | undefined;
+  readonly backfills?: readonly SealedBackfillStep[] | undefined;
 };
 
 /**
@@ -40,12 +69,14 @@ export async function insertSealedLists(
   seal: SealedLists,
   { isVouchedFor, schema }: { readonly isVouchedFor: boolean; readonly schema: Schema },
 ): Promise<void> {
-  const { sequence, holds, policies, damages, removals = [] } = seal;
+  const { sequence, holds, policies, damages, removals = [], retries = [], backfills = [] } = seal;
   await insertSealedTombstones(trx, { ...seal, isVouchedFor }, schema);
   await insertSealedHolds(trx, sequence, isVouchedFor ? holds : holds.filter(({ is_held }) => is_held), schema);
   await insertSealedPolicies(trx, sequence, isVouchedFor ? policies : [], schema);
   await insertSealedDamages(trx, sequence, damages, schema);
   await insertSealedRemovals(trx, sequence, removals, schema);
+  await insertSealedRetries(trx, sequence, retries, schema);
+  await insertSealedBackfills(trx, sequence, backfills, schema);
 }
 
 // Of one key the first seal counts.
@@ -64,12 +95,13 @@ async function insertSealedTombstones(
     cause: "text",
     reason: "text",
     decided_at: "timestamptz",
+    ...actorTypes,
   } as const;
   if (tombstones.length === 0) return;
   await sql`
-    insert into ${schema}.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at, sealed_in,
-      is_vouched_for)
-    select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${sequence}::bigint,
+    insert into ${schema}.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at,
+      ${actorColumns}, sealed_in, is_vouched_for)
+    select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${actorColumns}, ${sequence}::bigint,
       ${isVouchedFor}
     from ${unnest<SealedTombstone>(types, tombstones)}
     on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
@@ -79,7 +111,10 @@ async function insertSealedTombstones(
 // A hold that stands there and waits for a seal is the one that the seal carries, whose times have milliseconds.
 async function insertSealedHolds(trx: Database, sequence: number, holds: readonly SealedHold[], schema: Schema): Promise<void> {
   if (holds.length === 0) return;
-  const incoming = unnest<SealedHold>({ job_id: "bigint", is_held: "boolean", reason: "text", changed_at: "timestamptz" }, holds);
+  const incoming = unnest<SealedHold>(
+    { job_id: "bigint", is_held: "boolean", reason: "text", changed_at: "timestamptz", ...actorTypes },
+    holds,
+  );
   await sql`
     update ${schema}.holds set sealed_in = ${sequence}::bigint
     from ${incoming}
@@ -87,8 +122,8 @@ async function insertSealedHolds(trx: Database, sequence: number, holds: readonl
       and date_trunc('milliseconds', holds.changed_at) = incoming.changed_at
   `.execute(trx);
   await sql`
-    insert into ${schema}.holds (job_id, is_held, reason, changed_at, sealed_in)
-    select job_id, is_held, reason, changed_at, ${sequence}::bigint
+    insert into ${schema}.holds (job_id, is_held, reason, changed_at, ${actorColumns}, sealed_in)
+    select job_id, is_held, reason, changed_at, ${actorColumns}, ${sequence}::bigint
     from ${incoming}
     where not exists (
       select from ${schema}.holds
@@ -106,7 +141,10 @@ async function insertSealedPolicies(
   schema: Schema,
 ): Promise<void> {
   if (policies.length === 0) return;
-  const incoming = unnest<SealedPolicy>({ name: "text", keep_days: "integer", changed_at: "timestamptz" }, policies);
+  const incoming = unnest<SealedPolicy>(
+    { name: "text", keep_days: "integer", changed_at: "timestamptz", reason: "text", ...actorTypes },
+    policies,
+  );
   await sql`
     update ${schema}.retention_policies as policies set sealed_in = ${sequence}::bigint
     from ${incoming}
@@ -114,8 +152,8 @@ async function insertSealedPolicies(
       and date_trunc('milliseconds', policies.changed_at) = incoming.changed_at
   `.execute(trx);
   await sql`
-    insert into ${schema}.retention_policies (name, keep_days, changed_at, sealed_in)
-    select name, keep_days, changed_at, ${sequence}::bigint
+    insert into ${schema}.retention_policies (name, keep_days, changed_at, reason, ${actorColumns}, sealed_in)
+    select name, keep_days, changed_at, reason, ${actorColumns}, ${sequence}::bigint
     from ${incoming}
     where not exists (
       select from ${schema}.retention_policies as policies
@@ -187,5 +225,71 @@ async function insertSealedRemovals(
     update ${schema}.removals set sealed_in = ${sequence}::bigint
     from ${incoming}
     where ${isSame} and (removals.runs, removals.jobs, removals.closed_gaps) = (incoming.runs, incoming.jobs, incoming.closed_gaps)
+  `.execute(trx);
+}
+
+// As `insertSealedHolds`.
+async function insertSealedRetries(
+  trx: Database,
+  sequence: number,
+  retries: readonly SealedRetry[],
+  schema: Schema,
+): Promise<void> {
+  if (retries.length === 0) return;
+  const types = {
+    job_id: "bigint",
+    repository_id: "bigint",
+    failed_for: "text",
+    retried_at: "timestamptz",
+    reason: "text",
+    ...actorTypes,
+  } as const;
+  const incoming = unnest<SealedRetry>(types, retries);
+  const isSame = sql`retries.job_id = incoming.job_id and date_trunc('milliseconds', retries.retried_at) = incoming.retried_at`;
+  await sql`
+    update ${schema}.retries set sealed_in = ${sequence}::bigint from ${incoming} where retries.sealed_in is null and ${isSame}
+  `.execute(trx);
+  await sql`
+    insert into ${schema}.retries (job_id, repository_id, failed_for, retried_at, reason, ${actorColumns}, sealed_in)
+    select job_id, repository_id, failed_for, retried_at, reason, ${actorColumns}, ${sequence}::bigint
+    from ${incoming}
+    where not exists (select from ${schema}.retries where ${isSame} and retries.sealed_in = ${sequence}::bigint)
+  `.execute(trx);
+}
+
+// As `insertSealedHolds`.
+async function insertSealedBackfills(
+  trx: Database,
+  sequence: number,
+  steps: readonly SealedBackfillStep[],
+  schema: Schema,
+): Promise<void> {
+  if (steps.length === 0) return;
+  const types = {
+    backfill_id: "bigint",
+    step: "text",
+    // Arrays travel as JSON.
+    asked_for: "json",
+    repository_ids: "json",
+    since: "timestamptz",
+    until: "timestamptz",
+    taken_at: "timestamptz",
+    reason: "text",
+    ...actorTypes,
+  } as const;
+  const incoming = unnest<SealedBackfillStep>(types, steps);
+  const isSame = sql`
+    (steps.backfill_id, steps.step) = (incoming.backfill_id, incoming.step)
+      and date_trunc('milliseconds', steps.taken_at) = incoming.taken_at`;
+  await sql`
+    update ${schema}.backfill_steps as steps set sealed_in = ${sequence}::bigint
+    from ${incoming} where steps.sealed_in is null and ${isSame}
+  `.execute(trx);
+  await sql`
+    insert into ${schema}.backfill_steps (backfill_id, step, asked_for, repository_ids, since, until, taken_at, reason, ${actorColumns}, sealed_in)
+    select backfill_id, step, array(select json_array_elements_text(asked_for)),
+      array(select json_array_elements_text(repository_ids)::bigint), since, until, taken_at, reason, ${actorColumns}, ${sequence}::bigint
+    from ${incoming}
+    where not exists (select from ${schema}.backfill_steps as steps where ${isSame} and steps.sealed_in = ${sequence}::bigint)
   `.execute(trx);
 }

@@ -47,6 +47,8 @@ export type MadeSeal = Omit<PreparedSeal, "sequence"> & {
   readonly previous_sha256: string;
   /** Of the key that it announces. */
   readonly next_key_id: string | null;
+  /** Who had it announce that key, or correct earlier seals; null in a seal that does neither. */
+  readonly operator: { by: string; os_user: string; database_user: string; reason: string | null } | null;
 };
 
 export type SealRequest = {
@@ -93,7 +95,7 @@ export async function prepareSeal(
     const previous = await findHead(trx);
     const content = await pickContent(trx, (previous?.sequence ?? 0) + 1, request.mostEntries);
     const { sequence, sealed_at } = content;
-    const seal = make(content, previous);
+    const { operator, ...seal } = make(content, previous);
     await trx
       .insertInto("archive.seals")
       .values({
@@ -101,6 +103,7 @@ export async function prepareSeal(
         sealed_at,
         entries: content.entries.length,
         ...seal,
+        ...operator,
       })
       .execute();
     return { sequence, ...seal };

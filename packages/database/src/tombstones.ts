@@ -5,6 +5,7 @@ import { tryParseKey } from "@actions-archive/core/object-key";
 import type { AbsentReason } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
+import { actorColumns, actorOf } from "./actor.ts";
 import { heldJobs } from "./holds.ts";
 import { settleLogs } from "./log-states.ts";
 import { lockJobs } from "./obligations.ts";
@@ -16,6 +17,8 @@ export type Removal = {
   readonly cause: "erase" | "retention";
   /** In the operator's words, or the policy. */
   readonly reason: string;
+  /** Who decided it; undefined: the operating system's login. */
+  readonly by?: string | undefined;
 };
 
 /** An object of a job's logs: the one that its row names, or another that lies beside it. */
@@ -78,11 +81,11 @@ export function isSealed({ log_key, objects }: Pick<RemovableLog, "log_key" | "o
 }
 
 /** Tombstones for these logs, and their rows. They must be locked, sealed and not held. Idempotent. */
-export async function buryLogs(trx: Database, logs: readonly RemovableLog[], { cause, reason }: Removal): Promise<void> {
+export async function buryLogs(trx: Database, logs: readonly RemovableLog[], removal: Removal): Promise<void> {
   const tombstones = logs.flatMap(({ job_id, repository_id, objects }) =>
     objects.map(({ is_sealed: _sealed, ...object }) => ({ ...object, job_id, repository_id })),
   );
-  await insertTombstones(trx, tombstones, { cause, reason });
+  await insertTombstones(trx, tombstones, removal);
   const jobIds = logs.map(({ job_id }) => job_id);
   await applyTombstones(trx, jobIds);
   await settleLogs(trx, jobIds);
@@ -99,11 +102,13 @@ const tombstoneTypes = {
   sha256: "text",
 } as const;
 
-async function insertTombstones(trx: Database, tombstones: readonly NewTombstone[], { cause, reason }: Removal): Promise<void> {
+async function insertTombstones(trx: Database, tombstones: readonly NewTombstone[], removal: Removal): Promise<void> {
+  const { cause, reason } = removal;
+  const { by, os_user } = actorOf(removal.by);
   for (const { object_key, job_id } of tombstones) assertOwnLog(object_key, job_id);
   await sql`
-    insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason)
-    select object_key, job_id, repository_id, version_id, size_bytes, sha256, ${cause}, ${reason}
+    insert into archive.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, by, os_user)
+    select object_key, job_id, repository_id, version_id, size_bytes, sha256, ${cause}, ${reason}, ${by}, ${os_user}
     from ${unnest<NewTombstone>(tombstoneTypes, tombstones)}
     order by object_key
     on conflict (object_key) do nothing
@@ -149,13 +154,13 @@ export async function followTombstones(trx: Database, named: readonly NamedLog[]
   if (rows.length === 0) return;
   await sql`
     insert into archive.tombstones as known (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason,
-      is_vouched_for)
+      ${actorColumns}, is_vouched_for)
     select distinct on (object_key)
       incoming.object_key, incoming.job_id, incoming.repository_id, incoming.version_id, incoming.size_bytes, incoming.sha256,
-      earlier.cause, earlier.reason, earlier.is_vouched_for
+      earlier.cause, earlier.reason, earlier.by, earlier.os_user, earlier.database_user, earlier.is_vouched_for
     from ${unnest<NewTombstone>(tombstoneTypes, rows)}
     cross join lateral (
-      select cause, reason, is_vouched_for from archive.tombstones
+      select cause, reason, ${actorColumns}, is_vouched_for from archive.tombstones
       where tombstones.job_id = incoming.job_id
       order by is_vouched_for desc, decided_at, object_key
       limit 1

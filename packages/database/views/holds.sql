@@ -8,7 +8,10 @@ select
   holds.reason,
   holds.changed_at,
   holds.sealed_in,
-  holds.hold_id
+  holds.hold_id,
+  holds.by,
+  holds.os_user,
+  holds.database_user
 from archive.holds
 cross join archive.identity
 left join archive.jobs on jobs.job_id = holds.job_id
@@ -24,3 +27,6 @@ comment on column audit.holds.reason is 'In the operator''s words; null where no
 comment on column audit.holds.changed_at is 'When, by the database''s clock.';
 comment on column audit.holds.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
 comment on column audit.holds.hold_id is 'In the order in which they were set.';
+comment on column audit.holds.by is 'Who did it, as --by names them, or the operating system''s login; null where it was not recorded.';
+comment on column audit.holds.os_user is 'Login of the operating system''s user whose process did it, or the user''s number; null where it was not recorded.';
+comment on column audit.holds.database_user is 'Login (session_user) of the database connection that did it; null where it was not recorded.';

@@ -10,8 +10,12 @@ select
   coalesce(jobs.workflow_name, runs.workflow_name) as workflow_name,
   jobs.job_name,
   runs.event,
-  runs.actor,
-  runs.triggering_actor,
+  -- As in audit.attempts.
+  case when attempts.object is null then runs.actor else attempts.actor end as actor,
+  case
+    when attempts.object is not null then attempts.triggering_actor
+    when jobs.run_attempt = runs.run_attempt then runs.triggering_actor
+  end as triggering_actor,
   coalesce(jobs.head_branch, runs.head_branch) as head_branch,
   coalesce(jobs.head_sha, runs.head_sha) as head_sha,
   jobs.status,
@@ -56,11 +60,16 @@ select
   log_facts.annotations_left_out,
   log_facts.permissions_left_out,
   log_facts.locked_actions,
-  log_facts.cache_mode
+  log_facts.cache_mode,
+  runs.path as workflow_path,
+  runs.run_number,
+  attempts.pull_request_numbers,
+  attempts.head_repository
 from archive.jobs
 cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
 left join archive.runs on runs.run_id = jobs.run_id
+left join archive.attempts on attempts.run_id = jobs.run_id and attempts.run_attempt = jobs.run_attempt
 left join archive.logs on logs.job_id = jobs.job_id
 left join archive.obligations on obligations.job_id = jobs.job_id
 left join archive.log_facts on log_facts.job_id = jobs.job_id
@@ -78,7 +87,7 @@ comment on column audit.jobs.workflow_name is 'GitHub''s name of the workflow; n
 comment on column audit.jobs.job_name is 'GitHub''s name of the job; null where the job object lacks it.';
 comment on column audit.jobs.event is 'What triggered the run, in GitHub''s words; null until the run is known.';
 comment on column audit.jobs.actor is 'Login of who triggered the run; null until the run is known, or when the account is gone.';
-comment on column audit.jobs.triggering_actor is 'Login of who triggered the run''s newest attempt; null until the run is known, or when the account is gone.';
+comment on column audit.jobs.triggering_actor is 'Login of who triggered the attempt that ran the job; null until that attempt itself was seen, or when the account is gone.';
 comment on column audit.jobs.head_branch is 'The branch or tag; null when neither the job nor the run says it.';
 comment on column audit.jobs.head_sha is 'The commit, lower-case hex; null when neither the job nor the run says it.';
 comment on column audit.jobs.status is 'GitHub''s status: completed in every row.';
@@ -120,3 +129,7 @@ comment on column audit.jobs.annotations_left_out is 'How many annotations of th
 comment on column audit.jobs.permissions_left_out is 'How many permissions are not in audit.permissions; null where the log was not searched for them.';
 comment on column audit.jobs.locked_actions is 'Whether the runner says in the log that it used the action versions of the workflow''s lockfile, as runners since 2.336 do; null where the log was not searched for it.';
 comment on column audit.jobs.cache_mode is 'What the job could do in the Actions cache, by the log: read, write, write-only or none; null where no log says it, as before 2.336.';
+comment on column audit.jobs.workflow_path is 'The workflow''s file, with @ and the ref where GitHub adds it; null until the run is known, and where the run object lacks it.';
+comment on column audit.jobs.run_number is 'The run''s number in its workflow; null until the run is known, and where the run object lacks it.';
+comment on column audit.jobs.pull_request_numbers is 'Numbers of the pull requests that GitHub names in the run object of this attempt: open ones of the same repository, none for a fork. Null until the attempt itself was seen, and where the object lacks them.';
+comment on column audit.jobs.head_repository is 'owner/name that the commit is from: a fork, or the repository itself; null until the attempt itself was seen, and where the object lacks it, as after a fork was deleted.';

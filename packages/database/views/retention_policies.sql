@@ -6,7 +6,11 @@ select
   retention_policies.keep_days,
   retention_policies.changed_at,
   retention_policies.sealed_in,
-  retention_policies.policy_id
+  retention_policies.policy_id,
+  retention_policies.by,
+  retention_policies.os_user,
+  retention_policies.database_user,
+  retention_policies.reason
 from archive.retention_policies
 cross join archive.identity
 left join archive.repositories on lower(repositories.full_name) = retention_policies.name;
@@ -19,3 +23,7 @@ comment on column audit.retention_policies.keep_days is 'Days after a job''s end
 comment on column audit.retention_policies.changed_at is 'When, by the database''s clock.';
 comment on column audit.retention_policies.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
 comment on column audit.retention_policies.policy_id is 'In the order in which they were set.';
+comment on column audit.retention_policies.by is 'Who did it, as --by names them, or the operating system''s login; null where it was not recorded.';
+comment on column audit.retention_policies.os_user is 'Login of the operating system''s user whose process did it, or the user''s number; null where it was not recorded.';
+comment on column audit.retention_policies.database_user is 'Login (session_user) of the database connection that did it; null where it was not recorded.';
+comment on column audit.retention_policies.reason is 'In the operator''s words; null where none was given.';

@@ -10,7 +10,11 @@ select
   seals.sha256,
   seals.key_id,
   seals.next_key_id,
-  seals.published_at
+  seals.published_at,
+  seals.by,
+  seals.os_user,
+  seals.database_user,
+  seals.reason
 from archive.seals
 cross join archive.identity
 where seals.published_at is not null
@@ -27,3 +31,7 @@ comment on column audit.seals.sha256 is 'SHA-256 of the payload, lower-case hex:
 comment on column audit.seals.key_id is 'SHA-256 of the public key (DER, SPKI) that it is signed with, lower-case hex.';
 comment on column audit.seals.next_key_id is 'The key of all seals after this one; null: the same.';
 comment on column audit.seals.published_at is 'When the loader saw it in the store, by the database''s clock.';
+comment on column audit.seals.by is 'Who had this seal announce the next key or correct earlier seals, as --by names them, or the operating system''s login; null for a seal that does neither.';
+comment on column audit.seals.os_user is 'Login of the operating system''s user whose process did it, or the user''s number; null where it was not recorded.';
+comment on column audit.seals.database_user is 'Login (session_user) of the database connection that did it; null where it was not recorded.';
+comment on column audit.seals.reason is 'In the operator''s words; null where none was given.';

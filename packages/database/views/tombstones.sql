@@ -14,7 +14,10 @@ select
   tombstones.sealed_in,
   tombstones.removed_at,
   tombstones.retained_until,
-  tombstones.problem
+  tombstones.problem,
+  tombstones.by,
+  tombstones.os_user,
+  tombstones.database_user
 from archive.tombstones
 cross join archive.identity
 left join archive.repositories on repositories.repository_id = tombstones.repository_id;
@@ -35,3 +38,6 @@ comment on column audit.tombstones.sealed_in is 'Sequence of the seal that carri
 comment on column audit.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';
 comment on column audit.tombstones.retained_until is 'Until when the store refuses to remove it: its version is locked; null where it does not, or does not say.';
 comment on column audit.tombstones.problem is 'Why the object is still there after the store was asked; null when it was not asked, and once it is gone.';
+comment on column audit.tombstones.by is 'Who did it, as --by names them, or the operating system''s login; loader where a policy did. Null where it was not recorded.';
+comment on column audit.tombstones.os_user is 'Login of the operating system''s user whose process did it, or the user''s number; null where it was not recorded.';
+comment on column audit.tombstones.database_user is 'Login (session_user) of the database connection that did it; null where it was not recorded.';

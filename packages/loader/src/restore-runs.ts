@@ -2,6 +2,7 @@
 // a row is refused, run by run and by the loader's own way, which finds out whose row it is.
 
 import { PermanentError } from "@actions-archive/core/errors";
+import { attemptFields } from "@actions-archive/database/attempt-fields";
 import { asFields, fullnessOf, instant, jobColumns, text } from "@actions-archive/database/job-rows";
 import { noteObjects } from "@actions-archive/database/objects";
 import { type JobSighting, type JobSightingOf, recordJobs, recordLoadedJobs } from "@actions-archive/database/obligations";
@@ -101,6 +102,7 @@ export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): Recorde
       run_attempt,
       status: text(run["status"]),
       conclusion: text(run["conclusion"]),
+      ...attemptFields(run),
       // What nobody saw is written as {}.
       object: Object.keys(run).length > 0 ? run : null,
       run_updated_at: instant(run["updated_at"]),

@@ -4,11 +4,12 @@
 import { createHash, type KeyObject } from "node:crypto";
 
 import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { type Correction, makeSeal, mostEntries, noPreviousSeal, Seal } from "@actions-archive/archive/seal";
+import { type Correction, makeSeal, mostEntries, noPreviousSeal, Seal, type SealOperator } from "@actions-archive/archive/seal";
 import { signSeal } from "@actions-archive/archive/seal-envelope";
 import { keyIdOf, type Signer } from "@actions-archive/archive/seal-key";
 import { ConfigError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
+import { actorOf, type Ascription } from "@actions-archive/database/actor";
 import { withLock } from "@actions-archive/database/locks";
 import type { SealContent } from "@actions-archive/database/seal-content";
 import {
@@ -33,6 +34,8 @@ export type SealOptions = {
   readonly nextKey?: KeyObject | undefined;
   /** Of earlier seals, which stay as they are. */
   readonly corrections?: readonly Correction[] | undefined;
+  /** Who asks for the next key or the corrections, and why. */
+  readonly ascription?: Ascription | undefined;
 };
 
 export type PublishedSeal = {
@@ -56,7 +59,7 @@ export async function sealArchive(sealer: Sealer, options: SealOptions = {}): Pr
 
 async function sealAlone(
   sealer: Sealer,
-  { intervalSeconds, nextKey, corrections = [] }: SealOptions,
+  { intervalSeconds, nextKey, corrections = [], ascription = {} }: SealOptions,
 ): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
   const request = { mostEntries, intervalSeconds };
@@ -64,7 +67,7 @@ async function sealAlone(
   if (!(await isSealDue(db, request))) return undefined;
   await noteOrphanLogs(sealer);
   const prepared = await prepareSeal(db, request, (content, previous) =>
-    compose(sealer, { content, previous, nextKey, corrections }),
+    compose(sealer, { content, previous, nextKey, corrections, ascription }),
   );
   if (prepared === undefined) return undefined;
   assertKeyIsDue(prepared.key_id, signer);
@@ -94,10 +97,13 @@ type NextSeal = {
   readonly previous: SealHead | undefined;
   readonly nextKey: KeyObject | undefined;
   readonly corrections: readonly Correction[];
+  readonly ascription: Ascription;
 };
 
-function compose({ archiveId, host, signer }: Sealer, { content, previous, nextKey, corrections }: NextSeal): MadeSeal {
+function compose({ archiveId, host, signer }: Sealer, next: NextSeal): MadeSeal {
+  const { content, previous, nextKey, corrections } = next;
   if (previous !== undefined) assertKeyIsDue(previous.due_key_id, signer);
+  const operator = operatorOf(next);
   const seal = makeSeal({
     archive_id: archiveId,
     host,
@@ -109,6 +115,7 @@ function compose({ archiveId, host, signer }: Sealer, { content, previous, nextK
     entries: [...content.entries],
     ...changesOf(content),
     ...(corrections.length > 0 && { corrections: [...corrections] }),
+    ...(operator && { operator }),
   });
   const payload = canonicalBytes(seal);
   return {
@@ -117,10 +124,19 @@ function compose({ archiveId, host, signer }: Sealer, { content, previous, nextK
     previous_sha256: seal.previous_sha256,
     key_id: signer.keyId,
     next_key_id: seal.next_key?.key_id ?? null,
+    operator: operator ?? null,
   };
 }
 
-function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "holds" | "policies" | "damages" | "removals"> {
+function operatorOf({ content, nextKey, corrections, ascription }: NextSeal): SealOperator | undefined {
+  if (nextKey === undefined && corrections.length === 0) return undefined;
+  const { by, reason = null } = ascription;
+  return { ...actorOf(by), database_user: content.database_user, reason };
+}
+
+type Changes = "ledger" | "tombstones" | "holds" | "policies" | "damages" | "removals" | "retries" | "backfills";
+
+function changesOf(content: SealContent): Pick<Seal, Changes> {
   return {
     ledger: {
       windows: content.windows.map(({ window_start, window_end, ...window }) => ({
@@ -150,6 +166,7 @@ function changesOf(content: SealContent): Pick<Seal, "ledger" | "tombstones" | "
     policies: content.policies.map(({ changed_at, ...policy }) => ({ ...policy, changed_at: changed_at.toISOString() })),
     damages: content.damages.map(({ found_at, ...damage }) => ({ ...damage, found_at: found_at.toISOString() })),
     ...removalsOf(content),
+    ...actsOf(content),
   };
 }
 
@@ -162,6 +179,23 @@ function removalsOf({ removals }: SealContent): Pick<Seal, "removals"> {
       runs_before: runs_before.toISOString(),
       removed_at: removed_at.toISOString(),
     })),
+  };
+}
+
+// As `removalsOf`.
+function actsOf({ retries, backfills }: SealContent): Pick<Seal, "retries" | "backfills"> {
+  return {
+    ...(retries.length > 0 && {
+      retries: retries.map(({ retried_at, ...retry }) => ({ ...retry, retried_at: retried_at.toISOString() })),
+    }),
+    ...(backfills.length > 0 && {
+      backfills: backfills.map(({ since, until, taken_at, ...step }) => ({
+        ...step,
+        since: since.toISOString(),
+        until: until.toISOString(),
+        taken_at: taken_at.toISOString(),
+      })),
+    }),
   };
 }
 

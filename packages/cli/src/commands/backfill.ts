@@ -13,6 +13,7 @@ import { parseRepositoryPatterns, type RepositoryPatterns } from "@actions-archi
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { type Command, InvalidArgumentError } from "commander";
 
+import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { awaitBackfill } from "../backfill/await-backfill.ts";
 import { type BackfillReport, formatBackfill, formatPlan, readBackfill } from "../backfill/backfill-report.ts";
@@ -32,15 +33,21 @@ import { openProgress } from "../progress.ts";
 import { loadStartConfig } from "../start-config.ts";
 import { openEngineEnvironment, withPlaceholders } from "../with-engines.ts";
 
-type BackfillOptions = { since?: Date; until?: Date; dryRun?: true; wait?: true; maxWait: number; json?: true };
+type BackfillOptions = AscriptionOptions & {
+  since?: Date;
+  until?: Date;
+  dryRun?: true;
+  wait?: true;
+  maxWait: number;
+  json?: true;
+};
 
 const longestPrinted = 20;
 const mostGaps = 1_000;
 const stateAfter: Readonly<Record<BackfillStep, string>> = { pause: "paused", resume: "running", cancel: "cancelled" };
 
 export function addBackfill(program: Command, context: CommandContext): void {
-  const backfill = program
-    .command("backfill")
+  const backfill = addAscription(program.command("backfill"))
     .description("archive the history of repositories, by the creation of their runs; and steer that")
     .argument("[repository...]", "owner/name, owner/*, !owner/private-*")
     .option("--since <date|days>", "runs created from here on; default: as far back as GitHub keeps logs", parseTime)
@@ -60,6 +67,7 @@ export function addBackfill(program: Command, context: CommandContext): void {
 
 async function beginBackfill(context: CommandContext, names: readonly string[], options: BackfillOptions): Promise<void> {
   const patterns = parsePatterns(names);
+  const ascription = ascriptionOf(options);
   loadStartConfig(withPlaceholders(context.env));
   const stopping = stopOnSignal();
   await using resources = new AsyncDisposableStack();
@@ -74,7 +82,8 @@ async function beginBackfill(context: CommandContext, names: readonly string[], 
     if (options.json) printJson(context, planDocument(prepared));
     return;
   }
-  const id = await createBackfill(fetcher.db, { askedFor: names, ...prepared, repositories: prepared.repositories.map(rowOf) });
+  const repositories = prepared.repositories.map(rowOf);
+  const id = await createBackfill(fetcher.db, { askedFor: names, ...prepared, repositories }, ascription);
   if (!options.wait) return tellBegun(context, { id, prepared, fetcher, json: options.json });
   if (!options.json) print(context, `\nBackfill ${id} has begun.`);
   using progress = openProgress(context.stderr);
@@ -159,14 +168,15 @@ function addStep(backfill: Command, context: CommandContext, step: BackfillStep)
     resume: "goes on where it was paused",
     cancel: "looks for nothing more; what it has found is archived all the same",
   }[step];
-  backfill
-    .command(step)
+  addAscription(backfill.command(step))
     .description(what)
     .argument("<id>", "its number", parseId)
     .option("--json", "one JSON document")
     .action(async (id: number, _options: unknown, command: Command) => {
+      // As --json: the parent command takes them wherever they stand.
+      const ascription = ascriptionOf(command.optsWithGlobals<AscriptionOptions>());
       await withLedger(context, { writes: true }, async (db) => {
-        const state = await steerBackfill(db, id, step);
+        const state = await steerBackfill(db, id, step, ascription);
         if (state === undefined) throw unknownBackfill(id);
         if (state !== stateAfter[step])
           throw new PermanentError("usage/invalid", `Backfill ${id} is ${state}: it cannot be ${stateAfter[step]} any more`);

@@ -4,6 +4,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { type ErasedObject, type Erasure, eraseLog, type ErasurePlan, planErasure } from "@actions-archive/database/erase-log";
 import type { Command } from "commander";
 
+import { addBy } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { confirm } from "../confirm.ts";
@@ -11,7 +12,7 @@ import { formatBytes } from "../demo/format-bytes.ts";
 import { formatTime } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
 
-type EraseOptions = { reason: string; dryRun?: true; yes?: true; json?: true };
+type EraseOptions = { reason: string; by?: string; dryRun?: true; yes?: true; json?: true };
 
 const longestReason = 500;
 
@@ -24,16 +25,15 @@ Examples:
 It shows first what goes, and asks on a terminal; without one it needs --yes.
 
 What happens: the job's row says absent, removed, at once. Its tombstone goes into the next seal (actions-archive seal makes one now),
-and once that is in the store, the loader removes the log object. Only what is sealed and not on hold can be erased. The reason is sealed
-and cannot be taken back: write no secret and no name into it.
+and once that is in the store, the loader removes the log object. Only what is sealed and not on hold can be erased. The reason and
+who erased it (--by, else your login) are sealed and cannot be taken back: write no secret and no name into the reason.
 
 What it cannot take back: the job's record stays in the store as evidence, and quotes lines of the log (annotations, titles of groups);
 so do copies, versions and backups of the bucket and of the database. A log that Object Lock retains goes when the lock ends.
 Replace a secret that was printed, whatever you erase.`;
 
 export function addErase(program: Command, context: CommandContext): void {
-  program
-    .command("erase")
+  addBy(program.command("erase"))
     .description("remove the archived log of a job for good: a printed secret, a lawful request")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .requiredOption("--reason <text>", "why, for the auditor; it is sealed")
@@ -41,7 +41,7 @@ export function addErase(program: Command, context: CommandContext): void {
     .option("--yes", "do not ask")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async (jobId: number, { reason, dryRun, yes, json }: EraseOptions) => {
+    .action(async (jobId: number, { reason, by, dryRun, yes, json }: EraseOptions) => {
       const why = reason.trim();
       if (why === "" || why.length > longestReason)
         throw new PermanentError("usage/invalid", `--reason must say why, in ${longestReason} characters at most`);
@@ -54,7 +54,7 @@ export function addErase(program: Command, context: CommandContext): void {
         if (dryRun) return print(context, "\nNothing was changed: --dry-run.");
         if (!yes) await confirm(context, `The log of job ${jobId} goes for good.`);
       }
-      const erasure = await eraseLog(db, jobId, why);
+      const erasure = await eraseLog(db, jobId, why, by);
       if (json) return printJson(context, { dry_run: dryRun === true, ...erasure });
       print(context, `${plan === undefined ? "" : "\n"}${tell(erasure)}`);
     });

@@ -4,12 +4,13 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { type HeldJob, holdJobs, listHolds } from "@actions-archive/database/holds";
 import type { Command } from "commander";
 
+import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
 
-type HoldOptions = { release?: true; reason?: string; json?: true };
+type HoldOptions = AscriptionOptions & { release?: true; json?: true };
 
 const examples = `
 Examples:
@@ -19,20 +20,19 @@ Examples:
   actions-archive sql "select job_id from audit.jobs where run_id = 26365060973" --json | jq ".[].job_id" | xargs actions-archive hold
 
 A log on hold is not removed, neither by a policy of retention nor by erase. Holding a job that is a copy of an earlier one keeps the
-log of that one. Holds and releases are sealed; audit.holds shows all of them.`;
+log of that one. Holds and releases are sealed, with who did it and why; audit.holds shows all of them.`;
 
 export function addHold(program: Command, context: CommandContext): void {
-  program
-    .command("hold")
+  addAscription(program.command("hold"))
     .description("keep logs from being removed, whatever policy or erase say; without a job, list what is on hold")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .option("--release", "release these jobs again")
-    .option("--reason <text>", "why, for the auditor")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async (jobIds: number[], { release, reason, json }: HoldOptions) => {
-      if (jobIds.length === 0 && (release || reason !== undefined))
+    .action(async (jobIds: number[], { release, json, ...ascribed }: HoldOptions) => {
+      if (jobIds.length === 0 && (release || ascribed.reason !== undefined || ascribed.by !== undefined))
         throw new PermanentError("usage/invalid", "Name the jobs: actions-archive hold JOB_ID…; --help shows how it is used");
+      const { by, reason = null } = ascriptionOf(ascribed);
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "hold", resources, writes: jobIds.length > 0 });
       if (jobIds.length === 0) {
@@ -40,7 +40,7 @@ export function addHold(program: Command, context: CommandContext): void {
         if (json) return printJson(context, { holds });
         return print(context, holds.length === 0 ? "Nothing is on hold." : formatTable(holds));
       }
-      const jobs = await holdJobs(db, { jobIds, isHeld: !release, reason: reason?.trim() || null });
+      const jobs = await holdJobs(db, { jobIds, isHeld: !release, reason, by });
       if (json) return printJson(context, { jobs });
       print(context, tell(jobs, release === true));
     });

@@ -13,6 +13,7 @@ import {
 } from "@actions-archive/database/retention";
 import { type Command, InvalidArgumentError } from "commander";
 
+import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
@@ -20,7 +21,7 @@ import type { EngineConfig } from "../engine-config.ts";
 import { formatTable } from "../format-table.ts";
 import { parseCount } from "../parse-option.ts";
 
-type ChangeOptions = { keepDays?: number; dryRun?: true; yes?: true };
+type ChangeOptions = AscriptionOptions & { keepDays?: number; dryRun?: true; yes?: true };
 
 const longestPrinted = 50;
 
@@ -73,13 +74,16 @@ export function addRetention(program: Command, context: CommandContext): void {
 type ChangeCommand = { readonly name: string; readonly description: string; readonly hasDays: boolean };
 
 function addChange(retention: Command, context: CommandContext, { name, description, hasDays }: ChangeCommand): void {
-  const command = retention.command(name).description(description).argument("<name>", "owner or owner/name", parseName);
+  const command = addAscription(retention.command(name))
+    .description(description)
+    .argument("<name>", "owner or owner/name", parseName);
   if (hasDays) command.requiredOption("--keep-days <days>", "after a job's end", parseDays);
   command
     .option("--dry-run", "say what would go at once, and change nothing")
     .option("--yes", "go on where logs would go at once")
     .option("--json", "one JSON document")
-    .action(async (policyName: string, { keepDays, dryRun, yes }: ChangeOptions, self: Command) => {
+    .action(async (policyName: string, { keepDays, dryRun, yes, ...ascribed }: ChangeOptions, self: Command) => {
+      const ascription = ascriptionOf(ascribed);
       const change = { name: policyName, keepDays: keepDays ?? null };
       await withLedger(context, { writes: true }, async (db, config) => {
         const policies = await listPolicies(db);
@@ -88,7 +92,7 @@ function addChange(retention: Command, context: CommandContext, { name, descript
         const plan = await planRemovals(db, change);
         const more = logsOf(plan) - logsOf(await planRemovals(db));
         const isRefused = more > 0 && !yes && !dryRun;
-        const isChanged = !dryRun && !isRefused && (await changePolicy(db, change));
+        const isChanged = !dryRun && !isRefused && (await changePolicy(db, change, ascription));
         if (isJson(self))
           printJson(context, {
             name: policyName,

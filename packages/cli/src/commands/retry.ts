@@ -6,32 +6,34 @@ import { listLogStandings, retryFailedLogs } from "@actions-archive/database/log
 import type { Database } from "@actions-archive/database/open-database";
 import { type Command, Option } from "commander";
 
+import { addBy, ascriptionOf } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
 
-type RetryOptions = { reason?: FailedReason; repository?: string; json?: true };
+type RetryOptions = { by?: string; why?: string; reason?: FailedReason; repository?: string; json?: true };
 
 const longestPrinted = 50;
 
 export function addRetry(program: Command, context: CommandContext): void {
-  program
-    .command("retry")
+  addBy(program.command("retry"))
     .description("ask again, now, for logs that failed: these jobs', or all that the options leave")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .addOption(new Option("--reason <reason>", "only those that failed for this").choices(FailedReason.options))
     .option("--repository <owner/name>", "only those of this repository")
+    .option("--why <text>", "why you retry them, for the auditor; it is sealed (--reason is the logs' own)")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
-      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app\n\nThe workers take them at once where they run; else the next start does.",
+      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app --why 'permission granted, CHG-7'\n\naudit.retries shows who retried what, and why. The workers take them at once where they run; else the next start does.",
     )
-    .action(async (jobIds: number[], { json, ...choice }: RetryOptions) => {
+    .action(async (jobIds: number[], { json, by, why, ...choice }: RetryOptions) => {
+      const ascription = ascriptionOf({ ...(by !== undefined && { by }), ...(why !== undefined && { reason: why }) });
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "retry", resources, writes: true });
       if (jobIds.length > 0) await checkFailed(db, jobIds);
-      const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) });
+      const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) }, ascription);
       if (json) return printJson(context, { retried: retried.length, jobs: retried });
       if (retried.length === 0) return print(context, "No failed log is meant.");
       const more = retried.length > longestPrinted ? `\n… and ${retried.length - longestPrinted} more; --json lists all.` : "";

@@ -6,24 +6,24 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { parsePublicKey } from "@actions-archive/archive/seal-key";
 import { ActionsArchiveError, ConfigError, PermanentError } from "@actions-archive/core/errors";
+import type { Ascription } from "@actions-archive/database/actor";
 import { findIdentity } from "@actions-archive/database/identity";
 import { findWrongHosts } from "@actions-archive/loader/find-wrong-hosts";
 import { type PublishedSeal, sealArchive, type Sealer, type SealOptions } from "@actions-archive/loader/seal-archive";
 import { openSealer } from "@actions-archive/loader/start-sealing";
 import { type Command, InvalidArgumentError } from "commander";
 
+import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, createCommandLogger, print, printJson } from "../command-context.ts";
 
-type SealCommandOptions = { nextKey?: string; correctHost?: true; reason?: string; json?: true };
-
-const longestReason = 500;
+type SealCommandOptions = AscriptionOptions & { nextKey?: string; correctHost?: true; json?: true };
 
 const examples = `
 Examples:
   actions-archive seal
   actions-archive seal --json | jq -r '"\\(.sequence):\\(.sha256)"'
-  actions-archive seal --next-key new-key.pub
+  actions-archive seal --next-key new-key.pub --reason "yearly rotation"
   actions-archive seal --correct-host --reason "sealed from a shell without GITHUB_API_URL"
 
 The loader seals by itself, every SEAL_INTERVAL_SECONDS. Keep the head that this prints where nobody who can write to the store can:
@@ -31,19 +31,19 @@ verify --expect-head finds by it what was cut off the end of the chain.
 A new key: openssl genpkey -algorithm ed25519 -out new-key.pem; openssl pkey -in new-key.pem -pubout -out new-key.pub; then
 seal --next-key new-key.pub with the old key, and SEAL_KEY_FILE=new-key.pem for every loader from then on.
 --correct-host is for an archive in which verify finds seals of another host: the new seal names each of them, by number and hash, as
-wrong about its host. They stay as they are, and verify shows them from then on as corrected, with the reason.`;
+wrong about its host. They stay as they are, and verify shows them from then on as corrected, with the reason.
+Who announced a key or corrected a host (--by, else your login) and why is in the seal, and in audit.seals.`;
 
 export function addSeal(program: Command, context: CommandContext): void {
-  program
-    .command("seal")
+  addAscription(program.command("seal"))
     .description("make one seal now, also when nothing changed")
     .option("--next-key <file>", "public key (PEM) that seals from the next seal on; announced in this one")
     .option("--correct-host", "admit in this seal which earlier ones name another host than the archive's; needs --reason")
-    .option("--reason <text>", "with --correct-host: why, for the auditor; it is sealed")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
-    .action(async ({ nextKey: nextKeyFile, correctHost, reason, json }: SealCommandOptions) => {
-      const why = correctionReason(correctHost, reason);
+    .action(async ({ nextKey: nextKeyFile, correctHost, json, ...ascribed }: SealCommandOptions) => {
+      const ascription = ascriptionOf(ascribed);
+      const why = correctionReason({ nextKeyFile, correctHost, ...ascribed }, ascription);
       const nextKey = nextKeyFile === undefined ? undefined : await readPublicKey(nextKeyFile);
       await using resources = new AsyncDisposableStack();
       const { db, config } = await attachLedger(context, {
@@ -68,7 +68,7 @@ export function addSeal(program: Command, context: CommandContext): void {
           "usage/invalid",
           `Every seal is of ${identity.host}, or is corrected already. Nothing was sealed`,
         );
-      const published = await sealNow(sealer, { nextKey, corrections });
+      const published = await sealNow(sealer, { nextKey, corrections, ascription });
       const { sequence, sha256 } = published;
       const seal = await db
         .selectFrom("archive.seals")
@@ -93,18 +93,29 @@ export function addSeal(program: Command, context: CommandContext): void {
 
 const longestWaitMs = 60_000;
 
-/** @throws PermanentError when one of the two options is there without the other. */
-function correctionReason(correctHost: true | undefined, reason: string | undefined): string | undefined {
-  const why = reason?.trim() ?? "";
-  if (correctHost === undefined && reason === undefined) return undefined;
-  if (correctHost === undefined) throw new PermanentError("usage/invalid", "--reason goes with --correct-host");
-  if (why !== "" && why.length <= longestReason) return why;
-  throw new PermanentError("usage/invalid", `--correct-host needs --reason: why, in ${longestReason} characters at most`);
+type AscribedSeal = AscriptionOptions & { readonly nextKeyFile: string | undefined; readonly correctHost: true | undefined };
+
+/**
+ * @returns why earlier seals are corrected; undefined when they are not.
+ * @throws PermanentError for a correction without a reason, and for a reason or a name without what it is for.
+ */
+function correctionReason(options: AscribedSeal, { reason }: Ascription): string | undefined {
+  const { nextKeyFile, correctHost } = options;
+  if (correctHost === undefined) {
+    if (nextKeyFile === undefined && (options.by !== undefined || options.reason !== undefined))
+      throw new PermanentError("usage/invalid", "--by and --reason go with --next-key or --correct-host");
+    return undefined;
+  }
+  if (reason) return reason;
+  throw new PermanentError("usage/invalid", "--correct-host needs --reason: why");
 }
 
 // A loader that seals at this moment is waited for, since its seal was prepared before; so was one that a crash has left, which has
 // neither the key nor the corrections.
-async function sealNow(sealer: Sealer, options: Pick<SealOptions, "nextKey" | "corrections">): Promise<PublishedSeal> {
+async function sealNow(
+  sealer: Sealer,
+  options: Pick<SealOptions, "nextKey" | "corrections" | "ascription">,
+): Promise<PublishedSeal> {
   for (const deadline = Date.now() + longestWaitMs; Date.now() < deadline; await sleep(200)) {
     const published = await sealArchive(sealer, options);
     if (published?.isAsAsked) return published;

@@ -7,6 +7,7 @@ import {
   findAttemptDifferences,
   findRunDifferences,
   listLooseRuns,
+  ofAttemptObject,
   type RunDifference,
 } from "@actions-archive/database/compare-ledger";
 import { findNewestSequence } from "@actions-archive/database/compare-rows";
@@ -173,6 +174,8 @@ function checkRecorded(
     if (column === "record_key" && actual.record_key === null) return recordSeal !== null;
     if (!wasReopened) return true;
     if (["listed_at", "listed_jobs", "missing_job_ids"].includes(column)) return !relistedAt;
+    // A later object of the attempt may name other pull requests, or an account by its new name.
+    if (ofAttemptObject.some((name) => name === column)) return false;
     // While it is open again its run may be shown as going on.
     return !(["status", "conclusion"].includes(column) && actual.status !== "completed");
   });

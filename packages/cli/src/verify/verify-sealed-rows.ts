@@ -74,6 +74,10 @@ function wrongColumns(row: SealRow, link: ChainLink): string {
     ["sha256", row.sha256, link.sha256],
     ["key_id", row.key_id, link.key_id],
     ["next_key_id", row.next_key_id, link.nextKeyId],
+    ["by", row.by, link.operator?.by ?? null],
+    ["os_user", row.os_user, link.operator?.os_user ?? null],
+    ["database_user", row.database_user, link.operator?.database_user ?? null],
+    ["reason", row.reason, link.operator?.reason ?? null],
   ];
   return columns
     .filter(([, actual, expected]) => actual !== expected)
