@@ -2,10 +2,13 @@
 
 import { generateKeyPairSync } from "node:crypto";
 import { globSync } from "node:fs";
+import { userInfo } from "node:os";
 
 import { dayMs } from "@actions-archive/core/durations";
 import { createLogger } from "@actions-archive/core/logger";
+import { createBackfill } from "@actions-archive/database/backfills";
 import { findIdentity } from "@actions-archive/database/identity";
+import { failLog } from "@actions-archive/database/log-states";
 import { applyPolicies, removeTombstoned } from "@actions-archive/loader/apply-retention";
 import { sealArchive } from "@actions-archive/loader/seal-archive";
 import { openSealer } from "@actions-archive/loader/start-sealing";
@@ -196,4 +199,39 @@ test.each([
   const { code, stderr } = await runCli(args, archive.options);
   expect(code).toBe(2);
   expect(stderr).toContain(message);
+});
+
+test("--by, --reason and --why of each command are recorded, and without --by the login of the operating system", async () => {
+  await using archive = await openArchiveWithSeals();
+  const { json } = archive;
+  const [job, other, failed] = [firstJobId, firstJobId + 1, firstJobId + 2];
+  for (const id of [job, other]) await archive.archive({ job_id: id }, secret);
+  await archive.seal();
+  await archive.owe(failed);
+  await failLog(archive.db, failed, "forbidden", "403");
+  const backfill = await createBackfill(archive.db, {
+    askedFor: ["acme/app"],
+    since: new Date(0),
+    until: new Date(),
+    repositories: [],
+  });
+
+  const asked = (reason: string) => ["--by", "mona", "--reason", reason];
+  await json("hold", String(other), ...asked("matter 7"));
+  await json("hold", "--release", String(other));
+  await json("erase", String(job), "--yes", ...asked("prints a key"));
+  await json("retention", "set", "acme", "--keep-days", "36500", ...asked("law 4"));
+  await json("retry", String(failed), "--by", "mona", "--why", "granted");
+  await json("backfill", "pause", String(backfill), ...asked("quiet hours"));
+  const tooLong = await archive.run("hold", String(other), "--reason", "x".repeat(501));
+  expect(tooLong).toMatchObject({ code: 2, stderr: expect.stringContaining("500 characters at most") as string });
+
+  const rows = (view: string, order: string) => json("sql", `select by, os_user, reason from ${view} order by ${order}`);
+  const by = (reason: string) => ({ by: "mona", os_user: userInfo().username, reason });
+  const unnamed = { by: userInfo().username, os_user: userInfo().username, reason: null };
+  expect(await rows("holds", "hold_id")).toEqual([by("matter 7"), unnamed]);
+  expect(await rows("tombstones", "object_key")).toEqual([by("prints a key")]);
+  expect(await rows("retention_policies", "policy_id")).toEqual([by("law 4")]);
+  expect(await rows("retries", "retry_id")).toEqual([by("granted")]);
+  expect(await rows("backfills", "step_id")).toEqual([unnamed, by("quiet hours")]);
 });

@@ -167,6 +167,17 @@ test("who announced a new sealing key and why is in that seal and in audit.seals
   ]);
 });
 
+test("a removal of old runs says which login of the database did it", async () => {
+  const { bench, actor } = await openActs();
+  await using _ = bench;
+  await bench.ask("select archive.remove_runs_before('2020-01-01')");
+  await bench.ask("select archive.remove_runs_before('2020-01-01')");
+  expect(await bench.ask("select database_user from audit.removals")).toEqual([{ database_user: actor.database_user }]);
+  await seal(bench);
+  expect(await newestSeal(bench)).toMatchObject({ removals: [{ database_user: actor.database_user }] });
+  expect(await verify(bench)).toEqual([]);
+});
+
 test("verify finds a changed name, login or reason in every table", async () => {
   const acts = await openActs();
   const { bench } = acts;

@@ -144,6 +144,7 @@ export const Removal = z.strictObject({
   runs: count.describe("how many were removed"),
   jobs: count.describe("how many jobs of theirs"),
   closed_gaps: count.describe("how many attempts among them had vanished or never completed"),
+  database_user: actor.database_user,
 });
 export type Removal = z.output<typeof Removal>;
 

@@ -38,7 +38,7 @@ comment on table archive.retries is 'Failed logs that an operator made due at on
 comment on column archive.retries.retry_id is 'In the order of the retries.';
 comment on column archive.retries.job_id is 'GitHub''s id of the job.';
 comment on column archive.retries.repository_id is 'GitHub''s id of the repository.';
-comment on column archive.retries.failed_for is 'Reason for which the log had failed.';
+comment on column archive.retries.failed_for is 'The log_reason that it had until then; null where it had none.';
 comment on column archive.retries.retried_at is 'When, by the database''s clock.';
 
 create table archive.backfill_steps (
@@ -93,3 +93,25 @@ begin
 end
 $$;
 comment on column archive.seals.by is 'Who had this seal announce the next key or correct earlier seals, as --by names them, or the operating system''s login. Null for a seal that does neither.';
+
+-- The owner removes old runs by a function, as a login of the database: the operating system's user is not known there.
+alter table archive.removals add column database_user text;
+alter table archive.removals alter column database_user set default session_user;
+comment on column archive.removals.database_user is 'Login (session_user) of the connection that removed them; of the last removal up to the same instant. Null where it was not recorded.';
+
+-- Whatever else the function does by now stays.
+do $$
+declare
+  definition text := pg_get_functiondef('archive.remove_runs_before(timestamptz)'::regprocedure);
+  added constant text := 'insert into archive.removals select removal.*';
+  summed constant text := 'closed_gaps = removals.closed_gaps + excluded.closed_gaps;';
+begin
+  if position(added in definition) = 0 or position(summed in definition) = 0 then
+    raise exception 'archive.remove_runs_before does not record a removal as expected';
+  end if;
+  definition := replace(definition, added,
+    'removal.database_user := session_user;' || E'\n  ' || added);
+  execute replace(definition, summed,
+    'closed_gaps = removals.closed_gaps + excluded.closed_gaps,' || E'\n    database_user = excluded.database_user;');
+end
+$$;

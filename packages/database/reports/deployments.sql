@@ -14,7 +14,7 @@
 --   completed_at, started_at  of the job
 --   repository, workflow_name, job_name, conclusion  which job, and how it ended
 --   head_branch, head_sha  what was deployed
---   event, actor, triggering_actor  who triggered the run, and who its newest attempt
+--   event, actor, triggering_actor  who triggered the run, and who the attempt that ran the job
 --   runner_name, runner_group_name  where it ran
 --   job_id, run_id, run_attempt  GitHub's ids, and the attempt that ran the job
 --   log_state, log_key, log_sha256  the log's object in the store, and the SHA-256 of the raw log

@@ -38,6 +38,7 @@ const sealedLists = {
     key: isoMillis("runs_before"),
     at: sql`removed_at`,
     content: sql`jsonb_build_object('removed_at', ${millis("removed_at")}, 'runs', runs, 'jobs', jobs, 'closed_gaps', closed_gaps,
+      'database_user', database_user,
       'sealed_in', sealed_in)`,
   },
   retries: {

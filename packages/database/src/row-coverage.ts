@@ -122,7 +122,7 @@ const tables: Readonly<Record<string, Table>> = {
     },
   },
   rebuild_refusals: { not: { work: "object_key problem refused_at" } },
-  removals: { with: seals, compared: "runs_before removed_at runs jobs closed_gaps sealed_in", not: {} },
+  removals: { with: seals, compared: "runs_before removed_at runs jobs closed_gaps database_user sealed_in", not: {} },
   repositories: {
     with: "the newest object that names it",
     compared: "repository_id full_name",

@@ -364,6 +364,7 @@ export interface ArchiveRebuildRefusals {
 
 export interface ArchiveRemovals {
   closed_gaps: number;
+  database_user: Generated<string | null>;
   jobs: number;
   removed_at: Generated<Timestamp>;
   runs: number;
@@ -791,6 +792,7 @@ export interface AuditPermissions {
 
 export interface AuditRemovals {
   closed_gaps: number | null;
+  database_user: string | null;
   host: string | null;
   jobs: number | null;
   removed_at: Timestamp | null;

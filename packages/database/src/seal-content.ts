@@ -59,7 +59,14 @@ export type SealContent = {
     taken_at: Date;
     reason: string | null;
   })[];
-  readonly removals: readonly { runs_before: Date; removed_at: Date; runs: number; jobs: number; closed_gaps: number }[];
+  readonly removals: readonly {
+    runs_before: Date;
+    removed_at: Date;
+    runs: number;
+    jobs: number;
+    closed_gaps: number;
+    database_user: string | null;
+  }[];
   readonly damages: readonly { key: string; finding: "missing" | "damaged"; found_at: Date; repaired_by: string | null }[];
 };
 
@@ -106,7 +113,7 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
   const removals = await stamp<SealContent["removals"][number]>(trx, sequence, {
     table: "archive.removals",
     key: ["runs_before"],
-    returning: sql`runs_before, removed_at, runs, jobs, closed_gaps`,
+    returning: sql`runs_before, removed_at, runs, jobs, closed_gaps, database_user`,
   });
   return {
     sequence,

@@ -45,7 +45,13 @@ export type SealedBackfillStep = SealedActor & {
   reason: string | null;
 };
 export type SealedDamage = { key: string; finding: string; found_at: string; repaired_by: string | null };
-export type SealedRemoval = { runs_before: string; removed_at: string; runs: number; jobs: number; closed_gaps: number };
+export type SealedRemoval = Pick<SealedActor, "database_user"> & {
+  runs_before: string;
+  removed_at: string;
+  runs: number;
+  jobs: number;
+  closed_gaps: number;
+};
 
 /** What a seal carries, as it says it. */
 export type SealedLists = {
@@ -207,17 +213,19 @@ async function insertSealedRemovals(
     runs: "bigint",
     jobs: "bigint",
     closed_gaps: "bigint",
+    database_user: "text",
   } as const;
   const incoming = unnest<SealedRemoval>(types, removals);
   const isSame = sql`date_trunc('milliseconds', removals.runs_before) = incoming.runs_before`;
   await sql`
-    update ${schema}.removals set removed_at = incoming.removed_at, runs = incoming.runs, jobs = incoming.jobs, closed_gaps = incoming.closed_gaps
+    update ${schema}.removals set removed_at = incoming.removed_at, runs = incoming.runs, jobs = incoming.jobs, closed_gaps = incoming.closed_gaps,
+      database_user = incoming.database_user
     from ${incoming}
     where ${isSame} and sealed_in < ${sequence}::bigint
   `.execute(trx);
   await sql`
-    insert into ${schema}.removals (runs_before, removed_at, runs, jobs, closed_gaps)
-    select runs_before, removed_at, runs, jobs, closed_gaps from ${incoming}
+    insert into ${schema}.removals (runs_before, removed_at, runs, jobs, closed_gaps, database_user)
+    select runs_before, removed_at, runs, jobs, closed_gaps, database_user from ${incoming}
     where not exists (select from ${schema}.removals where ${isSame})
   `.execute(trx);
   // By itself: what changes the counts makes the row wait for a seal. Counts that are newer than the seal's do wait for one.

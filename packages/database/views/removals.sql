@@ -6,7 +6,8 @@ select
   removals.runs,
   removals.jobs,
   removals.closed_gaps,
-  removals.sealed_in
+  removals.sealed_in,
+  removals.database_user
 from archive.removals
 cross join archive.identity;
 
@@ -18,3 +19,4 @@ comment on column audit.removals.runs is 'How many runs were removed.';
 comment on column audit.removals.jobs is 'How many of their jobs were removed, each with its log archived or absent.';
 comment on column audit.removals.closed_gaps is 'How many attempts among them had vanished or never completed: gaps that stood in audit.gaps until then.';
 comment on column audit.removals.sealed_in is 'Sequence of the seal that carries it as it is now; null while it waits for one. Until then verify --against-database calls the removed rows missing.';
+comment on column audit.removals.database_user is 'Login (session_user) of the database connection that removed them; null where it was not recorded.';

@@ -24,7 +24,8 @@ const ledger = {
     select run_id, run_attempt, repository_id, state, listed_jobs, missing_job_ids, record_key,
       date_trunc('milliseconds', listed_at) as listed_at,
       case when record_key is not null then jsonb_build_object(
-        'status', status, 'conclusion', conclusion, 'object', object, 'run_updated_at', run_updated_at) end as shown
+        'status', status, 'conclusion', conclusion, 'object', object, 'run_updated_at', run_updated_at, 'actor', actor,
+        'triggering_actor', triggering_actor, 'pulls', pull_request_numbers, 'head_repository', head_repository) end as shown
     from archive.attempts`,
   obligations: `
     select job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name, conclusion, started_at, completed_at,
@@ -40,7 +41,9 @@ const ledger = {
     from audit.coverage t`,
   objects: "select object_key, size_bytes, sha256, sealed_in from archive.objects where object_key <> 'archive.json'",
   seals: "select to_jsonb(t) - 'published_at' - 'is_vouched_for' from archive.seals t",
-  holds: "select job_id, is_held, reason, date_trunc('milliseconds', changed_at) as changed_at from archive.holds",
+  holds: `
+    select job_id, is_held, reason, by, os_user, database_user, date_trunc('milliseconds', changed_at) as changed_at
+    from archive.holds`,
 };
 
 export const auditorTables = ["jobs", "steps", "logs", "sections", "action_uses", "annotations", "permissions", "log_facts"];
