@@ -207,7 +207,7 @@ test("--by, --reason and --why of each command are recorded, and without --by th
   const [job, other, failed] = [firstJobId, firstJobId + 1, firstJobId + 2];
   for (const id of [job, other]) await archive.archive({ job_id: id }, secret);
   await archive.seal();
-  await archive.owe(failed);
+  await archive.owe({ job_id: failed });
   await failLog(archive.db, failed, "forbidden", "403");
   const backfill = await createBackfill(archive.db, {
     askedFor: ["acme/app"],
