@@ -101,5 +101,9 @@ function seed(owner: string, id: number): string {
     with asked as (
       insert into archive.backfills (asked_for, since, until) values (array['${owner}/app'], '2020-01-01', '2021-01-01') returning backfill_id
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)
-      select backfill_id, ${id}, '2021-01-01', '${owner} does not answer' from asked;`;
+      select backfill_id, ${id}, '2021-01-01', '${owner} does not answer' from asked;
+    insert into archive.backfill_steps (backfill_id, step, asked_for, repository_ids, since, until, by, os_user, reason)
+    values (1, 'begin', array['${owner}/app'], array[${id}::bigint], '2020-01-01', '2021-01-01', '${owner} admin', '${owner}', '${owner} asks');
+    insert into archive.retries (job_id, repository_id, failed_for, by, os_user, reason)
+    values (${id} + 1, ${id}, 'forbidden', '${owner} admin', '${owner}', '${owner} asks');`;
 }
