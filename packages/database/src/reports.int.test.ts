@@ -81,7 +81,7 @@ test("a row of action-uses says which job, step and commit, and who triggered it
     conclusion: "success",
     event: "push",
     actor: "mona",
-    triggering_actor: "hubot",
+    triggering_actor: null, // Attempt 1 was never seen, attempt 2 alone.
     head_branch: "main",
     head_sha: "8a1f".repeat(10),
     line_number: 41,
@@ -159,7 +159,7 @@ test("deployments are jobs whose name says so, with the proof of their logs", as
     job_name: "Deploy to 100%",
     runner_name: "vault-1",
     actor: "mona",
-    triggering_actor: "hubot",
+    triggering_actor: null, // Attempt 1 was never seen, attempt 2 alone.
     head_sha: "8a1f".repeat(10),
     log_state: "archived",
     log_sha256: `${idOf(4)}1`.padStart(64, "0"),
