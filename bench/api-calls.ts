@@ -10,12 +10,12 @@ import { pathToFileURL } from "node:url";
 
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
-import { openDatabaseBudget } from "@actions-archive/database/credentials";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { listSelectedRepositories } from "@actions-archive/database/repositories";
+import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { listSelectedRepositories } from "@actions-archive/database/ledger/repositories";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
-import { pollRepository } from "@actions-archive/fetcher/poll-repository";
-import { selectRepositories } from "@actions-archive/fetcher/select-repositories";
+import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
+import { selectRepositories } from "@actions-archive/fetcher/repositories/select-repositories";
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";

@@ -11,7 +11,7 @@ import type { JournalEntry } from "@actions-archive/github-simulator/http/journa
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 
-import { type CrowdOptions, requestsOf, startCrowd, startedAfter } from "../test/support/crowd.ts";
+import { type CrowdOptions, requestsOf, startCrowd, startedAfter } from "../test/support/load-clients.ts";
 import { type Figure, report } from "./support/report.ts";
 import { openServers } from "./support/servers.ts";
 import { until } from "./support/wait.ts";

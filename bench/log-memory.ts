@@ -7,7 +7,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 
-import { readLog } from "@actions-archive/archive/read-log";
+import { readLog } from "@actions-archive/archive/log/read-log";
 import { logKey } from "@actions-archive/core/object-key";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 

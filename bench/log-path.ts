@@ -15,7 +15,7 @@ import { z } from "zod";
 import { type LogStage, openLogStage } from "./support/log-stage.ts";
 import { readSampleText, writeRepeated } from "./support/log-text.ts";
 
-const bareLoop = fileURLToPath(new URL("support/bare-loop.ts", import.meta.url));
+const bareLoop = fileURLToPath(new URL("./support/bare-loop.ts", import.meta.url));
 const GiB = 1024 ** 3;
 const logBytes = GiB / 8;
 const atOnce = 8;

@@ -8,9 +8,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { constants, zstdCompressSync } from "node:zlib";
 
-import { LineScanner } from "@actions-archive/archive/line-scanner";
-import { LogEncoder } from "@actions-archive/archive/log-format";
-import { LogTextReader } from "@actions-archive/archive/log-text";
+import { LogEncoder } from "@actions-archive/archive/log/log-format";
+import { LineScanner } from "@actions-archive/archive/log/text/line-scanner";
+import { LogTextReader } from "@actions-archive/archive/log/text/log-text";
 
 const gib = 1024 ** 3;
 const rounds = 9;

@@ -7,17 +7,17 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { openFolderStore } from "@actions-archive/archive/folder-store";
-import type { LogRecord, RunRecord } from "@actions-archive/archive/record";
+import type { LogRecord, RunRecord } from "@actions-archive/archive/record/record";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
+import { openFolderStore } from "@actions-archive/archive/store/folder/folder-store";
 import { createLogger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, recordKey, runRecordKey } from "@actions-archive/core/object-key";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { type Database, openDatabase } from "@actions-archive/database/open-database";
-import { createBatcher, loadBatches } from "@actions-archive/loader/batcher";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
-import { rebuild } from "@actions-archive/loader/rebuild";
+import { type Database, openDatabase } from "@actions-archive/database/connection/open-database";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { rebuild } from "@actions-archive/loader/rebuild/rebuild";
+import { createBatcher, loadBatches } from "@actions-archive/loader/rows/batcher";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRecords, type RecordToLoad } from "@actions-archive/loader/rows/load-records";
 import { sql } from "kysely";
 
 import { type Figure, report } from "./support/report.ts";

@@ -4,7 +4,7 @@
 
 import { parseArgs } from "node:util";
 
-import { listReports, type Report } from "@actions-archive/database/reports";
+import { listReports, type Report } from "@actions-archive/database/audit/reports";
 import pg from "pg";
 
 import { type Figure, report } from "./support/report.ts";

@@ -14,19 +14,19 @@ import type { Readable } from "node:stream";
 import { text as readAll } from "node:stream/consumers";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
+import { LogEncoder, type LogTotals } from "@actions-archive/archive/log/log-format";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import type { LogRecord } from "@actions-archive/archive/record";
-import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
+import type { LogRecord } from "@actions-archive/archive/record/record";
 import { formatTable } from "@actions-archive/cli/format-table";
 import type { JobRef } from "@actions-archive/core/ids";
 import { createLogger } from "@actions-archive/core/logger";
 import { logKey, recordKey } from "@actions-archive/core/object-key";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { migrateDatabase } from "@actions-archive/database/migrate";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
-import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
+import { openEmbeddedPostgres } from "@actions-archive/embedded/embedded-postgres";
+import { loadRecords, type RecordToLoad } from "@actions-archive/loader/rows/load-records";
 
 const gib = 1024 ** 3;
 const wantedBytes = Number(process.argv[2] ?? 2) * gib;

@@ -2,10 +2,10 @@
 // Run: npx pnpm exec node bench/step.ts
 // Must: two reads at most a step, and at most 1 MiB of text beyond the frames that hold the step.
 
-import { readLog } from "@actions-archive/archive/read-log";
+import { readLog } from "@actions-archive/archive/log/read-log";
 import { formatTable } from "@actions-archive/cli/format-table";
 import { readStep } from "@actions-archive/cli/logs/read-step";
-import { noteReads, openFolder, putSteps } from "@actions-archive/cli/logs/steps.test-support";
+import { noteReads, openFolder, putSteps } from "@actions-archive/cli/test-support/steps";
 
 const megabytes = 1_000_000;
 const sizes = [

@@ -7,17 +7,17 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { openFolderStore } from "@actions-archive/archive/folder-store";
-import type { RunRecord } from "@actions-archive/archive/record";
-import { newSigner } from "@actions-archive/archive/seal-samples.test-support";
-import { verifyArchive } from "@actions-archive/archive/verify-archive";
+import type { RunRecord } from "@actions-archive/archive/record/record";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
+import { openFolderStore } from "@actions-archive/archive/store/folder/folder-store";
+import { newSigner } from "@actions-archive/archive/test-support/seal-samples";
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import { createLogger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, recordKey, runRecordKey } from "@actions-archive/core/object-key";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { rebuild } from "@actions-archive/loader/rebuild";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { rebuild } from "@actions-archive/loader/rebuild/rebuild";
+import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
 
 import { report } from "./support/report.ts";
 import { generatePart, host, repositories } from "./support/scale-world.ts";

@@ -11,14 +11,14 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { zstdDecompressSync } from "node:zlib";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { LogEncoder } from "@actions-archive/archive/log-format";
+import { LogEncoder } from "@actions-archive/archive/log/log-format";
 import { openStoreForReading } from "@actions-archive/archive/open-store";
-import { makeSeal, mostEntries, noPreviousSeal, type SealEntry } from "@actions-archive/archive/seal";
-import { signSeal } from "@actions-archive/archive/seal-envelope";
-import { openSigner, parsePublicKey, type Signer } from "@actions-archive/archive/seal-key";
-import { newKeyPem } from "@actions-archive/archive/seal-samples.test-support";
-import { verifyArchive } from "@actions-archive/archive/verify-archive";
+import { makeSeal, mostEntries, noPreviousSeal, type SealEntry } from "@actions-archive/archive/seal/seal";
+import { signSeal } from "@actions-archive/archive/seal/seal-envelope";
+import { openSigner, parsePublicKey, type Signer } from "@actions-archive/archive/seal/seal-key";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
+import { newKeyPem } from "@actions-archive/archive/test-support/seal-samples";
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { logKey, recordKey, sealKey } from "@actions-archive/core/object-key";
 import { z } from "zod";
 

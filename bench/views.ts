@@ -3,7 +3,7 @@
 
 import { parseArgs } from "node:util";
 
-import { openDatabase } from "@actions-archive/database/open-database";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
 
 import { report } from "./support/report.ts";
 import { explain, type Statement, timeStatements } from "./support/timing.ts";

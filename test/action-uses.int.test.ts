@@ -2,8 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 
-import { openDatabase } from "@actions-archive/database/open-database";
-import { listReports, runReport } from "@actions-archive/database/reports";
+import { listReports, runReport } from "@actions-archive/database/audit/reports";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { expect, test } from "vitest";
 import { z } from "zod";

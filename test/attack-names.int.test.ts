@@ -8,7 +8,7 @@ import { readdirSync } from "node:fs";
 import { promisify } from "node:util";
 
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
-import { listFiles } from "@actions-archive/testkit/judge/object-source";
+import { listFiles } from "@actions-archive/testkit/invariants/object-source";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";

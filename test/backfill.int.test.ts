@@ -10,7 +10,7 @@ import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
 import { askSql } from "./support/ask-sql.ts";
-import { judgeFolder } from "./support/judge-folder.ts";
+import { judgeFolder } from "./support/check-folder.ts";
 import { killEverything } from "./support/kill.ts";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";

@@ -6,7 +6,7 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 
-import { type Crowd, type CrowdOptions, requestsOf, startCrowd, startedAfter } from "./support/crowd.ts";
+import { type Crowd, type CrowdOptions, requestsOf, startCrowd, startedAfter } from "./support/load-clients.ts";
 import { openWorkspace } from "./support/workspace.ts";
 
 /** The crowd with a database of its own. It rests where a minute's 900 requests must not be gone before the test has seen enough. */

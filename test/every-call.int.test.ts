@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 
 import type { Job } from "@actions-archive/github-simulator/world/model";
-import { listFiles } from "@actions-archive/testkit/judge/object-source";
+import { listFiles } from "@actions-archive/testkit/invariants/object-source";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { z } from "zod";

@@ -4,16 +4,16 @@ import { mkdir, readdir, readFile, watch } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 
-import { openEngines } from "@actions-archive/cli/embedded/engine-folder";
 import { createLogger } from "@actions-archive/core/logger";
+import { openEngines } from "@actions-archive/embedded/engine-folder";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
-import { listFiles } from "@actions-archive/testkit/judge/object-source";
+import { listFiles } from "@actions-archive/testkit/invariants/object-source";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeFolder } from "./support/judge-folder.ts";
+import { judgeFolder } from "./support/check-folder.ts";
 import { findProcesses, killEverything } from "./support/kill.ts";
 import { mainOf, type Program, runCli, startProgram } from "./support/processes.ts";
 import { githubSettings, openWorkspace } from "./support/workspace.ts";

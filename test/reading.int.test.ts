@@ -5,8 +5,8 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import type { Section } from "@actions-archive/archive/record";
-import { failLog } from "@actions-archive/database/log-states";
+import type { Section } from "@actions-archive/archive/record/record";
+import { failLog } from "@actions-archive/database/ledger/log-states";
 import { expect, test } from "vitest";
 import { z } from "zod";
 

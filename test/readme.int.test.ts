@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 
 import { minuteMs } from "@actions-archive/core/durations";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { finishPoll, selectRepositories } from "@actions-archive/database/repositories";
-import { addWindow } from "@actions-archive/database/windows";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { finishPoll, selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { addWindow } from "@actions-archive/database/ledger/windows";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test } from "vitest";

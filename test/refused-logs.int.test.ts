@@ -7,7 +7,7 @@ import { zstdDecompressSync } from "node:zlib";
 
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
-import { listFiles } from "@actions-archive/testkit/judge/object-source";
+import { listFiles } from "@actions-archive/testkit/invariants/object-source";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";

@@ -14,7 +14,7 @@ import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeFolder } from "./support/judge-folder.ts";
+import { judgeFolder } from "./support/check-folder.ts";
 import { mainOf, type Program, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, simulatedHost } from "./support/workspace.ts";
 

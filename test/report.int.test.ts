@@ -1,6 +1,6 @@
 // What an auditor gets of `report`: a list, help, tables, CSV and JSON, and a message where the question is wrong.
 
-import { listReports } from "@actions-archive/database/reports";
+import { listReports } from "@actions-archive/database/audit/reports";
 import { expect, test } from "vitest";
 
 import { firstJobId, openFilledArchive } from "./support/filled-archive.ts";

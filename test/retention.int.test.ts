@@ -6,12 +6,12 @@ import { userInfo } from "node:os";
 
 import { dayMs } from "@actions-archive/core/durations";
 import { createLogger } from "@actions-archive/core/logger";
-import { createBackfill } from "@actions-archive/database/backfills";
-import { findIdentity } from "@actions-archive/database/identity";
-import { failLog } from "@actions-archive/database/log-states";
-import { applyPolicies, removeTombstoned } from "@actions-archive/loader/apply-retention";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
-import { openSealer } from "@actions-archive/loader/start-sealing";
+import { createBackfill } from "@actions-archive/database/backfill/backfills";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { failLog } from "@actions-archive/database/ledger/log-states";
+import { applyPolicies, removeTombstoned } from "@actions-archive/loader/retention/apply-retention";
+import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
+import { openSealer } from "@actions-archive/loader/seal/start-sealing";
 import { expect, test } from "vitest";
 
 import { firstJobId, openFilledArchive } from "./support/filled-archive.ts";

@@ -1,8 +1,8 @@
 // All workers run as logins that are members of actions_archive_writer and own nothing, the queue's tables included.
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
-import { openLogin } from "@actions-archive/database/access.test-support";
-import { migrateDatabase } from "@actions-archive/database/migrate";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
+import { openLogin } from "@actions-archive/database/test-support/access";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { documentedExample } from "@actions-archive/github-simulator/world/documented-example";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";

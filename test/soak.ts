@@ -10,8 +10,8 @@
 
 import { parseArgs } from "node:util";
 
-import { type GustKind, gustKinds } from "./support/weather/forecast.ts";
-import { soak, type SoakReport } from "./support/weather/soak.ts";
+import { type GustKind, gustKinds } from "./support/chaos/schedule.ts";
+import { soak, type SoakReport } from "./support/chaos/soak.ts";
 
 const { values } = parseArgs({
   options: {

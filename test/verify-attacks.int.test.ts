@@ -1,13 +1,13 @@
 // What an attacker with write access to the database can do, with care: rows and ledger changed alike, rows excused by a removal, views that show
 // something else. Each is found; and what an archive at work, or its owner, does is not taken for it.
 
-import { mark } from "@actions-archive/archive/sealed-index";
-import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify-archive";
-import { Findings } from "@actions-archive/archive/verify-findings";
+import { mark } from "@actions-archive/archive/seal/sealed-index";
+import { Findings } from "@actions-archive/archive/verify/findings";
+import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
-import type { Database } from "@actions-archive/database/open-database";
-import { askIn } from "@actions-archive/database/raw-sql.test-support";
-import { repositoryId } from "@actions-archive/database/samples.test-support";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { askIn } from "@actions-archive/database/test-support/raw-sql";
+import { repositoryId } from "@actions-archive/database/test-support/samples";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { firstRun, openSealedArchive, type SealedArchive } from "./support/sealed-archive.ts";

@@ -1,15 +1,15 @@
 // What the owner does to a database, rebuilding it and removing old runs from it, is no tampering; and it excuses none.
 
-import { putRecord } from "@actions-archive/archive/records";
-import { verifyArchive } from "@actions-archive/archive/verify-archive";
+import { putRecord } from "@actions-archive/archive/record/records";
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
-import { finishCheck } from "@actions-archive/database/attempts";
-import { recordRuns } from "@actions-archive/database/runs";
-import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
-import { absent, type Bench, host, openBench } from "@actions-archive/loader/bench.test-support";
-import { fill, publicKey, seal, see, settle } from "@actions-archive/loader/filled-store.test-support";
-import { loadRecords } from "@actions-archive/loader/load-records";
-import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/rebuilt.test-support";
+import { finishCheck } from "@actions-archive/database/ledger/attempts";
+import { recordRuns } from "@actions-archive/database/ledger/runs";
+import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/test-support/samples";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
+import { fill, publicKey, seal, see, settle } from "@actions-archive/loader/test-support/filled-store";
+import { absent, type Bench, host, openBench } from "@actions-archive/loader/test-support/harness";
+import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/test-support/rebuilt";
 import { expect, test } from "vitest";
 
 async function verify({ loader }: Bench, db = loader.db) {

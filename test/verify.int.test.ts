@@ -3,18 +3,19 @@
 import { randomInt } from "node:crypto";
 import { env } from "node:process";
 
-import { mark } from "@actions-archive/archive/sealed-index";
-import { verifyArchive, type VerifyOptions, type VerifyResult } from "@actions-archive/archive/verify-archive";
-import { Findings } from "@actions-archive/archive/verify-findings";
+import { mark } from "@actions-archive/archive/seal/sealed-index";
+import { Findings } from "@actions-archive/archive/verify/findings";
+import { verifyArchive, type VerifyOptions, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import { tryParseKey } from "@actions-archive/core/object-key";
-import type { Database } from "@actions-archive/database/open-database";
-import { askIn } from "@actions-archive/database/raw-sql.test-support";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { askIn } from "@actions-archive/database/test-support/raw-sql";
 import { expect, test } from "vitest";
 
 import { type Ask, rowActs } from "./support/row-tampering.ts";
 import { openSealedArchive, type SealedArchive } from "./support/sealed-archive.ts";
-import { acts, type Keys } from "./support/store-tampering.ts";
+import { acts } from "./support/store-tampering.ts";
+import type { ObjectKeys } from "./support/tamper.ts";
 import { Dice, Tamperer } from "./support/tamper.ts";
 
 /** Of each kind. */
@@ -24,7 +25,7 @@ function verify(archive: SealedArchive, options: Partial<VerifyOptions> = {}): P
   return verifyArchive(archive.store, { keys: [archive.publicKey], isDeep: () => true, sealIntervalSeconds: 3600, ...options });
 }
 
-async function keysOf({ store, removed, damaged }: SealedArchive): Promise<Keys> {
+async function keysOf({ store, removed, damaged }: SealedArchive): Promise<ObjectKeys> {
   const keys: Record<"log" | "record" | "run" | "seal" | "identity", string[]> = {
     log: [],
     record: [],

@@ -6,8 +6,8 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 
+import { judgeFolder } from "./support/check-folder.ts";
 import { findFreePort } from "./support/free-port.ts";
-import { judgeFolder } from "./support/judge-folder.ts";
 import { mainOf, type Program, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 

@@ -2,27 +2,27 @@
 
 import { userInfo } from "node:os";
 
-import type { Seal } from "@actions-archive/archive/seal";
-import { parseSeal } from "@actions-archive/archive/seal-envelope";
-import { verifyArchive } from "@actions-archive/archive/verify-archive";
+import type { Seal } from "@actions-archive/archive/seal/seal";
+import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import { sealKey } from "@actions-archive/core/object-key";
-import { finishCheck } from "@actions-archive/database/attempts";
-import { createBackfill, steerBackfill } from "@actions-archive/database/backfills";
-import { eraseLog } from "@actions-archive/database/erase-log";
-import { holdJobs } from "@actions-archive/database/holds";
-import { failLog, retryFailedLogs } from "@actions-archive/database/log-states";
-import { changePolicy } from "@actions-archive/database/retention";
-import { recordRuns } from "@actions-archive/database/runs";
-import { jobId, type Json, repositoryId, runId, runObject } from "@actions-archive/database/samples.test-support";
-import { applyPolicies } from "@actions-archive/loader/apply-retention";
-import { archiveText } from "@actions-archive/loader/archived-log.test-support";
-import { type Bench, openBench } from "@actions-archive/loader/bench.test-support";
-import { newSigner, publicKey, signer } from "@actions-archive/loader/filled-store.test-support";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRun } from "@actions-archive/loader/load-run";
-import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/rebuilt.test-support";
-import { sealArchive, type SealOptions } from "@actions-archive/loader/seal-archive";
+import { createBackfill, steerBackfill } from "@actions-archive/database/backfill/backfills";
+import { finishCheck } from "@actions-archive/database/ledger/attempts";
+import { failLog, retryFailedLogs } from "@actions-archive/database/ledger/log-states";
+import { recordRuns } from "@actions-archive/database/ledger/runs";
+import { eraseLog } from "@actions-archive/database/retention/erase-log";
+import { holdJobs } from "@actions-archive/database/retention/holds";
+import { changePolicy } from "@actions-archive/database/retention/retention";
+import { jobId, type Json, repositoryId, runId, runObject } from "@actions-archive/database/test-support/samples";
+import { applyPolicies } from "@actions-archive/loader/retention/apply-retention";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRun } from "@actions-archive/loader/rows/load-run";
+import { sealArchive, type SealOptions } from "@actions-archive/loader/seal/seal-archive";
+import { archiveText } from "@actions-archive/loader/test-support/archived-log";
+import { newSigner, publicKey, signer } from "@actions-archive/loader/test-support/filled-store";
+import { type Bench, openBench } from "@actions-archive/loader/test-support/harness";
+import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/test-support/rebuilt";
 import { expect, test } from "vitest";
 
 const osUser = userInfo().username;

@@ -3,11 +3,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { verifySeal } from "@actions-archive/archive/seal-envelope";
+import { verifySeal } from "@actions-archive/archive/seal/seal-envelope";
 import { createLogger } from "@actions-archive/core/logger";
 import { sealKey } from "@actions-archive/core/object-key";
-import { findIdentity } from "@actions-archive/database/identity";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 

@@ -13,10 +13,10 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { openArchive, type OpenArchive } from "@actions-archive/archive/open-archive";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
-import { migrateDatabase } from "@actions-archive/database/migrate";
-import { recordJobs } from "@actions-archive/database/obligations";
-import { type OpenDatabase, openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
+import { type OpenDatabase, openDatabase } from "@actions-archive/database/connection/open-database";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Job } from "@actions-archive/github-simulator/world/model";
@@ -27,7 +27,7 @@ import { openTestRedis } from "@actions-archive/testkit/test-redis";
 const repository = "octo-org/api";
 const host = "github-simulator";
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const watchLoop = fileURLToPath(new URL("watch-loop.ts", import.meta.url));
+const watchLoop = fileURLToPath(new URL("./watch-loop.ts", import.meta.url));
 /** Of the kernel's clock, in which /proc counts; 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 

@@ -1,10 +1,10 @@
 // The ledger of a generated year, by the fetcher's own statements for the parts that are measured; the parts between them are the
 // first part again, its ids, times and hashes moved, copied inside the server.
 
-import { recordJobs } from "@actions-archive/database/obligations";
-import type { Database } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
-import { recordRuns } from "@actions-archive/database/runs";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { sql } from "kysely";
 import type { Client } from "pg";
 

@@ -1,7 +1,7 @@
 // A year of a large archive, as GitHub would have told it: runs, jobs and the records of their logs, in parts of equal size. A
 // function of the seed. Its shape: 300 repositories by Zipf's law, 1.75 jobs a run, 10 steps a job, 5 action uses, 1 annotation.
 
-import type { LogRecord } from "@actions-archive/archive/record";
+import type { LogRecord } from "@actions-archive/archive/record/record";
 import type { JobRef } from "@actions-archive/core/ids";
 import { createRandom, hexOf, type Random } from "@actions-archive/github-simulator/random";
 

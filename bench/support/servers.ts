@@ -2,9 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 
-import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
 import { createLogger } from "@actions-archive/core/logger";
-import { migrateDatabase } from "@actions-archive/database/migrate";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
+import { openEmbeddedPostgres } from "@actions-archive/embedded/embedded-postgres";
 import { openRunFolder } from "@actions-archive/testkit/run-folder";
 import { openTestRedis } from "@actions-archive/testkit/test-redis";
 import { Client } from "pg";

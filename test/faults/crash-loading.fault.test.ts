@@ -1,9 +1,10 @@
 // A loader is killed at every call to the outside: of loading jobs, records and a run, and of sealing.
 
-import { parseSeal } from "@actions-archive/archive/seal-envelope";
+import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { expect, test } from "vitest";
 
-import { type Evidence, withoutNow } from "../support/crash/evidence.ts";
+import type { Evidence } from "../support/crash/beginning.ts";
+import { withoutNow } from "../support/crash/evidence.ts";
 import { openLoadStage, openSealStage } from "../support/crash/load-stage.ts";
 import { crashAtEveryCall } from "../support/crash/stage.ts";
 

@@ -1,11 +1,12 @@
 // A loader is killed at every call to the outside while logs go: of deciding which, of the seal that says so, and of removing them.
 
-import type { Seal } from "@actions-archive/archive/seal";
-import { parseSeal } from "@actions-archive/archive/seal-envelope";
+import type { Seal } from "@actions-archive/archive/seal/seal";
+import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { sealKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
-import { type Evidence, withoutNow } from "../support/crash/evidence.ts";
+import type { Evidence } from "../support/crash/beginning.ts";
+import { withoutNow } from "../support/crash/evidence.ts";
 import { goes, openRemoveStage, stays } from "../support/crash/remove-stage.ts";
 import { crashAtEveryCall } from "../support/crash/stage.ts";
 

@@ -2,8 +2,8 @@
 
 import { expect, test } from "vitest";
 
-import { lasting, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
+import { lasting, untilArchived, untilAtWork } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 

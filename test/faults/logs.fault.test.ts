@@ -3,8 +3,8 @@
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { expect, test } from "vitest";
 
-import { untilArchived } from "../support/system/moments.ts";
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
+import { untilArchived } from "../support/system/waits.ts";
 
 const jobs = 12;
 

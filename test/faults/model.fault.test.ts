@@ -5,9 +5,9 @@
 import fc from "fast-check";
 import { test } from "vitest";
 
-import { calmDown, judge } from "../support/model/calm.ts";
 import { addRun, anyCommand } from "../support/model/commands.ts";
-import { Obligations } from "../support/model/obligations.ts";
+import { Obligations } from "../support/model/log-jobs.ts";
+import { calmDown, judge } from "../support/model/quiesce.ts";
 import { openSystem } from "../support/model/system.ts";
 
 const repository = "octo-org/api";

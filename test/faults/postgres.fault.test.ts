@@ -2,8 +2,8 @@
 
 import { expect, test } from "vitest";
 
-import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem } from "../support/system/small-system.ts";
+import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 

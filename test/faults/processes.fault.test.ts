@@ -4,8 +4,8 @@ import { createRandom } from "@actions-archive/github-simulator/random";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { expect, test } from "vitest";
 
-import { lasting, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem } from "../support/system/small-system.ts";
+import { lasting, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 const kills = 25;

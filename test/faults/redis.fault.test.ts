@@ -3,8 +3,8 @@
 
 import { expect, test } from "vitest";
 
-import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/moments.ts";
 import { openSmallSystem } from "../support/system/small-system.ts";
+import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
 
 test.for([3, 20, 120])(
   "Redis is away for %d s: webhooks are taken, and work goes on when it is back",

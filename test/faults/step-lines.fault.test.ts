@@ -1,7 +1,7 @@
 // Which line of a log is which step's, for 10,000 jobs whose truth is known: no line may be given to a wrong step, whatever the job's
 // steps print. Prints a table by kind. STEP_JOBS is how many jobs, STEP_SEED the first seed.
 
-import { jobKinds, measureKind } from "@actions-archive/archive/generated-kinds.test-support";
+import { jobKinds, measureKind } from "@actions-archive/archive/test-support/generated-kinds";
 import Table from "cli-table3";
 import { expect, test } from "vitest";
 

@@ -2,14 +2,14 @@
 // whole verification while it does.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
-import { stopWatchingRows } from "@actions-archive/testkit/judge/watch-rows";
+import { stopWatchingRows } from "@actions-archive/testkit/invariants/watch-rows";
 import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { untilArchived } from "../support/system/moments.ts";
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
+import { untilArchived } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 const seed = 1;

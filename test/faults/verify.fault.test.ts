@@ -3,7 +3,7 @@
 
 import { env } from "node:process";
 
-import { stopWatchingRows } from "@actions-archive/testkit/judge/watch-rows";
+import { stopWatchingRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";

@@ -7,7 +7,7 @@ import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";
 import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { z } from "zod";
 
-import { CallCounter, Death } from "./die-at.ts";
+import { CallCounter, Death } from "./crash-at.ts";
 
 const Order = z.object({ jobIds: z.array(z.int()), dieAt: Death.optional() });
 

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { RateLimitedError } from "@actions-archive/core/errors";
 import { createLogger } from "@actions-archive/core/logger";
-import { openDatabaseBudget } from "@actions-archive/database/credentials";
-import { openLedger } from "@actions-archive/database/open-ledger";
-import type { Credentials } from "@actions-archive/github/credentials";
+import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
+import { openLedger } from "@actions-archive/database/ledger/open-ledger";
+import type { Credentials } from "@actions-archive/github/credentials/credential-store";
+import { listRuns } from "@actions-archive/github/endpoints/workflow-runs";
 import { openGitHub } from "@actions-archive/github/github";
-import { listRuns } from "@actions-archive/github/workflow-runs";
 import { z } from "zod";
 
 const Order = z.object({

@@ -1,18 +1,18 @@
 // An archive with the logs that a test gives it, in a folder store and a database of its own: for commands that read.
 
-import { LogEncoder } from "@actions-archive/archive/log-format";
-import { putLog } from "@actions-archive/archive/logs";
+import { LogEncoder } from "@actions-archive/archive/log/log-format";
+import { putLog } from "@actions-archive/archive/log/logs";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import type { LogRecord, Section } from "@actions-archive/archive/record";
-import { putRecord } from "@actions-archive/archive/records";
-import type { Store } from "@actions-archive/archive/store";
+import type { LogRecord, Section } from "@actions-archive/archive/record/record";
+import { putRecord } from "@actions-archive/archive/record/records";
+import type { Store } from "@actions-archive/archive/store/store";
 import { createLogger } from "@actions-archive/core/logger";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { recordJobs } from "@actions-archive/database/obligations";
-import { type Database, openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRecords } from "@actions-archive/loader/load-records";
+import { type Database, openDatabase } from "@actions-archive/database/connection/open-database";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
 
 import type { ProgramOptions } from "./processes.ts";
 import { engineSettings, simulatedHost as host, type Workspace } from "./workspace.ts";

@@ -2,9 +2,9 @@
 
 import { fileURLToPath } from "node:url";
 
-import { recordJobs } from "@actions-archive/database/obligations";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -14,7 +14,7 @@ import { Client } from "pg";
 import { type Program, type Settings, startProgram } from "./processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./workspace.ts";
 
-const main = fileURLToPath(new URL("archive-logs.ts", import.meta.url));
+const main = fileURLToPath(new URL("./archive-logs.ts", import.meta.url));
 const repository = "octo-org/api";
 
 export type Order = {

@@ -2,8 +2,7 @@
 
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 
-import type { Keys } from "./store-tampering.ts";
-import type { Dice, Tamperer } from "./tamper.ts";
+import type { Dice, ObjectKeys, Tamperer } from "./tamper.ts";
 
 export async function insertProbe(tamperer: Tamperer, dice: Dice): Promise<string[]> {
   const key = dice.one(["probe/leaked.json", "probe/2026-05-01-wrong", "probe/2026/05", "probe/2026-05-01/1.log.zst"]);
@@ -11,7 +10,7 @@ export async function insertProbe(tamperer: Tamperer, dice: Dice): Promise<strin
   return [key];
 }
 
-export async function insertMetadata(tamperer: Tamperer, dice: Dice, { records, runs, seals }: Keys): Promise<string[]> {
+export async function insertMetadata(tamperer: Tamperer, dice: Dice, { records, runs, seals }: ObjectKeys): Promise<string[]> {
   const beside = dice.one([...records, ...runs, ...seals, archiveIdentityKey]);
   const folder = beside.slice(0, beside.lastIndexOf("/") + 1);
   const key = `${folder}.${dice.below(1000)}.json.${"a".repeat(64)}.meta`;
@@ -19,7 +18,7 @@ export async function insertMetadata(tamperer: Tamperer, dice: Dice, { records, 
   return [key];
 }
 
-export async function insertPipe(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
+export async function insertPipe(tamperer: Tamperer, dice: Dice, { logs }: ObjectKeys): Promise<string[]> {
   const log = dice.one(logs);
   const folder = log.slice(0, log.lastIndexOf("/") + 1);
   const key = dice.one([

@@ -1,8 +1,8 @@
 // The ways to tamper with a database, each with the rows that a verification must name: random edits, deletions and additions in every
 // table that `rowCoverage` says is compared.
 
-import { rowCoverage } from "@actions-archive/database/row-coverage";
-import { repositoryId } from "@actions-archive/database/samples.test-support";
+import { repositoryId } from "@actions-archive/database/test-support/samples";
+import { rowCoverage } from "@actions-archive/database/verify/row-coverage";
 
 import type { Dice } from "./tamper.ts";
 

@@ -7,20 +7,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-import { putLog } from "@actions-archive/archive/logs";
+import { putLog } from "@actions-archive/archive/log/logs";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import type { LogRecord } from "@actions-archive/archive/record";
-import { putRecord } from "@actions-archive/archive/records";
-import { openSigner, type Signer } from "@actions-archive/archive/seal-key";
-import { newKeyPem } from "@actions-archive/archive/seal-samples.test-support";
-import type { Store } from "@actions-archive/archive/store";
+import type { LogRecord } from "@actions-archive/archive/record/record";
+import { putRecord } from "@actions-archive/archive/record/records";
+import { openSigner, type Signer } from "@actions-archive/archive/seal/seal-key";
+import type { Store } from "@actions-archive/archive/store/store";
+import { newKeyPem } from "@actions-archive/archive/test-support/seal-samples";
 import { createLogger } from "@actions-archive/core/logger";
 import { logKey } from "@actions-archive/core/object-key";
-import { finishCheck } from "@actions-archive/database/attempts";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { recordJobs } from "@actions-archive/database/obligations";
-import { type Database, openDatabase, transact } from "@actions-archive/database/open-database";
-import { recordRuns } from "@actions-archive/database/runs";
+import { type Database, openDatabase, transact } from "@actions-archive/database/connection/open-database";
+import { finishCheck } from "@actions-archive/database/ledger/attempts";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { recordRuns } from "@actions-archive/database/ledger/runs";
+import { addWindow, markFullSecond } from "@actions-archive/database/ledger/windows";
+import { buryLogs, lockArchivedLogs } from "@actions-archive/database/retention/tombstones";
 import {
   addRepository,
   jobObject,
@@ -28,15 +30,13 @@ import {
   repositoryId,
   runObject,
   stepObject,
-} from "@actions-archive/database/samples.test-support";
-import { buryLogs, lockArchivedLogs } from "@actions-archive/database/tombstones";
-import { addWindow, markFullSecond } from "@actions-archive/database/windows";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRecords } from "@actions-archive/loader/load-records";
-import { loadRun } from "@actions-archive/loader/load-run";
+} from "@actions-archive/database/test-support/samples";
 import type { Loader } from "@actions-archive/loader/loader";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
-import { openSealer } from "@actions-archive/loader/start-sealing";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
+import { loadRun } from "@actions-archive/loader/rows/load-run";
+import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
+import { openSealer } from "@actions-archive/loader/seal/start-sealing";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { archivedLog, encode } from "./filled-archive.ts";

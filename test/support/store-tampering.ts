@@ -2,30 +2,23 @@
 
 import { createHash } from "node:crypto";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { type LogRecord, RunRecord } from "@actions-archive/archive/record";
-import { makeSeal, noPreviousSeal, Seal } from "@actions-archive/archive/seal";
-import { signSeal } from "@actions-archive/archive/seal-envelope";
-import type { Signer } from "@actions-archive/archive/seal-key";
+import { type LogRecord, RunRecord } from "@actions-archive/archive/record/record";
+import { makeSeal, noPreviousSeal, Seal } from "@actions-archive/archive/seal/seal";
+import { signSeal } from "@actions-archive/archive/seal/seal-envelope";
+import type { Signer } from "@actions-archive/archive/seal/seal-key";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
 import { archiveIdentityKey, logKey, recordKey, runRecordKey, sealKey, tryParseKey } from "@actions-archive/core/object-key";
 
 import { encode, archivedLog } from "./filled-archive.ts";
 import { insertMetadata, insertPipe, insertProbe } from "./odd-files.ts";
 import { newKey } from "./sealed-archive.ts";
-import type { Dice, Tamperer } from "./tamper.ts";
-
-export type Keys = {
-  readonly logs: readonly string[];
-  readonly records: readonly string[];
-  readonly runs: readonly string[];
-  readonly seals: readonly string[];
-};
+import type { Dice, ObjectKeys, Tamperer } from "./tamper.ts";
 
 export type Act = {
   /** The row of the table. */
   readonly kind: string;
   /** @returns the objects that must be named, all of them */
-  readonly act: (tamperer: Tamperer, dice: Dice, keys: Keys) => Promise<string[]>;
+  readonly act: (tamperer: Tamperer, dice: Dice, keys: ObjectKeys) => Promise<string[]>;
   /** Found only by who noted the head. */
   readonly needsHead?: boolean;
 };
@@ -34,7 +27,7 @@ type ObjectKind = "log" | "record" | "run record" | "seal" | "archive.json";
 
 const objectKinds: readonly ObjectKind[] = ["log", "record", "run record", "seal", "archive.json"];
 
-function keysOf(kind: ObjectKind, { logs, records, runs, seals }: Keys): readonly string[] {
+function keysOf(kind: ObjectKind, { logs, records, runs, seals }: ObjectKeys): readonly string[] {
   switch (kind) {
     case "log":
       return logs;
@@ -163,7 +156,7 @@ const insert: Record<"log" | "record" | "run record" | "seal" | "archive.json", 
   "archive.json": async () => [],
 };
 
-async function insertNextVersion(tamperer: Tamperer, dice: Dice, { records }: Keys): Promise<string[]> {
+async function insertNextVersion(tamperer: Tamperer, dice: Dice, { records }: ObjectKeys): Promise<string[]> {
   const newest = records.filter((key) => {
     const parsed = tryParseKey(key);
     return parsed?.kind === "record" && !records.includes(recordKey(parsed.host, parsed, parsed.version + 1));
@@ -179,7 +172,7 @@ async function insertNextVersion(tamperer: Tamperer, dice: Dice, { records }: Ke
   return [key];
 }
 
-async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
+async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: ObjectKeys): Promise<string[]> {
   const folder = dice.one(logs).replace(/[^/]+$/, "");
   const key = dice.one([
     "notes.txt",
@@ -194,7 +187,7 @@ async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: Keys): Pr
 }
 
 /** A log beside another under a name that promises a hash, with a record that names it. */
-async function insertConflicting(tamperer: Tamperer, dice: Dice, { logs, records }: Keys): Promise<string[]> {
+async function insertConflicting(tamperer: Tamperer, dice: Dice, { logs, records }: ObjectKeys): Promise<string[]> {
   const parsed = tryParseKey(dice.one(logs.filter((key) => tryParseKey(key)?.kind === "log")));
   if (parsed?.kind !== "log") return [];
   const versions = records.filter((key) => {
@@ -211,7 +204,7 @@ async function insertConflicting(tamperer: Tamperer, dice: Dice, { logs, records
   return [own, key];
 }
 
-async function reorderSeals(tamperer: Tamperer, dice: Dice, { seals }: Keys): Promise<string[]> {
+async function reorderSeals(tamperer: Tamperer, dice: Dice, { seals }: ObjectKeys): Promise<string[]> {
   const from = dice.below(seals.length - 2);
   const moved = seals.slice(from, from + 3);
   const bytes = await Promise.all(moved.map((key) => tamperer.read(key)));
@@ -219,7 +212,7 @@ async function reorderSeals(tamperer: Tamperer, dice: Dice, { seals }: Keys): Pr
   return moved;
 }
 
-async function replaySeal(tamperer: Tamperer, dice: Dice, { seals }: Keys): Promise<string[]> {
+async function replaySeal(tamperer: Tamperer, dice: Dice, { seals }: ObjectKeys): Promise<string[]> {
   const from = dice.below(seals.length - 1);
   const to = from + 1 + dice.below(seals.length - from);
   await tamperer.write(sealKey(to + 1), await tamperer.read(seals[from] ?? ""));
@@ -227,7 +220,7 @@ async function replaySeal(tamperer: Tamperer, dice: Dice, { seals }: Keys): Prom
 }
 
 // Valid in itself: only who has the right key sees it.
-async function signAgain(tamperer: Tamperer, _dice: Dice, { seals }: Keys): Promise<string[]> {
+async function signAgain(tamperer: Tamperer, _dice: Dice, { seals }: ObjectKeys): Promise<string[]> {
   const { signer } = newKey();
   let previous_sha256 = noPreviousSeal;
   for (const key of seals) {
@@ -239,7 +232,7 @@ async function signAgain(tamperer: Tamperer, _dice: Dice, { seals }: Keys): Prom
   return seals.slice(-1);
 }
 
-async function cutEnd(tamperer: Tamperer, dice: Dice, { seals }: Keys): Promise<string[]> {
+async function cutEnd(tamperer: Tamperer, dice: Dice, { seals }: ObjectKeys): Promise<string[]> {
   for (const key of seals.slice(-1 - dice.below(seals.length))) await tamperer.remove(key);
   return seals.slice(-1);
 }
@@ -255,7 +248,7 @@ function changeMetadata(name: "raw-sha256" | "raw-bytes"): Act["act"] {
   };
 }
 
-async function renameMetadata(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
+async function renameMetadata(tamperer: Tamperer, dice: Dice, { logs }: ObjectKeys): Promise<string[]> {
   const log = dice.one(logs);
   const key = await tamperer.metadataOf(log);
   const bytes = await tamperer.read(key);
@@ -264,7 +257,7 @@ async function renameMetadata(tamperer: Tamperer, dice: Dice, { logs }: Keys): P
   return [log];
 }
 
-async function swapMetadata(tamperer: Tamperer, dice: Dice, { logs }: Keys): Promise<string[]> {
+async function swapMetadata(tamperer: Tamperer, dice: Dice, { logs }: ObjectKeys): Promise<string[]> {
   const pair = dice.two(logs);
   const [one, other] = [await tamperer.metadataOf(pair[0]), await tamperer.metadataOf(pair[1])];
   const [ofOne, ofOther] = [await tamperer.read(one), await tamperer.read(other)];

@@ -6,6 +6,14 @@ import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/p
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
+/** The keys of an archive that may be tampered with, by kind. */
+export type ObjectKeys = {
+  readonly logs: readonly string[];
+  readonly records: readonly string[];
+  readonly runs: readonly string[];
+  readonly seals: readonly string[];
+};
+
 /** Older than any seal, which a folder lets anybody say. */
 const longAgo = new Date("2026-01-01T00:00:00Z");
 

@@ -1,8 +1,8 @@
 // The store as a worker opens it: writable, known in what it enforces, and of this archive.
 
-import { ensureArchiveIdentity, type ArchiveIdentity } from "./archive-identity.ts";
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
-import type { Store } from "./store.ts";
+import { ensureArchiveIdentity, type ArchiveIdentity } from "./store/archive-identity.ts";
+import type { Store } from "./store/store.ts";
 
 export type OpenArchive = AsyncDisposable & {
   readonly store: Store;

@@ -2,8 +2,8 @@
 
 import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
 
-import { openFolderForReading, openFolderStore } from "./folder-store.ts";
-import { assertKey, type Store, type StoreCapabilities } from "./store.ts";
+import { openFolderForReading, openFolderStore } from "./store/folder/folder-store.ts";
+import { assertKey, type Store, type StoreCapabilities } from "./store/store.ts";
 
 /** The settings of these names, as core/settings parses them. */
 export type StoreSettings = {
@@ -43,7 +43,10 @@ async function openBucket(settings: StoreSettings): Promise<Store> {
   if ((mode === undefined) !== (days === undefined))
     throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
   // The SDK is half of a small process' memory and start: who keeps a folder need not load it.
-  const [{ createS3Client }, { openS3Store }] = await Promise.all([import("./s3-client.ts"), import("./s3-store.ts")]);
+  const [{ createS3Client }, { openS3Store }] = await Promise.all([
+    import("./store/s3/client.ts"),
+    import("./store/s3/s3-store.ts"),
+  ]);
   return openS3Store({
     url: url.href,
     client: createS3Client({ endpoint: settings.S3_ENDPOINT, forcePathStyle: settings.S3_FORCE_PATH_STYLE }),

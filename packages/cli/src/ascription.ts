@@ -1,7 +1,7 @@
 // Options that say who does something and why, the same on every command that changes what is kept.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import type { Ascription } from "@actions-archive/database/actor";
+import type { Ascription } from "@actions-archive/database/connection/actor";
 import { type Command, InvalidArgumentError } from "commander";
 
 const maxName = 100;

@@ -1,7 +1,7 @@
 // What a command that reads or steers begins with: the archive's engines, running ones or run for the call, and its ledger.
 
-import { findIdentity } from "@actions-archive/database/identity";
-import { type Ledger, openLedger } from "@actions-archive/database/open-ledger";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { type Ledger, openLedger } from "@actions-archive/database/ledger/open-ledger";
 
 import { type CommandContext, createCommandLogger, enginesFolder } from "./command-context.ts";
 import { assertHost, type EngineConfig, loadEngineConfig } from "./engine-config.ts";

@@ -3,7 +3,7 @@
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { ConfigError } from "@actions-archive/core/errors";
 import { commonSettings, githubHost, objectLockRule, sealKeyRule, sealSettings, settings } from "@actions-archive/core/settings";
-import type { Identity } from "@actions-archive/database/identity";
+import type { Identity } from "@actions-archive/database/ledger/identity";
 import { z } from "zod";
 
 const EngineConfig = z.object({

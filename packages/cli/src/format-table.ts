@@ -1,7 +1,7 @@
 // Tables for terminals: as wide as the terminal, numbers to the right, times in UTC, nothing that a terminal would obey.
 
 import { isJsonNumber } from "@actions-archive/core/exact-json";
-import type { Answer } from "@actions-archive/database/auditor";
+import type { Answer } from "@actions-archive/database/audit/auditor";
 import Table from "cli-table3";
 import stringWidth from "string-width";
 

@@ -1,8 +1,8 @@
 // The operator's program: `npx pnpm actions-archive COMMAND`. Commands print to stdout, what they log goes to stderr; exit
 // codes are the contract's.
 
+import { reasonOf } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";
-import { reasonOf } from "@actions-archive/core/reason-of";
 import { Command, CommanderError } from "commander";
 
 import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";

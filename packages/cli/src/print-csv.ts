@@ -1,6 +1,6 @@
 // Rows as CSV: what psql prints for each value, quoted as RFC 4180 says.
 
-import type { Answer } from "@actions-archive/database/auditor";
+import type { Answer } from "@actions-archive/database/audit/auditor";
 import { stringify } from "csv-stringify/sync";
 
 import type { CommandContext } from "./command-context.ts";

@@ -2,8 +2,8 @@
 
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
+import { workByTheClock } from "@actions-archive/loader/maintenance";
 import { startLoader } from "@actions-archive/loader/start-loader";
-import { workByTheClock } from "@actions-archive/loader/work-by-the-clock";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import type { StartConfig } from "./start-config.ts";

@@ -3,9 +3,8 @@
 import { type Environment, presentSettings } from "@actions-archive/core/config";
 import type { Logger } from "@actions-archive/core/logger";
 import { migrateQueue } from "@actions-archive/core/queue-engine";
-import { migrateDatabase } from "@actions-archive/database/migrate";
-
-import { attachOrOpenEngines, type Engines, openEngines } from "./embedded/engine-folder.ts";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
+import { attachOrOpenEngines, type Engines, openEngines } from "@actions-archive/embedded/engine-folder";
 
 /** Stand-ins: for engines that do not run yet, and for those that a command does not use. */
 const placeholders = {

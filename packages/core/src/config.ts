@@ -2,8 +2,8 @@
 
 import type { z } from "zod";
 
+import { reasonOf } from "./error-message.ts";
 import { ConfigError } from "./errors.ts";
-import { reasonOf } from "./reason-of.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -4,7 +4,7 @@ import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { collectDefaultMetrics, Registry } from "prom-client";
 
-import { reasonOf } from "./reason-of.ts";
+import { reasonOf } from "./error-message.ts";
 
 /** More than GitHub, probes and scrapers together need; whoever opens more would take memory and descriptors from the work. */
 const mostConnections = 1_000;

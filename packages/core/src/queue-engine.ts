@@ -4,9 +4,9 @@ import { assertSchemaCompatibility, runMigrations, SchemaMigrationRequiredError,
 import { Redis } from "ioredis";
 import pg from "pg";
 
+import { reasonOf } from "./error-message.ts";
 import { ConfigError } from "./errors.ts";
 import { queueSchema } from "./queue.ts";
-import { reasonOf } from "./reason-of.ts";
 
 /**
  * Refuses an engine that would lose work: a Redis that evicts, a Postgres without the queue's schema.

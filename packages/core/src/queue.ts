@@ -13,9 +13,9 @@ import {
 } from "bullmq";
 import { Redis } from "ioredis";
 
+import { createPatientBackend } from "./bullmq-postgres-backend.ts";
 import { PermanentError, RateLimitedError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
-import { createPatientBackend } from "./patient-backend.ts";
 import { maxStalledCount, type Payload, queueId, type StageName, stages } from "./stages.ts";
 
 /** Postgres schema of the queue's tables. */

@@ -10,10 +10,10 @@ import {
   repositoriesRule,
   settings,
 } from "@actions-archive/core/settings";
-import { parseLogHosts } from "@actions-archive/github/log-hosts";
+import { parseLogHosts } from "@actions-archive/github/transport/log-hosts";
 import { z } from "zod";
 
-import { hasIncludes, parseRepositoryPatterns } from "./repository-patterns.ts";
+import { hasIncludes, parseRepositoryPatterns } from "./repositories/repository-patterns.ts";
 
 export const fetcherSettings = {
   ...commonSettings,

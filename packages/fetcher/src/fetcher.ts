@@ -2,7 +2,7 @@
 
 import type { Logger } from "@actions-archive/core/logger";
 import type { Producer } from "@actions-archive/core/queue";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
 import type { GitHub } from "@actions-archive/github/github";
 
 export type Fetcher = {

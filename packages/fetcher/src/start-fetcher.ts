@@ -2,32 +2,32 @@
 // polled, the queues are fed.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { runByTheClock } from "@actions-archive/core/by-the-clock";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
+import { runByTheClock } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { listDueBackfills } from "@actions-archive/database/backfills";
-import { openDatabaseBudget } from "@actions-archive/database/credentials";
-import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
-import { openLedger } from "@actions-archive/database/open-ledger";
-import { listDueRepositories } from "@actions-archive/database/repositories";
+import { listDueBackfills } from "@actions-archive/database/backfill/backfills";
+import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
+import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
+import { openLedger } from "@actions-archive/database/ledger/open-ledger";
+import { listDueRepositories } from "@actions-archive/database/ledger/repositories";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 import type { Hono } from "hono";
 
-import { backfillRepository } from "./backfill-repository.ts";
+import { backfillRepository } from "./backfill/backfill-repository.ts";
 import type { FetcherConfig } from "./config.ts";
-import { type FeedSoon, openFeedSoon } from "./feed-soon.ts";
-import { feed } from "./feed.ts";
 import type { Fetcher } from "./fetcher.ts";
-import { pollRepository } from "./poll-repository.ts";
-import { receiveDelivery, recordStoredDeliveries } from "./receive-delivery.ts";
-import { selectRepositories } from "./select-repositories.ts";
-import { sweepDeliveries } from "./sweep-deliveries.ts";
-import { tidyQueues } from "./tidy-queues.ts";
-import { addWebhookRoute } from "./webhook-route.ts";
+import { pollRepository } from "./poll/poll-repository.ts";
+import { type FeedSoon, openFeedSoon } from "./queue/debounced-feed.ts";
+import { feed } from "./queue/feed.ts";
+import { tidyQueues } from "./queue/prune-queues.ts";
+import { selectRepositories } from "./repositories/select-repositories.ts";
+import { receiveDelivery, recordStoredDeliveries } from "./webhook/receive-delivery.ts";
+import { sweepDeliveries } from "./webhook/sweep-deliveries.ts";
+import { addWebhookRoute } from "./webhook/webhook-route.ts";
 
 /** The feeder's clock; polls themselves are POLL_INTERVAL_SECONDS apart. */
 const tickSeconds = 2;

@@ -6,7 +6,7 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from "no
 import { z } from "zod";
 
 import type { Clock } from "./clock.ts";
-import type { Credential, Credentials } from "./http/credentials.ts";
+import type { Credential, Credentials } from "./credentials.ts";
 import type { AppOptions } from "./options.ts";
 import { hexOf } from "./random.ts";
 import { type Json, renderUser } from "./render/repository.ts";

@@ -1,15 +1,12 @@
 // Control over runs, jobs and logs: made, ended, started again, deleted, replaced, with the webhooks that follow from it.
 
-import type { z } from "zod";
-
-import type { controlInputs, ControlDeps } from "./control.ts";
+import type { ControlDeps, Input } from "./control-inputs.ts";
 import { latestAttempt } from "./world/builder.ts";
 import { wholeSecond } from "./world/generate.ts";
 import type { Job, JobLag, Log, Repository, Run } from "./world/model.ts";
 import { addRerun } from "./world/rerun.ts";
 import { jobStatus, shownCompletedAtMs } from "./world/timeline.ts";
 
-type Input<Name extends keyof typeof controlInputs> = z.output<(typeof controlInputs)[Name]>;
 type RunFacts = Omit<Input<"addRun">, "runId">;
 export type RunIds = {
   readonly repositoryId: number;

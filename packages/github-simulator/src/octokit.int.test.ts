@@ -5,7 +5,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { Octokit } from "@octokit/rest";
 import { expect, test } from "vitest";
 
-import { makeJwt } from "./jwt.test-support.ts";
+import { makeJwt } from "../test-support/jwt.ts";
 import { type Simulator, startSimulator } from "./simulator.ts";
 
 const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -5,8 +5,8 @@ import { readFile } from "node:fs/promises";
 
 import { expect, test } from "vitest";
 
-import { makeJwt } from "./jwt.test-support.ts";
-import { loadDescription } from "./openapi.test-support.ts";
+import { makeJwt } from "../test-support/jwt.ts";
+import { loadDescription } from "../test-support/openapi.ts";
 import { startSimulator } from "./simulator.ts";
 import { hookId } from "./webhooks.ts";
 import { documentedExample } from "./world/documented-example.ts";

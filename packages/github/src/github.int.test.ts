@@ -7,13 +7,13 @@ import { ConfigError } from "@actions-archive/core/errors";
 import { createLogger } from "@actions-archive/core/logger";
 import { expect, test } from "vitest";
 
+import { startScriptedServer } from "../test-support/scripted-server.ts";
+import { getRepository, getLogRetention, listOwnerRepositories } from "./endpoints/repositories.ts";
+import { getRateLimit } from "./endpoints/server.ts";
+import { getJob, listJobsForRunAttempt } from "./endpoints/workflow-jobs.ts";
+import { listRuns } from "./endpoints/workflow-runs.ts";
 import { type GitHub, type GitHubOptions, openGitHub } from "./github.ts";
-import { createProcessBudget } from "./process-budget.ts";
-import { getRepository, getLogRetention, listOwnerRepositories } from "./repositories.ts";
-import { startScriptedServer } from "./scripted-server.ts";
-import { getRateLimit } from "./server.ts";
-import { getJob, listJobsForRunAttempt } from "./workflow-jobs.ts";
-import { listRuns } from "./workflow-runs.ts";
+import { createProcessBudget } from "./transport/process-budget.ts";
 
 const token = "ghp_canary0123456789";
 const job = { id: 7, run_id: 3, name: "build", status: "completed", conclusion: "success", zebra: 1, apple: { deep: null } };

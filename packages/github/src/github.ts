@@ -8,14 +8,15 @@ import { retry } from "@actions-archive/core/retry";
 import type { Dispatcher } from "undici";
 import type { z } from "zod";
 
-import { type DatedAnswer, GitHubClock } from "./clock-skew.ts";
-import { type Credential, type Credentials, CredentialStore, type Subject } from "./credentials.ts";
-import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./failure.ts";
-import { describeIssues } from "./list-items.ts";
-import { isLoopback, type LogHostRule } from "./log-hosts.ts";
+import type { Answer, ApiClient, ApiRequest, Credential, NotModified } from "./api.ts";
+import { type Credentials, CredentialStore } from "./credentials/credential-store.ts";
+import { describeIssues } from "./lists/list-items.ts";
 import { apiPathOf, isApiUrl, type RepositoryPath } from "./paths.ts";
 import type { Repository } from "./schemas.ts";
-import { defaultTimeouts, type Timeouts, Transport } from "./transport.ts";
+import { GitHubClock } from "./transport/clock-skew.ts";
+import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./transport/failure.ts";
+import { isLoopback, type LogHostRule } from "./transport/log-hosts.ts";
+import { defaultTimeouts, type Timeouts, Transport } from "./transport/transport.ts";
 
 export type GitHubOptions = {
   /** `https://api.github.com`, `https://HOST/api/v3`, `https://api.NAME.ghe.com`; plain http to a loopback address only. */
@@ -26,45 +27,6 @@ export type GitHubOptions = {
   readonly log: Logger;
   readonly userAgent?: string;
   readonly timeouts?: Partial<Timeouts>;
-};
-
-/** What GitHub said, and when by its own clock: windows, ages and retention are measured by `trustedDate` of it alone. */
-export type Answer<T> = DatedAnswer & { readonly data: T; readonly etag: string | undefined };
-
-/** An item of a list that is not of the documented shape, as received, and what is wrong with it. */
-export type UnusableItem = {
-  readonly object: unknown;
-  readonly problem: string;
-  /** How many usable items of its page come before it. */
-  readonly place: number;
-};
-
-/** One page of a list; `hasNext` is whether another page follows. */
-export type Page<T> = Answer<readonly T[]> & {
-  readonly hasNext: boolean;
-  /** How many items GitHub says the whole list has; undefined where the endpoint or an old server gives no `total_count`. */
-  readonly totalCount?: number | undefined;
-  /** How many items were asked for; undefined where the list does not say. */
-  readonly perPage?: number;
-  /** Items left out of `data`. One odd item never costs its page. */
-  readonly unusable?: readonly UnusableItem[];
-};
-
-/** The answer to a request with an `etag` that still holds. It costs nothing of the primary limit. */
-export type NotModified = DatedAnswer & { readonly notModified: true; readonly etag: string };
-
-export type ApiRequest = {
-  readonly method?: "GET" | "POST";
-  /** Below the API's root, without a query. */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** Whose credential pays. */
-  readonly subject: Subject;
-  readonly etag?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly retries?: number;
-  /** The caller uses `date`: an answer whose Date is skewed is retried, at most twice. */
-  readonly needsDate?: boolean | undefined;
 };
 
 /** 2026-03-10 exists too; this one is what GitHub assumes when none is named. A GHES before 3.9 ignores the header. */
@@ -83,7 +45,7 @@ export function openGitHub(options: GitHubOptions): GitHub {
   return new GitHub(options);
 }
 
-export class GitHub implements AsyncDisposable {
+export class GitHub implements ApiClient, AsyncDisposable {
   readonly apiUrl: URL;
   readonly logHosts: readonly LogHostRule[];
   readonly transport: Transport;

@@ -5,9 +5,9 @@ import { gzipSync } from "node:zlib";
 import { createLogger } from "@actions-archive/core/logger";
 import { expect, test, vi } from "vitest";
 
+import { startScriptedServer } from "../test-support/scripted-server.ts";
 import { type GitHub, openGitHub } from "./github.ts";
-import { createProcessBudget } from "./process-budget.ts";
-import { startScriptedServer } from "./scripted-server.ts";
+import { createProcessBudget } from "./transport/process-budget.ts";
 
 const mebibyte = 1024 * 1024;
 const capBytes = 64 * mebibyte;

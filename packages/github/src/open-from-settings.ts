@@ -2,9 +2,9 @@
 
 import { ConfigError } from "@actions-archive/core/errors";
 
-import type { Credentials } from "./credentials.ts";
+import type { Credentials } from "./credentials/credential-store.ts";
 import { type GitHub, type GitHubOptions, openGitHub } from "./github.ts";
-import { logHostsFrom } from "./log-hosts.ts";
+import { logHostsFrom } from "./transport/log-hosts.ts";
 
 export type GitHubSettings = {
   readonly GITHUB_API_URL: URL;

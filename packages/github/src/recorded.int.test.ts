@@ -6,15 +6,15 @@ import { dirname, join } from "node:path";
 import { createLogger } from "@actions-archive/core/logger";
 import { describe, expect, test } from "vitest";
 
+import { type ScriptedAnswer, startScriptedServer } from "../test-support/scripted-server.ts";
+import { getRepository } from "./endpoints/repositories.ts";
+import { getRateLimit } from "./endpoints/server.ts";
+import { getJob, listJobsForRun, listJobsForRunAttempt } from "./endpoints/workflow-jobs.ts";
+import { listRuns } from "./endpoints/workflow-runs.ts";
 import { openGitHub } from "./github.ts";
-import { requestJobLog } from "./job-log.ts";
-import { parseLogHosts } from "./log-hosts.ts";
-import { createProcessBudget } from "./process-budget.ts";
-import { getRepository } from "./repositories.ts";
-import { type ScriptedAnswer, startScriptedServer } from "./scripted-server.ts";
-import { getRateLimit } from "./server.ts";
-import { getJob, listJobsForRun, listJobsForRunAttempt } from "./workflow-jobs.ts";
-import { listRuns } from "./workflow-runs.ts";
+import { requestJobLog } from "./log/job-log.ts";
+import { parseLogHosts } from "./transport/log-hosts.ts";
+import { createProcessBudget } from "./transport/process-budget.ts";
 
 const api = join(import.meta.dirname, "../../../../shared/fixtures/api");
 const hub4j = join(api, "hub4j-github-api");

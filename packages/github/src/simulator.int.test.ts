@@ -8,17 +8,17 @@ import { createLogger } from "@actions-archive/core/logger";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { expect, test } from "vitest";
 
-import type { Credentials } from "./credentials.ts";
+import type { Credentials } from "./credentials/credential-store.ts";
+import { listInstallationRepositories } from "./endpoints/repositories.ts";
+import { getLogRetention, getRepository, listOwnerRepositories } from "./endpoints/repositories.ts";
+import { getMeta, getRateLimit } from "./endpoints/server.ts";
+import { getJob, listJobsForRun, listJobsForRunAttempt } from "./endpoints/workflow-jobs.ts";
+import { getRun, getRunAttempt, listAllRuns, listRuns } from "./endpoints/workflow-runs.ts";
 import { type GitHub, openGitHub } from "./github.ts";
-import { listInstallationRepositories } from "./installations.ts";
-import { requestJobLog } from "./job-log.ts";
-import { parseLogHosts } from "./log-hosts.ts";
-import { createProcessBudget } from "./process-budget.ts";
-import { getLogRetention, getRepository, listOwnerRepositories } from "./repositories.ts";
+import { requestJobLog } from "./log/job-log.ts";
 import type { WorkflowJob } from "./schemas.ts";
-import { getMeta, getRateLimit } from "./server.ts";
-import { getJob, listJobsForRun, listJobsForRunAttempt } from "./workflow-jobs.ts";
-import { getRun, getRunAttempt, listAllRuns, listRuns } from "./workflow-runs.ts";
+import { parseLogHosts } from "./transport/log-hosts.ts";
+import { createProcessBudget } from "./transport/process-budget.ts";
 
 function open(simulator: Simulator, credentials: Credentials = { kind: "token", token: simulator.token }): GitHub {
   return openGitHub({

@@ -1,15 +1,15 @@
 // An auditor's login, whatever it locks, stops neither loading nor sealing nor removal nor a migration.
 
-import { openAuditor } from "@actions-archive/database/access.test-support";
-import { migrateDatabase } from "@actions-archive/database/migrate";
-import { jobId } from "@actions-archive/database/samples.test-support";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
+import { openAuditor } from "@actions-archive/database/test-support/access";
+import { jobId } from "@actions-archive/database/test-support/samples";
 import { expect, test, vi } from "vitest";
 
-import { archived, openBench } from "./bench.test-support.ts";
-import { seal } from "./filled-store.test-support.ts";
-import { loadRecords } from "./load-records.ts";
-import { makeBlockerReport } from "./report-blockers.ts";
-import { rereadLog } from "./reread-log.ts";
+import { seal } from "../test-support/filled-store.ts";
+import { archived, openBench } from "../test-support/harness.ts";
+import { rereadLog } from "./reread/reread-log.ts";
+import { loadRecords } from "./rows/load-records.ts";
+import { makeBlockerReport } from "./seal/report-blockers.ts";
 
 /** Kysely's number for its own lock around migrations. */
 const kyselyLock = "3853314791062309107";

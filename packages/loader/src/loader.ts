@@ -1,8 +1,8 @@
 // What every part of the loader works with.
 
-import type { Store } from "@actions-archive/archive/store";
+import type { Store } from "@actions-archive/archive/store/store";
 import type { Logger } from "@actions-archive/core/logger";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
 
 export type Loader = {
   readonly db: Database;

@@ -3,8 +3,8 @@
 import { runService } from "@actions-archive/core/service";
 
 import { loadLoaderConfig } from "./config.ts";
+import { workByTheClock } from "./maintenance.ts";
 import { startLoader } from "./start-loader.ts";
-import { workByTheClock } from "./work-by-the-clock.ts";
 
 await runService(
   "loader",

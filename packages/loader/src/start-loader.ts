@@ -6,16 +6,16 @@ import { Consumer, type Handler } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
-import { openLedger } from "@actions-archive/database/open-ledger";
+import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
+import { openLedger } from "@actions-archive/database/ledger/open-ledger";
 
-import { createBatcher, loadBatches } from "./batcher.ts";
 import type { LoaderConfig } from "./config.ts";
-import { loadJobs } from "./load-jobs.ts";
-import { loadRecords, type RecordToLoad } from "./load-records.ts";
-import { loadRun } from "./load-run.ts";
 import type { Loader } from "./loader.ts";
-import type { OpenLoader } from "./start-sealing.ts";
+import { createBatcher, loadBatches } from "./rows/batcher.ts";
+import { loadJobs } from "./rows/load-jobs.ts";
+import { loadRecords, type RecordToLoad } from "./rows/load-records.ts";
+import { loadRun } from "./rows/load-run.ts";
+import type { OpenLoader } from "./seal/start-sealing.ts";
 
 /** What gathers while other batches run. */
 const concurrency = 2 * loadBatches.maxItems * loadBatches.maxRunning;

@@ -1,13 +1,13 @@
 // Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
 // and 3, and the second look.
 
-import { settleLogs } from "@actions-archive/database/log-states";
-import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+import { settleLogs } from "@actions-archive/database/ledger/log-states";
+import { upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, type JobAt, openBench, repositoryName } from "./bench.test-support.ts";
+import { type Bench, type JobAt, openBench, repositoryName } from "../test-support/harness.ts";
 
 const none = { kind: "not-found" } as const;
 

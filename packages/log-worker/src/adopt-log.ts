@@ -1,13 +1,13 @@
 // A log that lies in the bucket without a record, while GitHub has none any more: what a worker left that died between the
 // two writes. It is read whole, and taken for what it is.
 
-import { type Extraction, extractLog } from "@actions-archive/archive/extraction";
-import { readLogTotals } from "@actions-archive/archive/logs";
-import type { ArchivedLog } from "@actions-archive/archive/record";
-import type { ListedObject } from "@actions-archive/archive/store";
+import { type Extraction, extractLog } from "@actions-archive/archive/log/facts/extraction";
+import { readLogTotals } from "@actions-archive/archive/log/logs";
+import type { ArchivedLog } from "@actions-archive/archive/record/record";
+import type { ListedObject } from "@actions-archive/archive/store/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import type { Obligation } from "@actions-archive/database/obligations";
+import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
 
 import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";

@@ -1,8 +1,8 @@
 // A log that GitHub has: archived as it is, once, and flagged where there is doubt. The contract's rules 0, 1 and 5.
 
-import { readLogContent } from "@actions-archive/archive/logs";
+import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import { upsertJobs, upsertLogs } from "@actions-archive/database/rows";
+import { upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { generatedStepLines } from "@actions-archive/github-simulator/log/log-text";
 import { Builder } from "@actions-archive/github-simulator/world/builder";
@@ -10,7 +10,7 @@ import type { Job } from "@actions-archive/github-simulator/world/model";
 import { addRerun } from "@actions-archive/github-simulator/world/rerun";
 import { expect, test } from "vitest";
 
-import { type Bench, host, openBench } from "./bench.test-support.ts";
+import { type Bench, host, openBench } from "../test-support/harness.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
 const keyOf = (job: Job) => logKey(host, refOf(job));

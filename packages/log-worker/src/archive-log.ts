@@ -1,28 +1,28 @@
 // The handler of the archive queue: one job's log, from the first look into the bucket to its record. Every step may have
 // been done before, by a worker that died: each is a look, an exclusive write, or a question that can be asked again.
 
-import { extractLog } from "@actions-archive/archive/extraction";
-import { lacksEnd, lacksTimestamps } from "@actions-archive/archive/log-flags";
-import { putLog } from "@actions-archive/archive/logs";
-import { SpoolFullError } from "@actions-archive/archive/spool";
+import { extractLog } from "@actions-archive/archive/log/facts/extraction";
+import { lacksEnd, lacksTimestamps } from "@actions-archive/archive/log/facts/log-flags";
+import { putLog } from "@actions-archive/archive/log/logs";
+import { SpoolFullError } from "@actions-archive/archive/log/spool";
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { logKey } from "@actions-archive/core/object-key";
 import type { Delivery, Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
-import { deferUnsettledLog, deferUntilConfirmed, failLog, finishRelook } from "@actions-archive/database/log-states";
-import { deathsUntilAlone, findSameLog, forgetDeathAlone } from "@actions-archive/database/logs-in-flight";
-import { findObligation, type Obligation } from "@actions-archive/database/obligations";
-import { recordGoneLog } from "@actions-archive/database/repositories";
-import { findDamagedLog } from "@actions-archive/database/scrub";
+import { findObligation, type Obligation } from "@actions-archive/database/ledger/log-jobs";
+import { deathsUntilAlone, findSameLog, forgetDeathAlone } from "@actions-archive/database/ledger/log-leases";
+import { deferUnsettledLog, deferUntilConfirmed, failLog, finishRelook } from "@actions-archive/database/ledger/log-states";
+import { recordGoneLog } from "@actions-archive/database/ledger/repositories";
+import { findDamagedLog } from "@actions-archive/database/seal/scrub";
 
 import { adoptStoredLog } from "./adopt-log.ts";
 import { classifyGoneLog, classifyMissingLog, firstOf, type MissingLog, secondsBetween } from "./classify-missing-log.ts";
+import { waitForOriginal } from "./defer-if-copied.ts";
 import { type Download, downloadLog } from "./download-log.ts";
+import { settleFailure } from "./handle-failure.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
-import { settleFailure } from "./settle-failure.ts";
-import { waitForOriginal } from "./wait-for-original.ts";
 import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
 /** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */

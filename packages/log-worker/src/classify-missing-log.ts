@@ -1,14 +1,14 @@
 // Decides why there is no log, in the order of the contract. A single answer decides nothing: a second one must agree with it, or
 // something else that is known (docs/decisions/0019-absent-needs-two-answers.md).
 
-import type { AbsentLog } from "@actions-archive/archive/record";
+import type { AbsentLog } from "@actions-archive/archive/record/record";
 import { PermanentError } from "@actions-archive/core/errors";
-import type { UnconfirmedAnswer } from "@actions-archive/database/log-states";
-import { defaultRetentionDays, type Obligation } from "@actions-archive/database/obligations";
-import { renameRepository } from "@actions-archive/database/repositories";
-import { getKnownRepository } from "@actions-archive/github/repositories";
-import { getJob } from "@actions-archive/github/workflow-jobs";
-import { listRuns } from "@actions-archive/github/workflow-runs";
+import { defaultRetentionDays, type Obligation } from "@actions-archive/database/ledger/log-jobs";
+import type { UnconfirmedAnswer } from "@actions-archive/database/ledger/log-states";
+import { renameRepository } from "@actions-archive/database/ledger/repositories";
+import { getKnownRepository } from "@actions-archive/github/endpoints/repositories";
+import { getJob } from "@actions-archive/github/endpoints/workflow-jobs";
+import { listRuns } from "@actions-archive/github/endpoints/workflow-runs";
 
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";

@@ -9,7 +9,7 @@ import {
   settings,
   spoolRule,
 } from "@actions-archive/core/settings";
-import { parseLogHosts } from "@actions-archive/github/log-hosts";
+import { parseLogHosts } from "@actions-archive/github/transport/log-hosts";
 import { z } from "zod";
 
 export const logWorkerSettings = {

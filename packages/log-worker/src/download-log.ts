@@ -1,13 +1,13 @@
 // One reading of a job's log: from GitHub's link through the encoder into the spool. The bytes flow once.
 
-import { lacksTimestamps } from "@actions-archive/archive/log-flags";
-import { LogEncoder, type LogTotals } from "@actions-archive/archive/log-format";
-import { releaseMemory } from "@actions-archive/archive/release-memory";
-import type { SpoolFile } from "@actions-archive/archive/spool";
-import type { StoredBody } from "@actions-archive/archive/store";
+import { lacksTimestamps } from "@actions-archive/archive/log/facts/log-flags";
+import { LogEncoder, type LogTotals } from "@actions-archive/archive/log/log-format";
+import type { SpoolFile } from "@actions-archive/archive/log/spool";
+import { releaseMemory } from "@actions-archive/archive/store/release-memory";
+import type { StoredBody } from "@actions-archive/archive/store/store";
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
-import { trustedDate } from "@actions-archive/github/clock-skew";
-import { requestJobLog } from "@actions-archive/github/job-log";
+import { requestJobLog } from "@actions-archive/github/log/job-log";
+import { trustedDate } from "@actions-archive/github/transport/clock-skew";
 
 import { DocumentDetector } from "./document-detector.ts";
 import type { LogWorker } from "./log-worker.ts";

@@ -4,7 +4,7 @@
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { expect, test } from "vitest";
 
-import { openBench } from "./bench.test-support.ts";
+import { openBench } from "../test-support/harness.ts";
 
 const stamp = "2026-11-01T10:00:00.1234567Z";
 

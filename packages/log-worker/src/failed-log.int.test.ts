@@ -14,7 +14,7 @@ import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "./bench.test-support.ts";
+import { type Bench, openBench } from "../test-support/harness.ts";
 
 const forever = { times: "forever" } as const;
 const html = "<!doctype html><title>Sign in</title>";

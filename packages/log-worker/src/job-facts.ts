@@ -1,7 +1,7 @@
 // What the rules ask of a job object: which fields it has, and what follows from them. Pure.
 
-import type { JobStep } from "@actions-archive/archive/step-fit";
-import { jobColumns } from "@actions-archive/database/job-rows";
+import type { JobStep } from "@actions-archive/archive/log/steps/step-cost";
+import { jobColumns } from "@actions-archive/database/rows/job-rows";
 
 export type JobFacts = {
   readonly conclusion: string | null;

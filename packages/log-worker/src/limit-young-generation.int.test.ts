@@ -6,7 +6,7 @@ import { text } from "node:stream/consumers";
 
 import { expect, test } from "vitest";
 
-const module = new URL("limit-young-generation.ts", import.meta.url).href;
+const module = new URL("./limit-young-generation.ts", import.meta.url).href;
 const script = `
   import { getHeapSpaceStatistics } from "node:v8";
   import { limitYoungGeneration } from "${module}";

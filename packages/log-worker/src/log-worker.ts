@@ -1,14 +1,14 @@
 // What every part of the log-worker works with.
 
-import type { Spool } from "@actions-archive/archive/spool";
-import type { Store } from "@actions-archive/archive/store";
+import type { Spool } from "@actions-archive/archive/log/spool";
+import type { Store } from "@actions-archive/archive/store/store";
 import type { Logger } from "@actions-archive/core/logger";
 import type { Producer } from "@actions-archive/core/queue";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
 import type { GitHub } from "@actions-archive/github/github";
 
-import type { Flights } from "./flights.ts";
-import type { Gate } from "./gate.ts";
+import type { Flights } from "./log-leases.ts";
+import type { Gate } from "./rw-lock.ts";
 
 export type LogWorker = {
   readonly flights: Flights;

@@ -5,14 +5,14 @@ import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { readLogContent } from "@actions-archive/archive/logs";
+import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey, recordKey } from "@actions-archive/core/object-key";
-import { noteObjects } from "@actions-archive/database/objects";
+import { noteObjects } from "@actions-archive/database/ledger/objects";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, host, openBench } from "./bench.test-support.ts";
+import { type Bench, host, openBench } from "../test-support/harness.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
 const recordKeyOf = (job: Job, version = 1) => recordKey(host, refOf(job), version);

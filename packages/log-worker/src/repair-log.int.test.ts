@@ -4,14 +4,14 @@ import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { readLogContent } from "@actions-archive/archive/logs";
+import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import { noteDamages } from "@actions-archive/database/scrub";
+import { noteDamages } from "@actions-archive/database/seal/scrub";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, host, openBench } from "./bench.test-support.ts";
+import { type Bench, host, openBench } from "../test-support/harness.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
 const pathOf = ({ worker }: Bench, key: string) => join(fileURLToPath(worker.store.url), key);

@@ -1,10 +1,10 @@
 // Repairs a log of the archive that was found missing or changed: what GitHub still has is stored under a key of its own.
 
-import { extractLog, replaceTextFlags } from "@actions-archive/archive/extraction";
-import { putLogBeside } from "@actions-archive/archive/logs";
-import { deferLog, finishRelook } from "@actions-archive/database/log-states";
-import type { Obligation } from "@actions-archive/database/obligations";
-import { noteRepair } from "@actions-archive/database/scrub";
+import { extractLog, replaceTextFlags } from "@actions-archive/archive/log/facts/extraction";
+import { putLogBeside } from "@actions-archive/archive/log/logs";
+import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
+import { deferLog, finishRelook } from "@actions-archive/database/ledger/log-states";
+import { noteRepair } from "@actions-archive/database/seal/scrub";
 
 import { downloadLog } from "./download-log.ts";
 import { jobFacts } from "./job-facts.ts";

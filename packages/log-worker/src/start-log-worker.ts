@@ -1,22 +1,22 @@
 // Opens what the log-worker needs, and takes work from the archive queue.
 
+import { openSpool } from "@actions-archive/archive/log/spool";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { openSpool } from "@actions-archive/archive/spool";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { Consumer, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { openDatabaseBudget } from "@actions-archive/database/credentials";
-import { claimIdentity, findIdentity } from "@actions-archive/database/identity";
-import { openLedger } from "@actions-archive/database/open-ledger";
+import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
+import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
+import { openLedger } from "@actions-archive/database/ledger/open-ledger";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
-import { Flights } from "./flights.ts";
-import { Gate } from "./gate.ts";
+import { Flights } from "./log-leases.ts";
 import type { Activity, LogWorker } from "./log-worker.ts";
+import { Gate } from "./rw-lock.ts";
 
 /** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
 const longestTurnMs = 5_000;

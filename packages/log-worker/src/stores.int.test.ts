@@ -3,9 +3,9 @@
 
 import { randomBytes } from "node:crypto";
 
-import { withMethods } from "@actions-archive/archive/changed-store.test-support";
-import { readLogContent } from "@actions-archive/archive/logs";
+import { readLogContent } from "@actions-archive/archive/log/logs";
 import type { StoreSettings } from "@actions-archive/archive/open-store";
+import { withMethods } from "@actions-archive/archive/test-support/changed-store";
 import { TransientError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
@@ -14,8 +14,8 @@ import type { Job } from "@actions-archive/github-simulator/world/model";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { describe, expect, test, vi } from "vitest";
 
+import { type Bench, host, openBench } from "../test-support/harness.ts";
 import { archiveLog } from "./archive-log.ts";
-import { type Bench, host, openBench } from "./bench.test-support.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
 const keyOf = (job: Job) => logKey(host, refOf(job));

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { type Bench, openBench, repositoryName } from "./bench.test-support.ts";
+import { type Bench, openBench, repositoryName } from "../test-support/harness.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;

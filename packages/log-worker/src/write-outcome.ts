@@ -1,13 +1,13 @@
 // The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
 
-import type { Extraction } from "@actions-archive/archive/extraction";
-import { readFingerprint } from "@actions-archive/archive/fingerprint";
-import type { AbsentLog, LogRecord } from "@actions-archive/archive/record";
-import { findRecord, type FoundRecord, type PassedOverRecord, putRecord } from "@actions-archive/archive/records";
-import { noteRecord } from "@actions-archive/database/log-states";
-import { findObjects } from "@actions-archive/database/objects";
-import type { Obligation } from "@actions-archive/database/obligations";
-import { noteDamages } from "@actions-archive/database/scrub";
+import type { Extraction } from "@actions-archive/archive/log/facts/extraction";
+import type { AbsentLog, LogRecord } from "@actions-archive/archive/record/record";
+import { findRecord, type FoundRecord, type PassedOverRecord, putRecord } from "@actions-archive/archive/record/records";
+import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
+import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
+import { noteRecord } from "@actions-archive/database/ledger/log-states";
+import { findObjects } from "@actions-archive/database/ledger/objects";
+import { noteDamages } from "@actions-archive/database/seal/scrub";
 
 import type { LogWorker } from "./log-worker.ts";
 

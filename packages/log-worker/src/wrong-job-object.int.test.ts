@@ -3,7 +3,7 @@
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "./bench.test-support.ts";
+import { type Bench, openBench } from "../test-support/harness.ts";
 
 const none = { kind: "not-found" } as const;
 

@@ -1,7 +1,7 @@
 // `npx pnpm db:types` and, with --verify, its check: the files that are made from a freshly migrated database of a real Postgres.
 
 import { createLogger } from "@actions-archive/core/logger";
-import { generateFiles } from "@actions-archive/database/generate";
+import { generateFiles } from "@actions-archive/database/generate/generate";
 
 import { openRunFolder } from "./run-folder.ts";
 import { openTestPostgres } from "./test-postgres.ts";

@@ -3,9 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
-import { dataFolderIn } from "@actions-archive/cli/embedded/postgres-cluster";
 import { createLogger } from "@actions-archive/core/logger";
+import { openEmbeddedPostgres } from "@actions-archive/embedded/embedded-postgres";
+import { dataFolderIn } from "@actions-archive/embedded/postgres-cluster";
 import { Client, types } from "pg";
 
 import { openTcpProxy, type TcpProxy } from "./tcp-proxy.ts";

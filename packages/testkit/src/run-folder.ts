@@ -5,8 +5,8 @@ import { chmod, mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { tryLockOwner } from "@actions-archive/cli/embedded/owner-lock";
-import { exists } from "@actions-archive/cli/embedded/postgres-binaries";
+import { tryLockOwner } from "@actions-archive/embedded/owner-lock";
+import { exists } from "@actions-archive/embedded/postgres-binaries";
 
 import { stopAbandonedPostgres } from "./test-postgres.ts";
 import { stopAbandonedRedis } from "./test-redis.ts";

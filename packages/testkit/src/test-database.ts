@@ -3,8 +3,8 @@
 
 import { randomBytes } from "node:crypto";
 
-import { migrateDatabase } from "@actions-archive/database/migrate";
-import { openDatabase, type OpenDatabase } from "@actions-archive/database/open-database";
+import { openDatabase, type OpenDatabase } from "@actions-archive/database/connection/open-database";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import { Client } from "pg";
 import { inject } from "vitest";
 

@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 
-import { openEmbeddedPostgres } from "@actions-archive/cli/embedded/embedded-postgres";
-import { dataFolderIn } from "@actions-archive/cli/embedded/postgres-cluster";
-import { stopOrphan } from "@actions-archive/cli/embedded/postmaster";
 import type { Logger } from "@actions-archive/core/logger";
+import { openEmbeddedPostgres } from "@actions-archive/embedded/embedded-postgres";
+import { dataFolderIn } from "@actions-archive/embedded/postgres-cluster";
+import { stopOrphan } from "@actions-archive/embedded/postmaster";
 import { Client } from "pg";
 
 export type TestPostgres = AsyncDisposable & { readonly url: string; readonly databasePrefix: string };

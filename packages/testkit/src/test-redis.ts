@@ -6,7 +6,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-import { exists } from "@actions-archive/cli/embedded/postgres-binaries";
+import { exists } from "@actions-archive/embedded/postgres-binaries";
 import getPort from "get-port";
 import { Redis } from "ioredis";
 

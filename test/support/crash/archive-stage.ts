@@ -3,18 +3,18 @@
 
 import { createHash } from "node:crypto";
 
-import { putLog } from "@actions-archive/archive/logs";
+import { putLog } from "@actions-archive/archive/log/logs";
 import { openStore } from "@actions-archive/archive/open-store";
-import { type Front, openFront } from "@actions-archive/archive/s3-front.test-support";
-import type { Store } from "@actions-archive/archive/store";
+import type { Store } from "@actions-archive/archive/store/store";
+import { type Front, openFront } from "@actions-archive/archive/test-support/s3-front";
 import { createLogger } from "@actions-archive/core/logger";
-import { recordJobs } from "@actions-archive/database/obligations";
-import { selectRepositories } from "@actions-archive/database/repositories";
+import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Job } from "@actions-archive/github-simulator/world/model";
-import { loadRecords, type RecordToLoad } from "@actions-archive/loader/load-records";
+import { loadRecords, type RecordToLoad } from "@actions-archive/loader/rows/load-records";
 import { archiveLog } from "@actions-archive/log-worker/archive-log";
 import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";
 import type { LogWorker } from "@actions-archive/log-worker/log-worker";
@@ -23,8 +23,8 @@ import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { encode } from "../filled-archive.ts";
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
+import type { Beginning } from "./beginning.ts";
 import { parse } from "./evidence.ts";
-import type { Beginning } from "./stage.ts";
 
 const repository = "octo-org/api";
 /** Does not compress: its stored form goes to a file of the spool. */

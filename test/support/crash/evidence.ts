@@ -6,13 +6,7 @@ import { openStoreForReading } from "@actions-archive/archive/open-store";
 import { Client } from "pg";
 
 import type { Settings } from "../processes.ts";
-import type { Beginning } from "./stage.ts";
-
-export type Evidence = {
-  /** By table, in the order of their text. */
-  readonly rows: Readonly<Record<string, readonly unknown[]>>;
-  readonly objects: Readonly<Record<string, unknown>>;
-};
+import type { Beginning, Evidence } from "./beginning.ts";
 
 /** Budgets are spent by who asks, whatever becomes of it. */
 const forgotten: Readonly<Record<string, readonly string[]>> = { "*": ["credentials", "credential_holders"] };

@@ -6,17 +6,17 @@ import { pathToFileURL } from "node:url";
 
 import { daySeconds, hourSeconds } from "@actions-archive/core/durations";
 import { createLogger } from "@actions-archive/core/logger";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { loadFetcherConfig } from "@actions-archive/fetcher/config";
-import { pollRepository } from "@actions-archive/fetcher/poll-repository";
+import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
 import { openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "../workspace.ts";
-import type { Beginning } from "./stage.ts";
+import type { Beginning } from "./beginning.ts";
 
 const repository = "octo-org/api";
 /** More than the first page of the list shows, so that the rest is listed by itself. */

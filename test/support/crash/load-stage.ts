@@ -7,24 +7,24 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { logKey } from "@actions-archive/core/object-key";
-import { finishCheck } from "@actions-archive/database/attempts";
-import { noteRecord } from "@actions-archive/database/log-states";
-import { listUnloadedJobs } from "@actions-archive/database/obligations";
-import { recordRuns } from "@actions-archive/database/runs";
-import { jobId, repositoryId, runId, runObject, stepObject } from "@actions-archive/database/samples.test-support";
-import { addWindow } from "@actions-archive/database/windows";
-import { absent, archived, type Bench, host, openBench } from "@actions-archive/loader/bench.test-support";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRecords } from "@actions-archive/loader/load-records";
-import { loadRun } from "@actions-archive/loader/load-run";
-import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
+import { finishCheck } from "@actions-archive/database/ledger/attempts";
+import { listUnloadedJobs } from "@actions-archive/database/ledger/log-jobs";
+import { noteRecord } from "@actions-archive/database/ledger/log-states";
+import { recordRuns } from "@actions-archive/database/ledger/runs";
+import { addWindow } from "@actions-archive/database/ledger/windows";
+import { jobId, repositoryId, runId, runObject, stepObject } from "@actions-archive/database/test-support/samples";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
+import { loadRun } from "@actions-archive/loader/rows/load-run";
+import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
+import { absent, archived, type Bench, host, openBench } from "@actions-archive/loader/test-support/harness";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { inject } from "vitest";
 
 import type { Settings } from "../processes.ts";
 import { openWorkspace } from "../workspace.ts";
+import type { Beginning } from "./beginning.ts";
 import { copyFolder } from "./fetch-stage.ts";
-import type { Beginning } from "./stage.ts";
 
 export type LoadStage = AsyncDisposable & { readonly begin: Beginning };
 

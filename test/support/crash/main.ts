@@ -3,8 +3,8 @@
 
 import { z } from "zod";
 
-import { CallCounter, Death } from "../die-at.ts";
-import { actNames, openAct } from "./acts.ts";
+import { CallCounter, Death } from "../crash-at.ts";
+import { actNames, openAct } from "./operations.ts";
 
 const Order = z.object({
   act: z.enum(actNames),

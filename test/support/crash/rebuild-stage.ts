@@ -1,6 +1,6 @@
 // A store with all that an archive may hold, and an empty database.
 
-import { fill, sealKeyPem } from "@actions-archive/loader/filled-store.test-support";
+import { fill, sealKeyPem } from "@actions-archive/loader/test-support/filled-store";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { type LoadStage, openStage } from "./load-stage.ts";

@@ -4,13 +4,13 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 
 import { logKey } from "@actions-archive/core/object-key";
-import { eraseLog } from "@actions-archive/database/erase-log";
-import { holdJobs } from "@actions-archive/database/holds";
-import { changePolicy } from "@actions-archive/database/retention";
-import { jobId, repositoryId, runId } from "@actions-archive/database/samples.test-support";
-import { archived, type Bench, host } from "@actions-archive/loader/bench.test-support";
-import { loadRecords } from "@actions-archive/loader/load-records";
-import { sealWhatWaits } from "@actions-archive/loader/start-sealing";
+import { eraseLog } from "@actions-archive/database/retention/erase-log";
+import { holdJobs } from "@actions-archive/database/retention/holds";
+import { changePolicy } from "@actions-archive/database/retention/retention";
+import { jobId, repositoryId, runId } from "@actions-archive/database/test-support/samples";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
+import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
+import { archived, type Bench, host } from "@actions-archive/loader/test-support/harness";
 
 import { type LoadStage, openStage } from "./load-stage.ts";
 

@@ -8,32 +8,14 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { vi } from "vitest";
 
-import type { Death } from "../die-at.ts";
+import type { Death } from "../crash-at.ts";
 import { type Settings, startProgram } from "../processes.ts";
-import { type ActName, openAct, type Span } from "./acts.ts";
-import { type Evidence, readEvidence } from "./evidence.ts";
+import type { Beginning, Evidence } from "./beginning.ts";
+import { readEvidence } from "./evidence.ts";
+import { openAct } from "./operations.ts";
 
-const main = fileURLToPath(new URL("main.ts", import.meta.url));
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const atOnce = 3;
-
-export type CopiedStore = { readonly settings: Settings; readonly drop: () => Promise<void> };
-
-/** The beginning of an act. Nobody is connected to its database. */
-export type Beginning = {
-  readonly act: ActName;
-  readonly span?: Span;
-  readonly folder: string;
-  /** DATABASE_URL is that of the beginning; ARCHIVE_URL is the copy's. */
-  readonly settings: Settings;
-  /** A store that holds what the beginning's does. */
-  readonly copyStore: (name: string) => Promise<CopiedStore>;
-  /** Columns that hold a time or a number of no consequence, by table; all columns of the tables in `*`. */
-  readonly forget?: Readonly<Record<string, readonly string[]>>;
-  /** What remains of an object to be compared; undefined: as for every object. */
-  readonly objectOf?: (key: string, bytes: Buffer) => unknown;
-  /** Sees what each death left. */
-  readonly judge?: (left: Evidence) => void;
-};
 
 /** `end` is that of the act which nobody disturbed, and so of each. */
 export type Crashes = { readonly calls: number; readonly deaths: number; readonly end: Evidence };

@@ -3,18 +3,18 @@
 import { randomUUID } from "node:crypto";
 
 import { daySeconds } from "@actions-archive/core/durations";
-import { createBackfill } from "@actions-archive/database/backfills";
-import { backfillRepository } from "@actions-archive/fetcher/backfill-repository";
-import { feed } from "@actions-archive/fetcher/feed";
-import { pollRepository } from "@actions-archive/fetcher/poll-repository";
-import { receiveDelivery } from "@actions-archive/fetcher/receive-delivery";
+import { createBackfill } from "@actions-archive/database/backfill/backfills";
+import { backfillRepository } from "@actions-archive/fetcher/backfill/backfill-repository";
+import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
+import { feed } from "@actions-archive/fetcher/queue/feed";
+import { receiveDelivery } from "@actions-archive/fetcher/webhook/receive-delivery";
 import { renderJob } from "@actions-archive/github-simulator/render/job";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { jobStatus } from "@actions-archive/github-simulator/world/timeline";
 import fc from "fast-check";
 
 import { archiveNext, loadNext } from "./deliver.ts";
-import type { Obligations } from "./obligations.ts";
+import type { Obligations } from "./log-jobs.ts";
 import type { System } from "./system.ts";
 
 type Command = fc.AsyncCommand<Obligations, System>;

@@ -2,9 +2,9 @@
 
 import type { StageName } from "@actions-archive/core/stages";
 import { tryParseArchiveId } from "@actions-archive/core/stages";
-import { loadJobs } from "@actions-archive/loader/load-jobs";
-import { loadRecords } from "@actions-archive/loader/load-records";
-import { loadRun } from "@actions-archive/loader/load-run";
+import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
+import { loadRecords } from "@actions-archive/loader/rows/load-records";
+import { loadRun } from "@actions-archive/loader/rows/load-run";
 import { archiveLog } from "@actions-archive/log-worker/archive-log";
 
 import type { System } from "./system.ts";

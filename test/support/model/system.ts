@@ -6,11 +6,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { openSigner } from "@actions-archive/archive/seal-key";
-import type { Store } from "@actions-archive/archive/store";
-import { claimIdentity } from "@actions-archive/database/identity";
-import { openDatabase } from "@actions-archive/database/open-database";
-import { selectRepositories } from "@actions-archive/database/repositories";
+import { openSigner } from "@actions-archive/archive/seal/seal-key";
+import type { Store } from "@actions-archive/archive/store/store";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
+import { claimIdentity } from "@actions-archive/database/ledger/identity";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";

@@ -1,23 +1,23 @@
 // All three workers as one process of them would have them, without the queue before their handlers, and as mortal as a process is.
 
-import { openSpool } from "@actions-archive/archive/spool";
-import type { Store } from "@actions-archive/archive/store";
+import { openSpool } from "@actions-archive/archive/log/spool";
+import type { Store } from "@actions-archive/archive/store/store";
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer, type QueueSettings } from "@actions-archive/core/queue";
-import { openDatabaseBudget } from "@actions-archive/database/credentials";
-import { openDatabase } from "@actions-archive/database/open-database";
+import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { openGitHub } from "@actions-archive/github/github";
-import { parseLogHosts } from "@actions-archive/github/log-hosts";
+import { parseLogHosts } from "@actions-archive/github/transport/log-hosts";
 import { type Loader } from "@actions-archive/loader/loader";
-import { sealArchive } from "@actions-archive/loader/seal-archive";
-import { openSealer } from "@actions-archive/loader/start-sealing";
-import { Flights } from "@actions-archive/log-worker/flights";
-import { Gate } from "@actions-archive/log-worker/gate";
+import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
+import { openSealer } from "@actions-archive/loader/seal/start-sealing";
+import { Flights } from "@actions-archive/log-worker/log-leases";
 import type { LogWorker } from "@actions-archive/log-worker/log-worker";
+import { Gate } from "@actions-archive/log-worker/rw-lock";
 
-import { Life } from "./life.ts";
+import { Life } from "./history.ts";
 
 export type Workers = AsyncDisposable & {
   readonly life: Life;

@@ -3,12 +3,12 @@
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
-import { ArchiveJournal } from "@actions-archive/testkit/judge/archive-journal";
-import { watchRows } from "@actions-archive/testkit/judge/watch-rows";
+import { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
+import { watchRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { Client } from "pg";
 import { expect, vi } from "vitest";
 
-import { type Judged, judgeSystem } from "./judge-system.ts";
+import { type Judged, judgeSystem } from "./check-system.ts";
 import { openSystem, type System, type SystemOptions } from "./system.ts";
 import { untilSettled, watchProcesses } from "./watch.ts";
 

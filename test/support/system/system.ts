@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
-import { migrateDatabase } from "@actions-archive/database/migrate";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { openOwnPostgres, type OwnPostgres } from "@actions-archive/testkit/own-postgres";
 import { openOwnRedis, type OwnRedis } from "@actions-archive/testkit/own-redis";

@@ -4,7 +4,7 @@ import type { PassReport } from "@actions-archive/cli/once/pass-report";
 
 import { type Archive, openArchive } from "./archive.ts";
 import { describeCall, type Call, callsOf, faultPathOf, faultPathsOf, type Route } from "./calls.ts";
-import { judgeArchive, type Verdict } from "./judge.ts";
+import { judgeArchive, type Verdict } from "./check-archive.ts";
 import type { Kind } from "./kinds.ts";
 import { findLimit, type Limit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";

@@ -3,18 +3,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { Logger } from "@actions-archive/core/logger";
-import { isFetcherConnected } from "@actions-archive/database/backfill-progress";
-import { feed } from "@actions-archive/fetcher/feed";
+import { isFetcherConnected } from "@actions-archive/database/backfill/backfill-progress";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
+import { feed } from "@actions-archive/fetcher/queue/feed";
 import { fetcherName } from "@actions-archive/fetcher/start-fetcher";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
-import { IdleTimeout } from "../once/idle-timeout.ts";
+import { IdleTimeout } from "../idle-timeout.ts";
 import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
 import { type BackfillReport, budgetText, leftText, readBackfill } from "./backfill-report.ts";
-import { type BackfillLane, openBackfillLane } from "./carry-out.ts";
+import { type BackfillLane, openBackfillLane } from "./run-backfill-slices.ts";
 
 const turnMs = 250;
 const reportEveryMs = 1_000;

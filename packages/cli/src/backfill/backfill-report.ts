@@ -5,10 +5,10 @@ import {
   findBackfill,
   listRepositoryProgress,
   type RepositoryProgress,
-} from "@actions-archive/database/backfill-progress";
-import { type CredentialState, listCredentials } from "@actions-archive/database/credentials";
-import type { Database } from "@actions-archive/database/open-database";
-import type { BackfillPlan } from "@actions-archive/fetcher/plan-backfill";
+} from "@actions-archive/database/backfill/backfill-progress";
+import { type CredentialState, listCredentials } from "@actions-archive/database/budget/credentials";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import type { BackfillPlan } from "@actions-archive/fetcher/backfill/plan-backfill";
 
 import { formatTable } from "../format-table.ts";
 

@@ -7,7 +7,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
 import { PermanentError } from "@actions-archive/core/errors";
 
 export type CaseFile = { readonly path: string; readonly size: number; readonly sha256: string };

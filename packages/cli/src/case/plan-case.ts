@@ -1,14 +1,14 @@
 // What a case must hold of a job, and which seals prove it.
 
-import type { LogRecord } from "@actions-archive/archive/record";
-import { readLogRecord } from "@actions-archive/archive/records";
+import type { LogRecord } from "@actions-archive/archive/record/record";
+import { readLogRecord } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { runRecordKey } from "@actions-archive/core/object-key";
-import { findTombstoneSeal, listSealKeys } from "@actions-archive/database/case-seals";
-import { findLog } from "@actions-archive/database/logs";
-import { findObjects } from "@actions-archive/database/objects";
-import { findObligation } from "@actions-archive/database/obligations";
-import type { Database } from "@actions-archive/database/open-database";
+import { findTombstoneSeal, listSealKeys } from "@actions-archive/database/audit/case-seals";
+import { findLog } from "@actions-archive/database/audit/logs";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findObligation } from "@actions-archive/database/ledger/log-jobs";
+import { findObjects } from "@actions-archive/database/ledger/objects";
 
 import type { Archive } from "../proof/prove-object.ts";
 

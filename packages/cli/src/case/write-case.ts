@@ -5,9 +5,9 @@ import type { KeyObject } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
-import { readLog } from "@actions-archive/archive/read-log";
-import { keyIdOf } from "@actions-archive/archive/seal-key";
+import { readLog } from "@actions-archive/archive/log/read-log";
+import { keyIdOf } from "@actions-archive/archive/seal/seal-key";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
 

@@ -1,15 +1,15 @@
 // `backfill`: archives the history of repositories, and its steps `list`, `show`, `pause`, `resume`, `cancel`.
 
+import { reasonOf } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
-import { reasonOf } from "@actions-archive/core/reason-of";
 import { parseSince } from "@actions-archive/core/settings";
-import { isFetcherConnected, listBackfillGaps, listBackfills } from "@actions-archive/database/backfill-progress";
-import { type BackfillStep, createBackfill, steerBackfill } from "@actions-archive/database/backfills";
-import { type Gap, isOwed } from "@actions-archive/database/gaps";
-import type { Database } from "@actions-archive/database/open-database";
+import { type Gap, isOwed } from "@actions-archive/database/audit/gaps";
+import { isFetcherConnected, listBackfillGaps, listBackfills } from "@actions-archive/database/backfill/backfill-progress";
+import { type BackfillStep, createBackfill, steerBackfill } from "@actions-archive/database/backfill/backfills";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { prepareBackfill, type PreparedBackfill } from "@actions-archive/fetcher/backfill/prepare-backfill";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
-import { prepareBackfill, type PreparedBackfill } from "@actions-archive/fetcher/prepare-backfill";
-import { parseRepositoryPatterns, type RepositoryPatterns } from "@actions-archive/fetcher/repository-patterns";
+import { parseRepositoryPatterns, type RepositoryPatterns } from "@actions-archive/fetcher/repositories/repository-patterns";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { type Command, InvalidArgumentError } from "commander";
 

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 
-import { openDatabase } from "@actions-archive/database/open-database";
+import { openDatabase } from "@actions-archive/database/connection/open-database";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Command } from "commander";
 

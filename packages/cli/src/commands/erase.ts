@@ -1,7 +1,13 @@
 // `erase JOB_ID`: a log that must go.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type ErasedObject, type Erasure, eraseLog, type ErasurePlan, planErasure } from "@actions-archive/database/erase-log";
+import {
+  type ErasedObject,
+  type Erasure,
+  eraseLog,
+  type ErasurePlan,
+  planErasure,
+} from "@actions-archive/database/retention/erase-log";
 import type { Command } from "commander";
 
 import { addBy } from "../ascription.ts";

@@ -1,7 +1,7 @@
 // `export-case JOB_ID… --to DIR`: jobs with their logs and all proofs, in a folder that an auditor checks with Node alone.
 
 import { openStoreForReading } from "@actions-archive/archive/open-store";
-import { keyIdOf } from "@actions-archive/archive/seal-key";
+import { keyIdOf } from "@actions-archive/archive/seal/seal-key";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Command } from "commander";
 

@@ -1,7 +1,7 @@
 // `gaps`: what is owed or lost, and what to do about it.
 
 import { GapKind } from "@actions-archive/core/states";
-import { countGaps, listGaps } from "@actions-archive/database/gaps";
+import { countGaps, listGaps } from "@actions-archive/database/audit/gaps";
 import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,7 +1,7 @@
 // `hold`: legal holds on logs, on and off, and which stand.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type HeldJob, holdJobs, listHolds } from "@actions-archive/database/holds";
+import { type HeldJob, holdJobs, listHolds } from "@actions-archive/database/retention/holds";
 import type { Command } from "commander";
 
 import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";

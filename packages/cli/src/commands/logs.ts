@@ -3,8 +3,8 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
+import { readLog } from "@actions-archive/archive/log/read-log";
 import { openStore } from "@actions-archive/archive/open-store";
-import { readLog } from "@actions-archive/archive/read-log";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,7 +1,7 @@
 // `migrate`: brings the schemas up to date.
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
-import { migrateDatabase } from "@actions-archive/database/migrate";
+import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Command } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";

@@ -4,13 +4,13 @@ import type { KeyObject } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { canonicalBytes } from "@actions-archive/archive/canonical-bytes";
 import { openStore } from "@actions-archive/archive/open-store";
-import { parseHeadKeyId, type Proof } from "@actions-archive/archive/proof";
-import { keyIdOf } from "@actions-archive/archive/seal-key";
+import { parseHeadKeyId, type Proof } from "@actions-archive/archive/seal/proof";
+import { keyIdOf } from "@actions-archive/archive/seal/seal-key";
+import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
 import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

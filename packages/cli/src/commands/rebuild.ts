@@ -3,14 +3,19 @@
 import { type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 
-import { findArchiveIdentity } from "@actions-archive/archive/archive-identity";
 import { openStore } from "@actions-archive/archive/open-store";
-import { openSigner, parsePublicKey } from "@actions-archive/archive/seal-key";
-import { reasonOf } from "@actions-archive/core/reason-of";
-import type { Database } from "@actions-archive/database/open-database";
-import { countRefusals, listRefusals, type RebuildProgress, type RebuildState } from "@actions-archive/database/rebuild-progress";
-import { findHead } from "@actions-archive/database/seals";
-import { rebuild } from "@actions-archive/loader/rebuild";
+import { openSigner, parsePublicKey } from "@actions-archive/archive/seal/seal-key";
+import { findArchiveIdentity } from "@actions-archive/archive/store/archive-identity";
+import { reasonOf } from "@actions-archive/core/error-message";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import {
+  countRefusals,
+  listRefusals,
+  type RebuildProgress,
+  type RebuildState,
+} from "@actions-archive/database/rebuild/rebuild-progress";
+import { findHead } from "@actions-archive/database/seal/seals";
+import { rebuild } from "@actions-archive/loader/rebuild/rebuild";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,15 +1,15 @@
 // `reindex`: reads archived logs again, and writes what the program derives from them now.
 
-import { extractionVersion } from "@actions-archive/archive/extraction";
+import { extractionVersion } from "@actions-archive/archive/log/facts/extraction";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { patientStore } from "@actions-archive/archive/patient-store";
+import { patientStore } from "@actions-archive/archive/store/retrying-store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { findIdentity } from "@actions-archive/database/identity";
-import { listLogStandings } from "@actions-archive/database/log-states";
-import type { Database } from "@actions-archive/database/open-database";
-import { measureRereads, type RereadChoice } from "@actions-archive/database/rereads";
-import { knowsRepository } from "@actions-archive/database/search-jobs";
-import { reindex, type ReindexTotals } from "@actions-archive/loader/reread-logs";
+import { knowsRepository } from "@actions-archive/database/audit/search-jobs";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { listLogStandings } from "@actions-archive/database/ledger/log-states";
+import { measureRereads, type RereadChoice } from "@actions-archive/database/ledger/rereads";
+import { reindex, type ReindexTotals } from "@actions-archive/loader/reread/reread-logs";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,8 +1,8 @@
 // `report NAME`: the documented queries of packages/database/reports, each with the options that its file names.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { queryAsAuditor } from "@actions-archive/database/auditor";
-import { listReports, type Report, runReport } from "@actions-archive/database/reports";
+import { queryAsAuditor } from "@actions-archive/database/audit/auditor";
+import { listReports, type Report, runReport } from "@actions-archive/database/audit/reports";
 import { type Command, Option } from "commander";
 import type pg from "pg";
 

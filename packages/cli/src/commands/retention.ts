@@ -1,8 +1,8 @@
 // `retention`: how long logs are kept, by owner or by repository, and what goes by that.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import type { Database } from "@actions-archive/database/open-database";
-import { countRemovals, type RemovalCounts } from "@actions-archive/database/removals";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { countRemovals, type RemovalCounts } from "@actions-archive/database/retention/removals";
 import {
   changePolicy,
   listPolicies,
@@ -10,7 +10,7 @@ import {
   planRemovals,
   type Policy,
   type PolicyChange,
-} from "@actions-archive/database/retention";
+} from "@actions-archive/database/retention/retention";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";

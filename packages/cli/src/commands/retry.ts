@@ -2,8 +2,8 @@
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { FailedReason } from "@actions-archive/core/states";
-import { listLogStandings, retryFailedLogs } from "@actions-archive/database/log-states";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { listLogStandings, retryFailedLogs } from "@actions-archive/database/ledger/log-states";
 import { type Command, Option } from "commander";
 
 import { addBy, ascriptionOf } from "../ascription.ts";

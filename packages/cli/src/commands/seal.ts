@@ -4,13 +4,13 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { parsePublicKey } from "@actions-archive/archive/seal-key";
+import { parsePublicKey } from "@actions-archive/archive/seal/seal-key";
 import { ActionsArchiveError, ConfigError, PermanentError } from "@actions-archive/core/errors";
-import type { Ascription } from "@actions-archive/database/actor";
-import { findIdentity } from "@actions-archive/database/identity";
-import { findWrongHosts } from "@actions-archive/loader/find-wrong-hosts";
-import { type PublishedSeal, sealArchive, type Sealer, type SealOptions } from "@actions-archive/loader/seal-archive";
-import { openSealer } from "@actions-archive/loader/start-sealing";
+import type { Ascription } from "@actions-archive/database/connection/actor";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { findWrongHosts } from "@actions-archive/loader/seal/find-wrong-hosts";
+import { type PublishedSeal, sealArchive, type Sealer, type SealOptions } from "@actions-archive/loader/seal/seal-archive";
+import { openSealer } from "@actions-archive/loader/seal/start-sealing";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";

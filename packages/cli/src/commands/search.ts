@@ -2,7 +2,7 @@
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/search-jobs";
+import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/audit/search-jobs";
 import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,7 +1,7 @@
 // `sql QUERY`: read-only SQL as the auditor, for those without psql.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type Answer, answerAsAuditor } from "@actions-archive/database/auditor";
+import { type Answer, answerAsAuditor } from "@actions-archive/database/audit/auditor";
 import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

@@ -1,18 +1,18 @@
 // `status`: what is archived, what is owed, what waits.
 
-import { extractionVersion } from "@actions-archive/archive/extraction";
-import { listClockSkews } from "@actions-archive/database/clock-skews";
-import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/coverage";
-import { listCredentials } from "@actions-archive/database/credentials";
-import { countGaps } from "@actions-archive/database/gaps";
-import { findIdentity } from "@actions-archive/database/identity";
-import type { Database } from "@actions-archive/database/open-database";
-import { listUnreadableRepositories } from "@actions-archive/database/repositories";
-import { countRereads, listRereadProblems } from "@actions-archive/database/rereads";
-import { countDamages, findScrub } from "@actions-archive/database/scrub";
-import { findSealing, type Sealing } from "@actions-archive/database/sealing";
-import { countByReason, countWork, measureArchive } from "@actions-archive/database/summary";
-import { describeSkew } from "@actions-archive/github/clock-skew";
+import { extractionVersion } from "@actions-archive/archive/log/facts/extraction";
+import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/audit/coverage";
+import { countGaps } from "@actions-archive/database/audit/gaps";
+import { listClockSkews } from "@actions-archive/database/budget/clock-skews";
+import { listCredentials } from "@actions-archive/database/budget/credentials";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { listUnreadableRepositories } from "@actions-archive/database/ledger/repositories";
+import { countRereads, listRereadProblems } from "@actions-archive/database/ledger/rereads";
+import { countByReason, countWork, measureArchive } from "@actions-archive/database/ledger/summary";
+import { countDamages, findScrub } from "@actions-archive/database/seal/scrub";
+import { findSealing, type Sealing } from "@actions-archive/database/seal/sealing";
+import { describeSkew } from "@actions-archive/github/transport/clock-skew";
 import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";

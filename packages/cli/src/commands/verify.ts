@@ -3,16 +3,16 @@
 import { randomInt } from "node:crypto";
 
 import { openStoreForReading } from "@actions-archive/archive/open-store";
-import { patientStore } from "@actions-archive/archive/patient-store";
-import type { Store } from "@actions-archive/archive/store";
-import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify-archive";
-import type { ExpectedHead } from "@actions-archive/archive/verify-chain";
+import { patientStore } from "@actions-archive/archive/store/retrying-store";
+import type { Store } from "@actions-archive/archive/store/store";
+import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
+import type { ExpectedHead } from "@actions-archive/archive/verify/verify-chain";
 import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { archiveIdentityKey, probePrefix } from "@actions-archive/core/object-key";
 import { settings } from "@actions-archive/core/settings";
-import { openLedger } from "@actions-archive/database/open-ledger";
+import { openLedger } from "@actions-archive/database/ledger/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
 import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";

@@ -1,14 +1,14 @@
 // What a demo proved: every job's state against the simulator's truth, what it cost, and what can be asked now.
 
-import { type Answer, answerAsAuditor } from "@actions-archive/database/auditor";
-import type { OpenDatabase } from "@actions-archive/database/open-database";
-import { findHead } from "@actions-archive/database/seals";
-import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/summary";
+import { type Answer, answerAsAuditor } from "@actions-archive/database/audit/auditor";
+import type { OpenDatabase } from "@actions-archive/database/connection/open-database";
+import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/ledger/summary";
+import { findHead } from "@actions-archive/database/seal/seals";
+import { sealPublicKeyFile } from "@actions-archive/embedded/seal-key-file";
+import { expectedOf } from "@actions-archive/github-simulator/log/expected";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
-import { expectedOf } from "@actions-archive/github-simulator/world/expected";
 
 import { demoFolder } from "../command-context.ts";
-import { sealPublicKeyFile } from "../embedded/seal-key-file.ts";
 import { formatAnswer, formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
 import { formatBytes } from "./format-bytes.ts";

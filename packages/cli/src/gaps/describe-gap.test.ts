@@ -1,7 +1,7 @@
 // What a person reads of a gap: where it is, why, and what they can do.
 
 import { FailedReason, GapKind } from "@actions-archive/core/states";
-import type { Gap } from "@actions-archive/database/gaps";
+import type { Gap } from "@actions-archive/database/audit/gaps";
 import { expect, test } from "vitest";
 
 import { describeGap } from "./describe-gap.ts";

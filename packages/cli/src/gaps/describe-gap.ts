@@ -1,6 +1,6 @@
 // A gap in words for people: what, where, since when, why, and what they can do about it.
 
-import { type Gap, isOwed } from "@actions-archive/database/gaps";
+import { type Gap, isOwed } from "@actions-archive/database/audit/gaps";
 
 export type GapDescription = { what: string; where: string; since: Date | null; why: string; do: string };
 

@@ -1,9 +1,9 @@
 // Where a job's log lies, or why it cannot be printed.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type ArchivedLogPlace, findLog } from "@actions-archive/database/logs";
-import { findObligation } from "@actions-archive/database/obligations";
-import type { Database } from "@actions-archive/database/open-database";
+import { type ArchivedLogPlace, findLog } from "@actions-archive/database/audit/logs";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findObligation } from "@actions-archive/database/ledger/log-jobs";
 
 export type FoundLog = ArchivedLogPlace & { readonly log_key: string };
 

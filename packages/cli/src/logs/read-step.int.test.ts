@@ -2,11 +2,11 @@
 
 import { createHash } from "node:crypto";
 
-import type { Frame } from "@actions-archive/archive/log-format";
+import type { Frame } from "@actions-archive/archive/log/log-format";
 import { expect, test } from "vitest";
 
+import { noteReads, openFolder, putSteps } from "../../test-support/steps.ts";
 import { readStep } from "./read-step.ts";
-import { noteReads, openFolder, putSteps } from "./steps.test-support.ts";
 
 const megabytes = 1_000_000;
 

@@ -1,12 +1,12 @@
 // One step of an archived log: its place from the job's rows, its bytes with one ranged read of the frames that hold them.
 
-import { readLogRange, readSeekTable } from "@actions-archive/archive/read-log";
-import type { Section } from "@actions-archive/archive/record";
-import { readLogRecord } from "@actions-archive/archive/records";
-import type { Store } from "@actions-archive/archive/store";
+import { readLogRange, readSeekTable } from "@actions-archive/archive/log/read-log";
+import type { Section } from "@actions-archive/archive/record/record";
+import { readLogRecord } from "@actions-archive/archive/record/records";
+import type { Store } from "@actions-archive/archive/store/store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { findSection, listSteps, type LogStep, type StepSection } from "@actions-archive/database/logs";
-import type { Database } from "@actions-archive/database/open-database";
+import { findSection, listSteps, type LogStep, type StepSection } from "@actions-archive/database/audit/logs";
+import type { Database } from "@actions-archive/database/connection/open-database";
 
 import type { FoundLog } from "./find-log.ts";
 

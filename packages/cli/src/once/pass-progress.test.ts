@@ -1,4 +1,4 @@
-import type { WorkCounts } from "@actions-archive/database/summary";
+import type { WorkCounts } from "@actions-archive/database/ledger/summary";
 import { expect, test } from "vitest";
 
 import { PassProgress } from "./pass-progress.ts";

@@ -1,6 +1,6 @@
 // Distinguishes progress of a pass from states that only change: a log that is deferred again and again makes none.
 
-import type { WorkCounts } from "@actions-archive/database/summary";
+import type { WorkCounts } from "@actions-archive/database/ledger/summary";
 
 export class PassProgress {
   #jobs = -1;

@@ -1,8 +1,8 @@
 // How a pass ended: complete, or a list of what is not.
 
-import { countGaps, type Gap, type GapCount, isOwed, listGaps } from "@actions-archive/database/gaps";
-import type { Database } from "@actions-archive/database/open-database";
-import { countByReason, countWork, type ReasonCount, type WorkCounts } from "@actions-archive/database/summary";
+import { countGaps, type Gap, type GapCount, isOwed, listGaps } from "@actions-archive/database/audit/gaps";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { countByReason, countWork, type ReasonCount, type WorkCounts } from "@actions-archive/database/ledger/summary";
 
 import { formatTable } from "../format-table.ts";
 import { describeGap } from "../gaps/describe-gap.ts";

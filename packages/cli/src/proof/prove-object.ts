@@ -1,13 +1,13 @@
 // From an object of the store to the proof that a seal holds it.
 
-import { makeProof, type Proof } from "@actions-archive/archive/proof";
-import { readDocument } from "@actions-archive/archive/read-document";
-import { parseSeal, type VerifiedSeal } from "@actions-archive/archive/seal-envelope";
-import type { Store } from "@actions-archive/archive/store";
+import { makeProof, type Proof } from "@actions-archive/archive/seal/proof";
+import { parseSeal, type VerifiedSeal } from "@actions-archive/archive/seal/seal-envelope";
+import { readDocument } from "@actions-archive/archive/store/read-document";
+import type { Store } from "@actions-archive/archive/store/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKey } from "@actions-archive/core/object-key";
-import { findObjects } from "@actions-archive/database/objects";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findObjects } from "@actions-archive/database/ledger/objects";
 
 export type Archive = { readonly db: Database; readonly store: Store };
 

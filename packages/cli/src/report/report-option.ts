@@ -1,6 +1,6 @@
 // What a report's parameters are on the command line: options of the same names, each value checked before Postgres sees it.
 
-import type { ReportParameter } from "@actions-archive/database/report-file";
+import type { ReportParameter } from "@actions-archive/database/audit/report-file";
 import { Argument, InvalidArgumentError, Option } from "commander";
 
 import { parseJobId } from "../parse-job-id.ts";

@@ -1,7 +1,7 @@
 // A report's answer as a table, as CSV, or as one JSON document. Each tells what could not be read.
 
-import type { Answer } from "@actions-archive/database/auditor";
-import type { Report } from "@actions-archive/database/reports";
+import type { Answer } from "@actions-archive/database/audit/auditor";
+import type { Report } from "@actions-archive/database/audit/reports";
 
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatAnswer } from "../format-table.ts";

@@ -1,10 +1,10 @@
 // What a search looks for, and where in a block of lines it is. A pattern sees one line's text at a time: without the time that
 // the runner put before it, and without its line end. Patterns run on RE2, whose time grows with the text alone.
 
-import { afterMarks } from "@actions-archive/archive/byte-order-mark";
-import { isStamp, stampLength } from "@actions-archive/archive/line-scanner";
+import { afterMarks } from "@actions-archive/archive/log/text/byte-order-mark";
+import { isStamp, stampLength } from "@actions-archive/archive/log/text/line-scanner";
+import { reasonOf } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
-import { reasonOf } from "@actions-archive/core/reason-of";
 import { RE2JS } from "re2js";
 
 import { makeProbe } from "./pattern-probe.ts";

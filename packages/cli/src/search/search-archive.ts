@@ -1,12 +1,17 @@
 // Hunts through the archived logs of a choice of jobs, several at once, and tells of each that it could not read.
 
-import { readLog } from "@actions-archive/archive/read-log";
-import type { Section } from "@actions-archive/archive/record";
-import { readLogRecord } from "@actions-archive/archive/records";
-import type { Store } from "@actions-archive/archive/store";
+import { readLog } from "@actions-archive/archive/log/read-log";
+import type { Section } from "@actions-archive/archive/record/record";
+import { readLogRecord } from "@actions-archive/archive/record/records";
+import type { Store } from "@actions-archive/archive/store/store";
 import { ActionsArchiveError, TransientError } from "@actions-archive/core/errors";
-import type { Database } from "@actions-archive/database/open-database";
-import { listSearchJobs, listUnloadedSearchJobs, type SearchChoice, type SearchJob } from "@actions-archive/database/search-jobs";
+import {
+  listSearchJobs,
+  listUnloadedSearchJobs,
+  type SearchChoice,
+  type SearchJob,
+} from "@actions-archive/database/audit/search-jobs";
+import type { Database } from "@actions-archive/database/connection/open-database";
 
 import type { LineMatcher } from "./line-matcher.ts";
 import { type LineMatch, searchText } from "./search-text.ts";

@@ -2,7 +2,7 @@
 // is on stdout, one object a line.
 
 import { escapeJson } from "@actions-archive/core/escape-json";
-import type { SearchJob } from "@actions-archive/database/search-jobs";
+import type { SearchJob } from "@actions-archive/database/audit/search-jobs";
 
 import type { CommandContext } from "../command-context.ts";
 import { formatBytes } from "../demo/format-bytes.ts";

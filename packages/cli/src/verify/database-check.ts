@@ -1,8 +1,8 @@
 // What all comparisons of a database with its store share.
 
-import type { Store } from "@actions-archive/archive/store";
-import type { VerifyResult } from "@actions-archive/archive/verify-archive";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Store } from "@actions-archive/archive/store/store";
+import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
+import type { Database } from "@actions-archive/database/connection/open-database";
 
 export type DatabaseCheck = {
   /** One session: the expected rows are in its temporary tables. */

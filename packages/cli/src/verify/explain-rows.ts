@@ -1,9 +1,13 @@
 // Which differences between a job's rows and its records are tampering. An archive at work loads rows after their records, and its ledger
 // holds objects that came after the last record was written; neither may contradict what an object of the store says.
 
-import type { SealedIndex } from "@actions-archive/archive/sealed-index";
+import type { SealedIndex } from "@actions-archive/archive/seal/sealed-index";
 import { tryParseKey } from "@actions-archive/core/object-key";
-import { listRunTimes } from "@actions-archive/database/compare-ledger";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { temporarySchema } from "@actions-archive/database/connection/schema-name";
+import { type JobColumns, jobColumns } from "@actions-archive/database/rows/job-rows";
+import { upsertJobs } from "@actions-archive/database/rows/rows";
+import { listRunTimes } from "@actions-archive/database/verify/compare-ledger";
 import {
   findDifferences,
   type LedgerDifference,
@@ -12,16 +16,12 @@ import {
   listPartitionedJobs,
   type ObjectColumn,
   type RowDifference,
-} from "@actions-archive/database/compare-rows";
-import { type JobColumns, jobColumns } from "@actions-archive/database/job-rows";
-import type { Database } from "@actions-archive/database/open-database";
-import { upsertJobs } from "@actions-archive/database/rows";
-import { temporarySchema } from "@actions-archive/database/schema-name";
-import { storiesOf } from "@actions-archive/loader/expected-rows";
+} from "@actions-archive/database/verify/compare-rows";
+import { storiesOf } from "@actions-archive/loader/rebuild/expected-rows";
 
+import type { Comparison } from "./comparison.ts";
 import { changedColumns, changesOf, rowName } from "./database-check.ts";
 import type { ReadRuns } from "./read-runs.ts";
-import type { Comparison } from "./verify-rows.ts";
 
 export type Finding = { readonly verdict: "invalid" | "missing" | "unexpected"; readonly key: string; readonly detail: string };
 

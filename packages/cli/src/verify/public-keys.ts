@@ -4,12 +4,12 @@ import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { parsePublicKey } from "@actions-archive/archive/seal-key";
+import { parsePublicKey } from "@actions-archive/archive/seal/seal-key";
 import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
+import { sealKeyFile } from "@actions-archive/embedded/seal-key-file";
 
 import { enginesFolder } from "../command-context.ts";
-import { sealKeyFile } from "../embedded/seal-key-file.ts";
 
 /**
  * The keys of the files that `--public-key` named; without any, that of SEAL_KEY, SEAL_KEY_FILE, or the embedded archive.

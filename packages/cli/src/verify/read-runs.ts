@@ -2,14 +2,14 @@
 
 import { createHash } from "node:crypto";
 
-import { readDocument } from "@actions-archive/archive/read-document";
-import { LogRecord, RunRecord } from "@actions-archive/archive/record";
-import { type FoundRecord, parseRecord } from "@actions-archive/archive/records";
-import { mark, type SealedIndex } from "@actions-archive/archive/sealed-index";
-import { isCorrupt, type Store } from "@actions-archive/archive/store";
+import { LogRecord, RunRecord } from "@actions-archive/archive/record/record";
+import { type FoundRecord, parseRecord } from "@actions-archive/archive/record/records";
+import { mark, type SealedIndex } from "@actions-archive/archive/seal/sealed-index";
+import { readDocument } from "@actions-archive/archive/store/read-document";
+import { isCorrupt, type Store } from "@actions-archive/archive/store/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
-import type { ReadRunRecord } from "@actions-archive/loader/read-run";
+import type { ReadRunRecord } from "@actions-archive/loader/rows/read-run";
 
 export type RunKeys = {
   /** `host/repository/run/` */

@@ -9,8 +9,8 @@ import {
   listLooseRuns,
   ofAttemptObject,
   type RunDifference,
-} from "@actions-archive/database/compare-ledger";
-import { findNewestSequence } from "@actions-archive/database/compare-rows";
+} from "@actions-archive/database/verify/compare-ledger";
+import { findNewestSequence } from "@actions-archive/database/verify/compare-rows";
 
 import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
 

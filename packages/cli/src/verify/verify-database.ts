@@ -1,11 +1,11 @@
 // `verify --against-database`: everything that the store, or this program, says of a database.
 
-import type { Store } from "@actions-archive/archive/store";
-import type { VerifyResult } from "@actions-archive/archive/verify-archive";
+import type { Store } from "@actions-archive/archive/store/store";
+import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import { PermanentError } from "@actions-archive/core/errors";
-import { dropLedgerTables, makeLedgerTables } from "@actions-archive/database/expected-ledger";
-import { findIdentity } from "@actions-archive/database/identity";
-import type { Database } from "@actions-archive/database/open-database";
+import type { Database } from "@actions-archive/database/connection/open-database";
+import { findIdentity } from "@actions-archive/database/ledger/identity";
+import { dropLedgerTables, makeLedgerTables } from "@actions-archive/database/verify/expected-ledger";
 
 import type { DatabaseCheck } from "./database-check.ts";
 import { verifyDefinitions } from "./verify-definitions.ts";

@@ -1,6 +1,6 @@
 // Compares what auditors query with what this version creates: rows that are right prove nothing through a view that shows others.
 
-import { compareDefinitions } from "@actions-archive/database/compare-definitions";
+import { compareDefinitions } from "@actions-archive/database/verify/compare-definitions";
 
 import type { DatabaseCheck } from "./database-check.ts";
 

@@ -1,16 +1,20 @@
 // Compares the ledger's rows with the seals and the run records: windows, full seconds, attempts, runs, repositories, and the lists that
 // a seal carries. What changed since the newest seal is counted, and is no finding.
 
-import { findFullSecondDifferences, listRepositoryNames, listWiderWindows } from "@actions-archive/database/compare-ledger";
+import {
+  findFullSecondDifferences,
+  listRepositoryNames,
+  listWiderWindows,
+} from "@actions-archive/database/verify/compare-ledger";
 import {
   findListDifferences,
   type ListDifference,
   listReorderedRows,
   type SealedList,
   sealedListNames,
-} from "@actions-archive/database/compare-lists";
-import { findNewestSequence, listSealRows } from "@actions-archive/database/compare-rows";
-import { analyzeLedgerTables } from "@actions-archive/database/expected-ledger";
+} from "@actions-archive/database/verify/compare-lists";
+import { findNewestSequence, listSealRows } from "@actions-archive/database/verify/compare-rows";
+import { analyzeLedgerTables } from "@actions-archive/database/verify/expected-ledger";
 
 import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
 import { verifyAttempts } from "./verify-attempts.ts";

@@ -2,10 +2,10 @@
 
 import type { KeyObject } from "node:crypto";
 
-import { keyIdOf } from "@actions-archive/archive/seal-key";
-import type { VerifyResult } from "@actions-archive/archive/verify-archive";
-import type { Finding } from "@actions-archive/archive/verify-findings";
-import { listNotCovered, rowCoverage } from "@actions-archive/database/row-coverage";
+import { keyIdOf } from "@actions-archive/archive/seal/seal-key";
+import type { Finding } from "@actions-archive/archive/verify/findings";
+import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
+import { listNotCovered, rowCoverage } from "@actions-archive/database/verify/row-coverage";
 
 import { formatBytes } from "../demo/format-bytes.ts";
 

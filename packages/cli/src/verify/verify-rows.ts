@@ -1,10 +1,13 @@
 // Compares the rows of jobs with the records and run records of the store, both ways: an edited, added or deleted row is found, and named.
 
-import type { FoundRecord } from "@actions-archive/archive/records";
-import { mark } from "@actions-archive/archive/sealed-index";
-import { Findings } from "@actions-archive/archive/verify-findings";
+import type { FoundRecord } from "@actions-archive/archive/record/records";
+import { mark } from "@actions-archive/archive/seal/sealed-index";
+import { Findings } from "@actions-archive/archive/verify/findings";
 import { PermanentError } from "@actions-archive/core/errors";
 import { tryParseKey } from "@actions-archive/core/object-key";
+import { type Database, transact } from "@actions-archive/database/connection/open-database";
+import { temporarySchema } from "@actions-archive/database/connection/schema-name";
+import { listUnsealedRemovals, writeRemovals } from "@actions-archive/database/retention/tombstones";
 import {
   findDifferences,
   findLedgerDifferences,
@@ -13,12 +16,10 @@ import {
   listLooseFacts,
   makeExpectedTables,
   takeSnapshot,
-} from "@actions-archive/database/compare-rows";
-import { type Database, transact } from "@actions-archive/database/open-database";
-import { temporarySchema } from "@actions-archive/database/schema-name";
-import { listUnsealedRemovals, writeRemovals } from "@actions-archive/database/tombstones";
-import { storiesOf, writeExpectedLedger, writeExpectedRows } from "@actions-archive/loader/expected-rows";
+} from "@actions-archive/database/verify/compare-rows";
+import { storiesOf, writeExpectedLedger, writeExpectedRows } from "@actions-archive/loader/rebuild/expected-rows";
 
+import type { Comparison } from "./comparison.ts";
 import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 import { explain, explainLedger, type Finding, findingOf } from "./explain-rows.ts";
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
@@ -27,16 +28,6 @@ import { verifyUnsettledJobs } from "./verify-unsettled.ts";
 /** One transaction each. */
 const recordsAtOnce = 500;
 const pageLength = 10_000;
-
-export type Comparison = DatabaseCheck & {
-  readonly findings: Findings;
-  /** Jobs that have a row and no part in the ledger, without those whose record was read. */
-  readonly strangers: Set<number>;
-  /** Jobs that a run record holds and that have no record. */
-  readonly recordless: Set<number>;
-  /** Jobs whose rows a sealed removal took out of the database. */
-  removedJobs: number;
-};
 
 /** Writes into temporary tables alone, which `makeLedgerTables` has made in part. @returns how many jobs were compared. */
 export async function verifyRows(check: DatabaseCheck): Promise<number> {

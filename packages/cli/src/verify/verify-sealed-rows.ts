@@ -1,13 +1,13 @@
 // Compares what the database says of seals and sealed objects with the seals, and reads what else they say for the comparisons after it.
 
-import type { Seal } from "@actions-archive/archive/seal";
-import { mark } from "@actions-archive/archive/sealed-index";
-import { readSealAgain, type VerifyResult } from "@actions-archive/archive/verify-archive";
-import type { ChainLink } from "@actions-archive/archive/verify-chain";
+import type { Seal } from "@actions-archive/archive/seal/seal";
+import { mark } from "@actions-archive/archive/seal/sealed-index";
+import { readSealAgain, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
+import type { ChainLink } from "@actions-archive/archive/verify/verify-chain";
 import { sealKey } from "@actions-archive/core/object-key";
-import { listObjectRows, listOtherVersions, listSealRows } from "@actions-archive/database/compare-rows";
-import { addSealedChanges } from "@actions-archive/database/expected-ledger";
-import { idsOfKey } from "@actions-archive/database/objects";
+import { idsOfKey } from "@actions-archive/database/ledger/objects";
+import { listObjectRows, listOtherVersions, listSealRows } from "@actions-archive/database/verify/compare-rows";
+import { addSealedChanges } from "@actions-archive/database/verify/expected-ledger";
 
 import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 

@@ -1,11 +1,11 @@
 // Jobs that have rows and no row of how their log ended: no record is of them, and often no run record yet.
 
-import { findRunRecord } from "@actions-archive/archive/records";
-import { isCorrupt } from "@actions-archive/archive/store";
-import { listUnsettledJobs, type UnsettledJob } from "@actions-archive/database/compare-rows";
+import { findRunRecord } from "@actions-archive/archive/record/records";
+import { isCorrupt } from "@actions-archive/archive/store/store";
+import { listUnsettledJobs, type UnsettledJob } from "@actions-archive/database/verify/compare-rows";
 
+import type { Comparison } from "./comparison.ts";
 import { rowName } from "./database-check.ts";
-import type { Comparison } from "./verify-rows.ts";
 
 const pageLength = 10_000;
 /** A run can be re-run 50 times: https://docs.github.com/actions/reference/limits */

@@ -2,11 +2,11 @@
 // an answer of either kind. Wording and headers: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 
 import type { Clock } from "../clock.ts";
+import type { Credential } from "../credentials.ts";
 import { hourMs } from "../durations.ts";
 import type { RateLimitOptions } from "../options.ts";
 import { hexOf } from "../random.ts";
 import { type Answer, answerOf } from "./answer.ts";
-import type { Credential } from "./credentials.ts";
 
 export type SecondaryLimitOrder = {
   /** Answers of this kind that follow. */

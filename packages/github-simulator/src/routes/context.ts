@@ -4,7 +4,7 @@ import type { Context } from "hono";
 
 import type { AppAuthority } from "../app-authority.ts";
 import type { Clock } from "../clock.ts";
-import type { Credential } from "../http/credentials.ts";
+import type { Credential } from "../credentials.ts";
 import type { LogLinks } from "../http/log-links.ts";
 import type { RateLimits } from "../http/rate-limits.ts";
 import type { Settings } from "../options.ts";

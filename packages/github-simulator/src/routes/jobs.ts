@@ -3,9 +3,9 @@
 
 import { Hono } from "hono";
 
+import { isExpired } from "../log/expected.ts";
 import { renderJob } from "../render/job.ts";
 import type { Json } from "../render/repository.ts";
-import { isExpired } from "../world/expected.ts";
 import type { Job } from "../world/model.ts";
 import { currentAttempt, jobStatus, shownAtMs, shownCompletedAtMs } from "../world/timeline.ts";
 import {

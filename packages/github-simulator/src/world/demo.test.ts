@@ -2,11 +2,11 @@
 
 import { expect, test } from "vitest";
 
+import { expectedOf } from "../log/expected.ts";
 import { logContent } from "../log/log-content.ts";
 import { settle } from "../options.ts";
 import { Builder, latestAttempt } from "./builder.ts";
 import { demoLogs, generateDemo } from "./demo.ts";
-import { expectedOf } from "./expected.ts";
 import { fullNameOf, World } from "./world.ts";
 
 const startMs = Date.UTC(2026, 10, 20, 9, 30);

@@ -1,0 +1,237 @@
+// `.log.zst`: the log in zstd frames, cut where the runner begins something new, and a seek table at the end. `zstdcat` prints
+// it; any part of it can be read without the rest.
+// https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
+
+import { createHash } from "node:crypto";
+import { constants, zstdCompressSync } from "node:zlib";
+
+import { PermanentError } from "@actions-archive/core/errors";
+
+import { releaseMemory } from "../store/release-memory.ts";
+import { afterMarks } from "./text/byte-order-mark.ts";
+import { type Line, LineScanner } from "./text/line-scanner.ts";
+import { type LogText, LogTextReader } from "./text/log-text.ts";
+
+/** A frame that holds so much text ends at the next marker line: smaller frames cost time and compress badly. */
+export const minFrameBytes = 64 * 1024;
+export const maxFrameBytes = 1024 * 1024;
+/** Recorded logs (15 MB) shrink to 1/8.10 with these, to 1/7.90 with level 3, which takes 1.4 times as long (`bench/log-text.ts`). */
+const compression = { level: 1, windowLog: 18 };
+
+const skippableMagic = 0x184d2a5e;
+const seekableMagic = 0x8f92eab1;
+const headerBytes = 8;
+const entryBytes = 8;
+export const footerBytes = 9;
+
+/** Where a frame is: its text in the log (raw), its bytes in the object (stored). */
+export type Frame = {
+  readonly rawStart: number;
+  readonly rawBytes: number;
+  readonly storedStart: number;
+  readonly storedBytes: number;
+};
+
+export type LogTotals = {
+  readonly rawBytes: number;
+  /** Lower-case hex, of the bytes that were fed. */
+  readonly rawSha256: string;
+  readonly storedBytes: number;
+  /** Lower-case hex, of all bytes that the encoder gave out. */
+  readonly storedSha256: string;
+  readonly lines: number;
+  readonly frames: readonly Frame[];
+  /** As the log has it, with seven digits after the second; absent when no line has a time. */
+  readonly firstTime?: string;
+  readonly lastTime?: string;
+  readonly oddities: {
+    /** The log begins with a byte order mark. Marks before later lines are not counted: each block of a log has one. */
+    readonly bom: boolean;
+    /** Lines that end in CR LF. */
+    readonly crlf: number;
+    /** NUL bytes. */
+    readonly nul: number;
+    readonly linesWithoutTime: number;
+  };
+  readonly text: LogText;
+  readonly tail: { /** `Cleaning up orphan processes` is among the last 30 lines. */ readonly hasEndMarker: boolean };
+};
+
+/**
+ * Turns the bytes of one log into the bytes of one object. Feed it chunks of any size: the frames depend on the text alone.
+ * Holds about 1.1 MiB, what `LogTextReader` keeps, and 16 bytes a frame. Each MiB compressed holds the event loop for about 4 ms.
+ */
+export class LogEncoder {
+  readonly #raw = createHash("sha256");
+  readonly #stored = createHash("sha256");
+  readonly #reader = new LogTextReader();
+  readonly #scanner = new LineScanner({
+    onLine: (line) => {
+      this.#takeLine(line);
+      return this.#reader.onLine(line);
+    },
+    onText: (line) => this.#reader.onText(line),
+  });
+  /** The text of the frame to come; the slack is for what is read ahead of a cut. */
+  readonly #text = Buffer.allocUnsafe(maxFrameBytes + 2 * minFrameBytes);
+  readonly #frames: Frame[] = [];
+  #out: Buffer[] = [];
+  #frameStart = 0;
+  #textBytes = 0;
+  #lastBorder = 0;
+  #storedBytes = 0;
+  #nul = 0;
+  #hasBom = false;
+
+  /** The stored bytes that are ready, in order; often none. */
+  write(chunk: Buffer): Buffer[] {
+    this.#raw.update(chunk);
+    for (let at = chunk.indexOf(0); at !== -1; at = chunk.indexOf(0, at + 1)) this.#nul += 1;
+    // Small pieces keep what is read ahead, and has to be moved at a cut, small.
+    for (let at = 0; at < chunk.length; at += minFrameBytes) this.#take(chunk.subarray(at, at + minFrameBytes));
+    return this.#flush();
+  }
+
+  /** The rest of the stored bytes, and what the log was. Call once, after at least one byte. */
+  end(): { readonly stored: Buffer[]; readonly totals: LogTotals } {
+    const { hasEndMarker, linesWithoutTime, crlf, ...lines } = this.#scanner.end();
+    this.#cutFullFrames(this.#frameStart + this.#textBytes);
+    this.#cut(this.#frameStart + this.#textBytes);
+    const rawBytes = this.#frameStart;
+    if (rawBytes === 0) throw new RangeError("A log without bytes has no stored form: its state is absent, `empty`.");
+    releaseMemory(this.#text, this.#text.length);
+    this.#emit(encodeSeekTable(this.#frames));
+    const stored = this.#flush();
+    const totals: LogTotals = {
+      rawBytes,
+      rawSha256: this.#raw.digest("hex"),
+      storedBytes: this.#storedBytes,
+      storedSha256: this.#stored.digest("hex"),
+      ...lines,
+      frames: this.#frames,
+      oddities: { bom: this.#hasBom, crlf, nul: this.#nul, linesWithoutTime },
+      text: this.#reader.end(),
+      tail: { hasEndMarker },
+    };
+    return { stored, totals };
+  }
+
+  #take(piece: Buffer): void {
+    piece.copy(this.#text, this.#textBytes);
+    this.#textBytes += piece.length;
+    if (this.#frameStart === 0) this.#hasBom = afterMarks(this.#text, 0, this.#textBytes) > 0;
+    this.#scanner.scan(piece);
+    this.#cutFullFrames(this.#scanner.decidedUpTo);
+  }
+
+  #takeLine({ start, endsFrame }: Line): void {
+    this.#cutFullFrames(start);
+    if (endsFrame && start - this.#frameStart >= minFrameBytes) this.#cut(start);
+    else this.#lastBorder = start;
+  }
+
+  // All lines that start before `knownUpTo` are known. A frame is full once a byte beyond its limit is.
+  #cutFullFrames(knownUpTo: number): void {
+    while (knownUpTo > this.#frameStart + maxFrameBytes) {
+      this.#cut(this.#lastBorder > this.#frameStart ? this.#lastBorder : this.#frameStart + maxFrameBytes);
+    }
+  }
+
+  #cut(rawEnd: number): void {
+    const rawBytes = rawEnd - this.#frameStart;
+    if (rawBytes === 0) return;
+    const stored = compressFrame(this.#text.subarray(0, rawBytes));
+    this.#frames.push({ rawStart: this.#frameStart, rawBytes, storedStart: this.#storedBytes, storedBytes: stored.length });
+    this.#emit(stored);
+    this.#text.copyWithin(0, rawBytes, this.#textBytes);
+    this.#textBytes -= rawBytes;
+    this.#frameStart = rawEnd;
+    this.#lastBorder = rawEnd;
+  }
+
+  #emit(stored: Buffer): void {
+    this.#stored.update(stored);
+    this.#storedBytes += stored.length;
+    this.#out.push(stored);
+  }
+
+  #flush(): Buffer[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+}
+
+/**
+ * One frame, with its length and checksum. zstd compresses in one pass, without its own input and output buffers, when the result
+ * fits the output buffer for certain (ZSTD_compressBound in zstd.h).
+ */
+function compressFrame(text: Buffer): Buffer {
+  // At least 64 KiB: Node takes small buffers from a pool, which must not be released.
+  const chunkSize = Math.max(64 * 1024, text.length + (text.length >> 8) + 64);
+  const compressed = zstdCompressSync(text, {
+    chunkSize,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: compression.level,
+      [constants.ZSTD_c_windowLog]: compression.windowLog,
+      [constants.ZSTD_c_checksumFlag]: 1,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+    },
+    pledgedSrcSize: text.length,
+  });
+  const stored = Buffer.from(compressed);
+  releaseMemory(compressed, chunkSize);
+  return stored;
+}
+
+/** The seek table for `frames`: a skippable frame, so that decoders that do not know it print nothing for it. */
+export function encodeSeekTable(frames: readonly Frame[]): Buffer {
+  const table = Buffer.alloc(seekTableBytes(frames.length));
+  table.writeUInt32LE(skippableMagic, 0);
+  table.writeUInt32LE(table.length - headerBytes, 4);
+  frames.forEach(({ storedBytes, rawBytes }, index) => {
+    table.writeUInt32LE(storedBytes, headerBytes + index * entryBytes);
+    table.writeUInt32LE(rawBytes, headerBytes + index * entryBytes + 4);
+  });
+  table.writeUInt32LE(frames.length, table.length - footerBytes);
+  // The descriptor's zero says: no checksums here, each frame carries its own.
+  table.writeUInt32LE(seekableMagic, table.length - 4);
+  return table;
+}
+
+export function seekTableBytes(frames: number): number {
+  return headerBytes + frames * entryBytes + footerBytes;
+}
+
+/** The length of the seek table that ends with `footer`, the object's last nine bytes. @throws PermanentError `store/corrupt` */
+export function parseFooter(footer: Buffer, objectBytes: number): number {
+  const isOurs = footer.length === footerBytes && footer.readUInt32LE(5) === seekableMagic && footer[4] === 0;
+  const bytes = isOurs ? seekTableBytes(footer.readUInt32LE(0)) : Infinity;
+  if (bytes > objectBytes) throw corrupt("has no seek table at its end");
+  return bytes;
+}
+
+/** The frames of an object of `objectBytes` bytes, checked against it and against each other. @throws PermanentError `store/corrupt` */
+export function parseSeekTable(table: Buffer, objectBytes: number): Frame[] {
+  const storedEnd = objectBytes - table.length;
+  if (table.readUInt32LE(0) !== skippableMagic || table.readUInt32LE(4) !== table.length - headerBytes)
+    throw corrupt("has a damaged seek table");
+  const frames: Frame[] = [];
+  let [rawStart, storedStart] = [0, 0];
+  for (let at = headerBytes; at < table.length - footerBytes; at += entryBytes) {
+    const [storedBytes, rawBytes] = [table.readUInt32LE(at), table.readUInt32LE(at + 4)];
+    // Text that does not compress grows by some bytes a block; anything above is meant to fill a reader's memory.
+    const isPossible = rawBytes > 0 && rawBytes <= maxFrameBytes && storedBytes > 0 && storedBytes <= rawBytes + 8 * 1024;
+    if (!isPossible) throw corrupt("has an impossible frame in its seek table");
+    frames.push({ rawStart, rawBytes, storedStart, storedBytes });
+    rawStart += rawBytes;
+    storedStart += storedBytes;
+  }
+  if (frames.length === 0 || storedStart !== storedEnd) throw corrupt("is not as long as its seek table says");
+  return frames;
+}
+
+/** An error about an object whose name the caller adds. */
+function corrupt(what: string): PermanentError {
+  return new PermanentError("store/corrupt", what);
+}

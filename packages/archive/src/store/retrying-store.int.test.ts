@@ -1,0 +1,28 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { TransientError } from "@actions-archive/core/errors";
+import { expect, test, vi } from "vitest";
+
+import { openStore } from "../open-store.ts";
+import { patientStore } from "./retrying-store.ts";
+
+test("a store that fails three times in a row gives what it has", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "actions-archive-patience-"));
+  await using resources = new AsyncDisposableStack();
+  resources.defer(() => rm(folder, { recursive: true }));
+  const store = resources.use(await openStore({ ARCHIVE_URL: pathToFileURL(folder) }));
+  const patient = patientStore(store);
+  const away = new TransientError("store/unavailable", "not now");
+  const failing = (method: "head" | "read" | "open", times: number) => {
+    const spy = vi.spyOn(store, method);
+    for (let time = 0; time < times; time++) spy.mockRejectedValueOnce(away);
+  };
+  for (const method of ["head", "read", "open"] as const) failing(method, 3);
+  const key = "records/github.com/1/2/3.json";
+  expect(await Promise.all([patient.head(key), patient.read(key), patient.open(key)])).toEqual([undefined, undefined, undefined]);
+  failing("read", 4);
+  await expect(patient.read(key)).rejects.toBe(away);
+});

@@ -1,0 +1,24 @@
+// A store on an S3 server that misbehaves as told.
+
+import { openS3Front, type S3Front } from "@actions-archive/testkit/s3-front";
+import { startTestS3 } from "@actions-archive/testkit/test-s3";
+
+import { openStore, type StoreSettings } from "../src/open-store.ts";
+import type { Store } from "../src/store/store.ts";
+
+export type Front = S3Front & { readonly settings: StoreSettings; readonly store: Store };
+
+/** @param settings over those that lead to the front. */
+export async function openFront(settings: Partial<StoreSettings> = {}): Promise<Front> {
+  await using resources = new AsyncDisposableStack();
+  const front = resources.use(await openS3Front(resources.use(await startTestS3())));
+  const all: StoreSettings = {
+    ARCHIVE_URL: new URL(`s3://${front.s3.bucket}/${front.s3.prefix}`),
+    S3_ENDPOINT: new URL(front.s3.endpoint),
+    S3_FORCE_PATH_STYLE: true,
+    ...settings,
+  };
+  const store = resources.use(await openStore(all));
+  const opened = resources.move();
+  return Object.assign(front, { settings: all, store, [Symbol.asyncDispose]: () => opened.disposeAsync() });
+}

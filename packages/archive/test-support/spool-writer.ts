@@ -1,0 +1,10 @@
+// A process for the spool's crash test: leaves a file open and waits to be killed.
+
+import { openSpool } from "../src/log/spool.ts";
+
+const spool = await openSpool({ dir: process.argv[2] ?? "", maxBytes: 64 * 1024 * 1024 });
+const file = spool.open(0);
+await file.write(Buffer.alloc(5 * 1024 * 1024));
+process.send?.("written");
+// Who listens for messages lives until the channel is closed, or until it is killed.
+process.on("message", () => undefined);

@@ -1,0 +1,41 @@
+// Turns by the clock: one at a time, a rest after each, and an end that waits for the one in hand.
+
+import { expect, test, vi } from "vitest";
+
+import { runByTheClock } from "./run-periodically.ts";
+
+test("a long turn is followed by a rest, and not by the turns that it kept from running", async () => {
+  const turns: { readonly began: number; readonly ended: number }[] = [];
+  await using resources = new AsyncDisposableStack();
+  const first = runByTheClock(resources, 50, async () => {
+    const began = performance.now();
+    const longMs = turns.length === 0 ? 300 : 0;
+    await vi.waitUntil(() => performance.now() - began >= longMs);
+    turns.push({ began, ended: performance.now() });
+  });
+  await first;
+  expect(turns).toHaveLength(1);
+  await expect.poll(() => turns.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3);
+  const rests = turns.slice(1).map(({ began }, index) => began - (turns[index]?.ended ?? 0));
+  // A timer may fire a millisecond early.
+  expect(Math.min(...rests)).toBeGreaterThan(48);
+});
+
+test("the end waits for the turn in hand, which still has what was opened before it, and no turn comes after", async () => {
+  const said: string[] = [];
+  const resources = new AsyncDisposableStack();
+  resources.defer(() => void said.push("closed"));
+  const inHand = Promise.withResolvers<void>();
+  void runByTheClock(resources, 0, async () => {
+    said.push("began");
+    await inHand.promise;
+    said.push("ended");
+  });
+  const disposed = resources.disposeAsync();
+  await new Promise(setImmediate);
+  expect(said).toEqual(["began"]);
+  inHand.resolve();
+  await disposed;
+  await new Promise(setImmediate);
+  expect(said).toEqual(["began", "ended", "closed"]);
+});

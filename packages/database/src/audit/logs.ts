@@ -1,0 +1,57 @@
+// Reads of the auditor's log rows.
+
+import type { Database } from "../connection/open-database.ts";
+
+export type ArchivedLogPlace = {
+  log_state: string;
+  log_reason: string | null;
+  log_key: string | null;
+  log_version_id: string | null;
+  stored_bytes: number | null;
+  raw_bytes: number | null;
+  record_key: string;
+  /** The job whose log this is, when the reason is `copied`. */
+  copied_from_job_id: number | null;
+};
+
+/** Where a job's log lies, or why there is none. Undefined when no record of the job is loaded. */
+export async function findLog(db: Database, jobId: number): Promise<ArchivedLogPlace | undefined> {
+  return db
+    .selectFrom("archive.logs")
+    .select([
+      "log_state",
+      "log_reason",
+      "log_key",
+      "log_version_id",
+      "stored_bytes",
+      "raw_bytes",
+      "record_key",
+      "copied_from_job_id",
+    ])
+    .where("job_id", "=", jobId)
+    .executeTakeFirst();
+}
+
+export type LogStep = { step_number: number; step_name: string | null; conclusion: string | null };
+
+/** A job's steps as GitHub listed them, by number. */
+export async function listSteps(db: Database, jobId: number): Promise<LogStep[]> {
+  return db
+    .selectFrom("archive.steps")
+    .select(["step_number", "step_name", "conclusion"])
+    .where("job_id", "=", jobId)
+    .orderBy("step_number")
+    .execute();
+}
+
+export type StepSection = { step_number: number; first_line: number; line_count: number; raw_start: number; raw_bytes: number };
+
+/** Where a step's lines are in the log of its job; undefined when it has none that are known to be its own. */
+export async function findSection(db: Database, jobId: number, stepNumber: number): Promise<StepSection | undefined> {
+  return db
+    .selectFrom("archive.sections")
+    .select(["step_number", "first_line", "line_count", "raw_start", "raw_bytes"])
+    .where("job_id", "=", jobId)
+    .where("step_number", "=", stepNumber)
+    .executeTakeFirst();
+}

@@ -1,0 +1,49 @@
+// Who does what an operator's command does: recorded with each act, and sealed with it.
+
+import { userInfo } from "node:os";
+
+import { reasonOf } from "@actions-archive/core/error-message";
+import { sql } from "kysely";
+
+/** The columns of every act; null where it was not recorded, as before migration 0031. */
+export type Actor = {
+  /** Whom the act is ascribed to: `--by`, else the operating system's login. */
+  readonly by: string | null;
+  readonly os_user: string | null;
+  /** The login of the database connection, which Postgres itself says. */
+  readonly database_user: string | null;
+};
+
+/** What an operator can say of an act. */
+export type Ascription = {
+  /** Undefined: the operating system's login. */
+  readonly by?: string | undefined;
+  readonly reason?: string | null | undefined;
+};
+
+/** The same columns for `unnest`. */
+export const actorTypes = { by: "text", os_user: "text", database_user: "text" } as const;
+
+/** The same columns for a select list. */
+export const actorColumns = sql`by, os_user, database_user`;
+
+/** What `database_user` holds: the login, which `set role` does not change. */
+export const databaseUser = sql<string>`session_user::text`;
+
+/** The login of the operating system's user who runs this process; the user's number where it has no name, as in many containers. */
+export function findOsUser(): string {
+  try {
+    return userInfo().username;
+  } catch (error) {
+    const number = process.getuid?.();
+    if (number === undefined)
+      throw new TypeError(`The operating system does not say who runs this process: ${reasonOf(error)}`, { cause: error });
+    return String(number);
+  }
+}
+
+/** The values of `by` and `os_user` for an act of this process. */
+export function actorOf(by?: string): { readonly by: string; readonly os_user: string } {
+  const os_user = findOsUser();
+  return { by: by ?? os_user, os_user };
+}

@@ -1,0 +1,84 @@
+// What came before a job in its run: whether all of it is known, and which job of an earlier attempt this one is a copy of.
+
+import type { LogState } from "@actions-archive/core/states";
+import { sql } from "kysely";
+
+import type { Database } from "../connection/open-database.ts";
+import { asFields, instant } from "../rows/job-rows.ts";
+
+export type EarlierAttempts = {
+  /** Earlier attempts whose jobs the ledger has, or will never have. */
+  settled: number;
+  /** Earlier attempts that the ledger knows. */
+  known: number;
+  /** When the job's own attempt began; null while the run was not seen in that attempt. */
+  startedAt: Date | null;
+};
+
+/** What the ledger knows of the attempts before a job's own. A copy can only be told for sure when all of them are settled. */
+export async function findEarlierAttempts(
+  db: Database,
+  { run_id, run_attempt }: { run_id: number; run_attempt: number },
+): Promise<EarlierAttempts> {
+  const attempts = await db
+    .selectFrom("archive.attempts")
+    .select(["run_attempt", "state", "object"])
+    .where("run_id", "=", run_id)
+    .where("run_attempt", "<=", run_attempt)
+    .execute();
+  const earlier = attempts.filter((attempt) => attempt.run_attempt < run_attempt);
+  const own = attempts.find((attempt) => attempt.run_attempt === run_attempt);
+  const startedAt = instant(asFields(own?.object)["run_started_at"]);
+  return {
+    settled: earlier.filter(({ state }) => state !== "open").length,
+    known: earlier.length,
+    startedAt: startedAt === null ? null : new Date(startedAt),
+  };
+}
+
+export type Twin = { job_id: number; log_state: LogState; log_reason: string | null };
+
+/**
+ * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
+ * and end. "Re-run failed jobs" lists the passed jobs again under new ids. The earliest one, but rather one that is archived.
+ */
+export async function findTwin(db: Database, jobId: number): Promise<Twin | undefined> {
+  const row = await db
+    .selectFrom("archive.obligations as copy")
+    .innerJoin("archive.obligations as twin", (join) =>
+      join
+        .onRef("twin.run_id", "=", "copy.run_id")
+        .onRef("twin.run_attempt", "<", "copy.run_attempt")
+        .onRef("twin.job_name", "=", "copy.job_name")
+        .onRef("twin.runner_name", "=", "copy.runner_name")
+        .onRef("twin.started_at", "=", "copy.started_at")
+        .onRef("twin.completed_at", "=", "copy.completed_at"),
+    )
+    .select(["twin.job_id", "twin.log_state", "twin.log_reason"])
+    .where("copy.job_id", "=", jobId)
+    .where("twin.runner_name", "!=", "")
+    .orderBy((eb) => eb("twin.log_state", "=", "archived"), "desc")
+    .orderBy("twin.run_attempt")
+    .orderBy("twin.job_id")
+    .limit(1)
+    .executeTakeFirst();
+  return row && { ...row, log_state: row.log_state as LogState };
+}
+
+/**
+ * Makes the pending copies of these jobs due now: their original has ended. A copy that another transaction has locked is left out, and
+ * waits for its own retry.
+ */
+export async function makeCopiesDue(db: Database, jobIds: readonly number[]): Promise<void> {
+  await sql`
+    update archive.obligations set due_at = now()
+    where job_id in (
+      select copy.job_id
+      from archive.obligations as original
+      join archive.obligations as copy using (run_id, job_name, runner_name, started_at, completed_at)
+      where original.job_id = any(${sql.val(jobIds)}::bigint[]) and original.runner_name <> ''
+        and copy.run_attempt > original.run_attempt and copy.log_state = 'pending' and copy.due_at > now()
+      for no key update of copy skip locked
+    )
+  `.execute(db);
+}

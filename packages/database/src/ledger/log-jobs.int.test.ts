@@ -1,0 +1,151 @@
+// Jobs of the ledger: what is owed for each, from any number of sightings in any order.
+
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { expect, test } from "vitest";
+
+import {
+  addRepository,
+  jobId,
+  jobObject,
+  type Json,
+  repositoryId,
+  runId,
+  runObject,
+  stepObject,
+} from "../../test-support/samples.ts";
+import { transact } from "../connection/open-database.ts";
+import { finishCheck } from "./attempts.ts";
+import { findEarlierAttempts, findTwin } from "./earlier-attempts.ts";
+import { findObligation, type JobSighting, listUnloadedJobs, lockUnloadedJobs, markRowsLoaded, recordJobs } from "./log-jobs.ts";
+import { recordRuns } from "./runs.ts";
+
+const sighting = (changes: Json = {}, listedAttempt = 1): JobSighting => ({
+  object: jobObject(changes),
+  source: "listing",
+  listedAttempt,
+});
+
+async function openLedgerOf(...sightings: JobSighting[]) {
+  const database = await openTestDatabase();
+  await addRepository(database.db);
+  await recordJobs(database.db, repositoryId, sightings);
+  return database;
+}
+
+test("only completed jobs are owed; the others stay with their attempt", async () => {
+  await using database = await openLedgerOf();
+  const statuses = ["queued", "in_progress", "waiting", "completed", null].map((status, index) =>
+    sighting({ id: jobId + index, status }),
+  );
+  expect(await recordJobs(database.db, repositoryId, statuses)).toBe(1);
+  expect(await listUnloadedJobs(database.db, 10)).toEqual([jobId + 3]);
+});
+
+test("a job belongs to the smallest attempt that listed it, and remembers the largest", async () => {
+  for (const order of [
+    [1, 2, 4],
+    [4, 2, 1],
+    [2, 4, 1, 2],
+  ]) {
+    await using apart = await openLedgerOf();
+    for (const attempt of order) await recordJobs(apart.db, repositoryId, [sighting({}, attempt)]);
+    await using together = await openLedgerOf(...order.map((attempt) => sighting({}, attempt)));
+    for (const { db } of [apart, together])
+      expect(await findObligation(db, jobId)).toMatchObject({ run_attempt: 1, last_listed_attempt: 4 });
+  }
+});
+
+test("the object with more steps wins, whatever comes first, and its columns with it", async () => {
+  const poor = sighting({ steps: [], runner_name: null, started_at: null, completed_at: null });
+  const rich = sighting({ steps: [stepObject(1), stepObject(2)] });
+  for (const batches of [[[poor], [rich]], [[rich], [poor]], [[poor, rich]], [[rich, poor]]]) {
+    await using database = await openLedgerOf();
+    for (const batch of batches) await recordJobs(database.db, repositoryId, batch);
+    expect((await findObligation(database.db, jobId))?.object).toEqual(rich.object);
+    const columns = await database.db
+      .selectFrom("archive.obligations")
+      .select(["runner_name", "started_at", "completed_at", "expires_at"])
+      .executeTakeFirst();
+    expect(columns).toEqual({
+      runner_name: "GitHub Actions 7",
+      started_at: new Date("2026-05-01T10:00:10Z"),
+      completed_at: new Date("2026-05-01T10:04:00Z"),
+      expires_at: new Date("2026-07-30T10:04:00Z"),
+    });
+  }
+});
+
+test("a better object owes its rows again, an equal one does not", async () => {
+  await using database = await openLedgerOf(sighting());
+  const { db } = database;
+  await markRowsLoaded(db, [jobId]);
+  await recordJobs(db, repositoryId, [sighting({ steps: [] })]);
+  expect(await listUnloadedJobs(db, 10)).toEqual([]);
+  await recordJobs(db, repositoryId, [sighting({ steps: [1, 2, 3, 4].map((number) => stepObject(number)) })]);
+  expect(await listUnloadedJobs(db, 10)).toEqual([jobId]);
+  const locked = await transact(db, (trx) => lockUnloadedJobs(trx, [jobId, jobId + 1]));
+  expect(locked.map(({ job_id }) => job_id)).toEqual([jobId]);
+});
+
+test("an object that is no better and says something new is kept beside the other, and owes the job's rows again", async () => {
+  await using database = await openLedgerOf(sighting());
+  const { db } = database;
+  await markRowsLoaded(db, [jobId]);
+  const late = sighting({ runner_name: "rack-7", steps: [stepObject(1)] });
+  for (const told of [late, sighting(), late]) await recordJobs(db, repositoryId, [told]);
+  const locked = await transact(db, (trx) => lockUnloadedJobs(trx, [jobId]));
+  expect(locked.map(({ objects }) => objects)).toEqual([[jobObject(), late.object]]);
+  for (let runner = 0; runner < 20; runner++) await recordJobs(db, repositoryId, [sighting({ runner_name: `rack-${runner}` })]);
+  expect((await transact(db, (trx) => lockUnloadedJobs(trx, [jobId])))[0]?.objects).toHaveLength(8);
+});
+
+test("any text that GitHub may send is kept as it came", async () => {
+  const odd = {
+    name: "a\0b\ud800c",
+    workflow_name: "x".repeat(1_000_000),
+    labels: ["\0", "\ud800"],
+    head_branch: "日本語\u202E",
+  };
+  await using database = await openLedgerOf(sighting(odd));
+  expect((await findObligation(database.db, jobId))?.object).toEqual(jobObject(odd));
+});
+
+test("a copy is known by its name and by the same runner, start and end in an earlier attempt", async () => {
+  await using database = await openLedgerOf(sighting(), sighting({ id: jobId + 1 }, 2), sighting({ id: jobId + 2 }, 3));
+  expect(await findTwin(database.db, jobId + 1)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
+  expect(await findTwin(database.db, jobId + 2)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
+  expect(await findTwin(database.db, jobId)).toBeUndefined();
+});
+
+test.each([
+  ["another name", { name: "test" }],
+  ["another runner", { runner_name: "rack-7" }],
+  ["another start", { started_at: "2026-05-01T10:00:11Z" }],
+  ["another end", { completed_at: "2026-05-01T10:04:01Z" }],
+  ["another run", { run_id: runId + 1 }],
+])("a job with %s is no copy", async (_difference, changes) => {
+  await using database = await openLedgerOf(sighting(), sighting({ id: jobId + 1, ...changes }, 2));
+  expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+});
+
+test.each([{ runner_name: null }, { runner_name: "" }, { started_at: null }, { completed_at: null }])(
+  "what both do not know makes no copy: %j",
+  async (unknown) => {
+    await using database = await openLedgerOf(sighting(unknown), sighting({ id: jobId + 1, ...unknown }, 2));
+    expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+  },
+);
+
+test("two jobs of one attempt are no copies of each other", async () => {
+  await using database = await openLedgerOf(sighting({}, 2), sighting({ id: jobId + 1 }, 2));
+  expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+});
+
+test("an earlier attempt that is not listed yet may still hold the original", async () => {
+  await using database = await openLedgerOf();
+  await recordRuns(database.db, repositoryId, [runObject({ run_attempt: 2 })]);
+  const second = { run_id: runId, run_attempt: 2 };
+  expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 0, known: 1 });
+  await finishCheck(database.db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
+  expect(await findEarlierAttempts(database.db, second)).toMatchObject({ settled: 1, known: 1 });
+});

@@ -1,0 +1,293 @@
+// What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
+
+import { createHash } from "node:crypto";
+
+import type { LogState } from "@actions-archive/core/states";
+import { sql } from "kysely";
+
+import { type Database, transact } from "../connection/open-database.ts";
+import { roundsOf, unnest } from "../connection/unnest.ts";
+import { fullnessOf, type JobColumns, jobColumns } from "../rows/job-rows.ts";
+
+export type JobSighting = {
+  readonly object: unknown;
+  readonly source: "listing" | "webhook" | "get";
+  /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
+  readonly listedAttempt: number;
+  /** ISO 8601, where it came earlier than now: it is read from the store. */
+  readonly receivedAt?: string | undefined;
+};
+
+export type Obligation = {
+  job_id: number;
+  repository_id: number;
+  run_id: number;
+  run_attempt: number;
+  last_listed_attempt: number;
+  full_name: string;
+  log_retention_days: number | null;
+  youngest_gone_seconds: number | null;
+  object: unknown;
+  object_source: string;
+  object_received_at: Date;
+  log_state: LogState;
+  log_reason: string | null;
+  tries: number;
+  first_seen_at: Date;
+  unsettled_at: Date | null;
+  unconfirmed_answer: string | null;
+  unconfirmed_at: Date | null;
+  /** Null also until it is due. */
+  relook_at: Date | null;
+  record_key: string | null;
+};
+
+type ObligationColumns = {
+  job_id: number;
+  repository_id: number;
+  run_id: number;
+  run_attempt: number;
+  job_name: string | null;
+  runner_name: string | null;
+  conclusion: string | null;
+  started_at: string | null;
+  completed_at: string | null;
+  object: unknown;
+  object_source: string;
+  object_steps: number;
+  contents: readonly number[];
+  received_at: string | null;
+};
+
+const obligationTypes = {
+  job_id: "bigint",
+  repository_id: "bigint",
+  run_id: "bigint",
+  run_attempt: "integer",
+  job_name: "text",
+  runner_name: "text",
+  conclusion: "text",
+  started_at: "timestamptz",
+  completed_at: "timestamptz",
+  object: "json",
+  object_source: "text",
+  object_steps: "integer",
+  contents: "json",
+  received_at: "timestamptz",
+} as const;
+
+/** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
+const mostOtherObjects = 7;
+
+/** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
+export const defaultRetentionDays = 90;
+
+export type JobSightingOf = JobSighting & { readonly repositoryId: number };
+
+/**
+ * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object that says more of its steps
+ * (`fullnessOf`) takes the place of one that says less, never the other way round; each that says something new is kept, and the job's
+ * rows are owed again. Idempotent.
+ * @returns how many of the sightings were completed jobs.
+ */
+export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
+  return writeSightings(
+    db,
+    sightings.map((sighting) => ({ ...sighting, repositoryId })),
+    false,
+  );
+}
+
+/** As `recordJobs`, of any repositories, for a caller that writes all rows of these jobs in the same transaction: none are owed. */
+export async function recordLoadedJobs(trx: Database, sightings: readonly JobSightingOf[]): Promise<void> {
+  await writeSightings(trx, sightings, true);
+}
+
+async function writeSightings(db: Database, sightings: readonly JobSightingOf[], areLoaded: boolean): Promise<number> {
+  const rows = sightings.map(obligationColumns).filter((row) => row !== undefined);
+  if (rows.length === 0) return 0;
+  await transact(db, async (trx) => {
+    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertObligations(trx, round, areLoaded);
+  });
+  return rows.length;
+}
+
+// What the columns say of a job follows its object, and null never takes the place of a value.
+async function upsertObligations(trx: Database, rows: readonly ObligationColumns[], areLoaded: boolean): Promise<void> {
+  const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
+  const isBetter = sql`excluded.object_steps > obligations.object_steps`;
+  const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${mostOtherObjects})`;
+  const follow = (column: string) => {
+    const [old, fresh] = [sql.ref(`obligations.${column}`), sql.ref(`excluded.${column}`)];
+    return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
+  };
+  const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
+  await sql`
+    insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
+      conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, first_seen_at, expires_at,
+      backfill_id, rows_loaded_at)
+    select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
+      conclusion, started_at, completed_at, object, object_source, object_steps,
+      array(select json_array_elements_text(contents)::bigint), coalesce(received_at, now()), coalesce(received_at, now()),
+      completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
+      (select backfill_id from archive.runs where runs.run_id = incoming.run_id), ${loadedAt}
+    from ${unnest(obligationTypes, rows)}
+    join archive.repositories on repositories.repository_id = incoming.repository_id
+    order by job_id
+    on conflict (job_id) do update set
+      run_attempt = least(obligations.run_attempt, excluded.run_attempt),
+      last_listed_attempt = greatest(obligations.last_listed_attempt, excluded.last_listed_attempt),
+      ${sql.join(followed.map(follow))},
+      object = case when ${isBetter} then excluded.object else obligations.object end,
+      object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
+      object_received_at = case when ${isBetter} then excluded.object_received_at else obligations.object_received_at end,
+      object_steps = greatest(obligations.object_steps, excluded.object_steps),
+      contents = case
+        when ${isNew} then array(select unnest(obligations.contents) union select unnest(excluded.contents) order by 1)
+        else obligations.contents
+      end,
+      other_objects = case
+        when not ${isNew} then obligations.other_objects
+        when ${isBetter} then array_append(obligations.other_objects, obligations.object)
+        else array_append(obligations.other_objects, excluded.object)
+      end,
+      rows_loaded_at = ${loadedAt}
+    where excluded.run_attempt < obligations.run_attempt
+      or excluded.last_listed_attempt > obligations.last_listed_attempt
+      or ${isBetter}
+      or ${isNew}
+  `.execute(trx);
+}
+
+function obligationColumns(sighting: JobSightingOf): ObligationColumns | undefined {
+  const { repositoryId, object, source, listedAttempt, receivedAt } = sighting;
+  const job = jobColumns(object);
+  if (job === undefined || job.status !== "completed") return undefined;
+  const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at } = job;
+  return {
+    job_id,
+    repository_id: repositoryId,
+    run_id,
+    run_attempt: listedAttempt,
+    job_name,
+    runner_name,
+    conclusion,
+    started_at,
+    completed_at,
+    object,
+    object_source: source,
+    object_steps: fullnessOf(job),
+    contents: contentsOf(job),
+    received_at: receivedAt ?? null,
+  };
+}
+
+// Hashes of what the rows hold: of the job, without the attempt, which only echoes the request, and of each step. A webhook and
+// a listing spell the same differently, and one whose steps GitHub has dropped says nothing new.
+function contentsOf({ run_attempt: _echoed, steps, ...columns }: JobColumns): number[] {
+  return [columns, ...steps].map((piece) => createHash("sha256").update(JSON.stringify(piece)).digest().readUIntBE(0, 6));
+}
+
+/** Jobs whose rows are owed to the auditor's tables. */
+export async function listUnloadedJobs(db: Database, limit: number): Promise<number[]> {
+  const rows = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("rows_loaded_at", "is", null)
+    .orderBy("job_id")
+    .limit(limit)
+    .execute();
+  return rows.map(({ job_id }) => job_id);
+}
+
+export async function findObligation(db: Database, jobId: number): Promise<Obligation | undefined> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .select([
+      "job_id",
+      "archive.obligations.repository_id",
+      "run_id",
+      "run_attempt",
+      "last_listed_attempt",
+      "full_name",
+      "log_retention_days",
+      "youngest_gone_seconds",
+      "object",
+      "object_source",
+      "object_received_at",
+      "log_state",
+      "log_reason",
+      "tries",
+      "archive.obligations.first_seen_at",
+      "unsettled_at",
+      "unconfirmed_answer",
+      "unconfirmed_at",
+      sql<Date | null>`case when relook_at <= now() then relook_at end`.as("relook_at"),
+      "record_key",
+    ])
+    .where("job_id", "=", jobId)
+    .executeTakeFirst();
+  // The column has a check constraint with exactly these words.
+  return row && { ...row, log_state: row.log_state as LogState };
+}
+
+export type UnloadedJob = {
+  job_id: number;
+  repository_id: number;
+  run_attempt: number;
+  last_listed_attempt: number;
+  /** All that were received and say something of their own. */
+  objects: unknown[];
+};
+
+/** The jobs among `jobIds` whose rows are owed, locked for the rest of the transaction, in the order of their ids. */
+export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[]): Promise<UnloadedJob[]> {
+  const rows = await trx
+    .selectFrom("archive.obligations")
+    .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object", "other_objects"])
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .where("rows_loaded_at", "is", null)
+    .orderBy("job_id")
+    .forNoKeyUpdate()
+    .execute();
+  return rows.map(({ object, other_objects, ...row }) => ({ ...row, objects: [object, ...other_objects] }));
+}
+
+/**
+ * Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows.
+ * @returns by job, when the object was received whose rows are loaded; jobs whose rows are owed or were refused are not in it.
+ */
+export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<Map<number, Date>> {
+  const rows = await trx
+    .selectFrom("archive.obligations")
+    .select(["job_id", "object_received_at"])
+    .select(sql<boolean>`rows_loaded_at is not null and log_reason is distinct from 'unloadable'`.as("is_loaded"))
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .orderBy("job_id")
+    .forNoKeyUpdate()
+    .execute();
+  return new Map(rows.flatMap(({ job_id, object_received_at, is_loaded }) => (is_loaded ? [[job_id, object_received_at]] : [])));
+}
+
+export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {
+  await trx
+    .updateTable("archive.obligations")
+    .set({ rows_loaded_at: sql<Date>`now()` })
+    .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
+    .execute();
+}
+
+/** Whether `atLeast` records are written whose rows are not loaded yet; those that no table takes are not waited for. */
+export async function hasUnloadedRecords(db: Database, atLeast = 1): Promise<boolean> {
+  const row = await db
+    .selectFrom("archive.obligations")
+    .select("job_id")
+    .where("log_state", "in", ["pending", "failed"])
+    .where("record_key", "is not", null)
+    .where("log_reason", "is distinct from", "unloadable")
+    .offset(atLeast - 1)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}

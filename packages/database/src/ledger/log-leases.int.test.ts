@@ -1,0 +1,130 @@
+// Who works on a log, how many workers died of it, and which logs are alike before any of them is loaded.
+
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { createLogger } from "@actions-archive/core/logger";
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { openTestPostgres } from "@actions-archive/testkit/test-postgres";
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+
+import { openDatabase } from "../connection/open-database.ts";
+import { migrateDatabase } from "../migration/migrate.ts";
+import { recordJobs } from "./log-jobs.ts";
+import { findSameLog, forgetDeathAlone, forgetLogsInFlight, land, renewFlights, takeOff } from "./log-leases.ts";
+import { selectRepositories } from "./repositories.ts";
+
+const jobIds = [70_000_000_001, 70_000_000_002, 70_000_000_003];
+const [jobId = 0, other = 0, third = 0] = jobIds;
+
+async function openJobs() {
+  const database = await openTestDatabase();
+  const { db } = database;
+  await selectRepositories(db, [{ repository_id: 1, full_name: "octo-org/api", is_private: false }]);
+  const sightings = jobIds.map((id) => ({
+    object: { id, run_id: 5, run_attempt: 1, status: "completed", conclusion: "success", steps: [] },
+    source: "listing" as const,
+    listedAttempt: 1,
+  }));
+  await recordJobs(db, 1, sightings);
+  const begin = (worker: string, isAlone = false) => takeOff(db, { jobId, worker, isAlone });
+  /** As the time does it that passes. */
+  const endLease = () => db.updateTable("archive.logs_in_flight").set({ leased_until: null }).execute();
+  const beginAfter = async (worker: string, isAlone = false) => {
+    await endLease();
+    return begin(worker, isAlone);
+  };
+  const workerOf = async () =>
+    (await db.selectFrom("archive.logs_in_flight").select("worker").where("job_id", "=", jobId).executeTakeFirst())?.worker;
+  return { db, begin, beginAfter, endLease, workerOf, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
+}
+
+test("what another worker left in flight is a death, what the same worker did not finish is none", async () => {
+  await using jobs = await openJobs();
+  expect(await jobs.begin("a")).toEqual({ deaths: 0 });
+  expect(await jobs.begin("a")).toEqual({ deaths: 0 });
+  expect(await jobs.beginAfter("a")).toEqual({ deaths: 0 });
+  expect(await jobs.beginAfter("b")).toEqual({ deaths: 1 });
+  await land(jobs.db, { jobId, worker: "a" });
+  expect(await jobs.workerOf()).toBe("b");
+  await land(jobs.db, { jobId, worker: "b" });
+  expect(await jobs.begin("c")).toEqual({ deaths: 1 });
+});
+
+test("a worker whose lease runs has the log for itself, and is no death, however often others are sent", async () => {
+  await using jobs = await openJobs();
+  await jobs.begin("a");
+  for (const worker of ["b", "c", "d", "e"]) {
+    const held = await jobs.begin(worker, worker === "e");
+    const heldForMs = "heldForMs" in held ? held.heldForMs : 0;
+    expect(heldForMs).toBeGreaterThan(10_000);
+    // The queue gives a dead worker's log away in 40 s; here it waits no longer.
+    expect(heldForMs).toBeLessThanOrEqual(25_000);
+  }
+  expect(await jobs.workerOf()).toBe("a");
+  await land(jobs.db, { jobId, worker: "a" });
+  expect(await jobs.begin("b")).toEqual({ deaths: 0 });
+});
+
+test("a lease that was renewed runs again, and only its own worker renews it", async () => {
+  await using jobs = await openJobs();
+  await jobs.begin("a");
+  await jobs.endLease();
+  await renewFlights(jobs.db, { jobIds, worker: "b" });
+  await renewFlights(jobs.db, { jobIds: [other, third], worker: "a" });
+  expect(await jobs.begin("b")).toEqual({ deaths: 1 });
+  await jobs.endLease();
+  await renewFlights(jobs.db, { jobIds, worker: "b" });
+  expect(await jobs.begin("c")).toMatchObject({ heldForMs: expect.any(Number) as number });
+});
+
+test("a lease that nobody could renew, since Postgres was away, counts from its start", { timeout: 60_000 }, async () => {
+  await using resources = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "actions-archive-postgres-"));
+  resources.defer(() => rm(folder, { recursive: true, force: true }));
+  // Postgres runs as another user than root.
+  await chmod(folder, 0o711);
+  const start = () => openTestPostgres({ url: undefined, folder, log: createLogger("test", "silent") });
+  {
+    await using server = await start();
+    await migrateDatabase(server.url);
+    await using database = await openDatabase({ url: server.url, applicationName: "test" });
+    await takeOff(database.db, { jobId, worker: "a", isAlone: false });
+    await sql`update archive.logs_in_flight set leased_until = now() - interval '1 hour'`.execute(database.db);
+  }
+  const { url } = resources.use(await start());
+  const { db } = resources.use(await openDatabase({ url, applicationName: "test" }));
+  const held = await takeOff(db, { jobId, worker: "b", isAlone: false });
+  expect("heldForMs" in held ? held.heldForMs : 0).toBeGreaterThan(0);
+  await renewFlights(db, { jobIds: [jobId], worker: "a" });
+  expect(await takeOff(db, { jobId, worker: "b", isAlone: false })).toHaveProperty("heldForMs");
+});
+
+test("after three deaths a log is in flight only alone, and a fourth death was its own", async () => {
+  await using jobs = await openJobs();
+  for (const [deaths, worker] of ["a", "b", "c"].entries()) expect(await jobs.beginAfter(worker)).toEqual({ deaths });
+  expect(await jobs.beginAfter("d")).toEqual({ deaths: 3 });
+  expect(await jobs.workerOf()).toBeNull();
+  expect(await jobs.begin("d", true)).toEqual({ deaths: 3 });
+  expect(await jobs.workerOf()).toBe("d");
+  expect(await jobs.beginAfter("e")).toEqual({ deaths: 4 });
+  expect(await jobs.workerOf()).toBeNull();
+  await forgetDeathAlone(jobs.db, jobId);
+  expect(await jobs.begin("e")).toEqual({ deaths: 3 });
+});
+
+test("logs with the same raw hash and length are the same, once they are read and until their records are loaded", async () => {
+  await using jobs = await openJobs();
+  const rawSha256 = "ab".repeat(32);
+  for (const id of jobIds) await takeOff(jobs.db, { jobId: id, worker: "a", isAlone: false });
+  expect(await findSameLog(jobs.db, { jobId, rawSha256, rawBytes: 3_000_000_000 })).toBeUndefined();
+  await land(jobs.db, { jobId, worker: "a" });
+  expect(await findSameLog(jobs.db, { jobId: third, rawSha256, rawBytes: 2 })).toBeUndefined();
+  expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 3_000_000_000 })).toBe(jobId);
+  const both = await Promise.all([jobId, other].map((id) => findSameLog(jobs.db, { jobId: id, rawSha256, rawBytes: 9 })));
+  expect(both.some((same) => same !== undefined)).toBe(true);
+  await forgetLogsInFlight(jobs.db, [jobId]);
+  expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 9 })).toBeUndefined();
+});

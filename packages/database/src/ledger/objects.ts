@@ -1,0 +1,144 @@
+// What the loader knows to lie in the store: each object waits here for a seal, once.
+
+import { tryParseKey } from "@actions-archive/core/object-key";
+import { sql } from "kysely";
+
+import type { Database } from "../connection/open-database.ts";
+import { unnest } from "../connection/unnest.ts";
+
+export type StoredObject = {
+  /** Under the prefix of ARCHIVE_URL. */
+  readonly key: string;
+  /** Null where the store has no versions, or did not tell. */
+  readonly version_id: string | null;
+  /** Stored bytes. */
+  readonly size: number;
+  /** Of the stored bytes, lower-case hex. */
+  readonly sha256: string;
+};
+
+const objectTypes = {
+  object_key: "text",
+  version_id: "text",
+  size_bytes: "bigint",
+  sha256: "text",
+  repository_id: "bigint",
+  run_id: "bigint",
+  job_id: "bigint",
+} as const;
+type ObjectColumns = ReturnType<typeof columnsOf>;
+
+/**
+ * Writes these objects down, to be sealed. What is known stays as it was first seen: an object that reads otherwise today was
+ * changed, and the seal must say what it was. Idempotent.
+ */
+export async function noteObjects(trx: Database, objects: readonly StoredObject[]): Promise<void> {
+  if (objects.length === 0) return;
+  await sql`
+    insert into archive.objects (object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id)
+    select object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id
+    from ${unnest<ObjectColumns>(objectTypes, distinctRows(objects))}
+    on conflict (object_key) do nothing
+  `.execute(trx);
+}
+
+/** Writes down what a seal of the store holds, as sealed by it; of a key in two seals the first one counts. Idempotent. */
+export async function noteSealedObjects(trx: Database, sequence: number, objects: readonly StoredObject[]): Promise<void> {
+  if (objects.length === 0) return;
+  await sql`
+    insert into archive.objects as known (object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id, sealed_in)
+    select object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id, ${sequence}::bigint
+    from ${unnest<ObjectColumns>(objectTypes, distinctRows(objects))}
+    on conflict (object_key) do update set
+      version_id = excluded.version_id,
+      size_bytes = excluded.size_bytes,
+      sha256 = excluded.sha256,
+      sealed_in = excluded.sealed_in
+    where known.sealed_in is null
+  `.execute(trx);
+}
+
+/** Those of `keys` that are not written down yet. */
+export async function listUnknownKeys(db: Database, keys: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ key: string }>`
+    select key from unnest(${sql.val(keys)}::text[]) as key
+    where not exists (select from archive.objects where object_key = key)
+  `.execute(db);
+  return rows.map(({ key }) => key);
+}
+
+export type KnownObject = StoredObject & {
+  /** The seal that holds it; null while it waits for one that is published. */
+  readonly sealed_in: number | null;
+};
+
+/** What is known of `keys`; those that are not known are left out. */
+export async function findObjects(db: Database, keys: readonly string[]): Promise<KnownObject[]> {
+  const { rows } = await sql<KnownObject>`
+    select object_key as key, objects.version_id, size_bytes as size, objects.sha256, seals.sequence as sealed_in
+    from archive.objects
+    left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
+    where object_key = any(${sql.val(keys)}::text[])
+    order by object_key
+  `.execute(db);
+  return rows;
+}
+
+/** Jobs after `afterJobId` whose record in force is loaded and not written down, by job id. */
+export async function listUnnotedRecords(
+  db: Database,
+  afterJobId: number,
+  limit: number,
+): Promise<{ job_id: number; key: string }[]> {
+  return db
+    .selectFrom("archive.logs")
+    .leftJoin("archive.objects", "object_key", "record_key")
+    .select(["archive.logs.job_id", "record_key as key"])
+    .where("object_key", "is", null)
+    .where("archive.logs.job_id", ">", afterJobId)
+    .orderBy("archive.logs.job_id")
+    .limit(limit)
+    .execute();
+}
+
+/** Attempts after `after` whose run record is written and not written down here, in order. */
+export async function listUnnotedAttempts(
+  db: Database,
+  after: { readonly run_id: number; readonly run_attempt: number } | undefined,
+  limit: number,
+): Promise<{ run_id: number; run_attempt: number }[]> {
+  return db
+    .selectFrom("archive.attempts")
+    .leftJoin("archive.objects", "object_key", "record_key")
+    .select(["archive.attempts.run_id", "run_attempt"])
+    .where("record_key", "is not", null)
+    .where("object_key", "is", null)
+    .$if(after !== undefined, (query) =>
+      query.where(sql<boolean>`(attempts.run_id, run_attempt) > (${after?.run_id ?? 0}, ${after?.run_attempt ?? 0})`),
+    )
+    .orderBy("archive.attempts.run_id")
+    .orderBy("run_attempt")
+    .limit(limit)
+    .execute();
+}
+
+function columnsOf({ key, version_id, size, sha256 }: StoredObject) {
+  return { object_key: key, version_id, size_bytes: size, sha256, ...idsOfKey(key) };
+}
+
+/** Of what the object is, by its key; null where it is of no such thing. */
+export function idsOfKey(key: string): { repository_id: number | null; run_id: number | null; job_id: number | null } {
+  const parsed = tryParseKey(key);
+  const ids = parsed !== undefined && "run_id" in parsed ? parsed : undefined;
+  return {
+    repository_id: ids?.repository_id ?? null,
+    run_id: ids?.run_id ?? null,
+    job_id: ids !== undefined && "job_id" in ids ? ids.job_id : null,
+  };
+}
+
+// Each key once, and in order: two loaders that write the same keys wait for each other instead of ending in a deadlock.
+function distinctRows(objects: readonly StoredObject[]): ObjectColumns[] {
+  const byKey = new Map(objects.map((object) => [object.key, columnsOf(object)]));
+  return [...byKey.values()].toSorted((a, b) => (a.object_key < b.object_key ? -1 : 1));
+}

@@ -1,0 +1,21 @@
+// The database as a worker opens it: up to date, or refused.
+
+import { sql } from "kysely";
+
+import { openDatabase, type OpenDatabase, type OpenDatabaseOptions } from "../connection/open-database.ts";
+import { checkSchema } from "../migration/migrate.ts";
+
+export type Ledger = OpenDatabase & { /** Resolves while Postgres answers. */ readonly ping: () => Promise<void> };
+
+/** @throws ConfigError when Postgres does not answer, is too old, or its schema is not this program's. */
+export async function openLedger(options: OpenDatabaseOptions): Promise<Ledger> {
+  const database = await openDatabase(options);
+  try {
+    await checkSchema(database.db);
+  } catch (error) {
+    await database[Symbol.asyncDispose]();
+    throw error;
+  }
+  const ping = async () => void (await sql`select 1`.execute(database.db));
+  return { ...database, ping };
+}

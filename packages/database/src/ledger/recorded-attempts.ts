@@ -1,0 +1,77 @@
+// Listed attempts and their run records: what a record holds, and which attempts still have none.
+
+import type { Database } from "../connection/open-database.ts";
+
+/** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
+export async function listUnrecordedAttempts(db: Database, limit: number): Promise<{ run_id: number; run_attempt: number }[]> {
+  return db
+    .selectFrom("archive.attempts")
+    .select(["run_id", "run_attempt"])
+    .where("state", "=", "listed")
+    .where("record_key", "is", null)
+    .orderBy("run_id")
+    .limit(limit)
+    .execute();
+}
+
+export type AttemptStory = {
+  repository_id: number;
+  full_name: string;
+  object: unknown;
+  listed_at: Date;
+  /** How many jobs its final listing showed, and which of them were not completed. */
+  listed_jobs: number;
+  missing_job_ids: number[];
+  /** Those of them that completed, each with every object that says something of its own, and how and when the fullest one came. */
+  jobs: { job_id: number; objects: unknown[]; source: string; received_at: Date }[];
+};
+
+/** An attempt, for its run record. Undefined until it is listed. */
+export async function findListedAttempt(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+): Promise<AttemptStory | undefined> {
+  const row = await db
+    .selectFrom("archive.attempts")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
+    .select([
+      "archive.attempts.repository_id",
+      "archive.attempts.object",
+      "archive.attempts.listed_at",
+      "archive.attempts.listed_jobs",
+      "archive.attempts.missing_job_ids",
+      "archive.repositories.full_name",
+    ])
+    .where("run_id", "=", attempt.run_id)
+    .where("run_attempt", "=", attempt.run_attempt)
+    .where("state", "=", "listed")
+    .executeTakeFirst();
+  if (row?.listed_at == null) return undefined;
+  const jobs = await db
+    .selectFrom("archive.obligations")
+    .select(["job_id", "object", "other_objects", "object_source as source", "object_received_at as received_at"])
+    .where("run_id", "=", attempt.run_id)
+    .where("run_attempt", "<=", attempt.run_attempt)
+    .where("last_listed_attempt", ">=", attempt.run_attempt)
+    .orderBy("job_id")
+    .execute();
+  return {
+    ...row,
+    listed_at: row.listed_at,
+    listed_jobs: row.listed_jobs ?? jobs.length,
+    jobs: jobs.map(({ object, other_objects, ...job }) => ({ ...job, objects: [object, ...other_objects] })),
+  };
+}
+
+export async function markAttemptRecorded(
+  db: Database,
+  attempt: { run_id: number; run_attempt: number },
+  recordKey: string,
+): Promise<void> {
+  await db
+    .updateTable("archive.attempts")
+    .set({ record_key: recordKey })
+    .where("run_id", "=", attempt.run_id)
+    .where("run_attempt", "=", attempt.run_attempt)
+    .execute();
+}

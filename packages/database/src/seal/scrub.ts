@@ -1,0 +1,173 @@
+// The rolling reading of the whole archive: how far it has come, and what it found damaged.
+
+import { sql } from "kysely";
+
+import { type Database, transact } from "../connection/open-database.ts";
+import { idsOfKey, type StoredObject } from "../ledger/objects.ts";
+
+export type ScrubBatch = {
+  /** Where the round stood when the batch was chosen. */
+  readonly position: string;
+  readonly objects: readonly StoredObject[];
+};
+
+const notRemoved = sql`not exists (select from archive.tombstones where tombstones.object_key = objects.object_key)`;
+const allObjects = sql<number>`(select count(*) from archive.objects where ${notRemoved})`;
+
+/**
+ * What is to be read next so that every object is read once in `days`: none while the round is ahead of its time, or over. Objects
+ * that are removed, or about to be, are passed over.
+ */
+export async function chooseScrubBatch(
+  db: Database,
+  { days, most }: { readonly days: number; readonly most: number },
+): Promise<ScrubBatch> {
+  const { position, due } = (await findRound(db, days)) ?? (await beginFirstRound(db, days));
+  if (due <= 0) return { position, objects: [] };
+  const { rows } = await sql<StoredObject>`
+    select object_key as key, version_id, size_bytes as size, sha256
+    from archive.objects
+    where object_key > ${position} and ${notRemoved}
+    order by object_key
+    limit ${Math.min(due, most)}
+  `.execute(db);
+  return { position, objects: rows };
+}
+
+function findRound(db: Database, days: number): Promise<{ position: string; due: number } | undefined> {
+  const elapsed = sql`extract(epoch from now() - round_began_at) / (${days}::float8 * 86400)`;
+  // What came after the round began is read at its end.
+  const due = sql<number>`case when ${elapsed} < 1 then ceil(objects * ${elapsed})::bigint - objects_read else 1000000000 end`;
+  return db.selectFrom("archive.scrub").select("position").select(due.as("due")).executeTakeFirst();
+}
+
+async function beginFirstRound(db: Database, days: number): Promise<{ position: string; due: number }> {
+  await db
+    .insertInto("archive.scrub")
+    .values({ objects: allObjects })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  return (await findRound(db, days)) ?? { position: "", due: 0 };
+}
+
+/** Where the round was at `batch.position`, it is at the batch's last key now; without objects it is over. Idempotent. */
+export async function noteScrubbed(db: Database, { position, objects }: ScrubBatch): Promise<void> {
+  const last = objects.at(-1);
+  if (last === undefined) {
+    await sql`
+      update archive.scrub set
+        position = '', round_began_at = now(), objects = ${allObjects}, objects_read = 0, bytes_read = 0,
+        last_round_ended_at = now()
+      where position = ${position}
+    `.execute(db);
+    return;
+  }
+  const bytes = objects.reduce((sum, { size }) => sum + size, 0);
+  await sql`
+    update archive.scrub set
+      position = ${last.key}, objects_read = objects_read + ${objects.length}, bytes_read = bytes_read + ${bytes}
+    where position = ${position}
+  `.execute(db);
+}
+
+/** Whether the round stands at `position` still and has nothing after it. */
+export async function isRoundOver(db: Database, position: string): Promise<boolean> {
+  const { rows } = await sql<{ is_over: boolean }>`
+    select
+      exists (select from archive.scrub where position = ${position} and objects_read > 0)
+      and not exists (
+        select from archive.objects
+        where object_key > ${position} and ${notRemoved}
+      ) as is_over
+  `.execute(db);
+  return rows[0]?.is_over === true;
+}
+
+export type Damage = { readonly key: string; readonly finding: "missing" | "damaged" };
+
+/**
+ * Writes damages down, to be carried by the next seal; one that is known stays as it was. A log in force that is damaged is asked for
+ * again, and then stored beside. What has a tombstone is no damage. Idempotent.
+ * @returns the keys of those that were not known.
+ */
+export async function noteDamages(db: Database, damages: readonly Damage[]): Promise<string[]> {
+  return transact(db, async (trx) => {
+    const fresh: string[] = [];
+    const removed = await listRemovedKeys(
+      trx,
+      damages.map(({ key }) => key),
+    );
+    for (const { key, finding } of damages) {
+      if (removed.has(key)) continue;
+      const { repository_id, job_id } = idsOfKey(key);
+      const inserted = await trx
+        .insertInto("archive.damages")
+        .values({ object_key: key, finding, repository_id, job_id })
+        .onConflict((conflict) => conflict.doNothing())
+        .returning("object_key")
+        .execute();
+      if (inserted.length > 0) fresh.push(key);
+    }
+    await sql`
+      update archive.obligations set relook_at = now()
+      from archive.logs
+      where logs.log_key = any(${sql.val(fresh)}::text[]) and obligations.job_id = logs.job_id and obligations.log_state = 'archived'
+    `.execute(trx);
+    return fresh;
+  });
+}
+
+// What was removed between the choice of the batch and its reading is not missing.
+async function listRemovedKeys(trx: Database, keys: readonly string[]): Promise<Set<string>> {
+  const rows = await trx
+    .selectFrom("archive.tombstones")
+    .select("object_key")
+    .where(sql<boolean>`object_key = any(${sql.val(keys)}::text[])`)
+    .execute();
+  return new Set(rows.map(({ object_key }) => object_key));
+}
+
+/** The key of a damaged log of this job that nothing stands in for yet. */
+export async function findDamagedLog(db: Database, jobId: number): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("archive.damages")
+    .select("object_key")
+    .where("job_id", "=", jobId)
+    .where("object_key", "like", "logs/%")
+    .where("repaired_at", "is", null)
+    .orderBy("object_key")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.object_key;
+}
+
+/** `repairedBy` holds the raw bytes of the damaged log: the next seal says so. Idempotent. */
+export async function noteRepair(db: Database, objectKey: string, repairedBy: string): Promise<void> {
+  await db
+    .updateTable("archive.damages")
+    .set({ repaired_by: repairedBy, repaired_at: sql<Date>`now()`, sealed_in: null })
+    .where("object_key", "=", objectKey)
+    .where("repaired_at", "is", null)
+    .execute();
+}
+
+export type Scrub = {
+  readonly objects: number;
+  readonly objects_read: number;
+  readonly round_began_at: Date;
+  readonly last_round_ended_at: Date | null;
+};
+
+/** How the reading stands; undefined before it began. */
+export async function findScrub(db: Database): Promise<Scrub | undefined> {
+  return db
+    .selectFrom("archive.scrub")
+    .select(["objects", "objects_read", "round_began_at", "last_round_ended_at"])
+    .executeTakeFirst();
+}
+
+export async function countDamages(db: Database): Promise<{ damaged: number; repaired: number }> {
+  const { rows } = await sql<{ damaged: number; repaired: number }>`
+    select count(*)::integer as damaged, count(repaired_at)::integer as repaired from archive.damages`.execute(db);
+  return rows[0] ?? { damaged: 0, repaired: 0 };
+}

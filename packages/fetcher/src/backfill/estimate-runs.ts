@@ -1,0 +1,63 @@
+// How much a backfill will be, before it is begun: a few calls a repository, by GitHub's own counts and a sample of its newest runs.
+// For forecasts alone; what there really is, only the listing tells.
+
+import { hourMs } from "@actions-archive/core/durations";
+import type { Window } from "@actions-archive/database/ledger/windows";
+import { countJobs } from "@actions-archive/github/endpoints/workflow-jobs";
+import { countRuns, largestCount, listRuns } from "@actions-archive/github/endpoints/workflow-runs";
+
+import type { Fetcher } from "../fetcher.ts";
+
+const sampledRuns = 50;
+const sampledJobLists = 4;
+const mostCounts = 40;
+
+export type RunEstimate = {
+  /** Parts of the span, oldest first, with how many runs each has. */
+  readonly parts: readonly (Window & { readonly runs: number })[];
+  readonly runs: number;
+  /** GitHub counts no further than 2,500 at once: there may be more. */
+  readonly isAtLeast: boolean;
+  readonly attemptsPerRun: number;
+  readonly jobsPerAttempt: number;
+};
+
+/** @throws the client's errors. */
+export async function estimateRuns(
+  { github }: Pick<Fetcher, "github">,
+  repository: string,
+  { start, end }: Window,
+  signal: AbortSignal,
+): Promise<RunEstimate> {
+  const created = (window: Window) => `${window.start.toISOString()}..${window.end.toISOString()}`;
+  let counts = 0;
+  const count = async (window: Window): Promise<RunEstimate["parts"]> => {
+    counts++;
+    const runs = await countRuns(github, { repository, created: created(window), signal });
+    const middle = new Date((window.start.getTime() + window.end.getTime()) / 2);
+    if (runs < largestCount || counts >= mostCounts || window.end.getTime() - window.start.getTime() < hourMs)
+      return [{ ...window, runs }];
+    return [...(await count({ start: window.start, end: middle })), ...(await count({ start: middle, end: window.end }))];
+  };
+  const parts = await count({ start, end });
+  const { data: sample } = await listRuns(github, {
+    repository,
+    created: created({ start, end }),
+    perPage: sampledRuns,
+    signal,
+  });
+  const spread = sample.filter((_, index) => index % Math.ceil(sample.length / sampledJobLists) === 0);
+  const jobs: number[] = [];
+  for (const { id } of spread) jobs.push(await countJobs(github, { repository, runId: id, signal }));
+  return {
+    parts,
+    runs: parts.reduce((sum, part) => sum + part.runs, 0),
+    isAtLeast: parts.some(({ runs }) => runs >= largestCount),
+    attemptsPerRun: meanOf(sample.map(({ run_attempt }) => run_attempt ?? 1)),
+    jobsPerAttempt: meanOf(jobs),
+  };
+}
+
+function meanOf(numbers: readonly number[]): number {
+  return numbers.length === 0 ? 1 : numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+}

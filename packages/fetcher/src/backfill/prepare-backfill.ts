@@ -1,0 +1,104 @@
+// From what an operator wrote to a backfill that can be made: which repositories are meant, which span of time, and what it will
+// cost. Asks GitHub a few questions a repository; writes nothing.
+
+import { dayMs } from "@actions-archive/core/durations";
+import { PermanentError } from "@actions-archive/core/errors";
+import { listCredentials } from "@actions-archive/database/budget/credentials";
+import { defaultRetentionDays } from "@actions-archive/database/ledger/log-jobs";
+import { getLogRetention } from "@actions-archive/github/endpoints/repositories";
+import type { Repository } from "@actions-archive/github/schemas";
+
+import type { Fetcher } from "../fetcher.ts";
+import { settleMs } from "../poll/scan-repository.ts";
+import { everythingBut, type RepositoryPatterns } from "../repositories/repository-patterns.ts";
+import { findRepositories } from "../repositories/select-repositories.ts";
+import { estimateRuns } from "./estimate-runs.ts";
+import { type BackfillPlan, planBackfill, type PlannedRepository } from "./plan-backfill.ts";
+
+export type BackfillWish = {
+  readonly patterns: RepositoryPatterns;
+  /** Default: as far back as GitHub keeps the logs of any of the repositories. */
+  readonly since?: Date | undefined;
+  /** Default, and latest: two minutes ago by GitHub's clock. What comes later is found by polls. */
+  readonly until?: Date | undefined;
+};
+
+export type BudgetShare = { readonly reservePercent: number; readonly mostPerHour: number | undefined };
+
+export type PreparedBackfill = {
+  readonly since: Date;
+  readonly until: Date;
+  readonly repositories: readonly (Repository & { readonly estimatedRuns: number })[];
+  readonly plan: BackfillPlan;
+};
+
+/** 900 requests a minute: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+const mostPerHourAtGitHub = 54_000;
+
+/**
+ * @throws PermanentError `usage/invalid` when a name leads nowhere, is excluded by ARCHIVE_REPOSITORIES, or the span is empty;
+ * the client's errors.
+ */
+export async function prepareBackfill(
+  fetcher: Fetcher,
+  wish: BackfillWish,
+  { share, signal }: { readonly share: BudgetShare; readonly signal: AbortSignal },
+): Promise<PreparedBackfill> {
+  const repositories = await findWanted(fetcher, wish.patterns, signal);
+  const retentions = new Map<number, number>();
+  for (const { id, full_name } of repositories)
+    retentions.set(id, (await getLogRetention(fetcher.github, { repository: full_name, signal })) ?? defaultRetentionDays);
+  const now = fetcher.github.now();
+  const { since, until } = spanOf(wish, now, Math.max(defaultRetentionDays, ...retentions.values()));
+  const planned: PlannedRepository[] = [];
+  for (const { id, full_name } of repositories) {
+    planned.push({
+      full_name,
+      credential: await fetcher.github.credentialFor(full_name, signal),
+      logRetentionDays: retentions.get(id) ?? defaultRetentionDays,
+      estimate: await estimateRuns(fetcher, full_name, { start: since, end: until }, signal),
+    });
+  }
+  return {
+    since,
+    until,
+    repositories: repositories.map((repository, index) => ({ ...repository, estimatedRuns: planned[index]?.estimate.runs ?? 0 })),
+    plan: planBackfill(planned, { now, callsPerHour: await callsPerHourOf(fetcher, share) }),
+  };
+}
+
+async function findWanted(fetcher: Fetcher, patterns: RepositoryPatterns, signal: AbortSignal): Promise<readonly Repository[]> {
+  const { repositories, unreadable } = await findRepositories(fetcher, patterns, signal);
+  const isAllowed = everythingBut(fetcher.settings.ARCHIVE_REPOSITORIES);
+  const excluded = patterns.names.filter((name) => !isAllowed(name));
+  const wrong = [
+    ...unreadable.map(({ name, problem }) => `${name}: ${problem}`),
+    ...excluded.map((name) => `${name}: ARCHIVE_REPOSITORIES excludes it`),
+  ];
+  const wanted = new Map(repositories.filter(({ full_name }) => isAllowed(full_name)).map((each) => [each.id, each]));
+  if (wrong.length === 0 && wanted.size === 0) wrong.push("no repository is meant");
+  if (wrong.length > 0) throw new PermanentError("usage/invalid", `Nothing was begun. ${wrong.join(". ")}`);
+  return [...wanted.values()];
+}
+
+function spanOf({ since, until }: BackfillWish, now: Date, retentionDays: number): { since: Date; until: Date } {
+  const settled = new Date(now.getTime() - settleMs);
+  const span = {
+    since: since ?? new Date(now.getTime() - retentionDays * dayMs),
+    until: until === undefined || until > settled ? settled : until,
+  };
+  if (span.since < span.until) return span;
+  throw new PermanentError(
+    "usage/invalid",
+    `Nothing was begun. No run can be created between ${span.since.toISOString()} and ${span.until.toISOString()}: --since must be earlier than --until, and than two minutes ago`,
+  );
+}
+
+async function callsPerHourOf({ db }: Fetcher, { reservePercent, mostPerHour = Infinity }: BudgetShare) {
+  const limits = new Map((await listCredentials(db)).map(({ credential, limit }) => [credential, limit]));
+  return (credential: string): number | null => {
+    const limit = limits.get(credential);
+    if (limit == null) return mostPerHour === Infinity ? null : mostPerHour;
+    return Math.min((limit * (100 - reservePercent)) / 100, mostPerHour, mostPerHourAtGitHub);
+  };
+}

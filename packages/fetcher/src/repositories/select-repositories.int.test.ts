@@ -1,0 +1,146 @@
+// From ARCHIVE_REPOSITORIES to the ledger: owners, exclusions, names that lead nowhere, and what is no longer meant.
+
+import { listSelectedRepositories, listUnreadableRepositories } from "@actions-archive/database/ledger/repositories";
+import { expect, test } from "vitest";
+
+import { openBench } from "../../test-support/harness.ts";
+import { selectRepositories } from "./select-repositories.ts";
+
+const anyTime = () => AbortSignal.timeout(20_000);
+
+async function openWorld() {
+  const bench = await openBench();
+  for (const repository of ["acme/web", "acme/api", "acme/private-keys", "Octo/Site"])
+    bench.simulator.control.addRepository({ repository });
+  const select = async (ARCHIVE_REPOSITORIES: string) => {
+    await selectRepositories({ ...bench.fetcher, settings: { ...bench.fetcher.settings, ARCHIVE_REPOSITORIES } }, anyTime());
+    return (await listSelectedRepositories(bench.fetcher.db))
+      .map(({ full_name }) => full_name)
+      .toSorted((a, b) => a.localeCompare(b));
+  };
+  return { ...bench, select };
+}
+
+test("an owner's repositories are selected, less what is excluded, whatever the case", async () => {
+  await using world = await openWorld();
+  expect(await world.select("ACME/*,!acme/Private-*,octo/site")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toEqual([]);
+});
+
+test("an exclusion wins over the name itself", async () => {
+  await using world = await openWorld();
+  expect(await world.select("acme/web,acme/api,!acme/w*")).toEqual(["acme/api"]);
+});
+
+test("a name that leads nowhere is noted, and the others are selected all the same", async () => {
+  await using world = await openWorld();
+  expect(await world.select("acme/web,acme/typo,nobody/*")).toEqual(["acme/web"]);
+  const unreadable = await listUnreadableRepositories(world.fetcher.db);
+  expect(unreadable.map(({ name }) => name)).toEqual(["acme/typo", "nobody/*"]);
+});
+
+test("what is no longer selected stays known", async () => {
+  await using world = await openWorld();
+  await world.select("acme/*");
+  expect(await world.select("acme/web")).toEqual(["acme/web"]);
+  expect(await world.ask("select full_name, is_selected from archive.repositories order by 1")).toEqual([
+    { full_name: "acme/api", is_selected: false },
+    { full_name: "acme/private-keys", is_selected: false },
+    { full_name: "acme/web", is_selected: true },
+  ]);
+  expect(await world.select("acme/api")).toEqual(["acme/api"]);
+});
+
+test("a repository that cannot be read any more stays selected, since lost access looks like deletion", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web,acme/api");
+  world.simulator.control.hideRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/web"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toMatchObject([{ name: "acme/web" }]);
+});
+
+test("an owner that cannot be listed any more keeps what was selected of it", async () => {
+  await using world = await openWorld();
+  await world.select("acme/*,!acme/private-*");
+  world.simulator.faults.add({ path: "*/repos", status: 404, body: `{"message":"Not Found"}`, times: "forever" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api", "acme/web"]);
+  expect(await listUnreadableRepositories(world.fetcher.db)).toMatchObject([{ name: "acme/*" }]);
+});
+
+test("an old name selects the repository under its new one", async () => {
+  await using world = await openWorld();
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "shop" });
+  expect(await world.select("acme/web")).toEqual(["acme/shop"]);
+});
+
+test("a repository that an owner's list no longer shows stays selected, until its id leads elsewhere", async () => {
+  await using world = await openWorld();
+  const { control } = world.simulator;
+  await world.select("acme/*,!acme/private-*");
+  control.hideRepository({ repository: "acme/web" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api", "acme/web"]);
+  control.hideRepository({ repository: "acme/web", hidden: false });
+  control.moveRepository({ repository: "acme/web", owner: "Octo" });
+  expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api"]);
+});
+
+test("a repository that was named is followed when its old name leads to another", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "shop", owner: "Octo" });
+  world.simulator.control.addRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web")).toEqual(["acme/web", "Octo/shop"]);
+});
+
+test("when GitHub cannot say now, the selection stays as it was", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  world.simulator.faults.add({ status: 502, times: "forever" });
+  await expect(world.select("acme/api")).rejects.toThrow(/502/);
+  expect((await listSelectedRepositories(world.fetcher.db)).map(({ full_name }) => full_name)).toEqual(["acme/web"]);
+});
+
+test("selecting again costs nothing while nothing changed, and a new name is seen", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web,acme/api");
+  world.simulator.control.clearJournal({});
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/web"]);
+  expect(world.simulator.journal.entries({ origin: "api" }).map(({ status }) => status)).toEqual([304, 304]);
+  world.simulator.control.moveRepository({ repository: "acme/web", name: "site" });
+  expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/site"]);
+});
+
+test("an id that one wrong answer made up is dropped once the name leads to its repository again", async () => {
+  await using world = await openWorld();
+  world.simulator.control.addFault({ path: "/repos/acme/web", lie: { kind: "odd-object", patch: { id: 1 } } });
+  await world.select("acme/web");
+  const selected = () => world.ask("select repository_id = 1 as is_made_up from archive.repositories where is_selected");
+  expect(await selected()).toEqual([{ is_made_up: true }]);
+  expect(await world.select("acme/web")).toEqual(["acme/web"]);
+  expect(await selected()).toEqual([{ is_made_up: false }]);
+});
+
+test("a repository that was listed stays selected when its name leads to another one", async () => {
+  await using world = await openWorld();
+  await world.select("acme/web");
+  await world.ask("update archive.repositories set archive_since = now()");
+  const { control } = world.simulator;
+  control.hideRepository({ repository: "acme/web" });
+  control.addRepository({ repository: "acme/web" });
+  expect(await world.select("acme/web")).toEqual(["acme/web", "acme/web"]);
+});
+
+test("a repository that could not be read since the first selection is a gap until it can", async () => {
+  await using world = await openWorld();
+  await world.select("acme/api");
+  const { id } = world.simulator.control.addFault({ path: "*", times: "forever", lie: { kind: "document", format: "html" } });
+  await expect(world.select("acme/api,acme/web,octo/*")).rejects.toThrow("not JSON");
+  const gaps = () => world.ask("select repository, kind, reason from audit.gaps where repository_id is null order by 1");
+  expect(await gaps()).toEqual([
+    { repository: "acme/web", kind: "window_open", reason: "problem" },
+    { repository: "octo/*", kind: "window_open", reason: "problem" },
+  ]);
+  world.simulator.control.clearFaults({ id });
+  expect(await world.select("acme/api,acme/web,octo/*")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
+  expect(await gaps()).toEqual([]);
+});

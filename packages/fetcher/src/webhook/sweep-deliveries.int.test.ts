@@ -1,0 +1,139 @@
+// Deliveries that failed, on a simulated GitHub that sends them again when its App asks, to the real route and database.
+
+import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { createLogger } from "@actions-archive/core/logger";
+import { selectRepositories } from "@actions-archive/database/ledger/repositories";
+import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
+import { fullNameOf } from "@actions-archive/github-simulator/world/world";
+import type { Credentials } from "@actions-archive/github/credentials/credential-store";
+import { openGitHub } from "@actions-archive/github/github";
+import { parseLogHosts } from "@actions-archive/github/transport/log-hosts";
+import { createProcessBudget } from "@actions-archive/github/transport/process-budget";
+import { openTestDatabase } from "@actions-archive/testkit/test-database";
+import { expect, test } from "vitest";
+
+import { receiveDelivery } from "./receive-delivery.ts";
+import { sweepDeliveries } from "./sweep-deliveries.ts";
+import { addWebhookRoute, webhookPath } from "./webhook-route.ts";
+
+const log = createLogger("test", "silent");
+const secret = "hush";
+const { signal } = new AbortController();
+/** Nothing listens on the discard port. */
+const nowhere = "http://127.0.0.1:9/webhooks/github";
+
+function credentialsOf({ app, token }: Simulator, kind: Credentials["kind"]): Credentials {
+  if (kind === "token") return { kind, token };
+  return { kind, appId: String(app?.id), privateKey: app?.privateKey ?? "" };
+}
+
+async function openFetcher(kind: Credentials["kind"] = "app") {
+  const stack = new AsyncDisposableStack();
+  const simulator = stack.use(
+    await startSimulator({ repositories: 2, days: 0, clockSpeed: 0, app: { id: 12 }, webhook: { url: nowhere, secret } }),
+  );
+  const { db } = stack.use(await openTestDatabase());
+  const github = stack.use(
+    openGitHub({
+      apiUrl: new URL(simulator.apiUrl),
+      credentials: credentialsOf(simulator, kind),
+      logHosts: parseLogHosts(simulator.logOrigin),
+      budget: createProcessBudget({ now: () => simulator.clock.now() }),
+      log,
+    }),
+  );
+  const fetcher = { db, github, log };
+  const app = createHealthApp({ ready: async () => undefined }, createMetrics());
+  addWebhookRoute(app, { secrets: [secret], receive: (delivery) => receiveDelivery(fetcher, delivery), log });
+  const server = stack.use(await listen(app, 0));
+  const [selected, other] = simulator.world.repositories;
+  if (selected === undefined || other === undefined) throw new Error("the world has two repositories");
+  await selectRepositories(db, [{ repository_id: selected.id, full_name: fullNameOf(selected), is_private: false }]);
+  const asks = () => simulator.journal.entries({ origin: "api", method: "POST", url: "/attempts" }).length;
+  return {
+    ...fetcher,
+    simulator,
+    asks,
+    selected: fullNameOf(selected),
+    other: fullNameOf(other),
+    listen: () => simulator.control.setWebhook({ url: `http://127.0.0.1:${server.port}${webhookPath}`, secret }),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+test("what failed is asked for again, once it arrives it is recorded, and then never again", async () => {
+  await using fetcher = await openFetcher();
+  const { db, simulator, asks } = fetcher;
+  const { jobIds } = simulator.control.addRun({ repository: fetcher.selected, jobs: [{ name: "a" }, { name: "b" }] });
+  simulator.control.addRun({ repository: fetcher.other });
+  await simulator.webhooks.settled();
+  const failed = simulator.webhooks.deliveries.length;
+  expect(failed).toBeGreaterThan(8);
+
+  fetcher.listen();
+  const sweep = await sweepDeliveries(fetcher, { signal });
+  // Two jobs and their run; not what was queued or in progress, and not of the repository that is not archived.
+  expect([sweep.asked, asks()]).toEqual([3, 3]);
+  await simulator.webhooks.settled();
+  const jobs = await db.selectFrom("archive.obligations").select("job_id").orderBy("job_id").execute();
+  expect(jobs.map(({ job_id }) => job_id)).toEqual(jobIds.toSorted((a, b) => a - b));
+  const deliveries = await db.selectFrom("archive.deliveries").select(["outcome", "asks"]).execute();
+  expect(deliveries).toEqual(Array.from({ length: 3 }, () => ({ outcome: "recorded", asks: 1 })));
+
+  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0 })).asked).toBe(0);
+  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0, sweptUntil: sweep.sweptUntil })).asked).toBe(0);
+});
+
+test("what fails again and again is asked for three times, and not at shorter intervals", async () => {
+  await using fetcher = await openFetcher();
+  const { simulator, asks } = fetcher;
+  const { jobIds } = simulator.control.addRun({ repository: fetcher.selected });
+  await simulator.webhooks.settled();
+  expect(jobIds).toHaveLength(1);
+  for (const expected of [2, 2]) {
+    await sweepDeliveries(fetcher, { signal });
+    await simulator.webhooks.settled();
+    expect(asks()).toBe(expected);
+  }
+  for (const expected of [4, 6, 6]) {
+    await sweepDeliveries(fetcher, { signal, gapSeconds: 0 });
+    await simulator.webhooks.settled();
+    expect(asks()).toBe(expected);
+  }
+});
+
+test("older deliveries than GitHub keeps, and those of an earlier sweep, are left alone", async () => {
+  await using fetcher = await openFetcher();
+  const { simulator, asks } = fetcher;
+  simulator.control.addRun({ repository: fetcher.selected });
+  await simulator.webhooks.settled();
+  simulator.clock.advance(2 * 60 * 60 * 1000);
+  const sweptUntil = simulator.clock.now();
+  expect((await sweepDeliveries(fetcher, { signal, sweptUntil })).asked).toBe(0);
+  expect(asks()).toBe(0);
+});
+
+test("with a token nothing is asked", async () => {
+  await using fetcher = await openFetcher("token");
+  expect(await sweepDeliveries(fetcher, { signal })).toEqual({ asked: 0, sweptUntil: undefined });
+  expect(fetcher.simulator.journal.entries({ origin: "api" })).toEqual([]);
+});
+
+test("a limit ends the sweep and leaves the rest for the next", async () => {
+  await using fetcher = await openFetcher();
+  const { simulator, asks } = fetcher;
+  simulator.control.addRun({ repository: fetcher.selected });
+  await simulator.webhooks.settled();
+  simulator.control.secondaryLimit({ retryAfter: "60" });
+  await expect(sweepDeliveries(fetcher, { signal })).rejects.toMatchObject({ code: "github/rate-limited" });
+  expect(asks()).toBe(0);
+});
+
+test.each([3_600_000, -3_600_000])("a Date that is %d ms wrong does not move where the next sweep begins", async (skewMs) => {
+  await using fetcher = await openFetcher();
+  const { simulator } = fetcher;
+  const date = new Date(simulator.clock.nowMs() + skewMs).toUTCString();
+  simulator.faults.add({ path: "/app/hook/deliveries", headers: { date }, times: "forever" });
+  const { sweptUntil } = await sweepDeliveries(fetcher, { signal });
+  expect(Math.abs((sweptUntil?.getTime() ?? 0) - simulator.clock.nowMs())).toBeLessThan(60_000);
+});

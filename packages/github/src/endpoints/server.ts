@@ -1,0 +1,45 @@
+// What the server says about itself and about our credential.
+
+import { PermanentError } from "@actions-archive/core/errors";
+import { z } from "zod";
+
+import type { Answer } from "../api.ts";
+import type { Credential } from "../api.ts";
+import type { GitHub } from "../github.ts";
+
+const Meta = z.looseObject({ installed_version: z.string().nullish() });
+type Meta = z.output<typeof Meta>;
+
+const Rate = z.looseObject({ limit: z.int(), remaining: z.int(), reset: z.int() });
+const RateLimit = z.looseObject({ resources: z.looseObject({ core: Rate }) });
+type Rate = z.output<typeof Rate>;
+
+/**
+ * The server's own description; `installed_version` on a GHES alone.
+ * https://docs.github.com/en/rest/meta/meta#get-github-meta-information
+ * @throws PermanentError, RateLimitedError, TransientError.
+ */
+export async function getMeta(
+  github: GitHub,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Answer<Meta>> {
+  return github.get({ path: "/meta", subject: { server: true }, schema: Meta, signal });
+}
+
+/**
+ * What is left of a credential's primary limit, `reset` in seconds since 1970; undefined on a GHES without limits. Asking is
+ * free, and fails with `github/unauthorized` where the credential is not taken.
+ * https://docs.github.com/en/rest/rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user
+ * @throws PermanentError, RateLimitedError, TransientError.
+ */
+export async function getRateLimit(
+  github: GitHub,
+  { credential, signal }: { readonly credential: Credential; readonly signal?: AbortSignal | undefined },
+): Promise<Rate | undefined> {
+  try {
+    return (await github.get({ path: "/rate_limit", subject: { credential }, schema: RateLimit, signal })).data.resources.core;
+  } catch (error) {
+    if (error instanceof PermanentError && error.code === "github/not-found") return undefined;
+    throw error;
+  }
+}

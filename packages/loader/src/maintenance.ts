@@ -1,0 +1,63 @@
+// All that the loader does beside the queue, while it runs.
+
+import { runByTheClock } from "@actions-archive/core/run-periodically";
+import type { Service } from "@actions-archive/core/service";
+
+import type { LoaderConfig } from "./config.ts";
+import type { Loader } from "./loader.ts";
+import { rereadOwedLogs } from "./reread/reread-logs.ts";
+import { applyPolicies, removeTombstoned } from "./retention/apply-retention.ts";
+import { makeBlockerReport } from "./seal/report-blockers.ts";
+import { scrubArchive } from "./seal/scrub-archive.ts";
+import { type OpenLoader, startSealing } from "./seal/start-sealing.ts";
+
+/** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
+const turnMs = 30_000;
+const blockersMs = 5_000;
+
+/** How soon after the job's full listing its log is split again, and how long a loader reads on end. */
+const rereadRestMs = 10_000;
+const rereadTurnMs = 10_000;
+
+/** Seals, applies retention, scrubs and reads logs again until the service's resources end it. Returns at once. */
+export function workByTheClock(
+  config: Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS" | "SCRUB_DAYS">,
+  open: OpenLoader,
+  service: Pick<Service, "log" | "resources" | "stopping">,
+): void {
+  startSealing(config, open, service);
+  void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
+  void runByTheClock(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
+  const reportBlockers = makeBlockerReport(open.loader);
+  void runByTheClock(service.resources, blockersMs, async () => {
+    try {
+      await reportBlockers();
+    } catch (error) {
+      open.loader.log.debug({ err: error }, "blocking sessions not listed");
+    }
+  });
+}
+
+async function reread(loader: Loader, signal: AbortSignal): Promise<void> {
+  try {
+    await rereadOwedLogs(loader, { budgetMs: rereadTurnMs, signal });
+  } catch (error) {
+    if (!signal.aborted) loader.log.warn({ err: error }, "reading of archived logs failed");
+  }
+}
+
+// The store or the database may be away, and each of these goes on where it was: the next turn tries again.
+async function lookAfter({ SCRUB_DAYS }: Pick<LoaderConfig, "SCRUB_DAYS">, loader: Loader): Promise<void> {
+  const works = {
+    "the policies of retention": () => applyPolicies(loader),
+    "the removal of logs": () => removeTombstoned(loader),
+    "the scrub": () => scrubArchive(loader, SCRUB_DAYS),
+  };
+  for (const [what, work] of Object.entries(works)) {
+    try {
+      await work();
+    } catch (error) {
+      loader.log.warn({ err: error, what }, "work by the clock failed");
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// The rows of records that were read: jobs, steps, how their logs ended and what these say.
+
+import type { FoundRecord } from "@actions-archive/archive/record/records";
+import { PermanentError } from "@actions-archive/core/errors";
+import { transact } from "@actions-archive/database/connection/open-database";
+import { lockJobs } from "@actions-archive/database/ledger/log-jobs";
+import { forgetLogsInFlight } from "@actions-archive/database/ledger/log-leases";
+import { failLog, settleLogs } from "@actions-archive/database/ledger/log-states";
+import { noteObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
+import { applyTombstones, followTombstones, type NamedLog } from "@actions-archive/database/retention/tombstones";
+import { fullnessOf, instant, jobColumns } from "@actions-archive/database/rows/job-rows";
+import { replaceLogFacts } from "@actions-archive/database/rows/log-facts";
+import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
+
+import type { RowWriter } from "../loader.ts";
+import { objectsOf } from "./record-objects.ts";
+
+/**
+ * Writes these records' rows in one transaction, and notes their objects, with those `besides` them, to be sealed; where a row is
+ * refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent.
+ */
+export async function writeRecords(
+  loader: RowWriter,
+  records: readonly FoundRecord[],
+  besides: readonly StoredObject[] = [],
+): Promise<void> {
+  try {
+    await writeRows(loader, records, besides);
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    await noteObjects(loader.db, [...records.flatMap(objectsOf), ...besides]);
+    for (const record of records) await writeAlone(loader, record);
+  }
+}
+
+/** As `writeRecords`, all or nothing. @throws PermanentError when a row is refused. */
+export async function writeRows(
+  { db }: Pick<RowWriter, "db">,
+  records: readonly FoundRecord[],
+  besides: readonly StoredObject[],
+): Promise<void> {
+  const jobIds = records.map(({ record }) => record.job_id);
+  await transact(db, async (trx) => {
+    // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
+    const loaded = await lockJobs(trx, jobIds);
+    // Almost always the same object: its rows, which are half of all, need not be written a second time.
+    const unknown = records.filter(({ record }) => loaded.get(record.job_id)?.getTime() !== Date.parse(record.job_received_at));
+    await upsertJobs(
+      trx,
+      unknown.map(({ record }) => ({ ...record, object: record.job })),
+    );
+    await upsertLogs(trx, records.map(logRow));
+    await replaceLogFacts(
+      trx,
+      records.map(({ key, record }) => ({ ...record, record_key: key })),
+    );
+    await noteObjects(trx, [...records.flatMap(objectsOf), ...besides]);
+    await followTombstones(trx, records.flatMap(namedLog));
+    await applyTombstones(trx, jobIds);
+    await settleLogs(trx, jobIds);
+    await forgetLogsInFlight(trx, jobIds);
+  });
+}
+
+async function writeAlone(loader: RowWriter, record: FoundRecord): Promise<void> {
+  try {
+    await writeRows(loader, [record], []);
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    loader.log.error({ err: error, jobId: record.record.job_id, objectKey: record.key }, "row refused");
+    await failLog(loader.db, record.record.job_id, "unloadable", error.message);
+  }
+}
+
+function namedLog({ record: { job_id, repository_id, log } }: FoundRecord): NamedLog[] {
+  return log.state === "archived" ? [{ job_id, repository_id, log }] : [];
+}
+
+/** How the log ended, as a row. */
+export function logRow({ key, version, sha256, record }: FoundRecord): LogRow {
+  const { log, job_id, decided_at } = record;
+  const job = jobColumns(record.job);
+  const common = {
+    job_id,
+    log_state: log.state,
+    record_key: key,
+    record_version: version,
+    record_sha256: sha256,
+    extraction_version: record.extraction_version ?? null,
+    object_steps: job === undefined ? null : fullnessOf(job),
+  };
+  if (log.state === "absent") {
+    return {
+      ...common,
+      log_reason: log.reason,
+      log_flags: [],
+      copied_from_job_id: log.copied_from,
+      log_key: null,
+      log_version_id: null,
+      raw_bytes: null,
+      raw_sha256: null,
+      stored_bytes: null,
+      stored_sha256: null,
+      lines: null,
+      first_line_at: null,
+      last_line_at: null,
+      archived_at: null,
+    };
+  }
+  return {
+    ...common,
+    log_reason: null,
+    log_flags: log.flags,
+    copied_from_job_id: null,
+    log_key: log.key,
+    log_version_id: log.version_id,
+    raw_bytes: log.raw_bytes,
+    raw_sha256: log.raw_sha256,
+    stored_bytes: log.stored_bytes,
+    stored_sha256: log.stored_sha256,
+    lines: log.lines,
+    first_line_at: timeOfLine(log.first_time),
+    last_line_at: timeOfLine(log.last_time),
+    archived_at: decided_at,
+  };
+}
+
+// All of its digits, but only of a day that there is: a value of several lines can hold what looks like the 31st of February.
+function timeOfLine(time: string | null): string | null {
+  return time !== null && instant(time)?.slice(0, 10) === time.slice(0, 10) ? time : null;
+}

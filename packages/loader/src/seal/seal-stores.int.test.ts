@@ -1,0 +1,72 @@
+// Sealing on every kind of store: a server that keeps no promise by itself, and a real one with a plain and a locked bucket.
+
+import { randomBytes } from "node:crypto";
+
+import type { StoreSettings } from "@actions-archive/archive/open-store";
+import { newSigner } from "@actions-archive/archive/test-support/seal-samples";
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
+import { jobId } from "@actions-archive/database/test-support/samples";
+import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
+import { expect, test, vi } from "vitest";
+
+import { absent, type Bench, openBench } from "../../test-support/harness.ts";
+import { loadRecords } from "../rows/load-records.ts";
+import { adoptSeals } from "./adopt-seals.ts";
+import { sealArchive, type Sealer } from "./seal-archive.ts";
+
+const signer = newSigner();
+const [plain, locked] = [await realS3(), await realS3({ isLocked: true })];
+
+function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSettings {
+  vi.stubEnv("AWS_ACCESS_KEY_ID", s3.accessKeyId);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", s3.secretAccessKey);
+  const ARCHIVE_URL = new URL(`s3://${s3.bucket}/${s3.prefix}/${randomBytes(4).toString("hex")}`);
+  return { ARCHIVE_URL, S3_ENDPOINT: new URL(s3.endpoint), S3_FORCE_PATH_STYLE: true, ...more };
+}
+
+async function sealerOf(bench: Bench): Promise<Sealer> {
+  const [identity] = await bench.ask("select archive_id from archive.identity");
+  return { ...bench.loader, archiveId: String(identity?.["archive_id"]), signer };
+}
+
+/** Three loaders seal at once, round after round; then the database is lost, and the chain goes on. */
+async function sealAndLose(archive: StoreSettings): Promise<void> {
+  await using bench = await openBench({ archive });
+  const sealer = await sealerOf(bench);
+  const addJob = async (id: number) => {
+    await bench.owe({ id });
+    await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, absent) }]);
+  };
+  for (let id = jobId; id < jobId + 4; id += 1) {
+    await addJob(id);
+    await Promise.all([1, 2, 3].map(() => sealArchive(sealer)));
+  }
+  const before = await bench.ask("select object_key, sha256, sealed_in from archive.objects order by 1");
+  const [seals] = await bench.ask("select count(*)::integer as count from archive.seals");
+  await bench.ask("truncate archive.objects, archive.seals");
+  expect(await adoptSeals({ ...sealer, publicKey: signer.publicKey })).toBe(seals?.["count"]);
+  expect(await bench.ask("select object_key, sha256, sealed_in from archive.objects order by 1")).toEqual(before);
+  await addJob(jobId + 4);
+  await sealArchive(sealer);
+  const { findings, chain } = await verifyArchive(bench.loader.store, {
+    keys: [signer.publicKey],
+    isDeep: () => true,
+    sealIntervalSeconds: 3600,
+  });
+  expect(findings.tampering).toEqual([]);
+  expect(chain.links).toHaveLength(Number(seals?.["count"]) + 1);
+  expect(bench.errors).toEqual([]);
+}
+
+test("s3rver", async () => {
+  await using s3 = await startTestS3();
+  await sealAndLose(settingsOf(s3));
+});
+
+test.runIf(plain)("a real store", async () => {
+  if (plain) await sealAndLose(settingsOf(plain));
+});
+
+test.runIf(locked)("a real store, with every object locked", async () => {
+  if (locked) await sealAndLose(settingsOf(locked, { S3_OBJECT_LOCK_MODE: "GOVERNANCE", S3_OBJECT_LOCK_DAYS: 1 }));
+});

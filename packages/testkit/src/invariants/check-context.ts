@@ -1,0 +1,11 @@
+// What the checks of the invariants share.
+
+import type { Evidence } from "./evidence.ts";
+import type { TrueJob } from "./oracle.ts";
+import type { Rows } from "./rows.ts";
+
+export type CheckContext = {
+  readonly evidence: Evidence;
+  readonly rows: Rows;
+  readonly truth: ReadonlyMap<number, TrueJob>;
+};

@@ -1,0 +1,98 @@
+// One judge of all that the archive promises: its rows, its objects, its seals, its requests and its processes, held against the truth
+// of the simulated GitHub. For an archive that has come to rest: faults first, then calm, then the judge.
+
+import type { CheckContext } from "./check-context.ts";
+import { judgeAttempts, judgeCoverage, type Coverage } from "./coverage.ts";
+import type { Evidence } from "./evidence.ts";
+import { judgeJobs } from "./jobs.ts";
+import { secretsOf } from "./leaks.ts";
+import { judgeLeaks } from "./log-leaks.ts";
+import { listTrueJobs } from "./oracle.ts";
+import { judgeBounds, judgeCrashes, judgeLiveness } from "./processes.ts";
+import { readStore } from "./read-store.ts";
+import { judgeDownloads, judgeRate } from "./requests.ts";
+import { readRows, type Rows } from "./rows.ts";
+import { judgeChain, judgeSealed, judgeSealEntries } from "./seals.ts";
+import { judgeCounts, judgeStore } from "./store.ts";
+import type { Invariant, Violation } from "./violation.ts";
+import { judgeUpdates, wasWatched } from "./watch-rows.ts";
+
+export type Verdict = {
+  /** One for each thing that is not as it must be. */
+  readonly violations: readonly Violation[];
+  /** The invariants that there was evidence for. */
+  readonly judged: readonly string[];
+  readonly jobs: number;
+  readonly archived: number;
+  readonly absent: number;
+  readonly failed: number;
+  readonly pending: number;
+  /** Attempts by state. */
+  readonly attempts: Readonly<Record<string, number>>;
+  /** Undefined where coverage was not judged. */
+  readonly coverage: Coverage | undefined;
+  readonly medianLogBytes: number;
+};
+
+/** Judges an archive that has come to rest. Reads everything, writes nothing. */
+export async function judge(evidence: Evidence): Promise<Verdict> {
+  const { client, since, canaries, processes, leftovers, fresh, verify } = evidence;
+  const shared: CheckContext = { evidence, rows: await readRows(client), truth: await listTrueJobs(evidence) };
+  const secrets = secretsOf(canaries ?? [], canaries === undefined ? new Set() : evidence.journal.signatures);
+  const store = await readStore(evidence.objects, secrets);
+  const held = { ...shared, store, secrets };
+  const covered = since && (await judgeCoverage(shared, since));
+  const isWatched = await wasWatched(client);
+  const isBounded = processes !== undefined || leftovers !== undefined;
+  const hasChain = verify !== undefined || store.seals.length > 0;
+  const violations = [
+    ...(await judgeJobs(shared)),
+    ...judgeAttempts(shared),
+    ...judgeStore(held),
+    ...judgeDownloads(shared),
+    ...judgeSealEntries(held),
+    ...(isWatched ? await judgeUpdates(client) : []),
+    ...judgeRate(shared),
+    ...(canaries === undefined ? [] : await judgeLeaks(held)),
+    ...(isBounded ? judgeBounds(evidence, store) : []),
+    ...(fresh === undefined ? [] : judgeLiveness(fresh)),
+    ...judgeCrashes(evidence),
+    ...(hasChain ? await judgeChain(held) : []),
+    ...judgeCounts(held),
+    ...(await judgeSealed(held)),
+    ...(covered?.violations ?? []),
+  ];
+  const hasEvidence: Readonly<Record<Invariant, boolean>> = {
+    I1: true,
+    I2: true,
+    I3: true,
+    I4: true,
+    I5: isWatched,
+    I6: true,
+    I7: canaries !== undefined,
+    I8: isBounded,
+    I9: fresh !== undefined,
+    I10: hasChain,
+    I11: true,
+    coverage: covered !== undefined,
+  };
+  const judged = Object.entries(hasEvidence).flatMap(([invariant, isThere]) => (isThere ? [invariant] : []));
+  return { violations, judged, coverage: covered?.coverage, ...countsOf(shared.rows) };
+}
+
+function countsOf({ jobs, states }: Rows) {
+  const count = (state: string) => jobs.filter(({ log_state }) => log_state === state).length;
+  const sizes = jobs.flatMap(({ log_bytes }) => (log_bytes === null ? [] : [log_bytes])).toSorted((a, b) => a - b);
+  const attempts = Map.groupBy([...states.values()].flat(), (state) => state);
+  return {
+    jobs: jobs.length,
+    archived: count("archived"),
+    absent: count("absent"),
+    failed: count("failed"),
+    pending: count("pending"),
+    attempts: Object.fromEntries([...attempts].map(([state, all]) => [state, all.length])),
+    medianLogBytes: sizes[Math.floor(sizes.length / 2)] ?? 0,
+  };
+}
+
+export type { Violation };

@@ -1,0 +1,103 @@
+// What an archive must hold, from the simulator's world and from what it showed. Nothing here comes from the archive, but which of
+// several right ends something took.
+
+import { dayMs } from "@actions-archive/core/durations";
+import { type Expected, expectedOf } from "@actions-archive/github-simulator/log/expected";
+import type { Simulator } from "@actions-archive/github-simulator/simulator";
+import type { Attempt, Job, Run } from "@actions-archive/github-simulator/world/model";
+import { attemptStatus, jobStatus } from "@actions-archive/github-simulator/world/timeline";
+
+import type { ArchiveJournal } from "./archive-journal.ts";
+
+/** GitHub ends a run after 35 days. */
+const longestRunDays = 35;
+
+export type TrueJob = {
+  readonly job: Job;
+  /** Undefined: the archive cannot know of it. More than one: all of them are right. */
+  readonly ends: readonly Expected[] | undefined;
+  /** Who was told of it may have died of it, and it cannot be found any more. */
+  readonly isOptional: boolean;
+};
+
+export type AttemptState = "listed" | "gone" | "never_completed" | "open";
+
+export type Past = { readonly simulator: Simulator; readonly journal: ArchiveJournal; readonly hadFaults: boolean };
+
+/** Completed jobs that were shown to the archiver, and those that it had to find; by id. */
+export async function listTrueJobs({ simulator: { world, clock }, ...past }: Past): Promise<Map<number, TrueJob>> {
+  const nowMs = clock.nowMs();
+  const jobs = new Map<number, TrueJob>();
+  for (const job of world.jobs.values()) {
+    if (!isCompleted(job, nowMs) || !exists(job, nowMs)) continue;
+    const isOptional = job.run.deleted && past.hadFaults;
+    const isKnown = !job.run.deleted || world.told.jobs.has(job.id);
+    jobs.set(job.id, { job, isOptional, ends: isKnown ? await endsOf(job, nowMs, past) : undefined });
+  }
+  return jobs;
+}
+
+// A recorded job is served as it was, whatever the clock says.
+function isCompleted(job: Job, nowMs: number): boolean {
+  return job.recorded ? job.recorded["status"] === "completed" : jobStatus(job, nowMs) === "completed";
+}
+
+// A copy shows its original's times, and is there only once its attempt is.
+function exists(job: Job, nowMs: number): boolean {
+  return (job.run.attempts.find(({ number }) => number === job.attempt)?.createdAtMs ?? Infinity) <= nowMs;
+}
+
+// Its log was read before it was taken away, or it was not.
+async function endsOf(job: Job, nowMs: number, { journal, hadFaults }: Omit<Past, "simulator">): Promise<Expected[]> {
+  const now = job.run.deleted ? ({ state: "absent", reason: "deleted" } as const) : await endAt(job, nowMs);
+  if (now.state === "archived") return [now];
+  const then = await endAt(asItWas(job), job.completedAtMs ?? nowMs);
+  if (JSON.stringify(then) === JSON.stringify(now)) return [now];
+  const isSilent = then.state === "absent" && then.reason === "empty";
+  if (then.state !== "archived" && !isSilent) return job.run.deleted && !hadFaults ? [then] : [then, now];
+  if (!journal.served.has(job.id)) return [now];
+  const isReadTwice = then.state === "archived" && then.flags.includes("no_end_marker");
+  return isReadTwice || isSilent || hadFaults ? [then, now] : [then];
+}
+
+// Before anybody deleted anything, or hid the repository. A log tells whether its commit came from another repository.
+function asItWas(job: Job): Job {
+  const { run, copyOf } = job;
+  const repository = { ...run.repository, hidden: false };
+  const headRepository = run.headRepository === run.repository ? repository : run.headRepository;
+  return {
+    ...job,
+    run: { ...run, repository, headRepository, deleted: false, logsDeleted: false },
+    ...(copyOf && { copyOf: asItWas(copyOf) }),
+  };
+}
+
+async function endAt(job: Job, nowMs: number): Promise<Expected> {
+  const expected = await expectedOf(job, nowMs);
+  if (expected === undefined) throw new Error(`job ${job.id} is completed and has no end`);
+  return expected;
+}
+
+/** What each attempt of the run may have become; undefined when nobody was told of the run. */
+export function statesOf({ simulator: { world, clock }, ...past }: Past, run: Run): AttemptState[][] | undefined {
+  const nowMs = clock.nowMs();
+  if (!world.told.runs.has(run.id)) return undefined;
+  const attempts = run.attempts.filter(({ createdAtMs }) => createdAtMs <= nowMs);
+  return attempts.map((attempt) => statesOfAttempt(run, attempt, { nowMs, ...past }));
+}
+
+type Moment = Omit<Past, "simulator"> & { readonly nowMs: number };
+
+function statesOfAttempt(run: Run, attempt: Attempt, { nowMs, journal, hadFaults }: Moment): AttemptState[] {
+  if (run.deleted) {
+    if (hadFaults) return ["listed", "open", "gone"];
+    const listedAtMs = journal.listed.get(`${run.id}/${attempt.number}`) ?? -Infinity;
+    const endedAtMs = Math.max(attempt.createdAtMs, ...attempt.jobs.map(({ completedAtMs }) => completedAtMs ?? Infinity));
+    const wasMissed = journal.missed.has(run.id);
+    // A listing in the moment of its end may have come before the look that told that it was over.
+    // It is closed after a day of 404s.
+    return [...(listedAtMs >= endedAtMs ? (["listed"] as const) : []), ...(wasMissed ? (["open", "gone"] as const) : [])];
+  }
+  if (attemptStatus(run, attempt, nowMs).status === "completed") return ["listed"];
+  return [nowMs - attempt.createdAtMs > longestRunDays * dayMs ? "never_completed" : "open"];
+}

@@ -1,0 +1,60 @@
+// What was asked of GitHub: nothing while it had said no, never more than the budget, and each log once.
+
+import { minuteMs } from "@actions-archive/core/durations";
+
+import type { Pause } from "./archive-journal.ts";
+import type { CheckContext } from "./check-context.ts";
+import { type Violation, violationsOf } from "./violation.ts";
+
+/** What was on its way when the answer came. */
+const onItsWayMs = 1_000;
+/** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits */
+const mostAMinute = 900;
+/** GITHUB_RESERVE_PERCENT, where nothing is set. */
+const usualReservePercent = 20;
+
+/** I6. */
+export function judgeRate({ evidence: { journal, reservePercent = usualReservePercent } }: CheckContext): Violation[] {
+  const arrivals = new Map([...journal.arrivals].map(([credential, times]) => [credential, times.toSorted((a, b) => a - b)]));
+  const inPauses = journal.pauses.flatMap((pause) => judgePause(pause, arrivals.get(pause.credential) ?? []));
+  const windows = [...journal.windows.values()].flatMap(({ credential, limit, counted }) => {
+    const budget = Math.floor((limit * (100 - reservePercent)) / 100);
+    return counted > budget ? [`${credential} asked ${counted} times in a window of ${budget}`] : [];
+  });
+  // A server that tells of no limit has none.
+  const limited = new Set([...journal.windows.values()].map(({ credential }) => credential));
+  const minutes = [...limited].flatMap((credential) => judgeMinutes(credential, arrivals.get(credential) ?? []));
+  return violationsOf("I6", [...inPauses, ...windows, ...minutes]);
+}
+
+function judgePause({ credential, fromMs, untilMs }: Pause, arrivals: readonly number[]): string[] {
+  const during = arrivals.filter((at) => at > fromMs + onItsWayMs && at < untilMs);
+  const [first] = during;
+  if (first === undefined) return [];
+  const seconds = ((first - fromMs) / 1000).toFixed(1);
+  const pause = ((untilMs - fromMs) / 1000).toFixed(0);
+  return [`${credential} asked ${during.length} times in a pause of ${pause} s, first ${seconds} s after it began`];
+}
+
+function judgeMinutes(credential: string, arrivals: readonly number[]): string[] {
+  const most = arrivals.reduce(
+    (seen, at, index) => {
+      let { first } = seen;
+      while ((arrivals[first] ?? at) <= at - minuteMs) first += 1;
+      return { first, most: Math.max(seen.most, index - first + 1) };
+    },
+    { first: 0, most: 0 },
+  );
+  return most.most > mostAMinute ? [`${credential} asked ${most.most} times within a minute`] : [];
+}
+
+/** I3: a log that lacks its end is read twice; every other one is served once. */
+export function judgeDownloads({ evidence: { journal, hadFaults }, rows }: CheckContext): Violation[] {
+  if (hadFaults) return [];
+  const wrong = rows.jobs.flatMap(({ job_id, log_flags, log_state }) => {
+    const times = journal.served.get(job_id) ?? 0;
+    const most = log_flags.includes("no_end_marker") || log_state !== "archived" ? 2 : 1;
+    return times > most ? [`the log of job ${job_id} was downloaded ${times} times`] : [];
+  });
+  return violationsOf("I3", wrong);
+}

@@ -1,0 +1,70 @@
+// The end of a story: nothing breaks any more, all that is owed is done, and what there is is held against what GitHub has.
+
+import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
+import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
+import { feed } from "@actions-archive/fetcher/queue/feed";
+import { recordStoredDeliveries } from "@actions-archive/fetcher/webhook/receive-delivery";
+import { expect } from "vitest";
+
+import { backfill } from "./commands.ts";
+import { archiveNext, loadNext } from "./deliver.ts";
+import type { Obligations } from "./log-jobs.ts";
+import type { System } from "./system.ts";
+
+const mostRounds = 20;
+const { signal } = new AbortController();
+
+type Row = { id: number; state: string; reason: string | null; sha256: string | null };
+
+/** Brings everything to its end. @throws when there is none. */
+export async function calmDown(model: Obligations, system: System): Promise<void> {
+  await system.restart();
+  for (const runId of model.openRunIds.splice(0)) await system.simulator.control.completeRun({ runId });
+  const { repositoryId, ask } = system;
+  for (let round = 0; round < mostRounds; round += 1) {
+    await system.passTime();
+    await system.act(({ fetcher }) => recordStoredDeliveries(fetcher));
+    await system.act(({ fetcher }) => pollRepository(fetcher, repositoryId, { isFullPass: true, signal }));
+    await backfill(model, system);
+    await system.act(({ fetcher }) => feed(fetcher));
+    const { archiveQueue, loadQueue } = system.workers.fetcher;
+    for (let left = (await archiveQueue.ids()).length; left > 0; left -= 1) await archiveNext(system, 0);
+    for (let left = (await loadQueue.ids()).length; left > 0; left -= 1) await loadNext(system, 0);
+    await model.check(system);
+    const owed = await ask(`
+      select job_id as id from archive.obligations where log_state = 'pending' or log_state = 'failed' or rows_loaded_at is null
+      union all select run_id from archive.attempts where state = 'open' or (state = 'listed' and record_key is null)
+      union all select backfill_id from archive.backfills where state <> 'done'`);
+    if (owed.length === 0) break;
+    expect(round, `owed after so many rounds: ${JSON.stringify(owed)}`).toBeLessThan(mostRounds - 1);
+  }
+  await system.act(({ seal }) => seal());
+  await system.act(({ seal }) => seal());
+}
+
+/** Compares everything with the simulator's truth. */
+export async function judge(model: Obligations, system: System): Promise<void> {
+  const { ask, simulator, store, publicKey } = system;
+  await model.check(system);
+  const rows = await ask<Row>(
+    "select job_id as id, log_state as state, log_reason as reason, log_sha256 as sha256 from audit.jobs order by job_id",
+  );
+  const { jobs } = await simulator.control.world({});
+  const completed = jobs.filter(({ expected }) => expected !== undefined);
+  expect(rows.map(({ id }) => id)).toEqual(completed.map(({ jobId }) => jobId).toSorted((a, b) => a - b));
+  const found = new Map(rows.map((row) => [row.id, row]));
+  const wrong = completed.flatMap((job) =>
+    model.judge(job, found.get(job.jobId) ?? { state: "none", reason: null, sha256: null }),
+  );
+  expect(wrong).toEqual([]);
+  expect(await ask("select kind, reason from audit.gaps where kind not in ('window_open', 'not_sealed')")).toEqual([]);
+  expect(await ask("select object_key from archive.objects where sealed_in is null")).toEqual([]);
+  // Every object that is there is in a seal as it is, and every log decodes to what its record says.
+  const { findings, chain } = await verifyArchive(store, {
+    keys: [publicKey],
+    isDeep: () => true,
+    sealIntervalSeconds: 3_600,
+  });
+  expect({ tampering: findings.tampering, notices: findings.notices }).toEqual({ tampering: [], notices: [] });
+  expect(chain.links.length).toBeGreaterThan(0);
+}
