@@ -11,7 +11,7 @@ import type { JournalEntry } from "@actions-archive/github-simulator/http/journa
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 
-import { type CrowdOptions, requestsOf, startCrowd, startedAfter } from "../test/support/load-clients.ts";
+import { type LoadClientsOptions, requestsOf, startLoadClients, startedAfter } from "../test/support/load-clients.ts";
 import { type Figure, report } from "./support/report.ts";
 import { openServers } from "./support/servers.ts";
 import { until } from "./support/wait.ts";
@@ -23,18 +23,18 @@ const perMinute = 900;
 await using servers = await openServers();
 const world = { repositories: 2, days: 1, cases: "plain" } as const;
 
-async function openScene(options: SimulatorOptions, pace: Pick<CrowdOptions, "atOnce" | "restMs">) {
+async function openScene(options: SimulatorOptions, pace: Pick<LoadClientsOptions, "atOnce" | "restMs">) {
   await using stack = new AsyncDisposableStack();
   const simulator = stack.use(await startSimulator({ ...world, ...options }));
   const crowd = stack.use(
-    await startCrowd(simulator, { databaseUrl: await servers.createDatabase(), folder: servers.folder, ...pace }),
+    await startLoadClients(simulator, { databaseUrl: await servers.createDatabase(), folder: servers.folder, ...pace }),
   );
   const opened = stack.move();
   return { simulator, crowd, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
 /** The most requests that arrived within any minute. */
-function mostInAMinute(entries: readonly JournalEntry[]): number {
+function maxPerMinute(entries: readonly JournalEntry[]): number {
   const times = entries.map(({ receivedAt }) => receivedAt.getTime());
   let [most, first] = [0, 0];
   for (const [index, time] of times.entries()) {
@@ -63,7 +63,7 @@ async function measureHour(): Promise<Figure[]> {
       measured: asked.filter(({ status }) => status !== 200).length,
       limit: { kind: "must", atMost: 0 },
     },
-    { what: "most requests in any 60 s", measured: mostInAMinute(asked), limit: { kind: "must", atMost: perMinute } },
+    { what: "most requests in any 60 s", measured: maxPerMinute(asked), limit: { kind: "must", atMost: perMinute } },
     {
       what: "requests in the first 15 s",
       measured: asked.filter(({ receivedAt }) => receivedAt.getTime() - first < 15_000).length,

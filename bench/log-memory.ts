@@ -89,12 +89,12 @@ for (const [index, { name, logs, write }] of wanted.entries()) {
   await write(path);
   const jobs: Job[] = [];
   for (let count = 0; count < logs; count++) jobs.push(await stage.addJob(path));
-  const { peakBytes, longestBlockMs, seconds } = await stage.archiveAll(jobs);
+  const { peakBytes, maxBlockMs, seconds } = await stage.archiveAll(jobs);
   const rawSha256 = await hashOf(path);
   const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(stage, job, rawSha256)))).every(Boolean);
   worstBytes = Math.max(worstBytes, peakBytes);
   isAllWhole &&= isWhole;
-  const row = `${name.padEnd(20)} ${(peakBytes / MiB).toFixed(0).padStart(8)} ${longestBlockMs.toFixed(0).padStart(10)} ${seconds.toFixed(1).padStart(8)}  ${isWhole ? "equal" : "WRONG"}`;
+  const row = `${name.padEnd(20)} ${(peakBytes / MiB).toFixed(0).padStart(8)} ${maxBlockMs.toFixed(0).padStart(10)} ${seconds.toFixed(1).padStart(8)}  ${isWhole ? "equal" : "WRONG"}`;
   process.stderr.write(`${row}\n`);
   rows.push(row);
 }

@@ -113,7 +113,7 @@ for (let round = 1; round <= rounds; round++) {
     ((gib * 1024) / cost.seconds).toFixed(0),
     ((gib * 1024) / curlSeconds).toFixed(0),
     (curlSeconds / cost.seconds).toFixed(2),
-    cost.longestBlockMs.toFixed(0),
+    cost.maxBlockMs.toFixed(0),
   ];
   process.stdout.write(
     `${cells.map((cell, index) => String(cell).padStart([5, 14, 16, 6, 12, 15, 6, 9][index] ?? 0)).join("  ")}\n`,

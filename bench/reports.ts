@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
     plans: { type: "string", default: "3" },
   },
 });
-const mostMs = 12_000;
+const maxMs = 12_000;
 const client = new pg.Client({ connectionString: options.database });
 await client.connect();
 
@@ -50,7 +50,7 @@ function valuesOf({ parameters }: Report, { values }: Choice): string[] {
 
 async function measure(asked: Report, choice: Choice): Promise<Turn> {
   const first = await run(asked, choice);
-  const runs = Math.max(3, Math.min(Number(options.runs), Math.floor(mostMs / first)));
+  const runs = Math.max(3, Math.min(Number(options.runs), Math.floor(maxMs / first)));
   const times: number[] = [];
   for (let count = 0; count < runs; count++) times.push(await run(asked, choice));
   times.sort((a, b) => a - b);

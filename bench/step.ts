@@ -5,7 +5,7 @@
 import { readLog } from "@actions-archive/archive/log/read-log";
 import { formatTable } from "@actions-archive/cli/format-table";
 import { readStep } from "@actions-archive/cli/logs/read-step";
-import { noteReads, openFolder, putSteps } from "@actions-archive/cli/test-support/steps";
+import { recordReads, openFolder, putSteps } from "@actions-archive/cli/test-support/steps";
 
 const megabytes = 1_000_000;
 const sizes = [
@@ -35,7 +35,7 @@ const whole = await drain(readLog(folder.store, log.log_key, { sizeBytes: totals
 const rows = [];
 let isHeld = true;
 for (const { section } of steps) {
-  const { store, reads } = noteReads(folder.store);
+  const { store, reads } = recordReads(folder.store);
   const { ms } = await drain(readStep(store, log, section));
   const [end, start] = [section.raw_start + section.raw_bytes, section.raw_start];
   const [, frames] = reads.map(({ range = { start: 0, end: totals.storedBytes } }) => range);

@@ -13,7 +13,7 @@ import { zstdDecompressSync } from "node:zlib";
 
 import { LogEncoder } from "@actions-archive/archive/log/log-format";
 import { openStoreForReading } from "@actions-archive/archive/open-store";
-import { makeSeal, mostEntries, noPreviousSeal, type SealEntry } from "@actions-archive/archive/seal/seal";
+import { makeSeal, maxSealEntries, noPreviousSeal, type SealEntry } from "@actions-archive/archive/seal/seal";
 import { signSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { openSigner, parsePublicKey, type Signer } from "@actions-archive/archive/seal/seal-key";
 import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
@@ -129,8 +129,8 @@ async function build(folder: string, signer: Signer, { jobs, logBytes }: Shape):
     write(recordKey(host, ref, 1), canonicalBytes(recordOf(ref, log)));
   }
   let previous_sha256 = noPreviousSeal;
-  for (let sequence = 1; (sequence - 1) * mostEntries < entries.length; sequence += 1) {
-    const part = entries.slice((sequence - 1) * mostEntries, sequence * mostEntries);
+  for (let sequence = 1; (sequence - 1) * maxSealEntries < entries.length; sequence += 1) {
+    const part = entries.slice((sequence - 1) * maxSealEntries, sequence * maxSealEntries);
     const payload = canonicalBytes(sealOf(part, { sequence, previous_sha256, keyId: signer.keyId }));
     write(sealKey(sequence), await signSeal(payload, signer));
     previous_sha256 = hashOf(payload);

@@ -10,7 +10,7 @@ import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
 import { askSql } from "./support/ask-sql.ts";
-import { judgeFolder } from "./support/check-folder.ts";
+import { checkFolder } from "./support/check-folder.ts";
 import { killEverything } from "./support/kill.ts";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
@@ -45,7 +45,7 @@ async function expectWhole(
   hadFaults = false,
 ): Promise<void> {
   const databaseUrl = options.settings["DATABASE_URL"];
-  expect((await judgeFolder({ simulator, archive, databaseUrl, hadFaults })).violations).toEqual([]);
+  expect((await checkFolder({ simulator, archive, databaseUrl, hadFaults })).violations).toEqual([]);
   const query = `select (select count(*) from coverage where not complete) as incomplete,
     (select count(*) from gaps where kind not in ('not_sealed', 'run_open')) as gaps`;
   expect(await askSql(query, options)).toEqual([{ incomplete: 0, gaps: 0 }]);

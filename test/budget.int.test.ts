@@ -6,29 +6,29 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 
-import { type Crowd, type CrowdOptions, requestsOf, startCrowd, startedAfter } from "./support/load-clients.ts";
+import { type LoadClients, type LoadClientsOptions, requestsOf, startLoadClients, startedAfter } from "./support/load-clients.ts";
 import { openWorkspace } from "./support/workspace.ts";
 
 /** The crowd with a database of its own. It rests where a minute's 900 requests must not be gone before the test has seen enough. */
-async function openCrowd(
+async function openLoadClients(
   simulator: Simulator,
-  pace: Pick<CrowdOptions, "atOnce" | "restMs">,
-): Promise<Crowd & { readonly databaseUrl: string }> {
+  pace: Pick<LoadClientsOptions, "atOnce" | "restMs">,
+): Promise<LoadClients & { readonly databaseUrl: string }> {
   await using stack = new AsyncDisposableStack();
   const { folder } = stack.use(await openWorkspace());
   const databaseUrl = await createTestDatabase({ migrated: true });
-  const crowd = stack.use(await startCrowd(simulator, { databaseUrl, folder, ...pace }));
+  const crowd = stack.use(await startLoadClients(simulator, { databaseUrl, folder, ...pace }));
   const opened = stack.move();
   return { ...crowd, databaseUrl, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-async function stopAll(crowd: Crowd): Promise<void> {
+async function stopAll(crowd: LoadClients): Promise<void> {
   for (const end of await crowd.stop()) expect(end).toEqual({ code: 0, stderr: "" });
 }
 
 test("four processes on one credential with 200 requests an hour send 160, and leave the reserve of 20 % alone", async () => {
   await using simulator = await startSimulator({ rateLimits: { perHour: 200 }, repositories: 2, days: 1 });
-  await using crowd = await openCrowd(simulator, { atOnce: 5 });
+  await using crowd = await openLoadClients(simulator, { atOnce: 5 });
   // Each goes on asking for more than a second after the last was sent.
   await Promise.all(crowd.programs.map((program) => program.prints("refused", 150)));
   await stopAll(crowd);
@@ -38,7 +38,7 @@ test("four processes on one credential with 200 requests an hour send 160, and l
 
 test("a limit that is used up by others stops all four processes within the second", async () => {
   await using simulator = await startSimulator({ repositories: 2, days: 1 });
-  await using crowd = await openCrowd(simulator, { atOnce: 5, restMs: 1_000 });
+  await using crowd = await openLoadClients(simulator, { atOnce: 5, restMs: 1_000 });
   await expect.poll(() => requestsOf(simulator).length, { timeout: 20_000 }).toBeGreaterThan(150);
   simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
   const limiting = await simulator.journal.next({ origin: "api", status: 403 });
@@ -53,7 +53,7 @@ test.each([
   ["403 without Retry-After", 403, undefined, 60],
 ] as const)("one %s stops all four processes, and another installation goes on", async (_, status, retryAfter, seconds) => {
   await using simulator = await startSimulator({ owners: 2, repositories: 2, days: 1, cases: "plain", app: { id: 7 } });
-  await using crowd = await openCrowd(simulator, { atOnce: 3, restMs: 1_000 });
+  await using crowd = await openLoadClients(simulator, { atOnce: 3, restMs: 1_000 });
   const installations = simulator.app?.installations.map(({ id }) => `installation-${id}`) ?? [];
   for (const id of installations)
     await expect.poll(() => requestsOf(simulator, id).length, { timeout: 20_000 }).toBeGreaterThan(50);

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 import { type LogStage, openLogStage } from "./support/log-stage.ts";
 
-async function flightsOf({ ask }: LogStage): Promise<number[]> {
+async function logLeasesOf({ ask }: LogStage): Promise<number[]> {
   const rows = await ask("select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id");
   return rows.map(({ id }) => Number(id));
 }
@@ -30,7 +30,7 @@ async function killWhileAll(stage: LogStage, jobs: readonly Job[], inFlight: rea
   await using worker = startWorker({ jobs });
   const hanging = () => simulator.journal.entries({ origin: "log" }).filter(({ finishedAt }) => finishedAt === undefined);
   await expect.poll(() => hanging().length, { timeout: 30_000 }).toBe(inFlight.length);
-  expect(await flightsOf(stage)).toEqual(inFlight.map(({ id }) => id).toSorted((a, b) => a - b));
+  expect(await logLeasesOf(stage)).toEqual(inFlight.map(({ id }) => id).toSorted((a, b) => a - b));
   worker.stop("SIGKILL");
   await worker.ended;
   await endLeases();

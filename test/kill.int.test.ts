@@ -13,7 +13,7 @@ import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeFolder } from "./support/check-folder.ts";
+import { checkFolder } from "./support/check-folder.ts";
 import { findProcesses, killEverything } from "./support/kill.ts";
 import { mainOf, type Program, runCli, startProgram } from "./support/processes.ts";
 import { githubSettings, openWorkspace } from "./support/workspace.ts";
@@ -83,7 +83,7 @@ async function expectWhole(archive: string): Promise<void> {
 async function judgeEmbedded(simulator: Simulator, dir: string) {
   const log = createLogger("test", "error");
   await using engines = await openEngines({ dir, log, need: { database: true, queue: false, archive: false } });
-  return await judgeFolder({ simulator, archive: join(dir, "archive"), databaseUrl: engines.databaseUrl, hadFaults: true });
+  return await checkFolder({ simulator, archive: join(dir, "archive"), databaseUrl: engines.databaseUrl, hadFaults: true });
 }
 
 test.skipIf(process.platform !== "linux")(

@@ -14,7 +14,7 @@ import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { judgeFolder } from "./support/check-folder.ts";
+import { checkFolder } from "./support/check-folder.ts";
 import { mainOf, type Program, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, simulatedHost } from "./support/workspace.ts";
 
@@ -180,7 +180,7 @@ test(
     expect(workers).toEqual(new Set(["log-worker-1", "log-worker-2"]));
 
     const { archive } = workspace;
-    const verdict = await judgeFolder({ simulator, archive, databaseUrl: engines["DATABASE_URL"], hadFaults: false });
+    const verdict = await checkFolder({ simulator, archive, databaseUrl: engines["DATABASE_URL"], hadFaults: false });
     expect(verdict.violations).toEqual([]);
     expect(verdict.archived).toBe(expectedDownloads.length);
   },

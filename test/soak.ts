@@ -10,7 +10,7 @@
 
 import { parseArgs } from "node:util";
 
-import { type GustKind, gustKinds } from "./support/chaos/schedule.ts";
+import { type FaultKind, faultKinds } from "./support/chaos/schedule.ts";
 import { soak, type SoakReport } from "./support/chaos/soak.ts";
 
 const { values } = parseArgs({
@@ -31,9 +31,9 @@ const hasS3 = process.env["TEST_S3_ENDPOINT"] !== undefined;
 const store = values.store ?? (hasS3 ? "s3" : "folder");
 if (store === "s3" && !hasS3) throw new Error("--store s3 needs TEST_S3_ENDPOINT: npm's s3rver lists no second page");
 
-const unknown = (values.only ?? []).filter((kind) => !(gustKinds as readonly string[]).includes(kind));
-if (unknown.length > 0) throw new Error(`no such kind of fault: ${unknown.join(", ")}. There are: ${gustKinds.join(", ")}`);
-const kinds = values.calm ? [] : ((values.only as GustKind[] | undefined) ?? gustKinds);
+const unknown = (values.only ?? []).filter((kind) => !(faultKinds as readonly string[]).includes(kind));
+if (unknown.length > 0) throw new Error(`no such kind of fault: ${unknown.join(", ")}. There are: ${faultKinds.join(", ")}`);
+const kinds = values.calm ? [] : ((values.only as FaultKind[] | undefined) ?? faultKinds);
 
 process.exitCode = 2;
 const stop = new AbortController();

@@ -6,7 +6,7 @@ import { Findings } from "@actions-archive/archive/verify/findings";
 import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { askIn } from "@actions-archive/database/test-support/raw-sql";
+import { queryIn } from "@actions-archive/database/test-support/raw-sql";
 import { repositoryId } from "@actions-archive/database/test-support/samples";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -36,7 +36,7 @@ async function after(statements: readonly string[]): Promise<Findings> {
   await archive.db
     .transaction()
     .execute(async (trx) => {
-      for (const statement of statements) await askIn(trx, statement);
+      for (const statement of statements) await queryIn(trx, statement);
       findings = await compare(trx);
       throw undone;
     })

@@ -8,11 +8,11 @@ import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archive/database/test-support/samples";
 import { loadRecords } from "@actions-archive/loader/rows/load-records";
 import { fill, publicKey, seal, see, settle } from "@actions-archive/loader/test-support/filled-store";
-import { absent, type Bench, host, openBench } from "@actions-archive/loader/test-support/harness";
+import { absent, type Harness, host, openHarness } from "@actions-archive/loader/test-support/harness";
 import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/test-support/rebuilt";
 import { expect, test } from "vitest";
 
-async function verify({ loader }: Bench, db = loader.db) {
+async function verify({ loader }: Harness, db = loader.db) {
   const options = { keys: [publicKey], isDeep: () => false, sealIntervalSeconds: 3600 };
   const result = await verifyArchive(loader.store, options);
   await verifyDatabase({ db, store: loader.store, result, sealIntervalSeconds: 3600 });
@@ -22,52 +22,52 @@ async function verify({ loader }: Bench, db = loader.db) {
 }
 
 test("a ledger in every state, and databases that are rebuilt from its store with and without a key, give no finding", async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  await bench.ask("insert into archive.retention_policies (name, keep_days) values ('acme', 400)");
-  await bench.ask(`insert into archive.holds (job_id, is_held) values (${jobId}, false)`);
-  await bench.ask("insert into archive.removals values ('2020-01-01', now(), 3, 5, 0)");
-  await seal(bench);
-  expect((await verify(bench)).tampering).toEqual([]);
+  await using harness = await openHarness();
+  await fill(harness);
+  await harness.ask("insert into archive.retention_policies (name, keep_days) values ('acme', 400)");
+  await harness.ask(`insert into archive.holds (job_id, is_held) values (${jobId}, false)`);
+  await harness.ask("insert into archive.removals values ('2020-01-01', now(), 3, 5, 0)");
+  await seal(harness);
+  expect((await verify(harness)).tampering).toEqual([]);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
-  expect((await verify(bench, empty.db)).tampering).toEqual([]);
+  await rebuildInto(empty, harness, { publicKey });
+  expect((await verify(harness, empty.db)).tampering).toEqual([]);
   const removals = "select runs_before, jobs, sealed_in from archive.removals";
-  expect(await empty.ask(removals)).toEqual(await bench.ask(removals));
+  expect(await empty.ask(removals)).toEqual(await harness.ask(removals));
   await using untrusted = await openEmptyDatabase();
-  await rebuildInto(untrusted, bench);
-  const findings = await verify(bench, untrusted.db);
+  await rebuildInto(untrusted, harness);
+  const findings = await verify(harness, untrusted.db);
   expect(findings.tampering).toEqual([]);
   expect(findings.notices).toContainEqual(expect.objectContaining({ key: "archive.retention_policies" }));
 });
 
 test("an attempt that was reopened after its run record is open in a rebuilt ledger, too", async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  await bench.ask(`update archive.attempts set state = 'open', sealed_in = null where run_id = ${runId} and run_attempt = 2`);
-  await seal(bench);
-  expect((await verify(bench)).tampering).toEqual([]);
+  await using harness = await openHarness();
+  await fill(harness);
+  await harness.ask(`update archive.attempts set state = 'open', sealed_in = null where run_id = ${runId} and run_attempt = 2`);
+  await seal(harness);
+  expect((await verify(harness)).tampering).toEqual([]);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
+  await rebuildInto(empty, harness, { publicKey });
   expect(await empty.ask(`select state from archive.attempts where run_id = ${runId} and run_attempt = 2`)).toEqual([
     { state: "open" },
   ]);
-  expect((await verify(bench, empty.db)).tampering).toEqual([]);
-  await finishCheck(bench.loader.db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
-  await seal(bench);
+  expect((await verify(harness, empty.db)).tampering).toEqual([]);
+  await finishCheck(harness.loader.db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
+  await seal(harness);
   await using again = await openEmptyDatabase();
-  await rebuildInto(again, bench, { publicKey });
-  expect((await verify(bench, again.db)).tampering).toEqual([]);
+  await rebuildInto(again, harness, { publicKey });
+  expect((await verify(harness, again.db)).tampering).toEqual([]);
 });
 
 /** A run with a job, listed, recorded and loaded; its job is in a partition of its own. */
-async function addRun(bench: Bench, index: number, createdAt: string): Promise<number> {
+async function addRun(harness: Harness, index: number, createdAt: string): Promise<number> {
   const ids = { run_id: runId + index, id: jobId + index * 20_000_000_000 };
-  await recordRuns(bench.loader.db, repositoryId, [runObject({ id: ids.run_id, created_at: createdAt })]);
+  await recordRuns(harness.loader.db, repositoryId, [runObject({ id: ids.run_id, created_at: createdAt })]);
   const job = jobObject({ ...ids, created_at: createdAt });
-  await see(bench, [{ object: job, source: "listing", listedAttempt: 1 }]);
+  await see(harness, [{ object: job, source: "listing", listedAttempt: 1 }]);
   const ref = { repository_id: repositoryId, run_id: ids.run_id, job_id: ids.id };
-  const { key } = await putRecord(bench.loader.store, host, ref, {
+  const { key } = await putRecord(harness.loader.store, host, ref, {
     host,
     repository: "acme/app",
     ...ref,
@@ -79,36 +79,36 @@ async function addRun(bench: Bench, index: number, createdAt: string): Promise<n
     log: absent,
     decided_at: "2026-05-01T10:06:00.000Z",
   });
-  await loadRecords(bench.loader, [{ job_id: ids.id, key }]);
-  await finishCheck(bench.loader.db, { run_id: ids.run_id, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
+  await loadRecords(harness.loader, [{ job_id: ids.id, key }]);
+  await finishCheck(harness.loader.db, { run_id: ids.run_id, run_attempt: 1 }, { state: "listed", jobs: 1, missingJobIds: [] });
   return ids.id;
 }
 
 test("runs that the owner removed are missing until a seal carries the removal, which excuses no other job", async () => {
-  await using bench = await openBench();
-  const jobs = [await addRun(bench, 1, "2026-01-01T00:00:00Z"), await addRun(bench, 2, "2026-03-01T00:00:00Z")] as const;
-  await settle(bench);
-  await seal(bench);
-  expect((await verify(bench)).tampering).toEqual([]);
-  expect(await bench.ask("select jobs from archive.remove_runs_before('2026-02-01')")).toEqual([{ jobs: 1 }]);
-  expect((await verify(bench)).tampering).toContainEqual(
+  await using harness = await openHarness();
+  const jobs = [await addRun(harness, 1, "2026-01-01T00:00:00Z"), await addRun(harness, 2, "2026-03-01T00:00:00Z")] as const;
+  await settle(harness);
+  await seal(harness);
+  expect((await verify(harness)).tampering).toEqual([]);
+  expect(await harness.ask("select jobs from archive.remove_runs_before('2026-02-01')")).toEqual([{ jobs: 1 }]);
+  expect((await verify(harness)).tampering).toContainEqual(
     expect.objectContaining({ verdict: "missing", key: `archive.jobs ${jobs[0]}` }),
   );
-  await seal(bench);
-  const findings = await verify(bench);
+  await seal(harness);
+  const findings = await verify(harness);
   expect(findings.tampering).toEqual([]);
   expect(findings.notices).toContainEqual(expect.objectContaining({ verdict: "not compared", key: "archive.jobs" }));
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
-  expect((await verify(bench, empty.db)).tampering).toEqual([]);
+  await rebuildInto(empty, harness, { publicKey });
+  expect((await verify(harness, empty.db)).tampering).toEqual([]);
   // A younger run's, and one of the removal's own time in a partition that is still there.
   for (const [database, job] of [
-    [bench, jobs[1]],
+    [harness, jobs[1]],
     [empty, jobs[0]],
   ] as const) {
     for (const table of ["steps", "logs", "jobs", "obligations"])
       await database.ask(`delete from archive.${table} where job_id = ${job}`);
-    const left = await verify(bench, database === empty ? empty.db : bench.loader.db);
+    const left = await verify(harness, database === empty ? empty.db : harness.loader.db);
     expect(left.tampering).toContainEqual(expect.objectContaining({ verdict: "missing", key: `archive.jobs ${job}` }));
   }
 });

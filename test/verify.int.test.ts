@@ -9,7 +9,7 @@ import { verifyArchive, type VerifyOptions, type VerifyResult } from "@actions-a
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import { tryParseKey } from "@actions-archive/core/object-key";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { askIn } from "@actions-archive/database/test-support/raw-sql";
+import { queryIn } from "@actions-archive/database/test-support/raw-sql";
 import { expect, test } from "vitest";
 
 import { type Ask, rowActs } from "./support/row-tampering.ts";
@@ -119,7 +119,7 @@ async function tamperOnce(archive: SealedArchive, result: VerifyResult, dice: Di
   await archive.db
     .transaction()
     .execute(async (trx) => {
-      const ask: Ask = (query) => askIn(trx, query);
+      const ask: Ask = (query) => queryIn(trx, query);
       const [taken, tables] = [new Set<string>(), new Set<string>()];
       for (let index = 0; index < actsAtOnce; index += 1) {
         const { kind, act } = rowActs[(from + index * 7) % rowActs.length] ?? dice.one(rowActs);

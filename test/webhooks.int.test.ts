@@ -6,7 +6,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { Client } from "pg";
 import { expect, test, vi } from "vitest";
 
-import { judgeFolder } from "./support/check-folder.ts";
+import { checkFolder } from "./support/check-folder.ts";
 import { findFreePort } from "./support/free-port.ts";
 import { mainOf, type Program, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
@@ -133,12 +133,12 @@ async function liveThroughADay({ simulator: { control, clock } }: Stage): Promis
   await control.completeRun({ runId: open.runId });
 }
 
-async function judge({ workspace, simulator, settings }: Stage, program: Program) {
+async function checkInvariants({ workspace, simulator, settings }: Stage, program: Program) {
   program.stop("SIGTERM");
   expect((await program.ended).code).toBe(0);
   const { code, stdout, stderr } = await runCli(["start", "--once", "--max-wait", "60"], { cwd: workspace.folder, settings });
   expect(code, stdout + stderr).toBe(0);
-  return judgeFolder({ simulator, archive: workspace.archive, databaseUrl: settings["DATABASE_URL"], hadFaults: false });
+  return checkFolder({ simulator, archive: workspace.archive, databaseUrl: settings["DATABASE_URL"], hadFaults: false });
 }
 
 test(
@@ -168,7 +168,7 @@ test(
     lost.simulator.control.dropWebhooks({ next: 1_000_000 });
     await liveThroughADay(lost);
 
-    const [first, second] = [await judge(shuffled, told), await judge(lost, polling)];
+    const [first, second] = [await checkInvariants(shuffled, told), await checkInvariants(lost, polling)];
     expect([first.violations, second.violations]).toEqual([[], []]);
     expect(first.archived).toBe(second.archived);
     expect(first.jobs).toBeGreaterThan(20);

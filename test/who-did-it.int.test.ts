@@ -7,7 +7,7 @@ import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { verifyDatabase } from "@actions-archive/cli/verify/verify-database";
 import { sealKey } from "@actions-archive/core/object-key";
-import { createBackfill, steerBackfill } from "@actions-archive/database/backfill/backfills";
+import { createBackfill, changeBackfillState } from "@actions-archive/database/backfill/backfills";
 import { finishCheck } from "@actions-archive/database/ledger/attempts";
 import { failLog, retryFailedLogs } from "@actions-archive/database/ledger/log-states";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
@@ -21,7 +21,7 @@ import { loadRun } from "@actions-archive/loader/rows/load-run";
 import { sealArchive, type SealOptions } from "@actions-archive/loader/seal/seal-archive";
 import { archiveText } from "@actions-archive/loader/test-support/archived-log";
 import { newSigner, publicKey, signer } from "@actions-archive/loader/test-support/filled-store";
-import { type Bench, openBench } from "@actions-archive/loader/test-support/harness";
+import { type Harness, openHarness } from "@actions-archive/loader/test-support/harness";
 import { openEmptyDatabase, rebuildInto } from "@actions-archive/loader/test-support/rebuilt";
 import { expect, test } from "vitest";
 
@@ -29,12 +29,12 @@ const osUser = userInfo().username;
 const held = jobId + 2;
 const failed = jobId + 3;
 
-async function seal(bench: Bench, options: SealOptions = {}): Promise<void> {
-  const [identity] = await bench.ask("select archive_id from archive.identity");
-  await sealArchive({ ...bench.loader, archiveId: String(identity?.["archive_id"]), signer }, options);
+async function seal(harness: Harness, options: SealOptions = {}): Promise<void> {
+  const [identity] = await harness.ask("select archive_id from archive.identity");
+  await sealArchive({ ...harness.loader, archiveId: String(identity?.["archive_id"]), signer }, options);
 }
 
-async function newestSeal({ loader }: Bench): Promise<Seal> {
+async function newestSeal({ loader }: Harness): Promise<Seal> {
   for (let sequence = 1, newest: Seal | undefined; ; sequence += 1) {
     const bytes = await loader.store.read(sealKey(sequence));
     if (bytes !== undefined) newest = parseSeal(bytes, sealKey(sequence)).seal;
@@ -45,31 +45,31 @@ async function newestSeal({ loader }: Bench): Promise<Seal> {
 
 /** Four jobs: two whose logs can go, one to hold, one that failed. All that is archived is in a seal. */
 async function openActs() {
-  const bench = await openBench();
-  for (const id of [jobId, jobId + 1, held]) await archiveText(bench, id);
-  await bench.owe({ id: failed });
-  await loadJobs(bench.loader, [failed]);
-  await failLog(bench.loader.db, failed, "forbidden", "403");
-  await seal(bench);
-  const [login] = await bench.ask("select session_user::text as name");
+  const harness = await openHarness();
+  for (const id of [jobId, jobId + 1, held]) await archiveText(harness, id);
+  await harness.owe({ id: failed });
+  await loadJobs(harness.loader, [failed]);
+  await failLog(harness.loader.db, failed, "forbidden", "403");
+  await seal(harness);
+  const [login] = await harness.ask("select session_user::text as name");
   const actor = { by: "mona", os_user: osUser, database_user: String(login?.["name"]) };
-  return { bench, actor, db: bench.loader.db };
+  return { harness, actor, db: harness.loader.db };
 }
 
-async function verify({ loader }: Bench, db = loader.db) {
+async function verify({ loader }: Harness, db = loader.db) {
   const result = await verifyArchive(loader.store, { keys: [publicKey], isDeep: () => false, sealIntervalSeconds: 3600 });
   await verifyDatabase({ db, store: loader.store, result, sealIntervalSeconds: 3600 });
   return result.findings.tampering;
 }
 
 /** Every act once. */
-async function actAll({ bench, db }: Awaited<ReturnType<typeof openActs>>): Promise<void> {
+async function actAll({ harness, db }: Awaited<ReturnType<typeof openActs>>): Promise<void> {
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: "matter 7", by: "mona" });
   await holdJobs(db, { jobIds: [held], isHeld: false, reason: "closed", by: "hubot" });
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: "matter 8", by: "mona" });
   await eraseLog(db, jobId, "prints a key", "mona");
   await changePolicy(db, { name: "acme", keepDays: 30 }, { by: "mona", reason: "law 4" });
-  expect(await applyPolicies(bench.loader)).toBe(1);
+  expect(await applyPolicies(harness.loader)).toBe(1);
   await retryFailedLogs(db, { jobIds: [failed] }, { by: "mona", reason: "permission granted" });
   const id = await createBackfill(
     db,
@@ -81,8 +81,8 @@ async function actAll({ bench, db }: Awaited<ReturnType<typeof openActs>>): Prom
     },
     { by: "mona", reason: "audit of January" },
   );
-  await steerBackfill(db, id, "cancel", { by: "hubot", reason: "wrong month" });
-  await steerBackfill(db, id, "cancel", { by: "octocat" });
+  await changeBackfillState(db, id, "cancel", { by: "hubot", reason: "wrong month" });
+  await changeBackfillState(db, id, "cancel", { by: "octocat" });
 }
 
 const views = {
@@ -94,18 +94,18 @@ const views = {
     "select backfill_id, step, asked_for, repository_ids::text, reason, by, os_user, database_user from audit.backfills order by step_id",
 };
 
-const viewsOf = async (ask: Bench["ask"]) =>
+const viewsOf = async (ask: Harness["ask"]) =>
   Object.fromEntries(await Promise.all(Object.entries(views).map(async ([name, query]) => [name, await ask(query)] as const)));
 
 test("each act is in its view and in the next seal with who did it and why, and a rebuilt database has it from there", async () => {
   const acts = await openActs();
-  const { bench, actor } = acts;
-  await using _ = bench;
+  const { harness, actor } = acts;
+  await using _ = harness;
   await actAll(acts);
   const loader = { ...actor, by: "loader" };
   const hubot = { ...actor, by: "hubot" };
   const backfill = { backfill_id: 1, asked_for: ["acme/*"] };
-  const shown = await viewsOf(bench.ask);
+  const shown = await viewsOf(harness.ask);
   expect(shown).toEqual({
     holds: [
       { is_held: true, reason: "matter 7", ...actor },
@@ -124,8 +124,8 @@ test("each act is in its view and in the next seal with who did it and why, and 
     ],
   });
 
-  await seal(bench);
-  expect(await newestSeal(bench)).toMatchObject({
+  await seal(harness);
+  expect(await newestSeal(harness)).toMatchObject({
     holds: shown["holds"],
     tombstones: shown["tombstones"],
     policies: shown["policies"],
@@ -135,55 +135,55 @@ test("each act is in its view and in the next seal with who did it and why, and 
       { ...backfill, step: "cancel", ...hubot },
     ],
   });
-  expect(await verify(bench)).toEqual([]);
+  expect(await verify(harness)).toEqual([]);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
+  await rebuildInto(empty, harness, { publicKey });
   expect(await viewsOf(empty.ask)).toEqual(shown);
-  expect(await verify(bench, empty.db)).toEqual([]);
+  expect(await verify(harness, empty.db)).toEqual([]);
   const next = { askedFor: ["acme/app"], since: new Date(0), until: new Date(), repositories: [] };
   expect(await createBackfill(empty.db, next)).toBe(2);
 });
 
 test("without a name an act is ascribed to the operating system's login", async () => {
-  const { bench, db, actor } = await openActs();
-  await using _ = bench;
+  const { harness, db, actor } = await openActs();
+  await using _ = harness;
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: null });
-  expect(await bench.ask(views.holds)).toEqual([{ is_held: true, reason: null, ...actor, by: osUser }]);
+  expect(await harness.ask(views.holds)).toEqual([{ is_held: true, reason: null, ...actor, by: osUser }]);
 });
 
 test("who announced a new sealing key and why is in that seal and in audit.seals, and in no other", async () => {
-  const { bench, actor } = await openActs();
-  await using _ = bench;
-  await seal(bench, { nextKey: newSigner().publicKey, ascription: { by: "mona", reason: "yearly rotation" } });
+  const { harness, actor } = await openActs();
+  await using _ = harness;
+  await seal(harness, { nextKey: newSigner().publicKey, ascription: { by: "mona", reason: "yearly rotation" } });
   const operator = { ...actor, reason: "yearly rotation" };
-  expect((await newestSeal(bench)).operator).toEqual(operator);
+  expect((await newestSeal(harness)).operator).toEqual(operator);
   const query = "select by, os_user, database_user, reason from audit.seals order by sequence";
   const none = { by: null, os_user: null, database_user: null, reason: null };
-  expect(await bench.ask(query)).toEqual([none, operator]);
-  expect(await verify(bench)).toEqual([]);
-  await bench.ask("update archive.seals set by = 'hubot' where sequence = 2");
-  expect(await verify(bench)).toMatchObject([
+  expect(await harness.ask(query)).toEqual([none, operator]);
+  expect(await verify(harness)).toEqual([]);
+  await harness.ask("update archive.seals set by = 'hubot' where sequence = 2");
+  expect(await verify(harness)).toMatchObject([
     { key: "archive.seals 2", detail: expect.stringContaining("by is hubot") as string },
   ]);
 });
 
 test("a removal of old runs says which login of the database did it", async () => {
-  const { bench, actor } = await openActs();
-  await using _ = bench;
-  await bench.ask("select archive.remove_runs_before('2020-01-01')");
-  await bench.ask("select archive.remove_runs_before('2020-01-01')");
-  expect(await bench.ask("select database_user from audit.removals")).toEqual([{ database_user: actor.database_user }]);
-  await seal(bench);
-  expect(await newestSeal(bench)).toMatchObject({ removals: [{ database_user: actor.database_user }] });
-  expect(await verify(bench)).toEqual([]);
+  const { harness, actor } = await openActs();
+  await using _ = harness;
+  await harness.ask("select archive.remove_runs_before('2020-01-01')");
+  await harness.ask("select archive.remove_runs_before('2020-01-01')");
+  expect(await harness.ask("select database_user from audit.removals")).toEqual([{ database_user: actor.database_user }]);
+  await seal(harness);
+  expect(await newestSeal(harness)).toMatchObject({ removals: [{ database_user: actor.database_user }] });
+  expect(await verify(harness)).toEqual([]);
 });
 
 test("verify finds a changed name, login or reason in every table", async () => {
   const acts = await openActs();
-  const { bench } = acts;
-  await using _ = bench;
+  const { harness } = acts;
+  await using _ = harness;
   await actAll(acts);
-  await seal(bench);
+  await seal(harness);
   for (const [table, column] of [
     ["holds", "by"],
     ["holds", "os_user"],
@@ -194,48 +194,48 @@ test("verify finds a changed name, login or reason in every table", async () => 
     ["backfill_steps", "database_user"],
     ["attempts", "triggering_actor"],
   ] as const) {
-    if (table === "attempts") await listAttempt(bench, 1);
-    await bench.ask(`alter table archive.${table} add column kept text`);
-    await bench.ask(`update archive.${table} set kept = ${column}, ${column} = 'hubot-2'`);
-    const found = await verify(bench);
+    if (table === "attempts") await listAttempt(harness, 1);
+    await harness.ask(`alter table archive.${table} add column kept text`);
+    await harness.ask(`update archive.${table} set kept = ${column}, ${column} = 'hubot-2'`);
+    const found = await verify(harness);
     expect(found.length, `${table}.${column}`).toBeGreaterThan(0);
     for (const { key, detail } of found) expect(`${key}: ${detail}`).toMatch(new RegExp(`^archive.${table} .*${column} is`));
-    await bench.ask(`update archive.${table} set ${column} = kept`);
-    await bench.ask(`alter table archive.${table} drop column kept`);
+    await harness.ask(`update archive.${table} set ${column} = kept`);
+    await harness.ask(`alter table archive.${table} drop column kept`);
   }
-  expect(await verify(bench)).toEqual([]);
+  expect(await verify(harness)).toEqual([]);
 });
 
 test("an act from before it was recorded who did it has null, in the seal and in every database, and verifies", async () => {
-  const { bench } = await openActs();
-  await using _ = bench;
-  await bench.ask(`
+  const { harness } = await openActs();
+  await using _ = harness;
+  await harness.ask(`
     insert into archive.holds (job_id, is_held, by, os_user, database_user) values (${held}, true, null, null, null)`);
-  await bench.ask(`
+  await harness.ask(`
     insert into archive.retention_policies (name, keep_days, database_user) values ('acme', 4000, null)`);
-  await seal(bench);
+  await seal(harness);
   const nobody = { by: null, os_user: null, database_user: null };
-  expect(await newestSeal(bench)).toMatchObject({ holds: [nobody], policies: [{ ...nobody, reason: null }] });
-  expect(await verify(bench)).toEqual([]);
+  expect(await newestSeal(harness)).toMatchObject({ holds: [nobody], policies: [{ ...nobody, reason: null }] });
+  expect(await verify(harness)).toEqual([]);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
-  expect(await empty.ask(views.holds)).toEqual(await bench.ask(views.holds));
-  expect(await verify(bench, empty.db)).toEqual([]);
+  await rebuildInto(empty, harness, { publicKey });
+  expect(await empty.ask(views.holds)).toEqual(await harness.ask(views.holds));
+  expect(await verify(harness, empty.db)).toEqual([]);
 });
 
 const pulls = (...numbers: number[]) => numbers.map((number) => ({ id: number, number }));
 const account = (login: string): Json => ({ id: 1, login });
 
-async function listAttempt(bench: Bench, run_attempt: number, object?: Json): Promise<void> {
+async function listAttempt(harness: Harness, run_attempt: number, object?: Json): Promise<void> {
   const attempt = { run_id: runId, run_attempt };
-  await finishCheck(bench.loader.db, attempt, { state: "listed", jobs: 1, missingJobIds: [], ...(object && { object }) });
-  await loadRun(bench.loader, attempt);
-  await seal(bench);
+  await finishCheck(harness.loader.db, attempt, { state: "listed", jobs: 1, missingJobIds: [], ...(object && { object }) });
+  await loadRun(harness.loader, attempt);
+  await seal(harness);
 }
 
 test("two attempts by different people show each its own, and what nobody saw of an attempt is null", async () => {
-  await using bench = await openBench();
-  const { db } = bench.loader;
+  await using harness = await openHarness();
+  const { db } = harness.loader;
   // Newer than the sighting of the bench.
   const first = runObject({
     updated_at: "2026-05-01T10:06:00Z",
@@ -251,46 +251,46 @@ test("two attempts by different people show each its own, and what nobody saw of
     updated_at: "2026-05-02T10:00:00Z",
   });
   await recordRuns(db, repositoryId, [first]);
-  await bench.owe();
+  await harness.owe();
   await recordRuns(db, repositoryId, [third]);
-  await bench.owe({ id: jobId + 1, run_attempt: 2 });
-  await bench.owe({ id: jobId + 2, run_attempt: 3 });
-  await loadJobs(bench.loader, [jobId, jobId + 1, jobId + 2]);
-  await bench.ask(`update archive.jobs set run_attempt = job_id - ${jobId - 1}`);
+  await harness.owe({ id: jobId + 1, run_attempt: 2 });
+  await harness.owe({ id: jobId + 2, run_attempt: 3 });
+  await loadJobs(harness.loader, [jobId, jobId + 1, jobId + 2]);
+  await harness.ask(`update archive.jobs set run_attempt = job_id - ${jobId - 1}`);
   const columns = "triggering_actor, pull_request_numbers::text as pulls, head_repository";
   const expected = [
     { run_attempt: 1, actor: "mona", triggering_actor: "mona", pulls: "{12}", head_repository: "fork/app" },
     { run_attempt: 2, actor: "mona", triggering_actor: null, pulls: null, head_repository: null },
     { run_attempt: 3, actor: "mona", triggering_actor: "hubot", pulls: "{}", head_repository: null },
   ];
-  expect(await bench.ask(`select run_attempt, actor, ${columns} from audit.attempts order by run_attempt`)).toEqual(expected);
-  expect(await bench.ask(`select run_attempt, actor, ${columns} from audit.jobs order by run_attempt`)).toEqual(expected);
-  expect(await bench.ask("select distinct workflow_path, run_number::integer from audit.jobs")).toEqual([
+  expect(await harness.ask(`select run_attempt, actor, ${columns} from audit.attempts order by run_attempt`)).toEqual(expected);
+  expect(await harness.ask(`select run_attempt, actor, ${columns} from audit.jobs order by run_attempt`)).toEqual(expected);
+  expect(await harness.ask("select distinct workflow_path, run_number::integer from audit.jobs")).toEqual([
     { workflow_path: ".github/workflows/ci.yml", run_number: 7 },
   ]);
 });
 
 test("a rebuilt database shows who triggered each attempt, as its run record says", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const second = runObject({
     run_attempt: 2,
     triggering_actor: account("hubot\0"),
     pull_requests: [...pulls(7, 8), { number: "x" }, null],
     updated_at: "2026-05-02T10:00:00Z",
   });
-  await listAttempt(bench, 1, runObject({ triggering_actor: account("octocat"), pull_requests: pulls(7) }));
-  await recordRuns(bench.loader.db, repositoryId, [second]);
-  await listAttempt(bench, 2);
+  await listAttempt(harness, 1, runObject({ triggering_actor: account("octocat"), pull_requests: pulls(7) }));
+  await recordRuns(harness.loader.db, repositoryId, [second]);
+  await listAttempt(harness, 2);
   const query = `select run_attempt, actor, triggering_actor, pull_request_numbers::text as pulls, head_repository, to_jsonb(path) as path
     from audit.attempts order by 1`;
-  const shown = await bench.ask(query);
+  const shown = await harness.ask(query);
   expect(shown).toMatchObject([
     { triggering_actor: "octocat", pulls: "{7}" },
     { triggering_actor: "hubot\uFFFD", pulls: "{7,8}" },
   ]);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
+  await rebuildInto(empty, harness, { publicKey });
   expect(await empty.ask(query)).toEqual(shown);
-  expect(await verify(bench)).toEqual([]);
-  expect(await verify(bench, empty.db)).toEqual([]);
+  expect(await verify(harness)).toEqual([]);
+  expect(await verify(harness, empty.db)).toEqual([]);
 });

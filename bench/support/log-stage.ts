@@ -50,7 +50,7 @@ export type Cost = {
   /** From the first job in the queue to the last record in the store. */
   readonly seconds: number;
   readonly peakBytes: number;
-  readonly longestBlockMs: number;
+  readonly maxBlockMs: number;
 };
 
 export async function openLogStage(): Promise<LogStage> {
@@ -116,8 +116,8 @@ export async function openLogStage(): Promise<LogStage> {
       const { cpuSeconds, peakBytes } = await readUsage(child.pid ?? 0);
       child.kill("SIGTERM");
       await once(child, "exit");
-      const longestBlockMs = Number(await readFile(loopFile, "utf8"));
-      return { cpuSeconds: cpuSeconds - idle.cpuSeconds, peakBytes, seconds, longestBlockMs };
+      const maxBlockMs = Number(await readFile(loopFile, "utf8"));
+      return { cpuSeconds: cpuSeconds - idle.cpuSeconds, peakBytes, seconds, maxBlockMs };
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

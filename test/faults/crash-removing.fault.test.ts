@@ -32,7 +32,7 @@ test("kill -9 at every call of removing logs: none goes before its tombstone is 
     ...stage.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
-    judge(left) {
+    checkInvariants(left) {
       const gone = goes.filter((key) => !(key in left.objects));
       expect(buried(left)).toEqual(expect.arrayContaining(gone));
       expect(stays.filter((key) => !(key in left.objects))).toEqual([]);

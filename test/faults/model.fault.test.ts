@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { test } from "vitest";
 
 import { addRun, anyCommand } from "../support/model/commands.ts";
-import { Obligations } from "../support/model/log-jobs.ts";
-import { calmDown, judge } from "../support/model/quiesce.ts";
+import { LogJobs } from "../support/model/log-jobs.ts";
+import { quiesce, checkInvariants } from "../support/model/quiesce.ts";
 import { openSystem } from "../support/model/system.ts";
 
 const repository = "octo-org/api";
@@ -22,12 +22,12 @@ test("whatever happens in whatever order, every job ends as promised", { timeout
   await annotate(`${numRuns} stories of up to ${commandsAtMost} commands, MODEL_SEED=${seed}`, "F40");
   const stories = fc.asyncProperty(fc.commands(anyCommand, { maxCommands: commandsAtMost, size: "max" }), async (commands) => {
     await using system = await openSystem(repository);
-    const model = new Obligations(repository);
+    const model = new LogJobs(repository);
     // Nearly every command is about a run: a story without one would say little.
     for (const isOpen of [true, false, false]) addRun(model, system.simulator, { jobs: 2, days: 1, isOpen, isSkipped: false });
     await fc.asyncModelRun(() => ({ model, real: system }), commands);
-    await calmDown(model, system);
-    await judge(model, system);
+    await quiesce(model, system);
+    await checkInvariants(model, system);
   });
   await fc.assert(stories, { numRuns, seed, endOnFailure: false });
 });

@@ -7,9 +7,9 @@ import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";
 import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { z } from "zod";
 
-import { CallCounter, Death } from "./crash-at.ts";
+import { CallCounter, CrashPoint } from "./crash-at.ts";
 
-const Order = z.object({ jobIds: z.array(z.int()), dieAt: Death.optional() });
+const Order = z.object({ jobIds: z.array(z.int()), dieAt: CrashPoint.optional() });
 
 const { jobIds, dieAt } = Order.parse(JSON.parse(process.argv[2] ?? ""));
 const counter = new CallCounter(dieAt);

@@ -2,11 +2,11 @@
 
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
-import { judge, type Verdict } from "@actions-archive/testkit/invariants/invariants";
+import { checkInvariants, type CheckResult } from "@actions-archive/testkit/invariants/invariants";
 import { folderSource } from "@actions-archive/testkit/invariants/object-source";
 import { Client } from "pg";
 
-export type JudgedFolder = {
+export type CheckedFolder = {
   readonly simulator: Simulator;
   /** The root of the folder store. */
   readonly archive: string;
@@ -16,13 +16,13 @@ export type JudgedFolder = {
 };
 
 /** Takes the simulator's journal over, which is empty afterwards. */
-export async function judgeFolder({ simulator, archive, databaseUrl, hadFaults }: JudgedFolder): Promise<Verdict> {
+export async function checkFolder({ simulator, archive, databaseUrl, hadFaults }: CheckedFolder): Promise<CheckResult> {
   const journal = new ArchiveJournal(simulator);
   journal.drain();
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    return await judge({ simulator, journal, client, objects: folderSource(archive), since: undefined, hadFaults });
+    return await checkInvariants({ simulator, journal, client, objects: folderSource(archive), since: undefined, hadFaults });
   } finally {
     await client.end();
   }

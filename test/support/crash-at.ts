@@ -8,20 +8,20 @@ import { syncBuiltinESMExports } from "node:module";
 import { Client } from "pg";
 import { z } from "zod";
 
-export const Death = z.object({
+export const CrashPoint = z.object({
   call: z.int().positive(),
   moment: z
     .enum(["before", "during"])
     .describe("during: it was sent, its answer was not awaited; of a request over HTTP, the answer has begun to come"),
 });
-export type Death = z.output<typeof Death>;
+export type CrashPoint = z.output<typeof CrashPoint>;
 
 export class CallCounter {
-  readonly #dieAt: Death | undefined;
+  readonly #dieAt: CrashPoint | undefined;
   #calls = 0;
   #isCounting = false;
 
-  constructor(dieAt: Death | undefined) {
+  constructor(dieAt: CrashPoint | undefined) {
     this.#dieAt = dieAt;
   }
 

@@ -11,13 +11,13 @@ import { type Program, startProgram } from "./processes.ts";
 const askGitHub = fileURLToPath(new URL("./ask-github.ts", import.meta.url));
 const twoHoursMs = 2 * 60 * 60 * 1_000;
 
-export type Crowd = AsyncDisposable & {
+export type LoadClients = AsyncDisposable & {
   readonly programs: readonly Program[];
   /** Ends all of them. @returns what they ended with. */
   readonly stop: () => Promise<{ readonly code: number | null; readonly stderr: string }[]>;
 };
 
-export type CrowdOptions = {
+export type LoadClientsOptions = {
   readonly databaseUrl: string;
   /** Where they run. */
   readonly folder: string;
@@ -28,7 +28,10 @@ export type CrowdOptions = {
 };
 
 /** Starts them: on the token, or on all installations of the simulator's App. */
-export async function startCrowd({ apiUrl, token, app, world }: Simulator, options: CrowdOptions): Promise<Crowd> {
+export async function startLoadClients(
+  { apiUrl, token, app, world }: Simulator,
+  options: LoadClientsOptions,
+): Promise<LoadClients> {
   const { databaseUrl, folder, atOnce, restMs = 0 } = options;
   await using stack = new AsyncDisposableStack();
   const credentials =

@@ -22,7 +22,7 @@ import { claimIdentity } from "@actions-archive/database/ledger/identity";
 import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { addWindow, markFullSecond } from "@actions-archive/database/ledger/windows";
-import { buryLogs, lockArchivedLogs } from "@actions-archive/database/retention/tombstones";
+import { insertTombstones, lockArchivedLogs } from "@actions-archive/database/retention/tombstones";
 import {
   addRepository,
   jobObject,
@@ -236,7 +236,7 @@ async function removeLogs({ loader }: Site, jobs: readonly NewJob[], seal: () =>
       trx,
       jobs.map(({ id }) => id),
     );
-    await buryLogs(trx, logs, { cause: "erase", reason: "a secret was printed" });
+    await insertTombstones(trx, logs, { cause: "erase", reason: "a secret was printed" });
     return logs;
   });
   await seal();

@@ -1,17 +1,17 @@
 // A store on an S3 server that misbehaves as told.
 
-import { openS3Front, type S3Front } from "@actions-archive/testkit/s3-front";
+import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-front";
 import { startTestS3 } from "@actions-archive/testkit/test-s3";
 
 import { openStore, type StoreSettings } from "../src/open-store.ts";
 import type { Store } from "../src/store/store.ts";
 
-export type Front = S3Front & { readonly settings: StoreSettings; readonly store: Store };
+export type StoreProxy = S3Proxy & { readonly settings: StoreSettings; readonly store: Store };
 
 /** @param settings over those that lead to the front. */
-export async function openFront(settings: Partial<StoreSettings> = {}): Promise<Front> {
+export async function openStoreProxy(settings: Partial<StoreSettings> = {}): Promise<StoreProxy> {
   await using resources = new AsyncDisposableStack();
-  const front = resources.use(await openS3Front(resources.use(await startTestS3())));
+  const front = resources.use(await openS3Proxy(resources.use(await startTestS3())));
   const all: StoreSettings = {
     ARCHIVE_URL: new URL(`s3://${front.s3.bucket}/${front.s3.prefix}`),
     S3_ENDPOINT: new URL(front.s3.endpoint),

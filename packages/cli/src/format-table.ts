@@ -9,8 +9,8 @@ import { showControls } from "./terminal-safe.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
-const longestCell = 100;
-const longestValue = 1_000;
+const maxCellLength = 100;
+const maxValueLength = 1_000;
 /** What is left of a text that gives way. */
 const narrowest = 10;
 
@@ -51,7 +51,7 @@ const timePattern = /^(-?infinity|\d{4,}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?(\+00)
 
 function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], width: number | undefined): string {
   if (rows.length === 0) return "(no rows)";
-  const cells = rows.map((row) => row.map(({ text, isFixed }) => (isFixed ? text : cut(text, longestCell))));
+  const cells = rows.map((row) => row.map(({ text, isFixed }) => (isFixed ? text : cut(text, maxCellLength))));
   const natural = heads.map((head, index) =>
     Math.max(...[showControls(head), ...cells.map((row) => row[index] ?? "")].map(measure)),
   );
@@ -105,7 +105,7 @@ function formatBlocks(heads: readonly string[], rows: readonly (readonly Cell[])
         `── ${at + 1} ──`,
         ...names.map((name, index) => {
           const { text = "", isFixed = true } = row[index] ?? {};
-          return `${name}${" ".repeat(headWidth - measure(name))} │ ${isFixed ? text : cut(text, longestValue)}`.trimEnd();
+          return `${name}${" ".repeat(headWidth - measure(name))} │ ${isFixed ? text : cut(text, maxValueLength)}`.trimEnd();
         }),
       ].join("\n"),
     )

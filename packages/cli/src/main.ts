@@ -1,7 +1,7 @@
 // The operator's program: `npx pnpm actions-archive COMMAND`. Commands print to stdout, what they log goes to stderr; exit
 // codes are the contract's.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";
 import { Command, CommanderError } from "commander";
 
@@ -82,7 +82,7 @@ try {
 
 function explain(error: unknown): string {
   const isPlain = error instanceof ActionsArchiveError || !(error instanceof Error) || error.name === "AbortError";
-  return isPlain ? reasonOf(error) : (error.stack ?? error.message);
+  return isPlain ? errorMessage(error) : (error.stack ?? error.message);
 }
 
 function isClosedPipe(error: unknown): boolean {

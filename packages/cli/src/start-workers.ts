@@ -2,7 +2,7 @@
 
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
-import { workByTheClock } from "@actions-archive/loader/maintenance";
+import { startMaintenance } from "@actions-archive/loader/maintenance";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
@@ -13,7 +13,7 @@ export async function startWorkers(config: StartConfig, service: Pick<Service, "
   const withoutPort = { ...config, PORT: undefined };
   const named = (worker: string) => ({ ...service, log: service.log.child({ worker }) });
   const loader = named("loader");
-  workByTheClock(config, await startLoader(withoutPort, loader), loader);
+  startMaintenance(config, await startLoader(withoutPort, loader), loader);
   await startLogWorker(withoutPort, named("log-worker"));
   await startFetcher(config, named("fetcher"));
 }

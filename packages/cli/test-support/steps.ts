@@ -19,7 +19,7 @@ import type { FoundLog } from "../src/logs/find-log.ts";
 export type Read = { readonly key: string; readonly range: ByteRange | undefined };
 
 /** The store as it is, with a note of each call that reads. */
-export function noteReads(store: Store): { store: Store; reads: Read[] } {
+export function recordReads(store: Store): { store: Store; reads: Read[] } {
   const reads: Read[] = [];
   const noting = withCalls(store, ({ method, args, make }) => {
     // The first two arguments of every method that reads.

@@ -14,7 +14,7 @@ const refusalPauseMs = 1_000;
  * refusal is waited out. And it hears the errors of the session that listens neither in the instant in which that is begun nor while it
  * is closed: one that Postgres ends then would end the process.
  */
-export const createPatientBackend: typeof createPostgresBackend = (...choice) => {
+export const createBullmqPostgresBackend: typeof createPostgresBackend = (...choice) => {
   const backend = createPostgresBackend(...choice);
   backend.connection.waitUntilReady = () => Promise.resolve();
   const moveToActive = backend.moveToActive.bind(backend);
@@ -27,12 +27,12 @@ export const createPatientBackend: typeof createPostgresBackend = (...choice) =>
     }
   };
   // What it makes that session with; there is no option for it. Its pool hears for itself.
-  Reflect.set(backend.connection, "pgModule", { ...pg, Client: CalmClient });
+  Reflect.set(backend.connection, "pgModule", { ...pg, Client: DeferredErrorClient });
   return backend;
 };
 
 /** Tells an error that nobody hears a moment later to who listens by then, instead of throwing it. */
-class CalmClient extends pg.Client {
+class DeferredErrorClient extends pg.Client {
   override emit(...event: Parameters<pg.Client["emit"]>): boolean {
     const [name] = event;
     if (name !== "error" || this.listenerCount(name) > 0) return super.emit(...event);

@@ -2,7 +2,7 @@
 
 import type { z } from "zod";
 
-import { reasonOf } from "./error-message.ts";
+import { errorMessage } from "./error-message.ts";
 import { ConfigError } from "./errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -47,6 +47,6 @@ export function settingError(name: string, env: Environment, parse: (value: stri
     parse(value);
     return undefined;
   } catch (error) {
-    return `${name}: ${reasonOf(error).replace(new RegExp(`^${name}:? ?`), "")}`;
+    return `${name}: ${errorMessage(error).replace(new RegExp(`^${name}:? ?`), "")}`;
   }
 }

@@ -53,7 +53,7 @@ async function openPostgresForger(): Promise<Forger> {
   return { queue, forged, [Symbol.asyncDispose]: () => forged.close() };
 }
 
-type Bench = AsyncDisposable & {
+type Harness = AsyncDisposable & {
   readonly forged: Queue;
   readonly producer: Producer<"archive">;
   readonly deliveries: Delivery[];
@@ -63,7 +63,7 @@ type Bench = AsyncDisposable & {
   readonly forge: (options: JobsOptions, data?: object) => Promise<void>;
 };
 
-async function openBench(openForger: () => Promise<Forger>): Promise<Bench> {
+async function openHarness(openForger: () => Promise<Forger>): Promise<Harness> {
   await using resources = new AsyncDisposableStack();
   const { queue, forged } = resources.use(await openForger());
   const producer = resources.use(new Producer("archive", queue, log));
@@ -89,114 +89,114 @@ async function openBench(openForger: () => Promise<Forger>): Promise<Bench> {
 
 describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) => {
   test("an entry that waits for years gives its place to the work that is owed", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    bench.consume();
-    await bench.forge({ delay: 10 * yearMs });
-    expect(await bench.producer.ids()).toEqual([id]);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
-    expect(await bench.producer.ids()).toEqual([]);
-    await bench.producer.add([work]);
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+    await using harness = await openHarness(openForger);
+    harness.consume();
+    await harness.forge({ delay: 10 * yearMs });
+    expect(await harness.producer.ids()).toEqual([id]);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    expect(await harness.producer.ids()).toEqual([]);
+    await harness.producer.add([work]);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
   });
 
   test("an entry whose time is that of a clock two hours ahead does so too, and a back-off stays", async ({ expect }) => {
-    await using bench = await openBench(openForger);
+    await using harness = await openHarness(openForger);
     const now = Date.now();
-    await bench.forge({ delay: 5_000, timestamp: now + 2 * 3_600_000 });
-    await bench.forged.add("archive", { job_id: 72 }, { jobId: "archive-72", delay: 120_000 });
-    expect(await bench.producer.tidy(new Date(now))).toEqual({ wasPaused: false, removed: 1 });
-    expect(await bench.producer.ids()).toEqual(["archive-72"]);
+    await harness.forge({ delay: 5_000, timestamp: now + 2 * 3_600_000 });
+    await harness.forged.add("archive", { job_id: 72 }, { jobId: "archive-72", delay: 120_000 });
+    expect(await harness.producer.prune(new Date(now))).toEqual({ wasPaused: false, removed: 1 });
+    expect(await harness.producer.ids()).toEqual(["archive-72"]);
     // Whose own clock is wrong does no harm: the time is the database's.
-    expect(await bench.producer.tidy(new Date(now - 2 * 3_600_000))).toEqual({ wasPaused: false, removed: 1 });
+    expect(await harness.producer.prune(new Date(now - 2 * 3_600_000))).toEqual({ wasPaused: false, removed: 1 });
   });
 
   test("an entry that failed and was kept swallows its work no longer", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    bench.consume();
-    await bench.forge({ removeOnFail: false }, { job_id: "garbage" });
-    await vi.waitFor(async () => expect(await bench.forged.getFailedCount()).toBe(1), patience);
-    await bench.producer.add([work]);
-    expect(await bench.producer.ids()).toEqual([]);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
-    await bench.producer.add([work]);
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+    await using harness = await openHarness(openForger);
+    harness.consume();
+    await harness.forge({ removeOnFail: false }, { job_id: "garbage" });
+    await vi.waitFor(async () => expect(await harness.forged.getFailedCount()).toBe(1), patience);
+    await harness.producer.add([work]);
+    expect(await harness.producer.ids()).toEqual([]);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    await harness.producer.add([work]);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
   });
 
   test("an entry that was done and was kept swallows its work no longer", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    bench.consume();
-    await bench.forge({ removeOnComplete: false });
-    await vi.waitFor(async () => expect(await bench.forged.getCompletedCount()).toBe(1), patience);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
-    await bench.producer.add([work]);
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(2), patience);
+    await using harness = await openHarness(openForger);
+    harness.consume();
+    await harness.forge({ removeOnComplete: false });
+    await vi.waitFor(async () => expect(await harness.forged.getCompletedCount()).toBe(1), patience);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    await harness.producer.add([work]);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(2), patience);
   });
 
   test("an entry that lets all others go first gives its place to the work that is owed", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    await bench.forge({ priority: 1_000_000 });
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 1 });
-    expect(await bench.producer.ids()).toEqual([]);
+    await using harness = await openHarness(openForger);
+    await harness.forge({ priority: 1_000_000 });
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
+    expect(await harness.producer.ids()).toEqual([]);
   });
 
   test("more entries than one look takes are removed with one call", async ({ expect }) => {
-    await using bench = await openBench(openForger);
+    await using harness = await openHarness(openForger);
     const entries = Array.from({ length: 2_500 }, (_, index) => ({
       name: "archive",
       data: {},
       opts: { jobId: `archive-${1_000 + index}`, delay: 10 * yearMs },
     }));
-    await bench.forged.addBulk(entries);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 2_500 });
-    expect(await bench.producer.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    await harness.forged.addBulk(entries);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 2_500 });
+    expect(await harness.producer.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
   test("a queue that was paused runs again", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    await bench.forged.pause();
-    bench.consume();
-    await bench.producer.add([work]);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: true, removed: 0 });
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
-    expect(await bench.producer.tidy(new Date())).toEqual({ wasPaused: false, removed: 0 });
+    await using harness = await openHarness(openForger);
+    await harness.forged.pause();
+    harness.consume();
+    await harness.producer.add([work]);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: true, removed: 0 });
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
+    expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 0 });
   });
 
   test("a queue that may run nothing at once, or nothing this year, runs again", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    await bench.forged.setGlobalConcurrency(0);
-    await bench.forged.setGlobalRateLimit(1, yearMs);
-    await bench.forged.rateLimit(yearMs);
-    await bench.producer.add([work]);
-    await bench.producer.tidy(new Date());
-    bench.consume();
-    await vi.waitFor(() => expect(bench.deliveries).toHaveLength(1), patience);
+    await using harness = await openHarness(openForger);
+    await harness.forged.setGlobalConcurrency(0);
+    await harness.forged.setGlobalRateLimit(1, yearMs);
+    await harness.forged.rateLimit(yearMs);
+    await harness.producer.add([work]);
+    await harness.producer.prune(new Date());
+    harness.consume();
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
   });
 
   test("a message says nothing of how often its work is tried", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    bench.consume(1);
-    await bench.forge({ attempts: 1, removeOnFail: true });
-    await vi.waitFor(async () => expect(await bench.producer.ids()).toEqual([]), patience);
-    expect(bench.deliveries.map(({ isLastAttempt }) => isLastAttempt)).toEqual([false]);
-    await bench.forge({ attempts: 1_000_000, backoff: 0 });
-    await vi.waitFor(async () => expect(await bench.producer.ids()).toEqual([]), patience);
-    expect(bench.deliveries.map(({ attempt, isLastAttempt }) => [attempt, isLastAttempt])).toEqual([
+    await using harness = await openHarness(openForger);
+    harness.consume(1);
+    await harness.forge({ attempts: 1, removeOnFail: true });
+    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), patience);
+    expect(harness.deliveries.map(({ isLastAttempt }) => isLastAttempt)).toEqual([false]);
+    await harness.forge({ attempts: 1_000_000, backoff: 0 });
+    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), patience);
+    expect(harness.deliveries.map(({ attempt, isLastAttempt }) => [attempt, isLastAttempt])).toEqual([
       [1, false],
       [1, false],
     ]);
   });
 
   test("a clock that was set for next year ticks again", async ({ expect }) => {
-    await using bench = await openBench(openForger);
-    await bench.forged.upsertJobScheduler(
+    await using harness = await openHarness(openForger);
+    await harness.forged.upsertJobScheduler(
       id,
       { every: 1_000, startDate: Date.now() + yearMs },
       { name: "archive", data: work, opts: { removeOnComplete: true } },
     );
-    await bench.producer.schedule(work, 1);
-    bench.consume();
-    await bench.producer.tidy(new Date());
-    await bench.producer.schedule(work, 1);
-    await vi.waitFor(() => expect(bench.deliveries.length).toBeGreaterThan(1), patience);
+    await harness.producer.schedule(work, 1);
+    harness.consume();
+    await harness.producer.prune(new Date());
+    await harness.producer.schedule(work, 1);
+    await vi.waitFor(() => expect(harness.deliveries.length).toBeGreaterThan(1), patience);
   });
 });

@@ -4,10 +4,10 @@ import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { collectDefaultMetrics, Registry } from "prom-client";
 
-import { reasonOf } from "./error-message.ts";
+import { errorMessage } from "./error-message.ts";
 
 /** More than GitHub, probes and scrapers together need; whoever opens more would take memory and descriptors from the work. */
-const mostConnections = 1_000;
+const maxConnections = 1_000;
 /**
  * Node waits a minute for a head and five for a body, and looks every half minute. A webhook's own route cuts its body sooner.
  * https://nodejs.org/api/http.html#serverrequesttimeout
@@ -36,7 +36,7 @@ export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
       await check?.();
       return { status: 200 as const, body: { status: "ok" } };
     } catch (error) {
-      return { status: 503 as const, body: { status: "unavailable", reason: reasonOf(error) } };
+      return { status: 503 as const, body: { status: "unavailable", reason: errorMessage(error) } };
     }
   };
   app.get("/livez", async (c) => {
@@ -58,7 +58,7 @@ export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
 export async function listen(app: Hono, port: number): Promise<AsyncDisposable & { readonly port: number }> {
   const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
   const server = serve({ fetch: app.fetch, port, serverOptions: patience }, (address) => resolve(address.port));
-  server.maxConnections = mostConnections;
+  server.maxConnections = maxConnections;
   server.once("error", reject);
   const boundPort = await listening;
   return {

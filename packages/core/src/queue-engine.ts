@@ -4,7 +4,7 @@ import { assertSchemaCompatibility, runMigrations, SchemaMigrationRequiredError,
 import { Redis } from "ioredis";
 import pg from "pg";
 
-import { reasonOf } from "./error-message.ts";
+import { errorMessage } from "./error-message.ts";
 import { ConfigError } from "./errors.ts";
 import { queueSchema } from "./queue.ts";
 
@@ -45,7 +45,9 @@ async function checkPostgres(url: URL): Promise<void> {
         cause: error,
       });
     }
-    throw new ConfigError(`QUEUE_URL: Postgres at ${url.host} cannot be used as the queue: ${reasonOf(error)}`, { cause: error });
+    throw new ConfigError(`QUEUE_URL: Postgres at ${url.host} cannot be used as the queue: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -71,7 +73,7 @@ async function checkRedis(url: URL): Promise<void> {
     }
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`QUEUE_URL: Redis at ${url.host} does not answer: ${reasonOf(cause ?? error)}`, { cause: error });
+    throw new ConfigError(`QUEUE_URL: Redis at ${url.host} does not answer: ${errorMessage(cause ?? error)}`, { cause: error });
   } finally {
     redis.disconnect();
   }

@@ -32,7 +32,7 @@ async function openPostgresQueue(): Promise<URL> {
 
 type Call = { readonly payload: Payload<"load">; readonly delivery: Delivery; readonly at: number };
 
-type Bench = AsyncDisposable & {
+type Harness = AsyncDisposable & {
   readonly queue: QueueSettings;
   readonly producer: Producer<"load">;
   readonly calls: Call[];
@@ -42,7 +42,7 @@ type Bench = AsyncDisposable & {
   readonly untilEmpty: () => Promise<void>;
 };
 
-async function openBench(openUrl: () => Promise<URL>): Promise<Bench> {
+async function openHarness(openUrl: () => Promise<URL>): Promise<Harness> {
   const resources = new AsyncDisposableStack();
   const queue = { url: await openUrl(), archiveId: randomUUID(), host: "github.com" };
   const producer = resources.use(new Producer("load", queue, log));
@@ -74,132 +74,132 @@ async function openBench(openUrl: () => Promise<URL>): Promise<Bench> {
 
 describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
   test("a transient error is tried again, each try with its number", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    bench.consume(async (_payload, { attempt }) => {
+    await using harness = await openHarness(openUrl);
+    harness.consume(async (_payload, { attempt }) => {
       if (attempt < 3) throw new TransientError("store/unavailable", "not now");
     });
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(3), patience);
-    await bench.untilEmpty();
-    expect(bench.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3]);
-    expect(bench.calls.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, false]);
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), patience);
+    await harness.untilEmpty();
+    expect(harness.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3]);
+    expect(harness.calls.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, false]);
   });
 
   test("a permanent error is not tried again", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    bench.consume(async () => {
+    await using harness = await openHarness(openUrl);
+    harness.consume(async () => {
       throw new PermanentError("store/corrupt", "never");
     });
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
-    await bench.untilEmpty();
-    expect(bench.calls).toHaveLength(1);
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await harness.untilEmpty();
+    expect(harness.calls).toHaveLength(1);
   });
 
   test("a rate limit delays the job until its time and spends no attempt", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
+    await using harness = await openHarness(openUrl);
     const retryAt = new Date(Date.now() + 1_200);
-    bench.consume(async () => {
-      if (bench.calls.length === 1) throw new RateLimitedError("too many requests", retryAt);
+    harness.consume(async () => {
+      if (harness.calls.length === 1) throw new RateLimitedError("too many requests", retryAt);
     });
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
-    await bench.untilEmpty();
-    expect(bench.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 1]);
-    expect(bench.calls[1]?.at).toBeGreaterThanOrEqual(retryAt.getTime());
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await harness.untilEmpty();
+    expect(harness.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 1]);
+    expect(harness.calls[1]?.at).toBeGreaterThanOrEqual(retryAt.getTime());
   });
 
   test("the same work is queued once while it waits, and again once it is done", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    await bench.producer.add([job(1), job(1), job(2)]);
-    await bench.producer.add([job(2)]);
-    expect(await bench.producer.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
-    bench.consume(async () => undefined);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
-    await bench.untilEmpty();
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(3), patience);
-    await bench.untilEmpty();
+    await using harness = await openHarness(openUrl);
+    await harness.producer.add([job(1), job(1), job(2)]);
+    await harness.producer.add([job(2)]);
+    expect(await harness.producer.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
+    harness.consume(async () => undefined);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await harness.untilEmpty();
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), patience);
+    await harness.untilEmpty();
   });
 
   test("work that failed for good can be queued again", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    bench.consume(async () => {
-      if (bench.calls.length === 1) throw new PermanentError("store/corrupt", "not this time");
+    await using harness = await openHarness(openUrl);
+    harness.consume(async () => {
+      if (harness.calls.length === 1) throw new PermanentError("store/corrupt", "not this time");
     });
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
-    await bench.untilEmpty();
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(2), patience);
-    await bench.untilEmpty();
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await harness.untilEmpty();
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await harness.untilEmpty();
   });
 
   test("a message that is not understood reaches no handler and does not come back", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    await bench.producer.add([{ kind: "job", job_id: "1; drop table" } as never, { kind: "nonsense" } as never, job(7)]);
-    bench.consume(async () => undefined);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
-    await bench.untilEmpty();
-    expect(bench.calls.map(({ payload }) => payload)).toEqual([job(7)]);
+    await using harness = await openHarness(openUrl);
+    await harness.producer.add([{ kind: "job", job_id: "1; drop table" } as never, { kind: "nonsense" } as never, job(7)]);
+    harness.consume(async () => undefined);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await harness.untilEmpty();
+    expect(harness.calls.map(({ payload }) => payload)).toEqual([job(7)]);
   });
 
   test("closing waits for what runs, and afterwards nothing more is taken", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
+    await using harness = await openHarness(openUrl);
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     let isDone = false;
-    const consumer = bench.consume(async () => {
+    const consumer = harness.consume(async () => {
       await released;
       isDone = true;
     });
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
     const closed = consumer[Symbol.asyncDispose]();
     expect(isDone).toBe(false);
     release();
     await closed;
     expect(isDone).toBe(true);
-    await bench.producer.add([job(2)]);
-    expect(await bench.producer.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
-    expect(bench.calls).toHaveLength(1);
+    await harness.producer.add([job(2)]);
+    expect(await harness.producer.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+    expect(harness.calls).toHaveLength(1);
   });
 
   test("work that outlasts the drain is told to stop and goes back to the queue", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    const consumer = bench.consume(async (_payload, { signal }) => {
+    await using harness = await openHarness(openUrl);
+    const consumer = harness.consume(async (_payload, { signal }) => {
       await once(signal, "abort");
       signal.throwIfAborted();
     }, 100);
-    await bench.producer.add([job(1)]);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
+    await harness.producer.add([job(1)]);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
     await consumer[Symbol.asyncDispose]();
-    expect(bench.calls[0]?.delivery.signal.aborted).toBe(true);
-    const { waiting, active, delayed } = await bench.producer.counts();
+    expect(harness.calls[0]?.delivery.signal.aborted).toBe(true);
+    const { waiting, active, delayed } = await harness.producer.counts();
     expect({ queued: waiting + delayed, active }).toEqual({ queued: 1, active: 0 });
   });
 
   test("a clock that is set twice ticks once an interval", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    await Promise.all([bench.producer.schedule(job(1), 1), bench.producer.schedule(job(1), 1)]);
-    await bench.producer.schedule(job(1), 1);
-    bench.consume(async () => undefined);
-    await vi.waitFor(() => expect(bench.calls.length).toBeGreaterThanOrEqual(5), patience);
-    const times = bench.calls.map(({ at }) => at);
+    await using harness = await openHarness(openUrl);
+    await Promise.all([harness.producer.schedule(job(1), 1), harness.producer.schedule(job(1), 1)]);
+    await harness.producer.schedule(job(1), 1);
+    harness.consume(async () => undefined);
+    await vi.waitFor(() => expect(harness.calls.length).toBeGreaterThanOrEqual(5), patience);
+    const times = harness.calls.map(({ at }) => at);
     // Four intervals; two clocks would have ticked so often in two.
     expect((times[4] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2_500);
   });
 
   test("the queue of another archive on the same server is not touched", async ({ expect }) => {
-    await using bench = await openBench(openUrl);
-    await using other = new Producer("load", { ...bench.queue, archiveId: randomUUID() }, log);
-    await using otherHost = new Producer("load", { ...bench.queue, host: "ghes.example.com" }, log);
+    await using harness = await openHarness(openUrl);
+    await using other = new Producer("load", { ...harness.queue, archiveId: randomUUID() }, log);
+    await using otherHost = new Producer("load", { ...harness.queue, host: "ghes.example.com" }, log);
     await other.add([job(1)]);
     await otherHost.add([job(1)]);
-    await bench.producer.add([job(2)]);
-    bench.consume(async () => undefined);
-    await vi.waitFor(() => expect(bench.calls).toHaveLength(1), patience);
-    await bench.untilEmpty();
-    expect(bench.calls.map(({ payload }) => payload)).toEqual([job(2)]);
+    await harness.producer.add([job(2)]);
+    harness.consume(async () => undefined);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await harness.untilEmpty();
+    expect(harness.calls.map(({ payload }) => payload)).toEqual([job(2)]);
     expect((await other.counts()).waiting).toBe(1);
     expect((await otherHost.counts()).waiting).toBe(1);
   });

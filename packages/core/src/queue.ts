@@ -13,7 +13,7 @@ import {
 } from "bullmq";
 import { Redis } from "ioredis";
 
-import { createPatientBackend } from "./bullmq-postgres-backend.ts";
+import { createBullmqPostgresBackend } from "./bullmq-postgres-backend.ts";
 import { PermanentError, RateLimitedError } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 import { maxStalledCount, type Payload, queueId, type StageName, stages } from "./stages.ts";
@@ -26,9 +26,9 @@ const lockDurationMs = 25_000;
 const stalledIntervalMs = 15_000;
 
 /** The longest back-off of a stage ends before; what must wait longer, waits in the ledger. */
-const longestDelayMs = 10 * 60_000;
+const maxDelayMs = 10 * 60_000;
 /** Entries that are removed with one look. */
-const tidyPage = 1_000;
+const prunePage = 1_000;
 
 export type QueueSettings = {
   /** redis://, rediss:// or postgres:// */
@@ -49,7 +49,7 @@ export type Delivery = {
 /** May be called twice for one payload, in two processes at once. */
 export type Handler<S extends StageName> = (payload: Payload<S>, delivery: Delivery) => Promise<void>;
 
-export type Tidied = { readonly wasPaused: boolean; readonly removed: number };
+export type PruneResult = { readonly wasPaused: boolean; readonly removed: number };
 
 export type QueueCounts = { readonly waiting: number; readonly active: number; readonly delayed: number };
 
@@ -112,7 +112,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
    * Idempotent; any process may call it at any time.
    * @param now the database's clock: an entry's time is that of the process that delayed it, and may be years off.
    */
-  async tidy(now: Date): Promise<Tidied> {
+  async prune(now: Date): Promise<PruneResult> {
     const wasPaused = await this.#queue.isPaused();
     await this.#queue.removeGlobalConcurrency();
     await this.#queue.removeGlobalRateLimit();
@@ -122,18 +122,18 @@ export class Producer<S extends StageName> implements AsyncDisposable {
       const outcomes = await Promise.all(parked.map((id) => this.#remove(id)));
       const gone = outcomes.filter((isGone) => isGone).length;
       removed += gone;
-      if (gone < tidyPage) return { wasPaused, removed };
+      if (gone < prunePage) return { wasPaused, removed };
     }
   }
 
   // Our entries have no priority and no children, and are gone once they are done or have failed.
   async #parked(now: Date): Promise<string[]> {
-    const latest = now.getTime() + longestDelayMs;
+    const latest = now.getTime() + maxDelayMs;
     const [parked, soon] = await Promise.all([
-      this.#queue.getRanges(["failed", "completed", "waiting-children", "prioritized"], 0, tidyPage - 1),
+      this.#queue.getRanges(["failed", "completed", "waiting-children", "prioritized"], 0, prunePage - 1),
       this.#queue.getDelayedCount(latest),
     ]);
-    return [...parked, ...(await this.#queue.getRanges(["delayed"], soon, soon + tidyPage - 1, true))];
+    return [...parked, ...(await this.#queue.getRanges(["delayed"], soon, soon + prunePage - 1, true))];
   }
 
   // A scheduler's next entry goes with the scheduler, which its owner sets anew.
@@ -236,7 +236,7 @@ function isRedis(url: URL): boolean {
 
 function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, role: "producer" | "consumer") {
   if (!isRedis(url)) {
-    const classes = withBackend(createPatientBackend);
+    const classes = withBackend(createBullmqPostgresBackend);
     const connection = {
       connectionString: url.href,
       schema: queueSchema,

@@ -2,12 +2,12 @@
 
 import { expect, test, vi } from "vitest";
 
-import { runByTheClock } from "./run-periodically.ts";
+import { runPeriodically } from "./run-periodically.ts";
 
 test("a long turn is followed by a rest, and not by the turns that it kept from running", async () => {
   const turns: { readonly began: number; readonly ended: number }[] = [];
   await using resources = new AsyncDisposableStack();
-  const first = runByTheClock(resources, 50, async () => {
+  const first = runPeriodically(resources, 50, async () => {
     const began = performance.now();
     const longMs = turns.length === 0 ? 300 : 0;
     await vi.waitUntil(() => performance.now() - began >= longMs);
@@ -26,7 +26,7 @@ test("the end waits for the turn in hand, which still has what was opened before
   const resources = new AsyncDisposableStack();
   resources.defer(() => void said.push("closed"));
   const inHand = Promise.withResolvers<void>();
-  void runByTheClock(resources, 0, async () => {
+  void runPeriodically(resources, 0, async () => {
     said.push("began");
     await inHand.promise;
     said.push("ended");

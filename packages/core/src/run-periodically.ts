@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * @param turn must not throw.
  * @returns the first turn's end.
  */
-export function runByTheClock(resources: AsyncDisposableStack, restMs: number, turn: () => Promise<void>): Promise<void> {
+export function runPeriodically(resources: AsyncDisposableStack, restMs: number, turn: () => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const first = turn();
   const running = first.then(() => furtherTurns(restMs, turn, stop.signal));

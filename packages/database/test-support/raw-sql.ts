@@ -4,6 +4,6 @@ import { CompiledQuery } from "kysely";
 
 import type { Database } from "../src/connection/open-database.ts";
 
-export async function askIn(trx: Database, query: string): Promise<Record<string, unknown>[]> {
+export async function queryIn(trx: Database, query: string): Promise<Record<string, unknown>[]> {
   return (await trx.executeQuery<Record<string, unknown>>(CompiledQuery.raw(query))).rows;
 }

@@ -5,7 +5,7 @@ import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/te
 import { type ReportAnswer, listReports, runReport } from "../src/audit/reports.ts";
 import { type Database, transact } from "../src/connection/open-database.ts";
 import { markRowsLoaded, recordJobs } from "../src/ledger/log-jobs.ts";
-import { failLog, settleLogs } from "../src/ledger/log-states.ts";
+import { failLog, recordTerminalStates } from "../src/ledger/log-states.ts";
 import { recordRuns } from "../src/ledger/runs.ts";
 import { addWindow } from "../src/ledger/windows.ts";
 import { type LogFactsOfRecord, replaceLogFacts } from "../src/rows/log-facts.ts";
@@ -164,6 +164,6 @@ async function addJob(
       { ...row, log_reason: isArchived ? null : log, copied_from_job_id: log === "copied" ? idOf(1) : null },
     ]);
     await replaceLogFacts(trx, [{ job_id, record_key, ...facts }]);
-    await settleLogs(trx, [job_id]);
+    await recordTerminalStates(trx, [job_id]);
   });
 }

@@ -4,8 +4,8 @@ import type { TestDatabase } from "@actions-archive/testkit/test-database";
 
 import { claimIdentity } from "../src/ledger/identity.ts";
 import { recordJobs } from "../src/ledger/log-jobs.ts";
-import { settleLogs } from "../src/ledger/log-states.ts";
-import { noteObjects } from "../src/ledger/objects.ts";
+import { recordTerminalStates } from "../src/ledger/log-states.ts";
+import { recordObjects } from "../src/ledger/objects.ts";
 import { replaceLogFacts } from "../src/rows/log-facts.ts";
 import { upsertJobs, upsertLogs } from "../src/rows/rows.ts";
 import { addRepository, jobId, jobObject, type Json, logRow, repositoryId, runId } from "./samples.ts";
@@ -52,8 +52,8 @@ export function openRetention({ db, pool }: TestDatabase) {
         await upsertLogs(trx, [log]);
         const lines = annotations.map((message, index) => ({ step_number: 1, level: "error", line_number: index + 1, message }));
         await replaceLogFacts(trx, [{ job_id: id, record_key: row.record_key, annotations: lines }]);
-        await noteObjects(trx, [{ key: log_key, version_id: null, size: 1_000, sha256: row.stored_sha256 ?? "" }]);
-        await settleLogs(trx, [id]);
+        await recordObjects(trx, [{ key: log_key, version_id: null, size: 1_000, sha256: row.stored_sha256 ?? "" }]);
+        await recordTerminalStates(trx, [id]);
       });
       return id;
     },

@@ -70,9 +70,9 @@ export async function startPostmaster(
 /** Fast shutdown: clients are cut, everything is written. Resolves when the process has ended; does nothing to an ended one. */
 export async function stopPostmaster(child: ChildProcess): Promise<void> {
   const ended = waitForEnd(child);
-  const [[fast, patienceMs], [immediate]] = stopSteps;
+  const [[fast, idleTimeoutMs], [immediate]] = stopSteps;
   child.kill(fast);
-  const force = setTimeout(() => child.kill(immediate), patienceMs);
+  const force = setTimeout(() => child.kill(immediate), idleTimeoutMs);
   await ended;
   clearTimeout(force);
 }

@@ -6,7 +6,7 @@ import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
-import { runByTheClock } from "@actions-archive/core/run-periodically";
+import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
 import { listDueBackfills } from "@actions-archive/database/backfill/backfills";
@@ -21,9 +21,9 @@ import { backfillRepository } from "./backfill/backfill-repository.ts";
 import type { FetcherConfig } from "./config.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { pollRepository } from "./poll/poll-repository.ts";
-import { type FeedSoon, openFeedSoon } from "./queue/debounced-feed.ts";
+import { type DebouncedFeed, openDebouncedFeed } from "./queue/debounced-feed.ts";
 import { feed } from "./queue/feed.ts";
-import { tidyQueues } from "./queue/prune-queues.ts";
+import { pruneQueues } from "./queue/prune-queues.ts";
 import { selectRepositories } from "./repositories/select-repositories.ts";
 import { receiveDelivery, recordStoredDeliveries } from "./webhook/receive-delivery.ts";
 import { sweepDeliveries } from "./webhook/sweep-deliveries.ts";
@@ -40,7 +40,7 @@ const duePollsAtOnce = 100;
 /** Repositories of backfills, of all fetchers together: each process has as many more places, so that they never take a poll's. */
 export const backfillsAtOnce = 4;
 
-export type OpenFetcher = { readonly fetcher: Fetcher; readonly feeder: FeedSoon; readonly queue: QueueSettings };
+export type OpenFetcher = { readonly fetcher: Fetcher; readonly feeder: DebouncedFeed; readonly queue: QueueSettings };
 
 /** How a fetcher that runs by the clock calls itself in pg_stat_activity. */
 export const fetcherName = "actions-archive fetcher";
@@ -56,8 +56,8 @@ export async function openFetcher(
   const { identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
-  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: mostPerHour } = config;
-  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, mostPerHour }), log }));
+  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: maxPerHour } = config;
+  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, maxPerHour }), log }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));
@@ -72,8 +72,8 @@ export async function openFetcher(
 }
 
 // One for all of a process: what polls, deliveries and the clock find at the same time is fed together.
-function openFeeder(fetcher: Fetcher): FeedSoon {
-  return openFeedSoon(async () => {
+function openFeeder(fetcher: Fetcher): DebouncedFeed {
+  return openDebouncedFeed(async () => {
     try {
       await feed(fetcher);
     } catch (error) {
@@ -101,9 +101,9 @@ export async function startFetcher(
     }
   };
   // First: a webhook of a repository that is not selected is dropped, and what it told is found by a poll, later.
-  await runByTheClock(resources, superviseEveryMs, select);
-  await runByTheClock(resources, superviseEveryMs, superviseQueues(fetcher, clock));
-  void runByTheClock(resources, superviseEveryMs, careForDeliveries(fetcher, feeder, stopping));
+  await runPeriodically(resources, superviseEveryMs, select);
+  await runPeriodically(resources, superviseEveryMs, superviseQueues(fetcher, clock));
+  void runPeriodically(resources, superviseEveryMs, processDeliveries(fetcher, feeder, stopping));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
     new Consumer("fetch", queue, fetchWork({ fetcher, feeder, clock, stopping }), {
@@ -119,9 +119,9 @@ function superviseQueues(fetcher: Fetcher, clock: Producer<"fetch">): () => Prom
   const { archiveQueue, loadQueue, log } = fetcher;
   return async () => {
     try {
-      await tidyQueues(fetcher, { archive: archiveQueue, load: loadQueue, fetch: clock });
+      await pruneQueues(fetcher, { archive: archiveQueue, load: loadQueue, fetch: clock });
     } catch (error) {
-      log.warn({ err: error }, "queues not tidied");
+      log.warn({ err: error }, "queues not pruned");
     }
     try {
       await clock.schedule({ kind: "tick" }, tickSeconds);
@@ -131,7 +131,7 @@ function superviseQueues(fetcher: Fetcher, clock: Producer<"fetch">): () => Prom
   };
 }
 
-type Webhooks = { readonly secrets: readonly string[]; readonly feeder: FeedSoon };
+type Webhooks = { readonly secrets: readonly string[]; readonly feeder: DebouncedFeed };
 
 function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhooks): void {
   const { log } = fetcher;
@@ -147,7 +147,7 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhook
 }
 
 /** Takes care of deliveries that wait or went astray; called again and again. */
-function careForDeliveries(fetcher: Fetcher, feeder: FeedSoon, stopping: AbortSignal): () => Promise<void> {
+function processDeliveries(fetcher: Fetcher, feeder: DebouncedFeed, stopping: AbortSignal): () => Promise<void> {
   let sweepDueAt = 0;
   let sweptUntil: Date | undefined;
   return async () => {
@@ -164,7 +164,7 @@ function careForDeliveries(fetcher: Fetcher, feeder: FeedSoon, stopping: AbortSi
 
 type Work = {
   readonly fetcher: Fetcher;
-  readonly feeder: FeedSoon;
+  readonly feeder: DebouncedFeed;
   readonly clock: Producer<"fetch">;
   readonly stopping: AbortSignal;
 };

@@ -18,7 +18,7 @@ import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/te
 import type { Fetcher, FetcherSettings } from "../src/fetcher.ts";
 import { pollRepository } from "../src/poll/poll-repository.ts";
 
-export type Bench = AsyncDisposable & {
+export type Harness = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly fetcher: Fetcher;
   readonly queue: QueueSettings;
@@ -33,7 +33,7 @@ export type Bench = AsyncDisposable & {
   readonly asked: () => string[];
 };
 
-export async function openBench(options: SimulatorOptions = {}, settings: Partial<FetcherSettings> = {}): Promise<Bench> {
+export async function openHarness(options: SimulatorOptions = {}, settings: Partial<FetcherSettings> = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack();
   const simulator = resources.use(await startSimulator({ scenario: "empty", ...options }));
   const { db, pool } = resources.use(await openTestDatabase());

@@ -8,7 +8,7 @@ import { shownCompletedAtMs } from "./world/timeline.ts";
 /** `emit` sends what happened; `happen` changes the world itself. */
 type Planned = { readonly atMs: number } & ({ readonly emit: () => Promise<void> } | { readonly happen: () => void });
 
-const longestTimerMs = 60_000;
+const maxTimerMs = 60_000;
 
 export class EventPump implements Disposable {
   readonly #clock: Clock;
@@ -108,7 +108,7 @@ export class EventPump implements Disposable {
     }
     // At least every hour of the world, since a live one grows in between.
     const next = Math.min(this.#planned[0]?.atMs ?? Infinity, this.#clock.nowMs() + 3_600_000);
-    const waitMs = Math.min((next - this.#clock.nowMs()) / this.#clock.speed, longestTimerMs);
+    const waitMs = Math.min((next - this.#clock.nowMs()) / this.#clock.speed, maxTimerMs);
     this.#timer = setTimeout(() => this.pump(), Math.max(waitMs, 1));
   }
 }

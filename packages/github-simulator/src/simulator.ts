@@ -85,7 +85,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   });
   const pump = stack.use(new EventPump({ clock, webhooks, grow: () => generator.generateUntil(clock.nowMs()) }));
   for (const run of world.runs.values()) if (run.attempts.length > 0) pump.plan(run);
-  for (const { atMs, happen } of month?.happenings ?? []) pump.planChange(atMs, happen);
+  for (const { atMs, happen } of month?.monthEvents ?? []) pump.planChange(atMs, happen);
   pump.pump();
   const control = createControl({ world, builder, clock, journal, faults, limits, credentials, webhooks, pump });
 

@@ -38,7 +38,7 @@ export type Delivery = {
   readonly request: { readonly headers: Record<string, string>; readonly body: string };
   response: { headers: Record<string, string>; payload: string };
   /** Called when the receiver has taken it. */
-  readonly noteTold: () => void;
+  readonly recordUsage: () => void;
 };
 
 export type SendOptions = {
@@ -55,7 +55,7 @@ type Event = {
   readonly action: string;
   readonly repository: Repository;
   readonly subject: Json;
-  readonly noteTold: () => void;
+  readonly recordUsage: () => void;
 };
 
 export type WebhookDeps = {
@@ -132,8 +132,8 @@ export class Webhooks {
     const atMs = options.atMs ?? clock.nowMs();
     const subject = () => ({ workflow_job: renderJob(job, atMs, urls) });
     const isOver = action === "completed" && jobStatus(job, shownAtMs(job, atMs)) === "completed";
-    const noteTold = () => void (isOver && world.told.jobs.add(job.id));
-    return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), noteTold }), options);
+    const recordUsage = () => void (isOver && world.told.jobs.add(job.id));
+    return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), recordUsage }), options);
   }
 
   runEvent(
@@ -148,8 +148,8 @@ export class Webhooks {
       workflow: { id: workflow.id, name: workflow.name, path: workflow.path, state: "active" },
       workflow_run: renderRun(run, view, urls),
     });
-    const noteTold = () => void world.told.runs.add(run.id);
-    return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), noteTold }), options);
+    const recordUsage = () => void world.told.runs.add(run.id);
+    return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), recordUsage }), options);
   }
 
   /** The same payload and guid under a new delivery id, as GitHub's redelivery does. */
@@ -187,7 +187,7 @@ export class Webhooks {
     options: SendOptions,
   ): Promise<void> {
     if (this.#options === undefined || this.#options.events?.includes(kind) === false || !this.isWatched(repository)) return;
-    const fate = this.#fateOf(this.#options);
+    const fate = this.#classifyFailure(this.#options);
     if (this.#dropNext > 0) {
       this.#dropNext--;
     } else if (fate === "lost") {
@@ -204,13 +204,13 @@ export class Webhooks {
     }
   }
 
-  #fateOf({ unreliable }: WebhookOptions): "lost" | "doubled" | "sent" {
+  #classifyFailure({ unreliable }: WebhookOptions): "lost" | "doubled" | "sent" {
     if (unreliable === undefined) return "sent";
     const random = createRandom(this.#deps.seed, "fate", ++this.#events);
     return random.chance(unreliable.lost) ? "lost" : random.chance(unreliable.doubled) ? "doubled" : "sent";
   }
 
-  async #deliver({ event, action, repository, subject, noteTold }: Event, options: SendOptions): Promise<void> {
+  async #deliver({ event, action, repository, subject, recordUsage }: Event, options: SendOptions): Promise<void> {
     const { clock, urls, seed } = this.#deps;
     const installationId = this.#deps.installationId(repository);
     const id = this.#nextId();
@@ -241,7 +241,7 @@ export class Webhooks {
       statusCode: 0,
       request: { headers: this.#headers(event, guid, body), body },
       response: { headers: {}, payload: "" },
-      noteTold,
+      recordUsage,
     };
     for (let sent = 0; sent < (options.times ?? 1); sent++)
       await this.#post(sent === 0 ? delivery : { ...delivery, id: this.#nextId() }, options);
@@ -290,7 +290,7 @@ export class Webhooks {
       delivery.status = hasTimedOut ? "timed out" : "failed to connect to host";
     }
     delivery.durationSeconds = Math.round(performance.now() - began) / 1000;
-    if (delivery.statusCode === 202 && forged !== true) delivery.noteTold();
+    if (delivery.statusCode === 202 && forged !== true) delivery.recordUsage();
   }
 
   /** How many deliveries were sent, repetitions included. */

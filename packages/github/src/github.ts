@@ -14,7 +14,7 @@ import { describeIssues } from "./lists/list-items.ts";
 import { apiPathOf, isApiUrl, type RepositoryPath } from "./paths.ts";
 import type { Repository } from "./schemas.ts";
 import { GitHubClock } from "./transport/clock-skew.ts";
-import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate } from "./transport/failure.ts";
+import { type ApiAnswer, errorFromAnswer, errorFromSendFailure, readLimit, readRate } from "./transport/failure.ts";
 import { isLoopback, type LogHostRule } from "./transport/log-hosts.ts";
 import { defaultTimeouts, type Timeouts, Transport } from "./transport/transport.ts";
 
@@ -33,9 +33,9 @@ export type GitHubOptions = {
 const apiVersion = "2022-11-28";
 const defaultUserAgent = "actions-archive";
 const unauthorizedPauseMs = 5 * 60_000;
-const mostMoves = 2;
+const maxRedirects = 2;
 /** Far above a page of 100 jobs with hundreds of steps each, far below what would hurt. */
-const largestAnswerBytes = 64 * 1024 * 1024;
+const maxAnswerBytes = 64 * 1024 * 1024;
 
 /**
  * Opens the client; nothing is sent yet. Dispose it to cut what is in flight.
@@ -130,7 +130,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
     const answer = await this.ask(request);
     const { date, skewMs } = answer;
     if (answer.status === 304 && request.etag !== undefined) return { notModified: true, date, skewMs, etag: request.etag };
-    if (answer.status !== 200 && answer.status !== 201) throw failureOf(answer, describe(request));
+    if (answer.status !== 200 && answer.status !== 201) throw errorFromAnswer(answer, describe(request));
     const data = parseAs(request.schema, answer, describe(request));
     return { data, date, skewMs, etag: answer.headers.etag, hasNext: hasNextPage(answer.headers["link"]) };
   }
@@ -157,7 +157,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
       // 301 for a renamed or transferred repository, to /repositories/ID of the same API; 307 and 308 say the same.
       const location = [301, 307, 308].includes(answer.status) ? answer.headers.location : undefined;
       const target = location === undefined ? null : URL.parse(location, url);
-      if (target === null || moves === mostMoves || !isApiUrl(target, this.apiUrl)) return answer;
+      if (target === null || moves === maxRedirects || !isApiUrl(target, this.apiUrl)) return answer;
       url = target;
     }
   }
@@ -168,8 +168,8 @@ export class GitHub implements ApiClient, AsyncDisposable {
     if (answer.status === 401 && credential.renew(authorization)) {
       answer = await this.#send(credential.id, await credential.authorization(), url, request);
     }
-    if (answer.status >= 500) throw failureOf(answer, describe(request));
-    if (answer.status === 401) return this.refuse(credential.id, failureOf(answer, describe(request)).message);
+    if (answer.status >= 500) throw errorFromAnswer(answer, describe(request));
+    if (answer.status === 401) return this.refuse(credential.id, errorFromAnswer(answer, describe(request)).message);
     return answer;
   }
 
@@ -233,7 +233,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
       return { response, text: await readText(response) };
     } catch (error) {
       call.signal?.throwIfAborted();
-      throw failureOfSend(error, what, "github/unavailable");
+      throw errorFromSendFailure(error, what, "github/unavailable");
     }
   }
 
@@ -256,7 +256,7 @@ async function readText(response: Dispatcher.ResponseData): Promise<string> {
     // undici's body yields Buffers; its type says any.
     chunks.push(chunk as Buffer);
     sizeBytes += (chunk as Buffer).length;
-    if (sizeBytes > largestAnswerBytes) throw new Error(`the answer is larger than ${largestAnswerBytes} bytes`);
+    if (sizeBytes > maxAnswerBytes) throw new Error(`the answer is larger than ${maxAnswerBytes} bytes`);
   }
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -6,7 +6,7 @@ import { jobId } from "@actions-archive/database/test-support/samples";
 import { expect, test, vi } from "vitest";
 
 import { seal } from "../test-support/filled-store.ts";
-import { archived, openBench } from "../test-support/harness.ts";
+import { archived, openHarness } from "../test-support/harness.ts";
 import { rereadLog } from "./reread/reread-log.ts";
 import { loadRecords } from "./rows/load-records.ts";
 import { makeBlockerReport } from "./seal/report-blockers.ts";
@@ -16,8 +16,8 @@ const kyselyLock = "3853314791062309107";
 const names = ["seals", "sealing", "removal", "views", "rebuild"];
 
 test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothing up", async (owners) => {
-  await using bench = await openBench();
-  await using auditor = await openAuditor(bench.database, owners);
+  await using harness = await openHarness();
+  await using auditor = await openAuditor(harness.database, owners);
   await auditor.ask("set default_transaction_read_only = off");
   for (const name of names) await auditor.ask(`select pg_advisory_lock(hashtext('actions-archive ${name}'))`);
   await auditor.ask(`select pg_advisory_lock(${kyselyLock})`);
@@ -25,15 +25,15 @@ test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothin
   await auditor.ask(`select pg_advisory_lock(hashtextextended('actions-archive reread ${id}', 0))`);
 
   // A job of another partition than those that are there.
-  await bench.owe({ id });
-  await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, archived(id)) }]);
-  await seal(bench);
-  expect(await bench.ask("select sequence::integer, published_at is not null as published from archive.seals")).toEqual([
+  await harness.owe({ id });
+  await loadRecords(harness.loader, [{ job_id: id, key: await harness.record(id, archived(id)) }]);
+  await seal(harness);
+  expect(await harness.ask("select sequence::integer, published_at is not null as published from archive.seals")).toEqual([
     { sequence: 1, published: true },
   ]);
-  await bench.ask("set lock_timeout = '5s'; select archive.remove_runs_before('2020-01-01')");
-  expect(await rereadLog(bench.loader, id, { isForced: true })).not.toEqual({ outcome: "busy" });
-  expect(await migrateDatabase(bench.database.url)).toEqual([]);
+  await harness.ask("set lock_timeout = '5s'; select archive.remove_runs_before('2020-01-01')");
+  expect(await rereadLog(harness.loader, id, { isForced: true })).not.toEqual({ outcome: "busy" });
+  expect(await migrateDatabase(harness.database.url)).toEqual([]);
 });
 
 test.each([
@@ -46,16 +46,16 @@ test.each([
   "select from audit.removals for update",
   "update archive.locks set name = name",
 ])("an auditor is refused: %s", async (statement) => {
-  await using bench = await openBench();
-  await using auditor = await openAuditor(bench.database, ["acme"]);
+  await using harness = await openHarness();
+  await using auditor = await openAuditor(harness.database, ["acme"]);
   await auditor.ask("set default_transaction_read_only = off");
   await expect(auditor.ask(`begin; ${statement}`)).rejects.toThrow(/permission denied/);
 });
 
 test("who holds the loader up is logged once, with its role and its program", async () => {
-  await using bench = await openBench();
-  await using auditor = await openAuditor(bench.database);
-  const { pool } = bench.database;
+  await using harness = await openHarness();
+  await using auditor = await openAuditor(harness.database);
+  const { pool } = harness.database;
   await pool.query(`grant usage on schema archive to ${auditor.name}; grant select, update on archive.locks to ${auditor.name}`);
   await auditor.ask("set default_transaction_read_only = off; set application_name = 'a psql left open'");
   await auditor.ask("begin; select from archive.locks for update");
@@ -63,10 +63,10 @@ test("who holds the loader up is logged once, with its role and its program", as
   await blocked.query("set application_name = 'actions-archive loader'; set lock_timeout = '60s'");
   const waiting = blocked.query("select from archive.locks for update");
   const warnings: unknown[] = [];
-  const log = Object.assign(Object.create(bench.loader.log) as typeof bench.loader.log, {
+  const log = Object.assign(Object.create(harness.loader.log) as typeof harness.loader.log, {
     warn: (fields: unknown, message: string) => warnings.push({ ...(fields as object), message }),
   });
-  const report = makeBlockerReport({ db: bench.loader.db, log });
+  const report = makeBlockerReport({ db: harness.loader.db, log });
   await vi.waitFor(
     async () => {
       await report();

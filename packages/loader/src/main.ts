@@ -3,11 +3,11 @@
 import { runService } from "@actions-archive/core/service";
 
 import { loadLoaderConfig } from "./config.ts";
-import { workByTheClock } from "./maintenance.ts";
+import { startMaintenance } from "./maintenance.ts";
 import { startLoader } from "./start-loader.ts";
 
 await runService(
   "loader",
   () => loadLoaderConfig(process.env),
-  async (config, service) => workByTheClock(config, await startLoader(config, service), service),
+  async (config, service) => startMaintenance(config, await startLoader(config, service), service),
 );

@@ -1,6 +1,6 @@
 // All that the loader does beside the queue, while it runs.
 
-import { runByTheClock } from "@actions-archive/core/run-periodically";
+import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 
 import type { LoaderConfig } from "./config.ts";
@@ -20,16 +20,16 @@ const rereadRestMs = 10_000;
 const rereadTurnMs = 10_000;
 
 /** Seals, applies retention, scrubs and reads logs again until the service's resources end it. Returns at once. */
-export function workByTheClock(
+export function startMaintenance(
   config: Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS" | "SCRUB_DAYS">,
   open: OpenLoader,
   service: Pick<Service, "log" | "resources" | "stopping">,
 ): void {
   startSealing(config, open, service);
-  void runByTheClock(service.resources, turnMs, () => lookAfter(config, open.loader));
-  void runByTheClock(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
+  void runPeriodically(service.resources, turnMs, () => lookAfter(config, open.loader));
+  void runPeriodically(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
   const reportBlockers = makeBlockerReport(open.loader);
-  void runByTheClock(service.resources, blockersMs, async () => {
+  void runPeriodically(service.resources, blockersMs, async () => {
     try {
       await reportBlockers();
     } catch (error) {

@@ -10,7 +10,7 @@ import { jobColumns } from "@actions-archive/database/rows/job-rows";
 import { jobId, jobObject, type Json, repositoryId, runId, stepObject } from "@actions-archive/database/test-support/samples";
 
 import { loadRecords } from "../src/rows/load-records.ts";
-import { type Bench, host } from "./harness.ts";
+import { type Harness, host } from "./harness.ts";
 
 /** Steps 1 to 4 begin at lines 1, 2, 6 and 10; line 9 is an error of step 3. */
 export const text = [
@@ -64,7 +64,7 @@ export function delivered(id = jobId): Json {
 export const refOf = (job_id: number) => ({ repository_id: repositoryId, run_id: runId, job_id });
 
 /** What GitHub says of a job, into the ledger. */
-export async function see({ loader }: Bench, object: Json, source: "listing" | "webhook" | "get" = "listing"): Promise<void> {
+export async function see({ loader }: Harness, object: Json, source: "listing" | "webhook" | "get" = "listing"): Promise<void> {
   await recordJobs(loader.db, repositoryId, [{ object, source, listedAttempt: 1 }]);
 }
 
@@ -77,13 +77,13 @@ export type ArchiveOptions = {
 };
 
 /** A job of the ledger with its log and its record. @returns the record's key */
-export async function archiveText(bench: Bench, id = jobId, options: ArchiveOptions = {}): Promise<string> {
+export async function archiveText(harness: Harness, id = jobId, options: ArchiveOptions = {}): Promise<string> {
   const { object = listed(id), log = text, writtenBy = "an older extraction", isLoaded = true } = options;
-  await see(bench, object);
+  await see(harness, object);
   const encoder = new LogEncoder();
   const head = encoder.write(Buffer.from(log));
   const { stored, totals } = encoder.end();
-  const put = await putLog(bench.loader.store, host, refOf(id), Buffer.concat([...head, ...stored]), totals);
+  const put = await putLog(harness.loader.store, host, refOf(id), Buffer.concat([...head, ...stored]), totals);
   const columns = jobColumns(object);
   const extraction = extractLog(totals, { steps: columns?.steps ?? [], completedAt: new Date(at(31)) });
   const archived: ArchivedLog = {
@@ -104,18 +104,22 @@ export async function archiveText(bench: Bench, id = jobId, options: ArchiveOpti
     "this extraction": extraction.facts,
     "a newer extraction": { ...extraction.facts, extraction_version: extraction.facts.extraction_version + 1 },
   };
-  const key = await bench.record(id, archived, { job: object as LogRecord["job"], job_source: "listing", ...factsBy[writtenBy] });
-  if (isLoaded) await loadRecords(bench.loader, [{ job_id: id, key }]);
+  const key = await harness.record(id, archived, {
+    job: object as LogRecord["job"],
+    job_source: "listing",
+    ...factsBy[writtenBy],
+  });
+  if (isLoaded) await loadRecords(harness.loader, [{ job_id: id, key }]);
   return key;
 }
 
 /** Every version of the job's record, in order. */
-export async function versionsOf({ loader }: Bench, id = jobId): Promise<string[]> {
+export async function versionsOf({ loader }: Harness, id = jobId): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of loader.store.list(`records/${host}/${repositoryId}/${runId}/${id}.`)) keys.push(key);
   return keys.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1));
 }
 
-export async function recordOf({ loader }: Bench, id = jobId): Promise<LogRecord | undefined> {
+export async function recordOf({ loader }: Harness, id = jobId): Promise<LogRecord | undefined> {
   return (await findRecord(loader.store, host, refOf(id)))?.record;
 }

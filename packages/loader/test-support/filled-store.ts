@@ -7,7 +7,7 @@ import type { Store } from "@actions-archive/archive/store/store";
 import { withCalls } from "@actions-archive/archive/test-support/changed-store";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import { finishCheck } from "@actions-archive/database/ledger/attempts";
-import { type JobSighting, listUnloadedJobs, recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { type JobSnapshot, listUnloadedJobs, recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { failLog } from "@actions-archive/database/ledger/log-states";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { addWindow, markFullSecond } from "@actions-archive/database/ledger/windows";
@@ -25,7 +25,7 @@ import { loadJobs } from "../src/rows/load-jobs.ts";
 import { loadRecords } from "../src/rows/load-records.ts";
 import { loadRun } from "../src/rows/load-run.ts";
 import { sealArchive } from "../src/seal/seal-archive.ts";
-import { absent, archived, type Bench } from "./harness.ts";
+import { absent, archived, type Harness } from "./harness.ts";
 import { auditorRows, type EmptyDatabase, ledgerRows } from "./rebuilt.ts";
 
 const newKey = () => generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
@@ -44,13 +44,13 @@ const facts = {
   locked_actions: true,
 };
 
-export async function seal({ loader, ask }: Bench): Promise<void> {
+export async function seal({ loader, ask }: Harness): Promise<void> {
   const [identity] = await ask("select archive_id from archive.identity");
   await sealArchive({ ...loader, archiveId: String(identity?.["archive_id"]), signer });
 }
 
 /** Loads what is owed, and writes the run records of what is listed. */
-export async function settle({ loader, ask }: Bench): Promise<void> {
+export async function settle({ loader, ask }: Harness): Promise<void> {
   await loadJobs(loader, await listUnloadedJobs(loader.db, 1000));
   const listed = await ask(
     "select run_id, run_attempt from archive.attempts where state = 'listed' and record_key is null order by 1, 2",
@@ -59,15 +59,16 @@ export async function settle({ loader, ask }: Bench): Promise<void> {
 }
 
 export async function load(
-  bench: Bench,
+  harness: Harness,
   job_id: number,
-  ...[log, changes]: [Parameters<Bench["record"]>[1], Parameters<Bench["record"]>[2]?]
+  ...[log, changes]: [Parameters<Harness["record"]>[1], Parameters<Harness["record"]>[2]?]
 ) {
-  await loadRecords(bench.loader, [{ job_id, key: await bench.record(job_id, log, changes) }]);
+  await loadRecords(harness.loader, [{ job_id, key: await harness.record(job_id, log, changes) }]);
 }
 
-export const see = (bench: Bench, sightings: readonly JobSighting[]) => recordJobs(bench.loader.db, repositoryId, sightings);
-const received = async ({ ask }: Bench, job_id: number) =>
+export const see = (harness: Harness, sightings: readonly JobSnapshot[]) =>
+  recordJobs(harness.loader.db, repositoryId, sightings);
+const received = async ({ ask }: Harness, job_id: number) =>
   new Date(
     String((await ask(`select object_received_at::text as at from archive.obligations where job_id = ${job_id}`))[0]?.["at"]),
   ).toISOString();
@@ -76,50 +77,50 @@ const received = async ({ ask }: Bench, job_id: number) =>
  * All that an archive may hold: attempts in each state, jobs that a re-run lists again, objects of webhooks and listings, records in several
  * versions, a job that waits and one that failed, windows with a hole, a renamed repository; some of it before the first seal, some after.
  */
-export async function fill(bench: Bench): Promise<void> {
-  const { db } = bench.loader;
+export async function fill(harness: Harness): Promise<void> {
+  const { db } = harness.loader;
   const run = (index: number, changes = {}) =>
     runObject({ id: runId + index, created_at: `2026-05-01T1${index}:00:00Z`, ...changes });
   await recordRuns(db, repositoryId, [run(1), run(2, { status: "in_progress", conclusion: null }), run(3), run(4)]);
   // Run 0: told by a webhook first, then listed; a re-run lists the passed job again.
   const webhook = jobObject({ steps: [stepObject(1), stepObject(2, { status: "in_progress", conclusion: null })] });
-  await see(bench, [{ object: webhook, source: "webhook", listedAttempt: 1 }]);
-  await load(bench, jobId, absent, {
+  await see(harness, [{ object: webhook, source: "webhook", listedAttempt: 1 }]);
+  await load(harness, jobId, absent, {
     job: webhook as never,
     job_source: "webhook",
-    job_received_at: await received(bench, jobId),
+    job_received_at: await received(harness, jobId),
   });
-  await see(bench, [
+  await see(harness, [
     { object: jobObject({ name: "Build" }), source: "listing", listedAttempt: 1 },
     { object: jobObject({ id: jobId + 1, conclusion: "failure" }), source: "listing", listedAttempt: 1 },
   ]);
-  await load(bench, jobId, archived(), {
+  await load(harness, jobId, archived(), {
     ...facts,
     job: jobObject({ name: "Build" }) as never,
-    job_received_at: await received(bench, jobId),
+    job_received_at: await received(harness, jobId),
   });
-  await load(bench, jobId + 1, archived(jobId + 1), {
+  await load(harness, jobId + 1, archived(jobId + 1), {
     ...facts,
     job: jobObject({ id: jobId + 1, conclusion: "failure" }) as never,
-    job_received_at: await received(bench, jobId + 1),
+    job_received_at: await received(harness, jobId + 1),
   });
   await finishCheck(db, { run_id: runId, run_attempt: 1 }, { state: "listed", jobs: 2, missingJobIds: [] });
-  await settle(bench);
+  await settle(harness);
   await addWindow(db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-01T12:00:00Z") });
-  await seal(bench);
+  await seal(harness);
 
   await recordRuns(db, repositoryId, [
     runObject({ run_attempt: 2, updated_at: "2026-05-01T10:20:00Z", actor: { login: "hubot" } }),
   ]);
   const own = { listedAttempt: 2, source: "listing" } as const;
-  await see(bench, [
+  await see(harness, [
     { object: jobObject({ name: "Build", run_attempt: 2 }), ...own },
     { object: jobObject({ id: jobId + 2, run_attempt: 2 }), ...own },
   ]);
   await finishCheck(db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
   // Run 1: a job that waits for its log, and one that failed; run 2 goes on; run 3 vanished; run 4 has no jobs.
   const ofRun1 = { run_id: runId + 1 };
-  await see(bench, [
+  await see(harness, [
     { object: jobObject({ id: jobId + 10, ...ofRun1 }), source: "listing", listedAttempt: 1 },
     { object: jobObject({ id: jobId + 11, ...ofRun1, steps: null }), source: "listing", listedAttempt: 1 },
     { object: jobObject({ id: jobId + 12, ...ofRun1, conclusion: "skipped" }), source: "webhook", listedAttempt: 1 },
@@ -132,15 +133,15 @@ export async function fill(bench: Bench): Promise<void> {
   await addWindow(db, repositoryId, { start: new Date("2026-05-02T00:00:00Z"), end: new Date("2026-05-03T00:00:00Z") });
   await addRepository(db, repositoryId + 1, "acme/quiet");
   await addWindow(db, repositoryId + 1, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-01T12:00:00Z") });
-  await bench.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
-  await settle(bench);
-  await seal(bench);
+  await harness.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
+  await settle(harness);
+  await seal(harness);
   // In no seal.
-  await load(bench, jobId + 2, absent, {
+  await load(harness, jobId + 2, absent, {
     job: jobObject({ id: jobId + 2, run_attempt: 2 }) as never,
     run_attempt: 2,
     last_listed_attempt: 2,
-    job_received_at: await received(bench, jobId + 2),
+    job_received_at: await received(harness, jobId + 2),
   });
 }
 

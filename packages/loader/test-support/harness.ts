@@ -31,7 +31,7 @@ import type { Loader } from "../src/loader.ts";
 
 export const host = "github.com";
 
-export type Bench = AsyncDisposable & {
+export type Harness = AsyncDisposable & {
   readonly loader: Loader;
   /** Its database, for logins of other roles. */
   readonly database: TestDatabase;
@@ -42,14 +42,14 @@ export type Bench = AsyncDisposable & {
   /** A record of a job in the store. @returns its key */
   readonly record: (job_id: number, log: LogRecord["log"], changes?: Partial<LogRecord>) => Promise<string>;
   /** The same, as nobody of ours would write it: whatever it says, under the next key of the job's records. @returns the key */
-  readonly plant: Bench["record"];
+  readonly plant: Harness["record"];
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
   /** Every row of the auditor's tables, without the times of loading. */
   readonly rows: () => Promise<unknown>;
 };
 
 /** @param archive instead of a folder of its own */
-export async function openBench({ archive }: { readonly archive?: StoreSettings } = {}): Promise<Bench> {
+export async function openHarness({ archive }: { readonly archive?: StoreSettings } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-loader-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { type OpenDatabase } from "@actions-archive/database/connection/open-dat
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 
 import { rebuild, type RebuildOptions } from "../src/rebuild/rebuild.ts";
-import type { Bench } from "./harness.ts";
+import type { Harness } from "./harness.ts";
 
 type Ask = (query: string) => Promise<Record<string, unknown>[]>;
 
@@ -76,7 +76,7 @@ export async function openEmptyDatabase(): Promise<EmptyDatabase> {
 /** Rebuilds `database` from the bench's store. @param options nothing stops it, unless told */
 export async function rebuildInto(
   { db }: Pick<OpenDatabase, "db">,
-  { loader }: Bench,
+  { loader }: Harness,
   options: Partial<RebuildOptions> = {},
 ): ReturnType<typeof rebuild> {
   const { store, log } = loader;

@@ -1,17 +1,17 @@
 // Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
 // and 3, and the second look.
 
-import { settleLogs } from "@actions-archive/database/ledger/log-states";
+import { recordTerminalStates } from "@actions-archive/database/ledger/log-states";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, type JobAt, openBench, repositoryName } from "../test-support/harness.ts";
+import { type Harness, type JobAt, openHarness, repositoryName } from "../test-support/harness.ts";
 
 const none = { kind: "not-found" } as const;
 
-async function reasonOf({ recordOf }: Bench, job: Job): Promise<string | undefined> {
+async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | undefined> {
   const log = (await recordOf(job))?.log;
   return log?.state === "absent" ? log.reason : log?.state;
 }
@@ -21,52 +21,52 @@ test.each([
   ["a blob that is not there", { log: { kind: "blob-missing" } }],
   ["zero bytes", { log: { kind: "text", content: Buffer.alloc(0) } }],
 ] satisfies [string, Partial<JobAt>][])("%s for a young job is waited for", async (_answer, draft) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 20_000, ...draft });
-  await bench.deliver(job);
-  const { due, ...state } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 20_000, ...draft });
+  await harness.deliver(job);
+  const { due, ...state } = await harness.stateOf(job);
   expect(state).toMatchObject({ log_state: "pending", log_reason: null, tries: 1 });
   expect(due).toBeGreaterThan(0);
   expect(due).toBeLessThan(10);
-  expect(await bench.recordOf(job)).toBeUndefined();
+  expect(await harness.recordOf(job)).toBeUndefined();
 });
 
 test("a young job's log that turns up is archived", async () => {
-  await using bench = await openBench({ simulator: { logDelaySeconds: 60 } });
-  const job = await bench.addJob({ agoMs: 20_000 });
-  await bench.deliver(job);
-  expect(await bench.recordOf(job)).toBeUndefined();
-  bench.simulator.control.advanceClock({ ms: 60_000 });
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+  await using harness = await openHarness({ simulator: { logDelaySeconds: 60 } });
+  const job = await harness.addJob({ agoMs: 20_000 });
+  await harness.deliver(job);
+  expect(await harness.recordOf(job)).toBeUndefined();
+  harness.simulator.control.advanceClock({ ms: 60_000 });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
 });
 
 test("age is GitHub's time and not this machine's", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 20_000, log: none });
-  bench.simulator.control.advanceClock({ ms: 700_000 });
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 20_000, log: none });
+  harness.simulator.control.advanceClock({ ms: 700_000 });
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test("a job that does not say when it ended is as young as its object", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: none, overrides: { completed_at: null } });
-  await bench.deliver(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending" });
-  expect(await bench.recordOf(job)).toBeUndefined();
-  await bench.ask("update archive.obligations set object_received_at = now() - interval '1 hour'");
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: none, overrides: { completed_at: null } });
+  await harness.deliver(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending" });
+  expect(await harness.recordOf(job)).toBeUndefined();
+  await harness.ask("update archive.obligations set object_received_at = now() - interval '1 hour'");
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test.each([{}, { framing: "chunked" as const }])("zero bytes of an old job are empty (%j)", async (fault) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: { kind: "text", content: Buffer.alloc(0) } });
-  bench.simulator.faults.add({ origin: "log", ...fault });
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe("empty");
-  expect(await bench.listKeys("logs/")).toEqual([]);
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: { kind: "text", content: Buffer.alloc(0) } });
+  harness.simulator.faults.add({ origin: "log", ...fault });
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe("empty");
+  expect(await harness.listKeys("logs/")).toEqual([]);
 });
 
 test.each([
@@ -78,39 +78,39 @@ test.each([
   ["a field that is missing, which decides nothing", { conclusion: "cancelled", overrides: { runner_id: undefined } }, "deleted"],
   ["steps that are missing, which decide nothing", { conclusion: "cancelled", overrides: { steps: undefined } }, "deleted"],
 ] satisfies [string, Partial<JobAt>, string][])("rule 2a: %s", async (_kind, draft, reason) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ isWithoutRunner: true, ...draft });
-  await bench.deliver(job);
-  if (reason === "deleted") await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe(reason);
-  const looked = bench.asked().some((path) => path === `api /repos/${repositoryName}`);
+  await using harness = await openHarness();
+  const job = await harness.addJob({ isWithoutRunner: true, ...draft });
+  await harness.deliver(job);
+  if (reason === "deleted") await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe(reason);
+  const looked = harness.asked().some((path) => path === `api /repos/${repositoryName}`);
   expect(looked).toBe(reason === "deleted");
 });
 
 test("rule 2b: a repository that cannot be read has no deleted logs, but a problem of access", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.hideRepository({ repository: repositoryName });
-  await bench.deliverTwice(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
-  expect(await bench.recordOf(job)).toBeUndefined();
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.hideRepository({ repository: repositoryName });
+  await harness.deliverTwice(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
+  expect(await harness.recordOf(job)).toBeUndefined();
 });
 
 test.each([403, 404])("rule 2b: a list of runs that answers %i is a problem of access", async (status) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: none });
-  bench.simulator.faults.add({ path: "*/actions/runs", status, body: `{"message":"Resource not accessible by integration"}` });
-  await bench.deliverTwice(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: none });
+  harness.simulator.faults.add({ path: "*/actions/runs", status, body: `{"message":"Resource not accessible by integration"}` });
+  await harness.deliverTwice(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
 });
 
 test("rule 2b: a repository with another id under the name is a problem of access", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.hideRepository({ repository: repositoryName });
-  bench.simulator.control.addRepository({ repository: repositoryName });
-  await bench.deliverTwice(job);
-  const { log_reason, log_detail } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.hideRepository({ repository: repositoryName });
+  harness.simulator.control.addRepository({ repository: repositoryName });
+  await harness.deliverTwice(job);
+  const { log_reason, log_detail } = await harness.stateOf(job);
   expect(log_reason).toBe("no_access");
   expect(log_detail).toContain(`is now another repository`);
 });
@@ -124,72 +124,76 @@ test.each([
   ["GitHub's 90 days, where nobody says anything", "log_retention_days = null", 91, "expired"],
   ["GitHub's 90 days, not reached", "log_retention_days = null", 89, "deleted"],
 ])("rule 2c: older than the retention by %s", async (_source, facts, days, reason) => {
-  await using bench = await openBench({ simulator: { retentionDays: 400 } });
-  bench.repository.retentionDays = 400;
-  await bench.ask(`update archive.repositories set ${facts}`);
-  const job = await bench.addJob({ agoMs: days * day, log: none });
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe(reason);
+  await using harness = await openHarness({ simulator: { retentionDays: 400 } });
+  harness.repository.retentionDays = 400;
+  await harness.ask(`update archive.repositories set ${facts}`);
+  const job = await harness.addJob({ agoMs: days * day, log: none });
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe(reason);
 });
 
 test("rule 2d: an old blob that is not there is deleted, although the job can still be read", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: { kind: "blob-missing" } });
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: { kind: "blob-missing" } });
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test("rule 3: a 403 that is no limit is forbidden, at the first try", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
-  await bench.deliver(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "forbidden" });
-  expect(await bench.ask("select from archive.credentials where paused_until > now()")).toEqual([]);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
+  await harness.deliver(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "forbidden" });
+  expect(await harness.ask("select from archive.credentials where paused_until > now()")).toEqual([]);
 });
 
 test("rule 3: 401 pauses the credential, and the job stays pending", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.revokeToken({ token: bench.simulator.token });
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-  expect(await bench.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.revokeToken({ token: harness.simulator.token });
+  await harness.deliver(job, { isLastAttempt: true });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect(await harness.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
     { credential: "token" },
   ]);
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
 });
 
 test("rule 3: 403 on the repository itself pauses the credential, and the job stays pending", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: none });
-  bench.simulator.faults.add({ path: `/repos/${repositoryName}`, status: 403, body: `{"message":"Resource protected by SAML"}` });
-  await bench.deliver(job);
-  bench.simulator.control.advanceClock({ ms: 60_000 });
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-  expect(await bench.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: none });
+  harness.simulator.faults.add({
+    path: `/repos/${repositoryName}`,
+    status: 403,
+    body: `{"message":"Resource protected by SAML"}`,
+  });
+  await harness.deliver(job);
+  harness.simulator.control.advanceClock({ ms: 60_000 });
+  await harness.deliver(job, { isLastAttempt: true });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  expect(await harness.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
     { credential: "token" },
   ]);
 });
 
 test("a job that failed before is expired once its log is", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 91 * day, log: none });
-  await bench.ask("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
-  await bench.deliverTwice(job);
-  expect(await reasonOf(bench, job)).toBe("expired");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 91 * day, log: none });
+  await harness.ask("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
+  await harness.deliverTwice(job);
+  expect(await errorMessage(harness, job)).toBe("expired");
 });
 
 /** A job whose log was found deleted, and whose second look is due. */
 async function openSecondLook() {
-  const bench = await openBench();
-  const job = await bench.addJob({ log: none });
-  await bench.deliverTwice(job);
-  const { object } = (await bench.ask("select object from archive.obligations"))[0] ?? {};
-  const [key = ""] = await bench.listKeys("records/");
-  await bench.worker.db.transaction().execute(async (trx) => {
-    await upsertJobs(trx, [{ repository_id: bench.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
+  const harness = await openHarness();
+  const job = await harness.addJob({ log: none });
+  await harness.deliverTwice(job);
+  const { object } = (await harness.ask("select object from archive.obligations"))[0] ?? {};
+  const [key = ""] = await harness.listKeys("records/");
+  await harness.worker.db.transaction().execute(async (trx) => {
+    await upsertJobs(trx, [{ repository_id: harness.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
     const nothing = {
       log_key: null,
       log_version_id: null,
@@ -208,49 +212,52 @@ async function openSecondLook() {
     };
     const state = { job_id: job.id, log_state: "absent", log_reason: "deleted" } as const;
     await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
-    await settleLogs(trx, [job.id]);
+    await recordTerminalStates(trx, [job.id]);
   });
-  await bench.ask("update archive.obligations set relook_at = now()");
-  bench.simulator.control.clearJournal({});
-  return { ...bench, job };
+  await harness.ask("update archive.obligations set relook_at = now()");
+  harness.simulator.control.clearJournal({});
+  return { ...harness, job };
 }
 
-const lookAgain = ({ ask }: Bench) =>
+const checkAgain = ({ ask }: Harness) =>
   ask("select log_state, relook_at > now() as later, relook_at is null as done from archive.obligations");
 
 test("a log that seemed deleted and is back at the second look is archived, on top of the first record", async () => {
-  await using bench = await openSecondLook();
-  bench.job.log = { kind: "generated", bytes: 5_000, style: { ...plainStyle } };
-  await bench.deliver(bench.job);
-  expect((await bench.recordOf(bench.job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(bench.job) });
-  expect(await bench.listKeys("records/")).toHaveLength(2);
+  await using harness = await openSecondLook();
+  harness.job.log = { kind: "generated", bytes: 5_000, style: { ...plainStyle } };
+  await harness.deliver(harness.job);
+  expect((await harness.recordOf(harness.job))?.log).toMatchObject({
+    state: "archived",
+    raw_sha256: await logSha256(harness.job),
+  });
+  expect(await harness.listKeys("records/")).toHaveLength(2);
 });
 
 test("a log that is still not there when it is checked again stays deleted, and is checked a day after that", async () => {
-  await using bench = await openSecondLook();
-  await bench.deliver(bench.job);
-  expect(bench.asked().filter((path) => path.endsWith("/logs"))).toHaveLength(1);
-  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: true, done: false }]);
-  expect(await bench.listKeys("records/")).toHaveLength(1);
+  await using harness = await openSecondLook();
+  await harness.deliver(harness.job);
+  expect(harness.asked().filter((path) => path.endsWith("/logs"))).toHaveLength(1);
+  expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
+  expect(await harness.listKeys("records/")).toHaveLength(1);
 });
 
 test.each([
   ["a repository that cannot be read", "no access"],
   ["a log that may not be read", "forbidden"],
 ])("a second look that meets %s is taken later, and nothing is called failed", async (_what, problem) => {
-  await using bench = await openSecondLook();
-  if (problem === "no access") bench.simulator.control.hideRepository({ repository: repositoryName });
-  else bench.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
-  await bench.deliver(bench.job);
-  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: true, done: false }]);
+  await using harness = await openSecondLook();
+  if (problem === "no access") harness.simulator.control.hideRepository({ repository: repositoryName });
+  else harness.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
+  await harness.deliver(harness.job);
+  expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
 });
 
 test("a second look is not taken before it is due, whatever the queue delivers", async () => {
-  await using bench = await openSecondLook();
-  await bench.ask("update archive.obligations set relook_at = now() + interval '1 day'");
-  await bench.deliver(bench.job);
-  expect(bench.asked()).toEqual([]);
-  expect(await lookAgain(bench)).toEqual([{ log_state: "absent", later: true, done: false }]);
+  await using harness = await openSecondLook();
+  await harness.ask("update archive.obligations set relook_at = now() + interval '1 day'");
+  await harness.deliver(harness.job);
+  expect(harness.asked()).toEqual([]);
+  expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
 });
 
 const plainStyle = {
@@ -266,13 +273,13 @@ const plainStyle = {
 };
 
 test("a log of a repository whose old name another one has is asked for under the new name", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.moveRepository({ repository: repositoryName, name: "renamed" });
-  bench.simulator.control.addRepository({ repository: repositoryName });
-  await bench.deliverTwice(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending" });
-  expect(await bench.ask("select full_name from archive.repositories")).toEqual([{ full_name: "acme/renamed" }]);
-  await bench.deliver(job);
-  expect(await bench.recordOf(job)).toMatchObject({ repository: "acme/renamed", log: { state: "archived" } });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.moveRepository({ repository: repositoryName, name: "renamed" });
+  harness.simulator.control.addRepository({ repository: repositoryName });
+  await harness.deliverTwice(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending" });
+  expect(await harness.ask("select full_name from archive.repositories")).toEqual([{ full_name: "acme/renamed" }]);
+  await harness.deliver(job);
+  expect(await harness.recordOf(job)).toMatchObject({ repository: "acme/renamed", log: { state: "archived" } });
 });

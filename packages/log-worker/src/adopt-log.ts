@@ -7,7 +7,7 @@ import type { ArchivedLog } from "@actions-archive/archive/record/record";
 import type { ListedObject } from "@actions-archive/archive/store/store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
+import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
 
 import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
@@ -19,7 +19,7 @@ export type AdoptedLog = { readonly log: ArchivedLog; readonly facts: Extraction
  * The log that a worker left: the one beside the job's own key, if there is one, since it was read later; its record would have
  * named it. @returns undefined when there is no such log or all are damaged.
  */
-export async function adoptStoredLog(worker: LogWorker, job: Obligation): Promise<AdoptedLog | undefined> {
+export async function adoptStoredLog(worker: LogWorker, job: LogJob): Promise<AdoptedLog | undefined> {
   const own = logKey(worker.host, job);
   const beside: ListedObject[] = [];
   for await (const object of worker.store.list(own.slice(0, -"log.zst".length))) if (object.key !== own) beside.push(object);
@@ -31,7 +31,7 @@ export async function adoptStoredLog(worker: LogWorker, job: Obligation): Promis
   return undefined;
 }
 
-async function adopt({ store, host, log }: LogWorker, job: Obligation, key: string): Promise<AdoptedLog | undefined> {
+async function adopt({ store, host, log }: LogWorker, job: LogJob, key: string): Promise<AdoptedLog | undefined> {
   const info = await store.head(key);
   if (info === undefined) return undefined;
   try {

@@ -9,17 +9,17 @@ import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { logKey } from "@actions-archive/core/object-key";
 import type { Delivery, Handler } from "@actions-archive/core/queue";
 import type { LogFlag } from "@actions-archive/core/states";
-import { findObligation, type Obligation } from "@actions-archive/database/ledger/log-jobs";
-import { deathsUntilAlone, findSameLog, forgetDeathAlone } from "@actions-archive/database/ledger/log-leases";
-import { deferUnsettledLog, deferUntilConfirmed, failLog, finishRelook } from "@actions-archive/database/ledger/log-states";
+import { findLogJob, type LogJob } from "@actions-archive/database/ledger/log-jobs";
+import { crashLimit, findSameLog, resetCrashCount } from "@actions-archive/database/ledger/log-leases";
+import { deferIncompleteLog, deferUntilConfirmed, failLog, finishRecheck } from "@actions-archive/database/ledger/log-states";
 import { recordGoneLog } from "@actions-archive/database/ledger/repositories";
 import { findDamagedLog } from "@actions-archive/database/seal/scrub";
 
 import { adoptStoredLog } from "./adopt-log.ts";
 import { classifyGoneLog, classifyMissingLog, firstOf, type MissingLog, secondsBetween } from "./classify-missing-log.ts";
-import { waitForOriginal } from "./defer-if-copied.ts";
+import { deferIfCopied } from "./defer-if-copied.ts";
 import { type Download, downloadLog } from "./download-log.ts";
-import { settleFailure } from "./handle-failure.ts";
+import { handleFailure } from "./handle-failure.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
@@ -40,34 +40,34 @@ type Flight = Delivery & { readonly isAlone: boolean };
 /** @returns `alone` when nothing came of it because the log must have the worker for itself. */
 async function archiveInFlight(worker: LogWorker, jobId: number, flight: Flight): Promise<"done" | "alone"> {
   const { db } = worker;
-  const job = await findObligation(db, jobId);
+  const job = await findLogJob(db, jobId);
   if (job === undefined)
     throw new PermanentError("queue/unknown-payload", `The ledger has no job ${jobId}; the message is dropped`);
   const isSettled = job.log_state === "archived" || job.log_state === "absent";
   if (isSettled && job.relook_at === null) return "done";
-  return worker.flights.take({ jobId, isAlone: flight.isAlone }, async (deaths) => {
-    if (deaths > deathsUntilAlone) return failCrashed(worker, job);
-    if (deaths === deathsUntilAlone && !flight.isAlone) return "alone";
+  return worker.logLeases.take({ jobId, isAlone: flight.isAlone }, async (deaths) => {
+    if (deaths > crashLimit) return failCrashed(worker, job);
+    if (deaths === crashLimit && !flight.isAlone) return "alone";
     try {
       await archiveOne(worker, job, flight.signal);
     } catch (error) {
       if (error instanceof SpoolFullError && !flight.isAlone) return "alone";
-      await settleFailure(worker, job, error, flight);
+      await handleFailure(worker, job, error, flight);
     }
     return "done";
   });
 }
 
-async function failCrashed({ db, log }: LogWorker, job: Obligation): Promise<"done"> {
+async function failCrashed({ db, log }: LogWorker, job: LogJob): Promise<"done"> {
   const { job_id: jobId, run_id: runId, full_name: repository } = job;
-  const detail = `The worker died while it worked on this log alone, after ${deathsUntilAlone} deaths beside others. See its last log lines; it is tried again alone.`;
+  const detail = `The worker died while it worked on this log alone, after ${crashLimit} deaths beside others. See its last log lines; it is tried again alone.`;
   await failLog(db, jobId, "crashed", detail);
-  await forgetDeathAlone(db, jobId);
+  await resetCrashCount(db, jobId);
   log.error({ repository, runId, jobId, reason: "crashed" }, "log failed");
   return "done";
 }
 
-async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
+async function archiveOne(worker: LogWorker, job: LogJob, signal: AbortSignal): Promise<void> {
   const damaged = job.log_state === "archived" ? await findDamagedLog(worker.db, job.job_id) : undefined;
   if (damaged !== undefined) return await repairLog(worker, job, damaged, signal);
   if (job.log_state === "archived") return await recheckArchived(worker, job, signal);
@@ -77,7 +77,7 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
   const mayNeedNoLog = facts.isSkipped || job.run_attempt > 1;
   if (mayNeedNoLog && (await worker.store.head(logKey(worker.host, job))) === undefined) {
     if (facts.isSkipped) return writeAbsence(worker, job, "not_run");
-    if (await waitForOriginal(worker, job, signal)) return;
+    if (await deferIfCopied(worker, job, signal)) return;
   }
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
@@ -91,7 +91,7 @@ async function archiveOne(worker: LogWorker, job: Obligation, signal: AbortSigna
  * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. A log with
  * timestamps is stored under a key of its own, and a further version of the record names it.
  */
-async function recheckArchived(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<void> {
+async function recheckArchived(worker: LogWorker, job: LogJob, signal: AbortSignal): Promise<void> {
   const archived = (await findOwnRecord(worker, job))?.record.log;
   if (archived?.state === "archived" && archived.flags.includes("no_timestamps")) {
     await using resources = new AsyncDisposableStack();
@@ -99,12 +99,12 @@ async function recheckArchived(worker: LogWorker, job: Obligation, signal: Abort
     if (download.kind === "log" && !lacksTimestamps(download.totals))
       await storeLog(worker, job, jobFacts(job.object), download, signal);
   }
-  await finishRelook(worker.db, job.job_id);
+  await finishRecheck(worker.db, job.job_id);
 }
 
 async function storeLog(
   worker: LogWorker,
-  job: Obligation,
+  job: LogJob,
   facts: JobFacts,
   { date, totals, body }: Extract<Download, { kind: "log" }>,
   signal: AbortSignal,
@@ -112,7 +112,7 @@ async function storeLog(
   const { db, store, host, settings } = worker;
   if (lacksTimestamps(totals) && (await deferUntimedLog(worker, job, totals.rawSha256, date))) return;
   if (job.log_state !== "archived" && job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
-    return deferUnsettledLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
+    return deferIncompleteLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
   }
   const put = () => putLog(store, host, job, body, totals, signal);
   const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
@@ -143,7 +143,7 @@ async function storeLog(
  * A body in which no line has a timestamp is hardly a log: it must come twice alike. @returns false when it did.
  * @throws TransientError `log/upstream-error` when another one came: those of an outage differ, and the log fails in the end.
  */
-async function deferUntimedLog({ db, settings }: LogWorker, job: Obligation, rawSha256: string, date: Date): Promise<boolean> {
+async function deferUntimedLog({ db, settings }: LogWorker, job: LogJob, rawSha256: string, date: Date): Promise<boolean> {
   const unconfirmed = firstOf(job, `sha256:${rawSha256}`, date);
   const agreedSeconds = secondsBetween(unconfirmed.at, date);
   const isSecond = job.unconfirmed_answer === unconfirmed.answer;
@@ -156,7 +156,7 @@ async function deferUntimedLog({ db, settings }: LogWorker, job: Obligation, raw
   return true;
 }
 
-async function settleMissing(worker: LogWorker, job: Obligation, missing: MissingLog): Promise<void> {
+async function settleMissing(worker: LogWorker, job: LogJob, missing: MissingLog): Promise<void> {
   const { db } = worker;
   switch (missing.kind) {
     case "young":
@@ -174,17 +174,17 @@ async function settleMissing(worker: LogWorker, job: Obligation, missing: Missin
   }
 }
 
-async function settleAbsent(worker: LogWorker, job: Obligation, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
+async function settleAbsent(worker: LogWorker, job: LogJob, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
   if (await adoptLog(worker, job)) return;
   // What was called expired while the retention was believed to be shorter is deleted (the other way round, only time has passed), and what
   // was called deleted while the job's object did not say whether it ran has no log.
   const isCorrected = (job.log_reason === "expired" && reason === "deleted") || reason === "not_run" || reason === "not_a_job";
-  if (job.relook_at !== null && !isCorrected) return finishRelook(worker.db, job.job_id);
+  if (job.relook_at !== null && !isCorrected) return finishRecheck(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
 }
 
 /** Whether a log without a record lay in the store: its record is written. */
-async function adoptLog(worker: LogWorker, job: Obligation): Promise<boolean> {
+async function adoptLog(worker: LogWorker, job: LogJob): Promise<boolean> {
   const adopted = await adoptStoredLog(worker, job);
   if (adopted === undefined) return false;
   const { log, facts } = adopted;
@@ -195,7 +195,7 @@ async function adoptLog(worker: LogWorker, job: Obligation): Promise<boolean> {
 
 async function flagsBesideOthers(
   { db }: LogWorker,
-  { job_id: jobId }: Obligation,
+  { job_id: jobId }: LogJob,
   rawSha256: string,
   rawBytes: number,
 ): Promise<LogFlag[]> {

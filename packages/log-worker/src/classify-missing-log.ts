@@ -3,7 +3,7 @@
 
 import type { AbsentLog } from "@actions-archive/archive/record/record";
 import { PermanentError } from "@actions-archive/core/errors";
-import { defaultRetentionDays, type Obligation } from "@actions-archive/database/ledger/log-jobs";
+import { defaultRetentionDays, type LogJob } from "@actions-archive/database/ledger/log-jobs";
 import type { UnconfirmedAnswer } from "@actions-archive/database/ledger/log-states";
 import { renameRepository } from "@actions-archive/database/ledger/repositories";
 import { getKnownRepository } from "@actions-archive/github/endpoints/repositories";
@@ -47,7 +47,7 @@ export type NoLog = { readonly answer: "not_found" | "empty"; readonly date: Dat
  */
 export async function classifyMissingLog(
   worker: LogWorker,
-  job: Obligation,
+  job: LogJob,
   facts: JobFacts,
   { answer, date }: NoLog,
   signal: AbortSignal,
@@ -101,7 +101,7 @@ export async function classifyMissingLog(
 }
 
 /** Classifies a 410 at `date`, by GitHub's clock: expected of a log near the end of its retention, else confirmed a day later. */
-export function classifyGoneLog(job: Obligation, facts: JobFacts, date: Date): MissingLog {
+export function classifyGoneLog(job: LogJob, facts: JobFacts, date: Date): MissingLog {
   const ageSeconds = ageOf(job, facts, date);
   const retention = retentionSeconds(job);
   if (job.relook_at !== null || ageSeconds >= expectedGoneShare * retention) return { kind: "absent", reason: "expired" };
@@ -123,13 +123,13 @@ export function waitSeconds(ageSeconds: number, tries: number, waitForSeconds: n
 export function retentionSeconds({
   log_retention_days,
   youngest_gone_seconds,
-}: Pick<Obligation, "log_retention_days" | "youngest_gone_seconds">): number {
+}: Pick<LogJob, "log_retention_days" | "youngest_gone_seconds">): number {
   if (log_retention_days !== null) return log_retention_days * day;
   return youngest_gone_seconds ?? defaultRetentionDays * day;
 }
 
 /** The answer with the time of the first one alike. */
-export function firstOf(job: Obligation, answer: string, date: Date): UnconfirmedAnswer {
+export function firstOf(job: LogJob, answer: string, date: Date): UnconfirmedAnswer {
   return { answer, at: (job.unconfirmed_answer === answer ? job.unconfirmed_at : null) ?? date };
 }
 
@@ -138,7 +138,7 @@ export function secondsBetween(from: Date, to: Date): number {
 }
 
 // A job that does not say when it ended had ended when it was received: it is at least that old.
-function ageOf(job: Obligation, { completedAt }: JobFacts, date: Date): number {
+function ageOf(job: LogJob, { completedAt }: JobFacts, date: Date): number {
   return (date.getTime() - (completedAt ?? job.object_received_at).getTime()) / 1000;
 }
 
@@ -163,7 +163,7 @@ function timeAfter(start: Date, seconds: number): string {
 // Lost access looks like deletion, so the repository and its runs must be readable before a log is called deleted.
 async function checkRepository(
   { github }: LogWorker,
-  { full_name, repository_id }: Obligation,
+  { full_name, repository_id }: LogJob,
   signal: AbortSignal,
 ): Promise<{ readonly fullName: string } | { readonly problem: string }> {
   try {
@@ -180,11 +180,7 @@ async function checkRepository(
  * The job as GitHub describes it now: the object that the ledger has may have been wrong. Undefined where GitHub answers 404 for it, which it
  * may do in an outage for every job while repositories and runs can be read.
  */
-async function readJob(
-  { github }: LogWorker,
-  { full_name, job_id }: Obligation,
-  signal: AbortSignal,
-): Promise<JobFacts | undefined> {
+async function readJob({ github }: LogWorker, { full_name, job_id }: LogJob, signal: AbortSignal): Promise<JobFacts | undefined> {
   try {
     return jobFacts((await getJob(github, { repository: full_name, jobId: job_id, signal })).data);
   } catch (error) {

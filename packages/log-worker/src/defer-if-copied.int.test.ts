@@ -11,7 +11,7 @@ import { openFolderStore } from "@actions-archive/archive/store/folder/folder-st
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
 import { finishCheck } from "@actions-archive/database/ledger/attempts";
-import { findObligation, recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { findLogJob, recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -22,10 +22,10 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
 
-import { waitForOriginal } from "./defer-if-copied.ts";
-import { Flights } from "./log-leases.ts";
+import { deferIfCopied } from "./defer-if-copied.ts";
+import { LogLeases } from "./log-leases.ts";
 import type { LogWorker } from "./log-worker.ts";
-import { Gate } from "./rw-lock.ts";
+import { RwLock } from "./rw-lock.ts";
 
 const { signal } = new AbortController();
 const log = createLogger("test", "silent");
@@ -50,8 +50,8 @@ async function openWorker() {
   );
   const { url, prefix } = requireRedis();
   const worker: LogWorker = {
-    flights: stack.use(new Flights({ db, log })),
-    gate: new Gate(),
+    logLeases: stack.use(new LogLeases({ db, log })),
+    gate: new RwLock(),
     db,
     github,
     store: await openFolderStore(pathToFileURL(join(folder, "archive"))),
@@ -66,9 +66,9 @@ async function openWorker() {
     await recordJobs(db, id, [
       { object: { ...times, ...job, status: "completed" }, source: "webhook", listedAttempt: job.run_attempt },
     ]);
-    const obligation = await findObligation(db, job.id);
+    const obligation = await findLogJob(db, job.id);
     if (obligation === undefined) throw new Error("the job is not in the ledger");
-    return waitForOriginal(worker, obligation, signal);
+    return deferIfCopied(worker, obligation, signal);
   };
   const calls = () =>
     simulator.journal.entries({ origin: "api" }).map(({ url: path }) => path.replace(/^.*\/actions\/([^?]*).*$/, "$1"));

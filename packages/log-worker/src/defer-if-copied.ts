@@ -3,8 +3,8 @@
 // https://github.com/actions/actions-runner-controller/issues/4315
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type EarlierAttempts, findEarlierAttempts, findTwin } from "@actions-archive/database/ledger/earlier-attempts";
-import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
+import { type EarlierAttempts, findEarlierAttempts, findOriginal } from "@actions-archive/database/ledger/earlier-attempts";
+import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
 import { deferLog } from "@actions-archive/database/ledger/log-states";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { jobColumns } from "@actions-archive/database/rows/job-rows";
@@ -24,12 +24,12 @@ const maxListingWaitMs = 60 * 60 * 1000;
  * it is known not to be one. Idempotent.
  * @throws the client's errors when the run must be asked for and cannot be had now.
  */
-export async function waitForOriginal(worker: LogWorker, job: Obligation, signal: AbortSignal): Promise<boolean> {
+export async function deferIfCopied(worker: LogWorker, job: LogJob, signal: AbortSignal): Promise<boolean> {
   if (job.run_attempt === 1) return false;
   const { runner_name, started_at, completed_at } = jobColumns(job.object) ?? {};
   // A copy has its original's runner, start and end: what lacks one of them is none.
   if (!runner_name || !started_at || !completed_at) return false;
-  const original = await findTwin(worker.db, job.job_id);
+  const original = await findOriginal(worker.db, job.job_id);
   // What was removed must not come back under the id of its copy.
   if (original?.log_state === "archived" || original?.log_reason === "removed") {
     await writeAbsence(worker, job, "copied", original.job_id);
@@ -55,13 +55,13 @@ export async function waitForOriginal(worker: LogWorker, job: Obligation, signal
 }
 
 /** No job of an earlier attempt is like it, or none can be: a run is only re-run once all its jobs have ended. */
-function isNoCopy({ run_attempt }: Obligation, completedAt: Date, earlier: EarlierAttempts): boolean {
+function isNoCopy({ run_attempt }: LogJob, completedAt: Date, earlier: EarlierAttempts): boolean {
   if (earlier.settled === run_attempt - 1) return true;
   return earlier.startedAt !== null && completedAt > earlier.startedAt;
 }
 
 /** One call; the fetcher lists the attempts then. False when there is no such run any more: nothing can be compared. */
-async function learnRun({ db, github }: LogWorker, job: Obligation, signal: AbortSignal): Promise<boolean> {
+async function learnRun({ db, github }: LogWorker, job: LogJob, signal: AbortSignal): Promise<boolean> {
   try {
     const { data } = await getRun(github, { repository: job.full_name, runId: job.run_id, signal });
     // Under a name that another repository has taken, this is not the run.

@@ -4,7 +4,7 @@
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { expect, test } from "vitest";
 
-import { openBench } from "../test-support/harness.ts";
+import { openHarness } from "../test-support/harness.ts";
 
 const stamp = "2026-11-01T10:00:00.1234567Z";
 
@@ -23,16 +23,16 @@ const documents: [string, string, string][] = [
 ];
 
 test.each(documents)("an error document with status 200 is never archived: %s", async (_what, type, body) => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body, times: 3 });
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body, times: 3 });
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await harness.deliver(job, { isLastAttempt: true });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
 });
 
 test.each([
@@ -41,89 +41,93 @@ test.each([
   ["is called a page", `${stamp} line\n`, "text/html"],
   ["is called JSON", `${stamp} {"a":1}\n`, "application/json"],
 ])("a log whose lines have timestamps is archived, also one that %s", async (_how, body, type) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ overrides: { completed_at: "2026-11-01T10:00:00Z" } });
-  bench.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body });
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], lines: body.trim().split("\n").length });
+  await using harness = await openHarness();
+  const job = await harness.addJob({ overrides: { completed_at: "2026-11-01T10:00:00Z" } });
+  harness.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({
+    state: "archived",
+    flags: [],
+    lines: body.trim().split("\n").length,
+  });
 });
 
 const sentence = { origin: "log", status: 200, headers: { "content-type": "text/plain" } } as const;
 
 test("a body without timestamps is retried, and the true log is archived", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ ...sentence, body: "The upstream server is busy." });
-  await bench.deliver(job);
-  const { due, ...state } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ ...sentence, body: "The upstream server is busy." });
+  await harness.deliver(job);
+  const { due, ...state } = await harness.stateOf(job);
   expect(state).toMatchObject({ log_state: "pending", log_detail: expect.stringContaining("timestamp") });
   expect(Math.abs(due - 60)).toBeLessThan(10);
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
 });
 
 test("a body without timestamps that comes again is archived with a flag", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.setLog({ jobId: job.id, text: "no line here has a time\nnor has this one\n" });
-  await bench.deliver(job);
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  bench.simulator.control.advanceClock({ ms: 60_000 });
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"], lines: 2 });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.setLog({ jobId: job.id, text: "no line here has a time\nnor has this one\n" });
+  await harness.deliver(job);
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  harness.simulator.control.advanceClock({ ms: 60_000 });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"], lines: 2 });
 });
 
 test("a body without timestamps that was archived in an outage gives way to the log, once that can be read", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ ...sentence, body: "The upstream server is busy.", times: 3 });
-  await bench.deliverTwice(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ ...sentence, body: "The upstream server is busy.", times: 3 });
+  await harness.deliverTwice(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
   const recheck = async () => {
-    await bench.ask("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
-    await bench.deliver(job);
-    const [row] = await bench.ask(
+    await harness.ask("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
+    await harness.deliver(job);
+    const [row] = await harness.ask(
       "select round(extract(epoch from relook_at - now()) / 3600)::int as hours from archive.obligations",
     );
     return row?.["hours"];
   };
   expect(await recheck()).toBe(24);
-  expect(await bench.listKeys("records/")).toHaveLength(1);
+  expect(await harness.listKeys("records/")).toHaveLength(1);
   await recheck();
-  expect((await bench.recordOf(job))?.log).toMatchObject({
+  expect((await harness.recordOf(job))?.log).toMatchObject({
     state: "archived",
     flags: ["changed_since"],
     raw_sha256: await logSha256(job),
   });
-  expect(await bench.listKeys("logs/")).toHaveLength(2);
+  expect(await harness.listKeys("logs/")).toHaveLength(2);
 });
 
 test("bodies without timestamps that differ are not archived, and fail in the end", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  const serve = (request: number) => bench.simulator.faults.add({ ...sentence, body: `Busy. This was request ${request}.` });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  const serve = (request: number) => harness.simulator.faults.add({ ...sentence, body: `Busy. This was request ${request}.` });
   serve(1);
-  await bench.deliver(job);
+  await harness.deliver(job);
   for (const request of [2, 3]) {
     serve(request);
-    bench.simulator.control.advanceClock({ ms: 60_000 });
-    await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+    harness.simulator.control.advanceClock({ ms: 60_000 });
+    await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
   }
   serve(4);
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [] });
+  await harness.deliver(job, { isLastAttempt: true });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [] });
 });
 
 test("a large body without timestamps is not kept in memory, and not parsed", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.setLog({ jobId: job.id, text: `{"message":"${"x".repeat(2 * 1024 * 1024)}"}` });
-  await bench.deliver(job);
-  bench.simulator.control.advanceClock({ ms: 60_000 });
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.setLog({ jobId: job.id, text: `{"message":"${"x".repeat(2 * 1024 * 1024)}"}` });
+  await harness.deliver(job);
+  harness.simulator.control.advanceClock({ ms: 60_000 });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
 });

@@ -14,7 +14,7 @@ import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { randomLog } from "@actions-archive/github-simulator/log/random-log";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "../test-support/harness.ts";
+import { type Harness, openHarness } from "../test-support/harness.ts";
 
 const forever = { times: "forever" } as const;
 const html = "<!doctype html><title>Sign in</title>";
@@ -53,75 +53,75 @@ test.each([
 ] satisfies [string, FaultInput, string][])(
   "%s is tried again, in the end failed, and never stored",
   async (_answer, fault, reason) => {
-    await using bench = await openBench();
-    const job = await bench.addJob({ bytes: 20_000 });
-    const scripted = bench.simulator.faults.add({ ...fault, ...forever });
-    await expect(bench.deliver(job)).rejects.toThrow(TransientError);
-    expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-    await bench.deliver(job, { isLastAttempt: true });
-    const state = await bench.stateOf(job);
+    await using harness = await openHarness();
+    const job = await harness.addJob({ bytes: 20_000 });
+    const scripted = harness.simulator.faults.add({ ...fault, ...forever });
+    await expect(harness.deliver(job)).rejects.toThrow(TransientError);
+    expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+    await harness.deliver(job, { isLastAttempt: true });
+    const state = await harness.stateOf(job);
     expect(state).toMatchObject({ log_state: "failed", log_reason: reason });
     expect(state.log_detail).toMatch(/\w/);
     expect(state.due).toBeGreaterThan(80_000);
-    expect(await bench.listKeys("logs/")).toEqual([]);
-    expect(await bench.listKeys("records/")).toEqual([]);
-    expect(bench.worker.spool.reservedBytes).toBe(0);
+    expect(await harness.listKeys("logs/")).toEqual([]);
+    expect(await harness.listKeys("records/")).toEqual([]);
+    expect(harness.worker.spool.reservedBytes).toBe(0);
 
-    bench.simulator.faults.clear(scripted.id);
-    await bench.deliver(job);
-    expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+    harness.simulator.faults.clear(scripted.id);
+    await harness.deliver(job);
+    expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
   },
 );
 
 test("a body that is longer than it says is not stored", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ bytes: 20_000 });
-  bench.simulator.faults.add({ origin: "log", contentLength: "short" });
-  await bench.deliver(job, { isLastAttempt: true }).catch(() => undefined);
-  const log = (await bench.recordOf(job))?.log;
+  await using harness = await openHarness();
+  const job = await harness.addJob({ bytes: 20_000 });
+  harness.simulator.faults.add({ origin: "log", contentLength: "short" });
+  await harness.deliver(job, { isLastAttempt: true }).catch(() => undefined);
+  const log = (await harness.recordOf(job))?.log;
   // HTTP lets a client see no more than the length that was declared: what it saw then lacks its end, and is read once more.
   expect(log).toBeUndefined();
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ raw_sha256: await logSha256(job) });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ raw_sha256: await logSha256(job) });
 });
 
 test.each([400, 403])("after %i of the log host a fresh link is asked for", async (status) => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ origin: "log", status, body: "<Error/>" });
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
-  await bench.deliver(job);
-  expect(bench.asked().map((path) => path.split(" ")[0])).toEqual(["api", "log", "api", "log"]);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ origin: "log", status, body: "<Error/>" });
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await harness.deliver(job);
+  expect(harness.asked().map((path) => path.split(" ")[0])).toEqual(["api", "log", "api", "log"]);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
 test("a link that has died is not a missing log", async () => {
-  await using bench = await openBench({ simulator: { linkLifetimeSeconds: 0 } });
-  const job = await bench.addJob();
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
-  await bench.deliver(job, { isLastAttempt: true });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
+  await using harness = await openHarness({ simulator: { linkLifetimeSeconds: 0 } });
+  const job = await harness.addJob();
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
+  await harness.deliver(job, { isLastAttempt: true });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "upstream_error" });
 });
 
 test.each([
   ["declared", {}],
   ["counted", { framing: "chunked" as const }],
 ])("a log over MAX_LOG_BYTES, as %s, is too large at once, and waits for retry", async (_how, fault) => {
-  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 100_000 } });
-  const job = await bench.addJob({ bytes: 300_000 });
-  bench.simulator.faults.add({ origin: "log", ...fault });
-  await bench.deliver(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "too_large", due: Infinity });
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  expect(bench.worker.spool.reservedBytes).toBe(0);
+  await using harness = await openHarness({ settings: { MAX_LOG_BYTES: 100_000 } });
+  const job = await harness.addJob({ bytes: 300_000 });
+  harness.simulator.faults.add({ origin: "log", ...fault });
+  await harness.deliver(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "too_large", due: Infinity });
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  expect(harness.worker.spool.reservedBytes).toBe(0);
 });
 
 test("a log of exactly MAX_LOG_BYTES is archived", async () => {
-  await using bench = await openBench({ settings: { MAX_LOG_BYTES: 1_000 } });
-  const job = await bench.addJob();
+  await using harness = await openHarness({ settings: { MAX_LOG_BYTES: 1_000 } });
+  const job = await harness.addJob();
   job.log = { kind: "text", content: randomLog(job, 1_000) };
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_bytes: 1_000 });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_bytes: 1_000 });
 });
 
 test.each([
@@ -130,20 +130,20 @@ test.each([
   "http://127.0.0.1:1/log",
   "file:///etc/passwd",
 ])("a redirect to %s is refused at once and never followed", async (location) => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ path: "*/logs", location, ...forever });
-  await bench.deliver(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
-  expect(await bench.listKeys("logs/")).toEqual([]);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ path: "*/logs", location, ...forever });
+  await harness.deliver(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
+  expect(await harness.listKeys("logs/")).toEqual([]);
 });
 
 test("a redirect of the log host to a foreign host is refused", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ origin: "log", status: 302, location: "http://169.254.169.254/" });
-  await bench.deliver(job);
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ origin: "log", status: 302, location: "http://169.254.169.254/" });
+  await harness.deliver(job);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "redirect_refused" });
 });
 
 test.each([
@@ -151,59 +151,61 @@ test.each([
   ["secondary", { status: 403, body: json("You have exceeded a secondary rate limit.") }],
   ["bare", { status: 429, headers: { "retry-after": "30" }, body: json("slow down") }],
 ])("a %s limit goes back to the queue, and says nothing of the log, not even at the last try", async (_kind, fault) => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  const before = await bench.stateOf(job);
-  bench.simulator.faults.add({ path: "*/logs", ...fault });
-  await expect(bench.deliver(job, { isLastAttempt: true })).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(await bench.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
-  bench.simulator.control.clearJournal({});
-  await expect(bench.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(bench.asked()).toEqual([]);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  const before = await harness.stateOf(job);
+  harness.simulator.faults.add({ path: "*/logs", ...fault });
+  await expect(harness.deliver(job, { isLastAttempt: true })).rejects.toMatchObject({ code: "github/rate-limited" });
+  expect(await harness.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
+  harness.simulator.control.clearJournal({});
+  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
+  expect(harness.asked()).toEqual([]);
 });
 
 test("logs that find no room beside each other are archived one after the other, each asked for twice at most", async () => {
-  await using bench = await openBench({ spoolBytes: 20_000 });
+  await using harness = await openHarness({ spoolBytes: 20_000 });
   const jobs = [];
-  for (let count = 0; count < 8; count++) jobs.push(await bench.addJob({ bytes: 600_000 }));
+  for (let count = 0; count < 8; count++) jobs.push(await harness.addJob({ bytes: 600_000 }));
   // Without a length nothing can be reserved before: they grow until one of them is refused.
-  bench.simulator.faults.add({ origin: "log", framing: "chunked", ...forever });
-  await Promise.all(jobs.map((job) => bench.deliver(job)));
+  harness.simulator.faults.add({ origin: "log", framing: "chunked", ...forever });
+  await Promise.all(jobs.map((job) => harness.deliver(job)));
   for (const job of jobs) {
-    expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+    expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
   }
-  const downloads = bench.asked().filter((path) => path.startsWith("log ")).length;
+  const downloads = harness.asked().filter((path) => path.startsWith("log ")).length;
   expect(downloads).toBeGreaterThan(8);
   expect(downloads).toBeLessThanOrEqual(16);
-  expect(bench.worker.spool.reservedBytes).toBe(0);
+  expect(harness.worker.spool.reservedBytes).toBe(0);
 });
 
 test("a log that was refused for space runs next, and what comes later waits for it", async () => {
-  await using bench = await openBench({ spoolBytes: 500_000 });
+  await using harness = await openHarness({ spoolBytes: 500_000 });
   const [first, refused, later] = [
-    await bench.addJob({ bytes: 300_000 }),
-    await bench.addJob({ bytes: 400_000 }),
-    await bench.addJob({ bytes: 1_000 }),
+    await harness.addJob({ bytes: 300_000 }),
+    await harness.addJob({ bytes: 400_000 }),
+    await harness.addJob({ bytes: 1_000 }),
   ];
-  bench.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
+  harness.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
   const stop = new AbortController();
-  const stalled = bench.deliver(first, { signal: stop.signal });
-  await expect.poll(() => bench.worker.spool.reservedBytes).toBe(300_000);
-  const waiting = bench.deliver(refused);
-  await expect.poll(() => bench.asked().length).toBe(4);
-  await expect.poll(() => flightsOf(bench)).toEqual([first.id]);
-  const last = bench.deliver(later);
+  const stalled = harness.deliver(first, { signal: stop.signal });
+  await expect.poll(() => harness.worker.spool.reservedBytes).toBe(300_000);
+  const waiting = harness.deliver(refused);
+  await expect.poll(() => harness.asked().length).toBe(4);
+  await expect.poll(() => logLeasesOf(harness)).toEqual([first.id]);
+  const last = harness.deliver(later);
   stop.abort(new Error("shutting down"));
   await expect(stalled).rejects.toThrow("shutting down");
   await Promise.all([waiting, last]);
-  const order = bench.simulator.journal.entries({ origin: "api", url: "/logs" }).map(({ url }) => Number(url.split("/").at(-2)));
+  const order = harness.simulator.journal
+    .entries({ origin: "api", url: "/logs" })
+    .map(({ url }) => Number(url.split("/").at(-2)));
   expect(order).toEqual([first.id, refused.id, refused.id, later.id]);
-  for (const job of [refused, later]) expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
+  for (const job of [refused, later]) expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
 /** Jobs whose logs are in flight. */
-async function flightsOf(bench: Bench): Promise<number[]> {
-  const rows = await bench.ask(
+async function logLeasesOf(harness: Harness): Promise<number[]> {
+  const rows = await harness.ask(
     "select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id",
   );
   return rows.map(({ id }) => Number(id));
@@ -213,13 +215,13 @@ test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
   "a full disk delays the log, at the last try too, and leaves nothing behind (Linux and root only: it mounts a small disk)",
   async () => {
     await using disk = await mountDisk("5m");
-    await using bench = await openBench({ spoolDir: disk.path });
-    const job = await bench.addJob({ log: { kind: "text", content: randomBytes(9_000_000) } });
-    await bench.deliver(job, { isLastAttempt: true });
-    expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-    expect((await bench.stateOf(job)).due).toBeGreaterThan(0);
+    await using harness = await openHarness({ spoolDir: disk.path });
+    const job = await harness.addJob({ log: { kind: "text", content: randomBytes(9_000_000) } });
+    await harness.deliver(job, { isLastAttempt: true });
+    expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+    expect((await harness.stateOf(job)).due).toBeGreaterThan(0);
     expect(await readdir(disk.path)).toEqual([]);
-    expect(bench.worker.spool.reservedBytes).toBe(0);
+    expect(harness.worker.spool.reservedBytes).toBe(0);
   },
 );
 
@@ -236,15 +238,15 @@ async function mountDisk(size: string): Promise<AsyncDisposable & { readonly pat
 }
 
 test("a worker that must let go in the middle of a log leaves nothing behind", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ bytes: 200_000 });
-  bench.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
+  await using harness = await openHarness();
+  const job = await harness.addJob({ bytes: 200_000 });
+  harness.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
   const stop = new AbortController();
-  const delivery = bench.deliver(job, { isLastAttempt: true, signal: stop.signal });
-  await expect.poll(() => bench.asked().length).toBe(2);
+  const delivery = harness.deliver(job, { isLastAttempt: true, signal: stop.signal });
+  await expect.poll(() => harness.asked().length).toBe(2);
   stop.abort(new Error("shutting down"));
   await expect(delivery).rejects.toThrow("shutting down");
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null, tries: 0 });
-  expect(await bench.listKeys("logs/")).toEqual([]);
-  expect(bench.worker.spool.reservedBytes).toBe(0);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null, tries: 0 });
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  expect(harness.worker.spool.reservedBytes).toBe(0);
 });

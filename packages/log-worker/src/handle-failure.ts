@@ -1,11 +1,11 @@
 // What becomes of a job whose archiving threw. Some errors are the log's fate, some only mean later, and the last try of the
 // queue must leave a state that operators see and the feeder tries again.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Delivery } from "@actions-archive/core/queue";
 import type { FailedReason } from "@actions-archive/core/states";
-import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
+import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
 import { deferLog, failLog } from "@actions-archive/database/ledger/log-states";
 
 import type { LogWorker } from "./log-worker.ts";
@@ -16,20 +16,20 @@ const spoolRetrySeconds = 10;
 const unauthorizedRetrySeconds = 5 * 60;
 const clockSkewRetrySeconds = 5 * 60;
 
-type Fate =
+type FailureAction =
   | { readonly kind: "failed"; readonly reason: FailedReason }
   | { readonly kind: "later"; readonly seconds: number }
   | { readonly kind: "rethrow" };
 
 /** @throws `error` itself while the queue is to try again. */
-export async function settleFailure(
+export async function handleFailure(
   { db, log }: LogWorker,
-  job: Obligation,
+  job: LogJob,
   error: unknown,
   delivery: Pick<Delivery, "isLastAttempt" | "signal">,
 ): Promise<void> {
-  const fate = fateOf(error, delivery);
-  const detail = reasonOf(error);
+  const fate = classifyFailure(error, delivery);
+  const detail = errorMessage(error);
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
   switch (fate.kind) {
     case "rethrow":
@@ -44,9 +44,12 @@ export async function settleFailure(
 }
 
 /** @returns what is to be written down, or that the queue tries again or waits. */
-export function fateOf(error: unknown, { isLastAttempt, signal }: Pick<Delivery, "isLastAttempt" | "signal">): Fate {
+export function classifyFailure(
+  error: unknown,
+  { isLastAttempt, signal }: Pick<Delivery, "isLastAttempt" | "signal">,
+): FailureAction {
   if (error instanceof RateLimitedError || signal.aborted) return { kind: "rethrow" };
-  if (error instanceof PermanentError) return fateOfPermanent(error);
+  if (error instanceof PermanentError) return classifyPermanentFailure(error);
   if (error instanceof TransientError && error.code === "spool/full") return { kind: "later", seconds: spoolRetrySeconds };
   // Without a date that can be trusted an absence is of unknown age: nothing is decided until the clocks agree.
   if (error instanceof TransientError && error.code === "github/clock-skew")
@@ -58,7 +61,7 @@ export function fateOf(error: unknown, { isLastAttempt, signal }: Pick<Delivery,
   return { kind: "later", seconds: engineRetrySeconds };
 }
 
-function fateOfPermanent({ code }: PermanentError): Fate {
+function classifyPermanentFailure({ code }: PermanentError): FailureAction {
   const reasons: Partial<Record<PermanentError["code"], FailedReason>> = {
     "github/forbidden": "forbidden",
     "github/not-found": "no_access",

@@ -8,97 +8,97 @@ import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "../test-support/harness.ts";
+import { type Harness, openHarness } from "../test-support/harness.ts";
 import { archiveLog } from "./archive-log.ts";
-import { Flights } from "./log-leases.ts";
+import { LogLeases } from "./log-leases.ts";
 import type { LogWorker } from "./log-worker.ts";
 
 const patience = { timeout: 15_000, interval: 20 };
 
-async function flightOf(bench: Bench): Promise<Record<string, unknown> | undefined> {
-  const [row] = await bench.ask("select worker is not null as is_taken, deaths from archive.logs_in_flight");
+async function logLeaseOf(harness: Harness): Promise<Record<string, unknown> | undefined> {
+  const [row] = await harness.ask("select worker is not null as is_taken, deaths from archive.logs_in_flight");
   return row;
 }
 
-function otherWorker({ worker }: Bench, resources: AsyncDisposableStack): LogWorker {
-  return { ...worker, flights: resources.use(new Flights(worker)) };
+function otherWorker({ worker }: Harness, resources: AsyncDisposableStack): LogWorker {
+  return { ...worker, logLeases: resources.use(new LogLeases(worker)) };
 }
 
-function downloadsOf(bench: Bench): number {
-  return bench.asked().filter((path) => path.startsWith("log ")).length;
+function downloadsOf(harness: Harness): number {
+  return harness.asked().filter((path) => path.startsWith("log ")).length;
 }
 
 test("a log that a living worker has is given to no other, nor to the same twice, and no death is counted", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ origin: "log", stallAfterBytes: 10, times: 1 });
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ origin: "log", stallAfterBytes: 10, times: 1 });
   const stop = new AbortController();
-  const first = bench.deliver(job, { signal: stop.signal });
+  const first = harness.deliver(job, { signal: stop.signal });
   first.catch(() => undefined);
-  await expect.poll(() => downloadsOf(bench), patience).toBe(1);
+  await expect.poll(() => downloadsOf(harness), patience).toBe(1);
   const delivery = { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: true };
-  for (const worker of [bench.worker, ...Array.from({ length: 4 }, () => otherWorker(bench, resources))]) {
+  for (const worker of [harness.worker, ...Array.from({ length: 4 }, () => otherWorker(harness, resources))]) {
     await expect(archiveLog(worker)({ job_id: job.id }, delivery)).rejects.toThrow("another worker has the log");
   }
-  expect(await flightOf(bench)).toEqual({ is_taken: true, deaths: 0 });
-  expect(await bench.stateOf(job)).toMatchObject({ log_state: "pending", tries: 0 });
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: true, deaths: 0 });
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", tries: 0 });
   stop.abort(new Error("shutting down"));
   await expect(first).rejects.toThrow("shutting down");
-  await archiveLog(otherWorker(bench, resources))({ job_id: job.id }, delivery);
-  expect(downloadsOf(bench)).toBe(2);
-  expect(await flightOf(bench)).toEqual({ is_taken: false, deaths: 0 });
+  await archiveLog(otherWorker(harness, resources))({ job_id: job.id }, delivery);
+  expect(downloadsOf(harness)).toBe(2);
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 0 });
 });
 
 test("workers that stood still until their leases had run out are a death each, and finish harmlessly", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ bytes: 200_000 });
-  bench.simulator.faults.add({ origin: "log", delayMs: 1_500, times: "forever" });
-  await bench.deliverInTurn(job, 3);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
-  expect(await bench.listKeys("records/")).toHaveLength(1);
-  expect(await bench.listKeys("logs/")).toHaveLength(1);
-  expect(await flightOf(bench)).toEqual({ is_taken: false, deaths: 2 });
+  await using harness = await openHarness();
+  const job = await harness.addJob({ bytes: 200_000 });
+  harness.simulator.faults.add({ origin: "log", delayMs: 1_500, times: "forever" });
+  await harness.deliverInTurn(job, 3);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
+  expect(await harness.listKeys("records/")).toHaveLength(1);
+  expect(await harness.listKeys("logs/")).toHaveLength(1);
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 2 });
 });
 
 test("a connection that is lost while a log is given back makes no death of it", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  await bench.ask(`
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  await harness.ask(`
     create function lose_connection() returns trigger language plpgsql as $$
       begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
     create trigger lost before update on archive.logs_in_flight for each row
       when (old.worker is not null and new.worker is null) execute function lose_connection()`);
-  await bench.deliver(job);
-  expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived" });
-  await expect.poll(() => flightOf(bench), patience).toEqual({ is_taken: true, deaths: 0 });
-  await bench.ask("drop trigger lost on archive.logs_in_flight");
-  await expect.poll(() => flightOf(bench), patience).toEqual({ is_taken: false, deaths: 0 });
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
+  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: true, deaths: 0 });
+  await harness.ask("drop trigger lost on archive.logs_in_flight");
+  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: false, deaths: 0 });
 });
 
 test("a queue that forgets everything five times over costs no second download, and no death", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
-  const job = await bench.addJob();
+  const job = await harness.addJob();
   const { url } = requireRedis();
   const [archiveId, host] = [randomUUID(), "github.com"];
-  const [queue, log] = [{ url: new URL(url), archiveId, host }, bench.worker.log];
+  const [queue, log] = [{ url: new URL(url), archiveId, host }, harness.worker.log];
   const redis = new Redis(url);
   resources.defer(() => redis.disconnect());
   const producer = resources.use(new Producer("archive", queue, log));
   const options = { concurrency: 4, drainMs: 5_000, log };
-  for (const worker of [bench.worker, otherWorker(bench, resources)])
+  for (const worker of [harness.worker, otherWorker(harness, resources)])
     resources.use(new Consumer("archive", queue, archiveLog(worker), options));
-  bench.simulator.faults.add({ origin: "log", delayMs: 4_000 });
+  harness.simulator.faults.add({ origin: "log", delayMs: 4_000 });
   await producer.add([{ job_id: job.id }]);
-  await expect.poll(() => downloadsOf(bench), patience).toBe(1);
+  await expect.poll(() => downloadsOf(harness), patience).toBe(1);
   for (let flush = 0; flush < 5; flush++) {
     await redis.del(await redis.keys(`actions-archive:${archiveId}:*`));
     await producer.add([{ job_id: job.id }]);
     // The second delivery came, and waits.
     await expect.poll(() => producer.counts(), patience).toEqual({ waiting: 0, active: 0, delayed: 1 });
   }
-  await expect.poll(() => bench.recordOf(job), patience).toMatchObject({ log: { state: "archived" } });
-  expect(downloadsOf(bench)).toBe(1);
-  await expect.poll(() => flightOf(bench), patience).toEqual({ is_taken: false, deaths: 0 });
+  await expect.poll(() => harness.recordOf(job), patience).toMatchObject({ log: { state: "archived" } });
+  expect(downloadsOf(harness)).toBe(1);
+  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: false, deaths: 0 });
 });

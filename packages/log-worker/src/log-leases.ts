@@ -6,14 +6,14 @@ import { randomUUID } from "node:crypto";
 import { RateLimitedError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { land, renewFlights, takeOff } from "@actions-archive/database/ledger/log-leases";
+import { releaseLogLease, renewLogLeases, acquireLogLease } from "@actions-archive/database/ledger/log-leases";
 
 /** Four of them may fail before a lease runs out. */
 const renewEveryMs = 5_000;
 /** How soon again when it is this process that has the log, whose lease has no end while it lives. */
 const ownRetryMs = 5_000;
 
-export class Flights implements AsyncDisposable {
+export class LogLeases implements AsyncDisposable {
   readonly #db: Database;
   readonly #log: Logger;
   /** What the ledger knows the process by. */
@@ -43,24 +43,24 @@ export class Flights implements AsyncDisposable {
     if (this.#inHand.has(jobId)) throw heldError(jobId, ownRetryMs);
     this.#inHand.add(jobId);
     try {
-      const deaths = await this.#takeOff(jobId, isAlone);
+      const deaths = await this.#acquireLogLease(jobId, isAlone);
       try {
         return await work(deaths);
       } finally {
-        await this.#land(jobId);
+        await this.#releaseLogLease(jobId);
       }
     } finally {
       this.#inHand.delete(jobId);
     }
   }
 
-  async #takeOff(jobId: number, isAlone: boolean): Promise<number> {
+  async #acquireLogLease(jobId: number, isAlone: boolean): Promise<number> {
     // A late landing must not take the new mark away.
     await this.#turn;
     this.#stranded.delete(jobId);
     let taken;
     try {
-      taken = await takeOff(this.#db, { jobId, worker: this.#worker, isAlone });
+      taken = await acquireLogLease(this.#db, { jobId, worker: this.#worker, isAlone });
     } catch (error) {
       // Whether the mark was made before the connection was lost, nobody knows.
       this.#stranded.add(jobId);
@@ -71,9 +71,9 @@ export class Flights implements AsyncDisposable {
   }
 
   // What was done is done, whether the ledger hears of it at once or later.
-  async #land(jobId: number): Promise<void> {
+  async #releaseLogLease(jobId: number): Promise<void> {
     try {
-      await land(this.#db, { jobId, worker: this.#worker });
+      await releaseLogLease(this.#db, { jobId, worker: this.#worker });
     } catch (error) {
       this.#stranded.add(jobId);
       this.#log.warn({ err: error, jobId }, "log not given back yet");
@@ -83,9 +83,9 @@ export class Flights implements AsyncDisposable {
   async #renew(): Promise<void> {
     try {
       const jobIds = [...this.#inHand];
-      if (jobIds.length > 0) await renewFlights(this.#db, { jobIds, worker: this.#worker });
+      if (jobIds.length > 0) await renewLogLeases(this.#db, { jobIds, worker: this.#worker });
       for (const jobId of this.#stranded) {
-        if (!this.#inHand.has(jobId)) await land(this.#db, { jobId, worker: this.#worker });
+        if (!this.#inHand.has(jobId)) await releaseLogLease(this.#db, { jobId, worker: this.#worker });
         this.#stranded.delete(jobId);
       }
     } catch (error) {

@@ -7,12 +7,12 @@ import type { Producer } from "@actions-archive/core/queue";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import type { GitHub } from "@actions-archive/github/github";
 
-import type { Flights } from "./log-leases.ts";
-import type { Gate } from "./rw-lock.ts";
+import type { LogLeases } from "./log-leases.ts";
+import type { RwLock } from "./rw-lock.ts";
 
 export type LogWorker = {
-  readonly flights: Flights;
-  readonly gate: Gate;
+  readonly logLeases: LogLeases;
+  readonly gate: RwLock;
   readonly db: Database;
   readonly store: Store;
   readonly github: GitHub;

@@ -6,27 +6,27 @@ import { fileURLToPath } from "node:url";
 
 import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import { noteDamages } from "@actions-archive/database/seal/scrub";
+import { recordDamages } from "@actions-archive/database/seal/scrub";
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type Bench, host, openBench } from "../test-support/harness.ts";
+import { type Harness, host, openHarness } from "../test-support/harness.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
-const pathOf = ({ worker }: Bench, key: string) => join(fileURLToPath(worker.store.url), key);
+const pathOf = ({ worker }: Harness, key: string) => join(fileURLToPath(worker.store.url), key);
 
 /** An archived log whose rows are loaded. */
-async function archive(bench: Bench): Promise<{ job: Job; key: string; beside: string }> {
-  const job = await bench.addJob({ bytes: 20_000 });
-  await bench.deliver(job);
-  await bench.ask(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
+async function archive(harness: Harness): Promise<{ job: Job; key: string; beside: string }> {
+  const job = await harness.addJob({ bytes: 20_000 });
+  await harness.deliver(job);
+  await harness.ask(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
   const key = logKey(host, refOf(job));
   return { job, key, beside: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
 }
 
-async function damage(bench: Bench, key: string, finding: "missing" | "damaged"): Promise<void> {
-  const path = pathOf(bench, key);
+async function damage(harness: Harness, key: string, finding: "missing" | "damaged"): Promise<void> {
+  const path = pathOf(harness, key);
   if (finding === "missing") await rm(path);
   else {
     await chmod(path, 0o600);
@@ -34,77 +34,79 @@ async function damage(bench: Bench, key: string, finding: "missing" | "damaged")
     bytes[40] = (bytes[40] ?? 0) ^ 1;
     await writeFile(path, bytes);
   }
-  await noteDamages(bench.worker.db, [{ key, finding }]);
-  await bench.ask("update archive.obligations set relook_at = now()");
+  await recordDamages(harness.worker.db, [{ key, finding }]);
+  await harness.ask("update archive.obligations set relook_at = now()");
 }
 
-const damagesOf = (bench: Bench) => bench.ask("select object_key, repaired_by, sealed_in from archive.damages");
+const damagesOf = (harness: Harness) => harness.ask("select object_key, repaired_by, sealed_in from archive.damages");
 
 test.each(["missing", "damaged"] as const)(
   "a log that is %s is stored again beside its key, and a further record names it",
   async (finding) => {
-    await using bench = await openBench();
-    const { job, key, beside } = await archive(bench);
-    await damage(bench, key, finding);
-    const left = finding === "damaged" ? await readFile(pathOf(bench, key)) : undefined;
-    await bench.deliver(job);
-    expect(await readLogContent(bench.worker.store, beside)).toMatchObject({ rawSha256: await logSha256(job) });
-    expect(await bench.recordOf(job)).toMatchObject({
+    await using harness = await openHarness();
+    const { job, key, beside } = await archive(harness);
+    await damage(harness, key, finding);
+    const left = finding === "damaged" ? await readFile(pathOf(harness, key)) : undefined;
+    await harness.deliver(job);
+    expect(await readLogContent(harness.worker.store, beside)).toMatchObject({ rawSha256: await logSha256(job) });
+    expect(await harness.recordOf(job)).toMatchObject({
       log: { state: "archived", key: beside, raw_sha256: await logSha256(job) },
     });
-    expect(await bench.listKeys("records/")).toHaveLength(2);
-    expect(await bench.listKeys("logs/")).toEqual(left === undefined ? [beside] : [beside, key].toSorted());
-    expect(left).toEqual(left && (await readFile(pathOf(bench, key))));
-    expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
-    expect(await bench.ask("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
+    expect(await harness.listKeys("records/")).toHaveLength(2);
+    expect(await harness.listKeys("logs/")).toEqual(left === undefined ? [beside] : [beside, key].toSorted());
+    expect(left).toEqual(left && (await readFile(pathOf(harness, key))));
+    expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+    expect(await harness.ask("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
 
-    bench.simulator.control.clearJournal({});
-    await bench.ask("update archive.obligations set relook_at = now()");
-    await bench.deliver(job);
-    expect(bench.asked()).toEqual([]);
+    harness.simulator.control.clearJournal({});
+    await harness.ask("update archive.obligations set relook_at = now()");
+    await harness.deliver(job);
+    expect(harness.asked()).toEqual([]);
   },
 );
 
 test("a repair whose worker died after the record is taken for done", async () => {
-  await using bench = await openBench();
-  const { job, key, beside } = await archive(bench);
-  await damage(bench, key, "missing");
-  await bench.deliver(job);
-  await bench.ask(
+  await using harness = await openHarness();
+  const { job, key, beside } = await archive(harness);
+  await damage(harness, key, "missing");
+  await harness.deliver(job);
+  await harness.ask(
     "update archive.damages set repaired_by = null, repaired_at = null; update archive.obligations set relook_at = now()",
   );
-  bench.simulator.control.clearJournal({});
-  await bench.deliver(job);
-  expect(bench.asked()).toEqual([]);
-  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
-  expect(await bench.listKeys("records/")).toHaveLength(2);
+  harness.simulator.control.clearJournal({});
+  await harness.deliver(job);
+  expect(harness.asked()).toEqual([]);
+  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+  expect(await harness.listKeys("records/")).toHaveLength(2);
 });
 
 test("a damaged log that GitHub does not serve once is requested again a day later and repaired", async () => {
-  await using bench = await openBench();
-  const { job, key, beside } = await archive(bench);
-  await damage(bench, key, "damaged");
+  await using harness = await openHarness();
+  const { job, key, beside } = await archive(harness);
+  await damage(harness, key, "damaged");
   const path = `/repos/acme/app/actions/jobs/${job.id}/logs`;
-  bench.simulator.faults.add({ origin: "api", path, status: 410, body: JSON.stringify({ message: "Gone" }) });
-  await bench.deliver(job);
-  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
+  harness.simulator.faults.add({ origin: "api", path, status: 410, body: JSON.stringify({ message: "Gone" }) });
+  await harness.deliver(job);
+  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
   const retry = "round(extract(epoch from relook_at - now()) / 3600)::int as hours";
-  expect(await bench.ask(`select log_state, ${retry} from archive.obligations`)).toEqual([{ log_state: "archived", hours: 24 }]);
-  expect(await bench.listKeys("records/")).toHaveLength(1);
-  expect(bench.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
-  await bench.ask("update archive.obligations set relook_at = now()");
-  await bench.deliver(job);
-  expect(await damagesOf(bench)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+  expect(await harness.ask(`select log_state, ${retry} from archive.obligations`)).toEqual([
+    { log_state: "archived", hours: 24 },
+  ]);
+  expect(await harness.listKeys("records/")).toHaveLength(1);
+  expect(harness.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
+  await harness.ask("update archive.obligations set relook_at = now()");
+  await harness.deliver(job);
+  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
 });
 
 test("a damaged log that GitHub does not have any more is not requested after its expiry", async () => {
-  await using bench = await openBench();
-  const { job, key } = await archive(bench);
-  await damage(bench, key, "damaged");
-  bench.simulator.control.setLog({ jobId: job.id, kind: "expired" });
-  await bench.ask("update archive.obligations set expires_at = now()");
-  await bench.deliver(job);
-  expect(await bench.ask("select log_state, relook_at from archive.obligations")).toEqual([
+  await using harness = await openHarness();
+  const { job, key } = await archive(harness);
+  await damage(harness, key, "damaged");
+  harness.simulator.control.setLog({ jobId: job.id, kind: "expired" });
+  await harness.ask("update archive.obligations set expires_at = now()");
+  await harness.deliver(job);
+  expect(await harness.ask("select log_state, relook_at from archive.obligations")).toEqual([
     { log_state: "archived", relook_at: null },
   ]);
 });

@@ -1,10 +1,10 @@
 // Repairs a log of the archive that was found missing or changed: what GitHub still has is stored under a key of its own.
 
 import { extractLog, replaceTextFlags } from "@actions-archive/archive/log/facts/extraction";
-import { putLogBeside } from "@actions-archive/archive/log/logs";
-import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
-import { deferLog, finishRelook } from "@actions-archive/database/ledger/log-states";
-import { noteRepair } from "@actions-archive/database/seal/scrub";
+import { putConflictingLog } from "@actions-archive/archive/log/logs";
+import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
+import { deferLog, finishRecheck } from "@actions-archive/database/ledger/log-states";
+import { recordRepair } from "@actions-archive/database/seal/scrub";
 
 import { downloadLog } from "./download-log.ts";
 import { jobFacts } from "./job-facts.ts";
@@ -18,14 +18,14 @@ const retrySeconds = 24 * 60 * 60;
  * Downloads the log, and stores it under a further key when its raw bytes are those that were archived; a further version of the
  * record names it. Idempotent.
  */
-export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: string, signal: AbortSignal): Promise<void> {
+export async function repairLog(worker: LogWorker, job: LogJob, damagedKey: string, signal: AbortSignal): Promise<void> {
   const { db, store, host, log } = worker;
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id, objectKey: damagedKey };
   const archived = (await findOwnRecord(worker, job))?.record.log;
-  if (archived?.state !== "archived") return finishRelook(db, job.job_id);
+  if (archived?.state !== "archived") return finishRecheck(db, job.job_id);
   if (archived.key !== damagedKey) {
-    await noteRepair(db, damagedKey, archived.key);
-    return finishRelook(db, job.job_id);
+    await recordRepair(db, damagedKey, archived.key);
+    return finishRecheck(db, job.job_id);
   }
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
@@ -34,13 +34,13 @@ export async function repairLog(worker: LogWorker, job: Obligation, damagedKey: 
     return deferLog(db, job.job_id, retrySeconds, "GitHub did not serve the bytes that were archived");
   }
   const { totals, body } = download;
-  const stored = await putLogBeside(store, host, job, body, totals, signal);
+  const stored = await putConflictingLog(store, host, job, body, totals, signal);
   const { key, storedBytes: stored_bytes, storedSha256: stored_sha256, versionId } = stored;
   const extraction = extractLog(totals, jobFacts(job.object));
   const place = { key, version_id: versionId ?? null, stored_bytes, stored_sha256 };
   const flags = replaceTextFlags(archived.flags, extraction);
   await writeOutcome(worker, job, { ...archived, ...place, flags, ...extraction.text }, extraction.facts);
-  await noteRepair(db, damagedKey, key);
-  await finishRelook(db, job.job_id);
+  await recordRepair(db, damagedKey, key);
+  await finishRecheck(db, job.job_id);
   log.warn({ ...context, repairedBy: key }, "damaged log repaired");
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { Gate } from "./rw-lock.ts";
+import { RwLock } from "./rw-lock.ts";
 
 const { signal } = new AbortController();
 
@@ -18,7 +18,7 @@ function workOf(told: string[], name: string) {
 }
 
 test("who wants to be alone waits for those who work, and those who come later wait for it", async () => {
-  const gate = new Gate();
+  const gate = new RwLock();
   const told: string[] = [];
   const [one, two, alone, late] = ["one", "two", "alone", "late"].map((name) => workOf(told, name));
   if (!one || !two || !alone || !late) throw new Error("no work");
@@ -42,7 +42,7 @@ test("who wants to be alone waits for those who work, and those who come later w
 });
 
 test("who gives up waiting is told why, and holds up nobody; work that throws does neither", async () => {
-  const gate = new Gate();
+  const gate = new RwLock();
   const told: string[] = [];
   const first = workOf(told, "first");
   const working = gate.together(signal, first.work);
@@ -61,6 +61,6 @@ test("who gives up waiting is told why, and holds up nobody; work that throws do
 });
 
 test("two gates know nothing of each other", async () => {
-  const [one, other] = [new Gate(), new Gate()];
+  const [one, other] = [new RwLock(), new RwLock()];
   await one.alone(signal, () => other.alone(signal, async () => undefined));
 });

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 
 /** First come, first served: who wants to be alone waits for those who work, and those who come later wait for it. */
-export class Gate {
+export class RwLock {
   readonly #name = `logs-${randomUUID()}`;
 
   /** Works beside others. Rejects with the signal's reason when it aborts before the work began. */

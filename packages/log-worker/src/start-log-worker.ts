@@ -14,12 +14,12 @@ import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";
 import type { LogWorkerConfig } from "./config.ts";
-import { Flights } from "./log-leases.ts";
+import { LogLeases } from "./log-leases.ts";
 import type { Activity, LogWorker } from "./log-worker.ts";
-import { Gate } from "./rw-lock.ts";
+import { RwLock } from "./rw-lock.ts";
 
 /** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
-const longestTurnMs = 5_000;
+const maxTurnMs = 5_000;
 
 export type LogWorkerService = Pick<Service, "log" | "resources"> & { readonly activity?: Activity };
 
@@ -61,12 +61,12 @@ export async function openLogWorker(
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
-  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: mostPerHour } = config;
-  const budget = openDatabaseBudget(db, { reservePercent, mostPerHour, longestTurnMs });
+  const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: maxPerHour } = config;
+  const budget = openDatabaseBudget(db, { reservePercent, maxPerHour, maxTurnMs });
   const github = resources.use(openGitHubFrom(config, { budget, log }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
   if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
-  const flights = resources.use(new Flights({ db, log }));
-  return { worker: { flights, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
+  const logLeases = resources.use(new LogLeases({ db, log }));
+  return { worker: { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
 }

@@ -14,7 +14,7 @@ import type { Job } from "@actions-archive/github-simulator/world/model";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { describe, expect, test, vi } from "vitest";
 
-import { type Bench, host, openBench } from "../test-support/harness.ts";
+import { type Harness, host, openHarness } from "../test-support/harness.ts";
 import { archiveLog } from "./archive-log.ts";
 
 const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
@@ -31,7 +31,7 @@ function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSetting
 }
 
 /** A worker that dies between the log and its record: nothing that would write the record gets through. */
-async function deliverWithoutRecord({ worker }: Bench, job: Job): Promise<void> {
+async function deliverWithoutRecord({ worker }: Harness, job: Job): Promise<void> {
   const store = withMethods(worker.store, {
     async put(...about) {
       if (about[0].startsWith("records/")) throw new TransientError("store/unavailable", "died");
@@ -42,9 +42,9 @@ async function deliverWithoutRecord({ worker }: Bench, job: Job): Promise<void> 
   await expect(archiveLog({ ...worker, store })({ job_id: job.id }, delivery)).rejects.toThrow("died");
 }
 
-async function expectArchived(bench: Bench, job: Job, flags: readonly string[], key = keyOf(job)): Promise<void> {
-  const { store } = bench.worker;
-  const log = (await bench.recordOf(job))?.log;
+async function expectArchived(harness: Harness, job: Job, flags: readonly string[], key = keyOf(job)): Promise<void> {
+  const { store } = harness.worker;
+  const log = (await harness.recordOf(job))?.log;
   expect(log).toMatchObject({ state: "archived", flags, key, raw_sha256: await logSha256(job) });
   if (log?.state !== "archived") return;
   expect(log.version_id !== null).toBe(store.capabilities?.versioned);
@@ -61,53 +61,53 @@ function describeStore(name: string, open: () => Promise<Place>): void {
   describe(name, () => {
     test("logs in memory and on disk are archived byte by byte, once", async () => {
       await using place = await open();
-      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
-      const large = await bench.addJob();
+      await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
+      const large = await harness.addJob();
       large.log = { kind: "text", content: randomLog(large, 9_000_000) };
-      for (const job of [await bench.addJob(), large]) {
-        await bench.deliver(job);
-        await expectArchived(bench, job, []);
-        await bench.deliver(job);
-        expect(await bench.listKeys(keyOf(job))).toEqual([keyOf(job)]);
+      for (const job of [await harness.addJob(), large]) {
+        await harness.deliver(job);
+        await expectArchived(harness, job, []);
+        await harness.deliver(job);
+        expect(await harness.listKeys(keyOf(job))).toEqual([keyOf(job)]);
       }
-      expect(await bench.listKeys("records/")).toHaveLength(2);
+      expect(await harness.listKeys("records/")).toHaveLength(2);
     });
 
     test("a log without its record is adopted, whether GitHub still has it or not", async () => {
       await using place = await open();
-      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
-      const [kept, gone] = [await bench.addJob(), await bench.addJob()];
-      for (const job of [kept, gone]) await deliverWithoutRecord(bench, job);
-      expect(await bench.listKeys("records/")).toEqual([]);
-      await bench.deliver(kept);
-      await expectArchived(bench, kept, ["adopted"]);
+      await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
+      const [kept, gone] = [await harness.addJob(), await harness.addJob()];
+      for (const job of [kept, gone]) await deliverWithoutRecord(harness, job);
+      expect(await harness.listKeys("records/")).toEqual([]);
+      await harness.deliver(kept);
+      await expectArchived(harness, kept, ["adopted"]);
       const { log } = gone;
-      bench.simulator.control.setLog({ jobId: gone.id, kind: "expired" });
-      await bench.deliver(gone);
+      harness.simulator.control.setLog({ jobId: gone.id, kind: "expired" });
+      await harness.deliver(gone);
       gone.log = log;
-      await expectArchived(bench, gone, ["adopted"]);
+      await expectArchived(harness, gone, ["adopted"]);
     });
 
     test("a log that changed since goes beside the first, which stays", async () => {
       await using place = await open();
-      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
-      const job = await bench.addJob();
-      await deliverWithoutRecord(bench, job);
-      const first = await readLogContent(bench.worker.store, keyOf(job));
+      await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
+      const job = await harness.addJob();
+      await deliverWithoutRecord(harness, job);
+      const first = await readLogContent(harness.worker.store, keyOf(job));
       job.log = { kind: "text", content: randomLog(job, 1_000) };
-      await bench.deliver(job);
-      await expectArchived(bench, job, ["changed_since"], conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? ""));
-      expect(await readLogContent(bench.worker.store, keyOf(job))).toEqual(first);
+      await harness.deliver(job);
+      await expectArchived(harness, job, ["changed_since"], conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? ""));
+      expect(await readLogContent(harness.worker.store, keyOf(job))).toEqual(first);
     });
 
     test("workers with the same job at the same time end with one story", async () => {
       await using place = await open();
-      await using bench = await openBench(place.archive === undefined ? {} : { archive: place.archive });
-      const job = await bench.addJob();
-      bench.simulator.faults.add({ origin: "log", delayMs: 1_500, times: 3 });
-      await bench.deliverInTurn(job, 3);
-      expect(await bench.listKeys("logs/")).toEqual([keyOf(job)]);
-      expect((await bench.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+      await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
+      const job = await harness.addJob();
+      harness.simulator.faults.add({ origin: "log", delayMs: 1_500, times: 3 });
+      await harness.deliverInTurn(job, 3);
+      expect(await harness.listKeys("logs/")).toEqual([keyOf(job)]);
+      expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
     });
   });
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { type Bench, openBench, repositoryName } from "../test-support/harness.ts";
+import { type Harness, openHarness, repositoryName } from "../test-support/harness.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -11,17 +11,17 @@ const day = 24 * hour;
 const notFound = { status: 404, body: `{"message":"Not Found"}` };
 const gone = { path: "*/logs", status: 410, body: `{"message":"Server Error"}` };
 
-type Job = Awaited<ReturnType<Bench["addJob"]>>;
+type Job = Awaited<ReturnType<Harness["addJob"]>>;
 
-async function reasonOf({ recordOf }: Bench, job: Job): Promise<string | undefined> {
+async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | undefined> {
   const log = (await recordOf(job))?.log;
   return log?.state === "absent" ? log.reason : log?.state;
 }
 
 /** Lets GitHub's clock run and delivers the job again. */
-async function deliverLater(bench: Bench, job: Job, ms: number): Promise<void> {
-  bench.simulator.control.advanceClock({ ms });
-  await bench.deliver(job);
+async function deliverLater(harness: Harness, job: Job, ms: number): Promise<void> {
+  harness.simulator.control.advanceClock({ ms });
+  await harness.deliver(job);
 }
 
 test.each([
@@ -29,15 +29,15 @@ test.each([
   ["BlobNotFound", { origin: "log", status: 404, body: "<Error><Code>BlobNotFound</Code></Error>" }],
   ["zero bytes", { origin: "log", status: 200, headers: { "content-type": "text/plain" }, body: "" }],
 ] as const)("a single %s past the wait is retried a minute later, and the log is archived", async (_what, fault) => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add(fault);
-  await bench.deliver(job);
-  const { due, ...state } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add(fault);
+  await harness.deliver(job);
+  const { due, ...state } = await harness.stateOf(job);
   expect(state).toMatchObject({ log_state: "pending", log_detail: expect.stringContaining("retried") });
   expect(Math.abs(due - 60)).toBeLessThan(10);
-  await deliverLater(bench, job, minute);
-  expect(await reasonOf(bench, job)).toBe("archived");
+  await deliverLater(harness, job, minute);
+  expect(await errorMessage(harness, job)).toBe("archived");
 });
 
 test.each([
@@ -45,96 +45,96 @@ test.each([
   ["deleted", { kind: "blob-missing" }],
   ["empty", { kind: "text", content: Buffer.alloc(0) }],
 ] as const)("a log is %s once two answers a minute apart agree, and not before (%j)", async (reason, log) => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log });
-  await bench.deliver(job);
-  await deliverLater(bench, job, 30_000);
-  expect(await reasonOf(bench, job)).toBeUndefined();
-  await deliverLater(bench, job, 30_000);
-  expect(await reasonOf(bench, job)).toBe(reason);
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log });
+  await harness.deliver(job);
+  await deliverLater(harness, job, 30_000);
+  expect(await errorMessage(harness, job)).toBeUndefined();
+  await deliverLater(harness, job, 30_000);
+  expect(await errorMessage(harness, job)).toBe(reason);
 });
 
 test("an answer of another kind in between starts the wait anew", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ log: { kind: "not-found" } });
-  await bench.deliver(job);
-  bench.simulator.faults.add({ origin: "api", ...gone });
-  await deliverLater(bench, job, minute);
-  await deliverLater(bench, job, minute);
-  expect(await reasonOf(bench, job)).toBeUndefined();
-  await deliverLater(bench, job, minute);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ log: { kind: "not-found" } });
+  await harness.deliver(job);
+  harness.simulator.faults.add({ origin: "api", ...gone });
+  await deliverLater(harness, job, minute);
+  await deliverLater(harness, job, minute);
+  expect(await errorMessage(harness, job)).toBeUndefined();
+  await deliverLater(harness, job, minute);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test("404s that came before the wait was over count as first answers", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 20_000, log: { kind: "not-found" } });
-  await bench.deliver(job);
-  await deliverLater(bench, job, 700_000);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 20_000, log: { kind: "not-found" } });
+  await harness.deliver(job);
+  await deliverLater(harness, job, 700_000);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test("an hour in which every call about jobs answers 404 calls no log deleted", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.faults.add({ path: "*/actions/jobs/*", ...notFound, times: "forever" });
-  for (const ms of [0, minute, 10 * minute, 49 * minute]) await deliverLater(bench, job, ms);
-  const { due, ...state } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.faults.add({ path: "*/actions/jobs/*", ...notFound, times: "forever" });
+  for (const ms of [0, minute, 10 * minute, 49 * minute]) await deliverLater(harness, job, ms);
+  const { due, ...state } = await harness.stateOf(job);
   expect(state).toMatchObject({ log_state: "pending", log_detail: expect.stringContaining("404") });
   expect(due).toBeGreaterThan(30 * 60);
-  bench.simulator.faults.clear();
-  await bench.deliver(job);
-  expect(await reasonOf(bench, job)).toBe("archived");
+  harness.simulator.faults.clear();
+  await harness.deliver(job);
+  expect(await errorMessage(harness, job)).toBe("archived");
 });
 
 test("a job that is still not found a day later was deleted", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob();
-  bench.simulator.control.deleteRun({ runId: job.run.id });
-  await bench.deliver(job);
-  await deliverLater(bench, job, 23 * hour);
-  expect(await reasonOf(bench, job)).toBeUndefined();
-  await deliverLater(bench, job, hour);
-  expect(await reasonOf(bench, job)).toBe("deleted");
+  await using harness = await openHarness();
+  const job = await harness.addJob();
+  harness.simulator.control.deleteRun({ runId: job.run.id });
+  await harness.deliver(job);
+  await deliverLater(harness, job, 23 * hour);
+  expect(await errorMessage(harness, job)).toBeUndefined();
+  await deliverLater(harness, job, hour);
+  expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
 test("a job that never ran needs no second answer for its log: the job itself agrees", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ isWithoutRunner: true, conclusion: "cancelled", labels: ["ubuntu-24.04"] });
-  await bench.deliver(job);
-  expect(await reasonOf(bench, job)).toBe("not_run");
+  await using harness = await openHarness();
+  const job = await harness.addJob({ isWithoutRunner: true, conclusion: "cancelled", labels: ["ubuntu-24.04"] });
+  await harness.deliver(job);
+  expect(await errorMessage(harness, job)).toBe("not_run");
   const path = `api /repos/${repositoryName}/actions/jobs/${job.id}`;
-  expect(bench.asked()).toEqual([`${path}/logs`, path]);
+  expect(harness.asked()).toEqual([`${path}/logs`, path]);
 });
 
 test("a single 410 for a young log is retried in seconds, says why, and teaches no retention", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 5 * day });
-  bench.simulator.faults.add(gone);
-  await bench.deliver(job);
-  const { due, ...state } = await bench.stateOf(job);
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 5 * day });
+  harness.simulator.faults.add(gone);
+  await harness.deliver(job);
+  const { due, ...state } = await harness.stateOf(job);
   expect(state).toMatchObject({ log_state: "pending", log_reason: null });
   expect(state.log_detail).toMatch(
     /^GitHub answered 410 for a log that is 5 days old, while logs are kept for 90 days; .* until \d{4}-.*Z$/,
   );
   expect(Math.abs(due - 10)).toBeLessThan(5);
-  expect(await bench.ask("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
-  await deliverLater(bench, job, 5 * minute);
-  expect(await reasonOf(bench, job)).toBe("archived");
+  expect(await harness.ask("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
+  await deliverLater(harness, job, 5 * minute);
+  expect(await errorMessage(harness, job)).toBe("archived");
 });
 
 test("a second 410 a day after the first is expired, an earlier one is not, and the wait between them grows", async () => {
-  await using bench = await openBench();
-  const job = await bench.addJob({ agoMs: 5 * day, log: { kind: "expired" } });
+  await using harness = await openHarness();
+  const job = await harness.addJob({ agoMs: 5 * day, log: { kind: "expired" } });
   const dues: number[] = [];
   for (const ms of [0, 5 * minute, 55 * minute, 22 * hour]) {
-    await deliverLater(bench, job, ms);
-    dues.push(Math.round((await bench.stateOf(job)).due / 60));
+    await deliverLater(harness, job, ms);
+    dues.push(Math.round((await harness.stateOf(job)).due / 60));
   }
   expect(dues).toEqual([0, 10, 60, 60]);
-  expect(await reasonOf(bench, job)).toBeUndefined();
-  await deliverLater(bench, job, hour);
-  expect(await reasonOf(bench, job)).toBe("expired");
+  expect(await errorMessage(harness, job)).toBeUndefined();
+  await deliverLater(harness, job, hour);
+  expect(await errorMessage(harness, job)).toBe("expired");
 });
 
 test.each([
@@ -144,26 +144,26 @@ test.each([
   ["the endpoint's answer", "log_retention_days = 10", 8, undefined],
   ["what two jobs taught", "youngest_gone_seconds = 864000", 10, "expired"],
 ])("a 410 is expired at once from nine tenths of %s on (%s, %i days)", async (_what, facts, days, reason) => {
-  await using bench = await openBench();
-  await bench.ask(`update archive.repositories set ${facts}`);
-  const job = await bench.addJob({ agoMs: days * day, log: { kind: "expired" } });
-  await bench.deliver(job);
-  expect(await reasonOf(bench, job)).toBe(reason);
+  await using harness = await openHarness();
+  await harness.ask(`update archive.repositories set ${facts}`);
+  const job = await harness.addJob({ agoMs: days * day, log: { kind: "expired" } });
+  await harness.deliver(job);
+  expect(await errorMessage(harness, job)).toBe(reason);
 });
 
 test("the retention is learnt from two jobs whose 410s were confirmed, not from one", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const jobs = [];
-  for (const days of [2, 30, 31]) jobs.push(await bench.addJob({ agoMs: days * day, log: { kind: "expired" } }));
+  for (const days of [2, 30, 31]) jobs.push(await harness.addJob({ agoMs: days * day, log: { kind: "expired" } }));
   const learnt = async () => {
-    const [row] = await bench.ask("select youngest_gone_seconds as seconds from archive.repositories");
+    const [row] = await harness.ask("select youngest_gone_seconds as seconds from archive.repositories");
     return row?.["seconds"] === null ? null : Math.round(Number(row?.["seconds"]) / 86_400);
   };
-  for (const job of jobs) await bench.deliver(job);
-  bench.simulator.control.advanceClock({ ms: day });
+  for (const job of jobs) await harness.deliver(job);
+  harness.simulator.control.advanceClock({ ms: day });
   const after = [await learnt()];
   for (const job of jobs) {
-    await bench.deliver(job);
+    await harness.deliver(job);
     after.push(await learnt());
   }
   expect(after).toEqual([null, null, 30, 30]);

@@ -4,10 +4,10 @@ import type { Extraction } from "@actions-archive/archive/log/facts/extraction";
 import type { AbsentLog, LogRecord } from "@actions-archive/archive/record/record";
 import { findRecord, type FoundRecord, type PassedOverRecord, putRecord } from "@actions-archive/archive/record/records";
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
-import type { Obligation } from "@actions-archive/database/ledger/log-jobs";
-import { noteRecord } from "@actions-archive/database/ledger/log-states";
+import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
+import { recordWrittenRecord } from "@actions-archive/database/ledger/log-states";
 import { findObjects } from "@actions-archive/database/ledger/objects";
-import { noteDamages } from "@actions-archive/database/seal/scrub";
+import { recordDamages } from "@actions-archive/database/seal/scrub";
 
 import type { LogWorker } from "./log-worker.ts";
 
@@ -17,12 +17,7 @@ type Outcome = LogRecord["log"];
  * Writes the record and queues its load. `facts`: what the log's text says, if there is a log. Idempotent: the same story twice
  * is one record.
  */
-export async function writeOutcome(
-  worker: LogWorker,
-  job: Obligation,
-  outcome: Outcome,
-  facts?: Extraction["facts"],
-): Promise<void> {
+export async function writeOutcome(worker: LogWorker, job: LogJob, outcome: Outcome, facts?: Extraction["facts"]): Promise<void> {
   const { store, host, log } = worker;
   const { repository_id, run_id, job_id, run_attempt, last_listed_attempt, full_name } = job;
   const record = await putRecord(store, host, job, {
@@ -54,7 +49,7 @@ export async function writeOutcome(
 
 export async function writeAbsence(
   worker: LogWorker,
-  job: Obligation,
+  job: LogJob,
   reason: AbsentLog["reason"],
   copiedFrom: number | null = null,
 ): Promise<void> {
@@ -62,7 +57,7 @@ export async function writeAbsence(
 }
 
 /** A record that an earlier try left behind: whether there was one, and its load is queued. */
-export async function handOverExisting(worker: LogWorker, job: Obligation): Promise<boolean> {
+export async function handOverExisting(worker: LogWorker, job: LogJob): Promise<boolean> {
   const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
   const { log } = found.record;
@@ -75,16 +70,16 @@ export async function handOverExisting(worker: LogWorker, job: Obligation): Prom
  * The record in force. What lies under the job's record keys and is no record of the job is evidence, and passed over: it is logged, and
  * noted as damage where it was a record when the loader read it. Idempotent.
  */
-export async function findOwnRecord(worker: LogWorker, job: Obligation): Promise<FoundRecord | undefined> {
+export async function findOwnRecord(worker: LogWorker, job: LogJob): Promise<FoundRecord | undefined> {
   const passedOver: PassedOverRecord[] = [];
   const found = await findRecord(worker.store, worker.host, job, (each) => passedOver.push(each));
-  if (passedOver.length > 0) await noteAsDamage(worker, job, passedOver);
+  if (passedOver.length > 0) await recordAsDamage(worker, job, passedOver);
   return found;
 }
 
-async function noteAsDamage(
+async function recordAsDamage(
   { db, store, log }: LogWorker,
-  job: Obligation,
+  job: LogJob,
   passedOver: readonly PassedOverRecord[],
 ): Promise<void> {
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
@@ -96,11 +91,11 @@ async function noteAsDamage(
   for (const { key, size, sha256 } of known) {
     // A newer version's record is what it was when a newer loader read it.
     const isAsKnown = (await store.head(key))?.sizeBytes === size && (await readFingerprint(store, key))?.sha256 === sha256;
-    if (!isAsKnown) await noteDamages(db, [{ key, finding: "damaged" }]);
+    if (!isAsKnown) await recordDamages(db, [{ key, finding: "damaged" }]);
   }
 }
 
-async function handOver({ db, loadQueue }: LogWorker, { job_id }: Obligation, { key }: FoundRecord): Promise<void> {
-  await noteRecord(db, job_id, key);
+async function handOver({ db, loadQueue }: LogWorker, { job_id }: LogJob, { key }: FoundRecord): Promise<void> {
+  await recordWrittenRecord(db, job_id, key);
   await loadQueue.add([{ kind: "record", job_id, key }]);
 }

@@ -15,7 +15,7 @@ import { withMethods } from "@actions-archive/archive/test-support/changed-store
 import { createLogger } from "@actions-archive/core/logger";
 import { Producer } from "@actions-archive/core/queue";
 import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
-import { type JobSighting, recordJobs } from "@actions-archive/database/ledger/log-jobs";
+import { type JobSnapshot, recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -30,9 +30,9 @@ import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/te
 import { vi } from "vitest";
 
 import { archiveLog } from "../src/archive-log.ts";
-import { Flights } from "../src/log-leases.ts";
+import { LogLeases } from "../src/log-leases.ts";
 import type { LogWorker, LogWorkerSettings } from "../src/log-worker.ts";
-import { Gate } from "../src/rw-lock.ts";
+import { RwLock } from "../src/rw-lock.ts";
 
 export const repositoryName = "acme/app";
 export const host = "github.com";
@@ -54,7 +54,7 @@ export type State = {
   readonly due: number;
 };
 
-export type Bench = AsyncDisposable & {
+export type Harness = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly worker: LogWorker;
   readonly repository: Repository;
@@ -83,7 +83,7 @@ export type Bench = AsyncDisposable & {
 
 type Crew = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
 
-export type BenchOptions = {
+export type HarnessOptions = {
   readonly simulator?: SimulatorOptions;
   readonly settings?: Partial<LogWorkerSettings>;
   readonly spoolBytes?: number;
@@ -92,7 +92,7 @@ export type BenchOptions = {
   readonly archive?: StoreSettings;
 };
 
-export async function openBench(options: BenchOptions = {}): Promise<Bench> {
+export async function openHarness(options: HarnessOptions = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack();
   const { folder, simulator, worker, lines, pool } = resources.use(await openWorker(options));
   const { db, store, github } = worker;
@@ -104,12 +104,12 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
   const refOf = (job: Job) => ({ repository_id: repository.id, run_id: job.run.id, job_id: job.id });
   const see = async (job: Job, listedAttempt = job.attempt) => {
     const { data } = await getJob(github, { repository: repositoryName, jobId: job.id });
-    const sighting: JobSighting = { object: data, source: "get", listedAttempt };
+    const sighting: JobSnapshot = { object: data, source: "get", listedAttempt };
     await recordJobs(db, repository.id, [sighting]);
     simulator.control.clearJournal({});
   };
   const listKeys = async (prefix = "") => (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);
-  const deliver: Bench["deliver"] = async (job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) => {
+  const deliver: Harness["deliver"] = async (job, { isLastAttempt = false, signal = AbortSignal.timeout(20_000) } = {}) => {
     await archiveLog(worker)({ job_id: job.id }, { signal, attempt: isLastAttempt ? 5 : 1, isLastAttempt });
   };
   const opened = resources.move();
@@ -164,7 +164,7 @@ export async function openBench(options: BenchOptions = {}): Promise<Bench> {
 }
 
 async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, workers: number): Promise<void> {
-  await using flights = new AsyncDisposableStack();
+  await using logLeases = new AsyncDisposableStack();
   const holders = new Set<string>();
   const deliveries: Promise<void>[] = [];
   // Who had stored its log before the next one looked would be through, and leave nothing to take over.
@@ -172,7 +172,7 @@ async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, worker
   const store = holdPuts(worker.store, haveAll);
   while (deliveries.length < workers) {
     await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
-    const handle = archiveLog({ ...worker, store, flights: flights.use(new Flights(worker)) });
+    const handle = archiveLog({ ...worker, store, logLeases: logLeases.use(new LogLeases(worker)) });
     deliveries.push(handle({ job_id }, { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: false }));
     await vi.waitFor(async () => {
       const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
@@ -199,7 +199,7 @@ async function openWorker({
   spoolBytes = 64 * 1024 ** 2,
   spoolDir,
   archive,
-}: BenchOptions) {
+}: HarnessOptions) {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-log-worker-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));
@@ -224,8 +224,8 @@ async function openWorker({
   );
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
   const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
-  const flights = resources.use(new Flights({ db, log }));
-  const worker: LogWorker = { flights, gate: new Gate(), db, store, github, spool, loadQueue, host, log, settings: limits };
+  const logLeases = resources.use(new LogLeases({ db, log }));
+  const worker: LogWorker = { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -16,7 +16,7 @@ export type PutFault = "lose-answer" | "corrupt" | "refuse-after-body" | 403 | 4
 export type GetFault = "cut" | "short" | "whole" | "flip" | "huge" | 416 | 503;
 
 /** Faults by chance, for as long as it lasts: one of those of its kind for each request that it hits. */
-export type Storm = {
+export type RandomFaults = {
   readonly puts: readonly PutFault[];
   readonly gets: readonly GetFault[];
   readonly chance: number;
@@ -24,14 +24,14 @@ export type Storm = {
   readonly random: () => number;
 };
 
-export type S3Front = AsyncDisposable & {
+export type S3Proxy = AsyncDisposable & {
   /** As the server behind it, but for its endpoint. */
   readonly s3: TestS3;
   /** Of the next PUTs. */
   readonly faults: PutFault[];
   /** Of the next GETs of objects; undefined: none. */
   readonly getFaults: (GetFault | undefined)[];
-  storm: Storm | undefined;
+  storm: RandomFaults | undefined;
   /** How many requests were spoiled. */
   readonly hitCount: () => number;
   /** Refuses a body that does not have its Content-MD5, as s3rver does not. */
@@ -47,9 +47,9 @@ export type S3Front = AsyncDisposable & {
 const errorBody = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`;
 
 /** Older ones are forgotten: a front may stand for hours. */
-const mostRequests = 100_000;
+const maxRequests = 100_000;
 
-type FrontState = Omit<S3Front, "s3" | "hitCount" | "puts" | typeof Symbol.asyncDispose> & {
+type FrontState = Omit<S3Proxy, "s3" | "hitCount" | "puts" | typeof Symbol.asyncDispose> & {
   hits: number;
   /** Keys whose conditional put is on its way. */
   readonly inFlight: Set<string>;
@@ -114,7 +114,7 @@ async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage,
 }
 
 // Two readings that a line spoils are not spoilt alike.
-function flip(body: Buffer, middle: number, storm: Storm | undefined): void {
+function flip(body: Buffer, middle: number, storm: RandomFaults | undefined): void {
   if (body.length === 0) return;
   const place = storm === undefined ? middle : Math.floor(storm.random() * body.length);
   body.writeUInt8(body.readUInt8(place) ^ (storm === undefined ? 0x10 : 1 << Math.floor(storm.random() * 8)), place);
@@ -122,7 +122,7 @@ function flip(body: Buffer, middle: number, storm: Storm | undefined): void {
 
 async function answerGet(
   s3: TestS3,
-  { fault, storm }: { readonly fault: GetFault | undefined; readonly storm: Storm | undefined },
+  { fault, storm }: { readonly fault: GetFault | undefined; readonly storm: RandomFaults | undefined },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ) {
@@ -142,7 +142,7 @@ async function answerGet(
 }
 
 /** Starts a front before the server of `s3`. Signatures are over the front's address, which is why the endpoint must be its own. */
-export async function openS3Front(s3: TestS3): Promise<S3Front> {
+export async function openS3Proxy(s3: TestS3): Promise<S3Proxy> {
   const state: FrontState = {
     faults: [],
     getFaults: [],
@@ -158,7 +158,7 @@ export async function openS3Front(s3: TestS3): Promise<S3Front> {
   const server = createServer((incoming, outgoing) => {
     const { method = "", url = "" } = incoming;
     state.requests.push({ method, url, headers: { ...incoming.headers } });
-    if (state.requests.length > mostRequests) state.requests.splice(0, mostRequests / 2);
+    if (state.requests.length > maxRequests) state.requests.splice(0, maxRequests / 2);
     answer(s3, state, incoming, outgoing).catch(() => outgoing.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -9,10 +9,10 @@ import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
 
 import type { Replica } from "../system/replica.ts";
 import type { System } from "../system/system.ts";
-import type { Gust, GustKind } from "./schedule.ts";
+import type { ScheduledFault, FaultKind } from "./schedule.ts";
 
 /** What is under a gust now: of one system alone. */
-type Sky = {
+type ChaosContext = {
   readonly system: System;
   readonly busy: Set<Replica>;
   /** By engine: two gusts that stop and start the same server would end each other's. */
@@ -20,13 +20,13 @@ type Sky = {
 };
 
 /** Resolves when it is over, and nothing of it is left. */
-type Blow = (sky: Sky, gust: Gust) => Promise<void>;
+type Blow = (sky: ChaosContext, gust: ScheduledFault) => Promise<void>;
 
 const pick = <T>(items: readonly T[], draw: number): T | undefined => items[Math.floor(draw * items.length)];
 
 /** One of those that are not under another gust. */
 async function onReplica(
-  { system: { replicas }, busy }: Sky,
+  { system: { replicas }, busy }: ChaosContext,
   draw: number,
   act: (replica: Replica) => Promise<void>,
 ): Promise<void> {
@@ -43,7 +43,7 @@ async function onReplica(
 
 /** For as long as it blows; the same gust again waits for nothing and adds to it. */
 async function whileFault(
-  { system: { simulator } }: Sky,
+  { system: { simulator } }: ChaosContext,
   fault: Parameters<System["simulator"]["faults"]["add"]>[0],
   durationMs: number,
 ): Promise<void> {
@@ -52,7 +52,7 @@ async function whileFault(
   simulator.faults.clear(id);
 }
 
-function inTurn({ turns }: Sky, engine: string, act: () => Promise<void>): Promise<void> {
+function inTurn({ turns }: ChaosContext, engine: string, act: () => Promise<void>): Promise<void> {
   const done = (turns.get(engine) ?? Promise.resolve()).then(act);
   turns.set(
     engine,
@@ -74,7 +74,7 @@ const redisAway =
     });
 
 /** Each kind's; a system without that engine is not blown at. */
-const blows: Readonly<Record<GustKind, Blow>> = {
+const blows: Readonly<Record<FaultKind, Blow>> = {
   "worker-kill": (sky, { draw, durationMs }) => onReplica(sky, draw, (replica) => replica.kill(durationMs / 4)),
   "worker-freeze": (sky, { draw, durationMs }) =>
     onReplica(sky, draw, async (replica) => {
@@ -195,13 +195,13 @@ const blows: Readonly<Record<GustKind, Blow>> = {
 };
 
 /** @returns what blows a gust at the system, and resolves when that is over and its harm is undone. */
-export function openSky(system: System): (gust: Gust) => Promise<void> {
-  const sky: Sky = { system, busy: new Set(), turns: new Map() };
+export function openChaos(system: System): (gust: ScheduledFault) => Promise<void> {
+  const sky: ChaosContext = { system, busy: new Set(), turns: new Map() };
   return (gust) => blows[gust.kind](sky, gust);
 }
 
 /** Kinds that this system can have. */
-export function kindsFor({ redis, front }: Pick<System, "redis" | "front">, kinds: readonly GustKind[]): readonly GustKind[] {
+export function kindsFor({ redis, front }: Pick<System, "redis" | "front">, kinds: readonly FaultKind[]): readonly FaultKind[] {
   return kinds.filter(
     (kind) => (redis !== undefined || !kind.startsWith("redis-")) && (front !== undefined || !kind.startsWith("store-")),
   );

@@ -3,13 +3,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { forecast, gustKinds } from "./schedule.ts";
+import { forecast, faultKinds } from "./schedule.ts";
 
 test("the same seed gives the same weather, another seed another", () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer(), (seed, other) => {
       fc.pre(seed !== other);
-      const of = (each: number) => forecast({ seed: each, minutes: 3, kinds: gustKinds });
+      const of = (each: number) => forecast({ seed: each, minutes: 3, kinds: faultKinds });
       expect(of(seed)).toEqual(of(seed));
       expect(of(seed)).not.toEqual(of(other));
     }),
@@ -20,8 +20,8 @@ test("the same seed gives the same weather, another seed another", () => {
 test("in ten minutes every kind comes, in order, and none when it is over", () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {
-      const gusts = forecast({ seed, minutes: 10, kinds: gustKinds });
-      expect(new Set(gusts.map(({ kind }) => kind))).toEqual(new Set(gustKinds));
+      const gusts = forecast({ seed, minutes: 10, kinds: faultKinds });
+      expect(new Set(gusts.map(({ kind }) => kind))).toEqual(new Set(faultKinds));
       expect(gusts.map(({ atMs }) => atMs)).toEqual(gusts.map(({ atMs }) => atMs).toSorted((left, right) => left - right));
       expect(gusts.at(-1)?.atMs).toBeLessThan(600_000);
       expect(gusts.every(({ draw }) => draw >= 0 && draw < 1)).toBe(true);

@@ -32,12 +32,12 @@ const cards = {
   operator: 2,
 } as const;
 
-export type GustKind = keyof typeof cards;
-export const gustKinds = Object.keys(cards) as readonly GustKind[];
+export type FaultKind = keyof typeof cards;
+export const faultKinds = Object.keys(cards) as readonly FaultKind[];
 
-export type Gust = {
+export type ScheduledFault = {
   readonly atMs: number;
-  readonly kind: GustKind;
+  readonly kind: FaultKind;
   readonly durationMs: number;
   /** From 0 to 1: which one is hit, and how hard. */
   readonly draw: number;
@@ -45,23 +45,23 @@ export type Gust = {
 
 const meanPauseMs = 2_500;
 /** Longer than a lock and a lease last, now and then. */
-const longestFreezeMs = 45_000;
+const maxFreezeMs = 45_000;
 
 /** The gusts of `minutes`, in their order; several blow at once. @param kinds those that this system can have. */
 export function forecast(options: {
   readonly seed: number;
   readonly minutes: number;
-  readonly kinds: readonly GustKind[];
-}): readonly Gust[] {
+  readonly kinds: readonly FaultKind[];
+}): readonly ScheduledFault[] {
   const random = createRandom(options.seed, "weather");
   const full = options.kinds.flatMap((kind) => Array.from({ length: cards[kind] }, () => kind));
-  const gusts: Gust[] = [];
-  let deck: GustKind[] = [];
+  const gusts: ScheduledFault[] = [];
+  let deck: FaultKind[] = [];
   for (let atMs = random.int(500, 2 * meanPauseMs); atMs < options.minutes * 60_000; atMs += random.int(500, 2 * meanPauseMs)) {
     if (deck.length === 0) deck = [...full];
     const [kind] = deck.splice(random.int(0, deck.length - 1), 1);
     if (kind === undefined) break;
-    const durationMs = kind === "worker-freeze" ? random.int(1_000, longestFreezeMs) : random.int(1_000, 12_000);
+    const durationMs = kind === "worker-freeze" ? random.int(1_000, maxFreezeMs) : random.int(1_000, 12_000);
     gusts.push({ atMs, kind, durationMs, draw: random.next() });
   }
   return gusts;

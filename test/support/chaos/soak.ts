@@ -9,17 +9,17 @@ import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
 import type { ProcessUse } from "@actions-archive/testkit/invariants/evidence";
-import type { Verdict } from "@actions-archive/testkit/invariants/invariants";
+import type { CheckResult } from "@actions-archive/testkit/invariants/invariants";
 import { watchRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { followClock } from "@actions-archive/testkit/simulated-clock";
 import { Client } from "pg";
 
 import type { Settings } from "../processes.ts";
-import { judgeSystem, usesOf } from "../system/check-system.ts";
+import { checkSystem, usesOf } from "../system/check-system.ts";
 import { openSystem, type System, type SystemOptions } from "../system/system.ts";
 import { countOwed, untilSettled, watchProcesses } from "../system/watch.ts";
-import { kindsFor, openSky } from "./faults.ts";
-import { forecast, type Gust, type GustKind, gustKinds } from "./schedule.ts";
+import { kindsFor, openChaos } from "./faults.ts";
+import { forecast, type ScheduledFault, type FaultKind, faultKinds } from "./schedule.ts";
 
 /** A fixed one, so that a seed names one world. */
 const begin = new Date("2026-10-01T00:00:00Z");
@@ -34,16 +34,16 @@ export type SoakOptions = Pick<SystemOptions, "queue" | "store"> & {
   /** 1: a month of 40,000 runs. */
   readonly scale: number;
   /** None: a calm month, to compare with. */
-  readonly kinds?: readonly GustKind[];
+  readonly kinds?: readonly FaultKind[];
   readonly onProgress: (line: string) => void;
   readonly signal?: AbortSignal;
 };
 
 export type SoakReport = {
-  readonly verdict: Verdict;
+  readonly verdict: CheckResult;
   readonly pass: { readonly code: number | null; readonly printed: string };
   /** How many gusts of each kind blew, and what they did to requests. */
-  readonly gusts: ReadonlyMap<GustKind, number>;
+  readonly gusts: ReadonlyMap<FaultKind, number>;
   readonly spoiled: { readonly github: number; readonly store: number };
   readonly deaths: number;
   /** Processes that ended by themselves: name, code and last message. */
@@ -72,7 +72,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   stack.use(watchProcesses(system));
   for (const replica of system.replicas) replica.start();
 
-  const gusts = forecast({ ...options, kinds: kindsFor(system, options.kinds ?? gustKinds) });
+  const gusts = forecast({ ...options, kinds: kindsFor(system, options.kinds ?? faultKinds) });
   const seen = await blowAll(system, { gusts, journal, options });
   simulator.clock.setSpeed(1);
   // What was planned ends, and the run that never does has been open for more than 35 days.
@@ -82,7 +82,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const calmSeconds = await untilSettled(system, { limitSeconds: 300 });
   options.onProgress(`calm after ${calmSeconds.toFixed(1)} s`);
   const freshSeconds = await timeFresh(system);
-  const { verdict, pass } = await judgeSystem(system, {
+  const { verdict, pass } = await checkSystem(system, {
     journal,
     since: begin,
     hadFaults: gusts.length > 0,
@@ -142,11 +142,11 @@ type Blown = { readonly queue: string[]; readonly spoiled: number };
 /** Until the month and all its gusts are over. */
 async function blowAll(
   system: System,
-  { gusts, journal, options }: { gusts: readonly Gust[]; journal: ArchiveJournal; options: SoakOptions },
+  { gusts, journal, options }: { gusts: readonly ScheduledFault[]; journal: ArchiveJournal; options: SoakOptions },
 ): Promise<Blown> {
   const { simulator, secrets, redis } = system;
   const began = performance.now();
-  const blow = openSky(system);
+  const blow = openChaos(system);
   const blowing = new Set<Promise<void>>();
   const queue: string[] = [];
   const faults = new Map<string, number>();
@@ -216,7 +216,7 @@ function lineOf(text: string): string {
   return /"msg":"([^"]*)"[^"]*$/.exec(text.trimEnd())?.[1] ?? text.slice(-200);
 }
 
-function countsOf(gusts: readonly Gust[]): Map<GustKind, number> {
+function countsOf(gusts: readonly ScheduledFault[]): Map<FaultKind, number> {
   return new Map(
     Array.from(
       Map.groupBy(gusts, ({ kind }) => kind),

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { putLog } from "@actions-archive/archive/log/logs";
 import { openStore } from "@actions-archive/archive/open-store";
 import type { Store } from "@actions-archive/archive/store/store";
-import { type Front, openFront } from "@actions-archive/archive/test-support/s3-front";
+import { type StoreProxy, openStoreProxy } from "@actions-archive/archive/test-support/s3-front";
 import { createLogger } from "@actions-archive/core/logger";
 import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { selectRepositories } from "@actions-archive/database/ledger/repositories";
@@ -23,20 +23,20 @@ import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { encode } from "../filled-archive.ts";
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
-import type { Beginning } from "./beginning.ts";
+import type { InitialState } from "./beginning.ts";
 import { parse } from "./evidence.ts";
 
 const repository = "octo-org/api";
 /** Does not compress: its stored form goes to a file of the spool. */
 const largeBytes = 3_000_000;
 
-export type ArchiveStage = AsyncDisposable & { readonly begin: Beginning; readonly front: Front };
+export type ArchiveStage = AsyncDisposable & { readonly begin: InitialState; readonly front: StoreProxy };
 
 /** @param credentials of the S3 server, as the AWS SDK finds them */
 export async function openArchiveStage(credentials: Settings): Promise<ArchiveStage> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
-  const front = stack.use(await openFront());
+  const front = stack.use(await openStoreProxy());
   const simulator = stack.use(await startSimulator({ scenario: "empty", rateLimits: { perHour: 1_000_000 } }));
   const { id } = simulator.control.addRepository({ repository });
   const base = front.settings.ARCHIVE_URL.href;

@@ -1,7 +1,7 @@
 // The state from which an operation starts, and from which each crash starts again.
 
 import type { Settings } from "../processes.ts";
-import type { ActName, Span } from "./operations.ts";
+import type { OperationName, Span } from "./operations.ts";
 
 /** All that an archive holds: every row of the ledger, every object of the store. */
 export type Evidence = {
@@ -13,8 +13,8 @@ export type Evidence = {
 export type CopiedStore = { readonly settings: Settings; readonly drop: () => Promise<void> };
 
 /** The beginning of an act. Nobody is connected to its database. */
-export type Beginning = {
-  readonly act: ActName;
+export type InitialState = {
+  readonly act: OperationName;
   readonly span?: Span;
   readonly folder: string;
   /** DATABASE_URL is that of the beginning; ARCHIVE_URL is the copy's. */
@@ -26,5 +26,5 @@ export type Beginning = {
   /** What remains of an object to be compared; undefined: as for every object. */
   readonly objectOf?: (key: string, bytes: Buffer) => unknown;
   /** Sees what each death left. */
-  readonly judge?: (left: Evidence) => void;
+  readonly checkInvariants?: (left: Evidence) => void;
 };

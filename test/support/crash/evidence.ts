@@ -6,7 +6,7 @@ import { openStoreForReading } from "@actions-archive/archive/open-store";
 import { Client } from "pg";
 
 import type { Settings } from "../processes.ts";
-import type { Beginning, Evidence } from "./beginning.ts";
+import type { InitialState, Evidence } from "./beginning.ts";
 
 /** Budgets are spent by who asks, whatever becomes of it. */
 const forgotten: Readonly<Record<string, readonly string[]>> = { "*": ["credentials", "credential_holders"] };
@@ -15,7 +15,7 @@ const [nowFromMs, nowUntilMs] = [Date.now() - 15 * 60_000, Date.now() + 6 * 60 *
 
 export async function readEvidence(
   settings: Settings,
-  { forget = {}, objectOf }: Pick<Beginning, "forget" | "objectOf">,
+  { forget = {}, objectOf }: Pick<InitialState, "forget" | "objectOf">,
 ): Promise<Evidence> {
   const [rows, objects] = await Promise.all([readRows(settings["DATABASE_URL"] ?? "", forget), readObjects(settings, objectOf)]);
   return { rows, objects };
@@ -48,7 +48,7 @@ async function readRows(
   }
 }
 
-async function readObjects(settings: Settings, objectOf: Beginning["objectOf"]): Promise<Evidence["objects"]> {
+async function readObjects(settings: Settings, objectOf: InitialState["objectOf"]): Promise<Evidence["objects"]> {
   await using store = await openStoreForReading({
     ARCHIVE_URL: new URL(settings["ARCHIVE_URL"] ?? ""),
     ...(settings["S3_ENDPOINT"] === undefined

@@ -16,7 +16,7 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "../workspace.ts";
-import type { Beginning } from "./beginning.ts";
+import type { InitialState } from "./beginning.ts";
 
 const repository = "octo-org/api";
 /** More than the first page of the list shows, so that the rest is listed by itself. */
@@ -25,9 +25,9 @@ const runsBefore = 105;
 export type FetchStage = AsyncDisposable & {
   readonly simulator: Simulator;
   /** A look back at a repository that was renamed since the last one, with new runs, one that goes on, and one that was run again. */
-  readonly beginPoll: () => Promise<Beginning>;
+  readonly beginPoll: () => Promise<InitialState>;
   /** No backfill yet, and nothing of its repository. */
-  readonly beginBackfill: () => Promise<Beginning>;
+  readonly beginBackfill: () => Promise<InitialState>;
 };
 
 export async function openFetchStage(): Promise<FetchStage> {
@@ -79,7 +79,7 @@ export async function openFetchStage(): Promise<FetchStage> {
   };
 }
 
-function begin({ folder, archive }: Workspace, settings: Settings, what: Pick<Beginning, "act" | "span">): Beginning {
+function begin({ folder, archive }: Workspace, settings: Settings, what: Pick<InitialState, "act" | "span">): InitialState {
   return { ...what, folder, settings, copyStore: (name) => copyFolder(archive, join(folder, name)) };
 }
 

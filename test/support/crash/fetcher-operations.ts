@@ -10,11 +10,11 @@ import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
 import { parseRepositoryPatterns } from "@actions-archive/fetcher/repositories/repository-patterns";
 import { openFetcher } from "@actions-archive/fetcher/start-fetcher";
 
-import { actorName as name, type OpenAct, type Opening, type Span } from "./operations.ts";
+import { operationActor as name, type OpenOperation, type Opening, type Span } from "./operations.ts";
 
 const { signal } = new AbortController();
 
-export async function openPoll({ env, resources, log }: Opening): Promise<OpenAct> {
+export async function openPoll({ env, resources, log }: Opening): Promise<OpenOperation> {
   const { fetcher } = await openFetcher(loadFetcherConfig(env), { log, resources }, name);
   const repositories = await fetcher.db.selectFrom("archive.repositories").select("repository_id").execute();
   return {
@@ -25,7 +25,7 @@ export async function openPoll({ env, resources, log }: Opening): Promise<OpenAc
 }
 
 // As `backfill --wait` does it where no fetcher runs; called again only where the first call made none.
-export async function openBackfill({ env, resources, log, span }: Opening): Promise<OpenAct> {
+export async function openBackfill({ env, resources, log, span }: Opening): Promise<OpenOperation> {
   const config = loadFetcherConfig(env);
   const { fetcher } = await openFetcher(config, { log, resources }, name);
   return {
@@ -42,7 +42,7 @@ export async function openBackfill({ env, resources, log, span }: Opening): Prom
 
 async function beginBackfill(fetcher: Fetcher, repositories: string, span: Span | undefined): Promise<number> {
   const patterns = parseRepositoryPatterns(repositories);
-  const share = { reservePercent: 0, mostPerHour: undefined };
+  const share = { reservePercent: 0, maxPerHour: undefined };
   const prepared = await prepareBackfill(fetcher, { patterns, ...span }, { share, signal });
   const rows = prepared.repositories.map(({ id, full_name, private: isPrivate, estimatedRuns }) => ({
     repository_id: id,

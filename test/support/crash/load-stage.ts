@@ -9,24 +9,24 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { logKey } from "@actions-archive/core/object-key";
 import { finishCheck } from "@actions-archive/database/ledger/attempts";
 import { listUnloadedJobs } from "@actions-archive/database/ledger/log-jobs";
-import { noteRecord } from "@actions-archive/database/ledger/log-states";
+import { recordWrittenRecord } from "@actions-archive/database/ledger/log-states";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { addWindow } from "@actions-archive/database/ledger/windows";
 import { jobId, repositoryId, runId, runObject, stepObject } from "@actions-archive/database/test-support/samples";
 import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
 import { loadRecords } from "@actions-archive/loader/rows/load-records";
 import { loadRun } from "@actions-archive/loader/rows/load-run";
-import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
-import { absent, archived, type Bench, host, openBench } from "@actions-archive/loader/test-support/harness";
+import { sealPending } from "@actions-archive/loader/seal/start-sealing";
+import { absent, archived, type Harness, host, openHarness } from "@actions-archive/loader/test-support/harness";
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { inject } from "vitest";
 
 import type { Settings } from "../processes.ts";
 import { openWorkspace } from "../workspace.ts";
-import type { Beginning } from "./beginning.ts";
+import type { InitialState } from "./beginning.ts";
 import { copyFolder } from "./fetch-stage.ts";
 
-export type LoadStage = AsyncDisposable & { readonly begin: Beginning };
+export type LoadStage = AsyncDisposable & { readonly begin: InitialState };
 
 const attempt = { run_id: runId, run_attempt: 1 };
 const facts = {
@@ -37,54 +37,54 @@ const facts = {
 
 /** Jobs whose logs ended in every way, the first in two records; all of one run, which is listed. */
 export async function openLoadStage(): Promise<LoadStage> {
-  return openStage("load", async (bench) => {
-    await owe(bench, [jobId, jobId + 1, jobId + 2]);
-    await leaveRecord(bench, jobId, await bench.record(jobId, absent));
-    await leaveRecord(bench, jobId, await bench.record(jobId, archived(), facts));
-    await leaveRecord(bench, jobId + 1, await bench.record(jobId + 1, absent));
-    await finishCheck(bench.loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
+  return openStage("load", async (harness) => {
+    await owe(harness, [jobId, jobId + 1, jobId + 2]);
+    await leaveRecord(harness, jobId, await harness.record(jobId, absent));
+    await leaveRecord(harness, jobId, await harness.record(jobId, archived(), facts));
+    await leaveRecord(harness, jobId + 1, await harness.record(jobId + 1, absent));
+    await finishCheck(harness.loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
   });
 }
 
 /** A seal, and after it more records, a run record, a window, a hold, and a log whose worker died before its record. */
 export async function openSealStage(): Promise<LoadStage> {
   const key = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
-  const fill = async (bench: Bench) => {
-    const { loader } = bench;
-    const [identity] = await bench.ask("select archive_id from archive.identity");
-    await owe(bench, [jobId]);
-    await loadRecords(loader, [{ job_id: jobId, key: await bench.record(jobId, archived(), facts) }]);
+  const fill = async (harness: Harness) => {
+    const { loader } = harness;
+    const [identity] = await harness.ask("select archive_id from archive.identity");
+    await owe(harness, [jobId]);
+    await loadRecords(loader, [{ job_id: jobId, key: await harness.record(jobId, archived(), facts) }]);
     const config = { SEAL_KEY: key, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };
-    await sealWhatWaits(config, { loader, archiveId: String(identity?.["archive_id"]) });
+    await sealPending(config, { loader, archiveId: String(identity?.["archive_id"]) });
 
-    await owe(bench, [jobId + 1, jobId + 2]);
+    await owe(harness, [jobId + 1, jobId + 2]);
     await loadJobs(loader, await listUnloadedJobs(loader.db, 100));
-    await loadRecords(loader, [{ job_id: jobId + 1, key: await bench.record(jobId + 1, archived(jobId + 1), facts) }]);
+    await loadRecords(loader, [{ job_id: jobId + 1, key: await harness.record(jobId + 1, archived(jobId + 1), facts) }]);
     await finishCheck(loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
     await loadRun(loader, attempt);
     await recordRuns(loader.db, repositoryId, [runObject({ id: runId + 1, status: "in_progress", conclusion: null })]);
     await addWindow(loader.db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") });
-    await bench.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
+    await harness.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
     const orphan = { repository_id: repositoryId, run_id: runId, job_id: jobId + 2 };
     const put = { sha256: "6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918", contentType: "text/plain" };
     await loader.store.put(logKey(host, orphan), Buffer.from("12"), put);
-    await bench.ask(`insert into archive.logs_in_flight (job_id, worker) values (${jobId + 2}, 'dead')`);
+    await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${jobId + 2}, 'dead')`);
   };
   return openStage("seal", fill, { SEAL_KEY: key });
 }
 
 /** The stage of an act on the archive that `fill` makes. @param settings over those that are every loader's */
 export async function openStage(
-  act: Beginning["act"],
-  fill: (bench: Bench) => Promise<void>,
+  act: InitialState["act"],
+  fill: (harness: Harness) => Promise<void>,
   settings: Settings = {},
 ): Promise<LoadStage> {
   await using stack = new AsyncDisposableStack();
   const { folder, archive } = stack.use(await openWorkspace());
-  await using bench = await openBench();
-  await fill(bench);
-  await cp(fileURLToPath(bench.loader.store.url), archive, { recursive: true });
-  const [database] = await bench.ask("select current_database() as name");
+  await using harness = await openHarness();
+  await fill(harness);
+  await cp(fileURLToPath(harness.loader.store.url), archive, { recursive: true });
+  const [database] = await harness.ask("select current_database() as name");
   const url = new URL(inject("testPostgresUrl"));
   url.pathname = `/${String(database?.["name"])}`;
   const opened = stack.move();
@@ -105,10 +105,10 @@ export async function openStage(
   };
 }
 
-async function owe({ owe: oweJob }: Bench, jobIds: readonly number[]): Promise<void> {
+async function owe({ owe: oweJob }: Harness, jobIds: readonly number[]): Promise<void> {
   for (const id of jobIds) await oweJob({ id, steps: [stepObject(1), stepObject(2)] });
 }
 
-async function leaveRecord({ loader }: Bench, job: number, key: string): Promise<void> {
-  await noteRecord(loader.db, job, key);
+async function leaveRecord({ loader }: Harness, job: number, key: string): Promise<void> {
+  await recordWrittenRecord(loader.db, job, key);
 }

@@ -12,10 +12,10 @@ import { applyPolicies, removeTombstoned } from "@actions-archive/loader/retenti
 import { loadJobs } from "@actions-archive/loader/rows/load-jobs";
 import { loadRecords, type RecordToLoad } from "@actions-archive/loader/rows/load-records";
 import { loadRun } from "@actions-archive/loader/rows/load-run";
-import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
+import { sealPending } from "@actions-archive/loader/seal/start-sealing";
 
 import type { CallCounter } from "../crash-at.ts";
-import { actorName as name, type OpenAct, type Opening } from "./operations.ts";
+import { operationActor as name, type OpenOperation, type Opening } from "./operations.ts";
 
 async function openLoader({ env, resources, log }: Opening) {
   const config = loadLoaderConfig(env);
@@ -30,7 +30,7 @@ function countReads({ store }: Loader): (counter: CallCounter) => void {
   return (counter) => counter.countMethods(store, ["put", "head", "read", "open"]);
 }
 
-export async function openLoad(opening: Opening): Promise<OpenAct> {
+export async function openLoad(opening: Opening): Promise<OpenOperation> {
   const { loader, pool } = await openLoader(opening);
   const { rows: jobs } = await pool.query<{ job_id: number }>("select job_id from archive.obligations order by 1");
   const { rows: records } = await pool.query<RecordToLoad>(
@@ -50,25 +50,25 @@ export async function openLoad(opening: Opening): Promise<OpenAct> {
   };
 }
 
-export async function openSeal(opening: Opening): Promise<OpenAct> {
+export async function openSeal(opening: Opening): Promise<OpenOperation> {
   const { config, loader, archiveId } = await openLoader(opening);
-  return { count: countReads(loader), perform: () => sealWhatWaits(config, { loader, archiveId }) };
+  return { count: countReads(loader), perform: () => sealPending(config, { loader, archiveId }) };
 }
 
 /** As the clock does it: what is decided, is sealed, and then it goes. */
-export async function openRemove(opening: Opening): Promise<OpenAct> {
+export async function openRemove(opening: Opening): Promise<OpenOperation> {
   const { config, loader, archiveId } = await openLoader(opening);
   return {
     count: (counter) => counter.countMethods(loader.store, ["put", "head", "read", "open", "remove"]),
     async perform() {
       await applyPolicies(loader);
-      await sealWhatWaits(config, { loader, archiveId });
+      await sealPending(config, { loader, archiveId });
       await removeTombstoned(loader);
     },
   };
 }
 
-export async function openRebuild(opening: Opening): Promise<OpenAct> {
+export async function openRebuild(opening: Opening): Promise<OpenOperation> {
   const { config, loader } = await openLoader(opening);
   const { publicKey } = openSigner(config.SEAL_KEY ?? "");
   // Small batches: more than one is begun and not ended when it dies.

@@ -4,11 +4,11 @@ import { archiveLog } from "@actions-archive/log-worker/archive-log";
 import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";
 import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
-import type { OpenAct, Opening } from "./operations.ts";
+import type { OpenOperation, Opening } from "./operations.ts";
 
 const { signal } = new AbortController();
 
-export async function openArchiving({ env, resources, log }: Opening): Promise<OpenAct> {
+export async function openArchiving({ env, resources, log }: Opening): Promise<OpenOperation> {
   const { worker } = await openLogWorker(loadLogWorkerConfig(env), { log, resources });
   const due = await worker.db
     .selectFrom("archive.obligations")

@@ -3,13 +3,13 @@
 
 import { z } from "zod";
 
-import { CallCounter, Death } from "../crash-at.ts";
-import { actNames, openAct } from "./operations.ts";
+import { CallCounter, CrashPoint } from "../crash-at.ts";
+import { operationNames, openOperation } from "./operations.ts";
 
 const Order = z.object({
-  act: z.enum(actNames),
+  act: z.enum(operationNames),
   span: z.object({ since: z.coerce.date(), until: z.coerce.date() }).optional(),
-  dieAt: Death.optional(),
+  dieAt: CrashPoint.optional(),
 });
 
 const { act, span, dieAt } = Order.parse(JSON.parse(process.argv[2] ?? ""));
@@ -18,7 +18,7 @@ counter.countStatements();
 counter.countRequests();
 await counter.countFiles();
 await using resources = new AsyncDisposableStack();
-const { perform, count } = await openAct(act, { env: process.env, resources, span });
+const { perform, count } = await openOperation(act, { env: process.env, resources, span });
 count?.(counter);
 counter.start();
 await perform();

@@ -6,13 +6,13 @@ import { createLogger, type Logger } from "@actions-archive/core/logger";
 
 import type { CallCounter } from "../crash-at.ts";
 
-export const actNames = ["load", "seal", "remove", "rebuild", "poll", "backfill", "archive"] as const;
-export type ActName = (typeof actNames)[number];
+export const operationNames = ["load", "seal", "remove", "rebuild", "poll", "backfill", "archive"] as const;
+export type OperationName = (typeof operationNames)[number];
 
 /** The span of a backfill, where it is one. */
 export type Span = { readonly since: Date; readonly until: Date };
 
-export type OpenAct = {
+export type OpenOperation = {
   readonly perform: () => Promise<void>;
   /** Has calls counted that are no statement, no request over HTTP and no change of a folder. */
   readonly count?: (counter: CallCounter) => void;
@@ -27,10 +27,10 @@ export type Opening = {
 };
 
 /** As it stands in pg_stat_activity. */
-export const actorName = "crash test";
+export const operationActor = "crash test";
 
 // A process starts for each death: it loads what its own act needs, and no more.
-const openings: Record<ActName, (opening: Opening) => Promise<OpenAct>> = {
+const openings: Record<OperationName, (opening: Opening) => Promise<OpenOperation>> = {
   load: async (opening) => (await import("./loader-operations.ts")).openLoad(opening),
   seal: async (opening) => (await import("./loader-operations.ts")).openSeal(opening),
   remove: async (opening) => (await import("./loader-operations.ts")).openRemove(opening),
@@ -41,6 +41,6 @@ const openings: Record<ActName, (opening: Opening) => Promise<OpenAct>> = {
 };
 
 /** Opens all that the act works with; `resources` close it. */
-export async function openAct(act: ActName, opening: Omit<Opening, "log">): Promise<OpenAct> {
+export async function openOperation(act: OperationName, opening: Omit<Opening, "log">): Promise<OpenOperation> {
   return openings[act]({ ...opening, log: createLogger("crash", "fatal") });
 }

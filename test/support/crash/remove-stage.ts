@@ -9,8 +9,8 @@ import { holdJobs } from "@actions-archive/database/retention/holds";
 import { changePolicy } from "@actions-archive/database/retention/retention";
 import { jobId, repositoryId, runId } from "@actions-archive/database/test-support/samples";
 import { loadRecords } from "@actions-archive/loader/rows/load-records";
-import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
-import { archived, type Bench, host } from "@actions-archive/loader/test-support/harness";
+import { sealPending } from "@actions-archive/loader/seal/start-sealing";
+import { archived, type Harness, host } from "@actions-archive/loader/test-support/harness";
 
 import { type LoadStage, openStage } from "./load-stage.ts";
 
@@ -22,25 +22,25 @@ export const stays = [keyOf(held), keyOf(young)];
 
 export async function openRemoveStage(): Promise<LoadStage> {
   const SEAL_KEY = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
-  const fill = async (bench: Bench) => {
-    const { loader } = bench;
-    const [identity] = await bench.ask("select archive_id from archive.identity");
-    for (const id of [expired, held, erased]) await addLog(bench, id);
+  const fill = async (harness: Harness) => {
+    const { loader } = harness;
+    const [identity] = await harness.ask("select archive_id from archive.identity");
+    for (const id of [expired, held, erased]) await addLog(harness, id);
     const config = { SEAL_KEY, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };
-    await sealWhatWaits(config, { loader, archiveId: String(identity?.["archive_id"]) });
+    await sealPending(config, { loader, archiveId: String(identity?.["archive_id"]) });
     await holdJobs(loader.db, { jobIds: [held], isHeld: true, reason: "case 7" });
     await eraseLog(loader.db, erased, "prints a key");
     await changePolicy(loader.db, { name: "acme", keepDays: 30 });
-    await addLog(bench, young, { completed_at: new Date().toISOString() });
+    await addLog(harness, young, { completed_at: new Date().toISOString() });
   };
   return openStage("remove", fill, { SEAL_KEY });
 }
 
-async function addLog(bench: Bench, id: number, changes: Readonly<Record<string, unknown>> = {}): Promise<void> {
+async function addLog(harness: Harness, id: number, changes: Readonly<Record<string, unknown>> = {}): Promise<void> {
   const body = Buffer.from(`the log of ${id}`);
   const sha256 = createHash("sha256").update(body).digest("hex");
-  await bench.loader.store.put(keyOf(id), body, { sha256, contentType: "application/zstd" });
-  await bench.owe({ id, ...changes });
+  await harness.loader.store.put(keyOf(id), body, { sha256, contentType: "application/zstd" });
+  await harness.owe({ id, ...changes });
   const log = { ...archived(id), stored_bytes: body.length, stored_sha256: sha256 } as ReturnType<typeof archived>;
-  await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, log) }]);
+  await loadRecords(harness.loader, [{ job_id: id, key: await harness.record(id, log) }]);
 }

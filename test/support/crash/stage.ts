@@ -8,11 +8,11 @@ import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { vi } from "vitest";
 
-import type { Death } from "../crash-at.ts";
+import type { CrashPoint } from "../crash-at.ts";
 import { type Settings, startProgram } from "../processes.ts";
-import type { Beginning, Evidence } from "./beginning.ts";
+import type { InitialState, Evidence } from "./beginning.ts";
 import { readEvidence } from "./evidence.ts";
-import { openAct } from "./operations.ts";
+import { openOperation } from "./operations.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const atOnce = 3;
@@ -23,7 +23,7 @@ export type Crashes = { readonly calls: number; readonly deaths: number; readonl
 type Copy = AsyncDisposable & { readonly settings: Settings };
 
 /** Dies at every call of the act, before it and during it, and has each brought to its end, which must be that of an undisturbed act. */
-export async function crashAtEveryCall(beginning: Beginning): Promise<Crashes> {
+export async function crashAtEveryCall(beginning: InitialState): Promise<Crashes> {
   const { settings } = beginning;
   await asAdministrator(settings, (client) => waitUntilAlone(client, nameOf(settings)));
   const undisturbed = await doUndisturbed(beginning);
@@ -46,14 +46,14 @@ export async function crashAtEveryCall(beginning: Beginning): Promise<Crashes> {
   return crashes;
 }
 
-function* everyDeath(): Generator<Death> {
+function* everyDeath(): Generator<CrashPoint> {
   for (let call = 1; ; call += 1) {
     yield { call, moment: "before" };
     yield { call, moment: "during" };
   }
 }
 
-async function doUndisturbed(beginning: Beginning): Promise<Evidence> {
+async function doUndisturbed(beginning: InitialState): Promise<Evidence> {
   await using copy = await copyOf(beginning, "undisturbed");
   await using program = start(beginning, copy);
   const { code, stdout, stderr } = await program.ended;
@@ -62,8 +62,8 @@ async function doUndisturbed(beginning: Beginning): Promise<Evidence> {
 }
 
 /** @returns false where the act had ended before. */
-async function dieOnce(beginning: Beginning, at: Death, undisturbed: Evidence): Promise<boolean> {
-  const { act, span, judge } = beginning;
+async function dieOnce(beginning: InitialState, at: CrashPoint, undisturbed: Evidence): Promise<boolean> {
+  const { act, span, checkInvariants } = beginning;
   const told = `killed ${at.moment} call ${at.call}`;
   await using copy = await copyOf(beginning, `${at.call}-${at.moment}`);
   {
@@ -73,10 +73,10 @@ async function dieOnce(beginning: Beginning, at: Death, undisturbed: Evidence): 
     assert.equal(signal, "SIGKILL", `${told}: ${stdout}${stderr}`);
   }
   await endLeases(copy.settings);
-  if (judge) judge(await readEvidence(copy.settings, beginning));
+  if (checkInvariants) checkInvariants(await readEvidence(copy.settings, beginning));
   {
     await using resources = new AsyncDisposableStack();
-    const { perform } = await openAct(act, { env: copy.settings, resources, span });
+    const { perform } = await openOperation(act, { env: copy.settings, resources, span });
     await perform();
   }
   const end = await readEvidence(copy.settings, beginning);
@@ -88,13 +88,13 @@ async function dieOnce(beginning: Beginning, at: Death, undisturbed: Evidence): 
   return true;
 }
 
-function start({ act, span, folder }: Beginning, { settings }: Copy, dieAt?: Death) {
+function start({ act, span, folder }: InitialState, { settings }: Copy, dieAt?: CrashPoint) {
   // A program starts in half the time when Node need not compile it again.
   const own = { ...settings, NODE_COMPILE_CACHE: join(folder, "compiled") };
   return startProgram(main, [JSON.stringify({ act, span, dieAt })], { cwd: folder, settings: own });
 }
 
-async function copyOf({ settings, folder, copyStore }: Beginning, name: string): Promise<Copy> {
+async function copyOf({ settings, folder, copyStore }: InitialState, name: string): Promise<Copy> {
   await using stack = new AsyncDisposableStack();
   const store = await copyStore(name);
   stack.defer(store.drop);

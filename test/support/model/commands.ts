@@ -14,30 +14,30 @@ import { jobStatus } from "@actions-archive/github-simulator/world/timeline";
 import fc from "fast-check";
 
 import { archiveNext, loadNext } from "./deliver.ts";
-import type { Obligations } from "./log-jobs.ts";
+import type { LogJobs } from "./log-jobs.ts";
 import type { System } from "./system.ts";
 
-type Command = fc.AsyncCommand<Obligations, System>;
+type Command = fc.AsyncCommand<LogJobs, System>;
 const signal = new AbortController().signal;
 
-type Doing = (model: Obligations, system: System) => Promise<unknown>;
+type Doing = (model: LogJobs, system: System) => Promise<unknown>;
 
-class Happening implements Command {
+class MonthEvent implements Command {
   readonly #name: string;
   readonly #run: Doing;
-  readonly #isPossible: (model: Readonly<Obligations>) => boolean;
+  readonly #isPossible: (model: Readonly<LogJobs>) => boolean;
 
-  constructor(name: string, run: Doing, isPossible: (model: Readonly<Obligations>) => boolean = () => true) {
+  constructor(name: string, run: Doing, isPossible: (model: Readonly<LogJobs>) => boolean = () => true) {
     this.#name = name;
     this.#run = run;
     this.#isPossible = isPossible;
   }
 
-  check(model: Readonly<Obligations>): boolean {
+  check(model: Readonly<LogJobs>): boolean {
     return this.#isPossible(model);
   }
 
-  async run(model: Obligations, system: System): Promise<void> {
+  async run(model: LogJobs, system: System): Promise<void> {
     await this.#run(model, system);
     await model.check(system);
   }
@@ -56,7 +56,7 @@ function at<T>(items: readonly T[], index: number): T {
 type RunFacts = { readonly jobs: number; readonly days: number; readonly isOpen: boolean; readonly isSkipped: boolean };
 
 /** A run, of which the second job failed or was skipped. */
-export function addRun(model: Obligations, simulator: Simulator, { jobs, days, isOpen, isSkipped }: RunFacts): void {
+export function addRun(model: LogJobs, simulator: Simulator, { jobs, days, isOpen, isSkipped }: RunFacts): void {
   const names = Array.from({ length: jobs }, (_, index) => ({
     name: `job ${index}`,
     bytes: 3_000,
@@ -72,8 +72,8 @@ export function addRun(model: Obligations, simulator: Simulator, { jobs, days, i
 }
 
 const anyIndex = fc.nat({ max: 30 });
-const hasRuns = ({ runIds }: Readonly<Obligations>) => runIds.length > 0;
-const hasJobs = ({ jobIds }: Readonly<Obligations>) => jobIds.length > 0;
+const hasRuns = ({ runIds }: Readonly<LogJobs>) => runIds.length > 0;
+const hasJobs = ({ jobIds }: Readonly<LogJobs>) => jobIds.length > 0;
 
 const github = [
   fc
@@ -85,14 +85,14 @@ const github = [
     })
     .map(
       (run) =>
-        new Happening(
+        new MonthEvent(
           `a run of ${run.jobs} jobs, ${run.isOpen ? "going on" : `${run.days} days ago`}`,
           async (model, { simulator }) => addRun(model, simulator, run),
         ),
     ),
   anyIndex.map(
     (index) =>
-      new Happening(
+      new MonthEvent(
         `run ${index} ends`,
         async (model, { simulator }) => {
           const runId = at(model.openRunIds, index);
@@ -104,7 +104,7 @@ const github = [
   ),
   fc.record({ index: anyIndex, failedOnly: fc.boolean(), copies: fc.constantFrom("new-ids" as const, "same-ids" as const) }).map(
     ({ index, ...how }) =>
-      new Happening(
+      new MonthEvent(
         `run ${index} is run again (${JSON.stringify(how)})`,
         async (model, { simulator }) => {
           const runId = at(model.runIds, index);
@@ -116,7 +116,7 @@ const github = [
   ),
   anyIndex.map(
     (index) =>
-      new Happening(
+      new MonthEvent(
         `the logs of run ${index} are deleted`,
         async (model, system) => {
           const runId = at(model.runIds, index);
@@ -128,7 +128,7 @@ const github = [
   ),
   fc.nat({ max: 3 }).map(
     (index) =>
-      new Happening(`the repository is renamed to ${index}`, async (model, { simulator }) => {
+      new MonthEvent(`the repository is renamed to ${index}`, async (model, { simulator }) => {
         const name = `renamed-${index}`;
         if (model.name.endsWith(name)) return;
         simulator.control.moveRepository({ repository: model.name, name });
@@ -140,52 +140,52 @@ const github = [
 const ours = [
   anyIndex.map(
     (index) =>
-      new Happening(`a webhook of job ${index}`, (model, system) => tellOf(model, system, at(model.jobIds, index)), hasJobs),
+      new MonthEvent(`a webhook of job ${index}`, (model, system) => tellOf(model, system, at(model.jobIds, index)), hasJobs),
   ),
   fc
     .boolean()
     .map(
       (isFullPass) =>
-        new Happening(isFullPass ? "a full pass" : "a poll", (_model, system) =>
+        new MonthEvent(isFullPass ? "a full pass" : "a poll", (_model, system) =>
           system.act(({ fetcher }) => pollRepository(fetcher, system.repositoryId, { isFullPass, signal })),
         ),
     ),
-  fc.constant(new Happening("a slice of a backfill", (model, system) => backfill(model, system))),
-  anyIndex.map((index) => new Happening(`a log is archived (${index})`, (_model, system) => archiveNext(system, index))),
-  anyIndex.map((index) => new Happening(`rows are loaded (${index})`, (_model, system) => loadNext(system, index))),
-  fc.constant(new Happening("a seal", (_model, system) => system.act(({ seal }) => seal()))),
-  fc.constant(new Happening("the queue is fed", (_model, system) => system.act(({ fetcher }) => feed(fetcher)))),
+  fc.constant(new MonthEvent("a slice of a backfill", (model, system) => backfill(model, system))),
+  anyIndex.map((index) => new MonthEvent(`a log is archived (${index})`, (_model, system) => archiveNext(system, index))),
+  anyIndex.map((index) => new MonthEvent(`rows are loaded (${index})`, (_model, system) => loadNext(system, index))),
+  fc.constant(new MonthEvent("a seal", (_model, system) => system.act(({ seal }) => seal()))),
+  fc.constant(new MonthEvent("the queue is fed", (_model, system) => system.act(({ fetcher }) => feed(fetcher)))),
 ];
 
 const faults = [
   fc
     .nat({ max: 25 })
     .map(
-      (calls) => new Happening(`the workers die in ${calls} calls`, async (_model, { workers }) => workers.life.dieAfter(calls)),
+      (calls) => new MonthEvent(`the workers die in ${calls} calls`, async (_model, { workers }) => workers.life.dieAfter(calls)),
     ),
-  fc.constant(new Happening("the workers start again", (_model, system) => system.restart())),
-  fc.constant(new Happening("the queue forgets everything", (_model, system) => system.flushQueue())),
+  fc.constant(new MonthEvent("the workers start again", (_model, system) => system.restart())),
+  fc.constant(new MonthEvent("the queue forgets everything", (_model, system) => system.flushQueue())),
   fc.integer({ min: 1, max: 2 }).map(
     (times) =>
-      new Happening(`the store fails ${times} times`, async (_model, { workers }) => {
+      new MonthEvent(`the store fails ${times} times`, async (_model, { workers }) => {
         workers.life.storeFaults = times;
       }),
   ),
   fc.boolean().map(
     (isDuring) =>
-      new Happening(isDuring ? "connections drop during what comes" : "connections drop", async (_model, system) => {
+      new MonthEvent(isDuring ? "connections drop during what comes" : "connections drop", async (_model, system) => {
         system.dropsConnections = isDuring;
         if (!isDuring) await system.dropConnections();
       }),
   ),
-  fc.constant(new Happening("time passes", (_model, system) => system.passTime())),
+  fc.constant(new MonthEvent("time passes", (_model, system) => system.passTime())),
 ];
 
 /** Any of them, those that do the work more often. */
 export const anyCommand: fc.Arbitrary<Command>[] = [...github, ...ours, ...ours, ...ours, ...faults];
 
 /** A delivery of GitHub's, of a job that has ended. */
-async function tellOf(model: Obligations, system: System, jobId: number): Promise<void> {
+async function tellOf(model: LogJobs, system: System, jobId: number): Promise<void> {
   const { simulator, repositoryId } = system;
   const job = simulator.world.jobs.get(jobId);
   if (job === undefined || jobStatus(job, simulator.clock.nowMs()) !== "completed") return;
@@ -198,7 +198,7 @@ async function tellOf(model: Obligations, system: System, jobId: number): Promis
 }
 
 /** Of the last 30 days, made by the operator when there is none. */
-export async function backfill(model: Obligations, system: System): Promise<void> {
+export async function backfill(model: LogJobs, system: System): Promise<void> {
   const { repositoryId: repository_id } = system;
   if (model.backfillId === undefined) {
     const nowMs = Date.now();

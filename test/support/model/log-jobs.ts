@@ -18,7 +18,7 @@ type Duty = {
   deleted?: "stored" | "lost";
 };
 
-export class Obligations {
+export class LogJobs {
   /** By job id. */
   readonly #duties = new Map<number, Duty>();
   readonly #lostRuns = new Set<number>();
@@ -83,7 +83,7 @@ export class Obligations {
   }
 
   /** What must have become of a job in the end, by what GitHub has of it. */
-  judge(
+  checkInvariants(
     job: JobSummary,
     found: { readonly state: string; readonly reason: string | null; readonly sha256: string | null },
   ): string[] {

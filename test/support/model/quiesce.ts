@@ -8,20 +8,20 @@ import { expect } from "vitest";
 
 import { backfill } from "./commands.ts";
 import { archiveNext, loadNext } from "./deliver.ts";
-import type { Obligations } from "./log-jobs.ts";
+import type { LogJobs } from "./log-jobs.ts";
 import type { System } from "./system.ts";
 
-const mostRounds = 20;
+const maxRounds = 20;
 const { signal } = new AbortController();
 
 type Row = { id: number; state: string; reason: string | null; sha256: string | null };
 
 /** Brings everything to its end. @throws when there is none. */
-export async function calmDown(model: Obligations, system: System): Promise<void> {
+export async function quiesce(model: LogJobs, system: System): Promise<void> {
   await system.restart();
   for (const runId of model.openRunIds.splice(0)) await system.simulator.control.completeRun({ runId });
   const { repositoryId, ask } = system;
-  for (let round = 0; round < mostRounds; round += 1) {
+  for (let round = 0; round < maxRounds; round += 1) {
     await system.passTime();
     await system.act(({ fetcher }) => recordStoredDeliveries(fetcher));
     await system.act(({ fetcher }) => pollRepository(fetcher, repositoryId, { isFullPass: true, signal }));
@@ -36,14 +36,14 @@ export async function calmDown(model: Obligations, system: System): Promise<void
       union all select run_id from archive.attempts where state = 'open' or (state = 'listed' and record_key is null)
       union all select backfill_id from archive.backfills where state <> 'done'`);
     if (owed.length === 0) break;
-    expect(round, `owed after so many rounds: ${JSON.stringify(owed)}`).toBeLessThan(mostRounds - 1);
+    expect(round, `owed after so many rounds: ${JSON.stringify(owed)}`).toBeLessThan(maxRounds - 1);
   }
   await system.act(({ seal }) => seal());
   await system.act(({ seal }) => seal());
 }
 
 /** Compares everything with the simulator's truth. */
-export async function judge(model: Obligations, system: System): Promise<void> {
+export async function checkInvariants(model: LogJobs, system: System): Promise<void> {
   const { ask, simulator, store, publicKey } = system;
   await model.check(system);
   const rows = await ask<Row>(
@@ -54,7 +54,7 @@ export async function judge(model: Obligations, system: System): Promise<void> {
   expect(rows.map(({ id }) => id)).toEqual(completed.map(({ jobId }) => jobId).toSorted((a, b) => a - b));
   const found = new Map(rows.map((row) => [row.id, row]));
   const wrong = completed.flatMap((job) =>
-    model.judge(job, found.get(job.jobId) ?? { state: "none", reason: null, sha256: null }),
+    model.checkInvariants(job, found.get(job.jobId) ?? { state: "none", reason: null, sha256: null }),
   );
   expect(wrong).toEqual([]);
   expect(await ask("select kind, reason from audit.gaps where kind not in ('window_open', 'not_sealed')")).toEqual([]);

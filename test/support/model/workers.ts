@@ -13,9 +13,9 @@ import { parseLogHosts } from "@actions-archive/github/transport/log-hosts";
 import { type Loader } from "@actions-archive/loader/loader";
 import { sealArchive } from "@actions-archive/loader/seal/seal-archive";
 import { openSealer } from "@actions-archive/loader/seal/start-sealing";
-import { Flights } from "@actions-archive/log-worker/log-leases";
+import { LogLeases } from "@actions-archive/log-worker/log-leases";
 import type { LogWorker } from "@actions-archive/log-worker/log-worker";
-import { Gate } from "@actions-archive/log-worker/rw-lock";
+import { RwLock } from "@actions-archive/log-worker/rw-lock";
 
 import { Life } from "./history.ts";
 
@@ -59,7 +59,7 @@ export async function openWorkers({ databaseUrl, store, queue, simulator, sealKe
   life.mortal(github.transport, ["callApi", "downloadLog"]);
   const archiveQueue = life.mortal(resources.use(new Producer("archive", queue, log)), ["add", "ids"]);
   const loadQueue = life.mortal(resources.use(new Producer("load", queue, log)), ["add", "ids"]);
-  const flights = resources.use(new Flights({ db, log }));
+  const logLeases = resources.use(new LogLeases({ db, log }));
   const spool = await openSpool({ dir: spoolDir, maxBytes: 64 * 1024 ** 2 });
   const { host } = queue;
   const loader = { db, store: life.mortalStore(store), host, log };
@@ -68,7 +68,7 @@ export async function openWorkers({ databaseUrl, store, queue, simulator, sealKe
   return {
     life,
     fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0 } },
-    worker: { ...loader, flights, gate: new Gate(), github, spool, loadQueue, settings: limits },
+    worker: { ...loader, logLeases, gate: new RwLock(), github, spool, loadQueue, settings: limits },
     loader,
     async seal() {
       const sealing = { SEAL_KEY: sealKey, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };

@@ -9,7 +9,7 @@ import { type Simulator, startSimulator } from "@actions-archive/github-simulato
 import { monthDays } from "@actions-archive/github-simulator/world/month";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
-import { judge, type Verdict } from "@actions-archive/testkit/invariants/invariants";
+import { checkInvariants, type CheckResult } from "@actions-archive/testkit/invariants/invariants";
 import { folderSource, listFiles } from "@actions-archive/testkit/invariants/object-source";
 import { watchRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { followClock } from "@actions-archive/testkit/simulated-clock";
@@ -23,7 +23,7 @@ import { simulatedHost } from "../workspace.ts";
 /** A fixed one, so that a seed names one world. */
 const begin = new Date("2026-10-01T00:00:00Z");
 /** What is owed after that is the pass's. */
-const longestDrainMs = 240_000;
+const maxDrainMs = 240_000;
 const workers = ["loader", "log-worker", "fetcher"] as const;
 type Worker = (typeof workers)[number];
 
@@ -45,13 +45,13 @@ export type MonthOptions = {
 };
 
 export type MonthReport = {
-  readonly verdict: Verdict;
+  readonly verdict: CheckResult;
   /** Exit code of the pass at the end, and what it printed. */
   readonly pass: { readonly code: number | null; readonly printed: string };
   readonly calls: ReadonlyMap<string, number>;
   readonly apiCalls: number;
   readonly deliveries: number;
-  readonly seconds: { readonly month: number; readonly drain: number; readonly pass: number; readonly judge: number };
+  readonly seconds: { readonly month: number; readonly drain: number; readonly pass: number; readonly checkInvariants: number };
   /** Of each worker, and of the simulator with the judge: largest resident size in MB, and processor time in seconds. */
   readonly use: Readonly<Record<string, Use>>;
   /** Jobs that were not terminal when the month was over. */
@@ -90,7 +90,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const { unsettled: backlog } = await countUnsettled(client);
   const calm = performance.now();
   await simulator.webhooks.settled();
-  await follow(month, async () => performance.now() - calm > longestDrainMs || isIdle(await countUnsettled(client)));
+  await follow(month, async () => performance.now() - calm > maxDrainMs || isIdle(await countUnsettled(client)));
   const drain = secondsSince(calm);
   const use = await usesOf(programs);
   await stopAll(programs);
@@ -105,7 +105,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const leftovers = await listFiles(`${options.folder}/spool`);
   const outputs = await Promise.all(workers.map(async (name) => ({ name, text: (await programs[name].ended).stdout })));
   const canaries = [secret, simulator.app?.privateKey ?? ""];
-  const verdict = await judge({
+  const verdict = await checkInvariants({
     simulator,
     journal,
     client,
@@ -122,7 +122,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
     calls: journal.calls,
     apiCalls: journal.apiCalls,
     deliveries: simulator.webhooks.sent,
-    seconds: { month: monthSeconds, drain, pass: passSeconds, judge: secondsSince(judgeBegan) },
+    seconds: { month: monthSeconds, drain, pass: passSeconds, checkInvariants: secondsSince(judgeBegan) },
     use: { ...use, simulator: await useOf(process.pid) },
     backlog,
     runs: simulator.world.runs.size,

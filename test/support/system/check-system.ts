@@ -4,7 +4,7 @@ import { readdir } from "node:fs/promises";
 
 import type { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
 import type { Evidence, ProcessUse } from "@actions-archive/testkit/invariants/evidence";
-import { judge, type Verdict } from "@actions-archive/testkit/invariants/invariants";
+import { checkInvariants, type CheckResult } from "@actions-archive/testkit/invariants/invariants";
 import { folderSource, s3Source } from "@actions-archive/testkit/invariants/object-source";
 import { stopWatchingRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { typesWithNumbers } from "@actions-archive/testkit/own-postgres";
@@ -16,8 +16,8 @@ import type { System } from "./system.ts";
 /** Of a worker: Node with its modules is 100 MB; logs in flight, their spool and the rows of a batch are the rest. */
 const peakCapKb = 400 * 1_024;
 
-export type Judged = {
-  readonly verdict: Verdict;
+export type CheckedSystem = {
+  readonly verdict: CheckResult;
   /** Of `start --once`. */
   readonly pass: Ended;
   /** How each worker ended at SIGTERM: exit codes by name. */
@@ -25,14 +25,14 @@ export type Judged = {
 };
 
 /** `fresh` is of a system that has come to rest: of no other it says anything how many files are open. */
-export type JudgeOptions = Pick<Evidence, "since" | "hadFaults" | "fresh"> & {
+export type CheckOptions = Pick<Evidence, "since" | "hadFaults" | "fresh"> & {
   readonly journal: ArchiveJournal;
   /** What the queue held before. */
   readonly queue?: readonly string[];
 };
 
 /** Stops every worker, runs one full pass, seals, verifies, and judges. The engines must be whole. */
-export async function judgeSystem(system: System, options: JudgeOptions): Promise<Judged> {
+export async function checkSystem(system: System, options: CheckOptions): Promise<CheckedSystem> {
   await using stack = new AsyncDisposableStack();
   const { simulator, postgres, front, replicas, cli } = system;
   const held = (await system.redis?.dump()) ?? [];
@@ -47,7 +47,7 @@ export async function judgeSystem(system: System, options: JudgeOptions): Promis
   const verified = await cli("verify", "--json", "--deep", "--against-database");
   const { journal, since, hadFaults, fresh } = options;
   journal.drain();
-  const verdict = await judge({
+  const verdict = await checkInvariants({
     simulator,
     journal,
     client,

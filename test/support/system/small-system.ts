@@ -8,7 +8,7 @@ import { watchRows } from "@actions-archive/testkit/invariants/watch-rows";
 import { Client } from "pg";
 import { expect, vi } from "vitest";
 
-import { type Judged, judgeSystem } from "./check-system.ts";
+import { type CheckedSystem, checkSystem } from "./check-system.ts";
 import { openSystem, type System, type SystemOptions } from "./system.ts";
 import { untilSettled, watchProcesses } from "./watch.ts";
 
@@ -24,7 +24,7 @@ export type SmallSystem = System & {
   /** The state of a job's log in audit.jobs. */
   readonly logStateOf: (jobId: number) => Promise<unknown>;
   /** Once all is settled: ends the system, and expects that no promise was broken, every worker ended with 0, and the pass too. */
-  readonly expectWhole: () => Promise<Judged>;
+  readonly expectWhole: () => Promise<CheckedSystem>;
 };
 
 export type SmallSystemOptions = Partial<Pick<SystemOptions, "queue" | "store" | "replicas" | "settings">> & {
@@ -62,7 +62,7 @@ export async function openSmallSystem(options: SmallSystemOptions = {}): Promise
       return rows[0]?.["log_state"];
     },
     async expectWhole() {
-      const judged = await judgeSystem(system, { journal, since: undefined, hadFaults: true });
+      const judged = await checkSystem(system, { journal, since: undefined, hadFaults: true });
       const { verdict, pass, ends } = judged;
       expect(verdict.violations).toEqual([]);
       expect({ pass: pass.code, printed: pass.stdout }).toEqual({ pass: 0, printed: expect.stringContaining("Complete.") });

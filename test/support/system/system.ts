@@ -10,7 +10,7 @@ import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { openOwnPostgres, type OwnPostgres } from "@actions-archive/testkit/own-postgres";
 import { openOwnRedis, type OwnRedis } from "@actions-archive/testkit/own-redis";
-import { openS3Front, type S3Front } from "@actions-archive/testkit/s3-front";
+import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-front";
 import { openTcpProxy, type TcpProxy } from "@actions-archive/testkit/tcp-proxy";
 import { realS3, startTestS3 } from "@actions-archive/testkit/test-s3";
 import getPort from "get-port";
@@ -37,7 +37,7 @@ export type System = AsyncDisposable & {
   /** Where the queue is on Redis. */
   readonly redis: OwnRedis | undefined;
   readonly redisProxy: TcpProxy | undefined;
-  readonly front: S3Front | undefined;
+  readonly front: S3Proxy | undefined;
   /** In front of the fetchers' webhook routes. */
   readonly balancer: TcpProxy;
   readonly replicas: readonly Replica[];
@@ -127,10 +127,10 @@ async function openStoreFor(
   kind: SystemOptions["store"],
   { archive }: Workspace,
   stack: AsyncDisposableStack,
-): Promise<{ settings: Settings; front: S3Front | undefined }> {
+): Promise<{ settings: Settings; front: S3Proxy | undefined }> {
   if (kind === "folder") return { settings: { ARCHIVE_URL: pathToFileURL(archive).href }, front: undefined };
   const s3 = (await realS3()) ?? stack.use(await startTestS3());
-  const front = stack.use(await openS3Front(s3));
+  const front = stack.use(await openS3Proxy(s3));
   front.checksMd5 = true;
   return {
     front,

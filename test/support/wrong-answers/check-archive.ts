@@ -4,14 +4,14 @@
 import type { PassReport } from "@actions-archive/cli/once/pass-report";
 import { isOwed } from "@actions-archive/database/audit/gaps";
 import type { JobSummary } from "@actions-archive/github-simulator/summary";
-import { judge } from "@actions-archive/testkit/invariants/invariants";
+import { checkInvariants } from "@actions-archive/testkit/invariants/invariants";
 import { folderSource } from "@actions-archive/testkit/invariants/object-source";
 import { ask, type JobRow, readRows } from "@actions-archive/testkit/invariants/rows";
 
 import type { Archive } from "./archive.ts";
 import type { Labels } from "./world.ts";
 
-export type Verdict = {
+export type CheckResult = {
   /** Broken promises: losses that are not named, wrong states, a complete report over a loss. */
   readonly violations: readonly string[];
   /** What is missing and named, with the gap. */
@@ -51,7 +51,7 @@ type Case = {
   readonly report: PassReport;
 };
 
-export async function judgeArchive(archive: Archive, report: PassReport): Promise<Verdict> {
+export async function checkArchive(archive: Archive, report: PassReport): Promise<CheckResult> {
   const { client, world, folder, journal } = archive;
   const gaps = await ask<GapRow>(client, "select * from audit.gaps");
   const coverage = await ask<CoverageRow>(client, "select window_start, window_end, complete from audit.coverage");
@@ -62,7 +62,7 @@ export async function judgeArchive(archive: Archive, report: PassReport): Promis
   const [since] = await ask<{ since: Date | null }>(client, "select max(archive_since) as since from archive.repositories");
   journal.drain();
   const objects = folderSource(folder);
-  const { violations: differences } = await judge({
+  const { violations: differences } = await checkInvariants({
     simulator: world.simulator,
     journal,
     client,

@@ -4,7 +4,7 @@ import type { PassReport } from "@actions-archive/cli/once/pass-report";
 
 import { type Archive, openArchive } from "./archive.ts";
 import { describeCall, type Call, callsOf, faultPathOf, faultPathsOf, type Route } from "./calls.ts";
-import { judgeArchive, type Verdict } from "./check-archive.ts";
+import { checkArchive, type CheckResult } from "./check-archive.ts";
 import type { Kind } from "./kinds.ts";
 import { findLimit, type Limit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";
@@ -37,7 +37,7 @@ export async function recordCalls(name: WorldName): Promise<Call[]> {
   await using archive = await openArchive(world);
   const report = await archive.pass();
   const calls = callsOf(world);
-  const { violations, unsettled } = await judgeArchive(archive, report);
+  const { violations, unsettled } = await checkArchive(archive, report);
   if (violations.length + unsettled.length > 0) throw new Error([...violations, ...unsettled].join("\n"));
   return calls;
 }
@@ -100,17 +100,17 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
   return { scenario, outcome: endOf(last), details: described("two days later", last) };
 }
 
-function isHealed({ violations, unsettled, hasOnlyOddFields }: Verdict, { remains }: Limit): boolean {
+function isHealed({ violations, unsettled, hasOnlyOddFields }: CheckResult, { remains }: Limit): boolean {
   return hasOnlyOddFields || [...violations, ...unsettled].every((finding) => remains?.test(finding) === true);
 }
 
-function endOf({ unsettled, hasOnlyOddFields }: Verdict): Outcome {
+function endOf({ unsettled, hasOnlyOddFields }: CheckResult): Outcome {
   if (unsettled.length === 0) return "healed-b";
   return hasOnlyOddFields ? "fields" : "gap";
 }
 
-async function heal(archive: Archive): Promise<Verdict> {
-  let verdict: Verdict | undefined;
+async function heal(archive: Archive): Promise<CheckResult> {
+  let verdict: CheckResult | undefined;
   archive.settle();
   for (const span of healingSpans) {
     await archive.passTime(span);
@@ -122,17 +122,17 @@ async function heal(archive: Archive): Promise<Verdict> {
 }
 
 /** A pass may end incomplete. One that throws is a broken promise, too: `start --once` would end with 2. */
-async function judgePass(archive: Archive): Promise<Verdict> {
+async function judgePass(archive: Archive): Promise<CheckResult> {
   let report: PassReport;
   try {
     report = await archive.pass();
   } catch (error) {
     return { violations: [`the pass threw ${String(error)}`], named: [], unsettled: [], hasOnlyOddFields: false };
   }
-  return judgeArchive(archive, report);
+  return checkArchive(archive, report);
 }
 
-function described(when: string, { violations, named, unsettled }: Verdict, what: "violations" | "all" = "all"): string[] {
+function described(when: string, { violations, named, unsettled }: CheckResult, what: "violations" | "all" = "all"): string[] {
   const lines = what === "violations" ? violations : [...violations, ...named, ...unsettled];
   const shown = [...new Set(lines)].map((line) => `${when}: ${line.slice(0, maxLineLength)}`);
   return shown.length <= maxLines ? shown : [...shown.slice(0, maxLines), `${when}: ${shown.length - maxLines} more`];

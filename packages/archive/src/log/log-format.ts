@@ -8,7 +8,7 @@ import { constants, zstdCompressSync } from "node:zlib";
 import { PermanentError } from "@actions-archive/core/errors";
 
 import { releaseMemory } from "../store/release-memory.ts";
-import { afterMarks } from "./text/byte-order-mark.ts";
+import { skipByteOrderMarks } from "./text/byte-order-mark.ts";
 import { type Line, LineScanner } from "./text/line-scanner.ts";
 import { type LogText, LogTextReader } from "./text/log-text.ts";
 
@@ -119,7 +119,7 @@ export class LogEncoder {
   #take(piece: Buffer): void {
     piece.copy(this.#text, this.#textBytes);
     this.#textBytes += piece.length;
-    if (this.#frameStart === 0) this.#hasBom = afterMarks(this.#text, 0, this.#textBytes) > 0;
+    if (this.#frameStart === 0) this.#hasBom = skipByteOrderMarks(this.#text, 0, this.#textBytes) > 0;
     this.#scanner.scan(piece);
     this.#cutFullFrames(this.#scanner.decidedUpTo);
   }

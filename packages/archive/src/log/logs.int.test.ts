@@ -256,7 +256,7 @@ test.skipIf(!hasZstd)(
   },
 );
 
-const fixtures = join(import.meta.dirname, "../../../../shared/fixtures/job-logs");
+const fixtures = join(import.meta.dirname, "../../../../../shared/fixtures/job-logs");
 
 test.skipIf(!existsSync(fixtures) || !hasZstd)(
   "real logs come back byte for byte, by our reader and by zstdcat (skipped without ../shared/fixtures or zstd)",

@@ -42,7 +42,7 @@ export function putLog(
   totals: PutLogTotals,
   signal?: AbortSignal,
 ): Promise<StoredLog> {
-  const places = [{ key: logKey(host, ref), conflict: false }, besideOf(host, ref, totals)];
+  const places = [{ key: logKey(host, ref), conflict: false }, conflictingLogOf(host, ref, totals)];
   return putAtFirst(store, places, spooled, totals, signal);
 }
 
@@ -50,7 +50,7 @@ export function putLog(
  * As `putLog`, but never under the job's own key: that one is damaged or was removed, and what is there, or is not, is evidence.
  * @throws PermanentError `store/corrupt` when the key beside it is taken by something else.
  */
-export function putLogBeside(
+export function putConflictingLog(
   store: Store,
   host: string,
   ref: JobRef,
@@ -58,10 +58,10 @@ export function putLogBeside(
   totals: PutLogTotals,
   signal?: AbortSignal,
 ): Promise<StoredLog> {
-  return putAtFirst(store, [besideOf(host, ref, totals)], spooled, totals, signal);
+  return putAtFirst(store, [conflictingLogOf(host, ref, totals)], spooled, totals, signal);
 }
 
-function besideOf(host: string, ref: JobRef, { rawSha256 }: PutLogTotals): Place {
+function conflictingLogOf(host: string, ref: JobRef, { rawSha256 }: PutLogTotals): Place {
   return { key: conflictingLogKey(host, ref, rawSha256), conflict: true };
 }
 

@@ -67,7 +67,7 @@ async function readTableOnce(store: Store, key: string, options: ReadOptions, le
   const { sizeBytes, rawBytes: expected, versionId } = options;
   const size = sizeBytes ?? (await store.head(key))?.sizeBytes;
   if (size === undefined) throw missing();
-  const bytes = Math.max(leastBytes, expected === undefined ? 0 : seekTableBytes(mostFrames(expected)));
+  const bytes = Math.max(leastBytes, expected === undefined ? 0 : seekTableBytes(maxFrames(expected)));
   let tail = await readTail(store, key, { size, bytes, versionId });
   const tableBytes = parseFooter(tail.subarray(-footerBytes), size);
   if (tableBytes > tail.length) tail = await readTail(store, key, { size, bytes: tableBytes, versionId });
@@ -199,7 +199,7 @@ async function readTail(
 
 // A frame is cut at a marker after 64 KiB of text; or because it and what follows would be over 1 MiB, so that of two such
 // neighbours one at least is large.
-function mostFrames(rawBytes: number): number {
+function maxFrames(rawBytes: number): number {
   return Math.ceil(rawBytes / minFrameBytes) + Math.ceil(rawBytes / maxFrameBytes) * 2 + 1;
 }
 

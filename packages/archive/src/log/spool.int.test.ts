@@ -127,7 +127,7 @@ test("a disk that refuses ends in a transient error, and nothing stays behind", 
 
 test("files of processes that died are removed at the start, those of living ones and of strangers stay", async () => {
   await using folder = await temporaryFolder();
-  const child = fork(join(import.meta.dirname, "spool-writer.testing.ts"), [folder.path], {
+  const child = fork(join(import.meta.dirname, "../../test-support/spool-writer.ts"), [folder.path], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   await once(child, "message");

@@ -11,11 +11,11 @@ import { expect, test } from "vitest";
 
 import { openStore } from "../open-store.ts";
 import { canonicalBytes } from "../store/canonical-bytes.ts";
-import { mostReadBytes, type Store } from "../store/store.ts";
+import { maxReadBytes, type Store } from "../store/store.ts";
 import {
   findRecord,
   findRunRecord,
-  mostVersions,
+  maxVersions,
   type NewLogRecord,
   parseLogRecord,
   type PassedOverRecord,
@@ -205,11 +205,11 @@ test("workers that meet a planted version at once end with one story", async () 
 
 test("whoever plants versions without end stops the record, not the look at it, and no further one is written", async () => {
   await using folder = await openFolder();
-  for (let version = 1; version <= mostVersions + 5; version += 1)
+  for (let version = 1; version <= maxVersions + 5; version += 1)
     await plant(folder.store, keyOfVersion(version), Buffer.from("planted"));
   expect(await findRecord(folder.store, host, ref)).toBeUndefined();
   await expect(putRecord(folder.store, host, ref, absentRecord())).rejects.toMatchObject({ code: "store/refused" });
-  expect(await folder.store.head(keyOfVersion(mostVersions + 6))).toBeUndefined();
+  expect(await folder.store.head(keyOfVersion(maxVersions + 6))).toBeUndefined();
 });
 
 test("what its readers would pass over is not written", async () => {
@@ -223,7 +223,7 @@ test("what its readers would pass over is not written", async () => {
 
 test("a record that is too large for its readers is not written", async () => {
   await using folder = await openFolder();
-  const job = { ...absentRecord().job, name: "x".repeat(mostReadBytes(keyOfVersion(1))) };
+  const job = { ...absentRecord().job, name: "x".repeat(maxReadBytes(keyOfVersion(1))) };
   await expect(putRecord(folder.store, host, ref, absentRecord({ job }))).rejects.toMatchObject({ code: "store/refused" });
   expect(await folder.store.head(keyOfVersion(1))).toBeUndefined();
 });

@@ -10,7 +10,7 @@ import type { z } from "zod";
 import { canonicalBytes, wellFormed } from "../store/canonical-bytes.ts";
 import { readFingerprint } from "../store/fingerprint.ts";
 import { readDocument } from "../store/read-document.ts";
-import { isCorrupt, mostReadBytes, type Store } from "../store/store.ts";
+import { isCorrupt, maxReadBytes, type Store } from "../store/store.ts";
 import { LogRecord, RunRecord } from "./record.ts";
 
 export type FoundRecord = {
@@ -48,7 +48,7 @@ export type NewLogRecord = Omit<LogRecord, "schema_version" | "previous_sha256">
 const maxRaces = 10;
 
 /** A job has two or three versions; whoever plants what is passed over cannot make each look at a job endless. */
-export const mostVersions = 100;
+export const maxVersions = 100;
 
 /**
  * The record in force: the highest version, but archived outranks absent. One call when there is none, two when there is one.
@@ -92,7 +92,7 @@ export async function putRecord(
     const version = records.length + passedOver.length + 1;
     const key = recordKey(host, ref, version);
     if (!isRecordOf(told, host, ref)) throw refused(key, store, "it is not of the job, or names a log that is not the job's");
-    if (version > mostVersions) throw refused(key, store, `there are ${mostVersions} versions: look at them`);
+    if (version > maxVersions) throw refused(key, store, `there are ${maxVersions} versions: look at them`);
     const next = { ...told, previous_sha256: await previousOf(store, newest, passedOver.at(-1)) };
     const body = canonicalBytes(next);
     assertWritable(key, store, body);
@@ -211,7 +211,7 @@ type Versions = { readonly records: readonly FoundRecord[]; readonly passedOver:
 async function readVersions(store: Store, host: string, ref: JobRef): Promise<Versions> {
   const records: FoundRecord[] = [];
   const passedOver: PassedOverRecord[] = [];
-  for (let version = 1; version <= mostVersions; version += 1) {
+  for (let version = 1; version <= maxVersions; version += 1) {
     try {
       const found = await readRecordVersion(store, host, ref, version);
       if (found === undefined) break;
@@ -235,7 +235,7 @@ async function previousOf(
   if (passedOver === undefined || passedOver.version < (newest?.version ?? 0)) return ofNewest;
   const { key } = passedOver;
   const sizeBytes = (await store.head(key))?.sizeBytes ?? Infinity;
-  return sizeBytes > mostReadBytes(key) ? ofNewest : ((await readFingerprint(store, key))?.sha256 ?? ofNewest);
+  return sizeBytes > maxReadBytes(key) ? ofNewest : ((await readFingerprint(store, key))?.sha256 ?? ofNewest);
 }
 
 // By its ids, by those of GitHub's object in it, and by the log that it names, which must lie under a key of the job: else another
@@ -271,8 +271,7 @@ function hashOf(bytes: Buffer): string {
 
 // What no reader would take must not be written: it would be passed over, and written again and again.
 function assertWritable(key: string, store: Store, { length }: Buffer): void {
-  if (length > mostReadBytes(key))
-    throw refused(key, store, `it has ${length} bytes, over the ${mostReadBytes(key)} of its kind`);
+  if (length > maxReadBytes(key)) throw refused(key, store, `it has ${length} bytes, over the ${maxReadBytes(key)} of its kind`);
 }
 
 function refused(key: string, store: Store, why: string): PermanentError {

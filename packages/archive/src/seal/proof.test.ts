@@ -11,7 +11,7 @@ import { makeProof, type Proof, verifyProof } from "./proof.ts";
 import { signSeal, type VerifiedSeal, verifySeal } from "./seal-envelope.ts";
 
 const signer = newSigner();
-const script = join(import.meta.dirname, "../../../docs/check-proof.mjs");
+const script = join(import.meta.dirname, "../../../../docs/check-proof.mjs");
 
 async function sealOf(size: number): Promise<VerifiedSeal> {
   const payload = canonicalBytes(sampleSeal(signer, sampleEntries(size)));

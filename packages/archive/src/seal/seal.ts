@@ -9,7 +9,7 @@ import { canonicalBytes } from "../store/canonical-bytes.ts";
 import { leafHash, merklePath, merkleRoot } from "./merkle.ts";
 
 /** Some 8 MB of payload with short keys: far below the longest string of V8, and one seal is read in one piece. */
-export const mostEntries = 50_000;
+export const maxSealEntries = 50_000;
 /** `previous_sha256` of the first seal. */
 export const noPreviousSeal = "0".repeat(64);
 
@@ -182,7 +182,7 @@ export const Seal = z.strictObject({
     .strictObject({ key_id: sha256, public_key: z.base64().min(1).describe("DER (SPKI)") })
     .nullable()
     .describe("the key that signs every seal after this one; null: the same key"),
-  entries: z.array(SealEntry).max(mostEntries).describe("in ascending order of their keys' bytes and version ids, each once"),
+  entries: z.array(SealEntry).max(maxSealEntries).describe("in ascending order of their keys' bytes and version ids, each once"),
   entries_root: sha256.describe("RFC 6962 root; a leaf is the canonical JSON of an entry"),
   ledger: LedgerChange,
   tombstones: z.array(Tombstone),

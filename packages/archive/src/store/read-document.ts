@@ -4,7 +4,7 @@
 import { TransientError } from "@actions-archive/core/errors";
 import { retry } from "@actions-archive/core/retry";
 
-import { assertReadable, isCorrupt, mostReadBytes, type Store } from "./store.ts";
+import { assertReadable, isCorrupt, maxReadBytes, type Store } from "./store.ts";
 
 /** On a line that spoils one reading in five, all of so many are spoilt for one object in ten thousand. */
 export const confirmRetries = 5;
@@ -12,7 +12,7 @@ export const confirmRetries = 5;
 /**
  * What `parse` makes of the object's bytes; it throws PermanentError `store/corrupt` for what they may not be, and may be called
  * again. Undefined when there is no such object. One read, where nothing is wrong.
- * @throws what `parse` throws; PermanentError `store/corrupt` for more than `mostReadBytes(key)`; TransientError when HEAD and GET,
+ * @throws what `parse` throws; PermanentError `store/corrupt` for more than `maxReadBytes(key)`; TransientError when HEAD and GET,
  * or one reading and the next, go on contradicting each other.
  */
 export async function readDocument<T>(store: Store, key: string, parse: (bytes: Buffer) => T): Promise<T | undefined> {
@@ -41,7 +41,7 @@ export async function readDocument<T>(store: Store, key: string, parse: (bytes: 
 async function readAsSaid(store: Store, key: string): Promise<Buffer | undefined> {
   const sizeBytes = (await store.head(key))?.sizeBytes;
   const name = `${key} in ${store.url}`;
-  if (sizeBytes !== undefined) assertReadable(name, sizeBytes, mostReadBytes(key));
+  if (sizeBytes !== undefined) assertReadable(name, sizeBytes, maxReadBytes(key));
   const bytes = await store.read(key).catch((error: unknown) => {
     if (!isCorrupt(error)) throw error;
     throw contradiction(name, sizeBytes, error);

@@ -7,14 +7,14 @@ import { TransientError } from "@actions-archive/core/errors";
 import { expect, test, vi } from "vitest";
 
 import { openStore } from "../open-store.ts";
-import { patientStore } from "./retrying-store.ts";
+import { retryingStore } from "./retrying-store.ts";
 
 test("a store that fails three times in a row gives what it has", async () => {
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-patience-"));
   await using resources = new AsyncDisposableStack();
   resources.defer(() => rm(folder, { recursive: true }));
   const store = resources.use(await openStore({ ARCHIVE_URL: pathToFileURL(folder) }));
-  const patient = patientStore(store);
+  const patient = retryingStore(store);
   const away = new TransientError("store/unavailable", "not now");
   const failing = (method: "head" | "read" | "open", times: number) => {
     const spy = vi.spyOn(store, method);

@@ -8,7 +8,7 @@ import type { Store } from "./store.ts";
 const patience = { retries: 3, minTimeoutMs: 500 };
 
 /** The same store, whose single readings are tried for longer. Who opened it disposes of it. */
-export function patientStore(store: Store): Store {
+export function retryingStore(store: Store): Store {
   return {
     url: store.url,
     get capabilities() {

@@ -25,7 +25,7 @@ import {
   assertKey,
   collect,
   type ListedVersion,
-  mostReadBytes,
+  maxReadBytes,
   type PutOptions,
   type Store,
   type StoreCapabilities,
@@ -136,7 +136,7 @@ function storeConformance(
 
     test("of what is larger than its kind may be, nothing is read into memory; a stream and a range of it are", async () => {
       await using opened = await open();
-      const most = mostReadBytes("archive.json");
+      const most = maxReadBytes("archive.json");
       await put(opened.store, "archive.json", "x".repeat(most + 1));
       await expect(opened.store.read("archive.json")).rejects.toMatchObject({
         code: "store/corrupt",

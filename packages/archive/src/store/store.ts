@@ -84,7 +84,7 @@ export interface Store extends AsyncDisposable {
   head(key: string): Promise<ObjectInfo | undefined>;
   /**
    * The whole object, or a range of it, in memory: for small things. Undefined when there is no such object.
-   * @throws PermanentError `store/corrupt` for more than `mostReadBytes(key)`, of which nothing is read.
+   * @throws PermanentError `store/corrupt` for more than `maxReadBytes(key)`, of which nothing is read.
    */
   read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined>;
   /** As `read`, as a stream that ends after exactly the promised bytes or throws. Iterate it, or break out of it. */
@@ -136,19 +136,19 @@ const mebibyte = 1024 ** 2;
  * is some KiB; a job object comes out of an answer that GitHub may make 64 MiB long. A seal of 50,000 entries with the longest
  * keys and full lists is 60 MiB, a run record of 10,000 jobs some 100.
  */
-export function mostReadBytes(key: string): number {
+export function maxReadBytes(key: string): number {
   const kind = tryParseKey(key)?.kind;
   if (kind === "identity") return 64 * 1024;
   if (kind === "seal") return 128 * mebibyte;
   return (kind === "run" ? 256 : 64) * mebibyte;
 }
 
-/** @throws PermanentError `store/corrupt` for more than `mostBytes`; `name` says of which object. */
-export function assertReadable(name: string, sizeBytes: number, mostBytes: number): void {
-  if (sizeBytes <= mostBytes) return;
+/** @throws PermanentError `store/corrupt` for more than `maxBytes`; `name` says of which object. */
+export function assertReadable(name: string, sizeBytes: number, maxBytes: number): void {
+  if (sizeBytes <= maxBytes) return;
   throw new PermanentError(
     "store/corrupt",
-    `${name} has ${sizeBytes} bytes, and nothing of its kind has more than ${mostBytes}: it was not read. Find out who wrote it.`,
+    `${name} has ${sizeBytes} bytes, and nothing of its kind has more than ${maxBytes}: it was not read. Find out who wrote it.`,
   );
 }
 

@@ -25,7 +25,7 @@ export type Finding<V extends string = TamperVerdict> = {
 };
 
 /** So many are kept one by one; what is beyond is counted. */
-const mostKept = 10_000;
+const maxKept = 10_000;
 
 export class Findings {
   readonly tampering: Finding[] = [];
@@ -34,12 +34,12 @@ export class Findings {
 
   tamper(verdict: TamperVerdict, key: string, detail: string): void {
     this.#count(verdict);
-    if (this.tampering.length < mostKept) this.tampering.push({ verdict, key, detail });
+    if (this.tampering.length < maxKept) this.tampering.push({ verdict, key, detail });
   }
 
   notice(verdict: NoticeVerdict, key: string, detail: string): void {
     this.#count(verdict);
-    if (this.notices.length < mostKept) this.notices.push({ verdict, key, detail });
+    if (this.notices.length < maxKept) this.notices.push({ verdict, key, detail });
   }
 
   /** Of all, kept or not. */

@@ -15,7 +15,7 @@ export type ObjectToVerify = { readonly kind: "run" | "identity"; readonly key: 
 export type ToVerify = JobToVerify | ObjectToVerify;
 
 /** Records are read in one piece; nobody may fill the memory with one. The largest are a tenth of this. */
-const largestRecordBytes = 256 * 1024 * 1024;
+const maxRecordBytes = 256 * 1024 * 1024;
 
 /** All objects of the store, with their versions where it tells them. */
 export async function listObjects(
@@ -42,7 +42,7 @@ export async function* checkListing(
   for await (const versions of byKey(objects)) {
     verification.signal?.throwIfAborted();
     const [{ key }] = versions;
-    const parsed = noteObject(verification, versions);
+    const parsed = recordObject(verification, versions);
     if (parsed?.kind === "record") {
       const parent = key.slice(0, key.lastIndexOf("/"));
       if (parent !== folder) {
@@ -81,7 +81,7 @@ function jobsOf(records: readonly FoundRecord[]): JobToVerify[] {
 }
 
 /** What the key says when the object has to be read. */
-function noteObject(verification: Verification, versions: Versions): ParsedKey | undefined {
+function recordObject(verification: Verification, versions: Versions): ParsedKey | undefined {
   const { index, totals } = verification;
   const [{ key }] = versions;
   const latest = versions.find(({ isLatest }) => isLatest) ?? versions[0];
@@ -91,7 +91,9 @@ function noteObject(verification: Verification, versions: Versions): ParsedKey |
   const row = index.find(key);
   if (row === undefined || !index.has(row, mark.isTombstoned)) tellVersions(verification, versions);
   if (latest.isDeleteMarker) return undefined;
-  return row !== undefined && index.sealOf(row) > 0 ? noteSealed(verification, latest, row) : noteUnsealed(verification, latest);
+  return row !== undefined && index.sealOf(row) > 0
+    ? recordSealed(verification, latest, row)
+    : reportUnsealed(verification, latest);
 }
 
 // An archive writes each key once and removes what a tombstone names: any other version or marker is somebody else's.
@@ -112,7 +114,7 @@ function tellVersions({ findings }: Verification, versions: Versions): void {
 const timesOf = (versions: readonly ListedVersion[]) => versions.map(({ lastModified }) => lastModified.toISOString()).join(", ");
 const idsOf = (versions: readonly ListedVersion[]) => versions.map(({ versionId }) => versionId ?? "null").join(", ") || "none";
 
-function noteSealed(verification: Verification, { key, sizeBytes }: ListedVersion, row: number): ParsedKey | undefined {
+function recordSealed(verification: Verification, { key, sizeBytes }: ListedVersion, row: number): ParsedKey | undefined {
   const { index, findings } = verification;
   index.set(row, mark.isPresent);
   if (index.has(row, mark.isTombstoned)) {
@@ -126,7 +128,7 @@ function noteSealed(verification: Verification, { key, sizeBytes }: ListedVersio
   return undefined;
 }
 
-function noteUnsealed(verification: Verification, object: ListedVersion): ParsedKey | undefined {
+function reportUnsealed(verification: Verification, object: ListedVersion): ParsedKey | undefined {
   const { chain, index, findings, sealedBefore } = verification;
   const { key, sizeBytes, lastModified } = object;
   const parsed = tryParseKey(key);
@@ -139,7 +141,7 @@ function noteUnsealed(verification: Verification, object: ListedVersion): Parsed
     findings.tamper("unexpected", key, `is of ${parsed.host}, and this archive is of ${chain.head?.host}`);
     return undefined;
   }
-  if (parsed.kind !== "log" && sizeBytes > largestRecordBytes) {
+  if (parsed.kind !== "log" && sizeBytes > maxRecordBytes) {
     findings.tamper("unexpected", key, `has ${sizeBytes} bytes: no archive writes such a record`);
     return undefined;
   }

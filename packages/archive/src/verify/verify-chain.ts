@@ -54,9 +54,9 @@ export type WalkOptions = {
 };
 
 /** A seal is read in one piece; nobody may fill the memory with one. The largest that is made is a quarter of this. */
-const largestSealBytes = 256 * 1024 * 1024;
+const maxSealBytes = 256 * 1024 * 1024;
 /** Holes are told seal by seal, but not those below a number that somebody made up. */
-const longestHole = 100;
+const maxHoleLength = 100;
 
 /** One seal in memory at a time. @throws what the store throws when it cannot be read. */
 export async function walkChain(store: Store, options: WalkOptions): Promise<Chain> {
@@ -129,7 +129,7 @@ async function listSequences(store: Store, findings: Findings): Promise<number[]
   for await (const { key, sizeBytes } of store.list("seals/")) {
     const parsed = tryParseKey(key);
     if (parsed?.kind !== "seal") continue;
-    if (sizeBytes > largestSealBytes) findings.tamper("invalid", key, `has ${sizeBytes} bytes: no seal is so large`);
+    if (sizeBytes > maxSealBytes) findings.tamper("invalid", key, `has ${sizeBytes} bytes: no seal is so large`);
     else sequences.push(parsed.sequence);
   }
   return sequences.toSorted((a, b) => a - b);
@@ -139,9 +139,9 @@ function tellHoles(sequences: readonly number[], findings: Findings): boolean {
   let isDamaged = false;
   for (const [index, sequence] of sequences.entries()) {
     const first = (sequences[index - 1] ?? 0) + 1;
-    for (let missing = first; missing < Math.min(sequence, first + longestHole); missing += 1) {
+    for (let missing = first; missing < Math.min(sequence, first + maxHoleLength); missing += 1) {
       isDamaged = true;
-      const isLastTold = missing === first + longestHole - 1 && missing < sequence - 1;
+      const isLastTold = missing === first + maxHoleLength - 1 && missing < sequence - 1;
       const rest = isLastTold ? `; so are all others before seal ${sequence}` : "";
       findings.tamper("missing", sealKey(missing), `seal ${sequence} is there, and this one before it is not${rest}`);
     }

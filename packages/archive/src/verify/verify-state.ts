@@ -45,7 +45,7 @@ export type Verification = {
 };
 
 /** A store that lost everything must not fill the memory; few logs are removed in the time of one verification. */
-const mostDeferred = 100_000;
+const maxDeferred = 100_000;
 
 export function newTotals(): Totals {
   return {
@@ -66,7 +66,7 @@ export function tamper(verification: Verification, verdict: TamperVerdict, key: 
   const { damages, findings, deferred, index } = verification;
   const row = index.find(key);
   if (row !== undefined && verdict === "invalid") index.set(row, mark.isBroken);
-  const isExcusable = damages.has(key) || (verdict === "missing" && key.startsWith("logs/") && deferred.length < mostDeferred);
+  const isExcusable = damages.has(key) || (verdict === "missing" && key.startsWith("logs/") && deferred.length < maxDeferred);
   if (isExcusable) deferred.push({ verdict, key, detail });
   else findings.tamper(verdict, key, detail);
 }

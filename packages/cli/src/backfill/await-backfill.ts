@@ -14,7 +14,7 @@ import { IdleTimeout } from "../idle-timeout.ts";
 import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
 import { type BackfillReport, budgetText, leftText, readBackfill } from "./backfill-report.ts";
-import { type BackfillLane, openBackfillLane } from "./run-backfill-slices.ts";
+import { type BackfillRunner, openBackfillRunner } from "./run-backfill-slices.ts";
 
 const turnMs = 250;
 const reportEveryMs = 1_000;
@@ -41,13 +41,13 @@ export async function awaitBackfill(backfillId: number, options: AwaitOptions): 
   const { maxWaitSeconds } = options;
   // Counting a large backfill takes long: a pause that progress ends is not counted.
   const timeout = new IdleTimeout({ maxWaitSeconds, maxPauseSeconds: maxWaitSeconds });
-  let lane: BackfillLane | undefined;
+  let lane: BackfillRunner | undefined;
   let last = "";
-  let [reportDueAt, lookDueAt] = [0, 0];
+  let [reportDueAt, checkDueAt] = [0, 0];
   for (;;) {
     stopping.throwIfAborted();
-    if (lane === undefined && performance.now() >= lookDueAt) {
-      lookDueAt = performance.now() + lookForFetcherMs;
+    if (lane === undefined && performance.now() >= checkDueAt) {
+      checkDueAt = performance.now() + lookForFetcherMs;
       if (!(await isFetcherConnected(fetcher.db, fetcherName))) lane = resources.use(await openWorkers(options));
     }
     await lane?.turn();
@@ -69,11 +69,11 @@ export async function awaitBackfill(backfillId: number, options: AwaitOptions): 
   }
 }
 
-async function openWorkers({ config, fetcher, log, stopping, resources }: AwaitOptions): Promise<BackfillLane> {
+async function openWorkers({ config, fetcher, log, stopping, resources }: AwaitOptions): Promise<BackfillRunner> {
   const withoutPort = { ...config, PORT: undefined };
   await startLoader(withoutPort, { log, resources });
   await startLogWorker(withoutPort, { log, resources });
-  return openBackfillLane(fetcher, stopping);
+  return openBackfillRunner(fetcher, stopping);
 }
 
 function progressReport(report: BackfillReport, waitedSeconds: number): ProgressReport {

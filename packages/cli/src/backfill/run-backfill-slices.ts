@@ -7,13 +7,13 @@ import { backfillRepository } from "@actions-archive/fetcher/backfill/backfill-r
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { backfillsAtOnce } from "@actions-archive/fetcher/start-fetcher";
 
-export type BackfillLane = AsyncDisposable & {
+export type BackfillRunner = AsyncDisposable & {
   /** Begins slices of what is due, as far as there is room. @throws what a slice threw that no ledger explains. */
   readonly turn: () => Promise<void>;
 };
 
 /** Disposing, or `stopping`, ends the slices that run: what they have done stays done. */
-export function openBackfillLane(fetcher: Fetcher, stopping: AbortSignal, recordProgress?: () => void): BackfillLane {
+export function openBackfillRunner(fetcher: Fetcher, stopping: AbortSignal, recordProgress?: () => void): BackfillRunner {
   const closing = new AbortController();
   const signal = AbortSignal.any([stopping, closing.signal]);
   const running = new Map<string, Promise<void>>();

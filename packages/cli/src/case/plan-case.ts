@@ -7,7 +7,7 @@ import { runRecordKey } from "@actions-archive/core/object-key";
 import { findTombstoneSeal, listSealKeys } from "@actions-archive/database/audit/case-seals";
 import { findLog } from "@actions-archive/database/audit/logs";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { findObligation } from "@actions-archive/database/ledger/log-jobs";
+import { findLogJob } from "@actions-archive/database/ledger/log-jobs";
 import { findObjects } from "@actions-archive/database/ledger/objects";
 
 import type { Archive } from "../proof/prove-object.ts";
@@ -53,7 +53,7 @@ export async function planJob({ db, store }: Archive, jobId: number): Promise<Pl
 }
 
 async function explainNoRecord(db: Database, jobId: number): Promise<PermanentError> {
-  const job = await findObligation(db, jobId);
+  const job = await findLogJob(db, jobId);
   return new PermanentError(
     "usage/invalid",
     job === undefined

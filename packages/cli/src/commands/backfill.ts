@@ -1,11 +1,11 @@
 // `backfill`: archives the history of repositories, and its steps `list`, `show`, `pause`, `resume`, `cancel`.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { parseSince } from "@actions-archive/core/settings";
 import { type Gap, isOwed } from "@actions-archive/database/audit/gaps";
 import { isFetcherConnected, listBackfillGaps, listBackfills } from "@actions-archive/database/backfill/backfill-progress";
-import { type BackfillStep, createBackfill, steerBackfill } from "@actions-archive/database/backfill/backfills";
+import { type BackfillStep, createBackfill, changeBackfillState } from "@actions-archive/database/backfill/backfills";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import { prepareBackfill, type PreparedBackfill } from "@actions-archive/fetcher/backfill/prepare-backfill";
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
@@ -42,8 +42,8 @@ type BackfillOptions = AscriptionOptions & {
   json?: true;
 };
 
-const longestPrinted = 20;
-const mostGaps = 1_000;
+const maxPrintedChars = 20;
+const maxGaps = 1_000;
 const stateAfter: Readonly<Record<BackfillStep, string>> = { pause: "paused", resume: "running", cancel: "cancelled" };
 
 export function addBackfill(program: Command, context: CommandContext): void {
@@ -75,7 +75,7 @@ async function beginBackfill(context: CommandContext, names: readonly string[], 
   const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
   const config = { ...loadStartConfig(env), PORT: undefined };
   const { fetcher } = await openFetcher(config, { log, resources }, "actions-archive backfill");
-  const share = { reservePercent: config.GITHUB_RESERVE_PERCENT, mostPerHour: config.GITHUB_MAX_REQUESTS_PER_HOUR };
+  const share = { reservePercent: config.GITHUB_RESERVE_PERCENT, maxPerHour: config.GITHUB_MAX_REQUESTS_PER_HOUR };
   const prepared = await prepareBackfill(fetcher, { patterns, ...options }, { share, signal: stopping });
   if (!options.json) print(context, formatPlan(prepared.plan, prepared));
   if (options.dryRun) {
@@ -89,7 +89,7 @@ async function beginBackfill(context: CommandContext, names: readonly string[], 
   using progress = openProgress(context.stderr);
   const waiting = { config, fetcher, log, stopping, resources, maxWaitSeconds: options.maxWait, onProgress: progress.show };
   const report = await awaitBackfill(id, waiting);
-  await tellEnd(context, { report, gaps: await listBackfillGaps(fetcher.db, id, mostGaps), json: options.json });
+  await tellEnd(context, { report, gaps: await listBackfillGaps(fetcher.db, id, maxGaps), json: options.json });
 }
 
 function planDocument({ since, until, plan }: PreparedBackfill) {
@@ -120,7 +120,7 @@ async function tellEnd(context: CommandContext, { report, gaps, json }: End): Pr
   if (owed.length > 0)
     print(
       context,
-      `\nWhat is owed${owed.length > longestPrinted ? ` (${longestPrinted} of ${owed.length}${owed.length === mostGaps ? " or more" : ""}; actions-archive gaps lists more)` : ""}:\n${formatTable(owed.slice(0, longestPrinted).map(describeGap))}`,
+      `\nWhat is owed${owed.length > maxPrintedChars ? ` (${maxPrintedChars} of ${owed.length}${owed.length === maxGaps ? " or more" : ""}; actions-archive gaps lists more)` : ""}:\n${formatTable(owed.slice(0, maxPrintedChars).map(describeGap))}`,
     );
   print(context, isComplete ? "Complete." : "Not complete.");
 }
@@ -176,7 +176,7 @@ function addStep(backfill: Command, context: CommandContext, step: BackfillStep)
       // As --json: the parent command takes them wherever they stand.
       const ascription = ascriptionOf(command.optsWithGlobals<AscriptionOptions>());
       await withLedger(context, { writes: true }, async (db) => {
-        const state = await steerBackfill(db, id, step, ascription);
+        const state = await changeBackfillState(db, id, step, ascription);
         if (state === undefined) throw unknownBackfill(id);
         if (state !== stateAfter[step])
           throw new PermanentError("usage/invalid", `Backfill ${id} is ${state}: it cannot be ${stateAfter[step]} any more`);
@@ -211,7 +211,7 @@ function parsePatterns(names: readonly string[]): RepositoryPatterns {
   try {
     return parseRepositoryPatterns(names.join(","), "backfill");
   } catch (error) {
-    throw new PermanentError("usage/invalid", reasonOf(error), { cause: error });
+    throw new PermanentError("usage/invalid", errorMessage(error), { cause: error });
   }
 }
 

@@ -20,7 +20,7 @@ import { parseJobId } from "../parse-job-id.ts";
 
 type EraseOptions = { reason: string; by?: string; dryRun?: true; yes?: true; json?: true };
 
-const longestReason = 500;
+const maxReasonLength = 500;
 
 const examples = `
 Examples:
@@ -49,8 +49,8 @@ export function addErase(program: Command, context: CommandContext): void {
     .addHelpText("after", examples)
     .action(async (jobId: number, { reason, by, dryRun, yes, json }: EraseOptions) => {
       const why = reason.trim();
-      if (why === "" || why.length > longestReason)
-        throw new PermanentError("usage/invalid", `--reason must say why, in ${longestReason} characters at most`);
+      if (why === "" || why.length > maxReasonLength)
+        throw new PermanentError("usage/invalid", `--reason must say why, in ${maxReasonLength} characters at most`);
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "erase", resources, writes: true });
       const plan = await planErasure(db, jobId);

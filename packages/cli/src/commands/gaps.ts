@@ -11,8 +11,8 @@ import { describeGap } from "../gaps/describe-gap.ts";
 
 type GapsOptions = { kind?: GapKind; repository?: string; json?: true };
 
-const longestJson = 100_000;
-const longestPrinted = 100;
+const maxJsonLength = 100_000;
+const maxPrintedChars = 100;
 
 export function addGaps(program: Command, context: CommandContext): void {
   program
@@ -20,7 +20,7 @@ export function addGaps(program: Command, context: CommandContext): void {
     .description("what is owed or lost: where, since when, why, and what to do")
     .addOption(new Option("--kind <kind>", "one kind alone").choices(GapKind.options))
     .option("--repository <owner/name>", "one repository alone")
-    .option("--json", `one JSON document: all of them counted, and ${longestJson} listed at most`)
+    .option("--json", `one JSON document: all of them counted, and ${maxJsonLength} listed at most`)
     .addHelpText(
       "after",
       "\nExamples:\n  actions-archive gaps\n  actions-archive gaps --kind log_failed --repository my-org/app\n  actions-archive gaps --json | jq .counts\n\nThe view audit.gaps holds the same.",
@@ -29,7 +29,7 @@ export function addGaps(program: Command, context: CommandContext): void {
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "gaps", resources });
       const counts = await countGaps(db, choice);
-      const gaps = await listGaps(db, { ...choice, limit: json ? longestJson : longestPrinted });
+      const gaps = await listGaps(db, { ...choice, limit: json ? maxJsonLength : maxPrintedChars });
       if (json) return printJson(context, { counts, gaps });
       const total = counts.reduce((sum, group) => sum + group.gaps, 0);
       if (total === 0) return print(context, "No gaps.");

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { openStore } from "@actions-archive/archive/open-store";
 import { openSigner, parsePublicKey } from "@actions-archive/archive/seal/seal-key";
 import { findArchiveIdentity } from "@actions-archive/archive/store/archive-identity";
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import {
   countRefusals,
@@ -23,7 +23,7 @@ import { type CommandContext, createCommandLogger, exitIncomplete, print, printJ
 import { assertHost } from "../engine-config.ts";
 import { openProgress, type ProgressReport } from "../progress.ts";
 
-const mostListed = 1_000;
+const maxListed = 1_000;
 
 /** What no object of the store holds, in the order in which it matters. */
 const notKept = [
@@ -117,7 +117,7 @@ async function makeReport(db: Database, state: RebuildState, isVerified: boolean
     /** Of the newest seal; each before it is named by the one after it. */
     signature_checked: isVerified,
     refusals: await countRefusals(db),
-    refused: await listRefusals(db, mostListed),
+    refused: await listRefusals(db, maxListed),
     not_kept: notKept,
   };
 }
@@ -146,6 +146,6 @@ function parsePublicKeyFile(path: string): KeyObject {
   try {
     return parsePublicKey(readFileSync(path, "utf8"));
   } catch (error) {
-    throw new InvalidArgumentError(reasonOf(error));
+    throw new InvalidArgumentError(errorMessage(error));
   }
 }

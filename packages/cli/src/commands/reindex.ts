@@ -2,7 +2,7 @@
 
 import { extractionVersion } from "@actions-archive/archive/log/facts/extraction";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { patientStore } from "@actions-archive/archive/store/retrying-store";
+import { retryingStore } from "@actions-archive/archive/store/retrying-store";
 import { PermanentError } from "@actions-archive/core/errors";
 import { knowsRepository } from "@actions-archive/database/audit/search-jobs";
 import type { Database } from "@actions-archive/database/connection/open-database";
@@ -66,7 +66,7 @@ export function addReindex(program: Command, context: CommandContext): void {
       const owed = jobIds?.length ?? (await measureRereads(db, extractionVersion, choice));
       using progress = openProgress(context.stderr);
       const onProgress = (totals: ReindexTotals) => progress.show(progressReport(totals, owed));
-      const totals = await reindex({ db, store: patientStore(store), host, log }, { choice, signal, onProgress });
+      const totals = await reindex({ db, store: retryingStore(store), host, log }, { choice, signal, onProgress });
       progress[Symbol.dispose]();
       const report = { extraction_version: extractionVersion, ...totals };
       if (json) printJson(context, report);

@@ -23,7 +23,7 @@ import { parseCount } from "../parse-option.ts";
 
 type ChangeOptions = AscriptionOptions & { keepDays?: number; dryRun?: true; yes?: true };
 
-const longestPrinted = 50;
+const maxPrintedChars = 50;
 
 const examples = `
 Examples:
@@ -171,9 +171,9 @@ function formatPlan(plan: readonly PlannedRemoval[]): string {
   const of = `${affected.length} of the ${plan.length} repositories that a policy governs`;
   if (affected.length === 0) return `No log is older than its policy allows (${plan.length} repositories have one).`;
   const rows = affected
-    .slice(0, longestPrinted)
+    .slice(0, maxPrintedChars)
     .map(({ repository_id: _id, bytes: size, ...row }) => ({ ...row, size: formatBytes(size) }));
-  const more = affected.length > longestPrinted ? `\n… and ${affected.length - longestPrinted} more; --json lists all.` : "";
+  const more = affected.length > maxPrintedChars ? `\n… and ${affected.length - maxPrintedChars} more; --json lists all.` : "";
   return `${logs} ${logs === 1 ? "log goes" : "logs go"} now, ${formatBytes(bytes)}, in ${of}; held ones stay, unsealed ones wait for a seal:\n\n${formatTable(rows)}${more}`;
 }
 

@@ -14,7 +14,7 @@ import { parseJobId } from "../parse-job-id.ts";
 
 type RetryOptions = { by?: string; why?: string; reason?: FailedReason; repository?: string; json?: true };
 
-const longestPrinted = 50;
+const maxPrintedChars = 50;
 
 export function addRetry(program: Command, context: CommandContext): void {
   addBy(program.command("retry"))
@@ -36,10 +36,10 @@ export function addRetry(program: Command, context: CommandContext): void {
       const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) }, ascription);
       if (json) return printJson(context, { retried: retried.length, jobs: retried });
       if (retried.length === 0) return print(context, "No failed log is meant.");
-      const more = retried.length > longestPrinted ? `\n… and ${retried.length - longestPrinted} more; --json lists all.` : "";
+      const more = retried.length > maxPrintedChars ? `\n… and ${retried.length - maxPrintedChars} more; --json lists all.` : "";
       print(
         context,
-        `${retried.length} failed ${retried.length === 1 ? "log is" : "logs are"} due now:\n\n${formatTable(retried.slice(0, longestPrinted))}${more}`,
+        `${retried.length} failed ${retried.length === 1 ? "log is" : "logs are"} due now:\n\n${formatTable(retried.slice(0, maxPrintedChars))}${more}`,
       );
     });
 }

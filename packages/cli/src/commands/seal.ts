@@ -91,7 +91,7 @@ export function addSeal(program: Command, context: CommandContext): void {
     });
 }
 
-const longestWaitMs = 60_000;
+const maxWaitMs = 60_000;
 
 type AscribedSeal = AscriptionOptions & { readonly nextKeyFile: string | undefined; readonly correctHost: true | undefined };
 
@@ -116,13 +116,13 @@ async function sealNow(
   sealer: Sealer,
   options: Pick<SealOptions, "nextKey" | "corrections" | "ascription">,
 ): Promise<PublishedSeal> {
-  for (const deadline = Date.now() + longestWaitMs; Date.now() < deadline; await sleep(200)) {
+  for (const deadline = Date.now() + maxWaitMs; Date.now() < deadline; await sleep(200)) {
     const published = await sealArchive(sealer, options);
     if (published?.isAsAsked) return published;
   }
   throw new PermanentError(
     "store/unavailable",
-    `A loader has been sealing for ${longestWaitMs / 1000} s. See its log and \`status\`, and try again.`,
+    `A loader has been sealing for ${maxWaitMs / 1000} s. See its log and \`status\`, and try again.`,
   );
 }
 

@@ -19,7 +19,7 @@ import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
 import { formatTable } from "../format-table.ts";
 
-const mostProblems = 10;
+const maxProblems = 10;
 
 export function addStatus(program: Command, context: CommandContext): void {
   program
@@ -59,7 +59,7 @@ async function readStatus(db: Database) {
     rereads: {
       extraction_version: extractionVersion,
       ...(await countRereads(db, extractionVersion)),
-      problems: await listRereadProblems(db, extractionVersion, mostProblems),
+      problems: await listRereadProblems(db, extractionVersion, maxProblems),
     },
   };
 }

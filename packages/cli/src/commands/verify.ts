@@ -3,7 +3,7 @@
 import { randomInt } from "node:crypto";
 
 import { openStoreForReading } from "@actions-archive/archive/open-store";
-import { patientStore } from "@actions-archive/archive/store/retrying-store";
+import { retryingStore } from "@actions-archive/archive/store/retrying-store";
 import type { Store } from "@actions-archive/archive/store/store";
 import { verifyArchive, type VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import type { ExpectedHead } from "@actions-archive/archive/verify/verify-chain";
@@ -84,7 +84,7 @@ async function verify(context: CommandContext, options: VerifyOptions): Promise<
   const log = createCommandLogger(context);
   const uses = ["ARCHIVE_URL" as const, ...(options.againstDatabase ? (["DATABASE_URL"] as const) : [])];
   const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
-  const store = patientStore(resources.use(await openStoreForReading(loadEngineConfig(env))));
+  const store = retryingStore(resources.use(await openStoreForReading(loadEngineConfig(env))));
   using progress = openProgress(context.stderr);
   const result = await verifyArchive(store, {
     keys,

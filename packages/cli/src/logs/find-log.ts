@@ -1,17 +1,17 @@
 // Where a job's log lies, or why it cannot be printed.
 
 import { PermanentError } from "@actions-archive/core/errors";
-import { type ArchivedLogPlace, findLog } from "@actions-archive/database/audit/logs";
+import { type ArchivedLogLocation, findLog } from "@actions-archive/database/audit/logs";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { findObligation } from "@actions-archive/database/ledger/log-jobs";
+import { findLogJob } from "@actions-archive/database/ledger/log-jobs";
 
-export type FoundLog = ArchivedLogPlace & { readonly log_key: string };
+export type FoundLog = ArchivedLogLocation & { readonly log_key: string };
 
 /** @throws PermanentError `usage/invalid` that says what became of a log that is not archived, or that no such job is known. */
 export async function findArchivedLog(db: Database, jobId: number): Promise<FoundLog> {
   const place = await findLog(db, jobId);
   if (place?.log_key != null) return { ...place, log_key: place.log_key };
-  const job = await findObligation(db, jobId);
+  const job = await findLogJob(db, jobId);
   if (place === undefined && job === undefined)
     throw new PermanentError(
       "usage/invalid",

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { Frame } from "@actions-archive/archive/log/log-format";
 import { expect, test } from "vitest";
 
-import { noteReads, openFolder, putSteps } from "../../test-support/steps.ts";
+import { recordReads, openFolder, putSteps } from "../../test-support/steps.ts";
 import { readStep } from "./read-step.ts";
 
 const megabytes = 1_000_000;
@@ -19,7 +19,7 @@ test(
     const { steps, totals, log } = await putSteps(folder, sizes);
     expect(totals.rawBytes).toBeGreaterThan(260 * megabytes);
     for (const { section, sha256 } of steps) {
-      const { store, reads } = noteReads(folder.store);
+      const { store, reads } = recordReads(folder.store);
       const hash = createHash("sha256");
       for await (const text of readStep(store, log, section)) hash.update(text);
       expect(hash.digest("hex"), `step ${section.step_number}`).toBe(sha256);
@@ -40,7 +40,7 @@ test("a step of a small log is one read", async () => {
   await using folder = await openFolder();
   const { steps, log } = await putSteps(folder, [100, 5000, 200_000]);
   for (const { section, sha256 } of steps) {
-    const { store, reads } = noteReads(folder.store);
+    const { store, reads } = recordReads(folder.store);
     const hash = createHash("sha256");
     for await (const text of readStep(store, log, section)) hash.update(text);
     expect({ sha256: hash.digest("hex"), reads: reads.length }).toEqual({ sha256, reads: 1 });

@@ -22,14 +22,16 @@ export type PassReport = {
 };
 
 /** Of each kind and reason. */
-const longestList = 1_000;
-const longestPrinted = 20;
+const maxListLength = 1_000;
+const maxPrintedChars = 20;
 
 export async function makePassReport(db: Database, givenUp: readonly string[]): Promise<PassReport> {
   const counts = await countWork(db);
   const gaps = await countGaps(db);
   const list = async (choice: (gap: GapCount) => boolean) =>
-    (await Promise.all(gaps.filter(choice).map(({ kind, reason }) => listGaps(db, { kind, reason, limit: longestList })))).flat();
+    (
+      await Promise.all(gaps.filter(choice).map(({ kind, reason }) => listGaps(db, { kind, reason, limit: maxListLength })))
+    ).flat();
   return {
     complete: !gaps.some(isOwed) && givenUp.length === 0 && counts.unrecordedAttempts === 0,
     counts,
@@ -51,8 +53,8 @@ export function formatPassReport({ complete, counts, gaps, owed, given_up }: Pas
   if (total > 0) {
     lines.push(
       "",
-      `What is owed${total > longestPrinted ? ` (${longestPrinted} of ${total}; actions-archive gaps lists more)` : ""}:`,
-      formatTable(owed.slice(0, longestPrinted).map(describeGap)),
+      `What is owed${total > maxPrintedChars ? ` (${maxPrintedChars} of ${total}; actions-archive gaps lists more)` : ""}:`,
+      formatTable(owed.slice(0, maxPrintedChars).map(describeGap)),
     );
   }
   const count = (kind: string) =>

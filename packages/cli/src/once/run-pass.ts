@@ -12,16 +12,16 @@ import { countWork, hasLogsDueWithin, type WorkCounts } from "@actions-archive/d
 import type { Fetcher } from "@actions-archive/fetcher/fetcher";
 import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
 import { feed } from "@actions-archive/fetcher/queue/feed";
-import { tidyQueues } from "@actions-archive/fetcher/queue/prune-queues";
+import { pruneQueues } from "@actions-archive/fetcher/queue/prune-queues";
 import { selectRepositories } from "@actions-archive/fetcher/repositories/select-repositories";
 import { fetcherName, openFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { recordStoredDeliveries } from "@actions-archive/fetcher/webhook/receive-delivery";
 import { rereadOwedLogs } from "@actions-archive/loader/reread/reread-logs";
-import { sealWhatWaits } from "@actions-archive/loader/seal/start-sealing";
+import { sealPending } from "@actions-archive/loader/seal/start-sealing";
 import { startLoader } from "@actions-archive/loader/start-loader";
 import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
-import { openBackfillLane } from "../backfill/run-backfill-slices.ts";
+import { openBackfillRunner } from "../backfill/run-backfill-slices.ts";
 import { IdleTimeout } from "../idle-timeout.ts";
 import { type ProgressReport, waitingText } from "../progress.ts";
 import type { StartConfig } from "../start-config.ts";
@@ -44,7 +44,7 @@ type Pass = {
 };
 
 const feedEveryMs = 150;
-const tidyEveryMs = 30_000;
+const pruneIntervalMs = 30_000;
 const pollsAtOnce = 4;
 const lateRetryMs = 2_000;
 const recheckEveryMs = 1_000;
@@ -87,7 +87,7 @@ export async function runPass(
   await Promise.all([listing.then(() => recheckRepositories(pass)), feeding]);
   stopping.throwIfAborted();
   await rereadOwedLogs(openLoader.loader, { budgetMs: maxRereadMs, signal: stopping });
-  await sealWhatWaits(config, openLoader);
+  await sealPending(config, openLoader);
   return makePassReport(fetcher.db, pass.givenUp);
 }
 
@@ -158,15 +158,15 @@ async function retryUntilIdle({ timeout, stopping, givenUp }: Pass, what: string
 async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<void> {
   const { fetcher, timeout, stopping } = pass;
   const recordProgress = () => timeout.recordProgress();
-  await using lane = openBackfillLane(fetcher, stopping, recordProgress);
+  await using lane = openBackfillRunner(fetcher, stopping, recordProgress);
   const progress = new PassProgress();
-  let tidyDueAt = 0;
+  let pruneDueAt = 0;
   for (;;) {
     if (stopping.aborted) return;
     await lane.turn();
-    if (performance.now() >= tidyDueAt) {
-      await tidyQueues(fetcher, { archive: fetcher.archiveQueue, load: fetcher.loadQueue });
-      tidyDueAt = performance.now() + tidyEveryMs;
+    if (performance.now() >= pruneDueAt) {
+      await pruneQueues(fetcher, { archive: fetcher.archiveQueue, load: fetcher.loadQueue });
+      pruneDueAt = performance.now() + pruneIntervalMs;
     }
     await feed(fetcher);
     const counts = await countWork(fetcher.db);

@@ -1,7 +1,7 @@
 // The numbers of lines, counted only once one is asked for: most logs of a search hold no match, and their lines go uncounted.
 
 /** So much text is kept to be counted later. */
-const mostUncounted = 4 * 1024 * 1024;
+const maxUncounted = 4 * 1024 * 1024;
 const newline = 0x0a;
 
 export class LineCounter {
@@ -22,7 +22,7 @@ export class LineCounter {
     this.#counted = 0;
     this.#uncounted.push(block);
     this.#uncountedBytes += block.length;
-    while (this.#uncountedBytes > mostUncounted && this.#uncounted.length > 1) this.#countOldest();
+    while (this.#uncountedBytes > maxUncounted && this.#uncounted.length > 1) this.#countOldest();
   }
 
   /** The number of the line in which the byte `at` of the newest block stands, from 1. Ask in order. */

@@ -1,9 +1,9 @@
 // What a search looks for, and where in a block of lines it is. A pattern sees one line's text at a time: without the time that
 // the runner put before it, and without its line end. Patterns run on RE2, whose time grows with the text alone.
 
-import { afterMarks } from "@actions-archive/archive/log/text/byte-order-mark";
+import { skipByteOrderMarks } from "@actions-archive/archive/log/text/byte-order-mark";
 import { isStamp, stampLength } from "@actions-archive/archive/log/text/line-scanner";
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { RE2JS } from "re2js";
 
@@ -28,9 +28,9 @@ export type LineMatcher = {
 };
 
 /** In characters. */
-export const longestPattern = 1000;
+export const maxPatternLength = 1000;
 /** `.{1,1000}` has 2,002 instructions. 1,706 that defeat the automaton's cache took 1.5 s for 1 MiB of text. */
-const largestProgram = 2500;
+const maxProgram = 2500;
 /** Lines are looked at one by one only where so much text holds a match somewhere. */
 const pretestBytes = 64 * 1024;
 
@@ -47,7 +47,8 @@ export function compilePattern(
   { fixed = false, ignoreCase = false }: { readonly fixed?: boolean | undefined; readonly ignoreCase?: boolean | undefined } = {},
 ): LineMatcher {
   if (pattern === "") throw refused("It is empty");
-  if (pattern.length > longestPattern) throw refused(`It has ${pattern.length} characters, ${longestPattern} at most are taken`);
+  if (pattern.length > maxPatternLength)
+    throw refused(`It has ${pattern.length} characters, ${maxPatternLength} at most are taken`);
   if (pattern.includes("\n") || (!fixed && namesNewline(pattern)))
     throw refused("It holds a newline, and a pattern is held against one line at a time");
   if (fixed && !ignoreCase) return fixedMatcher(pattern);
@@ -144,7 +145,7 @@ export function spanOf(
   block: Buffer,
   { lineStart, stop, isContinued }: { lineStart: number; stop: number; isContinued: boolean },
 ): LineSpan {
-  const timeStart = isContinued ? lineStart : afterMarks(block, lineStart, stop);
+  const timeStart = isContinued ? lineStart : skipByteOrderMarks(block, lineStart, stop);
   const hasCrLf = stop < block.length && stop > timeStart && block[stop - 1] === carriageReturn;
   const textEnd = hasCrLf ? stop - 1 : stop;
   const afterTime = timeStart + stampLength - 1;
@@ -159,12 +160,12 @@ function compile(source: string, ignoreCase: boolean): RE2JS {
     pattern = RE2JS.compile(source, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
   } catch (error) {
     throw refused(
-      `${sentence(reasonOf(error))}. Look-around and back-references are not taken, since no search time could be promised with them`,
+      `${sentence(errorMessage(error))}. Look-around and back-references are not taken, since no search time could be promised with them`,
       error,
     );
   }
-  if (pattern.programSize() > largestProgram)
-    throw refused(`It stands for ${pattern.programSize()} states, ${largestProgram} at most are taken: repeat less`);
+  if (pattern.programSize() > maxProgram)
+    throw refused(`It stands for ${pattern.programSize()} states, ${maxProgram} at most are taken: repeat less`);
   return pattern;
 }
 

@@ -5,7 +5,7 @@
 /** What a piece of a pattern asks for: one of a few byte sequences, nothing (an anchor), or what a probe cannot say. */
 type Piece = { readonly source: string; readonly weight: number } | "nothing" | "anything";
 
-const longestRun = 12;
+const maxRunLength = 12;
 /** Two characters, or one and some classes: what stops at each line costs more than it saves. */
 const leastWeight = 5;
 const literalWeight = 3;
@@ -70,13 +70,13 @@ class Runs {
     if (piece === "nothing") return repeated && this.#end();
     if (piece === "anything") return this.#end();
     const least = repeated === undefined || repeated["sign"] === "+" ? 1 : Number(repeated["least"] ?? 0);
-    for (let count = 0; count < Math.min(least, longestRun); count += 1) {
-      if (this.#run.sources.length === longestRun) break;
+    for (let count = 0; count < Math.min(least, maxRunLength); count += 1) {
+      if (this.#run.sources.length === maxRunLength) break;
       this.#run.sources.push(piece.source);
       this.#run.weight += piece.weight;
     }
     const isExact = repeated === undefined || (repeated["least"] !== undefined && repeated["more"] === undefined);
-    if (!isExact || least === 0 || least > longestRun || this.#run.sources.length === longestRun) this.#end();
+    if (!isExact || least === 0 || least > maxRunLength || this.#run.sources.length === maxRunLength) this.#end();
   }
 
   heaviest(): string | undefined {

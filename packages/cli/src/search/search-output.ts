@@ -16,7 +16,7 @@ export type SearchOutput = {
   readonly end: (totals: SearchTotals) => Promise<void>;
 };
 
-const longestList = 50;
+const maxListLength = 50;
 
 export function openJsonOutput({ stdout }: CommandContext): SearchOutput {
   const write = (value: unknown) => writeLine(stdout, escapeJson(JSON.stringify(value)));
@@ -36,7 +36,7 @@ export function openTextOutput({ stdout, stderr }: CommandContext): SearchOutput
     async onUnread(job, unread) {
       const cause = causeOf(job, unread);
       counts.set(cause, (counts.get(cause) ?? 0) + 1);
-      if (listed.length < longestList) listed.push({ job, unread });
+      if (listed.length < maxListLength) listed.push({ job, unread });
     },
     async end(totals) {
       stderr.write(makeSafe(`${[...formatUnread(listed, counts), formatTotals(totals)].join("\n")}\n`));

@@ -8,8 +8,8 @@ import { RE2JS } from "re2js";
 import { expect, test } from "vitest";
 
 import type { LineLimits } from "./line-blocks.ts";
-import { compilePattern, longestPattern } from "./line-matcher.ts";
-import { type LineMatch, longestExcerpt, searchText, type TextSearch } from "./search-text.ts";
+import { compilePattern, maxPatternLength } from "./line-matcher.ts";
+import { type LineMatch, maxExcerptLength, searchText, type TextSearch } from "./search-text.ts";
 
 type Options = { readonly fixed?: boolean; readonly ignoreCase?: boolean };
 type Found = TextSearch & { readonly matches: LineMatch[] };
@@ -106,7 +106,7 @@ test("the lines found, their numbers, times and texts are those of a plain look 
       const expected = searchPlainly(text, source, { ignoreCase }).map((match) => {
         // searchPlainly makes objects of this shape.
         const { line_number, text: whole } = match as LineMatch;
-        return whole.length > longestExcerpt ? line_number : match;
+        return whole.length > maxExcerptLength ? line_number : match;
       });
       expect(short).toEqual(expected);
       expect(rawBytes).toBe(text.length);
@@ -197,8 +197,8 @@ test("of a long line, what stands around the match is shown, and how much does n
   const { matches } = await search(`${"é".repeat(3000)}needle${"😀".repeat(2000)}\n`, "need+le");
   expect(matches).toHaveLength(1);
   expect(matches[0]?.text).toMatch(/^é{200}needle(😀)+\uFFFD?$/u);
-  expect(matches[0]).toMatchObject({ left_out: [2800, 3000 + 6 + 4000 - 2800 - longestExcerpt] });
-  expect(matches[0]?.text.length).toBe(longestExcerpt);
+  expect(matches[0]).toMatchObject({ left_out: [2800, 3000 + 6 + 4000 - 2800 - maxExcerptLength] });
+  expect(matches[0]?.text.length).toBe(maxExcerptLength);
 });
 
 test("a line of 72 MB, and a match in each of a million lines, cost bounded memory", { timeout: 60_000 }, async () => {
@@ -251,7 +251,7 @@ test.for([
   ["", "empty"],
   ["a\nb", "newline"],
   ["a\\nb", "newline"],
-  ["a".repeat(longestPattern + 1), "at most are taken"],
+  ["a".repeat(maxPatternLength + 1), "at most are taken"],
   [".{1,1000}.{1,1000}", "repeat less"],
 ] as const)("the pattern %j is refused and says why: %s", ([source, why]) => {
   expect(() => compilePattern(source)).toThrow(why);

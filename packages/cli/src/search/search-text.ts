@@ -21,7 +21,7 @@ export type TextSearch = {
 };
 
 /** In UTF-16 units: so much of a line is shown. */
-export const longestExcerpt = 1000;
+export const maxExcerptLength = 1000;
 const shownBefore = 200;
 
 /** Calls `onMatch` for each line that matches, once and in order, and waits for it. Holds about 10 MiB whatever the text. */
@@ -65,9 +65,9 @@ function timeOfFirst({ bytes }: LineBlock): string | null {
 
 function excerpt(block: Buffer, { textStart, textEnd }: LineSpan, matcher: LineMatcher): Pick<LineMatch, "text" | "left_out"> {
   const text = block.toString("utf8", textStart, textEnd);
-  if (text.length <= longestExcerpt) return { text, left_out: [0, 0] };
-  const from = Math.max(0, Math.min(matcher.locate(text).start - shownBefore, text.length - longestExcerpt));
-  const to = from + longestExcerpt;
+  if (text.length <= maxExcerptLength) return { text, left_out: [0, 0] };
+  const from = Math.max(0, Math.min(matcher.locate(text).start - shownBefore, text.length - maxExcerptLength));
+  const to = from + maxExcerptLength;
   // A cut may leave half of a surrogate pair.
   return { text: text.slice(from, to).toWellFormed(), left_out: [from, text.length - to] };
 }

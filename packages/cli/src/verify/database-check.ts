@@ -66,6 +66,6 @@ export function isUnsealed({ result }: DatabaseCheck, sealedIn: number | null, n
 }
 
 /** Says how many rows of a table no seal carries as they are. */
-export function tellWaiting({ result: { findings } }: DatabaseCheck, table: string, rows: number): void {
+export function reportWaiting({ result: { findings } }: DatabaseCheck, table: string, rows: number): void {
   if (rows > 0) findings.notice("unsealed", `archive.${table}`, `${rows} rows changed since the newest seal: not covered yet`);
 }

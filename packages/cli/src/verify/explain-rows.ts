@@ -11,13 +11,13 @@ import { listRunTimes } from "@actions-archive/database/verify/compare-ledger";
 import {
   findDifferences,
   type LedgerDifference,
-  type LedgerStory,
-  listLedgerStories,
+  type LedgerSnapshot,
+  listLedgerSnapshots,
   listPartitionedJobs,
   type ObjectColumn,
   type RowDifference,
 } from "@actions-archive/database/verify/compare-rows";
-import { storiesOf } from "@actions-archive/loader/rebuild/expected-rows";
+import { inputsOf } from "@actions-archive/loader/rebuild/expected-rows";
 
 import type { Comparison } from "./comparison.ts";
 import { changedColumns, changesOf, rowName } from "./database-check.ts";
@@ -35,7 +35,7 @@ export async function explain(
   const { findings, result } = comparison;
   const listed = listedJobs(read);
   const jobIds = [...new Set(found.map(({ job_id }) => job_id))];
-  const byJob = new Map((await listLedgerStories(trx, jobIds)).map((story) => [story.job_id, story]));
+  const byJob = new Map((await listLedgerSnapshots(trx, jobIds)).map((story) => [story.job_id, story]));
   const contradicting = found.filter((difference) => byJob.has(difference.job_id) && isContradiction(difference, listed));
   const left = await compareWithLedger(trx, found, byJob);
   const isOfJob = ({ table }: RowDifference) => table === "jobs" || table === "steps";
@@ -68,7 +68,7 @@ export async function explain(
 async function compareWithLedger(
   trx: Database,
   found: readonly RowDifference[],
-  byJob: ReadonlyMap<number, LedgerStory>,
+  byJob: ReadonlyMap<number, LedgerSnapshot>,
 ): Promise<readonly RowDifference[]> {
   const jobIds = new Set(found.map(({ job_id }) => job_id));
   const ofJobs = new Set(found.filter(({ table }) => table === "jobs" || table === "steps").map(({ job_id }) => job_id));
@@ -107,7 +107,7 @@ function listedJobs({ runRecords }: ReadRuns): ReadonlySet<number> {
 }
 
 // Rows follow their record within seconds, and a loader that is down leaves them owed.
-function isWaiting({ table, actual, expected }: RowDifference, story: LedgerStory | undefined, index: SealedIndex): boolean {
+function isWaiting({ table, actual, expected }: RowDifference, story: LedgerSnapshot | undefined, index: SealedIndex): boolean {
   if (story === undefined) return false;
   if (table === "jobs") return actual === null && !story.is_loaded;
   if (table !== "logs" || expected === null) return false;
@@ -187,7 +187,7 @@ export async function explainLedger(
 /** Of every object of the job that was read. */
 function columnsOf({ records, runRecords }: ReadRuns, jobId: number): JobColumns[] {
   const ofRecords = records.filter(({ record }) => record.job_id === jobId).map(({ record }) => record.job as unknown);
-  const ofRuns = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => object));
+  const ofRuns = runRecords.flatMap(({ record }) => inputsOf(record).map(({ object }) => object));
   return [...ofRecords, ...ofRuns].flatMap((object) => {
     const columns = jobColumns(object);
     return columns?.job_id === jobId ? [columns] : [];

@@ -12,7 +12,7 @@ import {
 } from "@actions-archive/database/verify/compare-ledger";
 import { findNewestSequence } from "@actions-archive/database/verify/compare-rows";
 
-import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
+import { changedColumns, changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, reportWaiting } from "./database-check.ts";
 
 export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
   await verifyRuns(check);
@@ -26,7 +26,7 @@ export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
     if (problem) check.result.findings.tamper(problem[0], name, problem[1]);
   }
   const { findings } = check.result;
-  tellWaiting(check, "attempts", counts.waiting);
+  reportWaiting(check, "attempts", counts.waiting);
   if (counts.removed > 0)
     findings.notice(
       "not compared",
@@ -71,7 +71,7 @@ async function verifyRuns(check: DatabaseCheck): Promise<void> {
         `no seal and no run record is of it, though it was seen at ${first_seen_at.toISOString()}`,
       );
   }
-  tellWaiting(check, "runs", waiting);
+  reportWaiting(check, "runs", waiting);
   if (removed > 0)
     result.findings.notice("not compared", "archive.runs", `${removed} were removed from the database with those of their time`);
 }

@@ -16,7 +16,7 @@ import {
 import { findNewestSequence, listSealRows } from "@actions-archive/database/verify/compare-rows";
 import { analyzeLedgerTables } from "@actions-archive/database/verify/expected-ledger";
 
-import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, tellWaiting } from "./database-check.ts";
+import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, reportWaiting } from "./database-check.ts";
 import { verifyAttempts } from "./verify-attempts.ts";
 
 /** After the seals and all run records were read into the temporary tables. */
@@ -52,7 +52,7 @@ async function verifyWindows(check: DatabaseCheck): Promise<void> {
         `ends at ${window_end.toISOString()}, and all seals together do not cover it`,
       );
   }
-  tellWaiting(check, "windows", waiting);
+  reportWaiting(check, "windows", waiting);
 }
 
 async function verifyFullSeconds(check: DatabaseCheck): Promise<void> {
@@ -70,7 +70,7 @@ async function verifyFullSeconds(check: DatabaseCheck): Promise<void> {
     else if (horizon === undefined || second_start >= horizon)
       findings.tamper("missing", name, "the newest seal holds it, and no later listing covers it");
   }
-  tellWaiting(check, "full_seconds", waiting);
+  reportWaiting(check, "full_seconds", waiting);
 }
 
 async function verifyNames({ db, names, sealedBefore, result: { chain, findings } }: DatabaseCheck): Promise<void> {
@@ -111,7 +111,7 @@ async function verifyList(check: DatabaseCheck, list: SealedList, untrusted: Rea
     else if (expected === null) findings.tamper("unexpected", name, unexpectedDetail(difference, waits));
     else findings.tamper("invalid", name, changesOf(actual, expected, "the seals"));
   }
-  tellWaiting(check, list, waiting);
+  reportWaiting(check, list, waiting);
   if (untaken > 0)
     findings.notice("not compared", `archive.${list}`, `${untaken} were not taken over from seals for which no key stood`);
 }

@@ -22,7 +22,7 @@ export type Verified = {
 };
 
 /** Of one verdict, for people; --json has more. */
-const mostShown = 20;
+const maxShown = 20;
 
 export function verifyDocument({ result, url, keys, depth, rows }: Verified) {
   const { chain, findings, totals, sealed, hasVersions } = result;
@@ -109,8 +109,8 @@ function depthText(depth: number, { totals }: VerifyResult): string {
 function groups(findings: readonly Finding<string>[]): string[] {
   return [...Map.groupBy(findings, ({ verdict }) => verdict)].flatMap(([verdict, found]) => [
     `${verdict}: ${found.length}`,
-    ...found.slice(0, mostShown).map(({ key, detail }) => `  ${key}: ${detail}`),
-    ...(found.length > mostShown ? [`  and ${found.length - mostShown} more (--json lists them)`] : []),
+    ...found.slice(0, maxShown).map(({ key, detail }) => `  ${key}: ${detail}`),
+    ...(found.length > maxShown ? [`  and ${found.length - maxShown} more (--json lists them)`] : []),
   ]);
 }
 

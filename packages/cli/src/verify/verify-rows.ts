@@ -17,13 +17,13 @@ import {
   makeExpectedTables,
   takeSnapshot,
 } from "@actions-archive/database/verify/compare-rows";
-import { storiesOf, writeExpectedLedger, writeExpectedRows } from "@actions-archive/loader/rebuild/expected-rows";
+import { inputsOf, writeExpectedLedger, writeExpectedRows } from "@actions-archive/loader/rebuild/expected-rows";
 
 import type { Comparison } from "./comparison.ts";
 import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 import { explain, explainLedger, type Finding, findingOf } from "./explain-rows.ts";
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
-import { verifyUnsettledJobs } from "./verify-unsettled.ts";
+import { verifyRecentJobs } from "./verify-unsettled.ts";
 
 /** One transaction each. */
 const recordsAtOnce = 500;
@@ -52,7 +52,7 @@ export async function verifyRows(check: DatabaseCheck): Promise<number> {
   }
   jobs += await compareRuns(comparison, batch);
   await tellRowsWithoutRecord(comparison);
-  await verifyUnsettledJobs(comparison);
+  await verifyRecentJobs(comparison);
   tellRemoved(comparison);
   return jobs;
 }
@@ -156,7 +156,7 @@ async function findRemovedJobs(
 }
 
 function jobsOf({ records, runRecords, unknownJobs }: ReadRuns): number[] {
-  const listed = runRecords.flatMap(({ record }) => storiesOf(record).map(({ object }) => jobIdOf(object)));
+  const listed = runRecords.flatMap(({ record }) => inputsOf(record).map(({ object }) => jobIdOf(object)));
   const ids = new Set([...records.map(({ record }) => record.job_id), ...listed]);
   return [...ids].filter((id) => id > 0 && !unknownJobs.has(id));
 }

@@ -2,7 +2,7 @@
 
 import { findRunRecord } from "@actions-archive/archive/record/records";
 import { isCorrupt } from "@actions-archive/archive/store/store";
-import { listUnsettledJobs, type UnsettledJob } from "@actions-archive/database/verify/compare-rows";
+import { listRecentJobs, type RecentJob } from "@actions-archive/database/verify/compare-rows";
 
 import type { Comparison } from "./comparison.ts";
 import { rowName } from "./database-check.ts";
@@ -12,12 +12,12 @@ const pageLength = 10_000;
 const maxAttempts = 51;
 
 /** Reports those that the store contradicts, and counts those that only the ledger knows. */
-export async function verifyUnsettledJobs(comparison: Comparison): Promise<void> {
+export async function verifyRecentJobs(comparison: Comparison): Promise<void> {
   const { db, findings, signal, recordless, strangers } = comparison;
   let [unrecorded, ofLedger] = [0, 0];
   for (let after = 0; ;) {
     signal?.throwIfAborted();
-    const page = await listUnsettledJobs(db, after, pageLength);
+    const page = await listRecentJobs(db, after, pageLength);
     for (const job of page) {
       if (strangers.has(job.job_id)) continue;
       const problem = await findContradiction(comparison, job);
@@ -43,7 +43,7 @@ export async function verifyUnsettledJobs(comparison: Comparison): Promise<void>
     );
 }
 
-async function findContradiction(comparison: Comparison, job: UnsettledJob): Promise<string | undefined> {
+async function findContradiction(comparison: Comparison, job: RecentJob): Promise<string | undefined> {
   const { store, result, recordless } = comparison;
   const { log_state, record_key, first_seen_at } = job;
   const isThere =
@@ -58,11 +58,7 @@ async function findContradiction(comparison: Comparison, job: UnsettledJob): Pro
 }
 
 // A run record holds every job that the ledger knew of its attempt when it was written.
-async function findLaterRunRecord(
-  { store, result }: Comparison,
-  job: UnsettledJob,
-  firstSeenAt: Date,
-): Promise<string | undefined> {
+async function findLaterRunRecord({ store, result }: Comparison, job: RecentJob, firstSeenAt: Date): Promise<string | undefined> {
   const host = result.chain.head?.host;
   if (host === undefined) return undefined;
   const last = Math.min(job.last_listed_attempt, job.run_attempt + maxAttempts);

@@ -1,6 +1,6 @@
 // Who may read and write what: roles, grants and row-level security, from access/*.sql, made anew by each migration.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
 import { DatabaseError } from "pg";
 
@@ -22,6 +22,6 @@ export async function setUpAccess(trx: Database): Promise<string | undefined> {
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.code !== insufficientPrivilege) throw error;
     await sql`rollback to savepoint access`.execute(trx);
-    return reasonOf(error);
+    return errorMessage(error);
   }
 }

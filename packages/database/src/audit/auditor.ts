@@ -1,6 +1,6 @@
 // A query as the auditor: who may read the views of schema audit, and nothing else.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { parseExactJson } from "@actions-archive/core/exact-json";
 import type pg from "pg";
@@ -44,7 +44,7 @@ export async function answerAsAuditor(pool: pg.Pool, statement: string, values: 
       texts: rows.map(({ printed }) => parseRecordText(printed, columns.length)),
     };
   } catch (error) {
-    throw new PermanentError("usage/invalid", `Postgres refuses the query: ${reasonOf(error)}`, { cause: error });
+    throw new PermanentError("usage/invalid", `Postgres refuses the query: ${errorMessage(error)}`, { cause: error });
   } finally {
     // Neither the transaction nor the connection is of any more use.
     client.release(true);

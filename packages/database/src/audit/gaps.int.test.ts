@@ -6,10 +6,10 @@ import { expect, test } from "vitest";
 
 import { addLedger, addRun, type AttemptRow, jobIdOf, type JobRow, setRepository } from "../../test-support/ledger.ts";
 import type { Database } from "../connection/open-database.ts";
-import { noteObjects } from "../ledger/objects.ts";
-import { noteUnreadableRepositories } from "../ledger/repositories.ts";
+import { recordObjects } from "../ledger/objects.ts";
+import { recordUnreadableRepositories } from "../ledger/repositories.ts";
 import { addWindow, markFullSecond } from "../ledger/windows.ts";
-import { noteSealing } from "../seal/sealing.ts";
+import { recordSealing } from "../seal/sealing.ts";
 import { countGaps, type Gap, isOwed, listGaps } from "./gaps.ts";
 
 const id = 700_000_001;
@@ -168,7 +168,7 @@ test("a repository that was not looked at so far is open, and so is what the fir
 
 test("a configured name that leads nowhere is a gap, once", async () => {
   await using database = await openLedger();
-  await noteUnreadableRepositories(database.db, [
+  await recordUnreadableRepositories(database.db, [
     { name: "acme/none", problem: "404" },
     { name: "acme/app", problem: "404" },
   ]);
@@ -204,7 +204,7 @@ test("a full second is a gap of its own, and no open window", async () => {
 test("objects that wait for a seal are one row: without a key at once, else after two intervals, or with the loader's problem", async () => {
   await using database = await openLedger();
   const { db } = database;
-  await noteObjects(
+  await recordObjects(
     db,
     ["1", "2"].map((name) => ({
       key: `runs/github.com/${id}/7/${name}.json`,
@@ -216,11 +216,11 @@ test("objects that wait for a seal are one row: without a key at once, else afte
   const row = { kind: "not_sealed", repository: null, job_id: null };
   expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "no_key" }]);
   const note = { keyId: "k", intervalSeconds: 60 };
-  await noteSealing(db, { ...note, problem: null });
+  await recordSealing(db, { ...note, problem: null });
   expect(await gapsOf(db)).toEqual([]);
   await sql`update archive.objects set noted_at = now() - interval '121 seconds'`.execute(db);
   expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "overdue" }]);
-  await noteSealing(db, { ...note, problem: "the store is away" });
+  await recordSealing(db, { ...note, problem: "the store is away" });
   expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "problem", detail: "the store is away" }]);
   await sql`update archive.objects set sealed_in = 1`.execute(db);
   expect(await gapsOf(db)).toEqual([]);

@@ -2,7 +2,7 @@
 
 import type { Database } from "../connection/open-database.ts";
 
-export type ArchivedLogPlace = {
+export type ArchivedLogLocation = {
   log_state: string;
   log_reason: string | null;
   log_key: string | null;
@@ -15,7 +15,7 @@ export type ArchivedLogPlace = {
 };
 
 /** Where a job's log lies, or why there is none. Undefined when no record of the job is loaded. */
-export async function findLog(db: Database, jobId: number): Promise<ArchivedLogPlace | undefined> {
+export async function findLog(db: Database, jobId: number): Promise<ArchivedLogLocation | undefined> {
   return db
     .selectFrom("archive.logs")
     .select([

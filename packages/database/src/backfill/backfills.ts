@@ -102,7 +102,7 @@ export type BackfillStep = keyof typeof steps;
  * recorded.
  * @returns its state now; undefined when there is none of this id. Another state than the wanted one says that it was too late.
  */
-export async function steerBackfill(
+export async function changeBackfillState(
   db: Database,
   backfillId: number,
   step: BackfillStep,
@@ -185,7 +185,11 @@ export async function takeBackfill(
 }
 
 /** Runs created from here on are listed. It only moves back in time. Idempotent. */
-export async function noteListedFrom(db: Database, { backfill_id, repository_id }: BackfillRef, listedFrom: Date): Promise<void> {
+export async function recordListedFrom(
+  db: Database,
+  { backfill_id, repository_id }: BackfillRef,
+  listedFrom: Date,
+): Promise<void> {
   await db
     .updateTable("archive.backfill_repositories")
     .set({ listed_from: sql<Date>`least(listed_from, ${listedFrom})` })

@@ -7,14 +7,14 @@ import type { Pause, Permit, RateLimitReading, RequestOutcome } from "@actions-a
 import { RateLimitedError, TransientError } from "@actions-archive/core/errors";
 
 import { translateDatabaseError } from "../connection/failure.ts";
-import type { BudgetAnswer, Tidings } from "./ask-budget.ts";
+import type { BudgetGrant, UsageReport } from "./ask-budget.ts";
 
-export type Ask = (question: { running: number; wanted: number; tidings: Tidings }) => Promise<BudgetAnswer>;
+export type Ask = (question: { running: number; wanted: number; tidings: UsageReport }) => Promise<BudgetGrant>;
 
 export type BudgetAccountOptions = {
   readonly ask: Ask;
   /** How long a request waits for its turn (pace, requests at once) before its job had better be delayed. */
-  readonly longestTurnMs: number;
+  readonly maxTurnMs: number;
   /** This machine's time in milliseconds: for telling when a pause ends, never for deciding. */
   readonly now: () => number;
 };
@@ -22,9 +22,9 @@ export type BudgetAccountOptions = {
 /** A permission is for now: one that took longer to arrive is dropped, since a pause may have come meanwhile. */
 const permissionLivesMs = 500;
 /** A process that waits asks so often at least: its count of what runs lives for a minute. */
-const longestNapMs = 20_000;
+const maxBackoffMs = 20_000;
 /** What ended is told with the next question; where none comes, after this time. */
-const tellAfterMs = 50;
+const reportAfterMs = 50;
 
 type Waiter = { readonly since: number; readonly grant: () => void; readonly refuse: (error: unknown) => void };
 type News = { counted: number; unread: number; reading?: Read; pause?: Dated<Pause> };
@@ -88,7 +88,7 @@ export class BudgetAccount {
         isOver = true;
         this.#running--;
         this.#note(outcome, beganAt);
-        void this.#tellSoon();
+        void this.#reportSoon();
       },
     };
   }
@@ -104,7 +104,7 @@ export class BudgetAccount {
     try {
       while (this.#waiting.length > 0) {
         const { wait_ms } = await this.#exchange();
-        if (this.#waiting.length > 0 && wait_ms > 0) await this.#rest(Math.min(wait_ms, longestNapMs));
+        if (this.#waiting.length > 0 && wait_ms > 0) await this.#rest(Math.min(wait_ms, maxBackoffMs));
       }
     } catch (error) {
       this.#refuseAll(error);
@@ -121,20 +121,20 @@ export class BudgetAccount {
   }
 
   // One statement at a time: each tells how many requests run, and an older count must not overwrite a younger one.
-  async #exchange(): Promise<BudgetAnswer> {
+  async #exchange(): Promise<BudgetGrant> {
     const exchange = this.#turn.then(async () => {
       const news = this.#news;
       this.#news = { counted: 0, unread: 0 };
       const running = this.#running;
       const asked = performance.now();
       try {
-        const answer = await this.#options.ask({ running, wanted: this.#waiting.length, tidings: tidingsOf(news) });
+        const answer = await this.#options.ask({ running, wanted: this.#waiting.length, tidings: usageReportsOf(news) });
         this.#toldRunning = running + answer.granted;
         const isFresh = performance.now() - asked < permissionLivesMs;
         // What nobody takes any more is set right by the next count.
         const granted = isFresh ? this.#waiting.splice(0, answer.granted) : [];
         for (const waiter of granted) waiter.grant();
-        if (granted.length < answer.granted) void this.#tellSoon();
+        if (granted.length < answer.granted) void this.#reportSoon();
         if (answer.is_paused) this.#refuseAll(this.#limited(answer.wait_ms, answer.reason ?? "a limit"));
         else this.#refuseLate(answer.wait_ms);
         return answer;
@@ -147,11 +147,11 @@ export class BudgetAccount {
     return exchange;
   }
 
-  async #tellSoon(): Promise<void> {
+  async #reportSoon(): Promise<void> {
     if (this.#isTellingSoon) return;
     this.#isTellingSoon = true;
     try {
-      await sleep(tellAfterMs);
+      await sleep(reportAfterMs);
       const { counted, reading, pause } = this.#news;
       const hasNews = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#toldRunning;
       if (hasNews) await this.#exchange();
@@ -168,9 +168,9 @@ export class BudgetAccount {
 
   /** Who would have to wait too long is told so at once. */
   #refuseLate(waitMs: number): void {
-    const longestMs = this.#options.longestTurnMs - waitMs;
-    while (performance.now() - (this.#waiting[0]?.since ?? Infinity) > longestMs)
-      this.#waiting.shift()?.refuse(this.#limited(Math.max(waitMs, tellAfterMs), "the requests of this minute are used"));
+    const maxMs = this.#options.maxTurnMs - waitMs;
+    while (performance.now() - (this.#waiting[0]?.since ?? Infinity) > maxMs)
+      this.#waiting.shift()?.refuse(this.#limited(Math.max(waitMs, reportAfterMs), "the requests of this minute are used"));
   }
 
   #limited(waitMs: number, reason: string): RateLimitedError {
@@ -179,7 +179,7 @@ export class BudgetAccount {
   }
 }
 
-function tidingsOf({ counted, unread, reading, pause }: News): Tidings {
+function usageReportsOf({ counted, unread, reading, pause }: News): UsageReport {
   return {
     counted,
     unread,

@@ -13,8 +13,8 @@ import { expect, test } from "vitest";
 import { openDatabase } from "../connection/open-database.ts";
 import { listDueLogs } from "../ledger/due-logs.ts";
 import { recordJobs } from "../ledger/log-jobs.ts";
-import { noteCredential, selectRepositories } from "../ledger/repositories.ts";
-import { askBudget, type Tidings } from "./ask-budget.ts";
+import { recordCredential, selectRepositories } from "../ledger/repositories.ts";
+import { requestBudget, type UsageReport } from "./ask-budget.ts";
 import { type DatabaseBudgetOptions, listCredentials, openDatabaseBudget } from "./credentials.ts";
 
 const open = ({ db }: TestDatabase, options: Partial<DatabaseBudgetOptions> = {}) =>
@@ -156,7 +156,7 @@ test("a limit that names no time pauses a minute, told twice at once still a min
 
 test("our own cap holds on a server without limits, over all processes, and answers that nothing changed are given back", async () => {
   await using database = await openTestDatabase();
-  const budgets = [open(database, { mostPerHour: 40 }), open(database, { mostPerHour: 40 })];
+  const budgets = [open(database, { maxPerHour: 40 }), open(database, { maxPerHour: 40 })];
   for (let round = 0; round < 60; round++) (await budgets[round % 2]!.acquire("ghes")).end({ isFree: true });
   const granted: Promise<Permit>[] = budgets.flatMap((budget) =>
     Array.from({ length: 45 }, async () => {
@@ -191,9 +191,9 @@ test("in any minute at most 900 requests of a credential start over all processe
       const credential = `world-${++world}`;
       const starts: { second: number; granted: number }[] = [];
       let passed = 0;
-      const ask = async (holder: string, wanted: number, tidings: Partial<Tidings> = {}) => {
+      const ask = async (holder: string, wanted: number, tidings: Partial<UsageReport> = {}) => {
         const question = { credential, holder, running: 0, wanted, tidings: { counted: 0, unread: 0, ...tidings } };
-        const answer = await askBudget(database.db, { reservePercent: 20 }, question);
+        const answer = await requestBudget(database.db, { reservePercent: 20 }, question);
         const { rows } = await sql<{ second: number }>`
           select starts_second::float8 as second from archive.credentials where credential = ${credential}`.execute(database.db);
         return { ...answer, second: (rows[0]?.second ?? 0) + passed };
@@ -212,9 +212,9 @@ test("in any minute at most 900 requests of a credential start over all processe
         starts.push({ second, granted });
         // The oldest second with requests is over when 63 have passed since it began.
         const oldest = starts.find((start) => start.granted > 0 && start.second >= second - 62)?.second ?? second;
-        const longestMs = left > 0 ? 50 : (oldest + 63 - second) * 1_000;
-        expect(wait_ms).toBeLessThanOrEqual(longestMs);
-        expect(wait_ms).toBeGreaterThanOrEqual(left > 0 ? 0 : longestMs - 1_000);
+        const maxMs = left > 0 ? 50 : (oldest + 63 - second) * 1_000;
+        expect(wait_ms).toBeLessThanOrEqual(maxMs);
+        expect(wait_ms).toBeGreaterThanOrEqual(left > 0 ? 0 : maxMs - 1_000);
       }
       for (const { second } of starts) expect(countSince(starts, second - 62, second)).toBeLessThanOrEqual(900);
     }),
@@ -228,7 +228,7 @@ function countSince(starts: readonly { second: number; granted: number }[], from
 
 test("900 requests start at once where work is there, over four processes, and the next one only when more than a minute is over", async () => {
   await using database = await openTestDatabase();
-  const budgets = [0, 1, 2, 3].map(() => open(database, { longestTurnMs: 2_000 }));
+  const budgets = [0, 1, 2, 3].map(() => open(database, { maxTurnMs: 2_000 }));
   let started = 0;
   (await budgets[0]!.acquire("a")).end({ isFree, reading: reading(1, 15_000) });
   await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 15_000, running: 0 }]);
@@ -280,7 +280,7 @@ test("a server without limits has no pace", async () => {
 
 test("a clock that is set back keeps the count of the minute", async () => {
   await using database = await openTestDatabase();
-  const budget = open(database, { longestTurnMs: 1_000 });
+  const budget = open(database, { maxTurnMs: 1_000 });
   (await budget.acquire("a")).end({ isFree, reading: reading(1) });
   await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 5_000, running: 0 }]);
   await sql`update archive.credentials set starts_second = starts_second + 3600, starts[1] = 900`.execute(database.db);
@@ -369,14 +369,14 @@ test("no log is fed of a repository whose credential pauses, and those of others
   for (const id of [1, 2]) {
     const sightings = [1, 2].map((repository_id) => ({ repository_id, full_name: `octo/${repository_id}`, is_private: null }));
     await selectRepositories(db, sightings);
-    await noteCredential(db, id, `installation-${id}`);
+    await recordCredential(db, id, `installation-${id}`);
     const object = { id: id * 10, run_id: id, run_attempt: 1, name: "build", status: "completed", conclusion: "success" };
     const times = { started_at: "2026-01-01T00:00:00Z", completed_at: "2026-01-01T00:01:00Z", steps: [], labels: [] };
     expect(await recordJobs(db, id, [{ object: { ...object, ...times }, source: "listing", listedAttempt: 1 }])).toBe(1);
   }
   const budget = open(database);
   await budget.pause("installation-1", { waitMs: 60_000, reason: "limit", isGuess: false });
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([20]);
+  expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([20]);
   await sql`update archive.credentials set paused_until = now()`.execute(db);
-  expect(new Set(await listDueLogs(db, { queued: [], mostPerCredential: 10 }))).toEqual(new Set([10, 20]));
+  expect(new Set(await listDueLogs(db, { queued: [], maxPerCredential: 10 }))).toEqual(new Set([10, 20]));
 });

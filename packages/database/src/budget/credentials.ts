@@ -6,16 +6,16 @@ import type { Budget } from "@actions-archive/core/budget";
 import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
-import { askBudget, type BudgetLimits } from "./ask-budget.ts";
+import { requestBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import { openReferenceClock } from "./reference-clock.ts";
 
 /** The pace lets nobody wait longer than 63 seconds. */
-const longestPaceMs = 90_000;
+const maxPaceMs = 90_000;
 
 export type DatabaseBudgetOptions = BudgetLimits & {
   /** How long `acquire` waits for a turn before it refuses; a minute's pace is waited for unless told. */
-  readonly longestTurnMs?: number;
+  readonly maxTurnMs?: number;
   /** This machine's time in milliseconds, for saying when a pause ends. What may start is decided by the database's clock. */
   readonly now?: () => number;
 };
@@ -23,11 +23,11 @@ export type DatabaseBudgetOptions = BudgetLimits & {
 /**
  * A budget that all processes on one database share. A database belongs to one GitHub host, so a credential's id is its key.
  * `reservePercent` of GitHub's limit is never touched; at most 100 requests run at once, and at most 900 start in any minute, by
- * the database's clock; `mostPerHour` is our own cap. Processes that wait get equal shares.
+ * the database's clock; `maxPerHour` is our own cap. Processes that wait get equal shares.
  * `acquire` fails with TransientError `database/unavailable` while Postgres is away: no database, no request.
  */
 export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions): Budget {
-  const { now = Date.now, longestTurnMs = longestPaceMs, ...limits } = options;
+  const { now = Date.now, maxTurnMs = maxPaceMs, ...limits } = options;
   const holder = randomUUID();
   const clock = openReferenceClock(db);
   const accounts = new Map<string, BudgetAccount>();
@@ -36,11 +36,11 @@ export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions)
     if (known !== undefined) return known;
     const opened = new BudgetAccount(credential, {
       async ask(question) {
-        const answer = await askBudget(db, limits, { ...question, credential, holder });
+        const answer = await requestBudget(db, limits, { ...question, credential, holder });
         clock.observe(answer.clock);
         return answer;
       },
-      longestTurnMs,
+      maxTurnMs,
       now,
     });
     accounts.set(credential, opened);

@@ -2,7 +2,7 @@
 
 import { userInfo } from "node:os";
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
 
 /** The columns of every act; null where it was not recorded, as before migration 0031. */
@@ -37,7 +37,7 @@ export function findOsUser(): string {
   } catch (error) {
     const number = process.getuid?.();
     if (number === undefined)
-      throw new TypeError(`The operating system does not say who runs this process: ${reasonOf(error)}`, { cause: error });
+      throw new TypeError(`The operating system does not say who runs this process: ${errorMessage(error)}`, { cause: error });
     return String(number);
   }
 }

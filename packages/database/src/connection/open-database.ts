@@ -1,6 +1,6 @@
 // A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { ConfigError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { Kysely } from "kysely";
@@ -97,7 +97,7 @@ async function checkServer(pool: pg.Pool, url: string): Promise<void> {
     const { rows } = await pool.query<{ server_version_num: string }>("show server_version_num");
     version = Number(rows[0]?.server_version_num);
   } catch (error) {
-    throw new ConfigError(`DATABASE_URL: Postgres at ${host} does not answer: ${reasonOf(error)}`, { cause: error });
+    throw new ConfigError(`DATABASE_URL: Postgres at ${host} does not answer: ${errorMessage(error)}`, { cause: error });
   }
   if (version < oldestMajorVersion * 10_000) {
     throw new ConfigError(

@@ -65,14 +65,14 @@ test("a delivery that cannot be written leaves nothing, is kept as it came, and 
   const body = Buffer.from('{"nul":"\\u0000"}\0');
   await storeDelivery(db, delivery, body, "the lock was not to be had");
   await storeDelivery(db, delivery, body, "not now either");
-  expect(await listStoredDeliveries(db, { limit: 10, mostTries: 3 })).toEqual([
+  expect(await listStoredDeliveries(db, { limit: 10, maxTries: 3 })).toEqual([
     { guid: delivery.guid, event: "workflow_job", body },
   ]);
-  expect(await listStoredDeliveries(db, { limit: 10, mostTries: 2 })).toEqual([]);
+  expect(await listStoredDeliveries(db, { limit: 10, maxTries: 2 })).toEqual([]);
   expect(await recordDelivery(db, delivery, named("octo-org/api"), writeJob)).toBe("recorded");
   await storeDelivery(db, delivery, body, "too late");
   expect(await outcomes(db)).toEqual([{ guid: delivery.guid, outcome: "recorded" }]);
-  expect(await listStoredDeliveries(db, { limit: 10, mostTries: 3 })).toEqual([]);
+  expect(await listStoredDeliveries(db, { limit: 10, maxTries: 3 })).toEqual([]);
 });
 
 test("nothing is kept of a repository that is unknown or not selected, and none is selected by a webhook", async () => {
@@ -124,7 +124,7 @@ test("a missed delivery is asked for a few times by one process, and not after i
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);
-  const limits = { mostAsks: 3, gapSeconds: 0 };
+  const limits = { maxRequests: 3, gapSeconds: 0 };
   const claim = (guid: string, gapSeconds = 0) => claimRedelivery(db, { ...delivery, guid }, { ...limits, gapSeconds });
   const atOnce = await Promise.all(Array.from({ length: 6 }, () => claim("missed-a", 60)));
   expect(atOnce.filter(Boolean)).toHaveLength(1);

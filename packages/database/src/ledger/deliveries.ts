@@ -90,16 +90,16 @@ export async function storeDelivery(db: Database, delivery: DeliveryRef, body: U
 
 export type StoredDelivery = { guid: string; event: string; body: Buffer };
 
-/** Deliveries that wait, those that failed least and then the oldest first; without those that failed `mostTries` times. */
+/** Deliveries that wait, those that failed least and then the oldest first; without those that failed `maxTries` times. */
 export async function listStoredDeliveries(
   db: Database,
-  { limit, mostTries }: { limit: number; mostTries: number },
+  { limit, maxTries }: { limit: number; maxTries: number },
 ): Promise<StoredDelivery[]> {
   const rows = await db
     .selectFrom("archive.deliveries")
     .select(["guid", "event", "body"])
     .where("outcome", "=", "stored")
-    .where("tries", "<", mostTries)
+    .where("tries", "<", maxTries)
     .orderBy("tries")
     .orderBy("received_at")
     .limit(limit)
@@ -113,20 +113,20 @@ export async function dropStoredDelivery(db: Database, guid: string): Promise<vo
 }
 
 /**
- * Takes the right to ask GitHub for a delivery again: at most `mostAsks` times, `gapSeconds` apart, by one process, and never
+ * Takes the right to ask GitHub for a delivery again: at most `maxRequests` times, `gapSeconds` apart, by one process, and never
  * for one that arrived.
  * @returns whether the caller is to ask.
  */
 export async function claimRedelivery(
   db: Database,
   { guid, event, action, repository_id }: DeliveryRef,
-  { mostAsks, gapSeconds }: { mostAsks: number; gapSeconds: number },
+  { maxRequests, gapSeconds }: { maxRequests: number; gapSeconds: number },
 ): Promise<boolean> {
   const { rows } = await sql`
     insert into archive.deliveries (guid, event, action, repository_id, outcome, asks, asked_at)
     values (${guid}, ${event}, ${action}, ${repository_id}, 'missed', 1, now())
     on conflict (guid) do update set asks = deliveries.asks + 1, asked_at = now()
-    where deliveries.outcome = 'missed' and deliveries.asks < ${mostAsks}
+    where deliveries.outcome = 'missed' and deliveries.asks < ${maxRequests}
       and deliveries.asked_at <= now() - make_interval(secs => ${gapSeconds})
     returning guid
   `.execute(db);

@@ -16,7 +16,7 @@ type Job = {
   readonly expiresIn: number | null;
   readonly completedAgo: number | null;
   readonly backfill: number | null;
-  readonly relookIn: number | null;
+  readonly recheckIn: number | null;
 };
 
 const usual: Job = {
@@ -26,7 +26,7 @@ const usual: Job = {
   expiresIn: 1000,
   completedAgo: 1,
   backfill: null,
-  relookIn: null,
+  recheckIn: null,
 };
 
 /** Three repositories of two credentials, one without; two backfills, the second paused; jobs with ids from `jobId` on, times in hours. */
@@ -49,7 +49,7 @@ async function write({ db }: TestDatabase, jobs: readonly Job[]): Promise<void> 
   const now = Date.now();
   const later = (hours: number | null) => (hours === null ? null : new Date(now + hours * hour));
   await db.deleteFrom("archive.obligations").execute();
-  for (const [index, { repository, state, dueIn, expiresIn, completedAgo, backfill, relookIn }] of jobs.entries()) {
+  for (const [index, { repository, state, dueIn, expiresIn, completedAgo, backfill, recheckIn }] of jobs.entries()) {
     await db
       .insertInto("archive.obligations")
       .values({
@@ -65,15 +65,15 @@ async function write({ db }: TestDatabase, jobs: readonly Job[]): Promise<void> 
         due_at: later(dueIn) ?? new Date(),
         expires_at: later(expiresIn),
         completed_at: completedAgo === null ? null : later(-completedAgo),
-        relook_at: later(relookIn),
+        relook_at: later(recheckIn),
         backfill_id: backfill,
       })
       .execute();
   }
 }
 
-const indexesOf = async (database: TestDatabase, queued: readonly number[], mostPerCredential: number) =>
-  (await listDueLogs(database.db, { queued: queued.map((index) => jobId + index), mostPerCredential })).map((id) => id - jobId);
+const indexesOf = async (database: TestDatabase, queued: readonly number[], maxPerCredential: number) =>
+  (await listDueLogs(database.db, { queued: queued.map((index) => jobId + index), maxPerCredential })).map((id) => id - jobId);
 
 test("what expires within two days comes first, then the newest live jobs, failed ones, and backfills by expiry", async () => {
   await using database = await openLedgerOf([
@@ -108,11 +108,11 @@ const anyJob: fc.Arbitrary<Job> = fc.record({
   expiresIn: fc.option(fc.integer({ min: -20, max: 20 }).map((days) => days * 24 + 12)),
   completedAgo: fc.option(fc.integer({ min: 1, max: 50 })),
   backfill: fc.constantFrom(null, null, 1, 2),
-  relookIn: fc.option(fc.constantFrom(-3, -2, 2)),
+  recheckIn: fc.option(fc.constantFrom(-3, -2, 2)),
 });
 
-function laneOf({ state, dueIn, expiresIn, completedAgo, backfill, relookIn }: Job): readonly [number, number] | undefined {
-  if (state === "archived" || state === "absent") return relookIn !== null && relookIn < 0 ? [3, relookIn] : undefined;
+function laneOf({ state, dueIn, expiresIn, completedAgo, backfill, recheckIn }: Job): readonly [number, number] | undefined {
+  if (state === "archived" || state === "absent") return recheckIn !== null && recheckIn < 0 ? [3, recheckIn] : undefined;
   if (dueIn > 0 || backfill === 2) return undefined;
   if (state === "failed") return [3, dueIn];
   if (expiresIn !== null && expiresIn > 0 && expiresIn < 48) return [1, expiresIn];

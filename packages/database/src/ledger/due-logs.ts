@@ -9,7 +9,7 @@ export type FeedState = {
   /** Jobs that wait or run in the queue now. */
   readonly queued: readonly number[];
   /** The queue holds no more jobs of one credential. */
-  readonly mostPerCredential: number;
+  readonly maxPerCredential: number;
 };
 
 /**
@@ -17,7 +17,7 @@ export type FeedState = {
  * failed logs and second looks, then what backfills found, by expiry, with what must have expired already at the end. As many as
  * there is room for, counted by credential. None of a credential that pauses, none of a paused backfill.
  */
-export async function listDueLogs(db: Database, { queued, mostPerCredential }: FeedState): Promise<number[]> {
+export async function listDueLogs(db: Database, { queued, maxPerCredential }: FeedState): Promise<number[]> {
   const { rows } = await sql<{ job_id: number }>`
     with queued as (
       select coalesce(credential, '') as credential, count(*)::integer as jobs
@@ -27,11 +27,11 @@ export async function listDueLogs(db: Database, { queued, mostPerCredential }: F
       group by 1
     ),
     open_repositories as (
-      select repository_id, coalesce(repositories.credential, '') as credential, ${mostPerCredential}::integer - coalesce(queued.jobs, 0) as room
+      select repository_id, coalesce(repositories.credential, '') as credential, ${maxPerCredential}::integer - coalesce(queued.jobs, 0) as room
       from archive.repositories
       left join archive.credentials using (credential)
       left join queued on queued.credential = coalesce(repositories.credential, '')
-      where (paused_until is null or paused_until <= now()) and coalesce(queued.jobs, 0) < ${mostPerCredential}
+      where (paused_until is null or paused_until <= now()) and coalesce(queued.jobs, 0) < ${maxPerCredential}
     ),
     due as (
       select open_repositories.credential, open_repositories.room, in_lanes.*

@@ -36,13 +36,13 @@ export async function findEarlierAttempts(
   };
 }
 
-export type Twin = { job_id: number; log_state: LogState; log_reason: string | null };
+export type Original = { job_id: number; log_state: LogState; log_reason: string | null };
 
 /**
  * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
  * and end. "Re-run failed jobs" lists the passed jobs again under new ids. The earliest one, but rather one that is archived.
  */
-export async function findTwin(db: Database, jobId: number): Promise<Twin | undefined> {
+export async function findOriginal(db: Database, jobId: number): Promise<Original | undefined> {
   const row = await db
     .selectFrom("archive.obligations as copy")
     .innerJoin("archive.obligations as twin", (join) =>

@@ -15,17 +15,17 @@ import {
 } from "../../test-support/samples.ts";
 import { transact } from "../connection/open-database.ts";
 import { finishCheck } from "./attempts.ts";
-import { findEarlierAttempts, findTwin } from "./earlier-attempts.ts";
-import { findObligation, type JobSighting, listUnloadedJobs, lockUnloadedJobs, markRowsLoaded, recordJobs } from "./log-jobs.ts";
+import { findEarlierAttempts, findOriginal } from "./earlier-attempts.ts";
+import { findLogJob, type JobSnapshot, listUnloadedJobs, lockUnloadedJobs, markRowsLoaded, recordJobs } from "./log-jobs.ts";
 import { recordRuns } from "./runs.ts";
 
-const sighting = (changes: Json = {}, listedAttempt = 1): JobSighting => ({
+const sighting = (changes: Json = {}, listedAttempt = 1): JobSnapshot => ({
   object: jobObject(changes),
   source: "listing",
   listedAttempt,
 });
 
-async function openLedgerOf(...sightings: JobSighting[]) {
+async function openLedgerOf(...sightings: JobSnapshot[]) {
   const database = await openTestDatabase();
   await addRepository(database.db);
   await recordJobs(database.db, repositoryId, sightings);
@@ -51,7 +51,7 @@ test("a job belongs to the smallest attempt that listed it, and remembers the la
     for (const attempt of order) await recordJobs(apart.db, repositoryId, [sighting({}, attempt)]);
     await using together = await openLedgerOf(...order.map((attempt) => sighting({}, attempt)));
     for (const { db } of [apart, together])
-      expect(await findObligation(db, jobId)).toMatchObject({ run_attempt: 1, last_listed_attempt: 4 });
+      expect(await findLogJob(db, jobId)).toMatchObject({ run_attempt: 1, last_listed_attempt: 4 });
   }
 });
 
@@ -61,7 +61,7 @@ test("the object with more steps wins, whatever comes first, and its columns wit
   for (const batches of [[[poor], [rich]], [[rich], [poor]], [[poor, rich]], [[rich, poor]]]) {
     await using database = await openLedgerOf();
     for (const batch of batches) await recordJobs(database.db, repositoryId, batch);
-    expect((await findObligation(database.db, jobId))?.object).toEqual(rich.object);
+    expect((await findLogJob(database.db, jobId))?.object).toEqual(rich.object);
     const columns = await database.db
       .selectFrom("archive.obligations")
       .select(["runner_name", "started_at", "completed_at", "expires_at"])
@@ -107,14 +107,14 @@ test("any text that GitHub may send is kept as it came", async () => {
     head_branch: "日本語\u202E",
   };
   await using database = await openLedgerOf(sighting(odd));
-  expect((await findObligation(database.db, jobId))?.object).toEqual(jobObject(odd));
+  expect((await findLogJob(database.db, jobId))?.object).toEqual(jobObject(odd));
 });
 
 test("a copy is known by its name and by the same runner, start and end in an earlier attempt", async () => {
   await using database = await openLedgerOf(sighting(), sighting({ id: jobId + 1 }, 2), sighting({ id: jobId + 2 }, 3));
-  expect(await findTwin(database.db, jobId + 1)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
-  expect(await findTwin(database.db, jobId + 2)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
-  expect(await findTwin(database.db, jobId)).toBeUndefined();
+  expect(await findOriginal(database.db, jobId + 1)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
+  expect(await findOriginal(database.db, jobId + 2)).toEqual({ job_id: jobId, log_state: "pending", log_reason: null });
+  expect(await findOriginal(database.db, jobId)).toBeUndefined();
 });
 
 test.each([
@@ -125,20 +125,20 @@ test.each([
   ["another run", { run_id: runId + 1 }],
 ])("a job with %s is no copy", async (_difference, changes) => {
   await using database = await openLedgerOf(sighting(), sighting({ id: jobId + 1, ...changes }, 2));
-  expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+  expect(await findOriginal(database.db, jobId + 1)).toBeUndefined();
 });
 
 test.each([{ runner_name: null }, { runner_name: "" }, { started_at: null }, { completed_at: null }])(
   "what both do not know makes no copy: %j",
   async (unknown) => {
     await using database = await openLedgerOf(sighting(unknown), sighting({ id: jobId + 1, ...unknown }, 2));
-    expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+    expect(await findOriginal(database.db, jobId + 1)).toBeUndefined();
   },
 );
 
 test("two jobs of one attempt are no copies of each other", async () => {
   await using database = await openLedgerOf(sighting({}, 2), sighting({ id: jobId + 1 }, 2));
-  expect(await findTwin(database.db, jobId + 1)).toBeUndefined();
+  expect(await findOriginal(database.db, jobId + 1)).toBeUndefined();
 });
 
 test("an earlier attempt that is not listed yet may still hold the original", async () => {

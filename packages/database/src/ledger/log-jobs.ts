@@ -9,7 +9,7 @@ import { type Database, transact } from "../connection/open-database.ts";
 import { roundsOf, unnest } from "../connection/unnest.ts";
 import { fullnessOf, type JobColumns, jobColumns } from "../rows/job-rows.ts";
 
-export type JobSighting = {
+export type JobSnapshot = {
   readonly object: unknown;
   readonly source: "listing" | "webhook" | "get";
   /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
@@ -18,7 +18,7 @@ export type JobSighting = {
   readonly receivedAt?: string | undefined;
 };
 
-export type Obligation = {
+export type LogJob = {
   job_id: number;
   repository_id: number;
   run_id: number;
@@ -42,7 +42,7 @@ export type Obligation = {
   record_key: string | null;
 };
 
-type ObligationColumns = {
+type LogJobColumns = {
   job_id: number;
   repository_id: number;
   run_id: number;
@@ -59,7 +59,7 @@ type ObligationColumns = {
   received_at: string | null;
 };
 
-const obligationTypes = {
+const logJobTypes = {
   job_id: "bigint",
   repository_id: "bigint",
   run_id: "bigint",
@@ -77,12 +77,12 @@ const obligationTypes = {
 } as const;
 
 /** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
-const mostOtherObjects = 7;
+const maxOtherObjects = 7;
 
 /** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
 export const defaultRetentionDays = 90;
 
-export type JobSightingOf = JobSighting & { readonly repositoryId: number };
+export type JobSnapshotOf = JobSnapshot & { readonly repositoryId: number };
 
 /**
  * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object that says more of its steps
@@ -90,7 +90,7 @@ export type JobSightingOf = JobSighting & { readonly repositoryId: number };
  * rows are owed again. Idempotent.
  * @returns how many of the sightings were completed jobs.
  */
-export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSighting[]): Promise<number> {
+export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSnapshot[]): Promise<number> {
   return writeSightings(
     db,
     sightings.map((sighting) => ({ ...sighting, repositoryId })),
@@ -99,24 +99,24 @@ export async function recordJobs(db: Database, repositoryId: number, sightings: 
 }
 
 /** As `recordJobs`, of any repositories, for a caller that writes all rows of these jobs in the same transaction: none are owed. */
-export async function recordLoadedJobs(trx: Database, sightings: readonly JobSightingOf[]): Promise<void> {
+export async function recordLoadedJobs(trx: Database, sightings: readonly JobSnapshotOf[]): Promise<void> {
   await writeSightings(trx, sightings, true);
 }
 
-async function writeSightings(db: Database, sightings: readonly JobSightingOf[], areLoaded: boolean): Promise<number> {
-  const rows = sightings.map(obligationColumns).filter((row) => row !== undefined);
+async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[], areLoaded: boolean): Promise<number> {
+  const rows = sightings.map(logJobColumns).filter((row) => row !== undefined);
   if (rows.length === 0) return 0;
   await transact(db, async (trx) => {
-    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertObligations(trx, round, areLoaded);
+    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertLogJobs(trx, round, areLoaded);
   });
   return rows.length;
 }
 
 // What the columns say of a job follows its object, and null never takes the place of a value.
-async function upsertObligations(trx: Database, rows: readonly ObligationColumns[], areLoaded: boolean): Promise<void> {
+async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areLoaded: boolean): Promise<void> {
   const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
   const isBetter = sql`excluded.object_steps > obligations.object_steps`;
-  const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${mostOtherObjects})`;
+  const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${maxOtherObjects})`;
   const follow = (column: string) => {
     const [old, fresh] = [sql.ref(`obligations.${column}`), sql.ref(`excluded.${column}`)];
     return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
@@ -131,7 +131,7 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
       array(select json_array_elements_text(contents)::bigint), coalesce(received_at, now()), coalesce(received_at, now()),
       completed_at + make_interval(days => coalesce(repositories.log_retention_days, ${defaultRetentionDays})),
       (select backfill_id from archive.runs where runs.run_id = incoming.run_id), ${loadedAt}
-    from ${unnest(obligationTypes, rows)}
+    from ${unnest(logJobTypes, rows)}
     join archive.repositories on repositories.repository_id = incoming.repository_id
     order by job_id
     on conflict (job_id) do update set
@@ -159,7 +159,7 @@ async function upsertObligations(trx: Database, rows: readonly ObligationColumns
   `.execute(trx);
 }
 
-function obligationColumns(sighting: JobSightingOf): ObligationColumns | undefined {
+function logJobColumns(sighting: JobSnapshotOf): LogJobColumns | undefined {
   const { repositoryId, object, source, listedAttempt, receivedAt } = sighting;
   const job = jobColumns(object);
   if (job === undefined || job.status !== "completed") return undefined;
@@ -200,7 +200,7 @@ export async function listUnloadedJobs(db: Database, limit: number): Promise<num
   return rows.map(({ job_id }) => job_id);
 }
 
-export async function findObligation(db: Database, jobId: number): Promise<Obligation | undefined> {
+export async function findLogJob(db: Database, jobId: number): Promise<LogJob | undefined> {
   const row = await db
     .selectFrom("archive.obligations")
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")

@@ -13,7 +13,7 @@ import { expect, test } from "vitest";
 import { openDatabase } from "../connection/open-database.ts";
 import { migrateDatabase } from "../migration/migrate.ts";
 import { recordJobs } from "./log-jobs.ts";
-import { findSameLog, forgetDeathAlone, forgetLogsInFlight, land, renewFlights, takeOff } from "./log-leases.ts";
+import { findSameLog, resetCrashCount, forgetLogLeases, releaseLogLease, renewLogLeases, acquireLogLease } from "./log-leases.ts";
 import { selectRepositories } from "./repositories.ts";
 
 const jobIds = [70_000_000_001, 70_000_000_002, 70_000_000_003];
@@ -29,7 +29,7 @@ async function openJobs() {
     listedAttempt: 1,
   }));
   await recordJobs(db, 1, sightings);
-  const begin = (worker: string, isAlone = false) => takeOff(db, { jobId, worker, isAlone });
+  const begin = (worker: string, isAlone = false) => acquireLogLease(db, { jobId, worker, isAlone });
   /** As the time does it that passes. */
   const endLease = () => db.updateTable("archive.logs_in_flight").set({ leased_until: null }).execute();
   const beginAfter = async (worker: string, isAlone = false) => {
@@ -47,9 +47,9 @@ test("what another worker left in flight is a death, what the same worker did no
   expect(await jobs.begin("a")).toEqual({ deaths: 0 });
   expect(await jobs.beginAfter("a")).toEqual({ deaths: 0 });
   expect(await jobs.beginAfter("b")).toEqual({ deaths: 1 });
-  await land(jobs.db, { jobId, worker: "a" });
+  await releaseLogLease(jobs.db, { jobId, worker: "a" });
   expect(await jobs.workerOf()).toBe("b");
-  await land(jobs.db, { jobId, worker: "b" });
+  await releaseLogLease(jobs.db, { jobId, worker: "b" });
   expect(await jobs.begin("c")).toEqual({ deaths: 1 });
 });
 
@@ -64,7 +64,7 @@ test("a worker whose lease runs has the log for itself, and is no death, however
     expect(heldForMs).toBeLessThanOrEqual(25_000);
   }
   expect(await jobs.workerOf()).toBe("a");
-  await land(jobs.db, { jobId, worker: "a" });
+  await releaseLogLease(jobs.db, { jobId, worker: "a" });
   expect(await jobs.begin("b")).toEqual({ deaths: 0 });
 });
 
@@ -72,11 +72,11 @@ test("a lease that was renewed runs again, and only its own worker renews it", a
   await using jobs = await openJobs();
   await jobs.begin("a");
   await jobs.endLease();
-  await renewFlights(jobs.db, { jobIds, worker: "b" });
-  await renewFlights(jobs.db, { jobIds: [other, third], worker: "a" });
+  await renewLogLeases(jobs.db, { jobIds, worker: "b" });
+  await renewLogLeases(jobs.db, { jobIds: [other, third], worker: "a" });
   expect(await jobs.begin("b")).toEqual({ deaths: 1 });
   await jobs.endLease();
-  await renewFlights(jobs.db, { jobIds, worker: "b" });
+  await renewLogLeases(jobs.db, { jobIds, worker: "b" });
   expect(await jobs.begin("c")).toMatchObject({ heldForMs: expect.any(Number) as number });
 });
 
@@ -91,15 +91,15 @@ test("a lease that nobody could renew, since Postgres was away, counts from its 
     await using server = await start();
     await migrateDatabase(server.url);
     await using database = await openDatabase({ url: server.url, applicationName: "test" });
-    await takeOff(database.db, { jobId, worker: "a", isAlone: false });
+    await acquireLogLease(database.db, { jobId, worker: "a", isAlone: false });
     await sql`update archive.logs_in_flight set leased_until = now() - interval '1 hour'`.execute(database.db);
   }
   const { url } = resources.use(await start());
   const { db } = resources.use(await openDatabase({ url, applicationName: "test" }));
-  const held = await takeOff(db, { jobId, worker: "b", isAlone: false });
+  const held = await acquireLogLease(db, { jobId, worker: "b", isAlone: false });
   expect("heldForMs" in held ? held.heldForMs : 0).toBeGreaterThan(0);
-  await renewFlights(db, { jobIds: [jobId], worker: "a" });
-  expect(await takeOff(db, { jobId, worker: "b", isAlone: false })).toHaveProperty("heldForMs");
+  await renewLogLeases(db, { jobIds: [jobId], worker: "a" });
+  expect(await acquireLogLease(db, { jobId, worker: "b", isAlone: false })).toHaveProperty("heldForMs");
 });
 
 test("after three deaths a log is in flight only alone, and a fourth death was its own", async () => {
@@ -111,20 +111,20 @@ test("after three deaths a log is in flight only alone, and a fourth death was i
   expect(await jobs.workerOf()).toBe("d");
   expect(await jobs.beginAfter("e")).toEqual({ deaths: 4 });
   expect(await jobs.workerOf()).toBeNull();
-  await forgetDeathAlone(jobs.db, jobId);
+  await resetCrashCount(jobs.db, jobId);
   expect(await jobs.begin("e")).toEqual({ deaths: 3 });
 });
 
 test("logs with the same raw hash and length are the same, once they are read and until their records are loaded", async () => {
   await using jobs = await openJobs();
   const rawSha256 = "ab".repeat(32);
-  for (const id of jobIds) await takeOff(jobs.db, { jobId: id, worker: "a", isAlone: false });
+  for (const id of jobIds) await acquireLogLease(jobs.db, { jobId: id, worker: "a", isAlone: false });
   expect(await findSameLog(jobs.db, { jobId, rawSha256, rawBytes: 3_000_000_000 })).toBeUndefined();
-  await land(jobs.db, { jobId, worker: "a" });
+  await releaseLogLease(jobs.db, { jobId, worker: "a" });
   expect(await findSameLog(jobs.db, { jobId: third, rawSha256, rawBytes: 2 })).toBeUndefined();
   expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 3_000_000_000 })).toBe(jobId);
   const both = await Promise.all([jobId, other].map((id) => findSameLog(jobs.db, { jobId: id, rawSha256, rawBytes: 9 })));
   expect(both.some((same) => same !== undefined)).toBe(true);
-  await forgetLogsInFlight(jobs.db, [jobId]);
+  await forgetLogLeases(jobs.db, [jobId]);
   expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 9 })).toBeUndefined();
 });

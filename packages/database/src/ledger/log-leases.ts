@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import type { Database } from "../connection/open-database.ts";
 
 /** A log that was in flight at so many deaths of its worker runs alone; one more, and it was the log. */
-export const deathsUntilAlone = 3;
+export const crashLimit = 3;
 
 /** A worker renews its leases more often than that; one that does not is dead, or as good as dead. */
 const leaseSeconds = 25;
@@ -15,19 +15,19 @@ const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
 const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
 const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
 
-export type TakenOff = { readonly deaths: number } | { readonly heldForMs: number };
+export type AcquiredLogLease = { readonly deaths: number } | { readonly heldForMs: number };
 
 /**
  * Marks the log as in flight with `worker`, a name that no other process bears, unless its deaths say that it must run alone
  * and it does not. The mark of another process is a death once its lease has run out; until then nothing changes.
  * @returns how many workers died of the log so far, or how long another worker has it for itself.
  */
-export async function takeOff(
+export async function acquireLogLease(
   db: Database,
   { jobId, worker, isAlone }: { readonly jobId: number; readonly worker: string; readonly isAlone: boolean },
-): Promise<TakenOff> {
+): Promise<AcquiredLogLease> {
   const deaths = sql<number>`flight.deaths + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
-  const isTaken = sql<boolean>`(${deaths} < ${deathsUntilAlone} or ${isAlone})`;
+  const isTaken = sql<boolean>`(${deaths} < ${crashLimit} or ${isAlone})`;
   const taken = await sql<{ deaths: number }>`
     insert into archive.logs_in_flight as flight (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
     on conflict (job_id) do update set
@@ -47,7 +47,7 @@ export async function takeOff(
 }
 
 /** The worker still works on these logs. */
-export async function renewFlights(
+export async function renewLogLeases(
   db: Database,
   { jobIds, worker }: { readonly jobIds: readonly number[]; readonly worker: string },
 ): Promise<void> {
@@ -58,7 +58,10 @@ export async function renewFlights(
 }
 
 /** The worker is done with the log for now, well or not. Idempotent. */
-export async function land(db: Database, { jobId, worker }: { readonly jobId: number; readonly worker: string }): Promise<void> {
+export async function releaseLogLease(
+  db: Database,
+  { jobId, worker }: { readonly jobId: number; readonly worker: string },
+): Promise<void> {
   await db
     .updateTable("archive.logs_in_flight")
     .set({ worker: null, leased_until: null })
@@ -68,10 +71,10 @@ export async function land(db: Database, { jobId, worker }: { readonly jobId: nu
 }
 
 /** The log killed its worker while it ran alone. Whoever tries it again runs it alone again. */
-export async function forgetDeathAlone(db: Database, jobId: number): Promise<void> {
+export async function resetCrashCount(db: Database, jobId: number): Promise<void> {
   await db
     .updateTable("archive.logs_in_flight")
-    .set({ deaths: deathsUntilAlone, worker: null, leased_until: null })
+    .set({ deaths: crashLimit, worker: null, leased_until: null })
     .where("job_id", "=", jobId)
     .execute();
 }
@@ -104,10 +107,10 @@ export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: 
   return row?.job_id;
 }
 
-export type StoredInFlight = { repository_id: number; run_id: number; job_id: number; raw_sha256: string | null };
+export type LeasedLog = { repository_id: number; run_id: number; job_id: number; raw_sha256: string | null };
 
 /** Logs in flight that may lie in the store already: they were read, or a worker works on them, or died of them. */
-export async function listStoredInFlight(db: Database, limit: number): Promise<StoredInFlight[]> {
+export async function listLeasedLogs(db: Database, limit: number): Promise<LeasedLog[]> {
   return db
     .selectFrom("archive.logs_in_flight")
     .innerJoin("archive.obligations", "archive.obligations.job_id", "archive.logs_in_flight.job_id")
@@ -119,7 +122,7 @@ export async function listStoredInFlight(db: Database, limit: number): Promise<S
 }
 
 /** Their records are loaded: what they say is in the auditor's rows from now on. */
-export async function forgetLogsInFlight(trx: Database, jobIds: readonly number[]): Promise<void> {
+export async function forgetLogLeases(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx
     .deleteFrom("archive.logs_in_flight")
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)

@@ -8,8 +8,8 @@ import { logRow } from "../../test-support/samples.ts";
 import type { Database } from "../connection/open-database.ts";
 import { upsertJobs, upsertLogs } from "../rows/rows.ts";
 import { listDueLogs } from "./due-logs.ts";
-import { findObligation, recordJobs } from "./log-jobs.ts";
-import { deferLog, deferUnsettledLog, failLog, finishRelook, noteRecord, settleLogs } from "./log-states.ts";
+import { findLogJob, recordJobs } from "./log-jobs.ts";
+import { deferLog, deferIncompleteLog, failLog, finishRecheck, recordWrittenRecord, recordTerminalStates } from "./log-states.ts";
 
 const hour = 3_600;
 const day = 24 * hour;
@@ -47,7 +47,7 @@ async function settle(
   const row = logRow({ state, version, reason });
   await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
   await upsertLogs(db, [row]);
-  await settleLogs(db, [row.job_id]);
+  await recordTerminalStates(db, [row.job_id]);
 }
 
 const near = (seconds: number) => expect.closeTo(seconds, -1) as number;
@@ -75,14 +75,14 @@ test.each(["archived", "failed"])("a copy that waits is due as soon as its origi
   for (const id of [jobId, ...copies]) await deferLog(db, id, 300, "waits");
   if (end === "archived") await settle(db, "archived", 1);
   else await failLog(db, jobId, "incomplete", "cut");
-  expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId + 1]);
+  expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([jobId + 1]);
 });
 
 test("a log that is too large is not tried again by itself", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await failLog(database.db, jobId, "too_large", "3 GiB");
   await database.pool.query("update archive.obligations set expires_at = now() - interval '1 year'");
-  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 10 })).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], maxPerCredential: 10 })).toEqual([]);
   const { rows } = await database.pool.query<{ never: boolean }>("select due_at = 'infinity' as never from archive.obligations");
   expect(rows).toEqual([{ never: true }]);
 });
@@ -94,21 +94,21 @@ test("a log that waits keeps its state and counts its tries", async () => {
   await failLog(database.db, jobId, "incomplete", "cut");
   await deferLog(database.db, jobId, 60, "store away");
   expect(await look(database.db)).toMatchObject({ log_state: "failed", log_reason: "incomplete", due_at: near(60), tries: 3 });
-  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 10 })).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], maxPerCredential: 10 })).toEqual([]);
 });
 
 test("a log without its end is remembered as read once, and only the first time counts", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
-  await deferUnsettledLog(database.db, jobId, 60, "no end");
+  await deferIncompleteLog(database.db, jobId, 60, "no end");
   const { unsettled_at } = await look(database.db);
   expect(unsettled_at).not.toBeNull();
-  await deferUnsettledLog(database.db, jobId, 60, "no end");
+  await deferIncompleteLog(database.db, jobId, 60, "no end");
   expect((await look(database.db)).unsettled_at).toEqual(unsettled_at);
 });
 
 test("a record that is written but not loaded keeps the feeder away for a minute, not for ever", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
-  await noteRecord(database.db, jobId, "records/github.com/1/2/3.json");
+  await recordWrittenRecord(database.db, jobId, "records/github.com/1/2/3.json");
   expect(await look(database.db)).toMatchObject({
     log_state: "pending",
     due_at: near(60),
@@ -124,7 +124,7 @@ test("archived is left by nothing", async () => {
   const settled = await readRow(database);
   await failLog(db, jobId, "upstream_error", "late");
   await deferLog(db, jobId, 1, "late");
-  await noteRecord(db, jobId, "records/other.json");
+  await recordWrittenRecord(db, jobId, "records/other.json");
   await settle(db, "absent", 3);
   await settle(db, "archived", 1);
   expect(await readRow(database)).toEqual(settled);
@@ -169,18 +169,18 @@ test.each(["deleted", "empty"] as const)(
       pool.query("update archive.obligations set relook_at = now(), decided_at = now() - make_interval(secs => $1)", [seconds]);
     await settle(db, "absent", 1, reason);
     expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(3_600) });
-    expect(await findObligation(db, jobId)).toMatchObject({ relook_at: null });
-    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([]);
+    expect(await findLogJob(db, jobId)).toMatchObject({ relook_at: null });
+    expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([]);
     await age(3_600);
-    expect(await listDueLogs(db, { queued: [], mostPerCredential: 10 })).toEqual([jobId]);
-    expect((await findObligation(db, jobId))?.relook_at).toBeInstanceOf(Date);
-    await finishRelook(db, jobId);
+    expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([jobId]);
+    expect((await findLogJob(db, jobId))?.relook_at).toBeInstanceOf(Date);
+    await finishRecheck(db, jobId);
     expect(await look(db)).toMatchObject({ relook_at: near(day - 3_600) });
     await age(day);
-    await finishRelook(db, jobId);
+    await finishRecheck(db, jobId);
     expect(await look(db)).toMatchObject({ relook_at: near(38 * day) });
     await pool.query("update archive.obligations set expires_at = now() + interval '2 days'");
-    await finishRelook(db, jobId);
+    await finishRecheck(db, jobId);
     expect(await look(db)).toMatchObject({ relook_at: null });
   },
 );
@@ -191,7 +191,7 @@ test("a log archived without timestamps is checked an hour later, another versio
   const archive = async (version: number, flags: ["no_timestamps"] | []) => {
     await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
     await upsertLogs(db, [logRow({ state: "archived", version, flags })]);
-    await settleLogs(db, [jobId]);
+    await recordTerminalStates(db, [jobId]);
     return (await look(db)).relook_at;
   };
   expect(await archive(1, ["no_timestamps"])).toEqual(near(3_600));

@@ -33,7 +33,7 @@ export async function deferLog(db: Database, jobId: number, seconds: number, det
 }
 
 /** The log was read without its end: it is read once more in `seconds`, and then stored as it is. */
-export async function deferUnsettledLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
+export async function deferIncompleteLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   await deferLog(db, jobId, seconds, detail);
   await db
     .updateTable("archive.obligations")
@@ -74,7 +74,7 @@ export async function makeUnconfirmedDue(db: Database): Promise<void> {
  * The recheck of a log in a terminal state is done. It is checked an hour and a day after it was decided, and an absent one a last time
  * two days before its expiry: an outage of GitHub's may last for hours.
  */
-export async function finishRelook(db: Database, jobId: number): Promise<void> {
+export async function finishRecheck(db: Database, jobId: number): Promise<void> {
   const dayLater = sql`decided_at + interval '1 day'`;
   const lastTime = sql`${expiry} - interval '2 days'`;
   await db
@@ -121,7 +121,7 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
 }
 
 /** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
-export async function noteRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
+export async function recordWrittenRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
   await db
     .updateTable("archive.obligations")
     .set({ record_key: recordKey, due_at: sql<Date>`now() + interval '60 seconds'` })
@@ -133,10 +133,10 @@ export async function noteRecord(db: Database, jobId: number, recordKey: string)
 /**
  * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
  * what is archived can only be removed. A log that is deleted, empty or without timestamps is checked again an hour later, and
- * then as `finishRelook` says.
+ * then as `finishRecheck` says.
  * Call it in the transaction of `upsertLogs`, after it. Idempotent.
  */
-export async function settleLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
+export async function recordTerminalStates(trx: Database, jobIds: readonly number[]): Promise<void> {
   await sql`
     update archive.obligations
     set

@@ -32,7 +32,7 @@ type ObjectColumns = ReturnType<typeof columnsOf>;
  * Writes these objects down, to be sealed. What is known stays as it was first seen: an object that reads otherwise today was
  * changed, and the seal must say what it was. Idempotent.
  */
-export async function noteObjects(trx: Database, objects: readonly StoredObject[]): Promise<void> {
+export async function recordObjects(trx: Database, objects: readonly StoredObject[]): Promise<void> {
   if (objects.length === 0) return;
   await sql`
     insert into archive.objects (object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id)
@@ -43,7 +43,7 @@ export async function noteObjects(trx: Database, objects: readonly StoredObject[
 }
 
 /** Writes down what a seal of the store holds, as sealed by it; of a key in two seals the first one counts. Idempotent. */
-export async function noteSealedObjects(trx: Database, sequence: number, objects: readonly StoredObject[]): Promise<void> {
+export async function recordSealedObjects(trx: Database, sequence: number, objects: readonly StoredObject[]): Promise<void> {
   if (objects.length === 0) return;
   await sql`
     insert into archive.objects as known (object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id, sealed_in)
@@ -85,7 +85,7 @@ export async function findObjects(db: Database, keys: readonly string[]): Promis
 }
 
 /** Jobs after `afterJobId` whose record in force is loaded and not written down, by job id. */
-export async function listUnnotedRecords(
+export async function listUnrecordedRecords(
   db: Database,
   afterJobId: number,
   limit: number,
@@ -102,7 +102,7 @@ export async function listUnnotedRecords(
 }
 
 /** Attempts after `after` whose run record is written and not written down here, in order. */
-export async function listUnnotedAttempts(
+export async function listUnrecordedRunRecords(
   db: Database,
   after: { readonly run_id: number; readonly run_attempt: number } | undefined,
   limit: number,

@@ -21,7 +21,7 @@ export const isLagging = sql<boolean>`attempts.state = 'open'
   and check_reason is distinct from 'settling' and attempts.incomplete_since is null`;
 
 /** A span that is listed again soon. For a query of `archive.window_checks`. */
-export const isIncompleteWindow = sql<boolean>`window_checks.reason = 'incomplete' and window_checks.incomplete_since is null`;
+export const isWindowIncomplete = sql<boolean>`window_checks.reason = 'incomplete' and window_checks.incomplete_since is null`;
 
 /** Selected repositories that are worth another poll, the first due first; attempts of backfills are left to these. */
 export async function listRechecks(db: Database): Promise<Recheck[]> {
@@ -34,7 +34,7 @@ export async function listRechecks(db: Database): Promise<Recheck[]> {
       left join archive.backfills using (backfill_id)
       where ${isLagging} and (backfills.state is null or backfills.state not in ('running', 'paused'))
       union all
-      select repository_id, due_at from archive.window_checks where ${isIncompleteWindow}
+      select repository_id, due_at from archive.window_checks where ${isWindowIncomplete}
     ) as checks
     join archive.repositories using (repository_id)
     where is_selected

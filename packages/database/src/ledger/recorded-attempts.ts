@@ -14,7 +14,7 @@ export async function listUnrecordedAttempts(db: Database, limit: number): Promi
     .execute();
 }
 
-export type AttemptStory = {
+export type AttemptSnapshot = {
   repository_id: number;
   full_name: string;
   object: unknown;
@@ -30,7 +30,7 @@ export type AttemptStory = {
 export async function findListedAttempt(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
-): Promise<AttemptStory | undefined> {
+): Promise<AttemptSnapshot | undefined> {
   const row = await db
     .selectFrom("archive.attempts")
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")

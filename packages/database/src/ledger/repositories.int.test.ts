@@ -12,7 +12,7 @@ import {
   listUnreadableRepositories,
   recordGoneLog,
   recordLogRetention,
-  noteUnreadableRepositories,
+  recordUnreadableRepositories,
   releaseLease,
   selectRepositories,
   takeLease,
@@ -104,12 +104,12 @@ test("the youngest age at which the logs of two jobs were gone is the retention,
 test("names that lead nowhere are listed until they lead somewhere", async () => {
   await using database = await openLedger();
   const { db } = database;
-  await noteUnreadableRepositories(db, [
+  await recordUnreadableRepositories(db, [
     { name: "acme/gone", problem: "404" },
     { name: "acme/typo", problem: "404" },
   ]);
-  await noteUnreadableRepositories(db, [{ name: "acme/gone", problem: "403" }]);
+  await recordUnreadableRepositories(db, [{ name: "acme/gone", problem: "403" }]);
   expect(await listUnreadableRepositories(db)).toEqual([{ name: "acme/gone", problem: "403" }]);
-  await noteUnreadableRepositories(db, []);
+  await recordUnreadableRepositories(db, []);
   expect(await listUnreadableRepositories(db)).toEqual([]);
 });

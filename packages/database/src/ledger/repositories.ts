@@ -4,7 +4,7 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
 
-export type RepositorySighting = { repository_id: number; full_name: string; is_private: boolean | null };
+export type RepositorySnapshot = { repository_id: number; full_name: string; is_private: boolean | null };
 
 export type LedgerRepository = {
   repository_id: number;
@@ -34,7 +34,7 @@ const columns = [
 ] as const;
 
 /** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
-export async function selectRepositories(db: Database, sightings: readonly RepositorySighting[]): Promise<void> {
+export async function selectRepositories(db: Database, sightings: readonly RepositorySnapshot[]): Promise<void> {
   const isSameName = sql`repositories.full_name = excluded.full_name`;
   const namedAt = sql<Date | null>`case when ${isSameName} then repositories.named_at else now() end`;
   const nameSeenAt = sql<Date | null>`case when ${isSameName} then repositories.name_seen_at else now() end`;
@@ -170,7 +170,7 @@ export async function recordLogRetention(db: Database, repositoryId: number, day
 }
 
 /** Whose budget pays for it: nothing is fed for a credential that pauses. Idempotent. */
-export async function noteCredential(db: Database, repositoryId: number, credential: string): Promise<void> {
+export async function recordCredential(db: Database, repositoryId: number, credential: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ credential }).where("repository_id", "=", repositoryId).execute();
 }
 
@@ -203,7 +203,7 @@ export async function recordGoneLog(
 export type UnreadableRepository = { name: string; problem: string };
 
 /** Replaces the list of configured names that lead nowhere. Idempotent. */
-export async function noteUnreadableRepositories(db: Database, unreadable: readonly UnreadableRepository[]): Promise<void> {
+export async function recordUnreadableRepositories(db: Database, unreadable: readonly UnreadableRepository[]): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const names = unreadable.map(({ name }) => name);
     await trx

@@ -30,7 +30,7 @@ async function openFailed() {
 
 test("without a choice every failed log is pending and due now", async () => {
   await using database = await openFailed();
-  expect(await listDueLogs(database.db, { queued: [], mostPerCredential: 100 })).toEqual([]);
+  expect(await listDueLogs(database.db, { queued: [], maxPerCredential: 100 })).toEqual([]);
   const jobs = [0, 1, 2, 3].map((index) => jobIdOf(1, index));
   expect(await retryFailedLogs(database.db, {})).toEqual([
     { job_id: jobs[0], repository: "acme/app", reason: "forbidden" },
@@ -39,7 +39,7 @@ test("without a choice every failed log is pending and due now", async () => {
     { job_id: jobs[3], repository: "acme/app", reason: "forbidden" },
     { job_id: jobIdOf(2, 0), repository: "acme/web", reason: "forbidden" },
   ]);
-  expect((await listDueLogs(database.db, { queued: [], mostPerCredential: 100 })).toSorted((a, b) => a - b)).toEqual([
+  expect((await listDueLogs(database.db, { queued: [], maxPerCredential: 100 })).toSorted((a, b) => a - b)).toEqual([
     ...jobs,
     jobIdOf(2, 0),
   ]);

@@ -3,7 +3,7 @@
 import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
-import { isIncompleteWindow, isLagging } from "./rechecks.ts";
+import { isWindowIncomplete, isLagging } from "./rechecks.ts";
 
 export type WorkCounts = {
   jobs: number;
@@ -49,7 +49,7 @@ export async function countWork(db: Database): Promise<WorkCounts> {
         where is_selected and ${isLagging}
           and (backfills.state is null or backfills.state not in ('running', 'paused')))::int as "laggingAttempts",
       (select count(*) from archive.window_checks join archive.repositories using (repository_id)
-        where is_selected and ${isIncompleteWindow})::int as "incompleteWindows",
+        where is_selected and ${isWindowIncomplete})::int as "incompleteWindows",
       (select count(*) from archive.backfill_repositories join archive.backfills using (backfill_id)
         where state = 'running' and done_at is null and problem is null)::int as "openBackfills"
     from archive.obligations

@@ -19,18 +19,25 @@ const maxObjectLength = 200_000;
 
 /**
  * Keeps runs that a list showed and that cannot be used. Idempotent.
- * @param placedAt about when each was created: the day of coverage that it makes incomplete.
+ * @param positionedAt about when each was created: the day of coverage that it makes incomplete.
  * @returns the problems of those that were not kept before.
  */
 export async function recordUnusableRuns(
   db: Database,
   repositoryId: number,
-  runs: readonly (UnusableObject & { readonly placedAt: Date })[],
+  runs: readonly (UnusableObject & { readonly positionedAt: Date })[],
 ): Promise<string[]> {
   const found: string[] = [];
-  for (const { object, problem, placedAt } of runs) {
+  for (const { object, problem, positionedAt } of runs) {
     const run_id = id(asFields(object)["id"]);
-    const isNew = await insert(db, { repository_id: repositoryId, kind: "run", run_id, placed_at: placedAt, object, problem });
+    const isNew = await insert(db, {
+      repository_id: repositoryId,
+      kind: "run",
+      run_id,
+      placed_at: positionedAt,
+      object,
+      problem,
+    });
     if (isNew) found.push(problem);
   }
   return found;

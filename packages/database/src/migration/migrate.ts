@@ -1,7 +1,7 @@
 // Brings the schema up to date from migrations/*.sql, rebuilds every view from views/*.sql and says who may use what. Run by
 // `migrate` and by the embedded set-up alone; workers only check.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { ConfigError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { sql } from "kysely";
@@ -26,7 +26,7 @@ export async function migrateDatabase(databaseUrl: string, { log }: { log?: Logg
   const { error, results = [] } = await migratorOf(database.db).migrateToLatest();
   if (error !== undefined) {
     const failed = results.find(({ status }) => status === "Error")?.migrationName;
-    throw new ConfigError(`The schema could not be brought up to date${failed ? ` (${failed})` : ""}: ${reasonOf(error)}`, {
+    throw new ConfigError(`The schema could not be brought up to date${failed ? ` (${failed})` : ""}: ${errorMessage(error)}`, {
       cause: error,
     });
   }

@@ -60,7 +60,7 @@ export async function saveRebuild(db: Database, progress: RebuildProgress): Prom
 }
 
 /** Idempotent: the first problem of an object stays. */
-export async function noteRefusals(db: Database, refusals: readonly Refusal[]): Promise<void> {
+export async function recordRefusals(db: Database, refusals: readonly Refusal[]): Promise<void> {
   if (refusals.length === 0) return;
   await db
     .insertInto("archive.rebuild_refusals")
@@ -82,7 +82,7 @@ export async function listRefusals(db: Database, limit: number): Promise<Refusal
 }
 
 /** Adds what a published seal holds and what was not found where it should be: run records and records of jobs. Idempotent. */
-export async function noteMissingObjects(db: Database): Promise<void> {
+export async function recordMissingObjects(db: Database): Promise<void> {
   await sql`
     insert into archive.rebuild_refusals (object_key, problem)
     select object_key, format('seal %s holds it, and it is not in the store', sealed_in)

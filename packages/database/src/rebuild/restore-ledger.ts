@@ -237,7 +237,7 @@ export async function restoreFullSeconds(
  * The next poll of a rebuilt repository compares for re-runs from a day before its last window ended: the last comparison, of which
  * nothing is kept, was not earlier than that unless polling stood still. Idempotent.
  */
-export async function restoreLookBacks(db: Database): Promise<void> {
+export async function restoreRerunScans(db: Database): Promise<void> {
   await sql`
     update archive.repositories
     set rescanned_at = (select max(window_end) - interval '1 day' from archive.windows where windows.repository_id = repositories.repository_id)

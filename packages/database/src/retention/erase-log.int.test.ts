@@ -6,8 +6,8 @@ import { expect, test } from "vitest";
 import { openRetention } from "../../test-support/retention.ts";
 import { jobId, jobObject, logRow, runId } from "../../test-support/samples.ts";
 import { recordJobs } from "../ledger/log-jobs.ts";
-import { retryFailedLogs, settleLogs } from "../ledger/log-states.ts";
-import { noteObjects } from "../ledger/objects.ts";
+import { retryFailedLogs, recordTerminalStates } from "../ledger/log-states.ts";
+import { recordObjects } from "../ledger/objects.ts";
 import { upsertJobs, upsertLogs } from "../rows/rows.ts";
 import { eraseLog } from "./erase-log.ts";
 import { holdJobs } from "./holds.ts";
@@ -79,7 +79,7 @@ test("no record that is loaded later takes the place of a removed log, but its n
     archive.db.transaction().execute(async (trx) => {
       await upsertLogs(trx, logs.map(logRow));
       await applyTombstones(trx, [jobId]);
-      await settleLogs(trx, [jobId]);
+      await recordTerminalStates(trx, [jobId]);
     });
   const row = () => archive.ask("select log_state, log_reason, record_version, log_key from audit.jobs");
   for (const version of [3, 1, 2, 3]) await load({ state: "archived", version });
@@ -113,7 +113,7 @@ test("what is not in a published seal cannot be erased: neither the log, nor ano
   await expect(eraseLog(archive.db, jobId, "why")).rejects.toThrow(/not in a published seal/);
   await archive.publish();
   const beside = archive.keyOf(jobId).replace(".log.zst", `.${"b".repeat(64)}.log.zst`);
-  await noteObjects(archive.db, [{ key: beside, version_id: null, size: 7, sha256: "c".repeat(64) }]);
+  await recordObjects(archive.db, [{ key: beside, version_id: null, size: 7, sha256: "c".repeat(64) }]);
   await expect(eraseLog(archive.db, jobId, "why")).rejects.toThrow(/not in a published seal/);
   expect(await archive.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
   expect(await archive.ask("select from archive.tombstones")).toEqual([]);

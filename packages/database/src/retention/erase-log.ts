@@ -4,7 +4,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
-import { buryLogs, isSealed, lockArchivedLogs, type RemovableLog } from "./tombstones.ts";
+import { insertTombstones, isSealed, lockArchivedLogs, type RemovableLog } from "./tombstones.ts";
 
 export type ErasedObject = {
   object_key: string;
@@ -105,7 +105,7 @@ export async function eraseLog(db: Database, jobId: number, reason: string, by?:
     }
     const kin = await findKin(trx, jobId);
     const annotations = await countAnnotations(trx, jobId);
-    await buryLogs(trx, [log], { cause: "erase", reason, by });
+    await insertTombstones(trx, [log], { cause: "erase", reason, by });
     return { job_id: jobId, is_new: true, annotations, ...kin, ...(await readErasure(trx, jobId)) };
   });
 }

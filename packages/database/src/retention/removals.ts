@@ -94,7 +94,11 @@ function columnsOf(outcome: RemovalOutcome) {
 }
 
 /** It could not be removed: it is asked for again in `minutes`, after what was due meanwhile. */
-export async function noteFailedRemoval(db: Database, key: string, failure: { problem: string; minutes: number }): Promise<void> {
+export async function recordFailedRemoval(
+  db: Database,
+  key: string,
+  failure: { problem: string; minutes: number },
+): Promise<void> {
   await db
     .updateTable("archive.tombstones")
     .set({ problem: failure.problem, due_at: sql<Date>`now() + make_interval(mins => ${failure.minutes})` })

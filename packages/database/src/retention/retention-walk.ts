@@ -6,13 +6,13 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
 import { endsBefore, governedRepositories, type GovernedRepository } from "./retention.ts";
-import { buryLogs, isSealed, lockArchivedLogs } from "./tombstones.ts";
+import { insertTombstones, isSealed, lockArchivedLogs } from "./tombstones.ts";
 
 export type WalkLimits = {
   /** Jobs that are looked at in one page. */
-  readonly mostLookedAt: number;
+  readonly maxChecked: number;
   /** Logs that are decided in one page. */
-  readonly mostDecided: number;
+  readonly maxDecided: number;
 };
 
 export type WalkedPage = { readonly repository: string; readonly policy: string; readonly decided: number };
@@ -42,7 +42,7 @@ export async function walkPolicies(db: Database, limits: WalkLimits): Promise<Wa
     const logs = archived.filter((log) => !log.is_held && isSealed(log));
     const { policy, keep_days } = repository;
     if (logs.length > 0)
-      await buryLogs(trx, logs, {
+      await insertTombstones(trx, logs, {
         cause: "retention",
         reason: `keep ${keep_days} ${keep_days === 1 ? "day" : "days"} (${policy})`,
         by: "loader",
@@ -103,7 +103,7 @@ async function readPage(
   trx: Database,
   { repository_id, keep_days }: GovernedRepository,
   { completed_at, job_id }: Position,
-  { mostLookedAt, mostDecided }: WalkLimits,
+  { maxChecked, maxDecided }: WalkLimits,
 ): Promise<{ jobIds: number[]; next: Position }> {
   // The first of the two conditions on time is what an index answers.
   const { rows } = await sql<{ job_id: number; completed_at: string; may_go: boolean }>`
@@ -116,15 +116,15 @@ async function readPage(
         and completed_at < now() - make_interval(days => ${keep_days})
         and (completed_at, job_id) > (${completed_at}::timestamptz, ${job_id}::bigint)
       order by completed_at, job_id
-      limit ${mostLookedAt}
+      limit ${maxChecked}
     ) as page
     left join archive.logs on logs.job_id = page.job_id
     order by page.completed_at, page.job_id
   `.execute(trx);
-  const going = rows.filter(({ may_go }) => may_go).slice(0, mostDecided);
-  const isCut = going.length === mostDecided;
+  const going = rows.filter(({ may_go }) => may_go).slice(0, maxDecided);
+  const isCut = going.length === maxDecided;
   const last = isCut ? going.at(-1) : rows.at(-1);
-  const isEnd = last === undefined || (!isCut && rows.length < mostLookedAt);
+  const isEnd = last === undefined || (!isCut && rows.length < maxChecked);
   return {
     jobIds: going.map((job) => job.job_id),
     next: isEnd ? firstOf(repository_id + 1) : { repository_id, completed_at: last.completed_at, job_id: last.job_id },

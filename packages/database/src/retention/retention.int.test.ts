@@ -11,7 +11,7 @@ import { holdJobs } from "./holds.ts";
 import { walkPolicies, type WalkLimits } from "./retention-walk.ts";
 import { changePolicy, listPolicies, planRemovals } from "./retention.ts";
 
-const limits: WalkLimits = { mostLookedAt: 100, mostDecided: 100 };
+const limits: WalkLimits = { maxChecked: 100, maxDecided: 100 };
 
 async function openPolicies() {
   const database = await openTestDatabase();
@@ -111,10 +111,10 @@ test("what is held, is the original of a held copy or is not sealed stays, and g
 });
 
 test.each([
-  [{ mostLookedAt: 1, mostDecided: 1 }],
-  [{ mostLookedAt: 2, mostDecided: 1 }],
-  [{ mostLookedAt: 3, mostDecided: 2 }],
-  [{ mostLookedAt: 4, mostDecided: 4 }],
+  [{ maxChecked: 1, maxDecided: 1 }],
+  [{ maxChecked: 2, maxDecided: 1 }],
+  [{ maxChecked: 3, maxDecided: 2 }],
+  [{ maxChecked: 4, maxDecided: 4 }],
 ])("pages of %j together look at every job of every governed repository once", async (with_) => {
   await using archive = await openPolicies();
   await addRepository(archive.db, 1, "acme/first");
@@ -136,8 +136,8 @@ test("a page is bounded by what it looks at and by what it decides", async () =>
   for (let index = 0; index < 5; index += 1) await archive.addLog({ id: jobId + index, age: 100 - index });
   await archive.seal();
   await archive.set("acme", 30);
-  expect(await walkPolicies(archive.db, { mostLookedAt: 3, mostDecided: 2 })).toMatchObject({ decided: 2 });
-  expect(await walkPolicies(archive.db, { mostLookedAt: 2, mostDecided: 9 })).toMatchObject({ decided: 2 });
+  expect(await walkPolicies(archive.db, { maxChecked: 3, maxDecided: 2 })).toMatchObject({ decided: 2 });
+  expect(await walkPolicies(archive.db, { maxChecked: 2, maxDecided: 9 })).toMatchObject({ decided: 2 });
   expect(await walkPolicies(archive.db, limits)).toMatchObject({ decided: 1 });
 });
 

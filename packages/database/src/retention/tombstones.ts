@@ -10,7 +10,7 @@ import type { Database } from "../connection/open-database.ts";
 import { archiveSchema, type Schema } from "../connection/schema-name.ts";
 import { unnest } from "../connection/unnest.ts";
 import { lockJobs } from "../ledger/log-jobs.ts";
-import { settleLogs } from "../ledger/log-states.ts";
+import { recordTerminalStates } from "../ledger/log-states.ts";
 import { heldJobs } from "./holds.ts";
 
 export type Removal = {
@@ -81,14 +81,14 @@ export function isSealed({ log_key, objects }: Pick<RemovableLog, "log_key" | "o
 }
 
 /** Tombstones for these logs, and their rows. They must be locked, sealed and not held. Idempotent. */
-export async function buryLogs(trx: Database, logs: readonly RemovableLog[], removal: Removal): Promise<void> {
+export async function insertTombstones(trx: Database, logs: readonly RemovableLog[], removal: Removal): Promise<void> {
   const tombstones = logs.flatMap(({ job_id, repository_id, objects }) =>
     objects.map(({ is_sealed: _sealed, ...object }) => ({ ...object, job_id, repository_id })),
   );
-  await insertTombstones(trx, tombstones, removal);
+  await insertTombstoneRows(trx, tombstones, removal);
   const jobIds = logs.map(({ job_id }) => job_id);
   await applyTombstones(trx, jobIds);
-  await settleLogs(trx, jobIds);
+  await recordTerminalStates(trx, jobIds);
 }
 
 type NewTombstone = Omit<LogObject, "is_sealed"> & { job_id: number; repository_id: number };
@@ -102,7 +102,7 @@ const tombstoneTypes = {
   sha256: "text",
 } as const;
 
-async function insertTombstones(trx: Database, tombstones: readonly NewTombstone[], removal: Removal): Promise<void> {
+async function insertTombstoneRows(trx: Database, tombstones: readonly NewTombstone[], removal: Removal): Promise<void> {
   const { cause, reason } = removal;
   const { by, os_user } = actorOf(removal.by);
   for (const { object_key, job_id } of tombstones) assertOwnLog(object_key, job_id);
@@ -140,7 +140,7 @@ export type NamedLog = {
  * What a record names of a job whose log was removed before, goes too, for the same reason: a worker had it in flight. A log under a
  * key that is gone already is looked for once more. Call it in the transaction that loads these records. Idempotent.
  */
-export async function followTombstones(trx: Database, named: readonly NamedLog[]): Promise<void> {
+export async function propagateTombstones(trx: Database, named: readonly NamedLog[]): Promise<void> {
   const rows = named
     .filter(({ job_id, log }) => isOwnLog(log.key, job_id))
     .map(({ job_id, repository_id, log }) => ({

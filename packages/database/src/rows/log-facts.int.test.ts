@@ -9,7 +9,7 @@ import { transact } from "../connection/open-database.ts";
 import { type LogFactsOfRecord, replaceLogFacts } from "./log-facts.ts";
 import { upsertJobs, upsertLogs } from "./rows.ts";
 
-async function openBench() {
+async function openHarness() {
   const { db, pool, [Symbol.asyncDispose]: dispose } = await openTestDatabase();
   const ask = async (query: string) => (await pool.query<Record<string, unknown>>(query)).rows;
   await ask(`insert into archive.identity (archive_id, host) values ('00000000-0000-4000-8000-000000000000', 'github.com')`);
@@ -70,9 +70,9 @@ const facts = {
 };
 
 test("a record's facts are the rows of its job, with every column", async () => {
-  await using bench = await openBench();
-  await bench.load(1, facts);
-  const { steps, uses, annotations, ...rest } = await bench.rows();
+  await using harness = await openHarness();
+  await harness.load(1, facts);
+  const { steps, uses, annotations, ...rest } = await harness.rows();
   expect(steps).toEqual([
     { step_number: 1, first_line: 6, line_count: 30 },
     { step_number: 2, first_line: null, line_count: null },
@@ -112,17 +112,17 @@ test("a record's facts are the rows of its job, with every column", async () => 
 });
 
 test("what a record did not look for is unknown, and what it looked for in vain is none", async () => {
-  await using bench = await openBench();
-  await bench.load(1, { sections: facts.sections });
+  await using harness = await openHarness();
+  await harness.load(1, { sections: facts.sections });
   const unknown = { action_uses_left_out: null, annotations_left_out: null, permissions_left_out: null };
-  expect((await bench.rows()).leftOut).toEqual([unknown]);
-  await bench.load(2, { action_uses: [] });
-  const rows = await bench.rows();
+  expect((await harness.rows()).leftOut).toEqual([unknown]);
+  await harness.load(2, { action_uses: [] });
+  const rows = await harness.rows();
   expect(rows.leftOut).toEqual([{ ...unknown, action_uses_left_out: 0 }]);
   // Of a version that did not look for it yet.
   expect(rows.locked).toEqual([{ locked_actions: null, cache_mode: null }]);
-  await bench.load(3, { action_uses: [], locked_actions: false });
-  expect((await bench.rows()).locked).toEqual([{ locked_actions: false, cache_mode: null }]);
+  await harness.load(3, { action_uses: [], locked_actions: false });
+  expect((await harness.rows()).locked).toEqual([{ locked_actions: false, cache_mode: null }]);
 });
 
 test.each([
@@ -132,9 +132,9 @@ test.each([
   [["ubuntu-latest"], "GitHub Actions", undefined, "hosted"],
   [["big"], "Large", undefined, null],
 ])("a job with labels %j of group %s, whose log says %j, ran on a runner of kind %s", async (labels, group, runner, kind) => {
-  await using bench = await openBench();
-  await bench.load(1, { runner }, "archived", { labels, runner_group_name: group });
-  expect((await bench.rows()).runners).toMatchObject([{ kind }]);
+  await using harness = await openHarness();
+  await harness.load(1, { runner }, "archived", { labels, runner_group_name: group });
+  expect((await harness.rows()).runners).toMatchObject([{ kind }]);
 });
 
 test.for([
@@ -147,50 +147,52 @@ test.for([
   ["acme/other/lint", "d".repeat(40), false],
   ["docker://acme/app", null, false],
 ] as const)("whether %s at %s is of the job's own repository, at a commit: %s", async ([action, ref, isSelfRepository]) => {
-  await using bench = await openBench();
-  await bench.load(1, { action_uses: [{ ...use, action, ref, sha: ref }] }, "archived", { head_sha: "c".repeat(40) });
-  expect(await bench.ask("select is_self_repository from audit.action_uses")).toEqual([{ is_self_repository: isSelfRepository }]);
+  await using harness = await openHarness();
+  await harness.load(1, { action_uses: [{ ...use, action, ref, sha: ref }] }, "archived", { head_sha: "c".repeat(40) });
+  expect(await harness.ask("select is_self_repository from audit.action_uses")).toEqual([
+    { is_self_repository: isSelfRepository },
+  ]);
 });
 
 test("a step's place in its log is found by its number", async () => {
-  await using bench = await openBench();
-  await bench.load(1, facts);
-  expect(await findSection(bench.db, jobId, 9)).toEqual(facts.sections[2]);
-  expect(await findSection(bench.db, jobId, 2)).toBeUndefined();
+  await using harness = await openHarness();
+  await harness.load(1, facts);
+  expect(await findSection(harness.db, jobId, 9)).toEqual(facts.sections[2]);
+  expect(await findSection(harness.db, jobId, 2)).toBeUndefined();
 });
 
 test("of a step with several sections the row is the first, which begins with its first line", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const later = { step_number: 1, first_line: 5_000_000_036, line_count: 4, raw_start: 500_000_003_200, raw_bytes: 90 };
-  await bench.load(1, { ...facts, sections: [...facts.sections, later] });
-  expect((await bench.rows()).steps).toContainEqual({ step_number: 1, first_line: 6, line_count: 30 });
-  expect(await findSection(bench.db, jobId, 1)).toEqual(facts.sections[1]);
+  await harness.load(1, { ...facts, sections: [...facts.sections, later] });
+  expect((await harness.rows()).steps).toContainEqual({ step_number: 1, first_line: 6, line_count: 30 });
+  expect(await findSection(harness.db, jobId, 1)).toEqual(facts.sections[1]);
 });
 
 test("a later version takes the place of an earlier one, and an earlier one that comes late changes nothing", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const later = { sections: facts.sections.slice(0, 2), action_uses: [{ ...use, ref: "v5" }], annotations: [] };
-  await bench.load(1, facts);
-  await bench.load(2, later);
-  const rows = await bench.rows();
+  await harness.load(1, facts);
+  await harness.load(2, later);
+  const rows = await harness.rows();
   expect(rows.uses).toMatchObject([{ ref: "v5" }]);
   expect(rows).toMatchObject({ annotations: [], permissions: [], runners: [{ runner_version: null }] });
   expect(rows.steps.at(-1)).toEqual({ step_number: 9, first_line: null, line_count: null });
-  await bench.load(1, facts);
-  await bench.load(3, {}, "absent");
-  expect(await bench.rows()).toEqual(rows);
+  await harness.load(1, facts);
+  await harness.load(3, {}, "absent");
+  expect(await harness.rows()).toEqual(rows);
 });
 
 test("a repeated load writes no row anew", async () => {
-  await using bench = await openBench();
-  await bench.load(1, facts);
+  await using harness = await openHarness();
+  await harness.load(1, facts);
   const versions = () =>
     Promise.all(
       ["sections", "action_uses", "annotations", "permissions", "log_facts"].map((table) =>
-        bench.ask(`select xmin::text, ctid::text from archive.${table} order by 2`),
+        harness.ask(`select xmin::text, ctid::text from archive.${table} order by 2`),
       ),
     );
   const before = await versions();
-  await bench.load(1, facts);
+  await harness.load(1, facts);
   expect(await versions()).toEqual(before);
 });

@@ -14,7 +14,7 @@ import { upsertJobs } from "./rows.ts";
 const horizon = "2025-03-01T00:00:00Z";
 const settled = { attempt: 1, state: "archived" } as const;
 
-async function openBench() {
+async function openHarness() {
   const { db, pool, [Symbol.asyncDispose]: dispose } = await openTestDatabase();
   const ask = async (query: string) => (await pool.query<Record<string, unknown>>(query)).rows;
   await addLedger(db, repositoryId, "acme/app");
@@ -50,12 +50,12 @@ async function openBench() {
 }
 
 test("every id is in one partition, a tenth to a twenty-fifth as wide as the id is large", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const ids = fc.sample(
     fc.tuple(fc.integer({ min: 0, max: 52 }), fc.nat()).map(([bits, some]) => 2 ** bits + (some % 2 ** bits)),
     2_000,
   );
-  const rows = await bench.ask(`
+  const rows = await harness.ask(`
     select job_id, archive.partition_start(job_id) as first, archive.partition_width(job_id) as width,
       archive.partition_start(archive.partition_start(job_id) + archive.partition_width(job_id) - 1) as of_last,
       archive.partition_start(archive.partition_start(job_id) + archive.partition_width(job_id)) as next
@@ -71,40 +71,42 @@ test("every id is in one partition, a tenth to a twenty-fifth as wide as the id 
 });
 
 test("many writers make the partitions that they need, each once", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const ids = [5, 150_000, 61_901_817_921, 64_999_999_999, 65_000_000_000];
-  await Promise.all(ids.flatMap((id) => [id, id]).map((id) => transact(bench.db, (trx) => makePartitions(trx, [id, 5]))));
-  expect(await bench.partitions()).toEqual(["0", "100000", "60000000000", "65000000000"].map((first) => `archive.jobs_${first}`));
+  await Promise.all(ids.flatMap((id) => [id, id]).map((id) => transact(harness.db, (trx) => makePartitions(trx, [id, 5]))));
+  expect(await harness.partitions()).toEqual(
+    ["0", "100000", "60000000000", "65000000000"].map((first) => `archive.jobs_${first}`),
+  );
 });
 
 test("removed runs are neither rows, nor coverage, nor gaps, and are not looked for again", async () => {
-  await using bench = await openBench();
-  await bench.addRun(600_000, "2025-01-10T00:00:00Z", [settled, { ...settled, state: "absent", reason: "deleted" }]);
-  await bench.addRun(900_000, "2025-03-10T00:00:00Z");
-  expect(await bench.remove(horizon)).toEqual([{ runs: 1, jobs: 2, closed_gaps: 0 }]);
-  expect(await bench.ask("select run_id from audit.jobs")).toEqual([{ run_id: 900_000 }]);
-  expect(await bench.partitions()).toEqual(["archive.jobs_90000000"]);
-  expect(await bench.gaps()).toEqual([]);
+  await using harness = await openHarness();
+  await harness.addRun(600_000, "2025-01-10T00:00:00Z", [settled, { ...settled, state: "absent", reason: "deleted" }]);
+  await harness.addRun(900_000, "2025-03-10T00:00:00Z");
+  expect(await harness.remove(horizon)).toEqual([{ runs: 1, jobs: 2, closed_gaps: 0 }]);
+  expect(await harness.ask("select run_id from audit.jobs")).toEqual([{ run_id: 900_000 }]);
+  expect(await harness.partitions()).toEqual(["archive.jobs_90000000"]);
+  expect(await harness.gaps()).toEqual([]);
   expect(
-    await bench.ask(
+    await harness.ask(
       "select min(window_start) as start, sum(runs_found)::int as runs, bool_and(complete) as complete from audit.coverage",
     ),
   ).toEqual([{ start: new Date(horizon), runs: 1, complete: true }]);
-  expect(await bench.ask("select archive_since from archive.repositories")).toEqual([{ archive_since: new Date(horizon) }]);
-  expect(await bench.ask("select runs_before, runs, jobs from audit.removals")).toEqual([
+  expect(await harness.ask("select archive_since from archive.repositories")).toEqual([{ archive_since: new Date(horizon) }]);
+  expect(await harness.ask("select runs_before, runs, jobs from audit.removals")).toEqual([
     { runs_before: new Date(horizon), runs: 1, jobs: 2 },
   ]);
-  expect(await bench.remove(horizon)).toEqual([{ runs: 0, jobs: 0, closed_gaps: 0 }]);
+  expect(await harness.remove(horizon)).toEqual([{ runs: 0, jobs: 0, closed_gaps: 0 }]);
 });
 
 test("a job that was re-run after the horizon keeps its partition", async () => {
-  await using bench = await openBench();
-  await bench.addRun(600_000, "2025-01-10T00:00:00Z");
-  await bench.addRun(600_001, "2025-03-10T00:00:00Z");
-  await bench.remove(horizon);
-  expect(await bench.ask("select run_id from audit.jobs order by 1")).toEqual([{ run_id: 600_000 }, { run_id: 600_001 }]);
-  expect(await bench.ask("select run_id from archive.runs")).toEqual([{ run_id: 600_001 }]);
-  expect(await bench.gaps()).toEqual([]);
+  await using harness = await openHarness();
+  await harness.addRun(600_000, "2025-01-10T00:00:00Z");
+  await harness.addRun(600_001, "2025-03-10T00:00:00Z");
+  await harness.remove(horizon);
+  expect(await harness.ask("select run_id from audit.jobs order by 1")).toEqual([{ run_id: 600_000 }, { run_id: 600_001 }]);
+  expect(await harness.ask("select run_id from archive.runs")).toEqual([{ run_id: 600_001 }]);
+  expect(await harness.gaps()).toEqual([]);
 });
 
 test.each([
@@ -113,27 +115,27 @@ test.each([
   { what: "rows that are owed", job: { ...settled, loaded: false } },
   { what: "a log without a record", job: { ...settled, recorded: false } },
 ] satisfies { what: string; job: JobRow }[])("nothing is removed while $what is older than the horizon", async ({ job }) => {
-  await using bench = await openBench();
-  await bench.addRun(600_000, "2025-01-10T00:00:00Z", [job]);
-  await bench.addRun(700_000, "2025-01-11T00:00:00Z");
-  await expect(bench.remove(horizon)).rejects.toThrow(
+  await using harness = await openHarness();
+  await harness.addRun(600_000, "2025-01-10T00:00:00Z", [job]);
+  await harness.addRun(700_000, "2025-01-11T00:00:00Z");
+  await expect(harness.remove(horizon)).rejects.toThrow(
     /^1 jobs, runs or backfills from before .* are still owed: nothing is removed$/,
   );
-  expect(await bench.ask("select from audit.jobs")).toHaveLength(2);
+  expect(await harness.ask("select from audit.jobs")).toHaveLength(2);
 });
 
 test("nothing is removed while an attempt is open, or could be re-run", async () => {
-  await using bench = await openBench();
-  await bench.addRun(600_000, "2025-01-10T00:00:00Z");
-  await bench.ask("update archive.attempts set state = 'open'");
-  await expect(bench.remove(horizon)).rejects.toThrow("still owed");
-  await expect(bench.remove(new Date().toISOString())).rejects.toThrow("Runs younger than 36 days");
-  expect(await bench.ask("select from audit.jobs")).toHaveLength(1);
+  await using harness = await openHarness();
+  await harness.addRun(600_000, "2025-01-10T00:00:00Z");
+  await harness.ask("update archive.attempts set state = 'open'");
+  await expect(harness.remove(horizon)).rejects.toThrow("still owed");
+  await expect(harness.remove(new Date().toISOString())).rejects.toThrow("Runs younger than 36 days");
+  expect(await harness.ask("select from audit.jobs")).toHaveLength(1);
 });
 
 test("who does not own the tables removes nothing", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await expect(
-    bench.ask(`begin; set local role actions_archive_auditor; select archive.remove_runs_before('${horizon}')`),
+    harness.ask(`begin; set local role actions_archive_auditor; select archive.remove_runs_before('${horizon}')`),
   ).rejects.toThrow("permission denied");
 });

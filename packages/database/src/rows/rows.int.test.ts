@@ -6,10 +6,10 @@ import { expect, test } from "vitest";
 
 import { jobId, jobObject, logRow, repositoryId, stepObject } from "../../test-support/samples.ts";
 import type { Database } from "../connection/open-database.ts";
-import { type JobStory, type LogRow, upsertJobs, upsertLogs } from "./rows.ts";
+import { type JobInput, type LogRow, upsertJobs, upsertLogs } from "./rows.ts";
 
 /** What a delivery brings: a job's story, and with a record how its log ended. */
-type Message = { readonly story: JobStory; readonly log?: LogRow };
+type Message = { readonly story: JobInput; readonly log?: LogRow };
 
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
 const status = oneOf("queued", "in_progress", "completed", null);
@@ -40,7 +40,7 @@ const story = fc
     steps: fc.oneof(fc.constant(null), fc.array(step, { maxLength: 4 })),
   })
   .chain((changes) =>
-    fc.record({ run_attempt: oneOf(1, 2), last_listed_attempt: oneOf(2, 3) }).map((attempts): JobStory => ({
+    fc.record({ run_attempt: oneOf(1, 2), last_listed_attempt: oneOf(2, 3) }).map((attempts): JobInput => ({
       repository_id: repositoryId,
       ...attempts,
       object: jobObject(changes),
@@ -106,7 +106,7 @@ test("an archived log outranks an absent one of a higher version, and the highes
   ]) {
     for (const isTogether of [true, false]) {
       await using database = await openTestDatabase();
-      const told: JobStory = { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() };
+      const told: JobInput = { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() };
       const messages = versions.map((version) => ({
         story: told,
         log: logRow({ version, state: version === 2 ? "archived" : "absent" }),

@@ -13,7 +13,7 @@ import { type JobColumns, jobColumns } from "./job-rows.ts";
 import { makePartitions } from "./partitions.ts";
 
 /** A job to load: its object as GitHub sent it, and the attempts that listed it. */
-export type JobStory = {
+export type JobInput = {
   readonly repository_id: number;
   readonly run_attempt: number;
   readonly last_listed_attempt: number;
@@ -113,7 +113,7 @@ const logTypes = {
  * @param schema another one than `archive` has tables alike, without partitions.
  * @returns the ids of the jobs that were written.
  */
-export async function upsertJobs(trx: Database, stories: readonly JobStory[], schema: Schema = archiveSchema): Promise<number[]> {
+export async function upsertJobs(trx: Database, stories: readonly JobInput[], schema: Schema = archiveSchema): Promise<number[]> {
   const parsed = stories.flatMap((story) => {
     const columns = jobColumns(story.object);
     return columns ? [{ story, columns }] : [];
@@ -131,7 +131,7 @@ export async function upsertJobs(trx: Database, stories: readonly JobStory[], sc
   return [...new Set(jobs.map(({ job_id }) => job_id))];
 }
 
-function jobRow({ story, columns }: { story: JobStory; columns: JobColumns }): JobRow {
+function jobRow({ story, columns }: { story: JobInput; columns: JobColumns }): JobRow {
   const { steps: _steps, run_attempt: _echoedAttempt, ...rest } = columns;
   return {
     ...rest,

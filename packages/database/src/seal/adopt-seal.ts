@@ -9,8 +9,8 @@ import { lock } from "../connection/locks.ts";
 import { type Database, transact } from "../connection/open-database.ts";
 import { archiveSchema } from "../connection/schema-name.ts";
 import { lockJobs } from "../ledger/log-jobs.ts";
-import { settleLogs } from "../ledger/log-states.ts";
-import { noteSealedObjects, type StoredObject } from "../ledger/objects.ts";
+import { recordTerminalStates } from "../ledger/log-states.ts";
+import { recordSealedObjects, type StoredObject } from "../ledger/objects.ts";
 import { applyTombstones } from "../retention/tombstones.ts";
 import { insertSealedLists, type SealedLists } from "./sealed-changes.ts";
 import { findHead, findPreparedSeal, publishSeal } from "./seals.ts";
@@ -29,7 +29,7 @@ export type SealToAdopt = SealedLists & {
    * Whether a key of ours stands for the chain. Where none does, whoever can write the store could have written the seal, and nothing
    * may be removed for what it says: no log by its tombstones, none by its policies, none whose hold it releases.
    */
-  readonly isVouchedFor: boolean;
+  readonly isTrusted: boolean;
 };
 
 /**
@@ -71,11 +71,11 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
         }),
         entries: entries.length,
         published_at: sql<Date>`now()`,
-        is_vouched_for: seal.isVouchedFor,
+        is_vouched_for: seal.isTrusted,
       })
       .execute();
-    await noteSealedObjects(trx, sequence, entries);
-    await insertSealedLists(trx, seal, { isVouchedFor: seal.isVouchedFor, schema: archiveSchema });
+    await recordSealedObjects(trx, sequence, entries);
+    await insertSealedLists(trx, seal, { isTrusted: seal.isTrusted, schema: archiveSchema });
     await propagateTombstones(trx, seal);
   });
 }
@@ -104,5 +104,5 @@ async function propagateTombstones(trx: Database, { tombstones }: SealToAdopt): 
   const jobIds = tombstones.map(({ job_id }) => job_id);
   await lockJobs(trx, jobIds);
   await applyTombstones(trx, jobIds);
-  await settleLogs(trx, jobIds);
+  await recordTerminalStates(trx, jobIds);
 }

@@ -51,7 +51,7 @@ async function beginFirstRound(db: Database, days: number): Promise<{ position: 
 }
 
 /** Where the round was at `batch.position`, it is at the batch's last key now; without objects it is over. Idempotent. */
-export async function noteScrubbed(db: Database, { position, objects }: ScrubBatch): Promise<void> {
+export async function recordScrubbed(db: Database, { position, objects }: ScrubBatch): Promise<void> {
   const last = objects.at(-1);
   if (last === undefined) {
     await sql`
@@ -90,7 +90,7 @@ export type Damage = { readonly key: string; readonly finding: "missing" | "dama
  * again, and then stored beside. What has a tombstone is no damage. Idempotent.
  * @returns the keys of those that were not known.
  */
-export async function noteDamages(db: Database, damages: readonly Damage[]): Promise<string[]> {
+export async function recordDamages(db: Database, damages: readonly Damage[]): Promise<string[]> {
   return transact(db, async (trx) => {
     const fresh: string[] = [];
     const removed = await listRemovedKeys(
@@ -142,7 +142,7 @@ export async function findDamagedLog(db: Database, jobId: number): Promise<strin
 }
 
 /** `repairedBy` holds the raw bytes of the damaged log: the next seal says so. Idempotent. */
-export async function noteRepair(db: Database, objectKey: string, repairedBy: string): Promise<void> {
+export async function recordRepair(db: Database, objectKey: string, repairedBy: string): Promise<void> {
   await db
     .updateTable("archive.damages")
     .set({ repaired_by: repairedBy, repaired_at: sql<Date>`now()`, sealed_in: null })

@@ -71,13 +71,13 @@ export type SealContent = {
 };
 
 /** What a list of a seal holds at most, but for its entries: some 2 MB. What is left out is in the next seal. */
-export const mostOfAList = 10_000;
+export const maxListItems = 10_000;
 
 /**
  * Takes what has no seal yet, and stamps it with `sequence`: never a range of time. Rows that others write at this moment wait for the
  * next seal. Call it in the transaction that writes the seal.
  */
-export async function pickContent(trx: Database, sequence: number, mostEntries: number): Promise<SealContent> {
+export async function pickContent(trx: Database, sequence: number, maxSealEntries: number): Promise<SealContent> {
   const clock = await sql<{ sealed_at: Date; database_user: string }>`
     select now() as sealed_at, ${databaseUser} as database_user
   `.execute(trx);
@@ -87,7 +87,7 @@ export async function pickContent(trx: Database, sequence: number, mostEntries: 
     table: "archive.objects",
     key: ["object_key"],
     order: "noted_at",
-    most: mostEntries,
+    most: maxSealEntries,
     returning: sql`object_key as key, version_id, size_bytes as size, sha256`,
   });
   const tombstones = await stamp<SealContent["tombstones"][number]>(trx, sequence, {
@@ -194,7 +194,7 @@ async function stamp<Row>(trx: Database, sequence: number, { table, key, order, 
       select ${columns} from ${sql.table(table)}
       where sealed_in is null
       order by ${order === undefined ? columns : sql.ref(order)}
-      limit ${most ?? mostOfAList}
+      limit ${most ?? maxListItems}
       for no key update skip locked
     ),
     stamped as (
@@ -219,10 +219,10 @@ async function countOpen(trx: Database) {
     gaps: Record<string, number>;
   }>`
     select
-      (select greatest(0, count(*) - ${mostOfAList}) from archive.full_seconds) as full_seconds_left_out,
+      (select greatest(0, count(*) - ${maxListItems}) from archive.full_seconds) as full_seconds_left_out,
       (
         select coalesce(json_agg(json_build_object('repository_id', repository_id, 'second_start', second_start)), '[]')
-        from (select repository_id, second_start from archive.full_seconds order by 1, 2 limit ${mostOfAList}) as listed
+        from (select repository_id, second_start from archive.full_seconds order by 1, 2 limit ${maxListItems}) as listed
       ) as full_seconds,
       (
         select json_build_object(

@@ -67,18 +67,18 @@ export type SealedLists = {
 
 /**
  * Writes the lists of one seal into the tables of `schema`; seal after seal, in the order of the chain. Idempotent.
- * @param isVouchedFor whether a trusted key signed the chain. Where none did, no policy and no release of a hold is taken over, since a log
+ * @param isTrusted whether a trusted key signed the chain. Where none did, no policy and no release of a hold is taken over, since a log
  * could go by them.
  */
 export async function insertSealedLists(
   trx: Database,
   seal: SealedLists,
-  { isVouchedFor, schema }: { readonly isVouchedFor: boolean; readonly schema: Schema },
+  { isTrusted, schema }: { readonly isTrusted: boolean; readonly schema: Schema },
 ): Promise<void> {
   const { sequence, holds, policies, damages, removals = [], retries = [], backfills = [] } = seal;
-  await insertSealedTombstones(trx, { ...seal, isVouchedFor }, schema);
-  await insertSealedHolds(trx, sequence, isVouchedFor ? holds : holds.filter(({ is_held }) => is_held), schema);
-  await insertSealedPolicies(trx, sequence, isVouchedFor ? policies : [], schema);
+  await insertSealedTombstones(trx, { ...seal, isTrusted }, schema);
+  await insertSealedHolds(trx, sequence, isTrusted ? holds : holds.filter(({ is_held }) => is_held), schema);
+  await insertSealedPolicies(trx, sequence, isTrusted ? policies : [], schema);
   await insertSealedDamages(trx, sequence, damages, schema);
   await insertSealedRemovals(trx, sequence, removals, schema);
   await insertSealedRetries(trx, sequence, retries, schema);
@@ -88,7 +88,7 @@ export async function insertSealedLists(
 // Of one key the first seal counts.
 async function insertSealedTombstones(
   trx: Database,
-  { sequence, tombstones, isVouchedFor }: Pick<SealedLists, "sequence" | "tombstones"> & { readonly isVouchedFor: boolean },
+  { sequence, tombstones, isTrusted }: Pick<SealedLists, "sequence" | "tombstones"> & { readonly isTrusted: boolean },
   schema: Schema,
 ): Promise<void> {
   const types = {
@@ -108,7 +108,7 @@ async function insertSealedTombstones(
     insert into ${schema}.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at,
       ${actorColumns}, sealed_in, is_vouched_for)
     select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${actorColumns}, ${sequence}::bigint,
-      ${isVouchedFor}
+      ${isTrusted}
     from ${unnest<SealedTombstone>(types, tombstones)}
     on conflict (object_key) do update set sealed_in = excluded.sealed_in where tombstones.sealed_in is null
   `.execute(trx);

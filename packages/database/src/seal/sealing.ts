@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import type { Database } from "../connection/open-database.ts";
 import { findHead, type SealHead } from "./seals.ts";
 
-export type SealingNote = {
+export type SealingStatus = {
   readonly keyId: string;
   readonly intervalSeconds: number;
   /** Why it does not seal; null when it does. */
@@ -13,7 +13,7 @@ export type SealingNote = {
 };
 
 /** Says that a loader looked whether a seal is due, and what stood in its way. */
-export async function noteSealing(db: Database, { keyId, intervalSeconds, problem }: SealingNote): Promise<void> {
+export async function recordSealing(db: Database, { keyId, intervalSeconds, problem }: SealingStatus): Promise<void> {
   await sql`
     insert into archive.sealing as noted (key_id, interval_seconds, problem, problem_since)
     values (${keyId}, ${intervalSeconds}, ${problem}, case when ${problem}::text is not null then now() end)

@@ -5,7 +5,7 @@ import { sql } from "kysely";
 
 import { lock } from "../connection/locks.ts";
 import { type Database, transact } from "../connection/open-database.ts";
-import { mostOfAList, pickContent, type SealContent } from "./seal-content.ts";
+import { maxListItems, pickContent, type SealContent } from "./seal-content.ts";
 
 export type SealHead = {
   readonly sequence: number;
@@ -52,7 +52,7 @@ export type MadeSeal = Omit<PreparedSeal, "sequence"> & {
 };
 
 export type SealRequest = {
-  readonly mostEntries: number;
+  readonly maxSealEntries: number;
   /** Undefined: now, whether or not one is due. */
   readonly intervalSeconds?: number | undefined;
 };
@@ -61,7 +61,7 @@ export type SealRequest = {
  * Whether the next seal is due: it is asked for now, one is prepared or there is none, the last is as old as the interval, or as much
  * waits as one seal holds.
  */
-export async function isSealDue(db: Database, { mostEntries, intervalSeconds }: SealRequest): Promise<boolean> {
+export async function isSealDue(db: Database, { maxSealEntries, intervalSeconds }: SealRequest): Promise<boolean> {
   if (intervalSeconds === undefined) return true;
   const { rows } = await sql<{ is_due: boolean }>`
     select
@@ -70,8 +70,8 @@ export async function isSealDue(db: Database, { mostEntries, intervalSeconds }: 
         select from archive.seals
         where published_at is not null and sealed_at > now() - make_interval(secs => ${intervalSeconds})
       )
-      or exists (select from archive.objects where sealed_in is null offset ${mostEntries - 1})
-      or exists (select from archive.attempts where sealed_in is null offset ${mostOfAList - 1}) as is_due
+      or exists (select from archive.objects where sealed_in is null offset ${maxSealEntries - 1})
+      or exists (select from archive.attempts where sealed_in is null offset ${maxListItems - 1}) as is_due
   `.execute(db);
   return rows[0]?.is_due === true;
 }
@@ -93,7 +93,7 @@ export async function prepareSeal(
     // Another loader may have sealed since the caller looked.
     if (!(await isSealDue(trx, request))) return undefined;
     const previous = await findHead(trx);
-    const content = await pickContent(trx, (previous?.sequence ?? 0) + 1, request.mostEntries);
+    const content = await pickContent(trx, (previous?.sequence ?? 0) + 1, request.maxSealEntries);
     const { sequence, sealed_at } = content;
     const { operator, ...seal } = make(content, previous);
     await trx

@@ -69,7 +69,7 @@ export async function findDifferences(trx: Database, jobIds: readonly number[]):
   return found;
 }
 
-export type LedgerStory = {
+export type LedgerSnapshot = {
   readonly job_id: number;
   readonly repository_id: number;
   readonly run_attempt: number;
@@ -80,7 +80,7 @@ export type LedgerStory = {
 };
 
 /** What the ledger holds of these jobs. */
-export async function listLedgerStories(trx: Database, jobIds: readonly number[]): Promise<LedgerStory[]> {
+export async function listLedgerSnapshots(trx: Database, jobIds: readonly number[]): Promise<LedgerSnapshot[]> {
   const rows = await trx
     .selectFrom("archive.obligations")
     .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object", "other_objects", "log_state"])
@@ -143,7 +143,7 @@ export async function listPartitionedJobs(trx: Database, jobIds: readonly number
   return new Set(rows.map(({ job_id }) => job_id));
 }
 
-export type UnsettledJob = {
+export type RecentJob = {
   readonly job_id: number;
   readonly repository_id: number;
   readonly run_id: number;
@@ -155,9 +155,9 @@ export type UnsettledJob = {
 };
 
 /** Jobs after a job, by id, that have rows and no row of how their log ended, with what the ledger says of them. */
-export async function listUnsettledJobs(db: Database, afterJobId: number, limit: number): Promise<UnsettledJob[]> {
+export async function listRecentJobs(db: Database, afterJobId: number, limit: number): Promise<RecentJob[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
-    sql<UnsettledJob>`
+    sql<RecentJob>`
       select jobs.job_id, jobs.repository_id, jobs.run_id, jobs.run_attempt, jobs.last_listed_attempt,
         ledger.log_state, ledger.record_key, ledger.first_seen_at
       from archive.jobs

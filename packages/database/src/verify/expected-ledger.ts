@@ -65,7 +65,7 @@ export async function addSealedChanges(db: Database, seal: SealedChanges): Promi
   await transact(db, async (trx) => {
     await restoreWindows(trx, { sequence, sealed_at, windows: ledger.windows }, temporarySchema);
     await addSealedAttempts(trx, sequence, ledger.attempts);
-    await insertSealedLists(trx, seal, { isVouchedFor: true, schema: temporarySchema });
+    await insertSealedLists(trx, seal, { isTrusted: true, schema: temporarySchema });
     await replaceFullSeconds(trx, ledger.full_seconds);
   });
 }

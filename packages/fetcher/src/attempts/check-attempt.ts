@@ -36,12 +36,12 @@ const minRecheckSeconds = 60;
 const maxRecheckSeconds = 60 * 60;
 
 /** The runs that a list has just shown: all that were created at or after `from`. */
-export type ShownOpen = { readonly from: Date };
+export type ShownOpenRun = { readonly from: Date };
 
 export type CheckOptions = {
   readonly signal: AbortSignal;
   /** Spares asking for a run that the list has just shown to go on. */
-  readonly shownOpen?: ShownOpen | undefined;
+  readonly shownOpen?: ShownOpenRun | undefined;
 };
 
 /**
@@ -62,7 +62,7 @@ export async function checkAttempt(
   try {
     outcome = (await readAttempt(check)) ?? (await explainNotFound(check));
   } catch (error) {
-    if (!isOfOneAttempt(error)) throw error;
+    if (!isFromOneAttempt(error)) throw error;
     refusal = error;
     outcome = retryLater(attempt, "unreadable", { detail: error.message });
   }
@@ -75,7 +75,7 @@ export async function checkAttempt(
 }
 
 /** Whether GitHub refused an answer about one run alone, which says nothing of the others of its repository. */
-export function isOfOneAttempt(error: unknown): error is ActionsArchiveError {
+export function isFromOneAttempt(error: unknown): error is ActionsArchiveError {
   if (error instanceof TransientError) return error.code === "github/unavailable" || error.code === "github/unexpected-answer";
   return error instanceof PermanentError && (error.code === "github/forbidden" || error.code === "github/gone");
 }

@@ -4,28 +4,28 @@
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "../../test-support/harness.ts";
+import { type Harness, openHarness } from "../../test-support/harness.ts";
 
 const repository = "acme/app";
 const jobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }, { name: "lint" }];
 const jobLists = { path: "*/jobs" };
 
-async function openRepository(): Promise<Bench & { readonly id: number }> {
-  const bench = await openBench({ retentionDays: 90 });
-  return { ...bench, id: await bench.addRepository(repository) };
+async function openRepository(): Promise<Harness & { readonly id: number }> {
+  const harness = await openHarness({ retentionDays: 90 });
+  return { ...harness, id: await harness.addRepository(repository) };
 }
 
-const attempts = ({ ask }: Bench) => ask("select state, listed_jobs, check_reason from archive.attempts");
-const countJobs = async ({ ask }: Bench) => Number((await ask("select count(*) from archive.obligations"))[0]?.["count"]);
-const makeDue = ({ ask }: Bench) => ask("update archive.attempts set visit_due_at = now()");
-const makeConfirmationDue = ({ ask }: Bench) => ask("update archive.attempts set confirm_due_at = now()");
-const confirmation = async ({ ask }: Bench) =>
+const attempts = ({ ask }: Harness) => ask("select state, listed_jobs, check_reason from archive.attempts");
+const countJobs = async ({ ask }: Harness) => Number((await ask("select count(*) from archive.obligations"))[0]?.["count"]);
+const makeDue = ({ ask }: Harness) => ask("update archive.attempts set visit_due_at = now()");
+const makeConfirmationDue = ({ ask }: Harness) => ask("update archive.attempts set confirm_due_at = now()");
+const confirmation = async ({ ask }: Harness) =>
   (
     await ask(
       "select confirm_due_at is not null as is_due, round(extract(epoch from confirm_due_at - now()) / 3600)::int as hours from archive.attempts",
     )
   )[0];
-const listingStatuses = ({ simulator }: Bench) =>
+const listingStatuses = ({ simulator }: Harness) =>
   simulator.journal.entries({ url: "/attempts/1/jobs" }).map(({ status }) => status);
 
 const shortLists: readonly [string, NonNullable<FaultInput["lie"]>][] = [
@@ -35,115 +35,115 @@ const shortLists: readonly [string, NonNullable<FaultInput["lie"]>][] = [
 ];
 
 test.each(shortLists)("a first list %s once, which counts no more, is contradicted by the same list", async (_what, lie) => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  bench.simulator.control.addFault({ ...jobLists, lie });
-  await bench.poll(bench.id, false);
-  bench.simulator.control.assertFaultsHit({});
-  expect(await attempts(bench)).toMatchObject([{ state: "open", check_reason: "incomplete" }]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  harness.simulator.control.addFault({ ...jobLists, lie });
+  await harness.poll(harness.id, false);
+  harness.simulator.control.assertFaultsHit({});
+  expect(await attempts(harness)).toMatchObject([{ state: "open", check_reason: "incomplete" }]);
   // The second list has shown them.
-  expect(await countJobs(bench)).toBe(3);
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
+  expect(await countJobs(harness)).toBe(3);
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
 });
 
 test("a list of two pages has no ETag of its own: it is read a second time", async () => {
-  await using bench = await openRepository();
+  await using harness = await openRepository();
   const many = Array.from({ length: 101 }, (_, job) => ({ name: `job ${job}` }));
-  bench.simulator.control.addRun({ repository, jobs: many, completedSecondsAgo: 600 });
-  await bench.poll(bench.id, false);
-  expect(listingStatuses(bench)).toEqual([200, 200, 200, 200]);
-  expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 101, check_reason: null }]);
+  harness.simulator.control.addRun({ repository, jobs: many, completedSecondsAgo: 600 });
+  await harness.poll(harness.id, false);
+  expect(listingStatuses(harness)).toEqual([200, 200, 200, 200]);
+  expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 101, check_reason: null }]);
 });
 
 test("a list of two pages that ends after the first one once, and counts no more, is contradicted by the second reading", async () => {
-  await using bench = await openRepository();
+  await using harness = await openRepository();
   const many = Array.from({ length: 101 }, (_, job) => ({ name: `job ${job}` }));
-  bench.simulator.control.addRun({ repository, jobs: many, completedSecondsAgo: 600 });
-  bench.simulator.control.addFault({ ...jobLists, lie: { kind: "short-list", keepFirst: 60 } });
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toMatchObject([{ state: "open", check_reason: "incomplete" }]);
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 101, check_reason: null }]);
+  harness.simulator.control.addRun({ repository, jobs: many, completedSecondsAgo: 600 });
+  harness.simulator.control.addFault({ ...jobLists, lie: { kind: "short-list", keepFirst: 60 } });
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toMatchObject([{ state: "open", check_reason: "incomplete" }]);
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 101, check_reason: null }]);
 });
 
 test.each(shortLists)(
   "a list %s for an hour, which counts no more, is contradicted by the list of the next day",
   async (_what, lie) => {
-    await using bench = await openRepository();
-    bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-    bench.simulator.control.addFault({ ...jobLists, times: "forever", lie });
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toMatchObject([{ state: "listed" }]);
-    expect(await countJobs(bench)).toBeLessThan(3);
-    bench.simulator.control.clearFaults({});
-    await bench.poll(bench.id, false);
-    expect(await confirmation(bench)).toEqual({ is_due: true, hours: 24 });
-    await makeConfirmationDue(bench);
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
-    expect(await countJobs(bench)).toBe(3);
+    await using harness = await openRepository();
+    harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+    harness.simulator.control.addFault({ ...jobLists, times: "forever", lie });
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toMatchObject([{ state: "listed" }]);
+    expect(await countJobs(harness)).toBeLessThan(3);
+    harness.simulator.control.clearFaults({});
+    await harness.poll(harness.id, false);
+    expect(await confirmation(harness)).toEqual({ is_due: true, hours: 24 });
+    await makeConfirmationDue(harness);
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
+    expect(await countJobs(harness)).toBe(3);
   },
 );
 
 test("a job that completes long after its run is found by the list of the next day", async () => {
-  await using bench = await openRepository();
-  const { runId } = bench.simulator.control.addRun({ repository, jobs, state: "in_progress" });
-  await bench.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 3_600 }] });
-  await bench.poll(bench.id, false);
-  await bench.ask(
+  await using harness = await openRepository();
+  const { runId } = harness.simulator.control.addRun({ repository, jobs, state: "in_progress" });
+  await harness.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 3_600 }] });
+  await harness.poll(harness.id, false);
+  await harness.ask(
     "update archive.attempts set visit_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
   );
-  await bench.poll(bench.id, false);
-  expect([await attempts(bench), await countJobs(bench)]).toMatchObject([[{ state: "listed" }], 2]);
-  bench.simulator.clock.advance(3_700_000);
-  await makeConfirmationDue(bench);
-  await bench.poll(bench.id, false);
-  expect([await attempts(bench), await countJobs(bench)]).toMatchObject([[{ state: "listed" }], 3]);
-  expect(await bench.ask("select from audit.gaps where kind = 'job_not_loaded' and reason = 'not_completed'")).toEqual([]);
+  await harness.poll(harness.id, false);
+  expect([await attempts(harness), await countJobs(harness)]).toMatchObject([[{ state: "listed" }], 2]);
+  harness.simulator.clock.advance(3_700_000);
+  await makeConfirmationDue(harness);
+  await harness.poll(harness.id, false);
+  expect([await attempts(harness), await countJobs(harness)]).toMatchObject([[{ state: "listed" }], 3]);
+  expect(await harness.ask("select from audit.gaps where kind = 'job_not_loaded' and reason = 'not_completed'")).toEqual([]);
 });
 
 test("a list that has not changed is confirmed once, and costs nothing of GitHub's limit", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  await bench.poll(bench.id, false);
-  await makeConfirmationDue(bench);
-  bench.simulator.journal.clear();
-  for (let poll = 0; poll < 2; poll++) await bench.poll(bench.id, false);
-  expect(listingStatuses(bench)).toEqual([304]);
-  expect(await confirmation(bench)).toEqual({ is_due: false, hours: null });
-  expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  await harness.poll(harness.id, false);
+  await makeConfirmationDue(harness);
+  harness.simulator.journal.clear();
+  for (let poll = 0; poll < 2; poll++) await harness.poll(harness.id, false);
+  expect(listingStatuses(harness)).toEqual([304]);
+  expect(await confirmation(harness)).toEqual({ is_due: false, hours: null });
+  expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
 });
 
 test.each([404, 403, 410, 502] as const)(
   "a %s in its place proves nothing: the list is read again a day later, for a week",
   async (status) => {
-    await using bench = await openRepository();
-    bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-    await bench.poll(bench.id, false);
-    await makeConfirmationDue(bench);
-    bench.simulator.control.addFault({ ...jobLists, times: "forever", lie: { kind: "error", status } });
-    await bench.poll(bench.id, false);
-    expect(await confirmation(bench)).toEqual({ is_due: true, hours: 24 });
-    await bench.ask("update archive.attempts set confirm_due_at = now(), listed_at = now() - interval '8 days'");
-    await bench.poll(bench.id, false);
-    expect(await confirmation(bench)).toEqual({ is_due: false, hours: null });
-    expect(await attempts(bench)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
+    await using harness = await openRepository();
+    harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+    await harness.poll(harness.id, false);
+    await makeConfirmationDue(harness);
+    harness.simulator.control.addFault({ ...jobLists, times: "forever", lie: { kind: "error", status } });
+    await harness.poll(harness.id, false);
+    expect(await confirmation(harness)).toEqual({ is_due: true, hours: 24 });
+    await harness.ask("update archive.attempts set confirm_due_at = now(), listed_at = now() - interval '8 days'");
+    await harness.poll(harness.id, false);
+    expect(await confirmation(harness)).toEqual({ is_due: false, hours: null });
+    expect(await attempts(harness)).toEqual([{ state: "listed", listed_jobs: 3, check_reason: null }]);
   },
 );
 
 test("confirmations wait while over half of the credential's limit is used", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  await bench.poll(bench.id, false);
-  await makeConfirmationDue(bench);
-  await bench.ask("update archive.credentials set used = limit_per_hour / 2 + 1");
-  bench.simulator.journal.clear();
-  await bench.poll(bench.id, false);
-  expect(listingStatuses(bench)).toEqual([]);
-  await bench.ask("update archive.credentials set used = 1, reset_at = now() - interval '1 second'");
-  await bench.poll(bench.id, false);
-  expect(listingStatuses(bench)).toEqual([304]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  await harness.poll(harness.id, false);
+  await makeConfirmationDue(harness);
+  await harness.ask("update archive.credentials set used = limit_per_hour / 2 + 1");
+  harness.simulator.journal.clear();
+  await harness.poll(harness.id, false);
+  expect(listingStatuses(harness)).toEqual([]);
+  await harness.ask("update archive.credentials set used = 1, reset_at = now() - interval '1 second'");
+  await harness.poll(harness.id, false);
+  expect(listingStatuses(harness)).toEqual([304]);
 });

@@ -11,7 +11,7 @@ import {
 
 import type { Fetcher } from "../fetcher.ts";
 import type { ListedRepository } from "../runs/record-page.ts";
-import { isOfOneAttempt } from "./check-attempt.ts";
+import { isFromOneAttempt } from "./check-attempt.ts";
 import { relistAttemptJobs } from "./list-attempt-jobs.ts";
 
 /** In one poll. A token's ETag holds, and the answer is free; an App's token is another one a day later, and each costs a request. */
@@ -56,7 +56,7 @@ async function confirmAttempt(
     log.warn(context, "a second job list shows more than the first: attempt reopened");
     return "contradicted";
   } catch (error) {
-    if (isOfOneAttempt(error)) return "unanswered";
+    if (isFromOneAttempt(error)) return "unanswered";
     throw error;
   }
 }

@@ -3,7 +3,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { listJobsForRun, listJobsForRunAttempt, listJobsIfChanged } from "@actions-archive/github/endpoints/workflow-jobs";
 import type { GitHub } from "@actions-archive/github/github";
-import { collectPages, type WholeList } from "@actions-archive/github/lists/paging";
+import { collectPages, type CompleteList } from "@actions-archive/github/lists/paging";
 import type { WorkflowJob } from "@actions-archive/github/schemas";
 
 import type { JobListReading } from "./assess-job-list.ts";
@@ -49,7 +49,7 @@ export async function relistAttemptJobs(
 async function collectIfChanged(
   github: GitHub,
   attempt: AttemptRequest & { readonly etag: string },
-): Promise<WholeList<WorkflowJob> | "unchanged"> {
+): Promise<CompleteList<WorkflowJob> | "unchanged"> {
   const pages = await listJobsIfChanged(github, attempt);
   return pages === undefined ? "unchanged" : collectPages(pages);
 }
@@ -57,7 +57,7 @@ async function collectIfChanged(
 function jobsOf(
   github: GitHub,
   { runId, runAttempt }: AttemptRequest,
-  { items, unusable, promised, isWhole, etag }: WholeList<WorkflowJob>,
+  { items, unusable, promised, isWhole, etag }: CompleteList<WorkflowJob>,
 ): AttemptJobs {
   const strangers = items.filter(({ run_id }) => run_id !== runId);
   const jobs = items.filter((job) => job.run_id === runId && isOfAttempt(github, job, runAttempt));

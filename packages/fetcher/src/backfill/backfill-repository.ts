@@ -11,7 +11,7 @@ import {
   type BackfillWork,
   findBackfillRest,
   finishSlice,
-  noteListedFrom,
+  recordListedFrom,
   takeBackfill,
 } from "@actions-archive/database/backfill/backfills";
 import { listAttemptsByExpiry } from "@actions-archive/database/ledger/attempts";
@@ -20,13 +20,13 @@ import type { Window } from "@actions-archive/database/ledger/windows";
 
 import { checkAttempts } from "../attempts/check-attempts.ts";
 import type { Fetcher } from "../fetcher.ts";
-import { greetRepository, learnCredential } from "../repositories/refresh-repository.ts";
-import { leaseSeconds, whileLeased } from "../repositories/with-lease.ts";
+import { refreshRepository, recordCredentialOf } from "../repositories/refresh-repository.ts";
+import { leaseSeconds, withLease } from "../repositories/with-lease.ts";
 import { coverWindow, recordIncompletePart } from "../runs/cover-window.ts";
 import { listWindow } from "../runs/list-window.ts";
 import type { ListedRepository } from "../runs/record-page.ts";
 
-const longestSliceMs = 60_000;
+const maxSliceMs = 60_000;
 const attemptsListed = 500;
 /** All is listed and the last logs are on their way: how soon to look again. */
 const restPollSeconds = 3;
@@ -56,7 +56,7 @@ export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, opt
   const renew = async () => (await take()) !== undefined;
   try {
     const lease = { renew, log, signal: options.signal };
-    const slice = await whileLeased(lease, (signal) => workSlice(fetcher, work, { ...options, signal }));
+    const slice = await withLease(lease, (signal) => workSlice(fetcher, work, { ...options, signal }));
     await finishSlice(db, ref, holder, slice);
     return slice.kind;
   } catch (error) {
@@ -69,15 +69,15 @@ export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, opt
 }
 
 async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOptions): Promise<BackfillSlice> {
-  const { signal, sliceMs = longestSliceMs } = options;
+  const { signal, sliceMs = maxSliceMs } = options;
   const over = AbortSignal.timeout(sliceMs);
   const { repository_id, since: start, until: end } = work;
   const findDue = () => listAttemptsByExpiry(fetcher.db, repository_id, { start, end }, attemptsListed);
   let due = await findDue();
   const incomplete = await listIncomplete(fetcher, work);
   if (work.listed_from > start || due.length > 0 || incomplete.some(({ isDue }) => isDue)) {
-    const repository = { repository_id, full_name: (await greetRepository(fetcher, work, signal)).full_name };
-    await learnCredential(fetcher, repository, work.credential, signal);
+    const repository = { repository_id, full_name: (await refreshRepository(fetcher, work, signal)).full_name };
+    await recordCredentialOf(fetcher, repository, work.credential, signal);
     if (!(await listRest(fetcher, { work, repository, options, over }))) return more(0);
     for (due = await findDue(); due.length > 0; due = await findDue()) {
       await checkAttempts(fetcher, repository, due, { ...options, over });
@@ -107,7 +107,7 @@ type Listing = {
 async function listRest(fetcher: Fetcher, { work, repository, options, over }: Listing): Promise<boolean> {
   const onListed = async (window: Window, unusable: number): Promise<void> => {
     await coverWindow(fetcher, work.repository_id, window, { unusable, secondListingBefore: work.until });
-    await noteListedFrom(fetcher.db, work, window.start);
+    await recordListedFrom(fetcher.db, work, window.start);
     await options.onProgress?.();
     over.throwIfAborted();
   };
@@ -117,7 +117,7 @@ async function listRest(fetcher: Fetcher, { work, repository, options, over }: L
     if (work.listed_from > work.since) await listWindow(listing, { start: work.since, end: work.listed_from });
     for (const part of await listIncomplete(fetcher, work)) if (part.isDue) await listWindow(listing, part);
     // Seconds that GitHub caps are reported by nobody, and are gaps of their own.
-    await noteListedFrom(fetcher.db, work, work.since);
+    await recordListedFrom(fetcher.db, work, work.since);
     return true;
   } catch (error) {
     if (over.aborted && error === over.reason) return false;

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { openBench } from "../../test-support/harness.ts";
+import { openHarness } from "../../test-support/harness.ts";
 import { estimateRuns } from "./estimate-runs.ts";
 
 const repository = "acme/app";
@@ -10,28 +10,28 @@ const now = () => new Date();
 const signal = () => AbortSignal.timeout(20_000);
 
 test("a span is counted in a few calls, and its jobs are told by a sample", async () => {
-  await using bench = await openBench();
-  bench.simulator.control.addRepository({ repository });
+  await using harness = await openHarness();
+  harness.simulator.control.addRepository({ repository });
   for (let run = 0; run < 60; run++)
-    bench.simulator.control.addRun({ repository, jobs: [{ name: "a" }, { name: "b" }], completedSecondsAgo: 600 + 60 * run });
+    harness.simulator.control.addRun({ repository, jobs: [{ name: "a" }, { name: "b" }], completedSecondsAgo: 600 + 60 * run });
   const span = { start: new Date(Date.now() - 86_400_000), end: now() };
-  const estimate = await estimateRuns(bench.fetcher, repository, span, signal());
+  const estimate = await estimateRuns(harness.fetcher, repository, span, signal());
   expect(estimate).toEqual({ parts: [{ ...span, runs: 60 }], runs: 60, isAtLeast: false, attemptsPerRun: 1, jobsPerAttempt: 2 });
-  expect(bench.asked().length).toBeLessThanOrEqual(7);
+  expect(harness.asked().length).toBeLessThanOrEqual(7);
   const before = { start: new Date(span.start.getTime() - 1000), end: span.start };
-  expect(await estimateRuns(bench.fetcher, repository, before, signal())).toMatchObject({ runs: 0, jobsPerAttempt: 1 });
+  expect(await estimateRuns(harness.fetcher, repository, before, signal())).toMatchObject({ runs: 0, jobsPerAttempt: 1 });
 });
 
 test("where GitHub counts no further, halves are counted, and a crowded hour is told as a lower bound", async () => {
-  await using bench = await openBench();
-  bench.simulator.control.addRepository({ repository });
+  await using harness = await openHarness();
+  harness.simulator.control.addRepository({ repository });
   const added = { crowded: 2_600, spread: 700 };
   for (let run = 0; run < added.crowded; run++)
-    bench.simulator.control.addRun({ repository, completedSecondsAgo: 7_200 + (run % 60) });
+    harness.simulator.control.addRun({ repository, completedSecondsAgo: 7_200 + (run % 60) });
   for (let run = 0; run < added.spread; run++)
-    bench.simulator.control.addRun({ repository, completedSecondsAgo: 40_000 + 60 * run });
+    harness.simulator.control.addRun({ repository, completedSecondsAgo: 40_000 + 60 * run });
   const span = { start: new Date(Date.now() - 2 * 86_400_000), end: now() };
-  const { parts, runs, isAtLeast } = await estimateRuns(bench.fetcher, repository, span, signal());
+  const { parts, runs, isAtLeast } = await estimateRuns(harness.fetcher, repository, span, signal());
   expect(isAtLeast).toBe(true);
   expect(runs).toBe(2_500 + added.spread);
   expect(parts[0]?.start).toEqual(span.start);

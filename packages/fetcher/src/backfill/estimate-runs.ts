@@ -4,13 +4,13 @@
 import { hourMs } from "@actions-archive/core/durations";
 import type { Window } from "@actions-archive/database/ledger/windows";
 import { countJobs } from "@actions-archive/github/endpoints/workflow-jobs";
-import { countRuns, largestCount, listRuns } from "@actions-archive/github/endpoints/workflow-runs";
+import { countRuns, maxCount, listRuns } from "@actions-archive/github/endpoints/workflow-runs";
 
 import type { Fetcher } from "../fetcher.ts";
 
 const sampledRuns = 50;
 const sampledJobLists = 4;
-const mostCounts = 40;
+const maxCounts = 40;
 
 export type RunEstimate = {
   /** Parts of the span, oldest first, with how many runs each has. */
@@ -35,7 +35,7 @@ export async function estimateRuns(
     counts++;
     const runs = await countRuns(github, { repository, created: created(window), signal });
     const middle = new Date((window.start.getTime() + window.end.getTime()) / 2);
-    if (runs < largestCount || counts >= mostCounts || window.end.getTime() - window.start.getTime() < hourMs)
+    if (runs < maxCount || counts >= maxCounts || window.end.getTime() - window.start.getTime() < hourMs)
       return [{ ...window, runs }];
     return [...(await count({ start: window.start, end: middle })), ...(await count({ start: middle, end: window.end }))];
   };
@@ -52,7 +52,7 @@ export async function estimateRuns(
   return {
     parts,
     runs: parts.reduce((sum, part) => sum + part.runs, 0),
-    isAtLeast: parts.some(({ runs }) => runs >= largestCount),
+    isAtLeast: parts.some(({ runs }) => runs >= maxCount),
     attemptsPerRun: meanOf(sample.map(({ run_attempt }) => run_attempt ?? 1)),
     jobsPerAttempt: meanOf(jobs),
   };

@@ -15,7 +15,7 @@ import { findRepositories } from "../repositories/select-repositories.ts";
 import { estimateRuns } from "./estimate-runs.ts";
 import { type BackfillPlan, planBackfill, type PlannedRepository } from "./plan-backfill.ts";
 
-export type BackfillWish = {
+export type BackfillRequest = {
   readonly patterns: RepositoryPatterns;
   /** Default: as far back as GitHub keeps the logs of any of the repositories. */
   readonly since?: Date | undefined;
@@ -23,7 +23,7 @@ export type BackfillWish = {
   readonly until?: Date | undefined;
 };
 
-export type BudgetShare = { readonly reservePercent: number; readonly mostPerHour: number | undefined };
+export type BudgetShare = { readonly reservePercent: number; readonly maxPerHour: number | undefined };
 
 export type PreparedBackfill = {
   readonly since: Date;
@@ -33,7 +33,7 @@ export type PreparedBackfill = {
 };
 
 /** 900 requests a minute: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
-const mostPerHourAtGitHub = 54_000;
+const maxPerHourAtGitHub = 54_000;
 
 /**
  * @throws PermanentError `usage/invalid` when a name leads nowhere, is excluded by ARCHIVE_REPOSITORIES, or the span is empty;
@@ -41,7 +41,7 @@ const mostPerHourAtGitHub = 54_000;
  */
 export async function prepareBackfill(
   fetcher: Fetcher,
-  wish: BackfillWish,
+  wish: BackfillRequest,
   { share, signal }: { readonly share: BudgetShare; readonly signal: AbortSignal },
 ): Promise<PreparedBackfill> {
   const repositories = await findWanted(fetcher, wish.patterns, signal);
@@ -81,7 +81,7 @@ async function findWanted(fetcher: Fetcher, patterns: RepositoryPatterns, signal
   return [...wanted.values()];
 }
 
-function spanOf({ since, until }: BackfillWish, now: Date, retentionDays: number): { since: Date; until: Date } {
+function spanOf({ since, until }: BackfillRequest, now: Date, retentionDays: number): { since: Date; until: Date } {
   const settled = new Date(now.getTime() - settleMs);
   const span = {
     since: since ?? new Date(now.getTime() - retentionDays * dayMs),
@@ -94,11 +94,11 @@ function spanOf({ since, until }: BackfillWish, now: Date, retentionDays: number
   );
 }
 
-async function callsPerHourOf({ db }: Fetcher, { reservePercent, mostPerHour = Infinity }: BudgetShare) {
+async function callsPerHourOf({ db }: Fetcher, { reservePercent, maxPerHour = Infinity }: BudgetShare) {
   const limits = new Map((await listCredentials(db)).map(({ credential, limit }) => [credential, limit]));
   return (credential: string): number | null => {
     const limit = limits.get(credential);
-    if (limit == null) return mostPerHour === Infinity ? null : mostPerHour;
-    return Math.min((limit * (100 - reservePercent)) / 100, mostPerHour, mostPerHourAtGitHub);
+    if (limit == null) return maxPerHour === Infinity ? null : maxPerHour;
+    return Math.min((limit * (100 - reservePercent)) / 100, maxPerHour, maxPerHourAtGitHub);
   };
 }

@@ -7,9 +7,9 @@ import { listNewestRuns } from "@actions-archive/github/endpoints/workflow-runs"
 import type { WorkflowRun } from "@actions-archive/github/schemas";
 import type { DatedAnswer } from "@actions-archive/github/transport/clock-skew";
 
-import type { ShownOpen } from "../attempts/check-attempt.ts";
+import type { ShownOpenRun } from "../attempts/check-attempt.ts";
 import { afterSecond, isNewestFirst, oldestSecond, type ShownRun } from "../runs/list-window.ts";
-import { readUntilWhole } from "../runs/read-whole.ts";
+import { readUntilComplete } from "../runs/read-whole.ts";
 import { type PageOf, type RecordedPage, recordPage } from "../runs/record-page.ts";
 
 /** Its `date` is GitHub's, for `trustedDate`. */
@@ -17,7 +17,7 @@ export type FirstPage = DatedAnswer & {
   /** Runs created from here on are all listed; undefined when the page cannot say. */
   readonly listedFrom: Date | undefined;
   /** What this answer itself has shown of runs that go on. */
-  readonly shownOpen: ShownOpen | undefined;
+  readonly shownOpen: ShownOpenRun | undefined;
   /** The runs on it. */
   readonly runs: readonly ShownRun[];
   /** To be kept once everything else is listed, too. */
@@ -44,7 +44,7 @@ export async function listFirstPage(
   if ("notModified" in first)
     return { ...datesOf(first), listedFrom: unchangedFrom, shownOpen: undefined, runs: [], runsEtag: undefined };
   let readings = 0;
-  const reading = await readUntilWhole(
+  const reading = await readUntilComplete(
     async () => {
       const answer = readings++ === 0 ? first : await ask();
       if ("notModified" in answer) throw new TypeError("only a request with an ETag is answered with 304");

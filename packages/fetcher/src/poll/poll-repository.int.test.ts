@@ -5,50 +5,50 @@ import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { takeLease } from "@actions-archive/database/ledger/repositories";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "../../test-support/harness.ts";
+import { type Harness, openHarness } from "../../test-support/harness.ts";
 import { pollRepository } from "./poll-repository.ts";
 
 const repository = "acme/app";
 const twoJobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }];
 
-async function openRepository(): Promise<Bench & { readonly id: number }> {
-  const bench = await openBench({ retentionDays: 90 });
-  return { ...bench, id: await bench.addRepository(repository) };
+async function openRepository(): Promise<Harness & { readonly id: number }> {
+  const harness = await openHarness({ retentionDays: 90 });
+  return { ...harness, id: await harness.addRepository(repository) };
 }
 
-const attempts = ({ ask }: Bench) =>
+const attempts = ({ ask }: Harness) =>
   ask("select run_attempt, state, listed_jobs from archive.attempts order by run_id, run_attempt");
-const jobs = ({ ask }: Bench) =>
+const jobs = ({ ask }: Harness) =>
   ask("select job_id, run_attempt, last_listed_attempt, log_state from archive.obligations order by job_id");
-const makeDue = ({ ask }: Bench) => ask("update archive.attempts set visit_due_at = now()");
+const makeDue = ({ ask }: Harness) => ask("update archive.attempts set visit_due_at = now()");
 
 test("a completed run is listed with its jobs, whose logs are owed from then on", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
-  expect(await jobs(bench)).toEqual(
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+  expect(await jobs(harness)).toEqual(
     run.jobIds.map((job_id) => ({ job_id, run_attempt: 1, last_listed_attempt: 1, log_state: "pending" })),
   );
 });
 
 test("the second poll costs one call and finds nothing new", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  await bench.poll(bench.id, false);
-  const before = await bench.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
-  bench.simulator.control.clearJournal({});
-  await bench.poll(bench.id, false);
-  expect(bench.asked()).toHaveLength(1);
-  expect(bench.asked()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
-  expect(await bench.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(before);
-  expect(await bench.ask("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await harness.poll(harness.id, false);
+  const before = await harness.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
+  harness.simulator.control.clearJournal({});
+  await harness.poll(harness.id, false);
+  expect(harness.asked()).toHaveLength(1);
+  expect(harness.asked()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
+  expect(await harness.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(before);
+  expect(await harness.ask("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
 });
 
 test("the first look goes as far back as logs are kept, and the newest two minutes stay open", async () => {
-  await using bench = await openRepository();
-  await bench.poll(bench.id, false);
-  const [window] = await bench.ask(
+  await using harness = await openRepository();
+  await harness.poll(harness.id, false);
+  const [window] = await harness.ask(
     "select extract(epoch from now() - window_start) / 86400 as days, extract(epoch from now() - window_end) as left from archive.windows",
   );
   expect(Number(window?.["days"])).toBeCloseTo(90, 1);
@@ -57,78 +57,78 @@ test("the first look goes as far back as logs are kept, and the newest two minut
 });
 
 test("a job's expiry follows from the repository's own retention from the first look on", async () => {
-  await using bench = await openBench();
-  const id = await bench.addRepository(repository);
-  const found = bench.simulator.world.findRepositoryById(id);
+  await using harness = await openHarness();
+  const id = await harness.addRepository(repository);
+  const found = harness.simulator.world.findRepositoryById(id);
   if (found === undefined) throw new Error("no repository");
   found.retentionDays = 7;
-  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
-  await bench.poll(id, false);
-  expect(await bench.ask("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual([
+  harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  await harness.poll(id, false);
+  expect(await harness.ask("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual([
     { days: 7 },
   ]);
 });
 
 test("a run in progress owes a visit until it is completed, and its jobs come as they complete", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
-  expect(await jobs(bench)).toEqual([]);
-  await bench.simulator.control.completeRun({ runId: run.runId });
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
-  expect((await jobs(bench)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
+  expect(await jobs(harness)).toEqual([]);
+  await harness.simulator.control.completeRun({ runId: run.runId });
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+  expect((await jobs(harness)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
 });
 
 test("a run that the list has just shown to go on costs one call, and is not taken for complete", async () => {
-  await using bench = await openRepository();
-  await bench.poll(bench.id, false);
-  const run = bench.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
-  bench.simulator.control.clearJournal({});
-  await bench.poll(bench.id, false);
-  expect(bench.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toEqual([
+  await using harness = await openRepository();
+  await harness.poll(harness.id, false);
+  const run = harness.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
+  harness.simulator.control.clearJournal({});
+  await harness.poll(harness.id, false);
+  expect(harness.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toEqual([
     expect.stringContaining(`/runs/${run.runId}/attempts/1/jobs`),
   ]);
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
   // Where the list does not change, it has shown nothing: then the run is asked for.
-  await makeDue(bench);
-  bench.simulator.control.clearJournal({});
-  await bench.poll(bench.id, false);
-  expect(bench.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toHaveLength(2);
+  await makeDue(harness);
+  harness.simulator.control.clearJournal({});
+  await harness.poll(harness.id, false);
+  expect(harness.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toHaveLength(2);
 });
 
 test("an attempt that goes on is not visited before its time", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, state: "in_progress" });
-  await bench.poll(bench.id, false);
-  bench.simulator.control.clearJournal({});
-  await bench.poll(bench.id, false);
-  expect(bench.asked().filter((url) => url.includes("/attempts/"))).toEqual([]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, state: "in_progress" });
+  await harness.poll(harness.id, false);
+  harness.simulator.control.clearJournal({});
+  await harness.poll(harness.id, false);
+  expect(harness.asked().filter((url) => url.includes("/attempts/"))).toEqual([]);
 });
 
 test("a run that was started again is found by the next full pass, each attempt with its own jobs", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  await bench.poll(bench.id);
-  const again = bench.simulator.control.rerun({ runId: run.runId, failedOnly: true });
-  await bench.poll(bench.id);
-  expect(await attempts(bench)).toEqual([
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await harness.poll(harness.id);
+  const again = harness.simulator.control.rerun({ runId: run.runId, failedOnly: true });
+  await harness.poll(harness.id);
+  expect(await attempts(harness)).toEqual([
     { run_attempt: 1, state: "listed", listed_jobs: 2 },
     { run_attempt: 2, state: "listed", listed_jobs: 2 },
   ]);
-  const found = await jobs(bench);
+  const found = await jobs(harness);
   expect(new Set(found.map(({ job_id }) => job_id))).toEqual(new Set([...run.jobIds, ...again.jobIds]));
   expect(found.filter(({ run_attempt }) => run_attempt === 2)).toHaveLength(2);
 });
 
 test("a passed job that is listed again under its id belongs to the attempt that ran it", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  bench.simulator.control.rerun({ runId: run.runId, failedOnly: true, copies: "same-ids" });
-  await bench.poll(bench.id);
-  expect(await jobs(bench)).toMatchObject([
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  harness.simulator.control.rerun({ runId: run.runId, failedOnly: true, copies: "same-ids" });
+  await harness.poll(harness.id);
+  expect(await jobs(harness)).toMatchObject([
     { job_id: run.jobIds[0], run_attempt: 1, last_listed_attempt: 2 },
     { job_id: run.jobIds[1], run_attempt: 1, last_listed_attempt: 1 },
     { run_attempt: 2, last_listed_attempt: 2 },
@@ -136,217 +136,217 @@ test("a passed job that is listed again under its id belongs to the attempt that
 });
 
 test("a run that was deleted before its jobs were listed is gone after several checks over a day, a closed gap", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, state: "in_progress" });
-  await bench.poll(bench.id);
-  bench.simulator.control.deleteRun({ runId: run.runId });
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, state: "in_progress" });
+  await harness.poll(harness.id);
+  harness.simulator.control.deleteRun({ runId: run.runId });
   const yesterday = "update archive.attempts set same_reason_since = same_reason_since - interval '23 hours'";
   for (const query of [yesterday, "select", "select", yesterday]) {
-    await bench.poll(bench.id);
-    expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
-    await bench.ask(query);
+    await harness.poll(harness.id);
+    expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
+    await harness.ask(query);
   }
-  await bench.poll(bench.id);
-  expect(await attempts(bench)).toMatchObject([{ state: "gone" }]);
+  await harness.poll(harness.id);
+  expect(await attempts(harness)).toMatchObject([{ state: "gone" }]);
 });
 
 test("a Postgres that drops the connection is no problem of the repository, which stays due", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  await bench.ask(`
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await harness.ask(`
     create function archive.drop_connection() returns trigger language plpgsql as
       $$ begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
     create trigger drop_connection before insert on archive.runs execute function archive.drop_connection()`);
-  await expect(bench.poll(bench.id, false)).rejects.toMatchObject({ code: "database/unavailable" });
-  expect(await bench.ask("select problem, poll_due_at <= now() as is_due from archive.repositories")).toEqual([
+  await expect(harness.poll(harness.id, false)).rejects.toMatchObject({ code: "database/unavailable" });
+  expect(await harness.ask("select problem, poll_due_at <= now() as is_due from archive.repositories")).toEqual([
     { problem: null, is_due: true },
   ]);
-  await bench.ask("drop trigger drop_connection on archive.runs");
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
+  await harness.ask("drop trigger drop_connection on archive.runs");
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
 });
 
 test("a repository that cannot be read is a problem, and nothing of it is called gone", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, state: "in_progress" });
-  await bench.poll(bench.id);
-  bench.simulator.control.hideRepository({ repository });
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, state: "in_progress" });
+  await harness.poll(harness.id);
+  harness.simulator.control.hideRepository({ repository });
   for (const isFullPass of [false, true]) {
-    await makeDue(bench);
-    await expect(bench.poll(bench.id, isFullPass)).rejects.toThrow(PermanentError);
-    expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
+    await makeDue(harness);
+    await expect(harness.poll(harness.id, isFullPass)).rejects.toThrow(PermanentError);
+    expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
   }
-  expect(await bench.ask("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories")).toEqual([
-    { told: true, later: true },
-  ]);
-  bench.simulator.control.hideRepository({ repository, hidden: false });
-  await bench.poll(bench.id, false);
-  expect(await bench.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
+  expect(
+    await harness.ask("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories"),
+  ).toEqual([{ told: true, later: true }]);
+  harness.simulator.control.hideRepository({ repository, hidden: false });
+  await harness.poll(harness.id, false);
+  expect(await harness.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
 });
 
 test("a renamed repository is followed by its id, and known by its new name", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
-  bench.simulator.control.moveRepository({ repository, name: "shop", owner: "octo-org" });
-  await bench.poll(bench.id);
-  expect(await bench.ask("select repository_id, full_name from archive.repositories")).toEqual([
-    { repository_id: bench.id, full_name: "octo-org/shop" },
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  harness.simulator.control.moveRepository({ repository, name: "shop", owner: "octo-org" });
+  await harness.poll(harness.id);
+  expect(await harness.ask("select repository_id, full_name from archive.repositories")).toEqual([
+    { repository_id: harness.id, full_name: "octo-org/shop" },
   ]);
-  expect(await jobs(bench)).toHaveLength(1);
+  expect(await jobs(harness)).toHaveLength(1);
 });
 
 test("another repository that took the name over is not archived under the old one's id", async () => {
-  await using bench = await openRepository();
-  await bench.poll(bench.id);
-  bench.simulator.control.hideRepository({ repository });
-  const { id: otherId } = bench.simulator.control.addRepository({ repository });
-  expect(otherId).not.toBe(bench.id);
-  bench.simulator.control.addRun({ repository, durationSeconds: 10 });
-  await expect(bench.poll(bench.id, false)).rejects.toThrow(`is now another repository (id ${otherId}, was ${bench.id})`);
-  await expect(bench.poll(bench.id)).rejects.toThrow(`is now another repository (id ${otherId}, was ${bench.id})`);
-  expect(await bench.ask("select from archive.runs")).toEqual([]);
-  expect(await jobs(bench)).toEqual([]);
+  await using harness = await openRepository();
+  await harness.poll(harness.id);
+  harness.simulator.control.hideRepository({ repository });
+  const { id: otherId } = harness.simulator.control.addRepository({ repository });
+  expect(otherId).not.toBe(harness.id);
+  harness.simulator.control.addRun({ repository, durationSeconds: 10 });
+  await expect(harness.poll(harness.id, false)).rejects.toThrow(`is now another repository (id ${otherId}, was ${harness.id})`);
+  await expect(harness.poll(harness.id)).rejects.toThrow(`is now another repository (id ${otherId}, was ${harness.id})`);
+  expect(await harness.ask("select from archive.runs")).toEqual([]);
+  expect(await jobs(harness)).toEqual([]);
 });
 
 test("a repository whose old name was taken by another is followed by its id", async () => {
-  await using bench = await openRepository();
-  await bench.poll(bench.id);
-  bench.simulator.control.moveRepository({ repository, name: "shop" });
-  bench.simulator.control.addRepository({ repository });
-  bench.simulator.control.addRun({ repository, durationSeconds: 10 });
-  const run = bench.simulator.control.addRun({ repository: "acme/shop", completedSecondsAgo: 600 });
+  await using harness = await openRepository();
+  await harness.poll(harness.id);
+  harness.simulator.control.moveRepository({ repository, name: "shop" });
+  harness.simulator.control.addRepository({ repository });
+  harness.simulator.control.addRun({ repository, durationSeconds: 10 });
+  const run = harness.simulator.control.addRun({ repository: "acme/shop", completedSecondsAgo: 600 });
   // Within the very look that finds strangers under the name.
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect(await bench.ask("select full_name, problem from archive.repositories")).toEqual([
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect(await harness.ask("select full_name, problem from archive.repositories")).toEqual([
     { full_name: "acme/shop", problem: null },
   ]);
-  expect((await jobs(bench)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
+  expect((await jobs(harness)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
 });
 
 test("a re-run in the last minutes of GitHub's 30 days is found by a look that comes after them", async () => {
-  await using bench = await openBench({ retentionDays: 90, clockSpeed: 0 });
-  const id = await bench.addRepository(repository);
-  const run = bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  await bench.poll(id, false);
+  await using harness = await openHarness({ retentionDays: 90, clockSpeed: 0 });
+  const id = await harness.addRepository(repository);
+  const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  await harness.poll(id, false);
   // The last look back is five hours old, so that none is due, when the run is run again.
   const day = 86_400_000;
-  bench.simulator.clock.advance(29.7 * day);
-  await bench.poll(id, false);
-  bench.simulator.clock.advance(5 * 3_600_000);
-  const again = bench.simulator.control.rerun({ runId: run.runId });
+  harness.simulator.clock.advance(29.7 * day);
+  await harness.poll(id, false);
+  harness.simulator.clock.advance(5 * 3_600_000);
+  const again = harness.simulator.control.rerun({ runId: run.runId });
   // More runs than the first page shows: only a look back tells.
-  for (let more = 0; more < 110; more++) bench.simulator.control.addRun({ repository, jobs: [] });
-  bench.simulator.clock.advance(4 * 3_600_000);
-  await bench.poll(id, false);
-  expect((await jobs(bench)).map(({ job_id }) => job_id)).toEqual(
+  for (let more = 0; more < 110; more++) harness.simulator.control.addRun({ repository, jobs: [] });
+  harness.simulator.clock.advance(4 * 3_600_000);
+  await harness.poll(id, false);
+  expect((await jobs(harness)).map(({ job_id }) => job_id)).toEqual(
     [...run.jobIds, ...again.jobIds].toSorted((left, right) => left - right),
   );
 });
 
 test("a repository in which no page of 100 runs can be had is listed in smaller ones from its first page on", async () => {
-  await using bench = await openRepository();
-  for (let run = 0; run < 40; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
-  bench.simulator.faults.add({ path: "*/actions/runs", query: "per_page=100", status: 502, times: "forever" });
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect(await jobs(bench)).toHaveLength(40);
-  bench.simulator.control.clearJournal({});
-  await bench.poll(bench.id, false);
-  expect(bench.simulator.journal.entries({ origin: "api" }).map(({ status }) => status)).toEqual([502, 502, 304]);
+  await using harness = await openRepository();
+  for (let run = 0; run < 40; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
+  harness.simulator.faults.add({ path: "*/actions/runs", query: "per_page=100", status: 502, times: "forever" });
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect(await jobs(harness)).toHaveLength(40);
+  harness.simulator.control.clearJournal({});
+  await harness.poll(harness.id, false);
+  expect(harness.simulator.journal.entries({ origin: "api" }).map(({ status }) => status)).toEqual([502, 502, 304]);
 });
 
 test("of two polls at once one looks, and the lease of the other is respected until it ends", async () => {
-  await using bench = await openRepository();
-  bench.simulator.faults.add({ delayMs: 500 });
-  const first = bench.poll(bench.id);
-  await expect.poll(() => bench.asked().length).toBe(1);
-  expect(await bench.poll(bench.id)).toBe("leased");
+  await using harness = await openRepository();
+  harness.simulator.faults.add({ delayMs: 500 });
+  const first = harness.poll(harness.id);
+  await expect.poll(() => harness.asked().length).toBe(1);
+  expect(await harness.poll(harness.id)).toBe("leased");
   expect(await first).toBe("polled");
-  await takeLease(bench.fetcher.db, bench.id, "00000000-0000-4000-8000-000000000001", 60);
-  expect(await bench.poll(bench.id)).toBe("leased");
-  await bench.ask("update archive.repositories set leased_until = now()");
-  expect(await bench.poll(bench.id)).toBe("polled");
-  expect(await bench.poll(bench.id + 1)).toBe("unknown");
+  await takeLease(harness.fetcher.db, harness.id, "00000000-0000-4000-8000-000000000001", 60);
+  expect(await harness.poll(harness.id)).toBe("leased");
+  await harness.ask("update archive.repositories set leased_until = now()");
+  expect(await harness.poll(harness.id)).toBe("polled");
+  expect(await harness.poll(harness.id + 1)).toBe("unknown");
 });
 
 test("a limit ends the poll, which is due again when the limit ends, and keeps what was listed", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  bench.simulator.faults.add({
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
+  harness.simulator.faults.add({
     path: "*/attempts/*/jobs",
     status: 429,
     headers: { "retry-after": "300" },
     body: `{"message":"slow down"}`,
   });
-  await expect(bench.poll(bench.id, false)).rejects.toThrow(RateLimitedError);
-  expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
-  const [due] = await bench.ask("select extract(epoch from poll_due_at - now())::int as seconds from archive.repositories");
+  await expect(harness.poll(harness.id, false)).rejects.toThrow(RateLimitedError);
+  expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
+  const [due] = await harness.ask("select extract(epoch from poll_due_at - now())::int as seconds from archive.repositories");
   expect(Number(due?.["seconds"])).toBeGreaterThan(290);
-  expect(await bench.ask("select lease_holder from archive.repositories")).toEqual([{ lease_holder: null }]);
+  expect(await harness.ask("select lease_holder from archive.repositories")).toEqual([{ lease_holder: null }]);
 });
 
 test("a poll that is told to stop keeps what it has listed and gives its lease back", async () => {
-  await using bench = await openRepository();
-  for (let run = 0; run < 9; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
+  await using harness = await openRepository();
+  for (let run = 0; run < 9; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
   const stop = new AbortController();
-  const polling = pollRepository(bench.fetcher, bench.id, {
+  const polling = pollRepository(harness.fetcher, harness.id, {
     isFullPass: false,
     signal: stop.signal,
     onProgress: async () => stop.abort(new Error("shutting down")),
   });
   await expect(polling).rejects.toThrow("shutting down");
   // As many as are visited at once may have ended.
-  const listed = (await attempts(bench)).filter(({ state }) => state === "listed").length;
+  const listed = (await attempts(harness)).filter(({ state }) => state === "listed").length;
   expect([listed >= 1, listed <= 4]).toEqual([true, true]);
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect(await jobs(bench)).toHaveLength(9);
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect(await jobs(harness)).toHaveLength(9);
 });
 
 test("a long history makes room: each look begins with what is new, and none is listed twice", async () => {
-  await using bench = await openRepository();
-  for (let run = 0; run < 230; run++) bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
+  await using harness = await openRepository();
+  for (let run = 0; run < 230; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
   const look = () =>
-    pollRepository(bench.fetcher, bench.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), maxPollMs: 1 });
-  const owed = async () => (await bench.ask("select from archive.attempts where state = 'open'")).length;
+    pollRepository(harness.fetcher, harness.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), maxPollMs: 1 });
+  const owed = async () => (await harness.ask("select from archive.attempts where state = 'open'")).length;
   await look();
-  expect(await bench.ask("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([
+  expect(await harness.ask("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([
     { due: true, runs_etag: null },
   ]);
-  const fresh = bench.simulator.control.addRun({ repository, completedSecondsAgo: 200 });
+  const fresh = harness.simulator.control.addRun({ repository, completedSecondsAgo: 200 });
   await look();
-  expect((await jobs(bench)).map(({ job_id }) => job_id)).toContain(fresh.jobIds[0]);
+  expect((await jobs(harness)).map(({ job_id }) => job_id)).toContain(fresh.jobIds[0]);
   expect(await owed()).toBeGreaterThan(90);
   let looks = 2;
   do {
     await look();
     expect(++looks).toBeLessThan(300);
-  } while ((await bench.ask("select from archive.repositories where runs_etag is null")).length > 0);
+  } while ((await harness.ask("select from archive.repositories where runs_etag is null")).length > 0);
   expect(await owed()).toBe(0);
-  expect(await jobs(bench)).toHaveLength(231);
-  const created = bench.asked().filter((url) => url.includes("created="));
+  expect(await jobs(harness)).toHaveLength(231);
+  const created = harness.asked().filter((url) => url.includes("created="));
   expect(new Set(created).size).toBe(created.length);
 });
 
 test("a run that a rebuilt ledger knows by its id alone is learnt from the visit, also when no list shows it any more", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, state: "in_progress" });
-  await bench.poll(bench.id);
-  const known = await bench.ask("select * from archive.runs");
-  await bench.ask(`update archive.runs
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, state: "in_progress" });
+  await harness.poll(harness.id);
+  const known = await harness.ask("select * from archive.runs");
+  await harness.ask(`update archive.runs
     set run_number = null, workflow_id = null, workflow_name = null, path = null, event = null, actor = null, status = null, updated_at = null`);
-  await bench.ask("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
-  await bench.poll(bench.id, false);
+  await harness.ask("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
+  await harness.poll(harness.id, false);
   const { run_id, run_number, path, event, actor, status } = known[0] ?? {};
-  expect(await bench.ask("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);
+  expect(await harness.ask("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);
 });
 
 test("a run that is open for 35 days is closed as one that never completed", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, state: "in_progress" });
-  await bench.poll(bench.id);
-  bench.simulator.control.advanceClock({ ms: 34 * 86_400_000 });
-  await bench.poll(bench.id);
-  expect(await attempts(bench)).toMatchObject([{ state: "open" }]);
-  bench.simulator.control.advanceClock({ ms: 2 * 86_400_000 });
-  await bench.poll(bench.id);
-  expect(await attempts(bench)).toMatchObject([{ state: "never_completed" }]);
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, state: "in_progress" });
+  await harness.poll(harness.id);
+  harness.simulator.control.advanceClock({ ms: 34 * 86_400_000 });
+  await harness.poll(harness.id);
+  expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
+  harness.simulator.control.advanceClock({ ms: 2 * 86_400_000 });
+  await harness.poll(harness.id);
+  expect(await attempts(harness)).toMatchObject([{ state: "never_completed" }]);
 });

@@ -7,8 +7,8 @@ import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-
 import { findRepository, finishPoll, releaseLease, takeLease } from "@actions-archive/database/ledger/repositories";
 
 import type { Fetcher } from "../fetcher.ts";
-import { greetRepository } from "../repositories/refresh-repository.ts";
-import { leaseSeconds, whileLeased } from "../repositories/with-lease.ts";
+import { refreshRepository } from "../repositories/refresh-repository.ts";
+import { leaseSeconds, withLease } from "../repositories/with-lease.ts";
 import { type PollOptions, scanRepository } from "./scan-repository.ts";
 
 /** After a failed poll, the next one waits longer than an interval, and not indefinitely. */
@@ -29,7 +29,7 @@ export async function pollRepository(fetcher: Fetcher, repositoryId: number, opt
   const renew = () => takeLease(db, repositoryId, holder, leaseSeconds);
   const lease = { renew, log: fetcher.log.child({ repositoryId }), signal: options.signal };
   try {
-    await whileLeased(lease, (signal) => pollByAnyName(fetcher, repositoryId, { ...options, signal }));
+    await withLease(lease, (signal) => pollByAnyName(fetcher, repositoryId, { ...options, signal }));
     return "polled";
   } catch (error) {
     await recordProblem(fetcher, repositoryId, error);
@@ -47,7 +47,7 @@ async function pollByAnyName(fetcher: Fetcher, repositoryId: number, options: Po
     if (!(error instanceof PermanentError) || error.code !== "github/not-found") throw error;
     const known = await findRepository(fetcher.db, repositoryId);
     if (known === undefined) throw error;
-    const { full_name } = await greetRepository(fetcher, known, options.signal);
+    const { full_name } = await refreshRepository(fetcher, known, options.signal);
     if (full_name === known.full_name) throw error;
     await scanRepository(fetcher, repositoryId, options);
   }

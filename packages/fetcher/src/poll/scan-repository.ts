@@ -12,7 +12,7 @@ import { trustedDate } from "@actions-archive/github/transport/clock-skew";
 import { checkAttempts } from "../attempts/check-attempts.ts";
 import { confirmAttempts } from "../attempts/confirm-attempts.ts";
 import type { Fetcher } from "../fetcher.ts";
-import { greetRepository, learnCredential } from "../repositories/refresh-repository.ts";
+import { refreshRepository, recordCredentialOf } from "../repositories/refresh-repository.ts";
 import { coverWindow, recordIncompletePart } from "../runs/cover-window.ts";
 import { listWindow } from "../runs/list-window.ts";
 import { uncoveredSpans } from "../runs/uncovered-spans.ts";
@@ -45,7 +45,7 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
   if (known === undefined) return;
   const isRerunScan = isRerunScanDue(known, fetcher.github.now(), options);
   const repository = isRerunScan || known.problem !== null ? await refresh(fetcher, known, options) : known;
-  await learnCredential(fetcher, repository, known.credential, options.signal);
+  await recordCredentialOf(fetcher, repository, known.credential, options.signal);
   const windows = await listWindows(db, repositoryId);
   const unchangedFrom = windows.at(-1)?.end ?? new Date(Number.MAX_SAFE_INTEGER);
   const etag = { etag: isRerunScan ? null : known.runs_etag, credential: known.runs_etag_credential };
@@ -180,7 +180,7 @@ async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed):
 
 // Asked with each scan for re-runs, and after trouble.
 async function refresh(fetcher: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
-  const { full_name, logRetentionDays } = await greetRepository(fetcher, known, signal);
+  const { full_name, logRetentionDays } = await refreshRepository(fetcher, known, signal);
   return { ...known, full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
 }
 

@@ -5,28 +5,28 @@ import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { oddJobFields } from "@actions-archive/github-simulator/http/lies";
 import { expect, test } from "vitest";
 
-import { type Bench, openBench } from "../../test-support/harness.ts";
+import { type Harness, openHarness } from "../../test-support/harness.ts";
 import type { FetcherSettings } from "../fetcher.ts";
 
 const repository = "acme/app";
 const jobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }, { name: "lint" }];
 const jobLists = { path: "*/jobs" };
 
-type RepositoryBench = Bench & { readonly id: number };
+type RepositoryHarness = Harness & { readonly id: number };
 
-async function openRepository(settings: Partial<FetcherSettings> = {}): Promise<RepositoryBench> {
-  const bench = await openBench({ retentionDays: 90 }, settings);
-  return { ...bench, id: await bench.addRepository(repository) };
+async function openRepository(settings: Partial<FetcherSettings> = {}): Promise<RepositoryHarness> {
+  const harness = await openHarness({ retentionDays: 90 }, settings);
+  return { ...harness, id: await harness.addRepository(repository) };
 }
 
-const attempts = ({ ask }: Bench) =>
+const attempts = ({ ask }: Harness) =>
   ask("select run_attempt, state, check_reason from archive.attempts order by run_id, run_attempt");
-const countJobs = async ({ ask }: Bench) => Number((await ask("select count(*) from archive.obligations"))[0]?.["count"]);
-const makeDue = ({ ask }: Bench) => ask("update archive.attempts set visit_due_at = now()");
-const gaps = ({ ask }: Bench) =>
+const countJobs = async ({ ask }: Harness) => Number((await ask("select count(*) from archive.obligations"))[0]?.["count"]);
+const makeDue = ({ ask }: Harness) => ask("update archive.attempts set visit_due_at = now()");
+const gaps = ({ ask }: Harness) =>
   ask("select kind, reason from audit.gaps where kind not in ('window_open', 'log_pending', 'job_not_loaded')");
 /** An hour of the database's clock passes, as far as attempts know. */
-const passHour = ({ ask }: Bench) =>
+const passHour = ({ ask }: Harness) =>
   ask(
     "update archive.attempts set visit_due_at = visit_due_at - interval '1 hour', same_reason_since = same_reason_since - interval '1 hour'",
   );
@@ -54,217 +54,217 @@ const wrongLists: readonly [string, NonNullable<FaultInput["lie"]>, string][] = 
 test.each(wrongLists)(
   "a completed run whose job list %s once stays open, and the next check lists it",
   async (_what, lie, reason) => {
-    await using bench = await openRepository();
-    bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-    bench.simulator.control.addFault({ ...jobLists, lie });
-    await bench.poll(bench.id, false);
-    bench.simulator.control.assertFaultsHit({});
-    expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", check_reason: reason }]);
-    expect(await gaps(bench)).toEqual([{ kind: "run_open", reason }]);
-    expect(await bench.ask("select complete from audit.coverage where runs_found > 0")).toEqual([{ complete: false }]);
-    await makeDue(bench);
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toEqual([listed]);
-    expect(await countJobs(bench)).toBe(3);
+    await using harness = await openRepository();
+    harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+    harness.simulator.control.addFault({ ...jobLists, lie });
+    await harness.poll(harness.id, false);
+    harness.simulator.control.assertFaultsHit({});
+    expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: reason }]);
+    expect(await gaps(harness)).toEqual([{ kind: "run_open", reason }]);
+    expect(await harness.ask("select complete from audit.coverage where runs_found > 0")).toEqual([{ complete: false }]);
+    await makeDue(harness);
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toEqual([listed]);
+    expect(await countJobs(harness)).toBe(3);
   },
 );
 
 test.each(wrongLists)("a job list that %s for an hour is a gap of its own, and heals by itself", async (_what, lie, reason) => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  bench.simulator.control.addFault({ ...jobLists, times: "forever", lie });
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  harness.simulator.control.addFault({ ...jobLists, times: "forever", lie });
   for (let checks = 0; checks < 6; checks++) {
-    await makeDue(bench);
-    await bench.poll(bench.id, false);
+    await makeDue(harness);
+    await harness.poll(harness.id, false);
   }
-  await passHour(bench);
-  expect(await gaps(bench)).toEqual([{ kind: "list_incomplete", reason }]);
-  bench.simulator.control.clearFaults({});
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([listed]);
-  expect(await gaps(bench)).toEqual([]);
-  expect(await countJobs(bench)).toBe(3);
+  await passHour(harness);
+  expect(await gaps(harness)).toEqual([{ kind: "list_incomplete", reason }]);
+  harness.simulator.control.clearFaults({});
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([listed]);
+  expect(await gaps(harness)).toEqual([]);
+  expect(await countJobs(harness)).toBe(3);
 });
 
 test.each(["queued", "in_progress"] as const)(
   "a fresh run that is %s and answers 404 once is listed when it completes",
   async (state) => {
-    await using bench = await openRepository();
-    const { runId } = bench.simulator.control.addRun({ repository, jobs, state });
-    bench.simulator.control.addFault({ path: "*/actions/runs/*", times: 2, lie: { kind: "error", status: 404 } });
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toMatchObject([{ state: "open", check_reason: "run_not_found" }]);
-    await bench.simulator.control.completeRun({ runId });
-    await makeDue(bench);
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toEqual([listed]);
+    await using harness = await openRepository();
+    const { runId } = harness.simulator.control.addRun({ repository, jobs, state });
+    harness.simulator.control.addFault({ path: "*/actions/runs/*", times: 2, lie: { kind: "error", status: 404 } });
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toMatchObject([{ state: "open", check_reason: "run_not_found" }]);
+    await harness.simulator.control.completeRun({ runId });
+    await makeDue(harness);
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toEqual([listed]);
   },
 );
 
 test("404 for every call about runs and jobs for a day closes nothing that the lists show again", async () => {
-  await using bench = await openRepository();
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  bench.simulator.control.addFault({ path: "*/actions/runs/*", times: "forever", lie: { kind: "error", status: 404 } });
+  await using harness = await openRepository();
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  harness.simulator.control.addFault({ path: "*/actions/runs/*", times: "forever", lie: { kind: "error", status: 404 } });
   for (let day = 0; day < 4; day++) {
-    await makeDue(bench);
-    await bench.poll(bench.id, false);
-    await bench.ask("update archive.attempts set same_reason_since = same_reason_since - interval '1 day'");
+    await makeDue(harness);
+    await harness.poll(harness.id, false);
+    await harness.ask("update archive.attempts set same_reason_since = same_reason_since - interval '1 day'");
   }
-  expect(await attempts(bench)).toMatchObject([{ state: "gone" }]);
-  expect(await gaps(bench)).toEqual([{ kind: "attempt_gone", reason: "deleted" }]);
-  bench.simulator.control.clearFaults({});
-  await bench.poll(bench.id);
-  expect(await attempts(bench)).toEqual([listed]);
-  expect(await gaps(bench)).toEqual([]);
-  expect(await countJobs(bench)).toBe(3);
+  expect(await attempts(harness)).toMatchObject([{ state: "gone" }]);
+  expect(await gaps(harness)).toEqual([{ kind: "attempt_gone", reason: "deleted" }]);
+  harness.simulator.control.clearFaults({});
+  await harness.poll(harness.id);
+  expect(await attempts(harness)).toEqual([listed]);
+  expect(await gaps(harness)).toEqual([]);
+  expect(await countJobs(harness)).toBe(3);
 });
 
 test("the fallback to the list of all attempts belongs to a GHES before 3.5 alone", async () => {
-  await using bench = await openRepository();
-  const run = bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  bench.simulator.control.rerun({ runId: run.runId });
-  bench.simulator.control.addFault({ path: "*/attempts/1/jobs", times: "forever", lie: { kind: "error", status: 404 } });
-  await bench.poll(bench.id);
-  expect(await bench.ask("select run_attempt, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
+  await using harness = await openRepository();
+  const run = harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  harness.simulator.control.rerun({ runId: run.runId });
+  harness.simulator.control.addFault({ path: "*/attempts/1/jobs", times: "forever", lie: { kind: "error", status: 404 } });
+  await harness.poll(harness.id);
+  expect(await harness.ask("select run_attempt, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
     { run_attempt: 2, jobs: 3 },
   ]);
-  expect(bench.asked().filter((url) => url.includes("filter=all"))).toEqual([]);
+  expect(harness.asked().filter((url) => url.includes("filter=all"))).toEqual([]);
 });
 
 test("a run that completed moments ago is listed a second time, which finds the job that GitHub listed late", async () => {
-  await using bench = await openRepository({ RUN_SETTLE_SECONDS: 120 });
+  await using harness = await openRepository({ RUN_SETTLE_SECONDS: 120 });
   const lagging = [...jobs.slice(0, 2), { name: "lint", lagSeconds: 60, lagShows: "missing" as const }];
-  bench.simulator.control.addRun({ repository, jobs: lagging, completedSecondsAgo: 0 });
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", check_reason: "settling" }]);
-  expect(await countJobs(bench)).toBe(2);
-  expect(await gaps(bench)).toEqual([{ kind: "run_open", reason: "settling" }]);
-  const [due] = await bench.ask("select extract(epoch from visit_due_at - now())::int as seconds from archive.attempts");
+  harness.simulator.control.addRun({ repository, jobs: lagging, completedSecondsAgo: 0 });
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: "settling" }]);
+  expect(await countJobs(harness)).toBe(2);
+  expect(await gaps(harness)).toEqual([{ kind: "run_open", reason: "settling" }]);
+  const [due] = await harness.ask("select extract(epoch from visit_due_at - now())::int as seconds from archive.attempts");
   expect(Number(due?.["seconds"])).toBeGreaterThan(110);
-  bench.simulator.clock.advance(125_000);
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([listed]);
-  expect(await countJobs(bench)).toBe(3);
+  harness.simulator.clock.advance(125_000);
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([listed]);
+  expect(await countJobs(harness)).toBe(3);
 });
 
 test("a list that is cut, and counts no more than it shows, is contradicted by the one before", async () => {
-  await using bench = await openRepository({ RUN_SETTLE_SECONDS: 120 });
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 0 });
-  await bench.poll(bench.id, false);
-  bench.simulator.clock.advance(125_000);
-  bench.simulator.control.addFault({ ...jobLists, lie: { kind: "short-list", keepFirst: 1 } });
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  bench.simulator.control.assertFaultsHit({});
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", check_reason: "incomplete" }]);
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([listed]);
+  await using harness = await openRepository({ RUN_SETTLE_SECONDS: 120 });
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 0 });
+  await harness.poll(harness.id, false);
+  harness.simulator.clock.advance(125_000);
+  harness.simulator.control.addFault({ ...jobLists, lie: { kind: "short-list", keepFirst: 1 } });
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  harness.simulator.control.assertFaultsHit({});
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: "incomplete" }]);
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([listed]);
 });
 
 test("a run that completed longer ago costs one listing", async () => {
-  await using bench = await openRepository({ RUN_SETTLE_SECONDS: 120 });
-  bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 121 });
-  await bench.poll(bench.id, false);
-  const answers = bench.simulator.journal.entries({ url: "/attempts/1/jobs" }).map(({ status }) => status);
+  await using harness = await openRepository({ RUN_SETTLE_SECONDS: 120 });
+  harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 121 });
+  await harness.poll(harness.id, false);
+  const answers = harness.simulator.journal.entries({ url: "/attempts/1/jobs" }).map(({ status }) => status);
   // The second is the confirmation of the list by its ETag, which costs nothing of GitHub's limit.
   expect(answers).toEqual([200, 304]);
-  expect(await attempts(bench)).toEqual([listed]);
+  expect(await attempts(harness)).toEqual([listed]);
 });
 
 test("a job that completes after its long run is loaded: checks while the run went on do not count", async () => {
-  await using bench = await openRepository();
-  const { runId } = bench.simulator.control.addRun({ repository, jobs, state: "in_progress" });
-  await bench.poll(bench.id, false);
-  await bench.ask("update archive.attempts set visits = 500, visit_due_at = now()");
-  await bench.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 30 }] });
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([{ run_attempt: 1, state: "open", check_reason: "lagging" }]);
-  expect(await countJobs(bench)).toBe(2);
-  bench.simulator.clock.advance(31_000);
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([listed]);
-  expect(await countJobs(bench)).toBe(3);
+  await using harness = await openRepository();
+  const { runId } = harness.simulator.control.addRun({ repository, jobs, state: "in_progress" });
+  await harness.poll(harness.id, false);
+  await harness.ask("update archive.attempts set visits = 500, visit_due_at = now()");
+  await harness.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 30 }] });
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: "lagging" }]);
+  expect(await countJobs(harness)).toBe(2);
+  harness.simulator.clock.advance(31_000);
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([listed]);
+  expect(await countJobs(harness)).toBe(3);
 });
 
 test("a job that does not complete for a day is a gap by its id, which no check run hides", async () => {
-  await using bench = await openRepository();
-  const { runId, jobIds } = bench.simulator.control.addRun({ repository, jobs, state: "in_progress" });
-  await bench.poll(bench.id, false);
-  await bench.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 10 * 86_400 }] });
-  await makeDue(bench);
-  await bench.poll(bench.id, false);
-  await bench.ask(
+  await using harness = await openRepository();
+  const { runId, jobIds } = harness.simulator.control.addRun({ repository, jobs, state: "in_progress" });
+  await harness.poll(harness.id, false);
+  await harness.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 10 * 86_400 }] });
+  await makeDue(harness);
+  await harness.poll(harness.id, false);
+  await harness.ask(
     "update archive.attempts set visit_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
   );
-  await bench.poll(bench.id, false);
-  expect(await attempts(bench)).toEqual([listed]);
-  const missing = () => bench.ask("select job_id from audit.gaps where kind = 'job_not_loaded' and reason = 'not_completed'");
+  await harness.poll(harness.id, false);
+  expect(await attempts(harness)).toEqual([listed]);
+  const missing = () => harness.ask("select job_id from audit.gaps where kind = 'job_not_loaded' and reason = 'not_completed'");
   expect(await missing()).toEqual([{ job_id: jobIds[2] }]);
   // What a webhook reports of the same attempt, and the list does not show.
-  await bench.ask(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at)
+  await harness.ask(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at)
     select 5, repository_id, run_id, 1, 1, '{}', 'webhook', now() from archive.obligations limit 1`);
   expect(await missing()).toEqual([{ job_id: jobIds[2] }]);
 });
 
 test("the 35 days of a run that was started again run from then, and a completed run is never closed by them", async () => {
-  await using bench = await openRepository();
-  const { runId } = bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-  bench.simulator.clock.advance(29 * 86_400_000);
-  bench.simulator.control.rerun({ runId, state: "in_progress" });
-  await bench.poll(bench.id);
-  bench.simulator.clock.advance(10 * 86_400_000);
-  await bench.poll(bench.id);
-  expect((await attempts(bench)).map(({ state }) => state)).toEqual(["listed", "open"]);
-  bench.simulator.clock.advance(26 * 86_400_000);
-  await bench.poll(bench.id);
-  expect((await attempts(bench)).map(({ state }) => state)).toEqual(["listed", "never_completed"]);
-  await bench.simulator.control.completeRun({ runId });
-  await bench.poll(bench.id);
-  expect((await attempts(bench)).map(({ state }) => state)).toEqual(["listed", "listed"]);
+  await using harness = await openRepository();
+  const { runId } = harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+  harness.simulator.clock.advance(29 * 86_400_000);
+  harness.simulator.control.rerun({ runId, state: "in_progress" });
+  await harness.poll(harness.id);
+  harness.simulator.clock.advance(10 * 86_400_000);
+  await harness.poll(harness.id);
+  expect((await attempts(harness)).map(({ state }) => state)).toEqual(["listed", "open"]);
+  harness.simulator.clock.advance(26 * 86_400_000);
+  await harness.poll(harness.id);
+  expect((await attempts(harness)).map(({ state }) => state)).toEqual(["listed", "never_completed"]);
+  await harness.simulator.control.completeRun({ runId });
+  await harness.poll(harness.id);
+  expect((await attempts(harness)).map(({ state }) => state)).toEqual(["listed", "listed"]);
 });
 
 test.each([403, 410, 502] as const)("a %s for one run's list does not stop the other runs of its repository", async (status) => {
-  await using bench = await openRepository();
+  await using harness = await openRepository();
   const [odd] = Array.from({ length: 9 }, (_, run) =>
-    bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 + run }),
+    harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 + run }),
   );
-  bench.simulator.control.addFault({ path: `*/runs/${odd?.runId}/*`, times: "forever", lie: { kind: "error", status } });
-  expect(await bench.poll(bench.id, false)).toBe("polled");
-  expect((await attempts(bench)).filter(({ state }) => state === "listed")).toHaveLength(8);
-  expect(await gaps(bench)).toEqual([{ kind: "run_open", reason: "unreadable" }]);
-  expect(await bench.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
+  harness.simulator.control.addFault({ path: `*/runs/${odd?.runId}/*`, times: "forever", lie: { kind: "error", status } });
+  expect(await harness.poll(harness.id, false)).toBe("polled");
+  expect((await attempts(harness)).filter(({ state }) => state === "listed")).toHaveLength(8);
+  expect(await gaps(harness)).toEqual([{ kind: "run_open", reason: "unreadable" }]);
+  expect(await harness.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
 });
 
 test("refusals of many runs in a row are the repository's problem, and cost a few requests", async () => {
-  await using bench = await openRepository();
-  for (let run = 0; run < 30; run++) bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 + run });
-  bench.simulator.control.addFault({ path: "*/attempts/*/jobs", times: "forever", lie: { kind: "error", status: 403 } });
-  await expect(bench.poll(bench.id, false)).rejects.toMatchObject({ code: "github/forbidden" });
-  expect(bench.asked().filter((url) => url.includes("/jobs")).length).toBeLessThan(12);
+  await using harness = await openRepository();
+  for (let run = 0; run < 30; run++) harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 + run });
+  harness.simulator.control.addFault({ path: "*/attempts/*/jobs", times: "forever", lie: { kind: "error", status: 403 } });
+  await expect(harness.poll(harness.id, false)).rejects.toMatchObject({ code: "github/forbidden" });
+  expect(harness.asked().filter((url) => url.includes("/jobs")).length).toBeLessThan(12);
 });
 
 test.each(Object.entries(oddJobFields))(
   "a job with its %s never costs the other jobs of its list, and heals",
   async (_name, patch) => {
-    await using bench = await openRepository();
-    bench.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
-    bench.simulator.control.addFault({ ...jobLists, lie: { kind: "odd-object", index: 1, patch } });
-    await bench.poll(bench.id, false);
-    bench.simulator.control.assertFaultsHit({});
-    expect(await countJobs(bench)).toBeGreaterThanOrEqual(2);
-    const [attempt] = await attempts(bench);
+    await using harness = await openRepository();
+    harness.simulator.control.addRun({ repository, jobs, completedSecondsAgo: 600 });
+    harness.simulator.control.addFault({ ...jobLists, lie: { kind: "odd-object", index: 1, patch } });
+    await harness.poll(harness.id, false);
+    harness.simulator.control.assertFaultsHit({});
+    expect(await countJobs(harness)).toBeGreaterThanOrEqual(2);
+    const [attempt] = await attempts(harness);
     // Whatever cannot be used is a gap by itself, and its attempt is open.
-    const unusable = await bench.ask("select kind from audit.gaps where kind = 'object_unusable'");
+    const unusable = await harness.ask("select kind from audit.gaps where kind = 'object_unusable'");
     expect(unusable).toHaveLength(attempt?.["check_reason"] === "unusable" ? 1 : 0);
-    expect([(await countJobs(bench)) === 3, attempt?.["state"] === "open"]).toContain(true);
-    await makeDue(bench);
-    await bench.poll(bench.id, false);
-    expect(await attempts(bench)).toEqual([listed]);
-    expect(await countJobs(bench)).toBe(3);
-    expect(await bench.ask("select from archive.unusable_objects")).toEqual([]);
+    expect([(await countJobs(harness)) === 3, attempt?.["state"] === "open"]).toContain(true);
+    await makeDue(harness);
+    await harness.poll(harness.id, false);
+    expect(await attempts(harness)).toEqual([listed]);
+    expect(await countJobs(harness)).toBe(3);
+    expect(await harness.ask("select from archive.unusable_objects")).toEqual([]);
   },
 );

@@ -2,12 +2,12 @@
 
 import { expect, test } from "vitest";
 
-import { openFeedSoon } from "./debounced-feed.ts";
+import { openDebouncedFeed } from "./debounced-feed.ts";
 
 test("the first reason is fed for at once, and all that come meanwhile together, after a rest", async () => {
   const fedAt: number[] = [];
   const began = performance.now();
-  await using feeder = openFeedSoon(async () => {
+  await using feeder = openDebouncedFeed(async () => {
     fedAt.push(performance.now() - began);
     if (fedAt.length === 1) for (let reason = 0; reason < 100; reason++) feeder.ask();
   });

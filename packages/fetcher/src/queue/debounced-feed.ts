@@ -5,13 +5,13 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 /** Under a steady stream of reasons a feeding takes a part of the time, and not all of it. */
 const restMs = 100;
 
-export type FeedSoon = AsyncDisposable & {
+export type DebouncedFeed = AsyncDisposable & {
   /** Feeds after what runs now has ended. Never throws. */
   readonly ask: () => void;
 };
 
 /** Disposing waits for the feeding that runs. @param feed must not throw; a feeding that fails is made up by the next tick. */
-export function openFeedSoon(feed: () => Promise<void>): FeedSoon {
+export function openDebouncedFeed(feed: () => Promise<void>): DebouncedFeed {
   let running: Promise<void> | undefined;
   let isWanted = false;
   const run = async () => {

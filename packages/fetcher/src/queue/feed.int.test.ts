@@ -4,41 +4,41 @@ import { RateLimitedError } from "@actions-archive/core/errors";
 import { Consumer } from "@actions-archive/core/queue";
 import { expect, test } from "vitest";
 
-import { openBench } from "../../test-support/harness.ts";
+import { openHarness } from "../../test-support/harness.ts";
 import { feed } from "./feed.ts";
-import { tidyQueues } from "./prune-queues.ts";
+import { pruneQueues } from "./prune-queues.ts";
 
 const repository = "acme/app";
 
 test("feeding twice queues each piece of work once", async () => {
-  await using bench = await openBench();
-  const id = await bench.addRepository(repository);
-  bench.simulator.control.addRun({ repository, jobs: [{ name: "build" }, { name: "test" }], completedSecondsAgo: 600 });
-  await bench.poll(id);
-  const { archiveQueue, loadQueue } = bench.fetcher;
+  await using harness = await openHarness();
+  const id = await harness.addRepository(repository);
+  harness.simulator.control.addRun({ repository, jobs: [{ name: "build" }, { name: "test" }], completedSecondsAgo: 600 });
+  await harness.poll(id);
+  const { archiveQueue, loadQueue } = harness.fetcher;
   for (let feeding = 0; feeding < 2; feeding++) {
-    expect(await feed(bench.fetcher)).toEqual({ logs: feeding === 0 ? 2 : 0, loads: 3 });
+    expect(await feed(harness.fetcher)).toEqual({ logs: feeding === 0 ? 2 : 0, loads: 3 });
     expect(await archiveQueue.counts()).toMatchObject({ waiting: 2 });
     expect(await loadQueue.counts()).toMatchObject({ waiting: 3 });
   }
 });
 
 test("what is not due is not queued", async () => {
-  await using bench = await openBench();
-  const id = await bench.addRepository(repository);
-  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
-  await bench.poll(id);
-  await bench.ask("update archive.obligations set due_at = now() + interval '1 hour', rows_loaded_at = now()");
-  await bench.ask("update archive.attempts set record_key = 'runs/x'");
-  expect(await feed(bench.fetcher)).toEqual({ logs: 0, loads: 0 });
+  await using harness = await openHarness();
+  const id = await harness.addRepository(repository);
+  harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  await harness.poll(id);
+  await harness.ask("update archive.obligations set due_at = now() + interval '1 hour', rows_loaded_at = now()");
+  await harness.ask("update archive.attempts set record_key = 'runs/x'");
+  expect(await feed(harness.fetcher)).toEqual({ logs: 0, loads: 0 });
 });
 
-test("a log that a worker with a wrong clock put off until next year is queued again once the queues are tidied", async () => {
-  await using bench = await openBench();
-  const id = await bench.addRepository(repository);
-  bench.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
-  await bench.poll(id);
-  const { fetcher, queue } = bench;
+test("a log that a worker with a wrong clock put off until next year is queued again once the queues are pruned", async () => {
+  await using harness = await openHarness();
+  const id = await harness.addRepository(repository);
+  harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
+  await harness.poll(id);
+  const { fetcher, queue } = harness;
   const { archiveQueue, loadQueue, log } = fetcher;
   const nextYear = new Date(Date.now() + 365 * 24 * 3_600_000);
   const putOff = async () => {
@@ -50,7 +50,7 @@ test("a log that a worker with a wrong clock put off until next year is queued a
     await expect.poll(() => archiveQueue.counts()).toMatchObject({ delayed: 1 });
   }
   expect(await feed(fetcher)).toMatchObject({ logs: 0 });
-  await tidyQueues(fetcher, { archive: archiveQueue, load: loadQueue });
+  await pruneQueues(fetcher, { archive: archiveQueue, load: loadQueue });
   expect(await feed(fetcher)).toMatchObject({ logs: 1 });
   expect(await archiveQueue.counts()).toEqual({ waiting: 1, active: 0, delayed: 0 });
 });

@@ -9,8 +9,8 @@ import { listUnrecordedAttempts } from "@actions-archive/database/ledger/recorde
 import type { Fetcher } from "../fetcher.ts";
 
 /** Of one credential: enough to keep every log-worker busy until the next feeding, few enough that what is urgent comes soon. */
-const mostQueuedLogs = 300;
-const mostQueuedLoads = 500;
+const maxQueuedLogs = 300;
+const maxQueuedLoads = 500;
 
 /**
  * Queues what is due: logs to archive, rows and run records to load. Idempotent; any process may call it at any time.
@@ -25,9 +25,9 @@ export async function feed({
   const queued = archiveIds.map(tryParseArchiveId).filter((id) => id !== undefined);
   const loading = new Set(loadIds);
   const [jobs, attempts, logs] = await Promise.all([
-    listUnloadedJobs(db, mostQueuedLoads),
-    listUnrecordedAttempts(db, mostQueuedLoads),
-    listDueLogs(db, { queued, mostPerCredential: mostQueuedLogs }),
+    listUnloadedJobs(db, maxQueuedLoads),
+    listUnrecordedAttempts(db, maxQueuedLoads),
+    listDueLogs(db, { queued, maxPerCredential: maxQueuedLogs }),
   ]);
   const loads = [
     ...jobs.map((job_id) => ({ kind: "job", job_id }) as const),

@@ -2,7 +2,7 @@
 
 import {
   findRepository,
-  noteCredential,
+  recordCredential,
   recordLogRetention,
   renameRepository,
 } from "@actions-archive/database/ledger/repositories";
@@ -11,7 +11,7 @@ import { getKnownRepository, getLogRetention } from "@actions-archive/github/end
 import type { Fetcher } from "../fetcher.ts";
 import type { ListedRepository } from "../runs/record-page.ts";
 
-export type Greeting = {
+export type RepositoryMetadata = {
   /** The current name. */
   readonly full_name: string;
   /** Undefined where GitHub does not say. */
@@ -23,7 +23,11 @@ export type Greeting = {
  * what it learns into the ledger: before the first job is recorded, since its expiry follows from this.
  * @throws PermanentError when neither the name nor the id leads to the repository; the client's errors as they are.
  */
-export async function greetRepository(fetcher: Fetcher, repository: ListedRepository, signal: AbortSignal): Promise<Greeting> {
+export async function refreshRepository(
+  fetcher: Fetcher,
+  repository: ListedRepository,
+  signal: AbortSignal,
+): Promise<RepositoryMetadata> {
   const { github, db } = fetcher;
   const { repository_id, full_name } = repository;
   const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
@@ -48,12 +52,12 @@ async function learnLogRetention(
 }
 
 /** Writes down whose budget pays for the repository, where that is new: nothing is fed for a credential that pauses. */
-export async function learnCredential(
+export async function recordCredentialOf(
   { github, db }: Fetcher,
   { repository_id, full_name }: ListedRepository,
   known: string | null,
   signal: AbortSignal,
 ): Promise<void> {
   const credential = await github.credentialFor(full_name, signal);
-  if (credential !== known) await noteCredential(db, repository_id, credential);
+  if (credential !== known) await recordCredential(db, repository_id, credential);
 }

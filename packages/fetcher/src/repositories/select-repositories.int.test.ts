@@ -3,22 +3,22 @@
 import { listSelectedRepositories, listUnreadableRepositories } from "@actions-archive/database/ledger/repositories";
 import { expect, test } from "vitest";
 
-import { openBench } from "../../test-support/harness.ts";
+import { openHarness } from "../../test-support/harness.ts";
 import { selectRepositories } from "./select-repositories.ts";
 
 const anyTime = () => AbortSignal.timeout(20_000);
 
 async function openWorld() {
-  const bench = await openBench();
+  const harness = await openHarness();
   for (const repository of ["acme/web", "acme/api", "acme/private-keys", "Octo/Site"])
-    bench.simulator.control.addRepository({ repository });
+    harness.simulator.control.addRepository({ repository });
   const select = async (ARCHIVE_REPOSITORIES: string) => {
-    await selectRepositories({ ...bench.fetcher, settings: { ...bench.fetcher.settings, ARCHIVE_REPOSITORIES } }, anyTime());
-    return (await listSelectedRepositories(bench.fetcher.db))
+    await selectRepositories({ ...harness.fetcher, settings: { ...harness.fetcher.settings, ARCHIVE_REPOSITORIES } }, anyTime());
+    return (await listSelectedRepositories(harness.fetcher.db))
       .map(({ full_name }) => full_name)
       .toSorted((a, b) => a.localeCompare(b));
   };
-  return { ...bench, select };
+  return { ...harness, select };
 }
 
 test("an owner's repositories are selected, less what is excluded, whatever the case", async () => {

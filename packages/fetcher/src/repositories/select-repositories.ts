@@ -5,8 +5,8 @@ import {
   type LedgerRepository,
   listSelectedRepositories,
   listUnreadableRepositories,
-  noteUnreadableRepositories,
-  type RepositorySighting,
+  recordUnreadableRepositories,
+  type RepositorySnapshot,
   selectRepositories as writeSelection,
   type UnreadableRepository,
 } from "@actions-archive/database/ledger/repositories";
@@ -36,7 +36,7 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const { db, log } = fetcher;
   const selection = await findSelection(fetcher, signal);
   const { repositories, unreadable } = selection;
-  const sightings = new Map<number, RepositorySighting>(
+  const sightings = new Map<number, RepositorySnapshot>(
     repositories.map(({ id, full_name, private: is_private }) => [
       id,
       { repository_id: id, full_name, is_private: is_private ?? null },
@@ -52,7 +52,7 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
     if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
   }
   await writeSelection(db, [...sightings.values()]);
-  await noteUnreadableRepositories(db, unreadable);
+  await recordUnreadableRepositories(db, unreadable);
   for (const { name, problem } of unreadable) log.warn({ repository: name, problem }, "repository not readable");
   return unreadable;
 }
@@ -77,7 +77,7 @@ async function recordNeverRead({ db }: Fetcher, { names, owners }: RepositoryPat
   const unknownOwners = owners.filter((owner) => !selected.some((name) => name.startsWith(`${owner.toLowerCase()}/`)));
   const neverRead = [...names, ...unknownOwners.map((owner) => `${owner}/*`)].filter((name) => !listed.has(name));
   if (neverRead.length > 0)
-    await noteUnreadableRepositories(db, [...unreadable, ...neverRead.map((name) => ({ name, problem }))]);
+    await recordUnreadableRepositories(db, [...unreadable, ...neverRead.map((name) => ({ name, problem }))]);
 }
 
 type Following = {
@@ -92,7 +92,7 @@ async function follow(
   { github, log }: Fetcher,
   { repository_id, full_name, archive_since }: LedgerRepository,
   { selection, isReplaced, signal }: Following,
-): Promise<RepositorySighting | undefined> {
+): Promise<RepositorySnapshot | undefined> {
   try {
     const { data } = await getRepositoryById(github, { repositoryId: repository_id, signal });
     if (selection.includes(data.full_name) || selection.names(full_name))

@@ -14,7 +14,7 @@ export type Lease = {
 };
 
 /** Does `work`, whose signal aborts with the lease's or the caller's; what it throws is thrown. */
-export async function whileLeased<T>({ renew, log, signal }: Lease, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withLease<T>({ renew, log, signal }: Lease, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const lost = new AbortController();
   const renewal = setInterval(() => {
     renew().then(

@@ -6,11 +6,11 @@
 import { secondMs } from "@actions-archive/core/durations";
 import type { Shortfall } from "@actions-archive/database/ledger/window-checks";
 import { markFullSecond, type Window } from "@actions-archive/database/ledger/windows";
-import { countRuns, filteredListCap, largestCount, listAllRuns } from "@actions-archive/github/endpoints/workflow-runs";
+import { countRuns, filteredListCap, maxCount, listAllRuns } from "@actions-archive/github/endpoints/workflow-runs";
 import type { WorkflowRun } from "@actions-archive/github/schemas";
 
 import type { Fetcher } from "../fetcher.ts";
-import { readUntilWhole } from "./read-whole.ts";
+import { readUntilComplete } from "./read-whole.ts";
 import { type ListedRepository, recordPage } from "./record-page.ts";
 
 /** A run that another answer has just shown: a list of its time that lacks it is incomplete. */
@@ -74,7 +74,7 @@ async function listNewest(listing: Listing, { start, end }: Window): Promise<Sho
       return { ...(await recordPage(listing, page)), total: page.totalCount, hasNext: page.hasNext };
     throw new Error("a list has at least one page");
   };
-  const page = await readUntilWhole(readPage, ({ unusable }) => unusable === 0, signal);
+  const page = await readUntilComplete(readPage, ({ unusable }) => unusable === 0, signal);
   return page.runs.length + page.unusable > 0 ? page : readPage();
 }
 
@@ -85,14 +85,14 @@ async function listRest(
   before: Part | undefined,
 ): Promise<Shown & { readonly hasNext: boolean }> {
   const page = await listNewest(listing, rest);
-  if (before?.total === undefined || page.total === undefined || before.total >= largestCount) return page;
+  if (before?.total === undefined || page.total === undefined || before.total >= maxCount) return page;
   return isWhole(listing, before, before.total - page.total) ? page : listNewest(listing, rest);
 }
 
 // GitHub counts the part and the rest in one list, the rest in the next: the difference is what the part holds.
 async function proveByNext(listing: Listing, part: Part, restTotal: number | undefined): Promise<void> {
   if (part.total === undefined || restTotal === undefined) return reportCounted(listing, part, undefined);
-  if (part.total < largestCount) return reportCounted(listing, part, part.total - restTotal);
+  if (part.total < maxCount) return reportCounted(listing, part, part.total - restTotal);
   // Larger counts are all reported as one: the part is counted by itself.
   const { fetcher, repository, signal } = listing;
   const created = `${isoSecond(part.start)}..${isoSecond(part.newest)}`;
@@ -115,7 +115,7 @@ function isWhole({ shownRuns = [] }: Listing, part: Window & Shown, promised = 0
 async function listAgain(listing: Listing, { start, end }: Window): Promise<void> {
   const first = floorSecond(start);
   const last = new Date(Math.max(first.getTime(), floorSecond(new Date(end.getTime() - 1)).getTime()));
-  const reading = await readUntilWhole(
+  const reading = await readUntilComplete(
     () => readAllPages(listing, { start: first, end: last }),
     (read) => isWhole(listing, { start, end, ...read }, read.total),
     listing.signal,
@@ -153,7 +153,7 @@ async function readAllPages(listing: Listing, { start, end }: Window): Promise<S
 async function listSecond(listing: Listing, second: Date, until: Date): Promise<void> {
   const { fetcher, repository } = listing;
   const whole = { start: second, end: until };
-  const reading = await readUntilWhole(
+  const reading = await readUntilComplete(
     () => readAllPages(listing, { start: second, end: second }),
     (read) => isFull(read) || isWhole(listing, { ...whole, ...read }, read.total),
     listing.signal,

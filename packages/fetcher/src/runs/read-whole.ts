@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const waitsMs = [100, 400];
 
 /** Calls `read` until `isWhole`, at most three times; the last reading is returned, whole or not. @throws what `read` throws. */
-export async function readUntilWhole<T>(
+export async function readUntilComplete<T>(
   read: () => Promise<T>,
   isWhole: (reading: T) => boolean,
   signal: AbortSignal,

@@ -58,7 +58,7 @@ export async function recordPage({ fetcher, repository, backfillId }: PageOf, pa
   const found = await recordUnusableRuns(
     fetcher.db,
     repository_id,
-    unusable.map(({ object, problem, place }) => ({ object, problem, placedAt: placedAt(object, runs, page, place) })),
+    unusable.map(({ object, problem, place }) => ({ object, problem, positionedAt: positionedAt(object, runs, page, place) })),
   );
   for (const problem of found) fetcher.log.error({ repository: full_name, problem }, "run object unusable");
   return { runs, unusable: unusable.length };
@@ -72,7 +72,7 @@ function isOfAnother(run: WorkflowRun, repositoryId: number): boolean {
  * Its own created_at where that is a time before now in GitHub's form; else, in a first attempt, its run_started_at, which is the
  * same; else the created_at of its neighbour in the list.
  */
-function placedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
+function positionedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
   const run = asFields(object);
   const own = Date.parse(instant(run["created_at"]) ?? (run["run_attempt"] === 1 ? instant(run["run_started_at"]) : null) ?? "");
   if (own > 0 && own <= page.date.getTime()) return new Date(own);

@@ -1,6 +1,6 @@
 // One delivery of a webhook, from its body to the ledger: at once where that can be, kept as it came where it cannot.
 
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { TransientError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import { leaveToWebhooks, reopenGoneAttempts } from "@actions-archive/database/ledger/attempts";
@@ -29,7 +29,7 @@ const unheardSeconds = 60 * 60;
  */
 const unprovenSeconds = 2 * 60;
 const storedAtOnce = 100;
-const mostTries = 20;
+const maxTries = 20;
 
 /**
  * Takes a delivery whose signature was checked. Idempotent by guid; the ledger is written by content, so that no order and no
@@ -45,7 +45,7 @@ export async function receiveDelivery(receiver: Receiver, delivery: Delivery): P
     return await writeDelivery(receiver, delivery, event);
   } catch (error) {
     const { guid } = delivery;
-    await storeDelivery(receiver.db, refOf(delivery, event), Buffer.from(delivery.body), reasonOf(error));
+    await storeDelivery(receiver.db, refOf(delivery, event), Buffer.from(delivery.body), errorMessage(error));
     receiver.log.warn({ err: error, guid, repositoryId: event.repository.id }, "delivery stored for later");
     return "stored";
   }
@@ -60,7 +60,7 @@ export async function receiveDelivery(receiver: Receiver, delivery: Delivery): P
 export async function recordStoredDeliveries(receiver: Receiver): Promise<number> {
   let recorded = 0;
   for (;;) {
-    const stored = await listStoredDeliveries(receiver.db, { limit: storedAtOnce, mostTries });
+    const stored = await listStoredDeliveries(receiver.db, { limit: storedAtOnce, maxTries });
     let settled = 0;
     for (const { guid, event, body } of stored) {
       const outcome = await recordStored(receiver, { guid, event, body: body.toString("utf8") });
@@ -82,7 +82,7 @@ async function recordStored(receiver: Receiver, delivery: Delivery): Promise<Del
   } catch (error) {
     // Without a database there is nothing to write down, and nothing else to try.
     if (event === undefined || error instanceof TransientError) throw error;
-    await storeDelivery(db, refOf(delivery, event), Buffer.from(delivery.body), reasonOf(error));
+    await storeDelivery(db, refOf(delivery, event), Buffer.from(delivery.body), errorMessage(error));
     log.error({ err: error, guid, repositoryId: event.repository.id }, "delivery not recorded");
     return "stored";
   }

@@ -15,12 +15,12 @@ const windowDays = { "github.com": 3, ghes: 7 } as const;
 /** Longer than either window, so that a delivery that is listed is also remembered. */
 const rememberDays = 9;
 
-const mostAsks = 3;
+const maxRequests = 3;
 const gapSeconds = 5 * 60;
 /** A redelivery that failed is listed again, younger than the first: looking an hour back sees every one of them. */
 const overlapMs = 60 * 60 * 1000;
-const mostPages = 50;
-const mostRedeliveries = 1_000;
+const maxPages = 50;
+const maxRedeliveries = 1_000;
 
 type Sweeper = Pick<Fetcher, "db" | "github" | "log">;
 
@@ -59,9 +59,9 @@ export async function sweepDeliveries(fetcher: Sweeper, options: SweepOptions): 
       if (!isFailed || !isWanted(delivery, selected) || tried.has(delivery.guid)) continue;
       tried.add(delivery.guid);
       if (await askAgain(fetcher, delivery, options)) asked++;
-      if (asked === mostRedeliveries) return { asked, sweptUntil: undefined };
+      if (asked === maxRedeliveries) return { asked, sweptUntil: undefined };
     }
-    if (++pages === mostPages) return { asked, sweptUntil: undefined };
+    if (++pages === maxPages) return { asked, sweptUntil: undefined };
   }
   return { asked, sweptUntil: began };
 }
@@ -86,7 +86,7 @@ async function askAgain(
   const credential = github.app;
   if (credential === undefined || repository_id == null) return false;
   const ref = { guid, event, action: action ?? null, repository_id };
-  const limits = { mostAsks, gapSeconds: options.gapSeconds ?? gapSeconds };
+  const limits = { maxRequests, gapSeconds: options.gapSeconds ?? gapSeconds };
   if (!(await claimRedelivery(db, ref, limits))) return false;
   try {
     await redeliverAppDelivery(github, { credential, deliveryId: id, signal: options.signal });

@@ -25,13 +25,13 @@ export type WebhookEvent = {
 };
 
 /** GitHub allows 50 re-runs of a run today, and allowed more before. https://docs.github.com/actions/reference/limits */
-const mostAttempts = 1_000;
+const maxAttempts = 1_000;
 
 const Repository = z.object({ id: GitHubId, full_name: z.string().regex(/^(?!\.\.?\/)[\w.-]{1,100}\/(?!\.\.?$)[\w.-]{1,100}$/) });
 const Envelope = z.object({ action: z.string().max(100), repository: Repository });
 
 /** Missing on a GHES of 2021, where only the first attempt can be told. */
-const attempt = z.int().positive().max(mostAttempts).nullish();
+const attempt = z.int().positive().max(maxAttempts).nullish();
 const time = z.iso.datetime({ offset: true });
 
 const CompletedJob = z.object({

@@ -9,7 +9,7 @@ import { Hono } from "hono";
 import { expect, test } from "vitest";
 
 import type { Delivery } from "./receive-delivery.ts";
-import { addWebhookRoute, largestBodyBytes, webhookPath, type WebhookOptions } from "./webhook-route.ts";
+import { addWebhookRoute, maxBodyBytes, webhookPath, type WebhookOptions } from "./webhook-route.ts";
 
 const log = createLogger("test", "silent");
 const secret = "It's a Secret to Everybody";
@@ -103,19 +103,19 @@ test("over 25 MB it answers 413, whatever length was declared, and reads no more
   await using server = await listen(app, 0);
   const url = `http://127.0.0.1:${server.port}${webhookPath}`;
   const headers = { "x-hub-signature-256": sign("x") };
-  const declared = await fetch(url, { method: "POST", headers, body: new Uint8Array(largestBodyBytes + 1) });
+  const declared = await fetch(url, { method: "POST", headers, body: new Uint8Array(maxBodyBytes + 1) });
   expect(declared.status).toBe(413);
   let sentBytes = 0;
   const endless = new ReadableStream<Uint8Array>({
     pull(controller) {
-      if (sentBytes > 8 * largestBodyBytes) controller.error(new Error("nobody stopped it"));
+      if (sentBytes > 8 * maxBodyBytes) controller.error(new Error("nobody stopped it"));
       sentBytes += 65_536;
       controller.enqueue(new Uint8Array(65_536));
     },
   });
   const undeclared = await fetch(url, { method: "POST", headers, body: endless, duplex: "half" });
   expect(undeclared.status).toBe(413);
-  const largest = Buffer.alloc(largestBodyBytes, "x");
+  const largest = Buffer.alloc(maxBodyBytes, "x");
   const whole = await fetch(url, { method: "POST", headers: { "x-hub-signature-256": sign(largest) }, body: largest });
   expect([whole.status, received.length]).toEqual([202, 1]);
 });

@@ -12,11 +12,11 @@ import type { Delivery } from "./receive-delivery.ts";
 export const webhookPath = "/webhooks/github";
 
 /** GitHub delivers no larger payload. https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap */
-export const largestBodyBytes = 25 * 1024 * 1024;
+export const maxBodyBytes = 25 * 1024 * 1024;
 /** What unchecked bodies may hold together: whoever sends them without the secret must not fill the memory. */
-const mostBufferedBytes = 8 * largestBodyBytes;
+const maxBufferedBytes = 8 * maxBodyBytes;
 /** GitHub gives up after 10 seconds, a GHES after 30. */
-const longestReadMs = 30_000;
+const maxReadMs = 30_000;
 
 const tooLarge = { error: "the payload is over 25 MB" };
 
@@ -42,7 +42,7 @@ export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOpt
     if (secret === undefined) return c.json({ error: "GITHUB_WEBHOOK_SECRET is not set" }, 503);
     const signature = c.req.header("x-hub-signature-256");
     if (signature === undefined || !/^sha256=[0-9a-f]{64}$/.test(signature)) return refuse(c);
-    if (Number(c.req.header("content-length")) > largestBodyBytes) return c.json(tooLarge, 413);
+    if (Number(c.req.header("content-length")) > maxBodyBytes) return c.json(tooLarge, 413);
     const body = await readBody(c.req.raw.body, buffered);
     if (body === "too large") return c.json(tooLarge, 413);
     if (body === "too many") return c.json({ error: "too many deliveries at once" }, 503);
@@ -78,12 +78,12 @@ async function readBody(
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   try {
-    const timely = stream?.pipeThrough(new TransformStream<Uint8Array>(), { signal: AbortSignal.timeout(longestReadMs) });
+    const timely = stream?.pipeThrough(new TransformStream<Uint8Array>(), { signal: AbortSignal.timeout(maxReadMs) });
     for await (const chunk of timely ?? []) {
       sizeBytes += chunk.length;
       buffered.bytes += chunk.length;
-      if (sizeBytes > largestBodyBytes) return "too large";
-      if (buffered.bytes > mostBufferedBytes) return "too many";
+      if (sizeBytes > maxBodyBytes) return "too large";
+      if (buffered.bytes > maxBufferedBytes) return "too many";
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);

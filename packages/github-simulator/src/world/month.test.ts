@@ -33,7 +33,7 @@ test("at full size it is 40,000 runs in 20 repositories, one and a half jobs eac
   const minutes = Map.groupBy(runs, (run) => `${run.repository.id} ${Math.floor(run.createdAtMs / 60_000)}`);
   expect([...minutes.values()].filter(({ length }) => length >= 1_200)).toHaveLength(3);
   expect(month.watched).toHaveLength(8);
-  expect(month.happenings.length).toBeGreaterThan(50);
+  expect(month.monthEvents.length).toBeGreaterThan(50);
 });
 
 test("runs are run again after 29 days, go on for days, and two never end", () => {

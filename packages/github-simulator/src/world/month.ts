@@ -25,10 +25,10 @@ const ownerNames = ["octo-org", "acme", "globex", "initech"] as const;
 const names = ["api", "web", "infra", "docs", "mobile"] as const;
 
 /** Something that changes the world itself at a time. */
-export type Happening = { readonly atMs: number; readonly happen: () => void };
+export type MonthEvent = { readonly atMs: number; readonly happen: () => void };
 
 export type Month = {
-  readonly happenings: readonly Happening[];
+  readonly monthEvents: readonly MonthEvent[];
   /** `owner/name` at the start, of those whose owners have set up a webhook. */
   readonly watched: readonly string[];
 };
@@ -56,7 +56,7 @@ export function generateMonth(builder: Builder, settings: Settings, startMs: num
     for (const createdAtMs of moments.toSorted((left, right) => left - right))
       addMonthRun({ builder, repository, createdAtMs, untilMs });
   addOddRuns(plan);
-  return { happenings: [...planDeletions(plan), ...planMoves(plan)], watched: others.slice(0, 8).map(fullNameOf) };
+  return { monthEvents: [...planDeletions(plan), ...planMoves(plan)], watched: others.slice(0, 8).map(fullNameOf) };
 }
 
 /** When runs are created, by repository. */
@@ -105,18 +105,18 @@ function addOddRuns({ builder, random, startMs, scaled, others }: Plan): void {
 }
 
 // Half of them at a time of their own, the others in the moment in which a lister turns the page.
-function planDeletions({ builder, random, startMs }: Plan): readonly Happening[] {
-  const happenings: Happening[] = [];
+function planDeletions({ builder, random, startMs }: Plan): readonly MonthEvent[] {
+  const monthEvents: MonthEvent[] = [];
   for (const run of builder.world.runs.values()) {
     if (!random.chance(0.004) || run.attempts.length > 1 || run.createdAtMs < startMs + hourMs || goesOn(run)) continue;
     if (random.chance(0.5)) run.deletedOncePaged = true;
     else {
       // Between a minute and twelve hours after its end, sooner more often than later.
       const afterMs = 60_000 * Math.exp(random.next() * Math.log(12 * 60));
-      happenings.push({ atMs: endOf(run) + afterMs, happen: () => void (run.deleted = true) });
+      monthEvents.push({ atMs: endOf(run) + afterMs, happen: () => void (run.deleted = true) });
     }
   }
-  return happenings;
+  return monthEvents;
 }
 
 function goesOn(run: Run): boolean {
@@ -124,7 +124,7 @@ function goesOn(run: Run): boolean {
 }
 
 // Two renames and a transfer; and a new repository takes over an old name, in which other runs are.
-function planMoves({ builder, random, startMs, scaled, others }: Plan): readonly Happening[] {
+function planMoves({ builder, random, startMs, scaled, others }: Plan): readonly MonthEvent[] {
   const { world } = builder;
   const at = (day: number) => wholeSecond(startMs + day * dayMs);
   const [watched, renamed, transferred] = [4, 9, 10].map((index) => repositoryAt(others, index));

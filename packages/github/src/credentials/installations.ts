@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import type { Answer, ApiClient, Credential, Page } from "../api.ts";
 import { listOf, splitItems } from "../lists/list-items.ts";
-import { paginate, requireWhole } from "../lists/paging.ts";
+import { paginate, requireComplete } from "../lists/paging.ts";
 import { idOf } from "../paths.ts";
 import { Installation, Repository } from "../schemas.ts";
 
@@ -32,7 +32,7 @@ export async function* listRepositoriesOf(
     const { total_count, repositories } = answer.data;
     return { ...answer, totalCount: total_count ?? undefined, ...splitItems(Repository, repositories) };
   });
-  yield* requireWhole(pages, `repositories of ${credential.id}`);
+  yield* requireComplete(pages, `repositories of ${credential.id}`);
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Answer } from "../api.ts";
 import type { Credential } from "../api.ts";
 import { type GitHub, parseAs } from "../github.ts";
 import { idOf } from "../paths.ts";
-import { failureOf } from "../transport/failure.ts";
+import { errorFromAnswer } from "../transport/failure.ts";
 
 type AsApp = { readonly credential: Credential; readonly signal?: AbortSignal | undefined };
 
@@ -42,7 +42,7 @@ export async function* listAppDeliveries(
   do {
     const query = { per_page: perPage, status: "failure", cursor };
     const answer = await github.ask({ path, query, subject: { credential }, signal });
-    if (answer.status !== 200) throw failureOf(answer, `GET ${path}`);
+    if (answer.status !== 200) throw errorFromAnswer(answer, `GET ${path}`);
     const data = parseAs(z.array(AppDelivery), answer, `GET ${path}`);
     yield { data, date: answer.date, skewMs: answer.skewMs, etag: undefined };
     cursor = data.length === 0 ? undefined : nextCursor(answer.headers["link"]);
@@ -61,7 +61,7 @@ export async function redeliverAppDelivery(
   const path = `/app/hook/deliveries/${idOf(deliveryId)}/attempts`;
   // Asked once: a try that seemed to fail may have been heard, and the next sweep sees whether it was.
   const answer = await github.ask({ method: "POST", path, subject: { credential }, signal, retries: 0 });
-  if (answer.status !== 202) throw failureOf(answer, `POST ${path}`);
+  if (answer.status !== 202) throw errorFromAnswer(answer, `POST ${path}`);
 }
 
 // The URL itself is not followed: it may name another path, the cursor in it is all that is needed.

@@ -31,7 +31,7 @@ export async function* listInstallationRepositories(
 }
 
 /** Of 7 KB each. */
-const mostKnown = 5_000;
+const maxKnown = 5_000;
 
 const Retention = z.looseObject({ days: z.int().positive() });
 
@@ -56,7 +56,7 @@ async function askForRepository(github: GitHub, { repository, signal }: InReposi
   const answer = await github.getIfChanged({ path, subject: { repository }, schema: Repository, signal, etag: known?.etag });
   if ("notModified" in answer && known !== undefined) return { ...known, date: answer.date, skewMs: answer.skewMs };
   if ("notModified" in answer) throw new TransientError("github/unexpected-answer", `GitHub answered 304 to GET ${path}`);
-  if (github.repositoryAnswers.size >= mostKnown) github.repositoryAnswers.clear();
+  if (github.repositoryAnswers.size >= maxKnown) github.repositoryAnswers.clear();
   github.repositoryAnswers.set(path, answer);
   return answer;
 }

@@ -99,12 +99,12 @@ export function listAllRuns(
 }
 
 /** GitHub reports no larger count of a filtered list. https://github.blog/changelog/ (2026-09-25) */
-export const largestCount = 2_500;
+export const maxCount = 2_500;
 
 const RunCount = z.looseObject({ total_count: z.int().nonnegative() });
 
 /**
- * How many runs a filtered list has by GitHub's own count: good for a forecast, never for a proof; `largestCount` stands for more.
+ * How many runs a filtered list has by GitHub's own count: good for a forecast, never for a proof; `maxCount` stands for more.
  * @throws as `listRuns`.
  */
 export async function countRuns(github: GitHub, { repository, created, signal }: ListRuns): Promise<number> {

@@ -10,13 +10,13 @@ type Item = { readonly id: number };
 
 const started = Date.parse("2026-01-01T00:00:00Z");
 
-/** A server with `count` items that refuses pages larger than `largestPage`. */
-function server(count: number, { largestPage = 100, failure = new TransientError("github/unavailable", "502") } = {}) {
+/** A server with `count` items that refuses pages larger than `maxPageSize`. */
+function server(count: number, { maxPageSize = 100, failure = new TransientError("github/unavailable", "502") } = {}) {
   const requests: PageRequest[] = [];
   const fetchPage = async (request: PageRequest): Promise<Page<Item>> => {
     requests.push(request);
     const { page, perPage } = request;
-    if (perPage > largestPage) throw failure;
+    if (perPage > maxPageSize) throw failure;
     const data = Array.from({ length: count }, (_, index) => ({ id: index + 1 })).slice((page - 1) * perPage, page * perPage);
     return {
       data,
@@ -51,7 +51,7 @@ test("every item comes once, and the last page is the one without a next", async
 });
 
 test("a list that fails in large pages starts again in smaller ones", async () => {
-  const { requests, fetchPage } = server(25, { largestPage: 10 });
+  const { requests, fetchPage } = server(25, { maxPageSize: 10 });
   expect(await ids(paginate(fetchPage))).toHaveLength(25);
   expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([
     [1, 100],
@@ -132,27 +132,27 @@ test("a list that has no end is an error", async () => {
 
 test("only an unavailable page is asked for in smaller pages", async () => {
   const failure = new PermanentError("github/not-found", "404");
-  const { requests, fetchPage } = server(5, { largestPage: 1, failure });
+  const { requests, fetchPage } = server(5, { maxPageSize: 1, failure });
   await expect(ids(paginate(fetchPage))).rejects.toBe(failure);
   expect(requests).toHaveLength(1);
 });
 
 test("the last failure is thrown when even the smallest page fails", async () => {
-  const { requests, fetchPage } = server(5, { largestPage: 1 });
+  const { requests, fetchPage } = server(5, { maxPageSize: 1 });
   await expect(ids(paginate(fetchPage))).rejects.toMatchObject({ code: "github/unavailable" });
   expect(requests.map(({ perPage }) => perPage)).toEqual([100, 30, 10]);
 });
 
 test("a first page alone gets smaller too, until it comes or the smallest fails", async () => {
-  const { requests, fetchPage } = server(250, { largestPage: 10 });
+  const { requests, fetchPage } = server(250, { maxPageSize: 10 });
   expect((await fetchFirstPage(fetchPage)).data).toHaveLength(10);
   expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([
     [1, 100],
     [1, 30],
     [1, 10],
   ]);
-  await expect(fetchFirstPage(server(250, { largestPage: 1 }).fetchPage)).rejects.toThrow("502");
-  const gone = server(250, { largestPage: 1, failure: new PermanentError("github/not-found", "404") });
+  await expect(fetchFirstPage(server(250, { maxPageSize: 1 }).fetchPage)).rejects.toThrow("502");
+  const gone = server(250, { maxPageSize: 1, failure: new PermanentError("github/not-found", "404") });
   await expect(fetchFirstPage(gone.fetchPage)).rejects.toThrow("404");
   expect(gone.requests).toHaveLength(1);
 });

@@ -73,8 +73,8 @@ export async function* paginate<T extends { readonly id: number }>(
     const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
     // Also of one page, which can show an item twice in the place of another.
     const fresh = answer.data.filter(({ id }) => !seen.has(id) && seen.add(id));
-    const isOwedMore = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
-    const hasNext = shownItems > 0 && (answer.hasNext || isOwedMore);
+    const isOwedFor = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
+    const hasNext = shownItems > 0 && (answer.hasNext || isOwedFor);
     yield { ...answer, data: fresh, hasNext };
     if (!hasNext) return;
     page += 1;
@@ -87,7 +87,7 @@ export async function* paginate<T extends { readonly id: number }>(
  * @param what names the items in the error.
  * @throws TransientError `github/unexpected-answer`; what the pages throw.
  */
-export async function* requireWhole<T>(pages: AsyncIterable<Page<T>>, what: string): AsyncGenerator<Page<T>, void, undefined> {
+export async function* requireComplete<T>(pages: AsyncIterable<Page<T>>, what: string): AsyncGenerator<Page<T>, void, undefined> {
   let [shown, promised] = [0, 0];
   for await (const page of pages) {
     shown += page.data.length + (page.unusable?.length ?? 0);
@@ -101,7 +101,7 @@ export async function* requireWhole<T>(pages: AsyncIterable<Page<T>>, what: stri
     );
 }
 
-export type WholeList<T> = {
+export type CompleteList<T> = {
   /** Each id once, in GitHub's order. */
   readonly items: readonly T[];
   readonly unusable: readonly UnusableItem[];
@@ -117,7 +117,7 @@ export type WholeList<T> = {
 export async function collectPages<T>(
   pages: AsyncIterable<Page<T>>,
   { cap = Infinity }: PagingOptions = {},
-): Promise<WholeList<T>> {
+): Promise<CompleteList<T>> {
   const items: T[] = [];
   const unusable: UnusableItem[] = [];
   let promised: number | undefined;

@@ -6,7 +6,7 @@ import type { Dispatcher } from "undici";
 import type { GitHub } from "../github.ts";
 import { idOf, repositoryPath, type RepositoryPath } from "../paths.ts";
 import type { DatedAnswer } from "../transport/clock-skew.ts";
-import { type ApiAnswer, failureOf } from "../transport/failure.ts";
+import { type ApiAnswer, errorFromAnswer } from "../transport/failure.ts";
 import { isDocumentType, isUnencoded } from "../transport/log-headers.ts";
 import { type LogLink, openDownload } from "./log-download.ts";
 import { readResumable } from "./resume-log.ts";
@@ -50,7 +50,7 @@ export async function requestJobLog(github: GitHub, request: JobLogRequest): Pro
   const { answer, link } = await requestLink(github, request, { needsDate: true });
   const dated = { date: answer.date, skewMs: answer.skewMs };
   if (link === undefined) {
-    const failure = failureOf(answer, describe(request));
+    const failure = errorFromAnswer(answer, describe(request));
     if (failure.code === "github/not-found") return { kind: "not-found", from: "api", ...dated };
     if (failure.code === "github/gone") return { kind: "gone", ...dated };
     throw failure;

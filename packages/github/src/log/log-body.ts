@@ -3,7 +3,7 @@
 
 import { TransientError } from "@actions-archive/core/errors";
 
-import { withoutSecrets } from "../transport/failure.ts";
+import { redactSecrets } from "../transport/failure.ts";
 
 /** Less than this in `stallMs` is no download: a byte now and then would hold a worker's slot for ever. */
 const leastBytesPerStall = 16 * 1024;
@@ -54,7 +54,7 @@ export async function* readLogBody(
   } catch (error) {
     if (error instanceof TransientError) throw error;
     signal?.throwIfAborted();
-    const cause = withoutSecrets(error);
+    const cause = redactSecrets(error);
     throw incomplete(`was cut after ${receivedBytes} bytes: ${cause.message}`, { cause });
   }
   if (declaredBytes !== undefined && receivedBytes !== declaredBytes) {

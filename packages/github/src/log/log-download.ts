@@ -5,7 +5,7 @@ import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
 
 import type { GitHub } from "../github.ts";
-import { failureOfSend } from "../transport/failure.ts";
+import { errorFromSendFailure } from "../transport/failure.ts";
 import { isAllowed } from "../transport/log-hosts.ts";
 import type { RestOfLog } from "../transport/transport.ts";
 
@@ -17,9 +17,9 @@ export type LogLink = {
 };
 
 /** What the API points to, and one redirect from there. */
-const mostHops = 2;
+const maxHops = 2;
 /** An error's explanation is short; nothing else is read of it. */
-const longestExplanationBytes = 64 * 1024;
+const maxExplanationBytes = 64 * 1024;
 
 /**
  * Follows the link, over two hosts at most, to the log (status 200), or to the `rest` of it (206).
@@ -42,7 +42,7 @@ export async function openDownload(
     const location = headers["location"];
     if (statusCode >= 300 && statusCode < 400 && typeof location === "string") {
       response.body.destroy();
-      if (hop === mostHops) throw refused(what, `more than ${mostHops} hosts`);
+      if (hop === maxHops) throw refused(what, `more than ${maxHops} hosts`);
       const next = URL.parse(location, url);
       if (next === null) throw new TransientError("log/upstream-error", `${what}: the log host's redirect is no URL`);
       url = next;
@@ -63,7 +63,7 @@ async function send(
     return await github.transport.downloadLog(url, { signal, rest });
   } catch (error) {
     signal?.throwIfAborted();
-    throw failureOfSend(error, what, "log/upstream-error");
+    throw errorFromSendFailure(error, what, "log/upstream-error");
   }
 }
 
@@ -82,7 +82,7 @@ async function isMissing(response: Dispatcher.ResponseData): Promise<boolean> {
       // undici's body yields Buffers; its type says any.
       chunks.push(chunk as Buffer);
       sizeBytes += (chunk as Buffer).length;
-      if (sizeBytes > longestExplanationBytes) break;
+      if (sizeBytes > maxExplanationBytes) break;
     }
   } catch {
     return false;

@@ -11,7 +11,7 @@ import { readLogBody } from "./log-body.ts";
 /** A smaller log is soon had again from its start. */
 const resumeAboveBytes = 64 * 1024 * 1024;
 /** Each costs a call for a fresh link; a store that cuts more often than this is asked again later. */
-const mostResumes = 4;
+const maxResumes = 4;
 
 export type ResumableLog = {
   /** The answer to the first request. */
@@ -45,7 +45,7 @@ export async function* readResumable(log: ResumableLog): AsyncGenerator<Buffer, 
       } catch (error) {
         body.destroy();
         const isCut = error instanceof TransientError && error.code === "log/incomplete";
-        if (!isCut || etag === undefined || resumes === mostResumes) throw error;
+        if (!isCut || etag === undefined || resumes === maxResumes) throw error;
         const rest = await openRest(log, { startBytes: receivedBytes, etag });
         if (rest === undefined) throw error;
         body = rest;

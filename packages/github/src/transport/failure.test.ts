@@ -3,7 +3,7 @@
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
 
-import { type ApiAnswer, failureOf, failureOfSend, readLimit, readRate, withoutSecrets } from "./failure.ts";
+import { type ApiAnswer, errorFromAnswer, errorFromSendFailure, readLimit, readRate, redactSecrets } from "./failure.ts";
 
 const githubNow = new Date("2026-01-01T12:00:00Z");
 
@@ -125,13 +125,13 @@ test.each([
   [400, { message: "Bad Request" }, TransientError, "github/unexpected-answer"],
   [200, "<html>Welcome</html>", TransientError, "github/unexpected-answer"],
 ])("status %i with the body %j becomes its class and code", (status, body, expectedClass, code) => {
-  const failure = failureOf(answer(status, {}, body), "GET /x");
+  const failure = errorFromAnswer(answer(status, {}, body), "GET /x");
   expect(failure).toBeInstanceOf(expectedClass);
   expect(failure.code).toBe(code);
 });
 
 test("GitHub's words are shown short, on one line and without control characters", () => {
-  const failure = failureOf(answer(404, {}, { message: `a\u001B[31m\n\u202Eb${"x".repeat(5_000)}` }), "GET /x");
+  const failure = errorFromAnswer(answer(404, {}, { message: `a\u001B[31m\n\u202Eb${"x".repeat(5_000)}` }), "GET /x");
   expect(failure.message).toContain("a [31m bxxx");
   expect(failure.message.length).toBeLessThan(400);
 });
@@ -144,7 +144,7 @@ test("a foreign error keeps its code and loses every signed link, its cause and 
       data: "Location: https://host.example/?sig=secret",
     },
   );
-  const clean = withoutSecrets(foreign);
+  const clean = redactSecrets(foreign);
   expect(clean.message).toBe("cannot reach https://host.example/…");
   expect(clean.code).toBe("ECONNRESET");
   expect(`${clean.stack}${JSON.stringify(clean)}${String(clean.cause)}`).not.toContain("secret");
@@ -152,11 +152,11 @@ test("a foreign error keeps its code and loses every signed link, its cause and 
 
 test("a refused connection is named by its first address", () => {
   const refused = Object.assign(new Error("connect ECONNREFUSED 192.0.2.1:443"), { code: "ECONNREFUSED" });
-  const failure = failureOfSend(new AggregateError([refused]), "GET /x", "github/unavailable");
+  const failure = errorFromSendFailure(new AggregateError([refused]), "GET /x", "github/unavailable");
   expect(failure.message).toContain("connect ECONNREFUSED 192.0.2.1:443");
 });
 
 test("an unknown certificate authority comes with its cure", () => {
   const unknown = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
-  expect(failureOfSend(unknown, "GET /x", "github/unavailable").message).toContain("NODE_EXTRA_CA_CERTS");
+  expect(errorFromSendFailure(unknown, "GET /x", "github/unavailable").message).toContain("NODE_EXTRA_CA_CERTS");
 });

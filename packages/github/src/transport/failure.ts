@@ -18,7 +18,7 @@ export type ApiAnswer = DatedAnswer & {
 const second = 1_000;
 /** GitHub asks for at least a minute where a secondary limit names no time. */
 const secondaryPauseMs = 60 * second;
-const longestPauseMs = 24 * 60 * 60 * second;
+const maxPauseMs = 24 * 60 * 60 * second;
 /** The window of the primary limit. https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 const limitWindowMs = 60 * 60 * second;
 
@@ -36,7 +36,7 @@ export function readLimit(answer: ApiAnswer): Pause | undefined {
 
   const resetMs = remaining === 0 ? readReset(answer) : undefined;
   const namedMs = retryAfterMs ?? resetMs;
-  const waitMs = Math.min(Math.max(namedMs ?? secondaryPauseMs, second), longestPauseMs);
+  const waitMs = Math.min(Math.max(namedMs ?? secondaryPauseMs, second), maxPauseMs);
   const reason = readMessage(answer) ?? `GitHub answered ${answer.status}`;
   return { waitMs, reason, isGuess: namedMs === undefined };
 }
@@ -50,7 +50,7 @@ export function readRate(answer: ApiAnswer): RateLimitReading | undefined {
   const resource = answer.headers["x-ratelimit-resource"] ?? "core";
   if (limit === undefined || remaining === undefined || resetAtSeconds === undefined || resetMs === undefined) return undefined;
   if (resource !== "core") return undefined;
-  const resetInMs = Math.min(Math.max(resetMs, 0), longestPauseMs);
+  const resetInMs = Math.min(Math.max(resetMs, 0), maxPauseMs);
   return { limit, used: Math.max(limit - remaining, 0), resetAtSeconds, resetInMs };
 }
 
@@ -58,7 +58,7 @@ export function readRate(answer: ApiAnswer): RateLimitReading | undefined {
  * The error of an answer that is neither what was asked for nor a limit nor a 401.
  * @param what the request, as method and path; never with a query
  */
-export function failureOf(answer: ApiAnswer, what: string): ActionsArchiveError {
+export function errorFromAnswer(answer: ApiAnswer, what: string): ActionsArchiveError {
   const { status } = answer;
   const message = readMessage(answer);
   const said = `GitHub answered ${status} to ${what}${message === undefined ? "" : `: ${message}`}`;
@@ -82,8 +82,8 @@ export function failureOf(answer: ApiAnswer, what: string): ActionsArchiveError 
  * The error of a request that got no whole answer. A refused private address is final, everything else is tried again.
  * @param code the code when it is tried again
  */
-export function failureOfSend(error: unknown, what: string, code: ErrorCode): ActionsArchiveError {
-  const cause = withoutSecrets(error);
+export function errorFromSendFailure(error: unknown, what: string, code: ErrorCode): ActionsArchiveError {
+  const cause = redactSecrets(error);
   if (cause.code === privateAddressCode) {
     return new PermanentError(
       "log/redirect-refused",
@@ -99,7 +99,7 @@ export function failureOfSend(error: unknown, what: string, code: ErrorCode): Ac
  * A foreign error as far as it may be shown: name, code and message, with every URL cut down to its host. The HTTP client's
  * errors carry raw bytes of the answer, where a signed link stands in full.
  */
-export function withoutSecrets(error: unknown): Error & { readonly code?: string } {
+export function redactSecrets(error: unknown): Error & { readonly code?: string } {
   if (!Error.isError(error)) return new Error("unknown error");
   // A refused connection is an AggregateError, one error per address; its own message is empty.
   const source = error instanceof AggregateError && Error.isError(error.errors[0]) ? error.errors[0] : error;

@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { generate } from "selfsigned";
 import { expect, test } from "vitest";
 
-const program = join(import.meta.dirname, "read-log.testing.ts");
+const program = join(import.meta.dirname, "../../test-support/read-log-process.ts");
 
 /** Answers as a GHES on `localhost`: the API sends to a log of 5 bytes on itself. */
 async function startGhes() {

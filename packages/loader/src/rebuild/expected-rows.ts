@@ -7,7 +7,7 @@ import { temporarySchema } from "@actions-archive/database/connection/schema-nam
 import { upsertRunsOf } from "@actions-archive/database/ledger/runs";
 import { restoreAttempts } from "@actions-archive/database/rebuild/restore-ledger";
 import { replaceLogFacts } from "@actions-archive/database/rows/log-facts";
-import { type JobStory, upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
+import { type JobInput, upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
 
 import type { ReadRunRecord } from "../rows/read-run.ts";
 import { logRow } from "../rows/write-records.ts";
@@ -34,8 +34,8 @@ export async function writeExpectedRows(
   records: readonly FoundRecord[],
   runRecords: readonly RunRecord[],
 ): Promise<void> {
-  const ofRecords: JobStory[] = records.map(({ record }) => ({ ...record, object: record.job }));
-  await upsertJobs(trx, [...ofRecords, ...runRecords.flatMap(storiesOf)], temporarySchema);
+  const ofRecords: JobInput[] = records.map(({ record }) => ({ ...record, object: record.job }));
+  await upsertJobs(trx, [...ofRecords, ...runRecords.flatMap(inputsOf)], temporarySchema);
   await upsertLogs(
     trx,
     records.map((record) => logRow(record)),
@@ -49,7 +49,7 @@ export async function writeExpectedRows(
 }
 
 /** What a run record says of its jobs. */
-export function storiesOf({ repository_id, run_attempt, jobs = [] }: RunRecord): JobStory[] {
+export function inputsOf({ repository_id, run_attempt, jobs = [] }: RunRecord): JobInput[] {
   return jobs.flatMap(({ objects }) =>
     objects.map((object) => ({ repository_id, run_attempt, last_listed_attempt: run_attempt, object })),
   );

@@ -16,36 +16,36 @@ import { jobId, jobObject, repositoryId, runId, runObject } from "@actions-archi
 import { expect, test } from "vitest";
 
 import { all, failing, fill, load, newSigner, publicKey, seal, see, settle, signer } from "../../test-support/filled-store.ts";
-import { archived, type Bench, host, openBench } from "../../test-support/harness.ts";
+import { archived, type Harness, host, openHarness } from "../../test-support/harness.ts";
 import { auditorRows, openEmptyDatabase, rebuildInto } from "../../test-support/rebuilt.ts";
 import { rebuild } from "./rebuild.ts";
 
 test("everything that a seal or a record holds is there again, and a second call changes nothing", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   await using empty = await openEmptyDatabase();
-  const state = await rebuildInto(empty, bench, { publicKey });
+  const state = await rebuildInto(empty, harness, { publicKey });
   expect(state).toMatchObject({ phase: "done", jobs: 6, objects_read: 8, objects_listed: 8 });
-  expect(await all(empty)).toEqual(await all(bench));
+  expect(await all(empty)).toEqual(await all(harness));
   expect(await listRefusals(empty.db, 10)).toEqual([]);
-  expect(await rebuildInto(empty, bench, { publicKey })).toEqual(state);
+  expect(await rebuildInto(empty, harness, { publicKey })).toEqual(state);
 });
 
 test("cut short at any call and begun again, the database is the same", { timeout: 600_000 }, async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  const expected = await all(bench);
+  await using harness = await openHarness();
+  await fill(harness);
+  const expected = await all(harness);
   const options = { publicKey, signal: new AbortController().signal, batchObjects: 3 };
   let crashes = 0;
   for (const moment of ["before", "after"] as const) {
     // Every seventh call, beginning with another one each time.
     for (let at = moment === "before" ? 1 : 4; ; at += 7) {
       await using empty = await openEmptyDatabase();
-      const doomed = failing({ db: empty.db, store: bench.loader.store }, at, moment);
-      const outcome = await rebuild({ ...bench.loader, ...doomed }, options).catch((error: unknown) => error);
+      const doomed = failing({ db: empty.db, store: harness.loader.store }, at, moment);
+      const outcome = await rebuild({ ...harness.loader, ...doomed }, options).catch((error: unknown) => error);
       if (doomed.calls() < at) break;
       if (outcome instanceof Error) crashes += 1;
-      await rebuild({ ...bench.loader, db: empty.db }, options);
+      await rebuild({ ...harness.loader, db: empty.db }, options);
       expect(await all(empty), `after a crash ${moment} call ${at}`).toEqual(expected);
     }
   }
@@ -53,14 +53,14 @@ test("cut short at any call and begun again, the database is the same", { timeou
 });
 
 test("stopped after every batch, it goes on where it was and does none twice", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   await using empty = await openEmptyDatabase();
   const positions: string[] = [];
   for (let call = 0; ; call += 1) {
     const stop = new AbortController();
     const outcome = await rebuild(
-      { ...bench.loader, db: empty.db },
+      { ...harness.loader, db: empty.db },
       {
         publicKey,
         signal: stop.signal,
@@ -75,18 +75,18 @@ test("stopped after every batch, it goes on where it was and does none twice", a
     expect(outcome.message).toBe("stopped");
   }
   expect(positions).toEqual([...new Set(positions)]);
-  expect(await all(empty)).toEqual(await all(bench));
+  expect(await all(empty)).toEqual(await all(harness));
 });
 
-async function damage({ loader }: Bench, key: string, text: string | undefined): Promise<void> {
+async function damage({ loader }: Harness, key: string, text: string | undefined): Promise<void> {
   const path = join(fileURLToPath(loader.store.url), key);
   if (text === undefined) await rm(path);
   else await writeFile(path, text);
 }
 
 test("what is damaged, changed since it was sealed, or missing is passed over and listed, and all else is loaded", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   const ref = { repository_id: repositoryId, run_id: runId };
   const [torn, changed, foreign, missing] = [
     recordKey(host, { ...ref, job_id: jobId + 2 }, 1),
@@ -94,13 +94,13 @@ test("what is damaged, changed since it was sealed, or missing is passed over an
     runRecordKey(host, { ...ref, run_attempt: 2 }),
     runRecordKey(host, { ...ref, run_id: runId + 4, run_attempt: 1 }),
   ];
-  const text = async (key: string) => (await bench.loader.store.read(key))?.toString("utf8") ?? "";
-  await damage(bench, torn, (await text(torn)).slice(0, 100));
-  await damage(bench, changed, (await text(changed)).replace('"lines":12', '"lines":13'));
-  await damage(bench, foreign, (await text(foreign)).replaceAll(`${runId}`, `${runId + 9}`));
-  await damage(bench, missing, undefined);
+  const text = async (key: string) => (await harness.loader.store.read(key))?.toString("utf8") ?? "";
+  await damage(harness, torn, (await text(torn)).slice(0, 100));
+  await damage(harness, changed, (await text(changed)).replace('"lines":12', '"lines":13'));
+  await damage(harness, foreign, (await text(foreign)).replaceAll(`${runId}`, `${runId + 9}`));
+  await damage(harness, missing, undefined);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey });
+  await rebuildInto(empty, harness, { publicKey });
   expect((await listRefusals(empty.db, 10)).toSorted((a, b) => (a.object_key < b.object_key ? -1 : 1))).toEqual([
     { object_key: changed, problem: "its bytes are not those that seal 1 holds" },
     { object_key: torn, problem: expect.stringContaining("it was changed, or a newer version wrote it") },
@@ -123,11 +123,11 @@ test("what is damaged, changed since it was sealed, or missing is passed over an
 });
 
 test("a job that no table takes is unloadable, and those of its batch are loaded", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   await using empty = await openEmptyDatabase();
   await empty.ask(`alter table archive.jobs add constraint picky check (job_id <> ${jobId + 12})`);
-  await rebuildInto(empty, bench, { publicKey });
+  await rebuildInto(empty, harness, { publicKey });
   expect(await empty.ask("select job_id, log_reason from archive.obligations where log_state = 'failed'")).toEqual([
     { job_id: jobId + 12, log_reason: "unloadable" },
   ]);
@@ -136,59 +136,59 @@ test("a job that no table takes is unloadable, and those of its batch are loaded
 });
 
 test("without a key for the end of the chain it is followed by its hashes, and another's key is refused", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   const other = newSigner();
   await using refused = await openEmptyDatabase();
-  await expect(rebuildInto(refused, bench, { publicKey: other.publicKey })).rejects.toThrow(`SEAL_KEY holds ${other.keyId}`);
+  await expect(rebuildInto(refused, harness, { publicKey: other.publicKey })).rejects.toThrow(`SEAL_KEY holds ${other.keyId}`);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench);
-  expect(await all(empty)).toEqual(await all(bench));
+  await rebuildInto(empty, harness);
+  expect(await all(empty)).toEqual(await all(harness));
 });
 
 test("a chain with another seal in it is refused before anything is read", async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  const { seal: first } = parseSeal((await bench.loader.store.read(sealKey(1))) ?? Buffer.alloc(0), "seal 1");
+  await using harness = await openHarness();
+  await fill(harness);
+  const { seal: first } = parseSeal((await harness.loader.store.read(sealKey(1))) ?? Buffer.alloc(0), "seal 1");
   const other = await signSeal(canonicalBytes({ ...first, sealed_at: "2026-05-01T00:00:00.000Z" }), signer);
-  await damage(bench, sealKey(1), other.toString("utf8"));
+  await damage(harness, sealKey(1), other.toString("utf8"));
   await using empty = await openEmptyDatabase();
-  await expect(rebuildInto(empty, bench, { publicKey })).rejects.toThrow(
+  await expect(rebuildInto(empty, harness, { publicKey })).rejects.toThrow(
     /000000000001\.json .* is not the one that the next seal/,
   );
   expect(await empty.ask("select from archive.jobs")).toEqual([]);
 });
 
 test("without seals no window is known, and nothing is complete", async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  await rm(join(fileURLToPath(bench.loader.store.url), "seals"), { recursive: true });
+  await using harness = await openHarness();
+  await fill(harness);
+  await rm(join(fileURLToPath(harness.loader.store.url), "seals"), { recursive: true });
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench);
-  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(bench.ask));
+  await rebuildInto(empty, harness);
+  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(harness.ask));
   expect(await empty.ask("select from audit.coverage")).toEqual([]);
   expect(await empty.ask("select kind from audit.gaps where kind = 'window_open'")).toHaveLength(1);
 });
 
 test("a database that a worker has written into is refused, and so is a store that is no archive or another one", async () => {
-  await using bench = await openBench();
-  await fill(bench);
-  await expect(rebuildInto(bench.loader, bench)).rejects.toThrow(PermanentError);
-  await using other = await openBench();
+  await using harness = await openHarness();
+  await fill(harness);
+  await expect(rebuildInto(harness.loader, harness)).rejects.toThrow(PermanentError);
+  await using other = await openHarness();
   await using empty = await openEmptyDatabase();
   await rebuildInto(empty, other);
-  await expect(rebuildInto(empty, bench)).rejects.toThrow(/belongs to archive .* the store at ARCHIVE_URL to archive/);
+  await expect(rebuildInto(empty, harness)).rejects.toThrow(/belongs to archive .* the store at ARCHIVE_URL to archive/);
   await damage(other, "archive.json", undefined);
   await expect(rebuildInto(empty, other)).rejects.toThrow("There is no archive at file:///");
   expect(await Array.fromAsync(other.loader.store.list(""))).toEqual([]);
 });
 
 test("the chain goes on after a rebuild, and a second loss and rebuild end in the same", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   await using first = await openEmptyDatabase();
-  await rebuildInto(first, bench, { publicKey });
-  const onFirst = { ...bench, ask: first.ask, loader: { ...bench.loader, db: first.db } };
+  await rebuildInto(first, harness, { publicKey });
+  const onFirst = { ...harness, ask: first.ask, loader: { ...harness.loader, db: first.db } };
   await see(onFirst, [{ object: jobObject({ id: jobId + 20, run_id: runId + 2 }), source: "listing", listedAttempt: 1 }]);
   const ended = runObject({ id: runId + 2, created_at: "2026-05-01T12:00:00Z", updated_at: "2026-05-01T12:30:00Z" });
   await recordRuns(first.db, repositoryId, [ended]);
@@ -196,7 +196,7 @@ test("the chain goes on after a rebuild, and a second loss and rebuild end in th
   await settle(onFirst);
   await seal(onFirst);
   await using second = await openEmptyDatabase();
-  await rebuildInto(second, bench, { publicKey });
+  await rebuildInto(second, harness, { publicKey });
   expect(await all(second)).toEqual(await all(first));
   expect(await second.ask("select sequence from archive.seals order by 1")).toEqual([
     { sequence: 1 },
@@ -206,10 +206,10 @@ test("the chain goes on after a rebuild, and a second loss and rebuild end in th
 });
 
 test("two processes do not rebuild one database at once", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   await using empty = await openEmptyDatabase();
-  const outcomes = await Promise.allSettled([rebuildInto(empty, bench), rebuildInto(empty, bench)]);
+  const outcomes = await Promise.allSettled([rebuildInto(empty, harness), rebuildInto(empty, harness)]);
   expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   expect(outcomes.map((outcome) => (outcome.status === "rejected" ? String(outcome.reason) : ""))).toContainEqual(
     expect.stringContaining("Another process is rebuilding this database"),
@@ -217,12 +217,12 @@ test("two processes do not rebuild one database at once", async () => {
 });
 
 test("repositories have their newest name and are selected until a fetcher looks; the look back begins before the last window's end", async () => {
-  await using bench = await openBench();
-  await fill(bench);
+  await using harness = await openHarness();
+  await fill(harness);
   const later = { repository: "acme/renamed", decided_at: new Date().toISOString() };
-  await load(bench, jobId + 1, archived(jobId + 1), later);
+  await load(harness, jobId + 1, archived(jobId + 1), later);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench);
+  await rebuildInto(empty, harness);
   expect(await listSelectedRepositories(empty.db)).toMatchObject([
     { full_name: "acme/renamed", archive_since: null, rescanned_at: new Date("2026-05-02T00:00:00Z") },
     { full_name: "acme/quiet", archive_since: null, rescanned_at: new Date("2026-04-30T12:00:00Z") },

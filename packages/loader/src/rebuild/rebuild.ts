@@ -16,13 +16,13 @@ import {
   beginRebuild,
   findRebuild,
   isLedgerEmpty,
-  noteMissingObjects,
-  noteRefusals,
+  recordMissingObjects,
+  recordRefusals,
   type RebuildProgress,
   type RebuildState,
   saveRebuild,
 } from "@actions-archive/database/rebuild/rebuild-progress";
-import { type NamedRepository, restoreLookBacks, restoreRepositories } from "@actions-archive/database/rebuild/restore-ledger";
+import { type NamedRepository, restoreRerunScans, restoreRepositories } from "@actions-archive/database/rebuild/restore-ledger";
 import pMap, { pMapIterable } from "p-map";
 
 import type { Loader } from "../loader.ts";
@@ -167,14 +167,14 @@ async function takeRecords(rebuilding: Rebuild, save: Save): Promise<void> {
 async function writeBatch(rebuilding: Rebuild, { path, runs }: Batch) {
   const { db, options } = rebuilding;
   const refused = await retry(() => restoreRuns(rebuilding, runs), { retries: writeRetries, signal: options.signal });
-  await noteRefusals(db, [...runs.flatMap(({ refusals }) => refusals), ...refused]);
+  await recordRefusals(db, [...runs.flatMap(({ refusals }) => refusals), ...refused]);
   return { path, objects: sum(runs, ({ objects, refusals }) => objects.length + refusals.length), jobs: sum(runs, countJobs) };
 }
 
 async function close({ db }: Rebuild): Promise<void> {
-  await restoreLookBacks(db);
+  await restoreRerunScans(db);
   await analyzeTables(db);
-  await noteMissingObjects(db);
+  await recordMissingObjects(db);
 }
 
 async function countObjects({ store, host, options }: Rebuild): Promise<number> {

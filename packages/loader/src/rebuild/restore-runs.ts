@@ -4,8 +4,8 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { type Database, transact } from "@actions-archive/database/connection/open-database";
 import { attemptFields } from "@actions-archive/database/ledger/attempt-fields";
-import { type JobSighting, type JobSightingOf, recordJobs, recordLoadedJobs } from "@actions-archive/database/ledger/log-jobs";
-import { noteObjects } from "@actions-archive/database/ledger/objects";
+import { type JobSnapshot, type JobSnapshotOf, recordJobs, recordLoadedJobs } from "@actions-archive/database/ledger/log-jobs";
+import { recordObjects } from "@actions-archive/database/ledger/objects";
 import { recordRunsOf } from "@actions-archive/database/ledger/runs";
 import type { Refusal } from "@actions-archive/database/rebuild/rebuild-progress";
 import { type RecordedAttempt, restoreAttempts } from "@actions-archive/database/rebuild/restore-ledger";
@@ -15,7 +15,7 @@ import { upsertJobs } from "@actions-archive/database/rows/rows";
 import type { Loader } from "../loader.ts";
 import { loadJobs } from "../rows/load-jobs.ts";
 import type { ReadRun, ReadRunRecord } from "../rows/read-run.ts";
-import { readBesides } from "../rows/record-objects.ts";
+import { readExtraLogs } from "../rows/record-objects.ts";
 import { writeRecords, writeRows } from "../rows/write-records.ts";
 
 /** All that is known of one job of a run. */
@@ -25,7 +25,7 @@ type RestoredJob = {
   readonly run_attempt: number;
   readonly last_listed_attempt: number;
   /** Each once; of two that say as much, the one that the ledger had comes first. */
-  readonly objects: readonly Omit<JobSighting, "listedAttempt">[];
+  readonly objects: readonly Omit<JobSnapshot, "listedAttempt">[];
 };
 
 /**
@@ -36,7 +36,7 @@ type RestoredJob = {
 export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Promise<Refusal[]> {
   const jobs = runs.flatMap(jobsOf);
   const records = runs.flatMap((run) => run.records);
-  const besides = await readBesides(loader, records);
+  const extraLogs = await readExtraLogs(loader, records);
   try {
     await transact(loader.db, async (trx) => {
       await restoreLedger(trx, runs);
@@ -45,7 +45,7 @@ export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Pro
         trx,
         jobs.flatMap(({ objects, ...job }) => objects.map(({ object }) => ({ ...job, object }))),
       );
-      await writeRows({ db: trx }, records, besides);
+      await writeRows({ db: trx }, records, extraLogs);
     });
     return [];
   } catch (error) {
@@ -71,13 +71,13 @@ async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
     loader,
     jobs.map(({ job_id }) => job_id),
   );
-  await writeRecords(loader, run.records, await readBesides(loader, run.records));
+  await writeRecords(loader, run.records, await readExtraLogs(loader, run.records));
   return [];
 }
 
 // What has a record first: then the attempts that the runs count and that have none are left, and are open.
 async function restoreLedger(trx: Database, runs: readonly ReadRun[]): Promise<void> {
-  await noteObjects(
+  await recordObjects(
     trx,
     runs.flatMap(({ objects }) => objects),
   );
@@ -116,8 +116,8 @@ export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): Recorde
 
 function jobsOf({ repository_id, runRecords, records }: ReadRun): RestoredJob[] {
   const attempts = new Map<number, number[]>();
-  const objects = new Map<number, Map<string, Omit<JobSighting, "listedAttempt">>>();
-  const add = (jobId: number, told: Omit<JobSighting, "listedAttempt">) => {
+  const objects = new Map<number, Map<string, Omit<JobSnapshot, "listedAttempt">>>();
+  const add = (jobId: number, told: Omit<JobSnapshot, "listedAttempt">) => {
     const known = objects.get(jobId) ?? new Map();
     objects.set(jobId, known);
     // Both came out of canonical JSON: equal objects have equal texts.
@@ -162,7 +162,7 @@ function objectsOf({ jobs = [], run_received_at }: ReadRunRecord["record"]) {
   });
 }
 
-function sightingsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSightingOf[] {
+function sightingsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSnapshotOf[] {
   const sightings = objects.map((told) => ({ ...told, repositoryId, listedAttempt: run_attempt }));
   const [first] = sightings;
   return first === undefined || last_listed_attempt === run_attempt

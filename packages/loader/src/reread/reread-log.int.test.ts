@@ -20,7 +20,7 @@ import { expect, test, vi } from "vitest";
 
 import { archiveText, delivered, listed, recordOf, refOf, see, text, versionsOf } from "../../test-support/archived-log.ts";
 import { failing } from "../../test-support/filled-store.ts";
-import { type Bench, host, openBench } from "../../test-support/harness.ts";
+import { type Harness, host, openHarness } from "../../test-support/harness.ts";
 import { auditorRows, openEmptyDatabase, rebuildInto } from "../../test-support/rebuilt.ts";
 import { removeTombstoned } from "../retention/apply-retention.ts";
 import { loadJobs } from "../rows/load-jobs.ts";
@@ -31,15 +31,15 @@ import { reindex, rereadOwedLogs } from "./reread-logs.ts";
 
 const signer = openSigner(generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }));
 
-async function seal({ loader, ask }: Bench): Promise<void> {
+async function seal({ loader, ask }: Harness): Promise<void> {
   const [identity] = await ask("select archive_id from archive.identity");
   await sealArchive({ ...loader, archiveId: String(identity?.["archive_id"]), signer });
 }
 
-const owed = ({ loader }: Pick<Bench, "loader">, skipsBackedOff = false) =>
+const owed = ({ loader }: Pick<Harness, "loader">, skipsBackedOff = false) =>
   listOwedRereads(loader.db, extractionVersion, { skipsBackedOff, limit: 100 });
-const sections = ({ ask }: Pick<Bench, "ask">) => ask("select step_number, first_line from audit.steps order by 1");
-const annotations = ({ ask }: Pick<Bench, "ask">) => ask("select step_number, line_number, message from audit.annotations");
+const sections = ({ ask }: Pick<Harness, "ask">) => ask("select step_number, first_line from audit.steps order by 1");
+const annotations = ({ ask }: Pick<Harness, "ask">) => ask("select step_number, line_number, message from audit.annotations");
 const split = [
   { step_number: 1, first_line: 1 },
   { step_number: 2, first_line: 2 },
@@ -49,45 +49,45 @@ const split = [
 const error = [{ step_number: 3, line_number: 9, message: "no-var: 3 problems" }];
 
 test("what an older extraction read is read once, and its record gets a version that says the rest as before", async () => {
-  await using bench = await openBench();
-  await archiveText(bench);
-  const before = await recordOf(bench);
-  const archivedAt = await bench.ask("select archived_at from audit.jobs");
-  expect(await annotations(bench)).toEqual([]);
-  expect(await owed(bench)).toEqual([jobId]);
+  await using harness = await openHarness();
+  await archiveText(harness);
+  const before = await recordOf(harness);
+  const archivedAt = await harness.ask("select archived_at from audit.jobs");
+  expect(await annotations(harness)).toEqual([]);
+  expect(await owed(harness)).toEqual([jobId]);
 
-  expect(await rereadLog(bench.loader, jobId)).toEqual({ outcome: "written" });
+  expect(await rereadLog(harness.loader, jobId)).toEqual({ outcome: "written" });
 
-  expect(await sections(bench)).toEqual(split);
-  expect(await annotations(bench)).toEqual(error);
-  const after = await recordOf(bench);
+  expect(await sections(harness)).toEqual(split);
+  expect(await annotations(harness)).toEqual(error);
+  const after = await recordOf(harness);
   const { log, job, decided_at, job_received_at } = before ?? {};
   expect(after).toMatchObject({ log, job, decided_at, job_received_at, extraction_version: extractionVersion });
   expect(after?.previous_sha256).toMatch(/^[0-9a-f]{64}$/);
-  expect(await bench.ask("select archived_at from audit.jobs")).toEqual(archivedAt);
-  expect(await rereadLog(bench.loader, jobId)).toEqual({ outcome: "not_owed" });
-  expect(await rereadLog(bench.loader, jobId, { isForced: true })).toEqual({ outcome: "unchanged" });
-  expect(await versionsOf(bench)).toHaveLength(2);
-  expect(bench.errors).toEqual([]);
+  expect(await harness.ask("select archived_at from audit.jobs")).toEqual(archivedAt);
+  expect(await rereadLog(harness.loader, jobId)).toEqual({ outcome: "not_owed" });
+  expect(await rereadLog(harness.loader, jobId, { isForced: true })).toEqual({ outcome: "unchanged" });
+  expect(await versionsOf(harness)).toHaveLength(2);
+  expect(harness.errors).toEqual([]);
 });
 
 test("equal facts get a version too, so that a rebuilt database owes nothing, and sealed versions verify", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { writtenBy: "an extraction of equal facts" });
-  await archiveText(bench, jobId + 1, { writtenBy: "this extraction" });
-  await seal(bench);
-  const before = await sections(bench);
-  expect(await reindex(bench.loader, { choice: {} })).toEqual({ read: 1, written: 1, failed: [] });
-  expect(await sections(bench)).toEqual(before);
-  expect(await owed(bench)).toEqual([]);
-  await seal(bench);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { writtenBy: "an extraction of equal facts" });
+  await archiveText(harness, jobId + 1, { writtenBy: "this extraction" });
+  await seal(harness);
+  const before = await sections(harness);
+  expect(await reindex(harness.loader, { choice: {} })).toEqual({ read: 1, written: 1, failed: [] });
+  expect(await sections(harness)).toEqual(before);
+  expect(await owed(harness)).toEqual([]);
+  await seal(harness);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey: signer.publicKey });
-  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(bench.ask));
-  expect(await owed({ loader: { ...bench.loader, db: empty.db } })).toEqual([]);
-  expect(await versionsOf(bench)).toHaveLength(2);
-  expect(await versionsOf(bench, jobId + 1)).toHaveLength(1);
-  const { findings } = await verifyArchive(bench.loader.store, {
+  await rebuildInto(empty, harness, { publicKey: signer.publicKey });
+  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(harness.ask));
+  expect(await owed({ loader: { ...harness.loader, db: empty.db } })).toEqual([]);
+  expect(await versionsOf(harness)).toHaveLength(2);
+  expect(await versionsOf(harness, jobId + 1)).toHaveLength(1);
+  const { findings } = await verifyArchive(harness.loader.store, {
     keys: [signer.publicKey],
     isDeep: () => true,
     sealIntervalSeconds: 3600,
@@ -96,251 +96,253 @@ test("equal facts get a version too, so that a rebuilt database owes nothing, an
 });
 
 test("a job object with more steps makes the log due, an equal or poorer one never does again", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { object: delivered(), writtenBy: "this extraction" });
-  expect(await annotations(bench)).not.toEqual(error);
-  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(0);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { object: delivered(), writtenBy: "this extraction" });
+  expect(await annotations(harness)).not.toEqual(error);
+  expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(0);
 
-  await see(bench, listed());
-  await loadJobs(bench.loader, [jobId]);
-  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
+  await see(harness, listed());
+  await loadJobs(harness.loader, [jobId]);
+  expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(1);
 
-  expect(await sections(bench)).toEqual(split);
-  expect(await annotations(bench)).toEqual(error);
-  expect(await recordOf(bench)).toMatchObject({ job: listed(), job_source: "listing" });
+  expect(await sections(harness)).toEqual(split);
+  expect(await annotations(harness)).toEqual(error);
+  expect(await recordOf(harness)).toMatchObject({ job: listed(), job_source: "listing" });
   for (const object of [delivered(), listed(jobId, { name: "Build" }), delivered(), listed(), listed(jobId, { steps: [] })]) {
-    await see(bench, object, "webhook");
-    expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(0);
+    await see(harness, object, "webhook");
+    expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(0);
   }
-  expect(await versionsOf(bench)).toHaveLength(2);
+  expect(await versionsOf(harness)).toHaveLength(2);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench);
-  expect(await owed({ loader: { ...bench.loader, db: empty.db } })).toEqual([]);
+  await rebuildInto(empty, harness);
+  expect(await owed({ loader: { ...harness.loader, db: empty.db } })).toEqual([]);
   expect(await sections(empty)).toEqual(split);
 });
 
 test("times of steps that were missing make the log due", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const steps = (listed()["steps"] as Json[]).map((step) => ({ ...step, started_at: null, completed_at: null }));
-  await archiveText(bench, jobId, { object: listed(jobId, { steps }), writtenBy: "this extraction" });
-  await see(bench, listed(), "get");
-  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
-  expect(await recordOf(bench)).toMatchObject({ job: listed(), job_source: "get" });
+  await archiveText(harness, jobId, { object: listed(jobId, { steps }), writtenBy: "this extraction" });
+  await see(harness, listed(), "get");
+  expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(1);
+  expect(await recordOf(harness)).toMatchObject({ job: listed(), job_source: "get" });
 });
 
 test("a fuller object that came before the record was loaded makes the log due as well", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { object: delivered(), writtenBy: "this extraction", isLoaded: false });
-  await see(bench, listed());
-  expect(await owed(bench)).toEqual([]);
-  await loadRecords(bench.loader, [{ job_id: jobId, key: (await versionsOf(bench))[0] ?? "" }]);
-  expect(await owed(bench)).toEqual([jobId]);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { object: delivered(), writtenBy: "this extraction", isLoaded: false });
+  await see(harness, listed());
+  expect(await owed(harness)).toEqual([]);
+  await loadRecords(harness.loader, [{ job_id: jobId, key: (await versionsOf(harness))[0] ?? "" }]);
+  expect(await owed(harness)).toEqual([jobId]);
 });
 
 test("of several readers at once one writes the version, and no log is read twice", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const ids = Array.from({ length: 8 }, (_, index) => jobId + index);
-  for (const id of ids) await archiveText(bench, id);
+  for (const id of ids) await archiveText(harness, id);
   let reads = 0;
-  const store = withCalls(bench.loader.store, ({ method, args, make }) => {
+  const store = withCalls(harness.loader.store, ({ method, args, make }) => {
     if (method === "read" && String(args[0]).startsWith("logs/")) reads += 1;
     return make();
   });
-  const loader = { ...bench.loader, store };
+  const loader = { ...harness.loader, store };
   await Promise.all([
     rereadOwedLogs(loader, { budgetMs: 30_000 }),
     rereadOwedLogs(loader, { budgetMs: 30_000 }),
     reindex(loader, { choice: {} }),
   ]);
-  expect(await owed(bench)).toEqual([]);
+  expect(await owed(harness)).toEqual([]);
   expect(reads).toBe(ids.length);
-  for (const id of ids) expect(await versionsOf(bench, id)).toHaveLength(2);
+  for (const id of ids) expect(await versionsOf(harness, id)).toHaveLength(2);
 });
 
 test("a crash at any call is healed by the next reading, with one version", { timeout: 300_000 }, async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   let crashes = 0;
   let id = jobId;
   for (const moment of ["before", "after"] as const) {
     for (let at = 1; ; at += 1) {
       id += 1;
-      await archiveText(bench, id);
-      const doomed = failing(bench.loader, at, moment);
-      const outcome = await rereadLog({ ...bench.loader, ...doomed }, id).catch((problem: unknown) => problem);
+      await archiveText(harness, id);
+      const doomed = failing(harness.loader, at, moment);
+      const outcome = await rereadLog({ ...harness.loader, ...doomed }, id).catch((problem: unknown) => problem);
       if (doomed.calls() < at) break;
       if (outcome instanceof Error) crashes += 1;
-      await rereadLog(bench.loader, id);
-      expect(await versionsOf(bench, id), `after a crash ${moment} call ${at}`).toHaveLength(2);
-      expect(await bench.ask(`select record_version from archive.logs where job_id = ${id}`)).toEqual([{ record_version: 2 }]);
-      expect(await bench.ask(`select message from archive.annotations where job_id = ${id}`)).toEqual([
+      await rereadLog(harness.loader, id);
+      expect(await versionsOf(harness, id), `after a crash ${moment} call ${at}`).toHaveLength(2);
+      expect(await harness.ask(`select record_version from archive.logs where job_id = ${id}`)).toEqual([{ record_version: 2 }]);
+      expect(await harness.ask(`select message from archive.annotations where job_id = ${id}`)).toEqual([
         { message: "no-var: 3 problems" },
       ]);
     }
   }
   expect(crashes).toBeGreaterThan(30);
-  expect(await owed(bench)).toEqual([]);
+  expect(await owed(harness)).toEqual([]);
 });
 
 /** The file of a job's log in the bench's folder. */
-const pathOf = ({ loader }: Bench, id = jobId) => fileURLToPath(`${loader.store.url}/${logKey(host, refOf(id))}`);
+const pathOf = ({ loader }: Harness, id = jobId) => fileURLToPath(`${loader.store.url}/${logKey(host, refOf(id))}`);
 
 test("a log whose bytes are not the recorded ones is reported as damage, nothing is written, and the rest goes on", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId + 1);
-  await archiveText(bench, jobId);
-  const path = pathOf(bench, jobId + 1);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId + 1);
+  await archiveText(harness, jobId);
+  const path = pathOf(harness, jobId + 1);
   const whole = await readFile(path);
   await writeFile(path, whole.with(20, (whole[20] ?? 0) ^ 1));
-  const { loader } = bench;
+  const { loader } = harness;
   expect(await rereadOwedLogs(loader, { budgetMs: 10_000 })).toBe(2);
-  expect(await versionsOf(bench, jobId)).toHaveLength(2);
-  expect(await versionsOf(bench, jobId + 1)).toHaveLength(1);
-  expect(await bench.ask("select object_key, finding from archive.damages")).toEqual([
+  expect(await versionsOf(harness, jobId)).toHaveLength(2);
+  expect(await versionsOf(harness, jobId + 1)).toHaveLength(1);
+  expect(await harness.ask("select object_key, finding from archive.damages")).toEqual([
     { object_key: expect.stringContaining(`${jobId + 1}.log.zst`), finding: "damaged" },
   ]);
-  expect(await listRereadProblems(bench.loader.db, extractionVersion, 10)).toMatchObject([
+  expect(await listRereadProblems(harness.loader.db, extractionVersion, 10)).toMatchObject([
     { job_id: jobId + 1, tries: 1, problem: expect.stringContaining("damaged or changed") },
   ]);
-  expect(await countRereads(bench.loader.db, extractionVersion)).toEqual({ older_extraction: 1, fuller_object: 0, failing: 1 });
+  expect(await countRereads(harness.loader.db, extractionVersion)).toEqual({ older_extraction: 1, fuller_object: 0, failing: 1 });
   // Not again before its back-off ends; an operator's call reads it at once, and says so.
   expect(await rereadOwedLogs(loader, { budgetMs: 10_000 })).toBe(0);
   expect((await reindex(loader, { choice: {} })).failed).toMatchObject([{ job_id: jobId + 1 }]);
   await writeFile(path, whole);
   expect(await reindex(loader, { choice: {} })).toMatchObject({ read: 1, written: 1, failed: [] });
-  expect(await countRereads(bench.loader.db, extractionVersion)).toEqual({ older_extraction: 0, fuller_object: 0, failing: 0 });
+  expect(await countRereads(harness.loader.db, extractionVersion)).toEqual({ older_extraction: 0, fuller_object: 0, failing: 0 });
 });
 
 test("a log of other text than its record names is not read into a version", async () => {
-  await using bench = await openBench();
-  await archiveText(bench);
-  await using other = await openBench();
+  await using harness = await openHarness();
+  await archiveText(harness);
+  await using other = await openHarness();
   await archiveText(other, jobId, { log: text.replace("7 packages", "8 packages") });
-  await writeFile(pathOf(bench), await readFile(pathOf(other)));
-  const result = await rereadLog(bench.loader, jobId);
+  await writeFile(pathOf(harness), await readFile(pathOf(other)));
+  const result = await rereadLog(harness.loader, jobId);
   expect(result).toMatchObject({ outcome: "failed", error: { code: "store/corrupt" } });
-  expect(await versionsOf(bench)).toHaveLength(1);
-  expect(await bench.ask("select finding from archive.damages")).toEqual([{ finding: "damaged" }]);
+  expect(await versionsOf(harness)).toHaveLength(1);
+  expect(await harness.ask("select finding from archive.damages")).toEqual([{ finding: "damaged" }]);
 });
 
 test("a record that was changed since it was loaded is no ground for a new one", async () => {
-  await using bench = await openBench();
-  const key = await archiveText(bench);
-  const store = withMethods(bench.loader.store, {
+  await using harness = await openHarness();
+  const key = await archiveText(harness);
+  const store = withMethods(harness.loader.store, {
     read: async (name, ...about) => {
-      const bytes = await bench.loader.store.read(name, ...about);
+      const bytes = await harness.loader.store.read(name, ...about);
       return name === key && bytes ? Buffer.from(bytes.toString("utf8").replace("acme/app", "acme/apq")) : bytes;
     },
   });
-  expect(await rereadLog({ ...bench.loader, store }, jobId)).toMatchObject({ outcome: "failed" });
-  expect(await versionsOf(bench)).toHaveLength(1);
+  expect(await rereadLog({ ...harness.loader, store }, jobId)).toMatchObject({ outcome: "failed" });
+  expect(await versionsOf(harness)).toHaveLength(1);
 });
 
 test("an erased log is not read, whenever it was erased, and what it said does not come back", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const [during, meanwhile, removed] = [jobId + 1, jobId + 2, jobId + 3];
-  for (const id of [jobId, during, meanwhile, removed]) await archiveText(bench, id);
-  await seal(bench);
-  await eraseLog(bench.loader.db, jobId, "a secret");
-  expect(await owed(bench)).toEqual([removed, meanwhile, during]);
-  expect(await rereadLog(bench.loader, jobId, { isForced: true })).toEqual({ outcome: "not_owed" });
+  for (const id of [jobId, during, meanwhile, removed]) await archiveText(harness, id);
+  await seal(harness);
+  await eraseLog(harness.loader.db, jobId, "a secret");
+  expect(await owed(harness)).toEqual([removed, meanwhile, during]);
+  expect(await rereadLog(harness.loader, jobId, { isForced: true })).toEqual({ outcome: "not_owed" });
 
   // Erased while the log is read: the reading comes to nothing.
   const erasing = (id: number, method: "read" | "put"): Store => {
     let erasure: Promise<unknown> | undefined;
-    return withCalls(bench.loader.store, async ({ method: called, args, make }) => {
+    return withCalls(harness.loader.store, async ({ method: called, args, make }) => {
       const isNow = called === method && String(args[0]).includes(`${id}.${method === "read" ? "log" : "2.json"}`);
-      if (isNow) erasure ??= eraseLog(bench.loader.db, id, "a secret");
+      if (isNow) erasure ??= eraseLog(harness.loader.db, id, "a secret");
       if (isNow && method === "read") await erasure;
       return make();
     });
   };
-  expect(await rereadLog({ ...bench.loader, store: erasing(during, "read") }, during)).toEqual({ outcome: "not_owed" });
-  expect(await versionsOf(bench, during)).toHaveLength(1);
+  expect(await rereadLog({ ...harness.loader, store: erasing(during, "read") }, during)).toEqual({ outcome: "not_owed" });
+  expect(await versionsOf(harness, during)).toHaveLength(1);
 
   // Its object is removed before its first byte is read.
-  const store = withCalls(bench.loader.store, async ({ method, args, make }) => {
-    const isNow = method === "read" && String(args[0]).includes(`${removed}.log`) && (await owed(bench)).includes(removed);
+  const store = withCalls(harness.loader.store, async ({ method, args, make }) => {
+    const isNow = method === "read" && String(args[0]).includes(`${removed}.log`) && (await owed(harness)).includes(removed);
     if (isNow) {
-      await eraseLog(bench.loader.db, removed, "a secret");
-      await seal(bench);
-      await removeTombstoned(bench.loader);
+      await eraseLog(harness.loader.db, removed, "a secret");
+      await seal(harness);
+      await removeTombstoned(harness.loader);
     }
     return make();
   });
-  expect(await rereadLog({ ...bench.loader, store }, removed)).toEqual({ outcome: "not_owed" });
-  expect(await versionsOf(bench, removed)).toHaveLength(1);
-  expect(bench.errors).toEqual([]);
+  expect(await rereadLog({ ...harness.loader, store }, removed)).toEqual({ outcome: "not_owed" });
+  expect(await versionsOf(harness, removed)).toHaveLength(1);
+  expect(harness.errors).toEqual([]);
 
   // Erased while the record is written: the erasure waits for it, and comes after.
-  await rereadLog({ ...bench.loader, store: erasing(meanwhile, "put") }, meanwhile);
+  await rereadLog({ ...harness.loader, store: erasing(meanwhile, "put") }, meanwhile);
   await vi.waitFor(async () =>
-    expect(await bench.ask(`select log_reason from audit.jobs where job_id = ${meanwhile}`)).toEqual([{ log_reason: "removed" }]),
+    expect(await harness.ask(`select log_reason from audit.jobs where job_id = ${meanwhile}`)).toEqual([
+      { log_reason: "removed" },
+    ]),
   );
-  expect(await bench.ask("select * from archive.annotations")).toEqual([]);
-  expect(await owed(bench)).toEqual([]);
-  await seal(bench);
+  expect(await harness.ask("select * from archive.annotations")).toEqual([]);
+  expect(await owed(harness)).toEqual([]);
+  await seal(harness);
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey: signer.publicKey });
+  await rebuildInto(empty, harness, { publicKey: signer.publicKey });
   expect(await empty.ask("select * from archive.annotations")).toEqual([]);
-  expect(await owed({ loader: { ...bench.loader, db: empty.db } })).toEqual([]);
-  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(bench.ask));
+  expect(await owed({ loader: { ...harness.loader, db: empty.db } })).toEqual([]);
+  expect(await auditorRows(empty.ask)).toEqual(await auditorRows(harness.ask));
 });
 
 test("a record that a worker puts in force while the log is read stays in force", async () => {
-  await using bench = await openBench();
-  await archiveText(bench);
-  const before = await recordOf(bench);
+  await using harness = await openHarness();
+  await archiveText(harness);
+  const before = await recordOf(harness);
   const { schema_version: _schema, previous_sha256: _previous, ...content } = before ?? ({} as never);
   let isWritten = false;
-  const store = withCalls(bench.loader.store, async ({ method, args, make }) => {
+  const store = withCalls(harness.loader.store, async ({ method, args, make }) => {
     if (method === "read" && String(args[0]).startsWith("logs/") && !isWritten) {
       isWritten = true;
       const flags = ["changed_since" as const];
-      await putRecord(bench.loader.store, host, refOf(jobId), { ...content, log: { ...content.log, flags } as never });
+      await putRecord(harness.loader.store, host, refOf(jobId), { ...content, log: { ...content.log, flags } as never });
     }
     return make();
   });
-  expect(await rereadLog({ ...bench.loader, store }, jobId)).toEqual({ outcome: "written" });
-  const keys = await versionsOf(bench);
+  expect(await rereadLog({ ...harness.loader, store }, jobId)).toEqual({ outcome: "written" });
+  const keys = await versionsOf(harness);
   expect(keys).toHaveLength(3);
-  expect(await recordOf(bench)).toMatchObject({ log: { flags: ["changed_since"] }, extraction_version: extractionVersion });
+  expect(await recordOf(harness)).toMatchObject({ log: { flags: ["changed_since"] }, extraction_version: extractionVersion });
 });
 
 test("a row that stays owed whatever is read of its log is not read again at once", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { writtenBy: "this extraction" });
-  await bench.ask("update archive.logs set extraction_version = null");
-  await bench.ask("update archive.obligations set extraction_version = 0");
-  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(1);
-  expect(await owed(bench)).toEqual([jobId]);
-  expect(await owed(bench, true)).toEqual([]);
-  expect(await versionsOf(bench)).toHaveLength(1);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { writtenBy: "this extraction" });
+  await harness.ask("update archive.logs set extraction_version = null");
+  await harness.ask("update archive.obligations set extraction_version = 0");
+  expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(1);
+  expect(await owed(harness)).toEqual([jobId]);
+  expect(await owed(harness, true)).toEqual([]);
+  expect(await versionsOf(harness)).toHaveLength(1);
 });
 
 test("what a newer extraction wrote is left to it", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { object: delivered(), writtenBy: "a newer extraction" });
-  await see(bench, listed());
-  expect(await owed(bench)).toEqual([]);
-  expect(await rereadLog(bench.loader, jobId, { isForced: true })).toMatchObject({ error: { code: "usage/invalid" } });
-  expect(await versionsOf(bench)).toHaveLength(1);
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { object: delivered(), writtenBy: "a newer extraction" });
+  await see(harness, listed());
+  expect(await owed(harness)).toEqual([]);
+  expect(await rereadLog(harness.loader, jobId, { isForced: true })).toMatchObject({ error: { code: "usage/invalid" } });
+  expect(await versionsOf(harness)).toHaveLength(1);
 });
 
 test("a choice reads its jobs alone, and loading goes first", async () => {
-  await using bench = await openBench();
-  await archiveText(bench, jobId, { object: listed(jobId, { completed_at: "2026-05-01T10:00:31Z" }) });
-  await archiveText(bench, jobId + 1, { object: listed(jobId + 1, { completed_at: "2026-05-03T10:00:31Z" }) });
+  await using harness = await openHarness();
+  await archiveText(harness, jobId, { object: listed(jobId, { completed_at: "2026-05-01T10:00:31Z" }) });
+  await archiveText(harness, jobId + 1, { object: listed(jobId + 1, { completed_at: "2026-05-03T10:00:31Z" }) });
   const since = new Date("2026-05-02T00:00:00Z");
-  expect(await reindex(bench.loader, { choice: { repository: "acme/other" } })).toMatchObject({ read: 0 });
-  expect(await reindex(bench.loader, { choice: { until: since, repository: "ACME/app" } })).toMatchObject({ written: 1 });
-  expect(await owed(bench)).toEqual([jobId + 1]);
-  await bench.ask(`update archive.obligations set log_state = 'pending', record_key = 'x' where job_id = ${jobId}`);
-  await bench.ask(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source,
+  expect(await reindex(harness.loader, { choice: { repository: "acme/other" } })).toMatchObject({ read: 0 });
+  expect(await reindex(harness.loader, { choice: { until: since, repository: "ACME/app" } })).toMatchObject({ written: 1 });
+  expect(await owed(harness)).toEqual([jobId + 1]);
+  await harness.ask(`update archive.obligations set log_state = 'pending', record_key = 'x' where job_id = ${jobId}`);
+  await harness.ask(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source,
       object_received_at, log_state, record_key)
     select job_id + 100 + n, repository_id, run_id, 1, 1, object, object_source, now(), 'pending', 'x'
     from archive.obligations, generate_series(1, 299) as n where job_id = ${jobId}`);
-  expect(await rereadOwedLogs(bench.loader, { budgetMs: 10_000 })).toBe(0);
-  expect(await reindex(bench.loader, { choice: { since } })).toMatchObject({ written: 1 });
+  expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(0);
+  expect(await reindex(harness.loader, { choice: { since } })).toMatchObject({ written: 1 });
 });
 
 const [plain, locked] = [await realS3(), await realS3({ isLocked: true })];
@@ -353,12 +355,12 @@ function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSetting
 }
 
 async function rereadIn(archive: StoreSettings): Promise<void> {
-  await using bench = await openBench({ archive });
-  await archiveText(bench);
-  expect(await rereadLog(bench.loader, jobId)).toEqual({ outcome: "written" });
-  expect(await rereadLog(bench.loader, jobId, { isForced: true })).toEqual({ outcome: "unchanged" });
-  expect(await sections(bench)).toEqual(split);
-  expect(await versionsOf(bench)).toHaveLength(2);
+  await using harness = await openHarness({ archive });
+  await archiveText(harness);
+  expect(await rereadLog(harness.loader, jobId)).toEqual({ outcome: "written" });
+  expect(await rereadLog(harness.loader, jobId, { isForced: true })).toEqual({ outcome: "unchanged" });
+  expect(await sections(harness)).toEqual(split);
+  expect(await versionsOf(harness)).toHaveLength(2);
 }
 
 test("in a bucket", async () => {

@@ -2,9 +2,9 @@
 // an operator erases. Both are turns of a timer: bounded, and safe to repeat, at once, and after a crash at any instant.
 
 import type { RemoveOutcome, Store } from "@actions-archive/archive/store/store";
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
-import { type DueRemoval, listDueRemovals, noteFailedRemoval, removeOnce } from "@actions-archive/database/retention/removals";
+import { type DueRemoval, listDueRemovals, recordFailedRemoval, removeOnce } from "@actions-archive/database/retention/removals";
 import { walkPolicies, type WalkLimits } from "@actions-archive/database/retention/retention-walk";
 
 import type { Loader } from "../loader.ts";
@@ -12,12 +12,12 @@ import type { Loader } from "../loader.ts";
 /** Each holds a connection of the pool while the store answers. */
 const removedAtOnce = 4;
 /** Some seconds of a store's answers. */
-const mostRemoved = 400;
+const maxRemoved = 400;
 
-const page: WalkLimits = { mostLookedAt: 10_000, mostDecided: 200 };
-const mostDecided = 1_000;
+const page: WalkLimits = { maxChecked: 10_000, maxDecided: 200 };
+const maxDecided = 1_000;
 /** 50,000 jobs a turn are some seconds of Postgres' work. */
-const mostPages = 5;
+const maxPages = 5;
 
 /**
  * Decides which logs the policies in force remove now: their rows say `removed` from here on, and their tombstones wait for a seal. A
@@ -26,7 +26,7 @@ const mostPages = 5;
  */
 export async function applyPolicies({ db, log }: Pick<Loader, "db" | "log">): Promise<number> {
   let decided = 0;
-  for (let pages = 0; pages < mostPages && decided < mostDecided; pages += 1) {
+  for (let pages = 0; pages < maxPages && decided < maxDecided; pages += 1) {
     const walked = await walkPolicies(db, page);
     if (walked === undefined) break;
     decided += walked.decided;
@@ -42,7 +42,7 @@ export async function applyPolicies({ db, log }: Pick<Loader, "db" | "log">): Pr
  * @returns how many objects are gone.
  */
 export async function removeTombstoned(loader: Loader): Promise<number> {
-  const keys = await listDueRemovals(loader.db, mostRemoved);
+  const keys = await listDueRemovals(loader.db, maxRemoved);
   let removed = 0;
   for (let at = 0; at < keys.length; at += removedAtOnce) {
     const outcomes = await Promise.all(keys.slice(at, at + removedAtOnce).map((key) => removeLog(loader, key)));
@@ -65,7 +65,7 @@ async function removeLog({ db, store, log }: Loader, key: string): Promise<"gone
     log.info({ ...about, wasThere: outcome.kind === "removed" }, "log removed");
     return "gone";
   } catch (error) {
-    await noteFailedRemoval(db, key, { problem: reasonOf(error), minutes: error instanceof PermanentError ? 60 : 10 });
+    await recordFailedRemoval(db, key, { problem: errorMessage(error), minutes: error instanceof PermanentError ? 60 : 10 });
     log.error({ err: error, objectKey: key }, "log not removed");
     return "failed";
   }

@@ -10,7 +10,7 @@ import { TransientError } from "@actions-archive/core/errors";
 import { logKey } from "@actions-archive/core/object-key";
 import { transact } from "@actions-archive/database/connection/open-database";
 import { listUnloadedJobs, lockJobs, recordJobs } from "@actions-archive/database/ledger/log-jobs";
-import { settleLogs } from "@actions-archive/database/ledger/log-states";
+import { recordTerminalStates } from "@actions-archive/database/ledger/log-states";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
 import { applyTombstones } from "@actions-archive/database/retention/tombstones";
 import {
@@ -25,7 +25,7 @@ import {
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { absent, archived, type Bench, host, openBench } from "../../test-support/harness.ts";
+import { absent, archived, type Harness, host, openHarness } from "../../test-support/harness.ts";
 import { auditorRows, auditorTables, openEmptyDatabase, rebuildInto } from "../../test-support/rebuilt.ts";
 import { sealArchive } from "../seal/seal-archive.ts";
 import { loadJobs } from "./load-jobs.ts";
@@ -88,25 +88,25 @@ const facts = {
 };
 
 /** Records as a worker writes them: of completed jobs that the ledger has, with an object that it had. Absent first, then archived. */
-async function putRecords(bench: Bench, deliveries: readonly Delivery[]): Promise<RecordToLoad[]> {
+async function putRecords(harness: Harness, deliveries: readonly Delivery[]): Promise<RecordToLoad[]> {
   const records: RecordToLoad[] = [];
   for (const { object, source, attempt } of deliveries.filter((each) => each.object["status"] === "completed")) {
     const job_id = Number(object["id"]);
     const told = { job: object as LogRecord["job"], job_source: source, run_attempt: attempt, last_listed_attempt: attempt };
     const log = records.some((each) => each.job_id === job_id) ? archived(job_id) : absent;
-    const key = await bench.record(job_id, log, { ...told, ...(log === absent ? {} : facts) });
+    const key = await harness.record(job_id, log, { ...told, ...(log === absent ? {} : facts) });
     if (records.every((each) => each.key !== key)) records.push({ job_id, key });
   }
   return records;
 }
 
-async function emptyDatabase({ ask }: Bench): Promise<void> {
+async function emptyDatabase({ ask }: Harness): Promise<void> {
   const filled = [...auditorTables, "obligations", "attempts", "runs", "objects", "tombstones", "seals"];
   await ask(`truncate ${filled.map((table) => `archive.${table}`).join(", ")}`);
 }
 
 /** A tombstone, as an operator's decision or a seal of the store brings it. */
-async function bury({ loader, ask }: Bench, job_id: number): Promise<void> {
+async function bury({ loader, ask }: Harness, job_id: number): Promise<void> {
   await transact(loader.db, async (trx) => {
     await lockJobs(trx, [job_id]);
     const object_key = logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
@@ -117,30 +117,30 @@ async function bury({ loader, ask }: Bench, job_id: number): Promise<void> {
       .onConflict((conflict) => conflict.doNothing())
       .execute();
     await applyTombstones(trx, [job_id]);
-    await settleLogs(trx, [job_id]);
+    await recordTerminalStates(trx, [job_id]);
   });
   const left = `select from archive.obligations where job_id = ${job_id} and log_state = 'archived'`;
   expect(await ask(left)).toEqual([]);
 }
 
-async function emptyBucket({ loader }: Bench): Promise<void> {
+async function emptyBucket({ loader }: Harness): Promise<void> {
   for (const kind of ["records", "runs", "seals"])
     await rm(join(fileURLToPath(loader.store.url), kind), { recursive: true, force: true });
 }
 
-async function handle(bench: Bench, event: Event): Promise<void> {
-  const { loader } = bench;
-  if (event.kind === "bury") await bury(bench, event.job_id);
+async function handle(harness: Harness, event: Event): Promise<void> {
+  const { loader } = harness;
+  if (event.kind === "bury") await bury(harness, event.job_id);
   else if (event.kind === "load") await loadJobs(loader, [event.job_id]);
   else if (event.kind === "record") await loadRecords(loader, [event]);
   else await recordJobs(loader.db, repositoryId, [{ object: event.object, source: event.source, listedAttempt: event.attempt }]);
 }
 
 /** As the queue does: a record that comes before any delivery of its job can end in a deadlock with that job's load. */
-async function handleUntilDone(bench: Bench, event: Event): Promise<void> {
+async function handleUntilDone(harness: Harness, event: Event): Promise<void> {
   for (;;) {
     try {
-      return await handle(bench, event);
+      return await handle(harness, event);
     } catch (error) {
       if (!(error instanceof TransientError)) throw error;
     }
@@ -148,26 +148,26 @@ async function handleUntilDone(bench: Bench, event: Event): Promise<void> {
 }
 
 /** Each lane is one process; in the end the reconciler has what is owed loaded. */
-async function play(bench: Bench, lanes: readonly (readonly Event[])[]): Promise<unknown> {
-  await emptyDatabase(bench);
-  for (const run_attempt of [1, 2]) await recordRuns(bench.loader.db, repositoryId, [runObject({ run_attempt })]);
+async function play(harness: Harness, lanes: readonly (readonly Event[])[]): Promise<unknown> {
+  await emptyDatabase(harness);
+  for (const run_attempt of [1, 2]) await recordRuns(harness.loader.db, repositoryId, [runObject({ run_attempt })]);
   await Promise.all(
     lanes.map(async (lane) => {
-      for (const event of lane) await handleUntilDone(bench, event);
+      for (const event of lane) await handleUntilDone(harness, event);
     }),
   );
-  await loadJobs(bench.loader, await listUnloadedJobs(bench.loader.db, 100));
-  return auditorRows(bench.ask);
+  await loadJobs(harness.loader, await listUnloadedJobs(harness.loader.db, 100));
+  return auditorRows(harness.ask);
 }
 
 /** What an empty database becomes by the objects of the bucket alone. */
-async function rebuildAnew(bench: Bench): Promise<unknown> {
-  await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
-  for (const run_attempt of [1, 2]) await loadRun(bench.loader, { run_id: runId, run_attempt });
-  const [identity] = await bench.ask("select archive_id from archive.identity");
-  await sealArchive({ ...bench.loader, archiveId: String(identity?.["archive_id"]), signer });
+async function rebuildAnew(harness: Harness): Promise<unknown> {
+  await harness.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
+  for (const run_attempt of [1, 2]) await loadRun(harness.loader, { run_id: runId, run_attempt });
+  const [identity] = await harness.ask("select archive_id from archive.identity");
+  await sealArchive({ ...harness.loader, archiveId: String(identity?.["archive_id"]), signer });
   await using empty = await openEmptyDatabase();
-  await rebuildInto(empty, bench, { publicKey: signer.publicKey });
+  await rebuildInto(empty, harness, { publicKey: signer.publicKey });
   return await auditorRows(empty.ask);
 }
 
@@ -184,11 +184,11 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       lanes: fc.integer({ min: 1, max: 3 }),
     }),
   );
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await fc.assert(
     fc.asyncProperty(world, async ({ deliveries, recorded, buried, order, lanes }) => {
-      await emptyBucket(bench);
-      const records = await putRecords(bench, recorded);
+      await emptyBucket(harness);
+      const records = await putRecords(harness, recorded);
       const events: Event[] = [
         ...deliveries,
         ...records.map((record) => ({ kind: "record" as const, ...record })),
@@ -199,16 +199,16 @@ test("any order, repetition and interleaving over any number of loaders ends in 
       const played = [...order.map((place) => events[place % events.length]), ...events.toReversed()].filter(
         (event) => event !== undefined,
       );
-      const expected = await play(bench, [events]);
+      const expected = await play(harness, [events]);
       const rows = await play(
-        bench,
+        harness,
         Array.from({ length: lanes }, (_, lane) => played.filter((_event, index) => index % lanes === lane)),
       );
       expect(rows).toEqual(expected);
-      expect(bench.errors).toEqual([]);
-      expect(await rebuildAnew(bench)).toEqual(expected);
+      expect(harness.errors).toEqual([]);
+      expect(await rebuildAnew(harness)).toEqual(expected);
       const resurrected = `select from audit.jobs where log_state = 'archived' and job_id = any(array[${buried.join(",")}]::bigint[])`;
-      expect(await bench.ask(resurrected)).toEqual([]);
+      expect(await harness.ask(resurrected)).toEqual([]);
     }),
     { numRuns: 40 },
   );

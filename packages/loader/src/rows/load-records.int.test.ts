@@ -8,7 +8,7 @@ import { lockJobs } from "@actions-archive/database/ledger/log-jobs";
 import { jobId, jobObject, repositoryId, runId } from "@actions-archive/database/test-support/samples";
 import { expect, test } from "vitest";
 
-import { absent, archived, type Bench, host, openBench } from "../../test-support/harness.ts";
+import { absent, archived, type Harness, host, openHarness } from "../../test-support/harness.ts";
 import { loadJobs } from "./load-jobs.ts";
 import { loadRecords } from "./load-records.ts";
 
@@ -24,20 +24,20 @@ const told = {
   locked_actions: true,
 };
 
-async function put({ loader }: Bench, key: string, text: string): Promise<void> {
+async function put({ loader }: Harness, key: string, text: string): Promise<void> {
   const body = Buffer.from(text);
   const sha256 = createHash("sha256").update(body).digest("hex");
   await loader.store.put(key, body, { sha256, contentType: "application/json" });
 }
 
-const readText = async ({ loader }: Bench, key: string) => (await loader.store.read(key))?.toString("utf8") ?? "";
+const readText = async ({ loader }: Harness, key: string) => (await loader.store.read(key))?.toString("utf8") ?? "";
 
 test("a record fills the auditor's tables and settles the log", async () => {
-  await using bench = await openBench();
-  const job_id = await bench.owe();
-  const key = await bench.record(job_id, archived());
-  await loadRecords(bench.loader, [{ job_id, key }]);
-  expect(await bench.ask("select log_state, log_reason, log_flags, log_key, log_bytes, archived_at from audit.jobs")).toEqual([
+  await using harness = await openHarness();
+  const job_id = await harness.owe();
+  const key = await harness.record(job_id, archived());
+  await loadRecords(harness.loader, [{ job_id, key }]);
+  expect(await harness.ask("select log_state, log_reason, log_flags, log_key, log_bytes, archived_at from audit.jobs")).toEqual([
     {
       log_state: "archived",
       log_reason: null,
@@ -47,13 +47,13 @@ test("a record fills the auditor's tables and settles the log", async () => {
       archived_at: new Date("2026-05-01T10:06:00Z"),
     },
   ]);
-  expect(await bench.ask("select log_state, record_key from archive.obligations")).toEqual([
+  expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
     { log_state: "archived", record_key: key },
   ]);
   const sha256 = createHash("sha256")
-    .update((await bench.loader.store.read(key)) ?? "")
+    .update((await harness.loader.store.read(key)) ?? "")
     .digest("hex");
-  expect(await bench.ask("select record_key, record_version, record_sha256 from archive.logs")).toEqual([
+  expect(await harness.ask("select record_key, record_version, record_sha256 from archive.logs")).toEqual([
     { record_key: key, record_version: 1, record_sha256: sha256 },
   ]);
 });
@@ -63,47 +63,47 @@ test("a record's sections, action uses and annotations are in the auditor's view
     [0, 1],
     [1, 0],
   ]) {
-    await using bench = await openBench();
-    const job_id = await bench.owe();
-    const keys = [await bench.record(job_id, absent), await bench.record(job_id, archived(), told)];
-    for (const index of order) await loadRecords(bench.loader, [{ job_id, key: keys[index] ?? "" }]);
-    await loadJobs(bench.loader, [job_id]);
-    expect(await bench.ask("select step_number, first_line, line_count from audit.steps where first_line is not null")).toEqual([
-      { step_number: 2, first_line: 3, line_count: 10 },
-    ]);
-    expect(await bench.ask("select job_id, repository, step_number, action, ref, sha from audit.action_uses")).toEqual([
+    await using harness = await openHarness();
+    const job_id = await harness.owe();
+    const keys = [await harness.record(job_id, absent), await harness.record(job_id, archived(), told)];
+    for (const index of order) await loadRecords(harness.loader, [{ job_id, key: keys[index] ?? "" }]);
+    await loadJobs(harness.loader, [job_id]);
+    expect(await harness.ask("select step_number, first_line, line_count from audit.steps where first_line is not null")).toEqual(
+      [{ step_number: 2, first_line: 3, line_count: 10 }],
+    );
+    expect(await harness.ask("select job_id, repository, step_number, action, ref, sha from audit.action_uses")).toEqual([
       { job_id, repository: "acme/app", step_number: 2, action: "actions/checkout", ref: "v4", sha: "a".repeat(40) },
     ]);
-    expect(await bench.ask("select job_id, step_number, level, line_number, message from audit.annotations")).toEqual([
+    expect(await harness.ask("select job_id, step_number, level, line_number, message from audit.annotations")).toEqual([
       { job_id, step_number: 2, level: "error", line_number: 5, message: "no\uFFFD\nreally" },
     ]);
-    expect(await bench.ask("select job_id, locked_actions, cache_mode from audit.jobs")).toEqual([
+    expect(await harness.ask("select job_id, locked_actions, cache_mode from audit.jobs")).toEqual([
       { job_id, locked_actions: true, cache_mode: "read" },
     ]);
   }
 });
 
 test("a line of a day that there is not costs a time, not the job", async () => {
-  await using bench = await openBench();
-  const job_id = await bench.owe();
+  await using harness = await openHarness();
+  const job_id = await harness.owe();
   const log = { ...archived(), last_time: "2026-02-31T10:04:00.1234567Z" } as LogRecord["log"];
-  await loadRecords(bench.loader, [{ job_id, key: await bench.record(job_id, log) }]);
-  expect(await bench.ask("select log_state, first_line_at, last_line_at from archive.logs")).toEqual([
+  await loadRecords(harness.loader, [{ job_id, key: await harness.record(job_id, log) }]);
+  expect(await harness.ask("select log_state, first_line_at, last_line_at from archive.logs")).toEqual([
     { log_state: "archived", first_line_at: new Date("2026-05-01T10:00:10.123Z"), last_line_at: null },
   ]);
-  expect(bench.errors).toEqual([]);
+  expect(harness.errors).toEqual([]);
 });
 
 test("the job first or its record first, the rows are the same", async () => {
   const outcomes = await Promise.all(
     [true, false].map(async (isJobFirst) => {
-      await using bench = await openBench();
-      const job_id = await bench.owe();
-      const key = await bench.record(job_id, archived(), told);
-      if (isJobFirst) await loadJobs(bench.loader, [job_id]);
-      await loadRecords(bench.loader, [{ job_id, key }]);
-      await loadJobs(bench.loader, [job_id]);
-      const rows = await bench.rows();
+      await using harness = await openHarness();
+      const job_id = await harness.owe();
+      const key = await harness.record(job_id, archived(), told);
+      if (isJobFirst) await loadJobs(harness.loader, [job_id]);
+      await loadRecords(harness.loader, [{ job_id, key }]);
+      await loadJobs(harness.loader, [job_id]);
+      const rows = await harness.rows();
       return rows;
     }),
   );
@@ -111,41 +111,43 @@ test("the job first or its record first, the rows are the same", async () => {
 });
 
 test("records alone fill an empty database, without any ledger", async () => {
-  await using bench = await openBench();
-  const key = await bench.record(jobId, archived());
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  expect(await bench.ask("select job_id, log_state, log_bytes from audit.jobs")).toEqual([
+  await using harness = await openHarness();
+  const key = await harness.record(jobId, archived());
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  expect(await harness.ask("select job_id, log_state, log_bytes from audit.jobs")).toEqual([
     { job_id: jobId, log_state: "archived", log_bytes: 5_000_000_000 },
   ]);
 });
 
 test("of a job's records the one in force is loaded, in any order and in one batch", async () => {
   for (const batches of [[[0], [1]], [[1], [0]], [[0, 1]], [[1, 0]]]) {
-    await using bench = await openBench();
-    const job_id = await bench.owe();
-    const keys = [await bench.record(job_id, absent), await bench.record(job_id, archived())];
+    await using harness = await openHarness();
+    const job_id = await harness.owe();
+    const keys = [await harness.record(job_id, absent), await harness.record(job_id, archived())];
     expect(keys[1]).toMatch(/\.2\.json$/);
     for (const batch of batches)
       await loadRecords(
-        bench.loader,
+        harness.loader,
         batch.map((index) => ({ job_id, key: keys[index] ?? "" })),
       );
-    expect(await bench.ask("select log_state, record_version from archive.logs")).toEqual([
+    expect(await harness.ask("select log_state, record_version from archive.logs")).toEqual([
       { log_state: "archived", record_version: 2 },
     ]);
-    expect(await bench.ask("select log_state, record_key from archive.obligations")).toEqual([
+    expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
       { log_state: "archived", record_key: keys[1] },
     ]);
   }
 });
 
 test("a record that no table takes is listed as unloadable, and the rest of its batch loads", async () => {
-  await using bench = await openBench();
-  await bench.ask(`alter table archive.logs add constraint picky check (job_id <> ${jobId + 1})`);
-  const jobs = [await bench.owe(), await bench.owe({ id: jobId + 1 }), await bench.owe({ id: jobId + 2 })];
-  const messages = await Promise.all(jobs.map(async (job_id) => ({ job_id, key: await bench.record(job_id, archived(job_id)) })));
-  await loadRecords(bench.loader, messages);
-  expect(await bench.ask("select job_id, log_state, log_reason from archive.obligations order by 1")).toEqual([
+  await using harness = await openHarness();
+  await harness.ask(`alter table archive.logs add constraint picky check (job_id <> ${jobId + 1})`);
+  const jobs = [await harness.owe(), await harness.owe({ id: jobId + 1 }), await harness.owe({ id: jobId + 2 })];
+  const messages = await Promise.all(
+    jobs.map(async (job_id) => ({ job_id, key: await harness.record(job_id, archived(job_id)) })),
+  );
+  await loadRecords(harness.loader, messages);
+  expect(await harness.ask("select job_id, log_state, log_reason from archive.obligations order by 1")).toEqual([
     { job_id: jobId, log_state: "archived", log_reason: null },
     { job_id: jobId + 1, log_state: "failed", log_reason: "unloadable" },
     { job_id: jobId + 2, log_state: "archived", log_reason: null },
@@ -153,11 +155,11 @@ test("a record that no table takes is listed as unloadable, and the rest of its 
 });
 
 test("a message that names another job's record loads nothing", async () => {
-  await using bench = await openBench();
-  const key = await bench.record(jobId, archived());
-  await loadRecords(bench.loader, [{ job_id: jobId + 1, key }]);
-  expect(await bench.rows()).toEqual(empty);
-  expect(bench.errors).toEqual(["record refused"]);
+  await using harness = await openHarness();
+  const key = await harness.record(jobId, archived());
+  await loadRecords(harness.loader, [{ job_id: jobId + 1, key }]);
+  expect(await harness.rows()).toEqual(empty);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 test.each([
@@ -167,11 +169,11 @@ test.each([
   `records/${host}/1/${runId}/${jobId}.json`,
   `probe/${jobId}.json`,
 ])("a record that lies at %s loads nothing", async (key) => {
-  await using bench = await openBench();
-  await put(bench, key, await readText(bench, await bench.record(jobId, archived())));
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  expect(await bench.rows()).toEqual(empty);
-  expect(bench.errors).toEqual(["record refused"]);
+  await using harness = await openHarness();
+  await put(harness, key, await readText(harness, await harness.record(jobId, archived())));
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  expect(await harness.rows()).toEqual(empty);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 test.each([
@@ -183,19 +185,19 @@ test.each([
   `records/${host}/1/2/3.json`,
   "file:///etc/passwd",
 ])("the key %j leads nowhere, and loads nothing", async (key) => {
-  await using bench = await openBench();
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  expect(await bench.rows()).toEqual(empty);
-  expect(bench.errors).toEqual(["record refused"]);
+  await using harness = await openHarness();
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  expect(await harness.rows()).toEqual(empty);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 test("a message that makes a version up costs one look, however many it says came before", async () => {
-  await using bench = await openBench();
-  await bench.record(jobId, archived());
+  await using harness = await openHarness();
+  await harness.record(jobId, archived());
   const key = `records/${host}/${repositoryId}/${runId}/${jobId}.100.json`;
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  expect(await bench.rows()).toEqual(empty);
-  expect(bench.errors).toEqual(["record refused"]);
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  expect(await harness.rows()).toEqual(empty);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 const another = { repository_id: repositoryId, run_id: runId, job_id: jobId + 1 };
@@ -213,61 +215,61 @@ test.each([
   ["a record for its log", { log: { ...archived(), key: recordKey(host, another, 1) } }],
   ["a path for its log", { log: { ...archived(), key: "../../etc/passwd" } }],
 ])("a record with %s is refused, is not sealed, and other rows stay as they are", async (_what, changes) => {
-  await using bench = await openBench();
-  const other = await bench.owe({ id: jobId + 1, name: "untouched" });
-  await loadJobs(bench.loader, [other]);
-  const before = await bench.rows();
-  const key = await bench.plant(jobId, archived(), changes as never);
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  expect(await bench.rows()).toEqual(before);
-  expect(await bench.ask("select object_key from archive.objects where object_key <> 'archive.json'")).toEqual([]);
-  expect(bench.errors).toEqual(["record refused"]);
+  await using harness = await openHarness();
+  const other = await harness.owe({ id: jobId + 1, name: "untouched" });
+  await loadJobs(harness.loader, [other]);
+  const before = await harness.rows();
+  const key = await harness.plant(jobId, archived(), changes as never);
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  expect(await harness.rows()).toEqual(before);
+  expect(await harness.ask("select object_key from archive.objects where object_key <> 'archive.json'")).toEqual([]);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 test("a version that is no record of the job is passed over, and the good one after it is loaded and sealed", async () => {
-  await using bench = await openBench();
-  const job_id = await bench.owe();
-  await put(bench, recordKey(host, { ...another, job_id }, 1), "planted");
-  const key = await bench.record(job_id, archived());
+  await using harness = await openHarness();
+  const job_id = await harness.owe();
+  await put(harness, recordKey(host, { ...another, job_id }, 1), "planted");
+  const key = await harness.record(job_id, archived());
   expect(key).toMatch(/\.2\.json$/);
-  await loadRecords(bench.loader, [{ job_id, key }]);
-  expect(await bench.ask("select log_state, record_key from archive.obligations")).toEqual([
+  await loadRecords(harness.loader, [{ job_id, key }]);
+  expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
     { log_state: "archived", record_key: key },
   ]);
-  expect(await bench.ask("select object_key from archive.objects where object_key like 'records/%'")).toEqual([
+  expect(await harness.ask("select object_key from archive.objects where object_key like 'records/%'")).toEqual([
     { object_key: key },
   ]);
-  expect(bench.errors).toEqual(["record refused"]);
+  expect(harness.errors).toEqual(["record refused"]);
 });
 
 test("a record that was damaged loads nothing, and the rest of its batch loads", async () => {
-  await using bench = await openBench();
-  const [damaged, whole] = [`records/${host}/${repositoryId}/${runId}/${jobId}.json`, await bench.record(jobId + 1, absent)];
-  await put(bench, damaged, `{"schema_version":1`);
-  await loadRecords(bench.loader, [
+  await using harness = await openHarness();
+  const [damaged, whole] = [`records/${host}/${repositoryId}/${runId}/${jobId}.json`, await harness.record(jobId + 1, absent)];
+  await put(harness, damaged, `{"schema_version":1`);
+  await loadRecords(harness.loader, [
     { job_id: jobId, key: damaged },
     { job_id: jobId + 1, key: whole },
   ]);
-  expect(await bench.ask("select job_id, log_state, log_reason from archive.logs")).toEqual([
+  expect(await harness.ask("select job_id, log_state, log_reason from archive.logs")).toEqual([
     { job_id: jobId + 1, log_state: "absent", log_reason: "deleted" },
   ]);
 });
 
 test("a record's load waits for the job's own load without a lock that the other needs next", async () => {
-  await using bench = await openBench();
-  const job_id = await bench.owe();
-  await loadJobs(bench.loader, [job_id]);
-  const key = await bench.record(job_id, archived());
+  await using harness = await openHarness();
+  const job_id = await harness.owe();
+  await loadJobs(harness.loader, [job_id]);
+  const key = await harness.record(job_id, archived());
   const waiting: Promise<void>[] = [];
-  await bench.loader.db.transaction().execute(async (trx) => {
+  await harness.loader.db.transaction().execute(async (trx) => {
     // The first step of `loadJobs`; its next one takes the rows of jobs.
     await lockJobs(trx, [job_id]);
-    waiting.push(loadRecords(bench.loader, [{ job_id, key }]));
+    waiting.push(loadRecords(harness.loader, [{ job_id, key }]));
     await expect
-      .poll(() => bench.ask("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
+      .poll(() => harness.ask("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
       .toHaveLength(1);
     await trx.selectFrom("archive.jobs").select("job_id").where("job_id", "=", job_id).forUpdate().noWait().execute();
   });
   await Promise.all(waiting);
-  expect(await bench.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
+  expect(await harness.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
 });

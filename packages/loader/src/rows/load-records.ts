@@ -1,11 +1,11 @@
 // Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
 
-import { type FoundRecord, mostVersions, readRecordVersion } from "@actions-archive/archive/record/records";
+import { type FoundRecord, maxVersions, readRecordVersion } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordKey, tryParseKey } from "@actions-archive/core/object-key";
 
 import type { Loader } from "../loader.ts";
-import { readBesides } from "./record-objects.ts";
+import { readExtraLogs } from "./record-objects.ts";
 import { writeRecords } from "./write-records.ts";
 
 export type RecordToLoad = { readonly job_id: number; readonly key: string };
@@ -16,14 +16,14 @@ export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[
   const read = await Promise.all(named.flat().map((item) => readRecord(loader, item)));
   const records = read.filter((record) => record !== undefined);
   if (records.length === 0) return;
-  await writeRecords(loader, records, await readBesides(loader, records));
+  await writeRecords(loader, records, await readExtraLogs(loader, records));
 }
 
 // Nobody else may ever tell of them: the queue that forgot one version was told of the next. They are looked for only where that one
 // is, so that a made-up version costs one look.
 async function withEarlierVersions({ store }: Loader, { job_id, key }: RecordToLoad): Promise<RecordToLoad[]> {
   const parsed = tryParseKey(key);
-  if (parsed?.kind !== "record" || parsed.version === 1 || parsed.version > mostVersions) return [{ job_id, key }];
+  if (parsed?.kind !== "record" || parsed.version === 1 || parsed.version > maxVersions) return [{ job_id, key }];
   if ((await store.head(key)) === undefined) return [{ job_id, key }];
   const { host, version } = parsed;
   return Array.from({ length: version }, (_, index) => ({ job_id, key: recordKey(host, parsed, index + 1) }));

@@ -3,7 +3,7 @@
 import type { RunRecord } from "@actions-archive/archive/record/record";
 import { putRunRecord } from "@actions-archive/archive/record/records";
 import { transact } from "@actions-archive/database/connection/open-database";
-import { noteObjects } from "@actions-archive/database/ledger/objects";
+import { recordObjects } from "@actions-archive/database/ledger/objects";
 import { findListedAttempt, markAttemptRecorded } from "@actions-archive/database/ledger/recorded-attempts";
 
 import type { Loader } from "../loader.ts";
@@ -29,7 +29,7 @@ export async function loadRun(
     jobs: story.jobs.map(({ received_at, ...job }) => ({ ...job, received_at: received_at.toISOString() })) as RunRecord["jobs"],
   });
   await transact(db, async (trx) => {
-    await noteObjects(trx, [{ key, version_id: null, size, sha256 }]);
+    await recordObjects(trx, [{ key, version_id: null, size, sha256 }]);
     await markAttemptRecorded(trx, attempt, key);
   });
   log.debug({ runId: attempt.run_id, attempt: attempt.run_attempt, objectKey: key }, "run recorded");

@@ -5,13 +5,13 @@ import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
 import type { Store } from "@actions-archive/archive/store/store";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
-import { listStoredInFlight } from "@actions-archive/database/ledger/log-leases";
-import { listUnknownKeys, noteObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
+import { listLeasedLogs } from "@actions-archive/database/ledger/log-leases";
+import { listUnknownKeys, recordObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
 
 import type { Loader } from "../loader.ts";
 
 /** So many logs without a record are looked for before each seal; more of them are a matter for the next one. */
-const mostOrphans = 2_000;
+const maxOrphans = 2_000;
 
 /** The record, and the log that it names. */
 export function objectsOf({ key, size, sha256, record: { log } }: FoundRecord): StoredObject[] {
@@ -24,7 +24,7 @@ export function objectsOf({ key, size, sha256, record: { log } }: FoundRecord): 
  * The logs under the job's own key that these records do not name, since other bytes were read later: no record ever names them, and
  * they are sealed all the same. Reads each that is not known yet.
  */
-export async function readBesides({ db, store, host }: Loader, records: readonly FoundRecord[]): Promise<StoredObject[]> {
+export async function readExtraLogs({ db, store, host }: Loader, records: readonly FoundRecord[]): Promise<StoredObject[]> {
   const own = records.flatMap(({ record }) => {
     const key = logKey(host, record);
     return record.log.state === "archived" && record.log.key !== key ? [key] : [];
@@ -33,13 +33,13 @@ export async function readBesides({ db, store, host }: Loader, records: readonly
 }
 
 /** Notes logs whose record is not written yet, or whose worker died before it: they lie in the store as everything else does. Idempotent. */
-export async function noteOrphanLogs({ db, store, host }: Loader): Promise<void> {
-  const flights = await listStoredInFlight(db, mostOrphans);
-  const keys = flights.flatMap(({ raw_sha256, ...job }) => [
+export async function recordOrphanLogs({ db, store, host }: Loader): Promise<void> {
+  const logLeases = await listLeasedLogs(db, maxOrphans);
+  const keys = logLeases.flatMap(({ raw_sha256, ...job }) => [
     logKey(host, job),
     ...(raw_sha256 === null ? [] : [conflictingLogKey(host, job, raw_sha256)]),
   ]);
-  await noteObjects(db, await readObjects(store, await listUnknownKeys(db, keys)));
+  await recordObjects(db, await readObjects(store, await listUnknownKeys(db, keys)));
 }
 
 async function readObjects(store: Store, keys: readonly string[]): Promise<StoredObject[]> {

@@ -4,10 +4,10 @@ import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { transact } from "@actions-archive/database/connection/open-database";
 import { lockJobs } from "@actions-archive/database/ledger/log-jobs";
-import { forgetLogsInFlight } from "@actions-archive/database/ledger/log-leases";
-import { failLog, settleLogs } from "@actions-archive/database/ledger/log-states";
-import { noteObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
-import { applyTombstones, followTombstones, type NamedLog } from "@actions-archive/database/retention/tombstones";
+import { forgetLogLeases } from "@actions-archive/database/ledger/log-leases";
+import { failLog, recordTerminalStates } from "@actions-archive/database/ledger/log-states";
+import { recordObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
+import { applyTombstones, propagateTombstones, type NamedLog } from "@actions-archive/database/retention/tombstones";
 import { fullnessOf, instant, jobColumns } from "@actions-archive/database/rows/job-rows";
 import { replaceLogFacts } from "@actions-archive/database/rows/log-facts";
 import { type LogRow, upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
@@ -22,13 +22,13 @@ import { objectsOf } from "./record-objects.ts";
 export async function writeRecords(
   loader: RowWriter,
   records: readonly FoundRecord[],
-  besides: readonly StoredObject[] = [],
+  extraLogs: readonly StoredObject[] = [],
 ): Promise<void> {
   try {
-    await writeRows(loader, records, besides);
+    await writeRows(loader, records, extraLogs);
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
-    await noteObjects(loader.db, [...records.flatMap(objectsOf), ...besides]);
+    await recordObjects(loader.db, [...records.flatMap(objectsOf), ...extraLogs]);
     for (const record of records) await writeAlone(loader, record);
   }
 }
@@ -37,7 +37,7 @@ export async function writeRecords(
 export async function writeRows(
   { db }: Pick<RowWriter, "db">,
   records: readonly FoundRecord[],
-  besides: readonly StoredObject[],
+  extraLogs: readonly StoredObject[],
 ): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
@@ -54,11 +54,11 @@ export async function writeRows(
       trx,
       records.map(({ key, record }) => ({ ...record, record_key: key })),
     );
-    await noteObjects(trx, [...records.flatMap(objectsOf), ...besides]);
-    await followTombstones(trx, records.flatMap(namedLog));
+    await recordObjects(trx, [...records.flatMap(objectsOf), ...extraLogs]);
+    await propagateTombstones(trx, records.flatMap(namedLog));
     await applyTombstones(trx, jobIds);
-    await settleLogs(trx, jobIds);
-    await forgetLogsInFlight(trx, jobIds);
+    await recordTerminalStates(trx, jobIds);
+    await forgetLogLeases(trx, jobIds);
   });
 }
 

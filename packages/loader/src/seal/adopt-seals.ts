@@ -49,8 +49,8 @@ export async function adoptSeals(
   for (const [index, sha256] of chain.entries()) {
     const sequence = (head?.sequence ?? 0) + index + 1;
     const { seal } = await readSeal(store, sequence, (bytes, name) => parseSeal(bytes, name), sha256);
-    const isVouchedFor = archive.publicKey !== undefined;
-    await adoptSeal(db, { ...seal, sha256, next_key_id: seal.next_key?.key_id ?? null, isVouchedFor });
+    const isTrusted = archive.publicKey !== undefined;
+    await adoptSeal(db, { ...seal, sha256, next_key_id: seal.next_key?.key_id ?? null, isTrusted });
     await onAdopted(seal);
   }
   return chain.length;

@@ -5,7 +5,7 @@ import { listBlockers } from "@actions-archive/database/connection/locks";
 import type { Loader } from "../loader.ts";
 
 /** Locks of the pipeline's own last milliseconds. */
-const patienceSeconds = 5;
+const idleTimeoutSeconds = 5;
 const againSeconds = 60;
 
 /**
@@ -16,7 +16,10 @@ export function makeBlockerReport({ db, log }: Pick<Loader, "db" | "log">): () =
   let reported = new Map<string, number>();
   return async () => {
     const waits = new Map<string, number>();
-    for (const { seconds, blocked_pid, blocked_application, pid, role, application } of await listBlockers(db, patienceSeconds)) {
+    for (const { seconds, blocked_pid, blocked_application, pid, role, application } of await listBlockers(
+      db,
+      idleTimeoutSeconds,
+    )) {
       const key = `${blocked_pid}/${pid}`;
       const before = reported.get(key);
       // A pid that waits for less than before waits for something new.

@@ -3,12 +3,12 @@
 
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
 import type { StoredObject } from "@actions-archive/database/ledger/objects";
-import { chooseScrubBatch, type Damage, isRoundOver, noteDamages, noteScrubbed } from "@actions-archive/database/seal/scrub";
+import { chooseScrubBatch, type Damage, isRoundOver, recordDamages, recordScrubbed } from "@actions-archive/database/seal/scrub";
 
 import type { Loader } from "../loader.ts";
 
 /** Of one turn: what was not read while no loader ran is made up for in small steps. */
-const mostOfATurn = 500;
+const maxPerTurn = 500;
 
 /**
  * Reads what is due, so that the whole archive is read once in `days`. What is missing or changed is noted, for the next seal to say,
@@ -17,10 +17,10 @@ const mostOfATurn = 500;
  */
 export async function scrubArchive(loader: Loader, days: number): Promise<number> {
   const { db } = loader;
-  const batch = await chooseScrubBatch(db, { days, most: mostOfATurn });
+  const batch = await chooseScrubBatch(db, { days, most: maxPerTurn });
   await reportDamages(loader, batch.objects);
-  if (batch.objects.length > 0) await noteScrubbed(db, batch);
-  else if (await isRoundOver(db, batch.position)) await noteScrubbed(db, batch);
+  if (batch.objects.length > 0) await recordScrubbed(db, batch);
+  else if (await isRoundOver(db, batch.position)) await recordScrubbed(db, batch);
   return batch.objects.length;
 }
 
@@ -35,7 +35,7 @@ export async function reportDamages(loader: Loader, objects: readonly StoredObje
     const finding = await examine(loader, object);
     if (finding !== undefined) damages.push({ key: object.key, finding });
   }
-  for (const key of await noteDamages(db, damages))
+  for (const key of await recordDamages(db, damages))
     log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
 }
 

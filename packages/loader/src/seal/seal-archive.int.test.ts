@@ -17,7 +17,7 @@ import { addWindow } from "@actions-archive/database/ledger/windows";
 import { jobId, repositoryId, runId } from "@actions-archive/database/test-support/samples";
 import { expect, test } from "vitest";
 
-import { absent, archived, type Bench, host, openBench } from "../../test-support/harness.ts";
+import { absent, archived, type Harness, host, openHarness } from "../../test-support/harness.ts";
 import { removeTombstoned } from "../retention/apply-retention.ts";
 import { loadRecords } from "../rows/load-records.ts";
 import { loadRun } from "../rows/load-run.ts";
@@ -33,19 +33,19 @@ function newKey(): { pem: string; signer: Signer } {
 const { pem, signer } = newKey();
 const config = { SEAL_KEY: pem, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3600 };
 
-async function openTestSealer(bench: Bench, key = config): Promise<Sealer> {
-  const [identity] = await bench.ask("select archive_id from archive.identity");
-  const sealer = await openSealer(key, { loader: bench.loader, archiveId: String(identity?.["archive_id"]) });
+async function openTestSealer(harness: Harness, key = config): Promise<Sealer> {
+  const [identity] = await harness.ask("select archive_id from archive.identity");
+  const sealer = await openSealer(key, { loader: harness.loader, archiveId: String(identity?.["archive_id"]) });
   if (sealer === undefined) throw new Error("there is a key");
   return sealer;
 }
 
 /** Every seal of the store, each signed by its key and linked to the one before. */
-async function readChain(bench: Bench, keys: readonly Signer[] = [signer]): Promise<Seal[]> {
+async function readChain(harness: Harness, keys: readonly Signer[] = [signer]): Promise<Seal[]> {
   const seals: Seal[] = [];
   let previous = "0".repeat(64);
   for (let sequence = 1; ; sequence += 1) {
-    const bytes = await bench.loader.store.read(sealKey(sequence));
+    const bytes = await harness.loader.store.read(sealKey(sequence));
     if (bytes === undefined) break;
     const keyId = (JSON.parse(bytes.toString()) as { signatures: { keyid: string }[] }).signatures[0]?.keyid;
     const key = keys.find((each) => each.keyId === keyId);
@@ -61,15 +61,15 @@ async function readChain(bench: Bench, keys: readonly Signer[] = [signer]): Prom
 const entriesOf = (seals: readonly Seal[]) => seals.flatMap(({ entries }) => entries.map(({ key }) => key));
 
 /** The rows that a record of one more job gives. */
-async function addJob(bench: Bench, id: number): Promise<string> {
-  await bench.owe({ id });
-  const key = await bench.record(id, archived(id));
-  await loadRecords(bench.loader, [{ job_id: id, key }]);
+async function addJob(harness: Harness, id: number): Promise<string> {
+  await harness.owe({ id });
+  const key = await harness.record(id, archived(id));
+  await loadRecords(harness.loader, [{ job_id: id, key }]);
   return key;
 }
 
-async function putFile(bench: Bench, key: string, bytes: Buffer): Promise<void> {
-  const path = join(fileURLToPath(bench.loader.store.url), key);
+async function putFile(harness: Harness, key: string, bytes: Buffer): Promise<void> {
+  const path = join(fileURLToPath(harness.loader.store.url), key);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, bytes);
 }
@@ -77,23 +77,23 @@ async function putFile(bench: Bench, key: string, bytes: Buffer): Promise<void> 
 const hashOf = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 
 test("what was loaded is sealed once, by key, version, size and hash; and a seal is made also when nothing happened", async () => {
-  await using bench = await openBench();
-  await bench.owe();
-  const first = await bench.record(jobId, absent);
-  const second = await bench.record(jobId, archived());
-  await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
-  await loadRun(bench.loader, { run_id: runId, run_attempt: 1 });
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  await harness.owe();
+  const first = await harness.record(jobId, absent);
+  const second = await harness.record(jobId, archived());
+  await harness.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
+  await loadRun(harness.loader, { run_id: runId, run_attempt: 1 });
+  const sealer = await openTestSealer(harness);
   // The first version's own message was lost.
-  await loadRecords(bench.loader, [{ job_id: jobId, key: second }]);
-  await loadRecords(bench.loader, [{ job_id: jobId, key: second }]);
+  await loadRecords(harness.loader, [{ job_id: jobId, key: second }]);
+  await loadRecords(harness.loader, [{ job_id: jobId, key: second }]);
 
   const published = await sealArchive(sealer);
   await sealArchive(sealer);
-  const [seal, empty] = await readChain(bench);
+  const [seal, empty] = await readChain(harness);
   const sized = await Promise.all(
     ["archive.json", first, second, `runs/${host}/${repositoryId}/${runId}/1.json`].map(async (key) => {
-      const bytes = (await bench.loader.store.read(key)) ?? Buffer.alloc(0);
+      const bytes = (await harness.loader.store.read(key)) ?? Buffer.alloc(0);
       return { key, version_id: null, size: bytes.length, sha256: hashOf(bytes) };
     }),
   );
@@ -101,59 +101,59 @@ test("what was loaded is sealed once, by key, version, size and hash; and a seal
   const expected = [...sized, { ...log, sha256: String(jobId).padStart(64, "0") }];
   expect(seal?.entries).toEqual(expected.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
   expect(empty).toMatchObject({ sequence: 2, entries: [] });
-  expect(await bench.ask("select sequence::integer, entries, sha256 from audit.seals order by 1")).toMatchObject([
+  expect(await harness.ask("select sequence::integer, entries, sha256 from audit.seals order by 1")).toMatchObject([
     { sequence: 1, entries: 5, sha256: published?.sha256 },
     { sequence: 2, entries: 0 },
   ]);
-  expect(await bench.ask("select count(*)::integer from audit.objects where seal = 1")).toEqual([{ count: 5 }]);
-  expect(await bench.ask("select kind from audit.gaps where kind = 'not_sealed'")).toEqual([]);
+  expect(await harness.ask("select count(*)::integer from audit.objects where seal = 1")).toEqual([{ count: 5 }]);
+  expect(await harness.ask("select kind from audit.gaps where kind = 'not_sealed'")).toEqual([]);
 });
 
 test("what was loaded before there were seals is sealed with the first", async () => {
-  await using bench = await openBench();
-  await addJob(bench, jobId);
-  await addJob(bench, jobId + 1);
-  await bench.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
-  await loadRun(bench.loader, { run_id: runId, run_attempt: 1 });
+  await using harness = await openHarness();
+  await addJob(harness, jobId);
+  await addJob(harness, jobId + 1);
+  await harness.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
+  await loadRun(harness.loader, { run_id: runId, run_attempt: 1 });
   const rows = "select object_key, size_bytes, sha256 from archive.objects order by 1";
-  const noted = await bench.ask(rows);
-  await bench.ask("truncate archive.objects");
-  await sealArchive(await openTestSealer(bench));
-  expect((await bench.ask(rows)).filter((row) => row["object_key"] !== "archive.json")).toEqual(noted);
+  const noted = await harness.ask(rows);
+  await harness.ask("truncate archive.objects");
+  await sealArchive(await openTestSealer(harness));
+  expect((await harness.ask(rows)).filter((row) => row["object_key"] !== "archive.json")).toEqual(noted);
   expect(noted).toHaveLength(5);
 });
 
 test("no seal is made before the interval has passed, unless more waits than one seal holds", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   expect(await sealArchive(sealer, { intervalSeconds: 3600 })).toMatchObject({ sequence: 1 });
-  await addJob(bench, jobId);
+  await addJob(harness, jobId);
   expect(await sealArchive(sealer, { intervalSeconds: 3600 })).toBeUndefined();
-  await bench.ask("update archive.seals set sealed_at = sealed_at - interval '1 hour'");
+  await harness.ask("update archive.seals set sealed_at = sealed_at - interval '1 hour'");
   expect(await sealArchive(sealer, { intervalSeconds: 3600 })).toMatchObject({ sequence: 2 });
 });
 
 test("a log that no record names is sealed as the store has it", async () => {
-  await using bench = await openBench();
-  await bench.owe();
-  await bench.owe({ id: jobId + 1 });
+  await using harness = await openHarness();
+  await harness.owe();
+  await harness.owe({ id: jobId + 1 });
   const [one, two] = [jobId, jobId + 1].map((job_id) => ({ repository_id: repositoryId, run_id: runId, job_id })) as [
     Parameters<typeof logKey>[1],
     Parameters<typeof logKey>[1],
   ];
   const left = Buffer.from("left by a worker that died");
-  await putFile(bench, logKey(host, one), left);
-  await bench.ask(`insert into archive.logs_in_flight (job_id, worker) values (${one.job_id}, 'dead')`);
+  await putFile(harness, logKey(host, one), left);
+  await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${one.job_id}, 'dead')`);
   // Of the other job, other bytes were read later: its record names the log beside.
-  await putFile(bench, logKey(host, two), left);
+  await putFile(harness, logKey(host, two), left);
   const raw_sha256 = hashOf(Buffer.from("raw"));
   const beside = conflictingLogKey(host, two, raw_sha256);
   const log = { ...archived(two.job_id), key: beside, raw_sha256 } as ReturnType<typeof archived>;
-  const key = await bench.record(two.job_id, log);
-  await loadRecords(bench.loader, [{ job_id: two.job_id, key }]);
+  const key = await harness.record(two.job_id, log);
+  await loadRecords(harness.loader, [{ job_id: two.job_id, key }]);
 
-  await sealArchive(await openTestSealer(bench));
-  const [seal] = await readChain(bench);
+  await sealArchive(await openTestSealer(harness));
+  const [seal] = await readChain(harness);
   const sealed = { version_id: null, size: left.length, sha256: hashOf(left) };
   expect(seal?.entries).toEqual(
     expect.arrayContaining([
@@ -161,19 +161,19 @@ test("a log that no record names is sealed as the store has it", async () => {
       { key: logKey(host, two), ...sealed },
     ]),
   );
-  expect(entriesOf(await readChain(bench))).toContain(beside);
+  expect(entriesOf(await readChain(harness))).toContain(beside);
 });
 
 test("a window is carried with the attempts that it covers, and again when either changes", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   const window = { start: new Date("2026-05-01T00:00:00Z"), end: new Date("2026-05-02T00:00:00Z") };
-  await addWindow(bench.loader.db, repositoryId, window);
+  await addWindow(harness.loader.db, repositoryId, window);
   await sealArchive(sealer);
-  await finishCheck(bench.loader.db, { run_id: runId, run_attempt: 1 }, { state: "gone" });
+  await finishCheck(harness.loader.db, { run_id: runId, run_attempt: 1 }, { state: "gone" });
   await sealArchive(sealer);
   await sealArchive(sealer);
-  const [first, second, third] = await readChain(bench);
+  const [first, second, third] = await readChain(harness);
   const told = { repository_id: repositoryId, repository: "acme/app", run_id: runId, run_attempt: 1 };
   expect(first?.ledger).toMatchObject({
     windows: [{ repository: "acme/app", window_start: window.start.toISOString(), window_end: window.end.toISOString() }],
@@ -211,49 +211,49 @@ function failing(sealer: Sealer, at: number, moment: "before" | "after"): { seal
 }
 
 test("a crash at any call leads to one chain that holds each object once", { timeout: 300_000 }, async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   const keys = ["archive.json"];
   let id = jobId;
   let crashes = 0;
   for (const moment of ["before", "after"] as const) {
     for (let at = 1; ; at += 1) {
       id += 1;
-      keys.push(await addJob(bench, id), logKey(host, { repository_id: repositoryId, run_id: runId, job_id: id }));
+      keys.push(await addJob(harness, id), logKey(host, { repository_id: repositoryId, run_id: runId, job_id: id }));
       const { sealer: doomed, calls } = failing(sealer, at, moment);
       const outcome = await sealArchive(doomed).catch((error: unknown) => error);
       if (calls() < at) break;
       expect(String(outcome)).toContain(`crashed ${moment}`);
       crashes += 1;
       // Every other time a whole process has died, and another compares the chains first.
-      await sealArchive(at % 2 === 0 ? sealer : await openTestSealer(bench));
+      await sealArchive(at % 2 === 0 ? sealer : await openTestSealer(harness));
     }
   }
   await sealArchive(sealer);
-  const chain = await readChain(bench);
+  const chain = await readChain(harness);
   expect(crashes).toBeGreaterThan(20);
   expect(entriesOf(chain).toSorted()).toEqual(keys.toSorted());
-  const [head] = await bench.ask(
+  const [head] = await harness.ask(
     "select max(sequence)::integer as head, count(*) filter (where published_at is null)::integer as open from archive.seals",
   );
   expect(head).toEqual({ head: chain.length, open: 0 });
 });
 
 test("two loaders at once make one chain", async () => {
-  await using bench = await openBench();
-  const sealers = [await openTestSealer(bench), await openTestSealer(bench), await openTestSealer(bench)];
+  await using harness = await openHarness();
+  const sealers = [await openTestSealer(harness), await openTestSealer(harness), await openTestSealer(harness)];
   const keys = ["archive.json"];
   for (let id = jobId; id < jobId + 12; id += 1) {
-    keys.push(await addJob(bench, id), logKey(host, { repository_id: repositoryId, run_id: runId, job_id: id }));
+    keys.push(await addJob(harness, id), logKey(host, { repository_id: repositoryId, run_id: runId, job_id: id }));
     await Promise.all(sealers.map((sealer) => sealArchive(sealer)));
   }
-  expect(entriesOf(await readChain(bench)).toSorted()).toEqual(keys.toSorted());
-  expect(bench.errors).toEqual([]);
+  expect(entriesOf(await readChain(harness)).toSorted()).toEqual(keys.toSorted());
+  expect(harness.errors).toEqual([]);
 });
 
 /** The database as it was before the seals after `sequence`, and before what they hold was loaded. */
-async function restoreBefore(bench: Bench, sequence: number): Promise<void> {
-  await bench.ask(`
+async function restoreBefore(harness: Harness, sequence: number): Promise<void> {
+  await harness.ask(`
     delete from archive.objects where sealed_in > ${sequence} and job_id % 2 = 0;
     update archive.objects set sealed_in = null where sealed_in > ${sequence};
     update archive.attempts set sealed_in = null where sealed_in > ${sequence};
@@ -263,17 +263,17 @@ async function restoreBefore(bench: Bench, sequence: number): Promise<void> {
 test.each([true, false])(
   "a database from before the last three seals goes on where the store's chain ends (a seal was prepared since: %s)",
   async (isPrepared) => {
-    await using bench = await openBench();
-    const sealer = await openTestSealer(bench);
+    await using harness = await openHarness();
+    const sealer = await openTestSealer(harness);
     for (let id = jobId; id < jobId + 5; id += 1) {
-      await addJob(bench, id);
+      await addJob(harness, id);
       await sealArchive(sealer);
     }
-    await bench.ask("insert into archive.holds (job_id, is_held, reason) values (1, true, 'case 7')");
+    await harness.ask("insert into archive.holds (job_id, is_held, reason) values (1, true, 'case 7')");
     await sealArchive(sealer);
-    const before = await readChain(bench);
-    await restoreBefore(bench, 3);
-    await bench.ask("update archive.holds set sealed_in = null");
+    const before = await readChain(harness);
+    await restoreBefore(harness, 3);
+    await harness.ask("update archive.holds set sealed_in = null");
     if (isPrepared) {
       const { sealer: doomed } = failing(sealer, 1_000, "before");
       await sealArchive({
@@ -281,47 +281,47 @@ test.each([true, false])(
         store: dead(doomed.store),
       }).catch(() => {});
     }
-    const prepared = await bench.ask("select sequence::integer from archive.seals where published_at is null");
+    const prepared = await harness.ask("select sequence::integer from archive.seals where published_at is null");
     expect(prepared).toEqual(isPrepared ? [{ sequence: 4 }] : []);
-    const again = await openTestSealer(bench);
-    await addJob(bench, jobId + 9);
+    const again = await openTestSealer(harness);
+    await addJob(harness, jobId + 9);
     await sealArchive(again);
-    const chain = await readChain(bench);
+    const chain = await readChain(harness);
     expect(chain.slice(0, -1)).toEqual(before);
     expect(chain.at(-1)?.entries.map(({ key }) => key.split("/")[0])).toEqual(["logs", "records"]);
     expect(new Set(entriesOf(chain)).size).toBe(entriesOf(chain).length);
     expect(chain.at(-1)?.holds).toEqual([]);
-    expect(await bench.ask("select job_id::integer, sealed_in::integer from archive.holds")).toEqual([
+    expect(await harness.ask("select job_id::integer, sealed_in::integer from archive.holds")).toEqual([
       { job_id: 1, sealed_in: 6 },
     ]);
   },
 );
 
 test("an empty database takes the whole chain over", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   for (const id of [jobId, jobId + 1, jobId + 2]) {
-    await addJob(bench, id);
+    await addJob(harness, id);
     await sealArchive(sealer);
   }
   const rows =
     "select object_key, version_id, size_bytes, sha256, repository_id, run_id, job_id, sealed_in from archive.objects order by 1";
   const seals = "select sequence, sealed_at, entries, previous_sha256, sha256, key_id from archive.seals order by 1";
-  const before = [await bench.ask(rows), await bench.ask(seals)];
-  await bench.ask("truncate archive.objects, archive.seals");
-  await openTestSealer(bench);
-  const after = [await bench.ask(rows), await bench.ask(seals)];
+  const before = [await harness.ask(rows), await harness.ask(seals)];
+  await harness.ask("truncate archive.objects, archive.seals");
+  await openTestSealer(harness);
+  const after = [await harness.ask(rows), await harness.ask(seals)];
   // Noted with milliseconds in the seal.
   expect(JSON.parse(JSON.stringify(after))).toEqual(JSON.parse(JSON.stringify(before)));
 });
 
 test("of a chain that no key stands for nothing is removed, and a forged end is found when a key comes", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
-  const recordKey = await addJob(bench, jobId);
-  await bench.ask("insert into archive.holds (job_id, is_held) values (1, true)");
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
+  const recordKey = await addJob(harness, jobId);
+  await harness.ask("insert into archive.holds (job_id, is_held) values (1, true)");
   await sealArchive(sealer);
-  const bytes = (await bench.loader.store.read(sealKey(1))) ?? Buffer.alloc(0);
+  const bytes = (await harness.loader.store.read(sealKey(1))) ?? Buffer.alloc(0);
   const { seal, sha256 } = verifySeal(bytes, signer.publicKey, sealKey(1));
   const log = seal.entries.find(({ key }) => key.startsWith("logs/"));
   if (log === undefined) throw new Error("the log was sealed");
@@ -335,47 +335,47 @@ test("of a chain that no key stands for nothing is removed, and a forged end is 
     policies: [{ name: "acme", keep_days: 1, changed_at: seal.sealed_at }],
   });
   // It names our key, and another has signed it.
-  await putFile(bench, sealKey(2), await signSeal(canonicalBytes(forged), newKey().signer));
-  await bench.ask("truncate archive.objects, archive.seals, archive.holds");
+  await putFile(harness, sealKey(2), await signSeal(canonicalBytes(forged), newKey().signer));
+  await harness.ask("truncate archive.objects, archive.seals, archive.holds");
   await adoptSeals({ ...sealer, publicKey: undefined });
   // Loaded again, the record makes its log due for removal where it was buried.
-  await loadRecords(bench.loader, [{ job_id: jobId, key: recordKey }]);
-  await putFile(bench, log.key, Buffer.from("log"));
-  expect(await bench.ask("select log_reason from audit.jobs")).toEqual([{ log_reason: "removed" }]);
-  expect(await removeTombstoned(bench.loader)).toBe(0);
-  expect(await bench.loader.store.read(log.key)).toEqual(Buffer.from("log"));
-  expect(await bench.ask("select is_held from archive.holds")).toEqual([{ is_held: true }]);
-  expect(await bench.ask("select from archive.retention_policies")).toEqual([]);
-  await expect(openTestSealer(bench)).rejects.toThrow(/seals\/000000000002\.json.*is not signed by the key that is due/);
+  await loadRecords(harness.loader, [{ job_id: jobId, key: recordKey }]);
+  await putFile(harness, log.key, Buffer.from("log"));
+  expect(await harness.ask("select log_reason from audit.jobs")).toEqual([{ log_reason: "removed" }]);
+  expect(await removeTombstoned(harness.loader)).toBe(0);
+  expect(await harness.loader.store.read(log.key)).toEqual(Buffer.from("log"));
+  expect(await harness.ask("select is_held from archive.holds")).toEqual([{ is_held: true }]);
+  expect(await harness.ask("select from archive.retention_policies")).toEqual([]);
+  await expect(openTestSealer(harness)).rejects.toThrow(/seals\/000000000002\.json.*is not signed by the key that is due/);
 });
 
 test("a foreign seal under the next number is refused, and names itself", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   await sealArchive(sealer);
   const foreign = newKey().signer;
-  await putFile(bench, sealKey(2), await signSeal(canonicalBytes({ ...sampleSeal(foreign, []), sequence: 2 }), foreign));
+  await putFile(harness, sealKey(2), await signSeal(canonicalBytes({ ...sampleSeal(foreign, []), sequence: 2 }), foreign));
   await expect(sealArchive(sealer)).rejects.toThrow(/seals\/000000000002\.json.*is signed by key/);
-  await expect(openTestSealer(bench)).rejects.toThrow(/seals\/000000000002\.json/);
-  await rm(join(fileURLToPath(bench.loader.store.url), sealKey(2)));
+  await expect(openTestSealer(harness)).rejects.toThrow(/seals\/000000000002\.json/);
+  await rm(join(fileURLToPath(harness.loader.store.url), sealKey(2)));
   expect(await sealArchive(sealer)).toMatchObject({ sequence: 2 });
 });
 
 test("a chain whose end is gone from the store, or is another, is not continued", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   await sealArchive(sealer);
   await sealArchive(sealer);
-  await rm(join(fileURLToPath(bench.loader.store.url), sealKey(2)));
-  await expect(openTestSealer(bench)).rejects.toThrow(/seals\/000000000002\.json is not in file:/);
+  await rm(join(fileURLToPath(harness.loader.store.url), sealKey(2)));
+  await expect(openTestSealer(harness)).rejects.toThrow(/seals\/000000000002\.json is not in file:/);
 });
 
 test("a new key seals after the old one has announced it, and not before", async () => {
-  await using bench = await openBench();
-  const sealer = await openTestSealer(bench);
+  await using harness = await openHarness();
+  const sealer = await openTestSealer(harness);
   await sealArchive(sealer);
   const next = newKey();
-  await expect(openTestSealer(bench, { ...config, SEAL_KEY: next.pem }).then((early) => sealArchive(early))).rejects.toThrow(
+  await expect(openTestSealer(harness, { ...config, SEAL_KEY: next.pem }).then((early) => sealArchive(early))).rejects.toThrow(
     /must be signed by key .* SEAL_KEY holds/,
   );
   // What a crash left prepared goes first, and announces nothing.
@@ -384,9 +384,9 @@ test("a new key seals after the old one has announced it, and not before", async
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, isAsAsked: false });
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, isAsAsked: true });
   await expect(sealArchive(sealer)).rejects.toThrow(/must be signed by key/);
-  const rotated = await openTestSealer(bench, { ...config, SEAL_KEY: next.pem });
-  await addJob(bench, jobId);
+  const rotated = await openTestSealer(harness, { ...config, SEAL_KEY: next.pem });
+  await addJob(harness, jobId);
   await sealArchive(rotated);
-  const chain = await readChain(bench, [signer, next.signer]);
+  const chain = await readChain(harness, [signer, next.signer]);
   expect(chain.map(({ key_id }) => key_id)).toEqual([signer.keyId, signer.keyId, signer.keyId, next.signer.keyId]);
 });

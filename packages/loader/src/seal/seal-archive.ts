@@ -6,7 +6,7 @@ import { createHash, type KeyObject } from "node:crypto";
 import {
   type Correction,
   makeSeal,
-  mostEntries,
+  maxSealEntries,
   noPreviousSeal,
   Seal,
   type SealOperator,
@@ -29,7 +29,7 @@ import {
 } from "@actions-archive/database/seal/seals";
 
 import type { Loader } from "../loader.ts";
-import { noteOrphanLogs } from "../rows/record-objects.ts";
+import { recordOrphanLogs } from "../rows/record-objects.ts";
 import { adoptSeals } from "./adopt-seals.ts";
 
 export type Sealer = Loader & { readonly archiveId: string; readonly signer: Signer };
@@ -69,10 +69,10 @@ async function sealAlone(
   { intervalSeconds, nextKey, corrections = [], ascription = {} }: SealOptions,
 ): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
-  const request = { mostEntries, intervalSeconds };
+  const request = { maxSealEntries, intervalSeconds };
   // Looked at before the store is asked for anything: the clock asks every half minute.
   if (!(await isSealDue(db, request))) return undefined;
-  await noteOrphanLogs(sealer);
+  await recordOrphanLogs(sealer);
   const prepared = await prepareSeal(db, request, (content, previous) =>
     compose(sealer, { content, previous, nextKey, corrections, ascription }),
   );

@@ -9,7 +9,7 @@ import { jobId } from "@actions-archive/database/test-support/samples";
 import { realS3, startTestS3, type TestS3 } from "@actions-archive/testkit/test-s3";
 import { expect, test, vi } from "vitest";
 
-import { absent, type Bench, openBench } from "../../test-support/harness.ts";
+import { absent, type Harness, openHarness } from "../../test-support/harness.ts";
 import { loadRecords } from "../rows/load-records.ts";
 import { adoptSeals } from "./adopt-seals.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
@@ -24,38 +24,38 @@ function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSetting
   return { ARCHIVE_URL, S3_ENDPOINT: new URL(s3.endpoint), S3_FORCE_PATH_STYLE: true, ...more };
 }
 
-async function sealerOf(bench: Bench): Promise<Sealer> {
-  const [identity] = await bench.ask("select archive_id from archive.identity");
-  return { ...bench.loader, archiveId: String(identity?.["archive_id"]), signer };
+async function sealerOf(harness: Harness): Promise<Sealer> {
+  const [identity] = await harness.ask("select archive_id from archive.identity");
+  return { ...harness.loader, archiveId: String(identity?.["archive_id"]), signer };
 }
 
 /** Three loaders seal at once, round after round; then the database is lost, and the chain goes on. */
 async function sealAndLose(archive: StoreSettings): Promise<void> {
-  await using bench = await openBench({ archive });
-  const sealer = await sealerOf(bench);
+  await using harness = await openHarness({ archive });
+  const sealer = await sealerOf(harness);
   const addJob = async (id: number) => {
-    await bench.owe({ id });
-    await loadRecords(bench.loader, [{ job_id: id, key: await bench.record(id, absent) }]);
+    await harness.owe({ id });
+    await loadRecords(harness.loader, [{ job_id: id, key: await harness.record(id, absent) }]);
   };
   for (let id = jobId; id < jobId + 4; id += 1) {
     await addJob(id);
     await Promise.all([1, 2, 3].map(() => sealArchive(sealer)));
   }
-  const before = await bench.ask("select object_key, sha256, sealed_in from archive.objects order by 1");
-  const [seals] = await bench.ask("select count(*)::integer as count from archive.seals");
-  await bench.ask("truncate archive.objects, archive.seals");
+  const before = await harness.ask("select object_key, sha256, sealed_in from archive.objects order by 1");
+  const [seals] = await harness.ask("select count(*)::integer as count from archive.seals");
+  await harness.ask("truncate archive.objects, archive.seals");
   expect(await adoptSeals({ ...sealer, publicKey: signer.publicKey })).toBe(seals?.["count"]);
-  expect(await bench.ask("select object_key, sha256, sealed_in from archive.objects order by 1")).toEqual(before);
+  expect(await harness.ask("select object_key, sha256, sealed_in from archive.objects order by 1")).toEqual(before);
   await addJob(jobId + 4);
   await sealArchive(sealer);
-  const { findings, chain } = await verifyArchive(bench.loader.store, {
+  const { findings, chain } = await verifyArchive(harness.loader.store, {
     keys: [signer.publicKey],
     isDeep: () => true,
     sealIntervalSeconds: 3600,
   });
   expect(findings.tampering).toEqual([]);
   expect(chain.links).toHaveLength(Number(seals?.["count"]) + 1);
-  expect(bench.errors).toEqual([]);
+  expect(harness.errors).toEqual([]);
 }
 
 test("s3rver", async () => {

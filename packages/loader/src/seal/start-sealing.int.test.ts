@@ -3,7 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { jobId } from "@actions-archive/database/test-support/samples";
 import { expect, test } from "vitest";
 
-import { archived, type Bench, openBench } from "../../test-support/harness.ts";
+import { archived, type Harness, openHarness } from "../../test-support/harness.ts";
 import { loadRecords } from "../rows/load-records.ts";
 import { startSealing } from "./start-sealing.ts";
 
@@ -13,55 +13,59 @@ const config = {
   SEAL_INTERVAL_SECONDS: 1,
 };
 
-async function begin(bench: Bench, resources: AsyncDisposableStack, settings: Parameters<typeof startSealing>[0] = config) {
-  const [identity] = await bench.ask("select archive_id from archive.identity");
-  const open = { loader: bench.loader, archiveId: String(identity?.["archive_id"]) };
-  startSealing(settings, open, { log: bench.loader.log, resources });
+async function begin(harness: Harness, resources: AsyncDisposableStack, settings: Parameters<typeof startSealing>[0] = config) {
+  const [identity] = await harness.ask("select archive_id from archive.identity");
+  const open = { loader: harness.loader, archiveId: String(identity?.["archive_id"]) };
+  startSealing(settings, open, { log: harness.loader.log, resources });
 }
 
-const countSeals = async (bench: Bench) => (await bench.ask("select count(*)::integer as seals from audit.seals"))[0]?.["seals"];
+const countSeals = async (harness: Harness) =>
+  (await harness.ask("select count(*)::integer as seals from audit.seals"))[0]?.["seals"];
 
 test("a loader seals by the clock, also when nothing happens, and stops when it is told to", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   const resources = new AsyncDisposableStack();
-  await begin(bench, resources);
-  await expect.poll(() => countSeals(bench), { timeout: 20_000 }).toBe(2);
+  await begin(harness, resources);
+  await expect.poll(() => countSeals(harness), { timeout: 20_000 }).toBe(2);
   await resources.disposeAsync();
-  const seals = await countSeals(bench);
-  await bench.ask("select pg_sleep(1.5)");
-  expect(await countSeals(bench)).toBe(seals);
-  expect(await bench.ask("select problem, interval_seconds from archive.sealing")).toEqual([
+  const seals = await countSeals(harness);
+  await harness.ask("select pg_sleep(1.5)");
+  expect(await countSeals(harness)).toBe(seals);
+  expect(await harness.ask("select problem, interval_seconds from archive.sealing")).toEqual([
     { problem: null, interval_seconds: 1 },
   ]);
 });
 
 test("what was stored while no loader ran is loaded before the first seal", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
-  await bench.owe();
-  const key = await bench.record(jobId, archived());
-  await bench.ask(`update archive.obligations set record_key = '${key}'`);
-  await begin(bench, resources);
-  await bench.ask("select pg_sleep(1.5)");
-  expect(await countSeals(bench)).toBe(0);
-  await loadRecords(bench.loader, [{ job_id: jobId, key }]);
-  await expect.poll(() => countSeals(bench), { timeout: 20_000 }).toBeGreaterThan(0);
-  expect(await bench.ask("select seal::integer from audit.objects where job_id is not null")).toEqual([{ seal: 1 }, { seal: 1 }]);
+  await harness.owe();
+  const key = await harness.record(jobId, archived());
+  await harness.ask(`update archive.obligations set record_key = '${key}'`);
+  await begin(harness, resources);
+  await harness.ask("select pg_sleep(1.5)");
+  expect(await countSeals(harness)).toBe(0);
+  await loadRecords(harness.loader, [{ job_id: jobId, key }]);
+  await expect.poll(() => countSeals(harness), { timeout: 20_000 }).toBeGreaterThan(0);
+  expect(await harness.ask("select seal::integer from audit.objects where job_id is not null")).toEqual([
+    { seal: 1 },
+    { seal: 1 },
+  ]);
 });
 
 test("without a key nothing is sealed, and a problem is noted and seen in audit.gaps", async () => {
-  await using bench = await openBench();
+  await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
-  await begin(bench, resources, { ...config, SEAL_KEY: undefined });
-  expect(await countSeals(bench)).toBe(0);
-  await bench.ask(
+  await begin(harness, resources, { ...config, SEAL_KEY: undefined });
+  expect(await countSeals(harness)).toBe(0);
+  await harness.ask(
     "insert into archive.seals values (1, now() - interval '1 day', 0, repeat('0', 64), repeat('1', 64), 'x', null, null, now())",
   );
-  await begin(bench, resources);
-  const problem = async () => (await bench.ask("select problem from archive.sealing"))[0]?.["problem"];
+  await begin(harness, resources);
+  const problem = async () => (await harness.ask("select problem from archive.sealing"))[0]?.["problem"];
   await expect.poll(problem, { timeout: 20_000 }).toMatch(/seals\/000000000001\.json is not in file:/);
-  await bench.ask("update archive.sealing set problem_since = now() - interval '1 hour'");
-  expect(await bench.ask("select kind, reason from audit.gaps where kind = 'not_sealed'")).toEqual([
+  await harness.ask("update archive.sealing set problem_since = now() - interval '1 hour'");
+  expect(await harness.ask("select kind, reason from audit.gaps where kind = 'not_sealed'")).toEqual([
     { kind: "not_sealed", reason: "problem" },
   ]);
 });

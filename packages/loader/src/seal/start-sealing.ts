@@ -2,15 +2,15 @@
 
 import { openSigner } from "@actions-archive/archive/seal/seal-key";
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
-import { reasonOf } from "@actions-archive/core/error-message";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
-import { runByTheClock } from "@actions-archive/core/run-periodically";
+import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 import { claimIdentity } from "@actions-archive/database/ledger/identity";
 import { hasUnloadedRecords } from "@actions-archive/database/ledger/log-jobs";
-import { noteObjects } from "@actions-archive/database/ledger/objects";
-import { findSealing, noteSealing } from "@actions-archive/database/seal/sealing";
+import { recordObjects } from "@actions-archive/database/ledger/objects";
+import { findSealing, recordSealing } from "@actions-archive/database/seal/sealing";
 import { findHead } from "@actions-archive/database/seal/seals";
 
 import type { LoaderConfig } from "../config.ts";
@@ -20,9 +20,9 @@ import { adoptSeals } from "./adopt-seals.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
 
 /** How late a seal may be; two loaders look twice as often. */
-const longestTurnMs = 30_000;
+const maxTurnMs = 30_000;
 /** After a start, for how long a backlog of records puts a seal off: a million jobs are loaded in that time. */
-const longestCatchUpMs = 10 * 60_000;
+const maxCatchUpMs = 10 * 60_000;
 
 export type OpenLoader = { readonly loader: Loader; readonly archiveId: string };
 export type SealingConfig = Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS">;
@@ -39,7 +39,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   const sealer = { ...loader, archiveId, signer: openSigner(pem) };
   // A seal of another host cannot be taken back: every verification finds it.
   await claimIdentity(loader.db, { archive_id: archiveId, host: loader.host });
-  await noteIdentity(loader);
+  await recordIdentity(loader);
   if ((await findHead(loader.db)) === undefined) await notePast(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
   if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
@@ -50,7 +50,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
  * Seals what waits now, whatever the hour: the end of a pass, after which nobody may look for long. Idempotent. What goes wrong is
  * noted, as by the clock.
  */
-export async function sealWhatWaits(config: SealingConfig, open: OpenLoader): Promise<void> {
+export async function sealPending(config: SealingConfig, open: OpenLoader): Promise<void> {
   const turn = makeTurn(config, open, async (sealer) => {
     while ((await findSealing(sealer.db)).unsealed_objects > 0 && (await sealArchive(sealer)) !== undefined);
     await sealWhatIsDue(config, sealer);
@@ -71,10 +71,10 @@ export function startSealing(
   const began = performance.now();
   const turn = makeTurn(config, open, async (sealer) => {
     // What was stored while no loader ran is loaded first: a seal without it would make it look as if somebody had slipped it in.
-    if (performance.now() - began < longestCatchUpMs && (await hasUnloadedRecords(sealer.db))) return;
+    if (performance.now() - began < maxCatchUpMs && (await hasUnloadedRecords(sealer.db))) return;
     await sealWhatIsDue(config, sealer);
   });
-  void runByTheClock(resources, Math.min(longestTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
+  void runPeriodically(resources, Math.min(maxTurnMs, config.SEAL_INTERVAL_SECONDS * 100), turn);
 }
 
 async function sealWhatIsDue({ SEAL_INTERVAL_SECONDS: intervalSeconds }: SealingConfig, sealer: Sealer): Promise<void> {
@@ -91,26 +91,26 @@ function makeTurn(config: SealingConfig, open: OpenLoader, seal: (sealer: Sealer
       sealer ??= await openSealer(config, open);
       if (sealer === undefined) return;
       await seal(sealer);
-      await noteSealing(db, { keyId: sealer.signer.keyId, intervalSeconds, problem: null });
+      await recordSealing(db, { keyId: sealer.signer.keyId, intervalSeconds, problem: null });
     } catch (error) {
       log.error({ err: error }, "sealing failed");
-      await noteProblem(config, open, reasonOf(error));
+      await recordProblem(config, open, errorMessage(error));
       // A chain that was not the store's is compared again: somebody may have put it right.
       if (error instanceof PermanentError) sealer = undefined;
     }
   };
 }
 
-async function noteProblem(config: SealingConfig, { loader: { db, log } }: OpenLoader, problem: string): Promise<void> {
+async function recordProblem(config: SealingConfig, { loader: { db, log } }: OpenLoader, problem: string): Promise<void> {
   try {
     const { keyId } = openSigner(config.SEAL_KEY ?? config.SEAL_KEY_FILE ?? "");
-    await noteSealing(db, { keyId, intervalSeconds: config.SEAL_INTERVAL_SECONDS, problem });
+    await recordSealing(db, { keyId, intervalSeconds: config.SEAL_INTERVAL_SECONDS, problem });
   } catch (error) {
     log.warn({ err: error }, "the problem of sealing could not be noted");
   }
 }
 
-async function noteIdentity({ db, store }: Loader): Promise<void> {
+async function recordIdentity({ db, store }: Loader): Promise<void> {
   const read = await readFingerprint(store, archiveIdentityKey);
-  if (read !== undefined) await noteObjects(db, [{ key: archiveIdentityKey, version_id: null, ...read }]);
+  if (read !== undefined) await recordObjects(db, [{ key: archiveIdentityKey, version_id: null, ...read }]);
 }

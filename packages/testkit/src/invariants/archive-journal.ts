@@ -59,26 +59,26 @@ export class ArchiveJournal {
 
   /** Takes over one request. */
   note(entry: JournalEntry): void {
-    if (entry.origin === "log") return this.#noteDownload(entry);
+    if (entry.origin === "log") return this.#recordDownload(entry);
     if (entry.origin === "control") return;
     const path = entry.url.split("?")[0] ?? "";
     const name = kindOf(entry, path);
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
-    this.#noteLimits(entry, path);
+    this.#recordLimits(entry, path);
     const [, runId, attempt] = /\/actions\/runs\/(\d+)(?:\/attempts\/(\d+)\/jobs)?/.exec(path) ?? [];
     if (runId === undefined) return;
     if (entry.status === 404) this.missed.add(Number(runId));
     if (attempt !== undefined && entry.status === 200) this.listed.set(`${runId}/${attempt}`, entry.simulatedAt.getTime());
   }
 
-  #noteDownload({ url, status }: JournalEntry): void {
+  #recordDownload({ url, status }: JournalEntry): void {
     const signature = new URLSearchParams(url.split("?")[1]).get("sig");
     if (signature !== null) this.signatures.add(signature);
     const jobId = Number.parseInt(/-([0-9a-f]{12})\/logs\//.exec(url)?.[1] ?? "", 16);
     if (status === 200) this.served.set(jobId, (this.served.get(jobId) ?? 0) + 1);
   }
 
-  #noteLimits(entry: JournalEntry, path: string): void {
+  #recordLimits(entry: JournalEntry, path: string): void {
     const { credential, limits } = entry;
     if (credential === undefined) return;
     const arrivals = this.arrivals.get(credential) ?? [];

@@ -27,7 +27,7 @@ type CoverageRow = {
 };
 
 /** I1 and I4, as far as attempts tell. */
-export function judgeAttempts({ evidence, rows }: CheckContext): Violation[] {
+export function checkAttempts({ evidence, rows }: CheckContext): Violation[] {
   const found: Violation[] = [];
   const { runs } = evidence.simulator.world;
   for (const run of runs.values()) {
@@ -52,7 +52,7 @@ export function judgeAttempts({ evidence, rows }: CheckContext): Violation[] {
 
 export type Coverage = { readonly days: number; readonly completeDays: number };
 
-export async function judgeCoverage(
+export async function checkCoverage(
   { evidence, rows }: CheckContext,
   since: Date,
 ): Promise<{ violations: Violation[]; coverage: Coverage }> {

@@ -17,7 +17,7 @@ import { engineSettings, githubSettings, openWorkspace } from "../../../../test/
 import { startTestS3 } from "../test-s3.ts";
 import { ArchiveJournal } from "./archive-journal.ts";
 import type { Evidence } from "./evidence.ts";
-import { judge } from "./invariants.ts";
+import { checkInvariants } from "./invariants.ts";
 import { folderSource, type ObjectSource, s3Source } from "./object-source.ts";
 import { stopWatchingRows, watchRows } from "./watch-rows.ts";
 
@@ -105,7 +105,7 @@ async function invariantsOf(planted: Partial<Evidence>, sql = "select"): Promise
   await client.query("begin");
   try {
     await client.query(sql);
-    const { violations } = await judge({ ...calm, ...planted });
+    const { violations } = await checkInvariants({ ...calm, ...planted });
     return [...new Set(violations.map(({ invariant }) => invariant))].toSorted();
   } finally {
     await client.query("rollback");
@@ -113,7 +113,7 @@ async function invariantsOf(planted: Partial<Evidence>, sql = "select"): Promise
 }
 
 test("an archive that is right breaks no promise, and all of them are judged", async () => {
-  const verdict = await judge(calm);
+  const verdict = await checkInvariants(calm);
   expect(verdict.violations).toEqual([]);
   expect(verdict.judged).toEqual(["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "coverage"]);
   expect(verdict.archived).toBeGreaterThan(10);
@@ -125,8 +125,8 @@ test("an archive that is right breaks no promise, and all of them are judged", a
 
 test("what is left out is not judged", async () => {
   const { objects, journal } = calm;
-  await client.query("begin; drop schema judge cascade");
-  const { judged } = await judge({ simulator, journal, client, objects, since: undefined, hadFaults: true });
+  await client.query("begin; drop schema checkInvariants cascade");
+  const { judged } = await checkInvariants({ simulator, journal, client, objects, since: undefined, hadFaults: true });
   await client.query("rollback");
   expect(judged).toEqual(["I1", "I2", "I3", "I4", "I6", "I10", "I11"]);
 });
@@ -159,7 +159,7 @@ test("I1: a job that is lost, or stands wrong, or is owed without a word", async
 async function inTransaction(sql: string) {
   await client.query("begin");
   await client.query(sql);
-  const verdict = await judge(calm);
+  const verdict = await checkInvariants(calm);
   await client.query("rollback");
   return verdict;
 }
@@ -179,7 +179,7 @@ test("I3: a row, a log, a record or a download too many", async () => {
     create view audit.jobs as select * from audit.jobs_then union all select * from audit.jobs_then where job_id = ${job_id}`;
   expect(await invariantsOf({}, twice)).toContain("I3");
   const beside = log_key.replace(".log", `.${createHash("sha256").update("other").digest("hex")}.log`);
-  const { violations } = await judge({ ...calm, objects: overlay({ [beside]: await calm.objects.read(log_key) }) });
+  const { violations } = await checkInvariants({ ...calm, objects: overlay({ [beside]: await calm.objects.read(log_key) }) });
   expect(violations).toContainEqual({ invariant: "I3", what: `${beside} lies beside the log of job ${job_id}` });
   const second = { [record_key.replace(".json", ".2.json")]: await calm.objects.read(record_key) };
   expect(await invariantsOf({ objects: overlay(second) })).toEqual(["I11", "I3"]);

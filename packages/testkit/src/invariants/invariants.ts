@@ -2,22 +2,22 @@
 // of the simulated GitHub. For an archive that has come to rest: faults first, then calm, then the judge.
 
 import type { CheckContext } from "./check-context.ts";
-import { judgeAttempts, judgeCoverage, type Coverage } from "./coverage.ts";
+import { checkAttempts, checkCoverage, type Coverage } from "./coverage.ts";
 import type { Evidence } from "./evidence.ts";
-import { judgeJobs } from "./jobs.ts";
+import { checkJobs } from "./jobs.ts";
 import { secretsOf } from "./leaks.ts";
-import { judgeLeaks } from "./log-leaks.ts";
+import { checkLeaks } from "./log-leaks.ts";
 import { listTrueJobs } from "./oracle.ts";
-import { judgeBounds, judgeCrashes, judgeLiveness } from "./processes.ts";
+import { checkBounds, checkCrashes, checkLiveness } from "./processes.ts";
 import { readStore } from "./read-store.ts";
-import { judgeDownloads, judgeRate } from "./requests.ts";
+import { checkDownloads, checkRate } from "./requests.ts";
 import { readRows, type Rows } from "./rows.ts";
-import { judgeChain, judgeSealed, judgeSealEntries } from "./seals.ts";
-import { judgeCounts, judgeStore } from "./store.ts";
+import { checkChain, checkSealed, checkSealEntries } from "./seals.ts";
+import { checkCounts, checkStore } from "./store.ts";
 import type { Invariant, Violation } from "./violation.ts";
-import { judgeUpdates, wasWatched } from "./watch-rows.ts";
+import { checkUpdates, wasWatched } from "./watch-rows.ts";
 
-export type Verdict = {
+export type CheckResult = {
   /** One for each thing that is not as it must be. */
   readonly violations: readonly Violation[];
   /** The invariants that there was evidence for. */
@@ -35,31 +35,31 @@ export type Verdict = {
 };
 
 /** Judges an archive that has come to rest. Reads everything, writes nothing. */
-export async function judge(evidence: Evidence): Promise<Verdict> {
+export async function checkInvariants(evidence: Evidence): Promise<CheckResult> {
   const { client, since, canaries, processes, leftovers, fresh, verify } = evidence;
   const shared: CheckContext = { evidence, rows: await readRows(client), truth: await listTrueJobs(evidence) };
   const secrets = secretsOf(canaries ?? [], canaries === undefined ? new Set() : evidence.journal.signatures);
   const store = await readStore(evidence.objects, secrets);
   const held = { ...shared, store, secrets };
-  const covered = since && (await judgeCoverage(shared, since));
+  const covered = since && (await checkCoverage(shared, since));
   const isWatched = await wasWatched(client);
   const isBounded = processes !== undefined || leftovers !== undefined;
   const hasChain = verify !== undefined || store.seals.length > 0;
   const violations = [
-    ...(await judgeJobs(shared)),
-    ...judgeAttempts(shared),
-    ...judgeStore(held),
-    ...judgeDownloads(shared),
-    ...judgeSealEntries(held),
-    ...(isWatched ? await judgeUpdates(client) : []),
-    ...judgeRate(shared),
-    ...(canaries === undefined ? [] : await judgeLeaks(held)),
-    ...(isBounded ? judgeBounds(evidence, store) : []),
-    ...(fresh === undefined ? [] : judgeLiveness(fresh)),
-    ...judgeCrashes(evidence),
-    ...(hasChain ? await judgeChain(held) : []),
-    ...judgeCounts(held),
-    ...(await judgeSealed(held)),
+    ...(await checkJobs(shared)),
+    ...checkAttempts(shared),
+    ...checkStore(held),
+    ...checkDownloads(shared),
+    ...checkSealEntries(held),
+    ...(isWatched ? await checkUpdates(client) : []),
+    ...checkRate(shared),
+    ...(canaries === undefined ? [] : await checkLeaks(held)),
+    ...(isBounded ? checkBounds(evidence, store) : []),
+    ...(fresh === undefined ? [] : checkLiveness(fresh)),
+    ...checkCrashes(evidence),
+    ...(hasChain ? await checkChain(held) : []),
+    ...checkCounts(held),
+    ...(await checkSealed(held)),
     ...(covered?.violations ?? []),
   ];
   const hasEvidence: Readonly<Record<Invariant, boolean>> = {

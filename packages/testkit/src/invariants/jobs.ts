@@ -11,7 +11,7 @@ import { ask, type JobRow } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 /** I1 to I4, as far as rows of jobs tell. */
-export async function judgeJobs(judged: CheckContext): Promise<Violation[]> {
+export async function checkJobs(judged: CheckContext): Promise<Violation[]> {
   const { rows, truth } = judged;
   const found: Violation[] = [];
   for (const wanted of truth.values()) {

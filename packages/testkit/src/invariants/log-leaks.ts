@@ -7,7 +7,7 @@ import { ask } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 /** I7. */
-export async function judgeLeaks({
+export async function checkLeaks({
   evidence,
   store,
   secrets,

@@ -10,7 +10,7 @@ import { attemptStatus, jobStatus } from "@actions-archive/github-simulator/worl
 import type { ArchiveJournal } from "./archive-journal.ts";
 
 /** GitHub ends a run after 35 days. */
-const longestRunDays = 35;
+const maxRunDays = 35;
 
 export type TrueJob = {
   readonly job: Job;
@@ -99,5 +99,5 @@ function statesOfAttempt(run: Run, attempt: Attempt, { nowMs, journal, hadFaults
     return [...(listedAtMs >= endedAtMs ? (["listed"] as const) : []), ...(wasMissed ? (["open", "gone"] as const) : [])];
   }
   if (attemptStatus(run, attempt, nowMs).status === "completed") return ["listed"];
-  return [nowMs - attempt.createdAtMs > longestRunDays * dayMs ? "never_completed" : "open"];
+  return [nowMs - attempt.createdAtMs > maxRunDays * dayMs ? "never_completed" : "open"];
 }

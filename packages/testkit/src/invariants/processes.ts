@@ -8,7 +8,7 @@ import { type Violation, violationsOf } from "./violation.ts";
 const fewDescriptors = 10;
 
 /** I8. Of `.unfinished`, what a killed process left there stays until it is old enough to be swept. */
-export function judgeBounds({ processes = [], peakCapKb = Infinity, leftovers = [], hadFaults }: Evidence, { keys }: StoreView) {
+export function checkBounds({ processes = [], peakCapKb = Infinity, leftovers = [], hadFaults }: Evidence, { keys }: StoreView) {
   const unfinished = hadFaults ? [] : keys.filter(({ kind }) => kind === "unfinished");
   return violationsOf("I8", [
     ...processes.flatMap(({ name, peakKb, rssKb }) => {
@@ -28,7 +28,7 @@ function judgeDescriptors({ name, fds }: ProcessUse): string[] {
 }
 
 /** I9. */
-export function judgeLiveness({ seconds, limit }: NonNullable<Evidence["fresh"]>): Violation[] {
+export function checkLiveness({ seconds, limit }: NonNullable<Evidence["fresh"]>): Violation[] {
   if (seconds !== undefined && seconds <= limit) return [];
   return violationsOf("I9", [`a fresh job was archived after ${seconds ?? "no"} seconds, not within ${limit}`]);
 }
@@ -37,7 +37,7 @@ export function judgeLiveness({ seconds, limit }: NonNullable<Evidence["fresh"]>
 const lastWord = /^Node\.js v\d+/m;
 
 /** I9. A worker may give up, and says so; it does not fall over. */
-export function judgeCrashes({ outputs = [] }: Evidence): Violation[] {
+export function checkCrashes({ outputs = [] }: Evidence): Violation[] {
   const crashed = outputs.flatMap(({ name, text }) => {
     const { index } = lastWord.exec(text) ?? {};
     return index === undefined ? [] : [`${name} died of what nobody caught: ${text.slice(Math.max(0, index - 2_000), index)}`];

@@ -9,12 +9,12 @@ import { type Violation, violationsOf } from "./violation.ts";
 /** What was on its way when the answer came. */
 const onItsWayMs = 1_000;
 /** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits */
-const mostAMinute = 900;
+const maxPerMinute = 900;
 /** GITHUB_RESERVE_PERCENT, where nothing is set. */
 const usualReservePercent = 20;
 
 /** I6. */
-export function judgeRate({ evidence: { journal, reservePercent = usualReservePercent } }: CheckContext): Violation[] {
+export function checkRate({ evidence: { journal, reservePercent = usualReservePercent } }: CheckContext): Violation[] {
   const arrivals = new Map([...journal.arrivals].map(([credential, times]) => [credential, times.toSorted((a, b) => a - b)]));
   const inPauses = journal.pauses.flatMap((pause) => judgePause(pause, arrivals.get(pause.credential) ?? []));
   const windows = [...journal.windows.values()].flatMap(({ credential, limit, counted }) => {
@@ -45,11 +45,11 @@ function judgeMinutes(credential: string, arrivals: readonly number[]): string[]
     },
     { first: 0, most: 0 },
   );
-  return most.most > mostAMinute ? [`${credential} asked ${most.most} times within a minute`] : [];
+  return most.most > maxPerMinute ? [`${credential} asked ${most.most} times within a minute`] : [];
 }
 
 /** I3: a log that lacks its end is read twice; every other one is served once. */
-export function judgeDownloads({ evidence: { journal, hadFaults }, rows }: CheckContext): Violation[] {
+export function checkDownloads({ evidence: { journal, hadFaults }, rows }: CheckContext): Violation[] {
   if (hadFaults) return [];
   const wrong = rows.jobs.flatMap(({ job_id, log_flags, log_state }) => {
     const times = journal.served.get(job_id) ?? 0;

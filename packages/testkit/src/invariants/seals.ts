@@ -10,12 +10,12 @@ import { type Violation, violationsOf } from "./violation.ts";
 
 const noPreviousSeal = "0".repeat(64);
 /** A seal that is full leaves the rest to the next one. */
-const mostEntries = 50_000;
+const maxSealEntries = 50_000;
 
-type Judged = CheckContext & { readonly store: StoreView };
+type CheckedSystem = CheckContext & { readonly store: StoreView };
 
 /** I10: what `verify` found, and the chain as it lies in the store. */
-export async function judgeChain({ evidence, store }: Judged): Promise<Violation[]> {
+export async function checkChain({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   const { client, verify } = evidence;
   const known = await ask<{ sequence: number; sha256: string }>(client, "select sequence, sha256 from audit.seals order by 1");
   const shas = new Map(known.map(({ sequence, sha256 }) => [sequence, sha256]));
@@ -43,7 +43,7 @@ function judgeVerify({ code, report }: NonNullable<CheckContext["evidence"]["ver
 }
 
 /** I4: no seal holds anything that the simulator did not issue. */
-export function judgeSealEntries({ store, truth, evidence }: Judged): Violation[] {
+export function checkSealEntries({ store, truth, evidence }: CheckedSystem): Violation[] {
   const { runs } = evidence.simulator.world;
   const isIssued = (key: string) => {
     const parsed = parseStoredKey(key);
@@ -60,7 +60,7 @@ export function judgeSealEntries({ store, truth, evidence }: Judged): Violation[
  * I11: every object that was there when the last seal was prepared is in a seal, once. One that was written down in that moment may
  * wait for the next.
  */
-export async function judgeSealed({ evidence, store }: Judged): Promise<Violation[]> {
+export async function checkSealed({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   if (store.seals.length === 0) return [];
   const sealed = Map.groupBy(entriesOf(store.seals), (key) => key);
   const late = await ask<{ key: string }>(
@@ -68,7 +68,7 @@ export async function judgeSealed({ evidence, store }: Judged): Promise<Violatio
     `select object_key as key from archive.objects
     where sealed_in is null and (noted_at >= (select max(sealed_at) - interval '1 minute' from audit.seals)
       or (select entries >= $1 from audit.seals order by sequence desc limit 1))`,
-    [mostEntries],
+    [maxSealEntries],
   );
   const isLate = new Set(late.map(({ key }) => key));
   const objects = store.keys.filter(({ kind }) => /^(log|record|run|identity)$/.test(kind));

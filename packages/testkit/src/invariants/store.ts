@@ -8,10 +8,10 @@ import type { JobRow } from "./rows.ts";
 import type { StoredKey } from "./stored-keys.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
-type Judged = CheckContext & { readonly store: StoreView };
+type CheckedSystem = CheckContext & { readonly store: StoreView };
 
 /** I2, I3 and I4 of the store. */
-export function judgeStore(judged: Judged): Violation[] {
+export function checkStore(judged: CheckedSystem): Violation[] {
   return [
     ...violationsOf("I2", [...judgeBytes(judged), ...judgeSidecars(judged.store)]),
     ...violationsOf("I3", [...judgeLogCopies(judged), ...judgeVersions(judged)]),
@@ -19,7 +19,7 @@ export function judgeStore(judged: Judged): Violation[] {
   ];
 }
 
-function judgeBytes({ rows, truth, store }: Judged): string[] {
+function judgeBytes({ rows, truth, store }: CheckedSystem): string[] {
   const wrong: string[] = [];
   for (const row of rows.jobs) {
     if (row.log_state !== "archived") continue;
@@ -38,8 +38,8 @@ function judgeBytes({ rows, truth, store }: Judged): string[] {
       wrong.push(`${log.key} holds ${log.raw.bytes} bytes, and is not the log of its row`);
   }
   // Logs beside those of the rows are evidence, too.
-  const besides = [...store.logs.values()].flat().filter((log) => !rows.repairs.has(log.key) && !isOfRow(rows.byJob, log));
-  const torn = besides.filter(({ raw, rawSha256 }) => raw === undefined || raw.sha256 !== (rawSha256 ?? raw.sha256));
+  const extraLogs = [...store.logs.values()].flat().filter((log) => !rows.repairs.has(log.key) && !isOfRow(rows.byJob, log));
+  const torn = extraLogs.filter(({ raw, rawSha256 }) => raw === undefined || raw.sha256 !== (rawSha256 ?? raw.sha256));
   return [...wrong, ...torn.map(({ key }) => `${key} is not what its name says, or is cut`)];
 }
 
@@ -66,7 +66,7 @@ function judgeSidecars({ keys, logs }: StoreView): string[] {
   });
 }
 
-function judgeLogCopies({ rows, store }: Judged): string[] {
+function judgeLogCopies({ rows, store }: CheckedSystem): string[] {
   return [...store.logs].flatMap(([jobId, logs]) => {
     const [row] = rows.byJob.get(jobId) ?? [];
     const others = logs.filter(({ key }) => key !== row?.log_key && !rows.repairs.has(key) && !rows.tombstones.has(key));
@@ -76,7 +76,7 @@ function judgeLogCopies({ rows, store }: Judged): string[] {
 }
 
 // Versions count from 1 without a hole, and each later one says what the one before could not.
-function judgeVersions({ store, rows, evidence }: Judged): string[] {
+function judgeVersions({ store, rows, evidence }: CheckedSystem): string[] {
   return [...store.records].flatMap(([jobId, records]) => {
     const versions = records.toSorted((a, b) => a.version - b.version);
     const isWhole = versions.every(({ version }, index) => version === index + 1);
@@ -106,7 +106,7 @@ function knownOf(record: StoredRecord["record"]): number {
   return values.filter((value) => value !== null).length;
 }
 
-function judgeNames({ store, evidence, truth }: Judged): string[] {
+function judgeNames({ store, evidence, truth }: CheckedSystem): string[] {
   const objects = new Set(store.keys.map(({ key }) => key));
   const isIssued = (stored: StoredKey): boolean => {
     switch (stored.kind) {
@@ -146,7 +146,7 @@ function judgeRecordIds({ records }: StoreView): string[] {
 }
 
 /** I11: jobs that the simulator showed, rows, records in force and objects are as many as each other. */
-export function judgeCounts({ rows, truth, store }: Judged): Violation[] {
+export function checkCounts({ rows, truth, store }: CheckedSystem): Violation[] {
   const compare = (what: string, found: number, wanted: number) => (found === wanted ? [] : [`${found} ${what}, not ${wanted}`]);
   const shown = [...truth.values()].filter(({ job, ends, isOptional }) =>
     isOptional ? rows.byJob.has(job.id) : ends !== undefined,

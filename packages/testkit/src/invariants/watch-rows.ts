@@ -87,8 +87,8 @@ const watches: Readonly<Record<string, Watch>> = {
 /** Begins to watch the database, or goes on after `stopWatchingRows`: before anything works on it, as the owner of the tables. */
 export async function watchRows(client: Client): Promise<void> {
   await client.query(`
-    create schema if not exists judge;
-    create table if not exists judge.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
+    create schema if not exists checkInvariants;
+    create table if not exists checkInvariants.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
   `);
   for (const [relation, watch] of Object.entries(watches)) await client.query(triggerOf(relation, watch));
   await client.query(windowTrigger);
@@ -97,7 +97,7 @@ export async function watchRows(client: Client): Promise<void> {
 // Of the owner: a worker's role may write no other schema.
 function functionOf(relation: string, body: string): string {
   return `
-    create or replace function judge.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+    create or replace function checkInvariants.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
     begin
       ${body}
       return null;
@@ -112,14 +112,15 @@ function triggerOf(relation: string, { id, fixed = [], kept, never }: Watch): st
     ...never,
   ];
   const idOf = `(select (${id})::text from (select old.*) as row)`;
-  const note = (what: string) => `insert into judge.steps_back (relation, id, what) values ('${relation}', ${idOf}, '${what}');`;
+  const note = (what: string) =>
+    `insert into checkInvariants.steps_back (relation, id, what) values ('${relation}', ${idOf}, '${what}');`;
   return `
     ${functionOf(
       relation,
       `if tg_op = 'DELETE' then ${note("deleted")} return null; end if;
       ${conditions.map(([condition, what]) => `if ${condition} then ${note(what)} end if;`).join("\n      ")}`,
     )}
-    create trigger judge_steps_back after update or delete on archive.${relation} for each row execute function judge.watch_${relation}();`;
+    create trigger judge_steps_back after update or delete on archive.${relation} for each row execute function checkInvariants.watch_${relation}();`;
 }
 
 // Windows are extended by making another row. At the end of the transaction, all that was covered is, but for seconds that turned out
@@ -127,7 +128,7 @@ function triggerOf(relation: string, { id, fixed = [], kept, never }: Watch): st
 const windowTrigger = `
   ${functionOf(
     "windows",
-    `insert into judge.steps_back (relation, id, what)
+    `insert into checkInvariants.steps_back (relation, id, what)
       select 'windows', old.repository_id::text, format('%s is covered no more', lost)
       from (
         select tstzmultirange(tstzrange(old.window_start, old.window_end))
@@ -141,19 +142,22 @@ const windowTrigger = `
       where not isempty(lost);`,
   )}
   create constraint trigger judge_steps_back after update or delete on archive.windows
-    deferrable initially deferred for each row execute function judge.watch_windows();`;
+    deferrable initially deferred for each row execute function checkInvariants.watch_windows();`;
 
 /** Whether somebody watched. */
 export async function wasWatched(client: Client): Promise<boolean> {
-  const [row] = await ask<{ is_there: boolean }>(client, "select to_regclass('judge.steps_back') is not null as is_there");
+  const [row] = await ask<{ is_there: boolean }>(
+    client,
+    "select to_regclass('checkInvariants.steps_back') is not null as is_there",
+  );
   return row?.is_there === true;
 }
 
 /** I5: what the triggers noted. */
-export async function judgeUpdates(client: Client): Promise<Violation[]> {
+export async function checkUpdates(client: Client): Promise<Violation[]> {
   const rows = await ask<{ relation: string; id: string; what: string; times: number }>(
     client,
-    "select relation, id, what, count(*)::int as times from judge.steps_back group by 1, 2, 3 order by min(noted_at)",
+    "select relation, id, what, count(*)::int as times from checkInvariants.steps_back group by 1, 2, 3 order by min(noted_at)",
   );
   return violationsOf(
     "I5",

@@ -9,7 +9,7 @@ import { expect, test } from "vitest";
 import { encode, jobStep, stamp } from "../../../test-support/log-lines.ts";
 import { logFacts } from "../facts/log-facts.ts";
 import { LogEncoder, minFrameBytes } from "../log-format.ts";
-import { afterMarks } from "./byte-order-mark.ts";
+import { skipByteOrderMarks } from "./byte-order-mark.ts";
 import { LineScanner, type LineText } from "./line-scanner.ts";
 
 const mark = "\uFEFF";
@@ -84,7 +84,7 @@ test("several marks, marks alone on a line or at the end, and marks cut by a chu
 });
 
 test("a line of many marks costs no memory, and its text begins after the first eight", () => {
-  expect(afterMarks(marks(9), 0, 27)).toBe(24);
+  expect(skipByteOrderMarks(marks(9), 0, 27)).toBe(24);
   const encoder = new LogEncoder();
   for (let index = 0; index < 12; index += 1) encoder.write(marks(400_000));
   const { totals } = encoder.end();
@@ -93,7 +93,7 @@ test("a line of many marks costs no memory, and its text begins after the first 
 
 test("half a mark is text", () => {
   const half = marks(2).subarray(0, 5);
-  expect([afterMarks(half, 0, 5), afterMarks(half, 3, 5), afterMarks(half, 0, 2)]).toEqual([3, 3, 0]);
+  expect([skipByteOrderMarks(half, 0, 5), skipByteOrderMarks(half, 3, 5), skipByteOrderMarks(half, 0, 2)]).toEqual([3, 3, 0]);
 });
 
 test("frames end where they did when marks hid their lines: a log that is stored again is the same object", () => {

@@ -5,16 +5,16 @@
 const markBytes = 3;
 /** So many are skipped at the start of a line. The runner writes one; the limit keeps what a line's head needs short. */
 const maxMarks = 8;
-export const maxMarksBytes = maxMarks * markBytes;
+export const maxByteOrderMarksBytes = maxMarks * markBytes;
 
 /**
  * Where a line's own bytes begin: the offset after the marks at its start, `at` where there are none. Beyond `maxMarks` they are text.
  * Runs for every line: makes no string.
  * @param at the offset of the line's first byte. @param stop the offset after the last byte that is known of it.
  */
-export function afterMarks(bytes: Buffer, at: number, stop: number): number {
+export function skipByteOrderMarks(bytes: Buffer, at: number, stop: number): number {
   if (bytes[at] !== 0xef) return at;
-  const limit = Math.min(stop, at + maxMarksBytes);
+  const limit = Math.min(stop, at + maxByteOrderMarksBytes);
   let start = at;
   while (start + markBytes <= limit && bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf)
     start += markBytes;

@@ -1,6 +1,6 @@
 // A list that a log cannot fill: it keeps its first and its last items, which say the most, and counts what it leaves out.
 
-export class FirstAndLast<T> {
+export class HeadTailBuffer<T> {
   readonly #half: number;
   readonly #first: T[] = [];
   /** A ring once it is full. */

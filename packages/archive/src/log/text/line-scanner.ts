@@ -1,13 +1,13 @@
 // Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. Text is
 // kept of the few lines that somebody asks for, and no more than its head, so a line of any length costs nothing.
 
-import { afterMarks, maxMarksBytes } from "./byte-order-mark.ts";
-import { type LineKind, longestBeginning, runnerLineAt } from "./runner-lines.ts";
+import { skipByteOrderMarks, maxByteOrderMarksBytes } from "./byte-order-mark.ts";
+import { type LineKind, maxPrefixLength, runnerLineAt } from "./runner-lines.ts";
 
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
 export const stampLength = 29;
 /** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
-const headLength = maxMarksBytes + stampLength + longestBeginning;
+const headLength = maxByteOrderMarksBytes + stampLength + maxPrefixLength;
 /** So many bytes of a line's text are given at most: 500 UTF-16 units, of three bytes at most, and what the runner puts before them. */
 export const maxTextBytes = 1536;
 
@@ -74,7 +74,7 @@ export class LineScanner {
   };
   /** Whether the text of this line is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
   #isWanted = false;
-  readonly #kept = Buffer.alloc(maxMarksBytes + stampLength + maxTextBytes + 4);
+  readonly #kept = Buffer.alloc(maxByteOrderMarksBytes + stampLength + maxTextBytes + 4);
   #keptBytes = 0;
   readonly #seconds = new SecondReader();
   #offset = 0;
@@ -123,7 +123,7 @@ export class LineScanner {
   /** Call once, after the last chunk: tells the last line, if it has no newline and its head was not complete. */
   end(): LineTotals {
     if (!this.#isHeadKnown && this.#carried > 0) {
-      this.#judge(this.#carry, this.#carryView, 0, this.#carried, false);
+      this.#scanLine(this.#carry, this.#carryView, 0, this.#carried, false);
       this.#keep(this.#carry, 0, this.#carried);
     }
     this.#endLine(this.#offset);
@@ -138,21 +138,21 @@ export class LineScanner {
 
   #readHead(chunk: Buffer, view: DataView, at: number, stop: number, isEnded: boolean): void {
     if (this.#carried === 0 && (isEnded || stop - at >= headLength)) {
-      this.#judge(chunk, view, at, stop, true);
+      this.#scanLine(chunk, view, at, stop, true);
       return this.#keep(chunk, at, stop);
     }
     const copied = chunk.copy(this.#carry, this.#carried, at, Math.min(stop, at + headLength - this.#carried));
     this.#carried += copied;
     if (!isEnded && this.#carried < headLength) return;
-    this.#judge(this.#carry, this.#carryView, 0, this.#carried, false);
+    this.#scanLine(this.#carry, this.#carryView, 0, this.#carried, false);
     this.#keep(this.#carry, 0, this.#carried);
     this.#keep(chunk, at + copied, stop);
   }
 
-  #judge(bytes: Buffer, view: DataView, at: number, stop: number, isInChunk: boolean): void {
+  #scanLine(bytes: Buffer, view: DataView, at: number, stop: number, isInChunk: boolean): void {
     this.#isHeadKnown = true;
     this.#lines += 1;
-    const start = afterMarks(bytes, at, stop);
+    const start = skipByteOrderMarks(bytes, at, stop);
     const second = stop - start >= stampLength - 1 ? this.#seconds.read(bytes, view, start) : -1;
     if (second === -1) this.#linesWithoutTime += 1;
     else this.#keepTime(bytes, start, isInChunk);
@@ -186,7 +186,7 @@ export class LineScanner {
   // Without a view of the bytes: a log of a million such lines would make a million of them.
   #tellText(end: number): void {
     const line = this.#line;
-    const start = afterMarks(this.#kept, 0, this.#keptBytes);
+    const start = skipByteOrderMarks(this.#kept, 0, this.#keptBytes);
     const hasTime = line.second !== -1;
     const textStart = hasTime ? start + stampLength : start;
     this.#listener.onText({

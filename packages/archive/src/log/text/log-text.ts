@@ -1,9 +1,9 @@
 // What a log's lines say, gathered in the pass that stores it: where steps may begin, groups, annotations, and what the runner
 // tells of itself. Bounded whatever the log says. Which step a line belongs to is decided afterwards, in split-log.ts.
 
-import { FirstAndLast } from "./head-tail-buffer.ts";
+import { HeadTailBuffer } from "./head-tail-buffer.ts";
 import type { Line, LineListener, LineText } from "./line-scanner.ts";
-import { type ActionDownload, type RunnerFacts, SetUpReader } from "./setup-job-parser.ts";
+import { type ActionDownload, type RunnerFacts, SetupJobParser } from "./setup-job-parser.ts";
 import { markKind, type StepMark, StepMarks } from "./step-marks.ts";
 import { TimePoints, type Times } from "./time-points.ts";
 
@@ -50,14 +50,14 @@ const maxOpenGroups = 50;
 
 /** Listens to a log's lines. Its memory is bounded: some 3 MB in the worst case, some 10 KB for most logs. */
 export class LogTextReader implements LineListener {
-  readonly #annotations = new FirstAndLast<AnnotationLine>(halfOfAnnotations);
+  readonly #annotations = new HeadTailBuffer<AnnotationLine>(halfOfAnnotations);
   /** The annotation whose message goes on in the next line, if that one has no time. */
   #openAnnotation: AnnotationLine | undefined;
-  readonly #groups = new FirstAndLast<Group>(halfOfGroups);
+  readonly #groups = new HeadTailBuffer<Group>(halfOfGroups);
   readonly #open: Group[] = [];
   readonly #marks = new StepMarks();
   readonly #times = new TimePoints();
-  readonly #setUp = new SetUpReader();
+  readonly #setUp = new SetupJobParser();
 
   onLine(line: Line): boolean {
     const beginsDay = this.#times.take(line);

@@ -79,7 +79,7 @@ const table: readonly RunnerLine[] = [
 ];
 
 /** The length of the longest beginning: so many bytes of a text decide. */
-export const longestBeginning = Math.max(...table.map(({ text }) => text.length));
+export const maxPrefixLength = Math.max(...table.map(({ text }) => text.length));
 
 const byFirstByte = Array.from({ length: 256 }, (_, byte) => table.filter(({ text }) => text[0] === byte));
 const isFirstByte = Uint8Array.from(byFirstByte, (lines) => (lines.length > 0 ? 1 : 0));

@@ -57,7 +57,7 @@ const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[
 /** Since 2.336, where the job came with the workflow's lockfile (JobExtension.InitializeJob). */
 const lockedActions = "Using locked action versions from the workflow's lockfile";
 
-export class SetUpReader {
+export class SetupJobParser {
   readonly downloads: ActionDownload[] = [];
   readonly tokenPermissions = new Map<string, string>();
   usesLockedActions = false;
@@ -125,7 +125,7 @@ export class SetUpReader {
     else if (this.#group === undefined) {
       if (text === lockedActions) this.usesLockedActions = true;
       for (const [pattern, fact] of facts) this.#note(fact, pattern.exec(text)?.[1]);
-    } else if (this.#group === "GITHUB_TOKEN Permissions") this.#notePermission(text);
+    } else if (this.#group === "GITHUB_TOKEN Permissions") this.#recordPermission(text);
     else if (this.#group === "Operating System") this.#runner.set("os", this.#joined("os", text));
     else {
       for (const [group, pattern, fact] of groupFacts) if (group.test(this.#group)) this.#note(fact, pattern.exec(text)?.[1]);
@@ -140,7 +140,7 @@ export class SetUpReader {
     return [this.#runner.get(fact), text].filter(Boolean).join(" ").slice(0, maxValue).toWellFormed();
   }
 
-  #notePermission(text: string): void {
+  #recordPermission(text: string): void {
     const [, name, level] = /^([^:]{1,100}): (.{1,100})$/.exec(text) ?? [];
     if (name === undefined || level === undefined || this.tokenPermissions.size >= maxPermissions) this.permissionsLeftOut += 1;
     else this.tokenPermissions.set(name, level);

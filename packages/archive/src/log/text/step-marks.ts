@@ -1,7 +1,7 @@
 // The lines where a step may begin, as a log's text alone shows them. Most are the starts of steps; others are those of the
 // steps inside a composite action, or output that only looks like the runner's.
 
-import { FirstAndLast } from "./head-tail-buffer.ts";
+import { HeadTailBuffer } from "./head-tail-buffer.ts";
 import type { LineText } from "./line-scanner.ts";
 import type { Place } from "./time-points.ts";
 
@@ -60,7 +60,7 @@ const maxDepth = 100;
 const maxTitle = 300;
 
 export class StepMarks {
-  readonly #marks = new FirstAndLast<StepMark>(halfOfMarks);
+  readonly #marks = new HeadTailBuffer<StepMark>(halfOfMarks);
   readonly #composites: string[] = [];
   #last: StepMark | undefined;
   #hasBegun = false;
@@ -96,13 +96,13 @@ export class StepMarks {
     else if (line.kind === "end-action") this.#leave(line.text);
     if (kind === undefined) {
       const isPrepare = isPreparing && line.kind === "prepare";
-      if (isPrepare) this.#noteNested("run", above?.from.line ?? number);
+      if (isPrepare) this.#recordNested("run", above?.from.line ?? number);
       if (isAbove) this.#prelude = { ...(above ?? firstOf(line)), last: number };
       if (isPrepare && this.#prelude !== undefined) this.#prelude.isPreparing = true;
       return;
     }
     const first = above ?? firstOf(line);
-    if (kind === "run" || kind === "post") this.#noteNested(kind, first.from.line);
+    if (kind === "run" || kind === "post") this.#recordNested(kind, first.from.line);
     this.#push(line, kind, first);
   }
 
@@ -168,12 +168,12 @@ export class StepMarks {
     this.#last = mark;
   }
 
-  #noteNested(kind: "run" | "post", firstLine: number): void {
+  #recordNested(kind: "run" | "post", firstLine: number): void {
     if (this.#last?.after?.line === firstLine && canHold(this.#last, kind)) this.#last.holdsMarks = true;
   }
 
   #enter({ number, text }: LineText): void {
-    if (this.#last?.kind === "run" || this.#last?.kind === "post") this.#noteNested(this.#last.kind, number);
+    if (this.#last?.kind === "run" || this.#last?.kind === "post") this.#recordNested(this.#last.kind, number);
     const id = /;id=([^;\]]*)\]$/.exec(text)?.[1];
     if (id !== undefined && this.#composites.length < maxDepth) this.#composites.push(id);
   }

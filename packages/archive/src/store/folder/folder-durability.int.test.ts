@@ -27,10 +27,10 @@ type Call = { readonly name: string; readonly path: string; readonly dest: strin
 /** What a power cut would lose when a call of the store resolves, and which folders were synced since the call before. */
 type Answer = { readonly unsyncedNames: readonly string[]; readonly syncedFolders: readonly string[] };
 
-/** Does all of `folder-steps.testing.ts` in `folder`, and returns its file system calls that succeeded, in order. */
+/** Does all of `test-support/folder-steps.ts` in `folder`, and returns its file system calls that succeeded, in order. */
 async function traceSteps(folder: string): Promise<Call[]> {
   const trace = join(folder, "trace.json");
-  const child = fork(join(import.meta.dirname, "folder-steps.testing.ts"), [join(folder, "archive"), join(folder, "marks")], {
+  const child = fork(join(import.meta.dirname, "../../../test-support/folder-steps.ts"), [join(folder, "archive"), join(folder, "marks")], {
     execArgv: ["--trace-event-categories", "node.fs.async", "--trace-event-file-pattern", trace],
   });
   expect(await once(child, "exit")).toEqual([0, null]);

@@ -35,7 +35,7 @@ async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: str
 
 /** A process that puts objects without end, and says each key once it is stored. */
 function startWriter(folder: string, name: string): { readonly child: ChildProcess; readonly stored: string[] } {
-  const child = fork(join(import.meta.dirname, "folder-writer.testing.ts"), [pathToFileURL(folder).href, name], {
+  const child = fork(join(import.meta.dirname, "../../../test-support/folder-writer.ts"), [pathToFileURL(folder).href, name], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const stored: string[] = [];

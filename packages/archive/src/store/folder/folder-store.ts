@@ -15,7 +15,7 @@ import {
   type ByteRange,
   type ListedObject,
   type ListedVersion,
-  mostReadBytes,
+  maxReadBytes,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -153,7 +153,7 @@ class FolderStore implements Store {
     const info = await this.#stat(key);
     if (!info) return undefined;
     const { start, end } = this.#rangeOf(info, range);
-    assertReadable(`${key} in ${this.#root}`, end - start, mostReadBytes(key));
+    assertReadable(`${key} in ${this.#root}`, end - start, maxReadBytes(key));
     return readFileRange(this.#path(key), start, end);
   }
 

@@ -18,7 +18,7 @@ export type GetRequest = {
   readonly range: ByteRange | undefined;
   readonly versionId: string | undefined;
   /** An answer of more bytes is refused, unread. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
 };
 
 export type GetAnswer = {
@@ -30,7 +30,7 @@ export type GetAnswer = {
 
 /**
  * Sends one GetObject. Undefined when there is no such object.
- * @throws PermanentError `store/corrupt` when the object is shorter than the range, by its HEAD too, or has more than `mostBytes`;
+ * @throws PermanentError `store/corrupt` when the object is shorter than the range, by its HEAD too, or has more than `maxBytes`;
  * TransientError when the answer contradicts itself or the HEAD.
  */
 export async function sendGet(request: GetRequest): Promise<GetAnswer | undefined> {
@@ -61,8 +61,8 @@ export async function sendGet(request: GetRequest): Promise<GetAnswer | undefine
     body?.destroy();
     throw new TransientError("store/unavailable", `${nameOf(request)} came without a length. It is tried again.`);
   }
-  if (length > request.mostBytes) body.destroy();
-  assertReadable(nameOf(request), length, request.mostBytes);
+  if (length > request.maxBytes) body.destroy();
+  assertReadable(nameOf(request), length, request.maxBytes);
   return { stream: checkLength(request, body, length), md5: md5Told(found) };
 }
 
@@ -76,7 +76,7 @@ function md5Told({ ETag: etag = "", ServerSideEncryption: encryption }: GetObjec
 }
 
 /** Whether these bytes are those whose MD5 was told; true where none was. */
-export function isAsTold(bytes: Buffer, md5: string | undefined): boolean {
+export function isRequestedVersion(bytes: Buffer, md5: string | undefined): boolean {
   return md5 === undefined || createHash("md5").update(bytes).digest("hex") === md5;
 }
 

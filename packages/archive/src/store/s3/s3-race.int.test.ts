@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openFront } from "../../../test-support/s3-front.ts";
+import { openStoreProxy } from "../../../test-support/s3-front.ts";
 import { LogEncoder } from "../../log/log-format.ts";
 import { putLog, readLogContent } from "../../log/logs.ts";
 import { openStore, probeStore } from "../../open-store.ts";
@@ -23,7 +23,7 @@ beforeEach(() => {
 /** Two stores on one bucket that ignores conditions, and checks an MD5. */
 async function openTwo() {
   await using resources = new AsyncDisposableStack();
-  const front = resources.use(await openFront());
+  const front = resources.use(await openStoreProxy());
   front.checksMd5 = true;
   front.ignoresConditions = true;
   const second = resources.use(await openStore(front.settings));

@@ -9,7 +9,7 @@ import { retry } from "@actions-archive/core/retry";
 import type { GetFault } from "@actions-archive/testkit/s3-front";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { type Front, openFront } from "../../../test-support/s3-front.ts";
+import { type StoreProxy, openStoreProxy } from "../../../test-support/s3-front.ts";
 import { LogEncoder } from "../../log/log-format.ts";
 import { putLog, readLogContent } from "../../log/logs.ts";
 import { readLog, readLogRange } from "../../log/read-log.ts";
@@ -34,8 +34,8 @@ async function put(store: Store, key: string, bytes: Buffer): Promise<void> {
   await store.put(key, bytes, { sha256: sha256(bytes), contentType: "application/octet-stream" });
 }
 
-async function openWithObject(bytes = body): Promise<Front> {
-  const front = await openFront();
+async function openWithObject(bytes = body): Promise<StoreProxy> {
+  const front = await openStoreProxy();
   await put(front.store, "key", bytes);
   return front;
 }
@@ -166,7 +166,7 @@ describe("the fingerprint of an object", () => {
 
 describe("a log that is there", () => {
   test.each(faults)("is recognised when a reading meets %s, and none is put beside it", async (fault) => {
-    await using front = await openFront();
+    await using front = await openStoreProxy();
     const first = await putLog(front.store, host, ref, log.object, log.totals);
     for (const index of [0, 1, 2]) {
       front.getFaults.length = 0;
@@ -179,7 +179,7 @@ describe("a log that is there", () => {
   });
 
   test("reads as it is when a byte changes on the way, in its table or in a frame", async () => {
-    await using front = await openFront();
+    await using front = await openStoreProxy();
     const { key } = await putLog(front.store, host, ref, log.object, log.totals);
     for (const index of [0, 1]) {
       front.getFaults.push(...noFaults.slice(0, index), "flip");
@@ -190,7 +190,7 @@ describe("a log that is there", () => {
   });
 
   test("and is damaged says so, after two readings", async () => {
-    await using front = await openFront();
+    await using front = await openStoreProxy();
     const damaged = Buffer.from(log.object);
     damaged.writeUInt8(damaged.readUInt8(1_000) ^ 1, 1_000);
     await put(front.store, "logs/github.com/11/22/33.log.zst", damaged);
@@ -202,7 +202,7 @@ describe("a log that is there", () => {
 test.each<GetFault>(["cut", "short", 503])(
   "a record whose reading meets %s is not passed over, and no second version is written",
   async (fault) => {
-    await using front = await openFront();
+    await using front = await openStoreProxy();
     const record = {
       host,
       ...ref,

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import type { PutFault } from "@actions-archive/testkit/s3-front";
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openFront } from "../../../test-support/s3-front.ts";
+import { openStoreProxy } from "../../../test-support/s3-front.ts";
 import { probeStore } from "../../open-store.ts";
 import type { PutOptions } from "../store.ts";
 
@@ -23,7 +23,7 @@ beforeEach(() => {
 const body = Buffer.from("the log");
 
 test("a put is one plain request with length, hash and condition, and its signature covers the bytes", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   front.checksMd5 = true;
   await probeStore(front.store);
   front.requests.length = 0;
@@ -41,7 +41,7 @@ test("a put is one plain request with length, hash and condition, and its signat
 });
 
 test("a put whose answer was lost is recognised as its own", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push("lose-answer");
   expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
@@ -50,7 +50,7 @@ test("a put whose answer was lost is recognised as its own", async () => {
 });
 
 test("what another writer stored while our answer was lost is reported as existing, and kept", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   await probeStore(front.store);
   const other = Buffer.from("another");
   await front.store.put("key", other, options(other));
@@ -62,7 +62,7 @@ test("what another writer stored while our answer was lost is reported as existi
 test.for<PutFault>([409, 503, "error-in-200", "refuse-after-body"])(
   "a put that meets %s is tried again and succeeds",
   async (fault) => {
-    await using front = await openFront();
+    await using front = await openStoreProxy();
     await probeStore(front.store);
     const before = front.puts();
     front.faults.push(fault);
@@ -72,14 +72,14 @@ test.for<PutFault>([409, 503, "error-in-200", "refuse-after-body"])(
 );
 
 test("a 412 for a key that cannot be seen is tried again, not believed", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push(412);
   expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
 });
 
 test("a store that stays away ends in a transient error, one that refuses in a permanent one", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push(503, 503, 503);
   await expect(front.store.put("key", body, options(body))).rejects.toMatchObject({
@@ -97,7 +97,7 @@ test("a store that stays away ends in a transient error, one that refuses in a p
 });
 
 test("a store that refuses the probe is refused at the start, with the cure", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   front.faults.push(403);
   await expect(probeStore(front.store)).rejects.toMatchObject({
     code: "config/invalid",
@@ -111,19 +111,19 @@ test("a store that refuses the probe is refused at the start, with the cure", as
 });
 
 test("a put that is aborted rejects with the signal's reason", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   const signal = AbortSignal.abort(new Error("shutting down"));
   await expect(front.store.put("key", body, { ...options(body), signal })).rejects.toThrow("shutting down");
 });
 
 test("an unprobed store looks before it writes", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   await front.store.put("key", body, options(body));
   expect(front.requests.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
 });
 
 test("a store that does not check the SHA-256 gets an MD5, and refuses bytes that changed on the way", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   front.checksMd5 = true;
   expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: true });
   front.faults.push("corrupt");
@@ -133,7 +133,7 @@ test("a store that does not check the SHA-256 gets an MD5, and refuses bytes tha
 });
 
 test("a store that checks nothing is read back: what it broke is never taken for stored", async () => {
-  await using front = await openFront();
+  await using front = await openStoreProxy();
   expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: false });
   front.faults.push("corrupt");
   await expect(front.store.put("key", body, options(body))).rejects.toMatchObject({ code: "store/corrupt" });
@@ -141,7 +141,11 @@ test("a store that checks nothing is read back: what it broke is never taken for
 });
 
 test("Object Lock and the KMS key are asked for with each put, and a store that ignores the lock is refused", async () => {
-  await using front = await openFront({ S3_OBJECT_LOCK_MODE: "COMPLIANCE", S3_OBJECT_LOCK_DAYS: 30, S3_KMS_KEY_ID: "key-1" });
+  await using front = await openStoreProxy({
+    S3_OBJECT_LOCK_MODE: "COMPLIANCE",
+    S3_OBJECT_LOCK_DAYS: 30,
+    S3_KMS_KEY_ID: "key-1",
+  });
   await front.store.put("key", body, options(body));
   const { headers } = front.requests.find(({ method }) => method === "PUT") ?? {};
   expect(headers).toMatchObject({

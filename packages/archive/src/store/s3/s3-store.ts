@@ -20,7 +20,7 @@ import {
   collect,
   type ListedObject,
   type ListedVersion,
-  mostReadBytes,
+  maxReadBytes,
   type ObjectInfo,
   type PutOptions,
   type PutOutcome,
@@ -31,7 +31,7 @@ import {
   sizeOf,
 } from "../store.ts";
 import { isNotFound, isTaken, s3Failure } from "./failure.ts";
-import { isAsTold, sendGet } from "./get.ts";
+import { isRequestedVersion, sendGet } from "./get.ts";
 import { probeBucket } from "./probe.ts";
 import { md5Of, type Protection, sendPut } from "./put.ts";
 import { removalCures, sendRemove } from "./remove.ts";
@@ -98,7 +98,7 @@ class S3Store implements Store {
         }
         try {
           const { VersionId } = await this.#send(key, body, options, await this.#md5For(body));
-          return await this.#lookAgain(key, body, options, created(VersionId));
+          return await this.#checkAgain(key, body, options, created(VersionId));
         } catch (error) {
           options.signal?.throwIfAborted();
           if (isTaken(error)) {
@@ -126,14 +126,14 @@ class S3Store implements Store {
 
   async read(key: string, range?: ByteRange, versionId?: string): Promise<Buffer | undefined> {
     assertKey(key);
-    const mostBytes = mostReadBytes(key);
-    if (range) assertReadable(`The range of ${this.#name(key)}`, range.end - range.start, mostBytes);
+    const maxBytes = maxReadBytes(key);
+    if (range) assertReadable(`The range of ${this.#name(key)}`, range.end - range.start, maxBytes);
     let unlike: Buffer | undefined;
     return retry(async () => {
-      const answer = await this.#get(key, range, versionId, mostBytes);
+      const answer = await this.#get(key, range, versionId, maxBytes);
       const bytes = answer && (await collect(answer.stream));
       // Not every store's ETag is an MD5: what comes twice alike is the object's own.
-      if (bytes === undefined || range || isAsTold(bytes, answer?.md5) || unlike?.equals(bytes)) return bytes;
+      if (bytes === undefined || range || isRequestedVersion(bytes, answer?.md5) || unlike?.equals(bytes)) return bytes;
       unlike = bytes;
       throw new TransientError(
         "store/unavailable",
@@ -208,7 +208,7 @@ class S3Store implements Store {
 
   // Where the store holds no condition, another writer's put may have come between our look and our put, or just after it: what is
   // there now counts. Where it checks no hash, our own eyes must: a broken object stays as it is, and never counts as stored.
-  async #lookAgain(key: string, body: StoredBody, options: PutOptions, ours: Created): Promise<PutOutcome> {
+  async #checkAgain(key: string, body: StoredBody, options: PutOptions, ours: Created): Promise<PutOutcome> {
     if (!this.#capabilities) return ours;
     const { conditionalPut, sha256, contentMd5 } = this.#capabilities;
     const isChecked = sha256 || contentMd5;
@@ -253,8 +253,8 @@ class S3Store implements Store {
     );
   }
 
-  #get(key: string, range: ByteRange | undefined, versionId: string | undefined, mostBytes = Infinity) {
-    return sendGet({ client: this.#client, bucket: this.#bucket, key: this.#prefix + key, range, versionId, mostBytes });
+  #get(key: string, range: ByteRange | undefined, versionId: string | undefined, maxBytes = Infinity) {
+    return sendGet({ client: this.#client, bucket: this.#bucket, key: this.#prefix + key, range, versionId, maxBytes });
   }
 
   async #listOnce(
