@@ -3,7 +3,7 @@
 import { findIdentity } from "@actions-archive/database/ledger/identity";
 import { type Ledger, openLedger } from "@actions-archive/database/ledger/open-ledger";
 
-import { type CommandContext, createCommandLogger, enginesFolder } from "./command-context.ts";
+import { type CommandContext, createCommandLogger } from "./command-context.ts";
 import { assertHost, type EngineConfig, loadEngineConfig } from "./engine-config.ts";
 import { type EngineUrl, openEngineEnvironment } from "./with-engines.ts";
 
@@ -16,7 +16,9 @@ export type AttachRequest = {
   readonly uses?: readonly EngineUrl[];
   /** True for a command that writes: it is refused where the settings name another host than the archive's. */
   readonly writes?: boolean;
-  /** To Postgres; two unless told. */
+  /** Whether an embedded archive is created where there is none. */
+  readonly mayCreate?: boolean;
+  /** To Postgres; two by default. */
   readonly maxConnections?: number;
 };
 
@@ -25,10 +27,12 @@ export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: En
 /** @throws ConfigError that names every wrong setting, or an engine that is refused. */
 export async function attachLedger(
   context: CommandContext,
-  { command, resources, uses = ["DATABASE_URL"], writes = false, maxConnections = 2 }: AttachRequest,
+  { command, resources, uses = ["DATABASE_URL"], writes = false, mayCreate = false, maxConnections = 2 }: AttachRequest,
 ): Promise<AttachedLedger> {
   const log = createCommandLogger(context);
-  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
+  const { env } = resources.use(
+    await openEngineEnvironment(context.env, { dir: context.dir, log, mode: "attach", uses, mayCreate }),
+  );
   const config = loadEngineConfig(env);
   const { db, pool } = resources.use(
     await openLedger({ url: config.DATABASE_URL.href, applicationName: `actions-archive ${command}`, maxConnections, log }),

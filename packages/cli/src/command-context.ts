@@ -15,11 +15,13 @@ export type CommandContext = {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
+  /** The folder of the embedded engines and their archive: `--dir`. */
+  readonly dir: string;
 };
 
-/** Where the embedded engines live, below the folder that the command runs in. */
-export const enginesFolder = ".actions-archive";
-export const demoFolder = `${enginesFolder}/demo`;
+/** Where the embedded engines are unless `--dir` says otherwise, below the folder that the command runs in. */
+export const defaultDir = ".actions-archive";
+export const defaultDemoDir = `${defaultDir}/demo`;
 
 /** Something failed, is pending, or is not covered. */
 export const exitIncomplete = 3;

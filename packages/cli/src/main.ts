@@ -3,15 +3,19 @@
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";
+import { loadEnvFile } from "@actions-archive/core/load-env-file";
 import { Command, CommanderError } from "commander";
 
-import { type CommandContext, exitCodeOfCommand } from "./command-context.ts";
+import cliPackage from "../package.json" with { type: "json" };
+import { defaultDemoDir, defaultDir, exitCodeOfCommand } from "./command-context.ts";
 import { addBackfill } from "./commands/backfill.ts";
 import { addDemo } from "./commands/demo.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addErase } from "./commands/erase.ts";
 import { addExportCase } from "./commands/export-case.ts";
 import { addGaps } from "./commands/gaps.ts";
 import { addHold } from "./commands/hold.ts";
+import { addJobs } from "./commands/jobs.ts";
 import { addLogs } from "./commands/logs.ts";
 import { addMigrate } from "./commands/migrate.ts";
 import { addProof } from "./commands/proof.ts";
@@ -28,7 +32,8 @@ import { addStatus } from "./commands/status.ts";
 import { addVerify } from "./commands/verify.ts";
 import { showLines } from "./terminal-safe.ts";
 
-const context: CommandContext = { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
+const { stdin, stdout, stderr } = process;
+const context = { env: process.env, stdin, stdout, stderr, dir: defaultDir };
 
 const program = new Command("actions-archive")
   .description("The system of record for GitHub Actions logs: finds every completed job, archives its log, answers in SQL.")
@@ -36,6 +41,7 @@ const program = new Command("actions-archive")
     "after",
     "\nSettings are environment variables; .env.example lists them. Without URLs the engines are embedded under .actions-archive/.",
   )
+  .version(cliPackage.version, "--version", "print the version")
   .showHelpAfterError("(--help shows how it is used)");
 
 for (const add of [
@@ -45,6 +51,8 @@ for (const add of [
   addBackfill,
   addStatus,
   addGaps,
+  addDoctor,
+  addJobs,
   addRetry,
   addLogs,
   addSearch,
@@ -61,8 +69,14 @@ for (const add of [
   addReindex,
 ])
   add(program, context);
+const commands = [...program.commands, ...program.commands.flatMap((each) => each.commands)];
+for (const command of commands.filter((each) => each.commands.length === 0 || each.name() === "report"))
+  command.option("--dir <dir>", `the folder of embedded engines and archive (${dirOf(command)})`);
+program.hook("preAction", (_program, command) => {
+  context.dir = command.opts<{ dir?: string }>().dir ?? dirOf(command);
+});
 // Subcommands do not inherit what their parent overrides. An error of Commander's repeats what was typed, or pasted.
-for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)])
+for (const command of [program, ...commands])
   command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(showLines(text)) });
 
 // A reader that has seen enough (`… | head`) is no failure.
@@ -71,6 +85,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 try {
+  loadEnvFile();
   await program.parseAsync();
 } catch (error) {
   if (!isClosedPipe(error)) {
@@ -78,6 +93,10 @@ try {
     // Commander has printed its own; an error of ours says what to do, and a crash shows where.
     if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));
   }
+}
+
+function dirOf(command: Command): string {
+  return command.name() === "demo" ? defaultDemoDir : defaultDir;
 }
 
 function explain(error: unknown): string {

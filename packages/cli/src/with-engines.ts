@@ -6,6 +6,8 @@ import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import { attachOrOpenEngines, type Engines, openEngines } from "@actions-archive/embedded/engine-folder";
 
+import { findEmbedded, noArchiveHere } from "./find-embedded.ts";
+
 /** Stand-ins: for engines that do not run yet, and for those that a command does not use. */
 const placeholders = {
   ARCHIVE_URL: "file:///embedded",
@@ -31,16 +33,23 @@ export type EngineRequest = {
   readonly log: Logger;
   /** `own`: this process runs them, and is refused where another does. `attach`: uses running ones, or runs them for the call. */
   readonly mode: "own" | "attach";
-  /** The engines that the command uses; no other is started. All of them unless told. */
+  /** The engines that the command uses; no other is started. All of them by default. */
   readonly uses?: readonly EngineUrl[];
+  /** Attaching where there is no archive yet creates one. */
+  readonly mayCreate?: boolean;
 };
 
-/** Opens what no setting names and brings embedded databases up to date. @throws ConfigError */
+/**
+ * Opens what no setting names and brings embedded databases up to date.
+ * @throws ConfigError. PermanentError `usage/invalid` where a command attaches and there is no archive; nothing is created then.
+ */
 export async function openEngineEnvironment(env: Environment, request: EngineRequest): Promise<EngineEnvironment> {
-  const { dir, log, mode, uses = ["DATABASE_URL", "QUEUE_URL", "ARCHIVE_URL"] } = request;
+  const { dir, log, mode, uses = ["DATABASE_URL", "QUEUE_URL", "ARCHIVE_URL"], mayCreate = mode === "own" } = request;
   const present = presentSettings(env);
   const isMissing = (name: EngineUrl) => uses.includes(name) && present[name] === undefined;
   const need = { database: isMissing("DATABASE_URL"), queue: isMissing("QUEUE_URL"), archive: isMissing("ARCHIVE_URL") };
+  const isEmbedded = need.database || need.queue || need.archive;
+  if (isEmbedded && !mayCreate && !(await findEmbedded(dir))) throw noArchiveHere(dir);
   const engines = await (mode === "own" ? openEngines : attachOrOpenEngines)({ dir, log, need });
   try {
     if (engines.owner && engines.databaseUrl !== undefined) await migrateDatabase(engines.databaseUrl, { log });

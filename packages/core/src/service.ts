@@ -3,6 +3,7 @@
 import { once } from "node:events";
 
 import { ConfigError } from "./errors.ts";
+import { loadEnvFile } from "./load-env-file.ts";
 import { createLogger, type Logger, type LogLevel } from "./logger.ts";
 
 /** sysexits.h EX_CONFIG: settings are wrong, or an engine is refused. */
@@ -32,6 +33,7 @@ export async function runService<C extends ServiceConfig>(
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort(signal));
   let log = createLogger(name, "info");
   try {
+    loadEnvFile();
     const config = loadConfig();
     log = createLogger(name, config.LOG_LEVEL);
     await using resources = new AsyncDisposableStack();

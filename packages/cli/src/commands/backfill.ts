@@ -20,7 +20,6 @@ import { type BackfillReport, formatBackfill, formatPlan, readBackfill } from ".
 import {
   type CommandContext,
   createCommandLogger,
-  enginesFolder,
   exitIncomplete,
   parseSeconds,
   print,
@@ -72,7 +71,7 @@ async function beginBackfill(context: CommandContext, names: readonly string[], 
   const stopping = stopOnSignal();
   await using resources = new AsyncDisposableStack();
   const log = createCommandLogger(context);
-  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach" }));
+  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: context.dir, log, mode: "attach" }));
   const config = { ...loadStartConfig(env), PORT: undefined };
   const { fetcher } = await openFetcher(config, { log, resources }, "actions-archive backfill");
   const share = { reservePercent: config.GITHUB_RESERVE_PERCENT, maxPerHour: config.GITHUB_MAX_REQUESTS_PER_HOUR };

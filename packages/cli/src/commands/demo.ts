@@ -9,7 +9,7 @@ import type { Command } from "commander";
 import {
   type CommandContext,
   createCommandLogger,
-  demoFolder,
+  defaultDemoDir,
   exitIncomplete,
   print,
   printJson,
@@ -32,7 +32,7 @@ export function addDemo(program: Command, context: CommandContext): void {
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
-      `\nNeeds nothing and reaches nothing outside this machine. Data stays under ${demoFolder}/; a second run continues there.\n\nExample:\n  npx pnpm demo`,
+      `\nNeeds nothing and reaches nothing outside this machine. Data stays under ${defaultDemoDir}/, or --dir; a second run continues there.\n\nExample:\n  npx pnpm demo`,
     )
     .action(async ({ json }: { json?: true }) => {
       const started = performance.now();
@@ -41,8 +41,8 @@ export function addDemo(program: Command, context: CommandContext): void {
       const stopping = stopOnSignal();
       if (!json) print(context, "Starting Postgres, the archive folder and the simulated GitHub …");
       // Nothing of the operator's own settings: the demo must not touch a real archive.
-      const { env, engines } = resources.use(await openEngineEnvironment({}, { dir: demoFolder, log, mode: "own" }));
-      const state = await readDemoState(demoFolder);
+      const { env, engines } = resources.use(await openEngineEnvironment({}, { dir: context.dir, log, mode: "own" }));
+      const state = await readDemoState(context.dir);
       const simulator = resources.use(
         await startSimulator({
           scenario: "demo",
@@ -62,7 +62,7 @@ export function addDemo(program: Command, context: CommandContext): void {
         ARCHIVE_REPOSITORIES: [...new Set(simulator.world.repositories.map(({ owner }) => `${owner.login}/*`))].join(","),
         LOG_SETTLE_SECONDS: "1",
         RUN_SETTLE_SECONDS: "1",
-        SPOOL_DIR: join(demoFolder, "spool"),
+        SPOOL_DIR: join(context.dir, "spool"),
       });
       const pass = await runDemoPass(config, { log, stopping }, context);
       const database = resources.use(
@@ -74,6 +74,7 @@ export function addDemo(program: Command, context: CommandContext): void {
         database,
         archiveUrl: config.ARCHIVE_URL,
         databaseUrl: engines.databaseUrl ?? "",
+        dir: context.dir,
         seconds: (performance.now() - started) / 1000,
       });
       if (json) printJson(context, demoDocument(report));

@@ -40,7 +40,7 @@ export function addExportCase(program: Command, context: CommandContext): void {
     .addHelpText("after", examples)
     .action(async (ids: number[], { to, publicKey: keyFile, json }: ExportCaseOptions) => {
       const jobIds = [...new Set(ids)].toSorted((a, b) => a - b);
-      const [publicKey] = await findPublicKeys(keyFile === undefined ? [] : [keyFile], context.env);
+      const [publicKey] = await findPublicKeys(keyFile === undefined ? [] : [keyFile], context);
       if (publicKey === undefined)
         throw new PermanentError("usage/invalid", "There is no public key: name it with --public-key FILE.");
       const signal = stopOnSignal();

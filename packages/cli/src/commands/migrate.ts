@@ -4,7 +4,7 @@ import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Command } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson } from "../command-context.ts";
+import { type CommandContext, createCommandLogger, print, printJson } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
@@ -22,7 +22,7 @@ export function addMigrate(program: Command, context: CommandContext): void {
       const log = createCommandLogger(context);
       const uses = context.env["DATABASE_URL"] ? [] : (["DATABASE_URL", "QUEUE_URL"] as const);
       const { env, engines } = resources.use(
-        await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }),
+        await openEngineEnvironment(context.env, { dir: context.dir, log, mode: "attach", uses }),
       );
       const { DATABASE_URL, QUEUE_URL } = loadEngineConfig(env);
       const applied = await migrateDatabase(DATABASE_URL.href, { log });

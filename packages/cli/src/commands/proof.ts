@@ -8,7 +8,6 @@ import { openStore } from "@actions-archive/archive/open-store";
 import { parseHeadKeyId, type Proof } from "@actions-archive/archive/seal/proof";
 import { keyIdOf } from "@actions-archive/archive/seal/seal-key";
 import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
-import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import type { Command } from "commander";
@@ -57,12 +56,12 @@ export function addProof(program: Command, context: CommandContext): void {
         return;
       }
       await writeFile(output, text);
-      const check = await describeCheck(output, proof, { file: publicKey, env: context.env });
+      const check = await describeCheck(output, proof, { file: publicKey, context });
       print(context, `Wrote ${output}: seal ${sequence} holds ${key}, SHA-256 ${proof.entry.sha256}\n${check}`);
     });
 }
 
-type KeySource = { readonly file: string | undefined; readonly env: Environment };
+type KeySource = { readonly file: string | undefined; readonly context: CommandContext };
 
 /** Writes the public key next to the proof. @returns the command that checks the proof, or how to get the key that is missing here. */
 async function describeCheck(output: string, proof: Proof, source: KeySource): Promise<string> {
@@ -83,15 +82,15 @@ async function describeCheck(output: string, proof: Proof, source: KeySource): P
 }
 
 /** Undefined when this archive seals with another key now, or no key is configured here. @throws PermanentError for a given file. */
-async function findSealingKey(keyId: string, { file, env }: KeySource): Promise<KeyObject | undefined> {
+async function findSealingKey(keyId: string, { file, context }: KeySource): Promise<KeyObject | undefined> {
   if (file === undefined) {
-    const known = await findPublicKeys([], env).catch((error: unknown) => {
+    const known = await findPublicKeys([], context).catch((error: unknown) => {
       if (error instanceof PermanentError) return [];
       throw error;
     });
     return known.find((key) => keyIdOf(key) === keyId);
   }
-  const [given] = await findPublicKeys([file], env);
+  const [given] = await findPublicKeys([file], context);
   if (given !== undefined && keyIdOf(given) === keyId) return given;
   throw new PermanentError(
     "usage/invalid",

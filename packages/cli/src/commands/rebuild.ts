@@ -60,7 +60,13 @@ export function addRebuild(program: Command, context: CommandContext): void {
     .action(async ({ publicKey: named, json }: { publicKey?: KeyObject; json?: true }) => {
       await using resources = new AsyncDisposableStack();
       const uses = ["DATABASE_URL", "ARCHIVE_URL"] as const;
-      const { db, config } = await attachLedger(context, { command: "rebuild", resources, uses, maxConnections: 5 });
+      const { db, config } = await attachLedger(context, {
+        command: "rebuild",
+        resources,
+        uses,
+        mayCreate: Boolean(context.env["ARCHIVE_URL"]),
+        maxConnections: 5,
+      });
       const store = resources.use(await openStore(config));
       const identity = await findArchiveIdentity(store);
       if (identity !== undefined) assertHost(config, identity);

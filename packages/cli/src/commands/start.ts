@@ -6,7 +6,6 @@ import type { Command } from "commander";
 import {
   type CommandContext,
   createCommandLogger,
-  enginesFolder,
   exitIncomplete,
   parseSeconds,
   print,
@@ -40,7 +39,7 @@ export function addStart(program: Command, context: CommandContext): void {
         () => loadStartConfig(withPlaceholders(context.env)),
         async (_checked, service) => {
           const { env } = service.resources.use(
-            await openEngineEnvironment(context.env, { dir: enginesFolder, log: service.log, mode: "own" }),
+            await openEngineEnvironment(context.env, { dir: context.dir, log: service.log, mode: "own" }),
           );
           await startWorkers(loadStartConfig(env), service);
         },
@@ -63,7 +62,7 @@ type OnePass = { readonly maxWait: number; readonly log: ReturnType<typeof creat
 
 async function passOnEngines(context: CommandContext, { maxWait, log, stopping }: OnePass): Promise<PassReport> {
   await using resources = new AsyncDisposableStack();
-  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "own" }));
+  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: context.dir, log, mode: "own" }));
   const config: StartConfig = loadStartConfig(env);
   using progress = openProgress(context.stderr);
   return await runPass(config, { log, resources, stopping }, { maxWaitSeconds: maxWait, onProgress: progress.show });

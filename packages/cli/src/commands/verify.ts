@@ -15,7 +15,7 @@ import { settings } from "@actions-archive/core/settings";
 import { openLedger } from "@actions-archive/database/ledger/open-ledger";
 import { type Command, InvalidArgumentError } from "commander";
 
-import { type CommandContext, createCommandLogger, enginesFolder, print, printJson, stopOnSignal } from "../command-context.ts";
+import { type CommandContext, createCommandLogger, print, printJson, stopOnSignal } from "../command-context.ts";
 import { loadEngineConfig } from "../engine-config.ts";
 import { parseInstant } from "../parse-option.ts";
 import { openProgress, type Progress } from "../progress.ts";
@@ -76,14 +76,14 @@ export function addVerify(program: Command, context: CommandContext): void {
 
 async function verify(context: CommandContext, options: VerifyOptions): Promise<Verified> {
   const { since, until, expectHead: expectedHead } = options;
-  const keys = await findPublicKeys(options.publicKey ?? [], context.env);
   const sealIntervalSeconds = settings.SEAL_INTERVAL_SECONDS.parse(context.env["SEAL_INTERVAL_SECONDS"] || undefined);
   const depth = options.deep ? 100 : (options.sample ?? 0);
   const signal = stopOnSignal();
   await using resources = new AsyncDisposableStack();
   const log = createCommandLogger(context);
   const uses = ["ARCHIVE_URL" as const, ...(options.againstDatabase ? (["DATABASE_URL"] as const) : [])];
-  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: enginesFolder, log, mode: "attach", uses }));
+  const { env } = resources.use(await openEngineEnvironment(context.env, { dir: context.dir, log, mode: "attach", uses }));
+  const keys = await findPublicKeys(options.publicKey ?? [], context);
   const store = retryingStore(resources.use(await openStoreForReading(loadEngineConfig(env))));
   using progress = openProgress(context.stderr);
   const result = await verifyArchive(store, {

@@ -4,11 +4,9 @@ import { type Answer, answerAsAuditor } from "@actions-archive/database/audit/au
 import type { OpenDatabase } from "@actions-archive/database/connection/open-database";
 import { countByReason, measureArchive, type ArchiveSize, type ReasonCount } from "@actions-archive/database/ledger/summary";
 import { findHead } from "@actions-archive/database/seal/seals";
-import { sealPublicKeyFile } from "@actions-archive/embedded/seal-key-file";
 import { expectedOf } from "@actions-archive/github-simulator/log/expected";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 
-import { demoFolder } from "../command-context.ts";
 import { formatAnswer, formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
 import { formatBytes } from "./format-bytes.ts";
@@ -26,6 +24,10 @@ export type DemoReport = {
   readonly api_calls: number;
   readonly downloads: number;
   readonly archive: string;
+  /** The folder of the engines and the archive: what `--dir` takes. */
+  readonly dir: string;
+  /** A failed job whose log is archived, for the commands that the report offers; null when there is none. */
+  readonly example_job_id: number | null;
   /** Of the chain of seals, `sequence:sha256`; null when nothing could be sealed. */
   readonly head: string | null;
   readonly database: string;
@@ -38,6 +40,7 @@ type Demo = {
   readonly database: OpenDatabase;
   readonly archiveUrl: URL;
   readonly databaseUrl: string;
+  readonly dir: string;
   readonly seconds: number;
 };
 
@@ -57,7 +60,15 @@ const examples = [
 ];
 
 /** Compares the archive with the simulator's truth, and asks the example queries as the auditor. */
-export async function makeDemoReport({ pass, simulator, database, archiveUrl, databaseUrl, seconds }: Demo): Promise<DemoReport> {
+export async function makeDemoReport({
+  pass,
+  simulator,
+  database,
+  archiveUrl,
+  databaseUrl,
+  dir,
+  seconds,
+}: Demo): Promise<DemoReport> {
   const { wrong, compared } = await compareWithTruth(simulator, database);
   const calls = simulator.journal.entries({ origin: "api" }).filter(({ status }) => status !== 304);
   const queries = [];
@@ -74,6 +85,8 @@ export async function makeDemoReport({ pass, simulator, database, archiveUrl, da
     api_calls: calls.length,
     downloads: simulator.journal.entries({ origin: "log", status: 200 }).length,
     archive: archiveUrl.href,
+    dir,
+    example_job_id: await findExampleJob(database),
     head: head ? `${head.sequence}:${head.sha256}` : null,
     database: withoutPassword(databaseUrl),
     queries,
@@ -133,15 +146,42 @@ export function formatDemoReport(report: DemoReport): string {
       : []),
     "",
     `Objects:  ${report.archive}`,
-    `Sealed:   ${report.head ?? "nothing"} (prove it: ARCHIVE_URL=${report.archive} npx pnpm actions-archive verify --deep --public-key ${demoFolder}/${sealPublicKeyFile})`,
-    `Database: ${report.database} (the password is in engines.json beside it; or: npx pnpm actions-archive sql "…")`,
+    `Sealed:   ${report.head ?? "nothing"}`,
     ...report.queries.flatMap(({ question, sql, answer }) => ["", question, `  ${sql}`, "", formatAnswer(answer)]),
     "",
     ...wrong.slice(0, 20).map((line) => `WRONG: ${line}`),
     report.proven
       ? `Proven: ${report.compared} of ${report.compared} jobs are in the state, and their logs have the bytes, that the simulated GitHub knows to be right (${report.seconds} s).`
       : `Not proven: ${wrong.length} of ${report.compared} jobs are wrong, or something is still owed (${report.seconds} s).`,
+    "",
+    "Go on with:",
+    ...nextCommands(report).map((command) => `  npx pnpm actions-archive ${command} --dir ${report.dir}`),
   ].join("\n");
+}
+
+/** Commands that work as printed: they start the demo's engines for the call. */
+function nextCommands({ example_job_id: jobId }: DemoReport): string[] {
+  return [
+    "status",
+    "jobs --conclusion failure",
+    ...(jobId === null ? [] : [`logs ${jobId}`, `proof ${jobId}`]),
+    "search 'error|warning'",
+    "verify --deep --against-database",
+    'sql "select conclusion, count(*) from jobs group by 1"',
+  ];
+}
+
+async function findExampleJob({ db }: OpenDatabase): Promise<number | null> {
+  const row = await db
+    .selectFrom("audit.jobs")
+    .select("job_id")
+    .where("log_state", "=", "archived")
+    .where("conclusion", "=", "failure")
+    .orderBy("log_bytes", "desc")
+    .orderBy("job_id")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.job_id ?? null;
 }
 
 function withoutPassword(text: string): string {

@@ -5,23 +5,26 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { parsePublicKey } from "@actions-archive/archive/seal/seal-key";
-import type { Environment } from "@actions-archive/core/config";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKeyFile } from "@actions-archive/embedded/seal-key-file";
 
-import { enginesFolder } from "../command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 
 /**
  * The keys of the files that `--public-key` named; without any, that of SEAL_KEY, SEAL_KEY_FILE, or the embedded archive.
  * @throws PermanentError `usage/invalid` when there is none, with the way to get one, or when a file holds none.
  */
-export async function findPublicKeys(files: readonly string[], env: Environment): Promise<KeyObject[]> {
+export async function findPublicKeys(
+  files: readonly string[],
+  { env, dir }: Pick<CommandContext, "env" | "dir">,
+): Promise<KeyObject[]> {
   if (files.length > 0) return Promise.all(files.map((file) => readKey(file, "--public-key")));
   const { SEAL_KEY: pem, SEAL_KEY_FILE: file } = env;
   if (pem) return [parseKey(pem.replaceAll("\\n", "\n"), "SEAL_KEY")];
   if (file) return [await readKey(file, "SEAL_KEY_FILE")];
-  const embedded = await readFile(join(enginesFolder, sealKeyFile), "utf8").catch(() => undefined);
-  if (embedded !== undefined) return [parseKey(embedded, join(enginesFolder, sealKeyFile))];
+  const embedded = join(dir, sealKeyFile);
+  const ownKey = await readFile(embedded, "utf8").catch(() => undefined);
+  if (ownKey !== undefined) return [parseKey(ownKey, embedded)];
   throw new PermanentError(
     "usage/invalid",
     "There is no key to verify the seals with: name the archive's public key with --public-key FILE. Who holds the sealing key makes it with: openssl pkey -in seal-key.pem -pubout -out seal-key.pub",

@@ -30,9 +30,13 @@ type Answer = { readonly unsyncedNames: readonly string[]; readonly syncedFolder
 /** Does all of `test-support/folder-steps.ts` in `folder`, and returns its file system calls that succeeded, in order. */
 async function traceSteps(folder: string): Promise<Call[]> {
   const trace = join(folder, "trace.json");
-  const child = fork(join(import.meta.dirname, "../../../test-support/folder-steps.ts"), [join(folder, "archive"), join(folder, "marks")], {
-    execArgv: ["--trace-event-categories", "node.fs.async", "--trace-event-file-pattern", trace],
-  });
+  const child = fork(
+    join(import.meta.dirname, "../../../test-support/folder-steps.ts"),
+    [join(folder, "archive"), join(folder, "marks")],
+    {
+      execArgv: ["--trace-event-categories", "node.fs.async", "--trace-event-file-pattern", trace],
+    },
+  );
   expect(await once(child, "exit")).toEqual([0, null]);
   const { traceEvents } = Trace.parse(JSON.parse(await readFile(trace, "utf8")));
   const begun = new Map<string, Call>();
