@@ -91,7 +91,7 @@ const noSleep = [
 const noTextInSql = (property: "raw" | "lit") => ({
   object: "sql",
   property,
-  message: `sql.${property} puts text into a statement: pass values as parameters. Only migrations run SQL as text.`,
+  message: `sql.${property} puts text into a statement: pass values as parameters. Only files of packages/database are run as text.`,
 });
 
 export default defineConfig({

@@ -60,7 +60,8 @@ export const ownOwner = "acme";
 /** Rows of both owners, so that every view shows some of each. */
 export async function seedOwners({ db, pool }: TestDatabase): Promise<void> {
   await claimIdentity(db, { archive_id: "7a8d3f1e-1d6c-4a53-9a59-2c8f8d6c1a11", host: "github.com" });
-  await pool.query(`insert into archive.seals values (1, now(), 4, repeat('0', 64), repeat('1', 64), 'key', null, null, now())`);
+  await pool.query(`insert into archive.seals (sequence, sealed_at, entries, previous_sha256, sha256, key_id, published_at)
+    values (1, now(), 4, repeat('0', 64), repeat('1', 64), 'key', now())`);
   for (const [index, owner] of [ownOwner, foreignOwner].entries()) await pool.query(seed(owner, (index + 1) * 1_000_000_000_000));
 }
 

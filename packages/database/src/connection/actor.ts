@@ -5,7 +5,7 @@ import { userInfo } from "node:os";
 import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
 
-/** The columns of every act; null where it was not recorded, as before migration 0031. */
+/** The columns of every act; null where it was not recorded. */
 export type Actor = {
   /** Whom the act is ascribed to: `--by`, else the operating system's login. */
   readonly by: string | null;

@@ -84,44 +84,6 @@ export async function findObjects(db: Database, keys: readonly string[]): Promis
   return rows;
 }
 
-/** Jobs after `afterJobId` whose record in force is loaded and not written down, by job id. */
-export async function listUnrecordedRecords(
-  db: Database,
-  afterJobId: number,
-  limit: number,
-): Promise<{ job_id: number; key: string }[]> {
-  return db
-    .selectFrom("archive.logs")
-    .leftJoin("archive.objects", "object_key", "record_key")
-    .select(["archive.logs.job_id", "record_key as key"])
-    .where("object_key", "is", null)
-    .where("archive.logs.job_id", ">", afterJobId)
-    .orderBy("archive.logs.job_id")
-    .limit(limit)
-    .execute();
-}
-
-/** Attempts after `after` whose run record is written and not written down here, in order. */
-export async function listUnrecordedRunRecords(
-  db: Database,
-  after: { readonly run_id: number; readonly run_attempt: number } | undefined,
-  limit: number,
-): Promise<{ run_id: number; run_attempt: number }[]> {
-  return db
-    .selectFrom("archive.attempts")
-    .leftJoin("archive.objects", "object_key", "record_key")
-    .select(["archive.attempts.run_id", "run_attempt"])
-    .where("record_key", "is not", null)
-    .where("object_key", "is", null)
-    .$if(after !== undefined, (query) =>
-      query.where(sql<boolean>`(attempts.run_id, run_attempt) > (${after?.run_id ?? 0}, ${after?.run_attempt ?? 0})`),
-    )
-    .orderBy("archive.attempts.run_id")
-    .orderBy("run_attempt")
-    .limit(limit)
-    .execute();
-}
-
 function columnsOf({ key, version_id, size, sha256 }: StoredObject) {
   return { object_key: key, version_id, size_bytes: size, sha256, ...idsOfKey(key) };
 }

@@ -40,6 +40,33 @@ test("views are rebuilt by each migration, also those that somebody broke", asyn
   expect(rows).toEqual([{ steps: "audit.steps", mine: null }]);
 });
 
+test("functions and their triggers are replaced by each migration, and keep what was granted", async () => {
+  await using database = await openTestDatabase();
+  const seen = `
+    select
+      archive.partition_start(123456) as start,
+      (select count(*)::int from pg_trigger where tgname = 'removals_unseal') as triggers,
+      (select proacl::text from pg_proc where proname = 'make_partitions') as grants`;
+  const { rows: before } = await database.pool.query<{ start: number; triggers: number; grants: string }>(seen);
+  expect(before).toEqual([{ start: 100_000, triggers: 1, grants: expect.stringContaining("actions_archive_writer=X") }]);
+  await database.pool.query(`
+    create or replace function archive.partition_start(job_id bigint) returns bigint language sql immutable as 'select 1::bigint';
+    drop trigger removals_unseal on archive.removals`);
+  await migrateDatabase(database.url);
+  expect((await database.pool.query(seen)).rows).toEqual(before);
+});
+
+test("a migration that fails is named, and leaves nothing", async () => {
+  const url = await createTestDatabase({ migrated: false });
+  await using database = await openDatabase({ url, applicationName });
+  await database.pool.query("create schema archive; create table archive.steps ()");
+  await expect(migrateDatabase(url)).rejects.toThrow(/could not be brought up to date \(0005_rows\): .*"steps" already exists/);
+  const { rows } = await database.pool.query("select to_regclass('archive.repositories') as earlier");
+  expect(rows).toEqual([{ earlier: null }]);
+  await database.pool.query("drop table archive.steps");
+  await expect(migrateDatabase(url)).resolves.toContain("0005_rows");
+});
+
 test("an empty database is refused, naming migrate", async () => {
   const url = await createTestDatabase({ migrated: false });
   const opening = openLedger({ url, applicationName });
@@ -49,8 +76,8 @@ test("an empty database is refused, naming migrate", async () => {
 
 test("an older schema is refused with what it lacks, naming migrate", async () => {
   await using database = await openTestDatabase();
-  await database.pool.query("delete from archive.migrations where name = '0002_rows'");
-  await expect(checkSchema(database.db)).rejects.toThrow(/older than this program \(it lacks 0002_rows\). Run: .*migrate/);
+  await database.pool.query("delete from archive.migrations where name = '0005_rows'");
+  await expect(checkSchema(database.db)).rejects.toThrow(/older than this program \(it lacks 0005_rows\). Run: .*migrate/);
 });
 
 test("a newer schema is refused by workers, and by migrate", async () => {

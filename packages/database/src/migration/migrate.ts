@@ -1,5 +1,5 @@
-// Brings the schema up to date from migrations/*.sql, rebuilds every view from views/*.sql and says who may use what. Run by
-// `migrate` and by the embedded set-up alone; workers only check.
+// Brings the schema up to date: applies new migrations/*.sql, replaces every function of functions/*.sql, rebuilds every view of
+// views/*.sql, and sets up access. Run by `migrate` and by the embedded set-up alone; workers only check the schema.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ConfigError } from "@actions-archive/core/errors";
@@ -12,6 +12,7 @@ import { type Database, openDatabase } from "../connection/open-database.ts";
 import { readSqlFolder } from "../connection/sql-folder.ts";
 
 const migrationsFolder = new URL("../../migrations/", import.meta.url);
+const functionsFolder = new URL("../../functions/", import.meta.url);
 const viewsFolder = new URL("../../views/", import.meta.url);
 const migrationTable = "migrations";
 
@@ -30,7 +31,7 @@ export async function migrateDatabase(databaseUrl: string, { log }: { log?: Logg
       cause: error,
     });
   }
-  const refusal = await rebuildViews(database.db);
+  const refusal = await replaceDefinitions(database.db);
   if (refusal !== undefined) {
     log?.warn(
       { reason: refusal },
@@ -84,12 +85,14 @@ async function runMigration(trx: Database, text: string): Promise<void> {
   await sql.raw(text).execute(trx);
 }
 
-// One transaction: a reader sees the old views or the new ones, never none.
-async function rebuildViews(db: Database): Promise<string | undefined> {
+// One transaction: a reader sees the old functions and views or the new ones, never none. Views come last, since they may call functions.
+async function replaceDefinitions(db: Database): Promise<string | undefined> {
+  const functions = await readSqlFolder(functionsFolder);
   const views = await readSqlFolder(viewsFolder);
   return db.transaction().execute(async (trx) => {
     await sql`select from ${sql.table(`archive.${migrationTable}_lock`)} for update`.execute(trx);
     await sql`drop schema if exists audit cascade`.execute(trx);
+    for (const text of Object.values(functions)) await sql.raw(text).execute(trx);
     await sql`create schema audit`.execute(trx);
     await sql`comment on schema audit is 'Views for auditors: stable names and columns, over tables that are free to change.'`.execute(
       trx,

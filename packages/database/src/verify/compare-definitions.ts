@@ -72,6 +72,7 @@ async function createExpected(trx: Database, scratch: Schemas): Promise<boolean>
   const folder = (name: string) => readSqlFolder(new URL(`../../${name}/`, import.meta.url));
   const run = (text: string) => sql.raw(elsewhere(text, scratch)).execute(trx);
   for (const text of Object.values(await folder("migrations"))) await run(text);
+  for (const text of Object.values(await folder("functions"))) await run(text);
   await run("create schema if not exists audit");
   for (const text of Object.values(await folder("views"))) await run(text);
   await sql`savepoint access`.execute(trx);

@@ -59,7 +59,8 @@ test("without a key nothing is sealed, and a problem is noted and seen in audit.
   await begin(harness, resources, { ...config, SEAL_KEY: undefined });
   expect(await countSeals(harness)).toBe(0);
   await harness.ask(
-    "insert into archive.seals values (1, now() - interval '1 day', 0, repeat('0', 64), repeat('1', 64), 'x', null, null, now())",
+    `insert into archive.seals (sequence, sealed_at, entries, previous_sha256, sha256, key_id, published_at)
+    values (1, now() - interval '1 day', 0, repeat('0', 64), repeat('1', 64), 'x', now())`,
   );
   await begin(harness, resources);
   const problem = async () => (await harness.ask("select problem from archive.sealing"))[0]?.["problem"];

@@ -11,11 +11,9 @@ import { claimIdentity } from "@actions-archive/database/ledger/identity";
 import { hasUnloadedRecords } from "@actions-archive/database/ledger/log-jobs";
 import { recordObjects } from "@actions-archive/database/ledger/objects";
 import { findSealing, recordSealing } from "@actions-archive/database/seal/sealing";
-import { findHead } from "@actions-archive/database/seal/seals";
 
 import type { LoaderConfig } from "../config.ts";
 import type { Loader } from "../loader.ts";
-import { notePast } from "../past/note-past.ts";
 import { adoptSeals } from "./adopt-seals.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
 
@@ -40,7 +38,6 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   // A seal of another host cannot be taken back: every verification finds it.
   await claimIdentity(loader.db, { archive_id: archiveId, host: loader.host });
   await recordIdentity(loader);
-  if ((await findHead(loader.db)) === undefined) await notePast(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
   if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
   return sealer;

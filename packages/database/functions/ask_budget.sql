@@ -1,16 +1,5 @@
--- The pace as a sliding minute. A burst of 600 and then 5 a second, as it was, is a third of what GitHub allows.
-alter table archive.credentials
-  drop column paced_until,
-  add column starts integer[] not null default array_fill(0, array[63]),
-  add column starts_second bigint not null default 0;
-comment on column archive.credentials.starts is 'How many requests started in the second starts_second, and in each of the 62 before it, newest first.';
-comment on column archive.credentials.starts_second is 'By the database''s clock, in seconds since 1970.';
-
-alter table archive.credential_holders add column waiting integer not null default 0;
-comment on column archive.credential_holders.waiting is 'How many requests this process wanted to start at its last question and could not.';
-
--- One call tells what ended and asks what may start. `holder_running` is a whole count, not a difference: a call whose
--- outcome was lost is set right by the next one. clock_timestamp(): a call may have waited for its turn.
+-- One call reports the requests that ended and asks how many may start. `holder_running` is an absolute count, not a difference: the
+-- next call repairs one whose outcome was lost. clock_timestamp(), since a call may have waited for the row's lock.
 create or replace function archive.ask_budget(
   asked_credential text, asking_holder uuid, holder_running integer, wanted integer, counted integer, ended_unread integer,
   reading jsonb, pause jsonb, reserve_percent integer, most_per_hour integer

@@ -1,4 +1,5 @@
--- How far the rebuilding of this database from the store has come, and what it could not use.
+-- How far a rebuild of this database from the store has come, and what it could not use.
+
 create table archive.rebuild (
   singleton boolean primary key default true check (singleton),
   archive_id uuid not null,
