@@ -109,20 +109,6 @@ test("what was loaded is sealed once, by key, version, size and hash; and a seal
   expect(await harness.ask("select kind from audit.gaps where kind = 'not_sealed'")).toEqual([]);
 });
 
-test("what was loaded before there were seals is sealed with the first", async () => {
-  await using harness = await openHarness();
-  await addJob(harness, jobId);
-  await addJob(harness, jobId + 1);
-  await harness.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
-  await loadRun(harness.loader, { run_id: runId, run_attempt: 1 });
-  const rows = "select object_key, size_bytes, sha256 from archive.objects order by 1";
-  const noted = await harness.ask(rows);
-  await harness.ask("truncate archive.objects");
-  await sealArchive(await openTestSealer(harness));
-  expect((await harness.ask(rows)).filter((row) => row["object_key"] !== "archive.json")).toEqual(noted);
-  expect(noted).toHaveLength(5);
-});
-
 test("no seal is made before the interval has passed, unless more waits than one seal holds", async () => {
   await using harness = await openHarness();
   const sealer = await openTestSealer(harness);
