@@ -40,13 +40,13 @@ export function addExportCase(program: Command, context: CommandContext): void {
     .addHelpText("after", examples)
     .action(async (ids: number[], { to, publicKey: keyFile, json }: ExportCaseOptions) => {
       const jobIds = [...new Set(ids)].toSorted((a, b) => a - b);
-      const [publicKey] = await findPublicKeys(keyFile === undefined ? [] : [keyFile], context);
-      if (publicKey === undefined)
-        throw new PermanentError("usage/invalid", "There is no public key: name it with --public-key FILE.");
       const signal = stopOnSignal();
       await using resources = new AsyncDisposableStack();
       const uses = ["DATABASE_URL", "ARCHIVE_URL"] as const;
       const { db, config } = await attachLedger(context, { command: "export-case", resources, uses });
+      const [publicKey] = await findPublicKeys(keyFile === undefined ? [] : [keyFile], context);
+      if (publicKey === undefined)
+        throw new PermanentError("usage/invalid", "There is no public key: name it with --public-key FILE.");
       const store = resources.use(await openStoreForReading(config));
       const folder = resources.use(await openCaseFolder(to, signal));
       const written = await writeCase({ db, store }, folder, { jobIds, publicKey });

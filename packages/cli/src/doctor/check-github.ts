@@ -2,7 +2,7 @@
 
 import { type Environment, presentSettings } from "@actions-archive/core/config";
 import { errorMessage } from "@actions-archive/core/error-message";
-import { ActionsArchiveError } from "@actions-archive/core/errors";
+import { ActionsArchiveError, PermanentError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 import { findLastDelivery, findRefusedRedirects } from "@actions-archive/database/audit/inspect-database";
 import type { Database } from "@actions-archive/database/connection/open-database";
@@ -10,9 +10,12 @@ import { hasIncludes, parseRepositoryPatterns } from "@actions-archive/fetcher/r
 import type { Credential } from "@actions-archive/github/api";
 import { listInstallationRepositories, listOwnerRepositories } from "@actions-archive/github/endpoints/repositories";
 import { getMeta, getRateLimit } from "@actions-archive/github/endpoints/server";
+import { listJobsForRun } from "@actions-archive/github/endpoints/workflow-jobs";
 import { listRuns } from "@actions-archive/github/endpoints/workflow-runs";
 import type { GitHub } from "@actions-archive/github/github";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
+import { repositoryPath } from "@actions-archive/github/paths";
+import type { WorkflowRun } from "@actions-archive/github/schemas";
 import { maxClockSkewMs } from "@actions-archive/github/transport/clock-skew";
 import { createProcessBudget } from "@actions-archive/github/transport/process-budget";
 
@@ -100,8 +103,9 @@ async function checkRepositories(github: GitHub, env: Environment, signal: Abort
         "the settings select no repository that the credential can see",
         "Correct ARCHIVE_REPOSITORIES.",
       );
-    await listRuns(github, { repository, perPage: 1, signal });
-    return pass("github_permissions", `the runs of ${repository} can be listed`);
+    const { data: runs } = await listRuns(github, { repository, status: "completed", perPage: 1, signal });
+    const what = await checkLog(github, { repository, run: runs[0], signal });
+    return pass("github_permissions", `the runs of ${repository} can be listed${what}`);
   } catch (error) {
     if (!(error instanceof ActionsArchiveError)) throw error;
     const what = repository ?? "the selected repositories";
@@ -117,6 +121,24 @@ async function checkRepositories(github: GitHub, env: Environment, signal: Abort
       "Grant the credential Actions: read and Metadata: read on the repositories.",
     );
   }
+}
+
+type LogRequest = {
+  readonly repository: string;
+  readonly run: WorkflowRun | undefined;
+  readonly signal: AbortSignal;
+};
+
+/** Requests the link of one log and does not follow it: runs of a public repository can be listed without the right to read logs. */
+async function checkLog(github: GitHub, { repository, run, signal }: LogRequest): Promise<string> {
+  if (run === undefined) return ", and has no completed run yet";
+  const { value: page } = await listJobsForRun(github, { repository, runId: run.id, filter: "latest", signal }).next();
+  const job = page?.data[0];
+  if (job === undefined) return "";
+  const path = `${repositoryPath(repository)}/actions/jobs/${job.id}/logs`;
+  const { status } = await github.ask({ path, subject: { repository }, signal });
+  if (status === 403) throw new PermanentError("github/forbidden", `GitHub answered 403 to the log of job ${job.id}`);
+  return ", and their logs read";
 }
 
 async function findFirstRepository(

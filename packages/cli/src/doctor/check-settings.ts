@@ -1,7 +1,7 @@
 // Checks of `doctor` that need no engine: every setting by itself, the seal key and the disk.
 
 import { createPublicKey } from "node:crypto";
-import { access, constants, mkdir, rmdir, statfs } from "node:fs/promises";
+import { access, constants, mkdtemp, rmdir, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -71,9 +71,7 @@ async function checkFolder({ check, folder, setting }: { check: string; folder: 
     const existing = await findExisting(folder);
     await access(existing, constants.W_OK);
     // Some file systems, such as /proc, say that they are writable and refuse every folder.
-    const probe = join(existing, `.actions-archive-doctor-${process.pid}`);
-    await mkdir(probe);
-    await rmdir(probe);
+    await rmdir(await mkdtemp(join(existing, ".actions-archive-doctor-")));
     const { bavail, bsize } = await statfs(existing);
     const freeBytes = bavail * bsize;
     const detail = `${formatBytes(freeBytes)} free in ${folder}`;
