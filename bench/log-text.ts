@@ -51,7 +51,7 @@ function encode(text: Buffer): void {
 }
 
 function scan(text: Buffer): void {
-  const scanner = new LineScanner({ onLine: () => false, onText: () => undefined });
+  const scanner = new LineScanner({ onLine: () => false, onText: () => undefined, wantsPlain: () => false });
   for (const chunk of chunksOf(text)) scanner.scan(chunk);
   scanner.end();
 }

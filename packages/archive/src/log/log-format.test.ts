@@ -210,3 +210,15 @@ test("a frame is taken only when it is exactly what its entry says", () => {
   expect(() => decodeFrame(Buffer.from("plain text"), 10)).toThrow("not zstd");
   expect(() => decodeFrame(zstdCompressSync(raw), raw.length)).toThrow("without a checksum");
 });
+
+test("a frame is full with the last line that ends within its limit", () => {
+  const frameOf = (secondEnd: number) => {
+    const first = `${stamp}${"a".repeat(500_000)}\n`;
+    const second = `${stamp}${"b".repeat(secondEnd - first.length - stamp.length - 1)}\n`;
+    const { totals } = encode(Buffer.from(`${first}${second}${stamp}c\n`), [10_000]);
+    return [totals.frames[0]?.rawBytes, first.length];
+  };
+  expect(frameOf(maxFrameBytes)[0]).toBe(maxFrameBytes);
+  const [rawBytes, firstEnd] = frameOf(maxFrameBytes + 1);
+  expect(rawBytes).toBe(firstEnd);
+});

@@ -18,6 +18,7 @@ export const maxFrameBytes = 1024 * 1024;
 /** Recorded logs (15 MB) shrink to 1/8.10 with these, to 1/7.90 with level 3, which takes 1.4 times as long (`bench/log-text.ts`). */
 const compression = { level: 1, windowLog: 18 };
 
+const newline = 0x0a;
 const skippableMagic = 0x184d2a5e;
 const seekableMagic = 0x8f92eab1;
 const headerBytes = 8;
@@ -71,6 +72,7 @@ export class LogEncoder {
       return this.#reader.onLine(line);
     },
     onText: (line) => this.#reader.onText(line),
+    wantsPlain: () => this.#reader.wantsPlain(),
   });
   /** The text of the frame to come; the slack is for what is read ahead of a cut. */
   readonly #text = Buffer.allocUnsafe(maxFrameBytes + 2 * minFrameBytes);
@@ -78,7 +80,6 @@ export class LogEncoder {
   #out: Buffer[] = [];
   #frameStart = 0;
   #textBytes = 0;
-  #lastBorder = 0;
   #storedBytes = 0;
   #nul = 0;
   #hasBom = false;
@@ -125,15 +126,16 @@ export class LogEncoder {
   }
 
   #takeLine({ start, endsFrame }: Line): void {
+    if (!endsFrame) return;
     this.#cutFullFrames(start);
-    if (endsFrame && start - this.#frameStart >= minFrameBytes) this.#cut(start);
-    else this.#lastBorder = start;
+    if (start - this.#frameStart >= minFrameBytes) this.#cut(start);
   }
 
-  // All lines that start before `knownUpTo` are known. A frame is full once a byte beyond its limit is.
+  // All lines that start before `knownUpTo` are known. A frame is full once a byte beyond its limit is: it ends with its last line.
   #cutFullFrames(knownUpTo: number): void {
     while (knownUpTo > this.#frameStart + maxFrameBytes) {
-      this.#cut(this.#lastBorder > this.#frameStart ? this.#lastBorder : this.#frameStart + maxFrameBytes);
+      const lineEnd = this.#text.lastIndexOf(newline, maxFrameBytes - 1) + 1;
+      this.#cut(this.#frameStart + (lineEnd === 0 ? maxFrameBytes : lineEnd));
     }
   }
 
@@ -146,7 +148,6 @@ export class LogEncoder {
     this.#text.copyWithin(0, rawBytes, this.#textBytes);
     this.#textBytes -= rawBytes;
     this.#frameStart = rawEnd;
-    this.#lastBorder = rawEnd;
   }
 
   #emit(stored: Buffer): void {

@@ -150,3 +150,32 @@ test("a time with any byte in its fraction changed is one only while all seven a
     }
   }
 });
+
+test("plain lines are counted and not reported while they are not wanted, however the bytes arrive", () => {
+  const plain = `${stamp(2)}plain\r\n${stamp(2)}\n${stamp(2)}##[other]\n${stamp(2).trim()}\n`.repeat(3);
+  const text = `${stamp(2)}first\n${plain}${stamp(2)}##[group]a\n${plain}no time\n${plain}\uFEFF${stamp(2)}mark\n${plain}${stamp(3)}last\n`;
+  const notPlain = ["first", "##[group]a", "no time", "mark", "last"];
+  const bytes = Buffer.from(text);
+  for (let chunkBytes = bytes.length; chunkBytes > 0; chunkBytes -= 7) {
+    const texts: string[] = [];
+    const scanner = new LineScanner({
+      onLine: () => true,
+      onText: (line) => void texts.push(line.text),
+      wantsPlain: () => false,
+    });
+    for (let at = 0; at < bytes.length; at += chunkBytes) scanner.scan(bytes.subarray(at, at + chunkBytes));
+    const all = scan(text, chunkBytes);
+    expect(all).toMatchObject(scanner.end());
+    // A plain line that a chunk cuts is reported all the same.
+    const cuts = Math.ceil(bytes.length / chunkBytes) - 1;
+    expect(texts.length).toBeLessThanOrEqual(notPlain.length + cuts);
+    expect(texts.filter((each) => notPlain.includes(each))).toEqual(notPlain);
+  }
+});
+
+test("NUL bytes before the first time are no time", () => {
+  const text = `${"\0".repeat(20)}1234567Z \n`;
+  const scanner = new LineScanner({ onLine: () => false, onText: () => undefined, wantsPlain: () => false });
+  scanner.scan(Buffer.from(text.repeat(2)));
+  expect(scanner.end()).toMatchObject({ lines: 2, linesWithoutTime: 2 });
+});

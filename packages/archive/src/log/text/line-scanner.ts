@@ -2,6 +2,8 @@
 // kept of the few lines that somebody asks for, and no more than its head, so a line of any length costs nothing.
 
 import { skipByteOrderMarks, maxByteOrderMarksBytes } from "./byte-order-mark.ts";
+import { SecondReader, secondOf } from "./line-time.ts";
+import { newlineFrom } from "./newline.ts";
 import { type LineKind, maxPrefixLength, runnerLineAt } from "./runner-lines.ts";
 
 /** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
@@ -51,6 +53,11 @@ export type LineListener = {
   readonly onLine: (line: Line) => boolean;
   /** When a line that was asked for is complete; before the next line's `onLine`. */
   readonly onText: (line: LineText) => void;
+  /**
+   * Whether `onLine` is called for plain lines too: those of the same second as the last line with a time that begin like no line
+   * of the runner. Called again after each call of the others; without it, all lines are wanted.
+   */
+  readonly wantsPlain?: () => boolean;
 };
 
 const newline = 0x0a;
@@ -103,7 +110,11 @@ export class LineScanner {
     this.#lastStampAt = -1;
     let at = 0;
     while (at < chunk.length) {
-      const end = chunk.indexOf(newline, at);
+      if (this.#carried === 0 && !this.#isHeadKnown && this.#listener.wantsPlain?.() === false) {
+        at = this.#passPlain(chunk, view, at);
+        if (at === chunk.length) break;
+      }
+      const end = newlineFrom(chunk, view, at);
       const stop = end === -1 ? chunk.length : end + 1;
       if (this.#isHeadKnown) this.#keep(chunk, at, stop);
       else this.#readHead(chunk, view, at, stop, end !== -1);
@@ -134,6 +145,26 @@ export class LineScanner {
       ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime, lastTime: this.#lastTime }),
       hasEndMarker: this.#lines - this.#endMarkerLine < endMarkerWithin,
     };
+  }
+
+  /** Counts the plain lines from `at` on that end in the chunk. Most lines are plain. @returns where the next line begins. */
+  #passPlain(chunk: Buffer, view: DataView, from: number): number {
+    let at = from;
+    let [lines, crlf, lastAt] = [0, 0, -1];
+    while (at + stampLength <= chunk.length && this.#seconds.repeats(chunk, view, at)) {
+      const end = newlineFrom(chunk, view, at + stampLength - 1);
+      if (end === -1 || runnerLineAt(chunk, at + stampLength, end) !== undefined) break;
+      if (chunk[end - 1] === carriageReturn) crlf += 1;
+      lines += 1;
+      lastAt = at;
+      at = end + 1;
+    }
+    if (lines === 0) return from;
+    this.#lines += lines;
+    this.#crlf += crlf;
+    this.#lastStampAt = lastAt;
+    this.#lineStart = this.#offset + at;
+    return at;
   }
 
   #readHead(chunk: Buffer, view: DataView, at: number, stop: number, isEnded: boolean): void {
@@ -227,70 +258,7 @@ function textOf(bytes: Buffer, start: number, end: number): string {
   return text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
 }
 
-const [dash, letterT, colon, dot, letterZ] = [0x2d, 0x54, 0x3a, 0x2e, 0x5a];
-const digitsAt = Uint8Array.of(0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18, 20, 21, 22, 23, 24, 25, 26);
-
-/**
- * The last second that was read, as it stands in the log: most lines have the same, and comparing is cheaper than reading. Four
- * bytes at a time through a DataView, which V8 turns into one instruction each: byte by byte this was a quarter of the pass.
- */
-class SecondReader {
-  readonly #words = new Int32Array(5);
-  #second = -1;
-
-  /** `2022-04-08T09:00:42.9235580Z` at `at`, fields in range: the archive reads times from it later. -1 when it is no time. */
-  read(bytes: Buffer, view: DataView, at: number): number {
-    const words = this.#words;
-    const isSame =
-      view.getInt32(at + 16) === words[4] &&
-      view.getInt32(at + 12) === words[3] &&
-      view.getInt32(at + 8) === words[2] &&
-      view.getInt32(at + 4) === words[1] &&
-      view.getInt32(at) === words[0];
-    if (isSame) return hasFraction(bytes, view, at + 20) ? this.#second : -1;
-    const second = secondOf(bytes, at);
-    if (second === -1) return -1;
-    for (let index = 0; index < 5; index += 1) words[index] = view.getInt32(at + 4 * index);
-    this.#second = second;
-    return second;
-  }
-}
-
-function hasFraction(bytes: Buffer, view: DataView, at: number): boolean {
-  return areDigits(view.getInt32(at)) && areDigits(view.getInt32(at + 3)) && bytes[at + 7] === letterZ;
-}
-
-/** Whether each of four bytes is a digit: its upper half is 3, and stays 3 when 6 is added, which 10 to 15 below it do not. */
-function areDigits(word: number): boolean {
-  return (((word & 0xf0f0f0f0) ^ 0x30303030) | (((word + 0x06060606) & 0xf0f0f0f0) ^ 0x30303030)) === 0;
-}
-
-function secondOf(bytes: Buffer, at: number): number {
-  const isShaped =
-    bytes[at + 27] === letterZ &&
-    bytes[at + 4] === dash &&
-    bytes[at + 7] === dash &&
-    bytes[at + 10] === letterT &&
-    bytes[at + 13] === colon &&
-    bytes[at + 16] === colon &&
-    bytes[at + 19] === dot;
-  if (!isShaped) return -1;
-  for (const offset of digitsAt) if (!isDigit(bytes[at + offset])) return -1;
-  const [month, day] = [number(bytes, at + 5), number(bytes, at + 8)];
-  const [hour, minute, second] = [number(bytes, at + 11), number(bytes, at + 14), number(bytes, at + 17)];
-  const isInRange = month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
-  return isInRange ? ((((month - 1) * 31 + day - 1) * 24 + hour) * 60 + minute) * 60 + second : -1;
-}
-
 /** Whether `2022-04-08T09:00:42.9235580Z`, with fields in range, stands there. */
 export function isStamp(bytes: Buffer, at: number): boolean {
   return secondOf(bytes, at) !== -1;
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
-}
-
-function number(bytes: Buffer, at: number): number {
-  return ((bytes[at] ?? 0) - 0x30) * 10 + ((bytes[at + 1] ?? 0) - 0x30);
 }

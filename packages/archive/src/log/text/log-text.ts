@@ -67,6 +67,10 @@ export class LogTextReader implements LineListener {
     return beginsDay || line.kind !== undefined || continuesMessage || this.#setUp.wantsAll || this.#marks.wantsNext;
   }
 
+  wantsPlain(): boolean {
+    return this.#openAnnotation !== undefined || this.#setUp.wantsAll || this.#marks.wantsNext;
+  }
+
   onText(line: LineText): void {
     this.#times.addDay(line);
     const { kind, number, start, end, time, text } = line;
