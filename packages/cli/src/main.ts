@@ -1,5 +1,5 @@
 // The operator's program: `npx pnpm actions-archive COMMAND`. Commands print to stdout, what they log goes to stderr; exit
-// codes are the contract's.
+// codes: README.md.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";

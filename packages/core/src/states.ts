@@ -1,4 +1,4 @@
-// The states of a log, the reasons for them, and the flags of doubt: the contract's words, in one place.
+// The states of a log, the reasons for them, and the flags of doubt: in one place; docs/states.md has the rules.
 
 import { z } from "zod";
 

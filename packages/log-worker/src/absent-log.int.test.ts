@@ -1,5 +1,5 @@
-// Why there is no log: decided in the contract's order, only when waiting is over, and never because of lost access. Rules 2
-// and 3, and the second look.
+// Why there is no log: decided in the order of docs/states.md, only when waiting is over, and never because of lost access. With
+// the second answer.
 
 import { recordTerminalStates } from "@actions-archive/database/ledger/log-states";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
@@ -77,7 +77,7 @@ test.each([
   ["a check run that poses as a job", { conclusion: "neutral" }, "not_a_job"],
   ["a field that is missing, which decides nothing", { conclusion: "cancelled", overrides: { runner_id: undefined } }, "deleted"],
   ["steps that are missing, which decide nothing", { conclusion: "cancelled", overrides: { steps: undefined } }, "deleted"],
-] satisfies [string, Partial<JobAt>, string][])("rule 2a: %s", async (_kind, draft, reason) => {
+] satisfies [string, Partial<JobAt>, string][])("no runner: %s", async (_kind, draft, reason) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, ...draft });
   await harness.deliver(job);
@@ -87,7 +87,7 @@ test.each([
   expect(looked).toBe(reason === "deleted");
 });
 
-test("rule 2b: a repository that cannot be read has no deleted logs, but a problem of access", async () => {
+test("no access: a repository that cannot be read has no deleted logs, but a problem of access", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.hideRepository({ repository: repositoryName });
@@ -96,7 +96,7 @@ test("rule 2b: a repository that cannot be read has no deleted logs, but a probl
   expect(await harness.recordOf(job)).toBeUndefined();
 });
 
-test.each([403, 404])("rule 2b: a list of runs that answers %i is a problem of access", async (status) => {
+test.each([403, 404])("no access: a list of runs that answers %i is a problem of access", async (status) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none });
   harness.simulator.faults.add({ path: "*/actions/runs", status, body: `{"message":"Resource not accessible by integration"}` });
@@ -104,7 +104,7 @@ test.each([403, 404])("rule 2b: a list of runs that answers %i is a problem of a
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
 });
 
-test("rule 2b: a repository with another id under the name is a problem of access", async () => {
+test("no access: a repository with another id under the name is a problem of access", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.hideRepository({ repository: repositoryName });
@@ -123,7 +123,7 @@ test.each([
   ["the youngest 410, where the endpoint says nothing", "youngest_gone_seconds = 86400", 2, "expired"],
   ["GitHub's 90 days, where nobody says anything", "log_retention_days = null", 91, "expired"],
   ["GitHub's 90 days, not reached", "log_retention_days = null", 89, "deleted"],
-])("rule 2c: older than the retention by %s", async (_source, facts, days, reason) => {
+])("older than the retention by %s", async (_source, facts, days, reason) => {
   await using harness = await openHarness({ simulator: { retentionDays: 400 } });
   harness.repository.retentionDays = 400;
   await harness.ask(`update archive.repositories set ${facts}`);
@@ -132,14 +132,14 @@ test.each([
   expect(await errorMessage(harness, job)).toBe(reason);
 });
 
-test("rule 2d: an old blob that is not there is deleted, although the job can still be read", async () => {
+test("deleted: an old blob that is not there is deleted, although the job can still be read", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: { kind: "blob-missing" } });
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("rule 3: a 403 that is no limit is forbidden, at the first try", async () => {
+test("forbidden: a 403 that is no limit is forbidden, at the first try", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
@@ -148,7 +148,7 @@ test("rule 3: a 403 that is no limit is forbidden, at the first try", async () =
   expect(await harness.ask("select from archive.credentials where paused_until > now()")).toEqual([]);
 });
 
-test("rule 3: 401 pauses the credential, and the job stays pending", async () => {
+test("credential paused: 401 pauses the credential, and the job stays pending", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.revokeToken({ token: harness.simulator.token });
@@ -160,7 +160,7 @@ test("rule 3: 401 pauses the credential, and the job stays pending", async () =>
   await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
 });
 
-test("rule 3: 403 on the repository itself pauses the credential, and the job stays pending", async () => {
+test("credential paused: 403 on the repository itself pauses the credential, and the job stays pending", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none });
   harness.simulator.faults.add({

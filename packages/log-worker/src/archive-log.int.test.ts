@@ -1,4 +1,4 @@
-// A log that GitHub has: archived as it is, once, and flagged where there is doubt. The contract's rules 0, 1 and 5.
+// A log that GitHub has: archived as it is, once, and flagged where there is doubt. The rules: docs/states.md.
 
 import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
@@ -88,7 +88,7 @@ test("a job whose log is settled is left alone", async () => {
   expect(await harness.listKeys("records/")).toEqual([]);
 });
 
-test("rule 0: a record that is there is handed over again, and GitHub is not asked", async () => {
+test("a record that is there is handed over again, and GitHub is not asked", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -100,7 +100,7 @@ test("rule 0: a record that is there is handed over again, and GitHub is not ask
   expect(await harness.listKeys("records/")).toHaveLength(1);
 });
 
-test("rule 0: a log without a record that GitHub still has alike is adopted", async () => {
+test("a log without a record that GitHub still has alike is adopted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -114,7 +114,7 @@ test("rule 0: a log without a record that GitHub still has alike is adopted", as
   });
 });
 
-test("rule 0: a log without a record that GitHub now has otherwise is kept, and the other one beside it", async () => {
+test("a log without a record that GitHub now has otherwise is kept, and the other one beside it", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -129,7 +129,7 @@ test("rule 0: a log without a record that GitHub now has otherwise is kept, and 
 });
 
 test.each(["not-found", "expired", "blob-missing"] as const)(
-  "rule 0: a log without a record that GitHub has no more (%s) is adopted as it lies there",
+  "a log without a record that GitHub has no more (%s) is adopted as it lies there",
   async (kind) => {
     await using harness = await openHarness();
     const job = await harness.addJob();
@@ -150,7 +150,7 @@ test.each(["not-found", "expired", "blob-missing"] as const)(
   },
 );
 
-test("rule 0: of two logs without a record, which GitHub has no more, the one that was read later is adopted", async () => {
+test("of two logs without a record, which GitHub has no more, the one that was read later is adopted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -164,7 +164,7 @@ test("rule 0: of two logs without a record, which GitHub has no more, the one th
   expect((await harness.recordOf(job))?.log).toEqual({ ...before?.log, flags: ["adopted", "changed_since"] });
 });
 
-test("rule 1: a skipped job has no log, and GitHub is not asked", async () => {
+test("a skipped job has no log, and GitHub is not asked", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, conclusion: "skipped" });
   await harness.deliver(job);
@@ -190,7 +190,7 @@ async function openRerun(originalState: string) {
   return { ...harness, original, copy };
 }
 
-test("rule 1: a copy of a job whose log is archived names it, and GitHub is not asked", async () => {
+test("a copy of a job whose log is archived names it, and GitHub is not asked", async () => {
   await using harness = await openRerun("archived");
   await harness.deliver(harness.copy);
   expect((await harness.recordOf(harness.copy))?.log).toEqual({
@@ -201,7 +201,7 @@ test("rule 1: a copy of a job whose log is archived names it, and GitHub is not 
   expect(harness.asked()).toEqual([]);
 });
 
-test("rule 1: a copy waits while its original is pending", async () => {
+test("a copy waits while its original is pending", async () => {
   await using harness = await openRerun("pending");
   await harness.deliver(harness.copy);
   expect(await harness.recordOf(harness.copy)).toBeUndefined();
@@ -210,7 +210,7 @@ test("rule 1: a copy waits while its original is pending", async () => {
   expect(harness.asked()).toEqual([]);
 });
 
-test.each(["absent", "failed"])("rule 1: a copy of a job whose log is %s is asked for itself", async (state) => {
+test.each(["absent", "failed"])("a copy of a job whose log is %s is asked for itself", async (state) => {
   await using harness = await openRerun(state);
   await harness.deliver(harness.copy);
   expect((await harness.recordOf(harness.copy))?.log).toMatchObject({
@@ -219,7 +219,7 @@ test.each(["absent", "failed"])("rule 1: a copy of a job whose log is %s is aske
   });
 });
 
-test("rule 1: a copy whose original is known need not wait until the earlier attempts are listed", async () => {
+test("a copy whose original is known need not wait until the earlier attempts are listed", async () => {
   await using harness = await openRerun("archived");
   const { run, attempt } = harness.copy;
   await harness.ask(
@@ -233,7 +233,7 @@ test("rule 1: a copy whose original is known need not wait until the earlier att
 });
 
 test.each(["archived", "pending"])(
-  "rule 0 before rule 1: a copy whose own log lies there without a record is asked for, whatever its original is (%s)",
+  "a log without a record comes first: a copy whose own log lies there without a record is asked for, whatever its original is (%s)",
   async (state) => {
     await using harness = await openRerun("absent");
     await harness.deliver(harness.copy);
@@ -257,7 +257,7 @@ test("a job that one object calls skipped, and that had a runner, is asked for",
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
-test("rule 0 before rule 1: a skipped job whose log lies there all the same is asked for", async () => {
+test("a log without a record comes first: a skipped job whose log lies there all the same is asked for", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -268,7 +268,7 @@ test("rule 0 before rule 1: a skipped job whose log lies there all the same is a
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["adopted"] });
 });
 
-test("rule 4: a log that lacks its end is read once more after a while, and then stored and flagged", async () => {
+test("no end marker: a log that lacks its end is read once more after a while, and then stored and flagged", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: logText(job, [-50, -30], "still working") });
@@ -279,7 +279,7 @@ test("rule 4: a log that lacks its end is read once more after a while, and then
   expect(await flagsOf(harness, job)).toEqual(["no_end_marker"]);
 });
 
-test("rule 4: a log that has its end at the second reading is not doubted", async () => {
+test("no end marker: a log that has its end at the second reading is not doubted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: logText(job, [-50, -30], "still working") });
@@ -289,7 +289,7 @@ test("rule 4: a log that has its end at the second reading is not doubted", asyn
   expect(await flagsOf(harness, job)).toEqual([]);
 });
 
-test("rule 4: no end marker alone, or an early last line alone, is no doubt", async () => {
+test("no end marker: no end marker alone, or an early last line alone, is no doubt", async () => {
   await using harness = await openHarness();
   for (const text of [
     [-50, -4],
@@ -302,7 +302,7 @@ test("rule 4: no end marker alone, or an early last line alone, is no doubt", as
   }
 });
 
-test("rule 4: an answer that ends early and says so is a log without its end", async () => {
+test("no end marker: an answer that ends early and says so is a log without its end", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   harness.simulator.faults.add({ origin: "log", endAfterBytes: 2_000 });
@@ -312,7 +312,7 @@ test("rule 4: an answer that ends early and says so is a log without its end", a
   expect((await harness.recordOf(job))?.log).toMatchObject({ flags: [], raw_sha256: await logSha256(job) });
 });
 
-test("rule 5: lines before the job's start are normal, a last line far from its end is not", async () => {
+test("outside the job's time: lines before the job's start are normal, a last line far from its end is not", async () => {
   await using harness = await openHarness();
   for (const [seconds, flags] of [
     [[-5_000, -1], []],
@@ -327,7 +327,7 @@ test("rule 5: lines before the job's start are normal, a last line far from its 
   }
 });
 
-test("rule 5: a log with the raw bytes of another job's is stored and flagged", async () => {
+test("same bytes: a log with the raw bytes of another job's is stored and flagged", async () => {
   await using harness = await openHarness();
   const [one, two] = [await harness.addJob(), await harness.addJob()];
   await harness.deliver(one);
@@ -355,7 +355,7 @@ test("rule 5: a log with the raw bytes of another job's is stored and flagged", 
   expect(await flagsOf(harness, two)).toContain("same_as_other_job");
 });
 
-test("rule 5: of two equal logs that are archived at the same moment, one is flagged at least", async () => {
+test("same bytes: of two equal logs that are archived at the same moment, one is flagged at least", async () => {
   await using harness = await openHarness();
   const jobs = [await harness.addJob(), await harness.addJob()];
   for (const { id: jobId } of jobs) harness.simulator.control.setLog({ jobId, text: logText(jobs[0] as Job, [-3, -1]) });

@@ -1,4 +1,4 @@
-// Decides why there is no log, in the order of the contract. A single answer decides nothing: a second one must agree with it, or
+// Decides why there is no log, in the order of docs/states.md. A single answer decides nothing: a second one must agree with it, or
 // something else that is known (docs/decisions/0019-absent-needs-two-answers.md).
 
 import type { AbsentLog } from "@actions-archive/archive/record/record";

@@ -1,5 +1,5 @@
-// A log that could not be had: an answer that is not a log is never stored, is asked for again as often as the contract says,
-// and in the end is listed as failed. Rules 3 and 4.
+// A log that could not be had: an answer that is not a log is never stored, is asked for again as often as docs/states.md says,
+// and in the end is listed as failed.
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";

@@ -1,5 +1,5 @@
 // What a correct archive of a job's log ends with, derived from the world's truth and never from an archiver's code. The words
-// are those of the archive's contract, as plain strings: the simulator imports none of the code that it tests.
+// are those of docs/states.md, as plain strings: the simulator imports none of the code that it tests.
 
 import { dayMs } from "../durations.ts";
 import type { Job } from "../world/model.ts";
