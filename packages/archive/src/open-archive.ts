@@ -1,4 +1,4 @@
-// The store as a worker opens it: writable, known in what it enforces, and of this archive.
+// Opens the store for a worker: probes what it enforces and checks that it belongs to this archive.
 
 import { openStore, probeStore, type StoreSettings } from "./open-store.ts";
 import { ensureArchiveIdentity, type ArchiveIdentity } from "./store/archive-identity.ts";
@@ -10,8 +10,8 @@ export type OpenArchive = AsyncDisposable & {
 };
 
 /**
- * Opens the store and finds out what it enforces; a new one gets its `archive.json`. Idempotent.
- * @throws ConfigError when it cannot be written, or belongs to another archive or host than `expected`.
+ * Opens the store, probes what it enforces, and writes `archive.json` to a new store. Idempotent.
+ * @throws ConfigError when the store cannot be written, or belongs to another archive or host than `expected`.
  */
 export async function openArchive(
   settings: StoreSettings,

@@ -1,11 +1,11 @@
-// From settings to a store: the scheme of ARCHIVE_URL chooses, the probe refuses what could not keep the promises.
+// Opens a store from settings: the scheme of ARCHIVE_URL selects the implementation.
 
 import { ActionsArchiveError, ConfigError } from "@actions-archive/core/errors";
 
 import { openFolderForReading, openFolderStore } from "./store/folder/folder-store.ts";
 import { assertKey, type Store, type StoreCapabilities } from "./store/store.ts";
 
-/** The settings of these names, as core/settings parses them. */
+/** The settings of the same names, parsed by core/settings. */
 export type StoreSettings = {
   readonly ARCHIVE_URL: URL;
   readonly S3_ENDPOINT?: URL | undefined;
@@ -16,8 +16,8 @@ export type StoreSettings = {
 };
 
 /**
- * Opens the store that ARCHIVE_URL names. Does not ask S3 anything yet: call `probeStore` before the first put.
- * @throws ConfigError when the URL names no store, or a folder that cannot be made or written.
+ * Opens the store that ARCHIVE_URL names. Sends no request to S3: call `probeStore` before the first put.
+ * @throws ConfigError when the URL names no store, or a folder that cannot be created or written.
  */
 export async function openStore(settings: StoreSettings): Promise<Store> {
   const url = settings.ARCHIVE_URL;
@@ -25,8 +25,8 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
 }
 
 /**
- * As `openStore`, for who only reads: a folder is neither made nor tidied, so that a copy can lie where nothing can be written.
- * @throws ConfigError when the URL names no store. @throws PermanentError `store/refused` when there is no such folder.
+ * Like `openStore`, for read-only use: a folder is neither created nor cleaned up, so a copy on a read-only file system works.
+ * @throws ConfigError when the URL names no store. @throws PermanentError `store/refused` when the folder does not exist.
  */
 export async function openStoreForReading(settings: StoreSettings): Promise<Store> {
   const url = settings.ARCHIVE_URL;
@@ -42,7 +42,7 @@ async function openBucket(settings: StoreSettings): Promise<Store> {
   const { S3_OBJECT_LOCK_MODE: mode, S3_OBJECT_LOCK_DAYS: days } = settings;
   if ((mode === undefined) !== (days === undefined))
     throw new ConfigError("Set S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS together, or neither.");
-  // The SDK is half of a small process' memory and start: who keeps a folder need not load it.
+  // Loaded on demand: the SDK takes half of a small process's memory and start-up time, and a folder does not need it.
   const [{ createS3Client }, { openS3Store }] = await Promise.all([
     import("./store/s3/client.ts"),
     import("./store/s3/s3-store.ts"),
@@ -57,8 +57,8 @@ async function openBucket(settings: StoreSettings): Promise<Store> {
 }
 
 /**
- * Finds out what the store enforces, by writing a few bytes under `probe/`, and makes it known to `put`. Idempotent.
- * @throws ConfigError with reason and cure when the store cannot be reached, written or read.
+ * Probes what the store enforces by writing a few bytes under `probe/`. Later calls of `put` rely on the result. Idempotent.
+ * @throws ConfigError with the reason and the remedy when the store cannot be reached, written or read.
  */
 export async function probeStore(store: Store): Promise<StoreCapabilities> {
   return refuseWithCure(store.url, () => store.probe());
@@ -77,6 +77,8 @@ function refusePrefix(prefix: string): void {
   try {
     assertKey(prefix);
   } catch (error) {
-    throw new ConfigError(`The prefix of ARCHIVE_URL, ${prefix}, may hold letters, digits, . _ - and / only.`, { cause: error });
+    throw new ConfigError(`The prefix of ARCHIVE_URL, ${prefix}, may contain only letters, digits, . _ - and /.`, {
+      cause: error,
+    });
   }
 }

@@ -1,5 +1,5 @@
-// archive.json at the root of the store: which archive this is, and of which GitHub host. It keeps two archives out of one
-// bucket, and a database away from a bucket that is not its own.
+// archive.json at the root of the store names the archive and its GitHub host. It prevents two archives from sharing a bucket,
+// and a database from using the bucket of another archive.
 
 import { createHash, randomUUID } from "node:crypto";
 
@@ -15,14 +15,14 @@ export const ArchiveIdentity = z.object({
   archive_id: z.uuid(),
   host: z.string().min(1),
   created_at: z.iso.datetime(),
-  version: z.literal(1).describe("of the layout of keys and objects"),
+  version: z.literal(1).describe("version of the layout of keys and objects"),
 });
 export type ArchiveIdentity = z.output<typeof ArchiveIdentity>;
 
 /**
- * Reads the archive's identity, or gives the store one when it is new. `archiveId` is the database's, if it has one.
- * Two processes that start at once end with the same identity. Idempotent.
- * @throws ConfigError when the store belongs to another host or another archive, or is new while the database is not.
+ * Reads the archive's identity, or creates it in a new store. `archiveId` is the id in the database, if it has one.
+ * Two processes that start at once get the same identity. Idempotent.
+ * @throws ConfigError when the store belongs to another host or archive, or is new although the database is not.
  */
 export async function ensureArchiveIdentity(
   store: Store,
@@ -57,7 +57,7 @@ async function createIdentity(store: Store, host: string, archiveId: string | un
   return (await findArchiveIdentity(store)) ?? identity;
 }
 
-/** The archive's identity; undefined in a store that has none. @throws ConfigError when it is not one that this version wrote. */
+/** The archive's identity; undefined in a store that has none. @throws ConfigError when this version cannot parse it. */
 export async function findArchiveIdentity(store: Store): Promise<ArchiveIdentity | undefined> {
   try {
     return await readDocument(store, archiveIdentityKey, parseIdentity);

@@ -1,8 +1,8 @@
-// Many things at once, and not too many: the store answers each after milliseconds, and memory holds only those that run.
+// Runs a function over an async iterable with bounded concurrency.
 
 /**
- * Calls `fn` for each of `items`, at most `atOnce` at a time, in the order in which they come. Ends when all calls have settled.
- * @throws the first error of `items` or `fn`; nothing new is begun after it.
+ * Calls `fn` for each of `items` in order, at most `atOnce` at a time. Resolves when all calls have settled.
+ * @throws the first error of `items` or `fn`; no call starts after it.
  */
 export async function eachOf<T>(items: AsyncIterable<T>, atOnce: number, fn: (item: T) => Promise<void>): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
@@ -15,7 +15,7 @@ export async function eachOf<T>(items: AsyncIterable<T>, atOnce: number, fn: (it
         await fn(next.value);
       }
     } catch (error) {
-      // The first reason counts, for all lanes.
+      // Stops all lanes; later calls of abort do not change the reason.
       stop.abort(error);
     }
   });

@@ -1,4 +1,4 @@
-// Length and hash of what the store gives for a key, whatever it is and however large.
+// Computes the length and hash of an object of any kind and size.
 
 import { createHash } from "node:crypto";
 
@@ -14,10 +14,10 @@ export type Fingerprint = {
 };
 
 /**
- * Reads the object once, and once more after a HEAD unless it is `expected`: what differs from that is the object's own only when
- * it was read twice alike, and has the length that its HEAD says. Undefined when there is no such object, by all three.
- * @param info the caller's own HEAD; that version is read.
- * @throws TransientError when they go on contradicting each other.
+ * Reads the object once. If the result differs from `expected`, a HEAD and a second read must agree with the first, since a single
+ * read may have been corrupted in transit. Undefined when all three find no object.
+ * @param info the result of the caller's HEAD; that version is read.
+ * @throws TransientError when the reads and the HEAD still disagree after all retries.
  */
 export async function readFingerprint(
   store: Store,
@@ -27,13 +27,13 @@ export async function readFingerprint(
   return retry(async () => {
     const first = await readOnce(store, key, info?.versionId);
     if (first !== undefined && isSame(first, expected)) return first;
-    const said = (info ?? (await store.head(key)))?.sizeBytes;
+    const headBytes = (info ?? (await store.head(key)))?.sizeBytes;
     const second = await readOnce(store, key, info?.versionId);
     if (second !== undefined && isSame(second, expected)) return second;
-    if (isSame(first, second) && second?.size === said) return second;
+    if (isSame(first, second) && second?.size === headBytes) return second;
     throw new TransientError(
       "store/unavailable",
-      `${key} in ${store.url} has ${first?.size} bytes at the first reading, ${second?.size} at the second, and ${said} by its HEAD, or was not read alike. It is tried again.`,
+      `${key} in ${store.url} has ${first?.size} bytes at the first read, ${second?.size} at the second and ${headBytes} by its HEAD, or two reads returned different bytes. It is tried again.`,
     );
   });
 }

@@ -1,19 +1,19 @@
-// Small objects that are read whole: records, run records, seals, the archive's identity. One reading may have gone wrong on its
-// way, so only what was read alike twice, and has the length that its HEAD says, is called corrupt.
+// Reads and parses small objects: records, run records, seals, the archive's identity. A read may be corrupted in transit, so an
+// object is reported corrupt only if two reads return the same bytes, of the length in its HEAD.
 
 import { TransientError } from "@actions-archive/core/errors";
 import { retry } from "@actions-archive/core/retry";
 
 import { assertReadable, isCorrupt, maxReadBytes, type Store } from "./store.ts";
 
-/** On a line that spoils one reading in five, all of so many are spoilt for one object in ten thousand. */
+/** On a connection that corrupts one read in five, this many reads all fail for one object in ten thousand. */
 export const confirmRetries = 5;
 
 /**
- * What `parse` makes of the object's bytes; it throws PermanentError `store/corrupt` for what they may not be, and may be called
- * again. Undefined when there is no such object. One read, where nothing is wrong.
+ * Returns the result of `parse` for the object's bytes, or undefined when the object does not exist. `parse` throws PermanentError
+ * `store/corrupt` for invalid bytes, and may be called several times. Costs one read if nothing is wrong.
  * @throws what `parse` throws; PermanentError `store/corrupt` for more than `maxReadBytes(key)`; TransientError when HEAD and GET,
- * or one reading and the next, go on contradicting each other.
+ * or two reads, still disagree after all retries.
  */
 export async function readDocument<T>(store: Store, key: string, parse: (bytes: Buffer) => T): Promise<T | undefined> {
   let last: Buffer | undefined;
@@ -24,21 +24,25 @@ export async function readDocument<T>(store: Store, key: string, parse: (bytes: 
     if (!isCorrupt(error)) throw error;
   }
   const readAgain = async () => {
-    const bytes = await readAsSaid(store, key);
+    const bytes = await readChecked(store, key);
     try {
       return bytes && parse(bytes);
     } catch (error) {
       if (!isCorrupt(error) || (bytes && last?.equals(bytes))) throw error;
       last = bytes;
-      throw new TransientError("store/unavailable", `${key} in ${store.url} was not read alike twice. It is tried again.`, {
-        cause: error,
-      });
+      throw new TransientError(
+        "store/unavailable",
+        `Two reads of ${key} in ${store.url} returned different bytes. It is tried again.`,
+        {
+          cause: error,
+        },
+      );
     }
   };
   return retry(readAgain, { retries: confirmRetries });
 }
 
-async function readAsSaid(store: Store, key: string): Promise<Buffer | undefined> {
+async function readChecked(store: Store, key: string): Promise<Buffer | undefined> {
   const sizeBytes = (await store.head(key))?.sizeBytes;
   const name = `${key} in ${store.url}`;
   if (sizeBytes !== undefined) assertReadable(name, sizeBytes, maxReadBytes(key));

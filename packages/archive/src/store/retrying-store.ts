@@ -1,27 +1,27 @@
-// For who reads a whole archive, which takes hours: one bad moment of the store must not end it.
+// A Store that retries reads for longer, for scans that take hours.
 
 import { retry } from "@actions-archive/core/retry";
 
 import type { Store } from "./store.ts";
 
-/** Each of them is a few tries of the store's own. */
-const patience = { retries: 3, minTimeoutMs: 500 };
+/** Each try includes the store's own retries. */
+const retryOptions = { retries: 3, minTimeoutMs: 500 };
 
-/** The same store, whose single readings are tried for longer. Who opened it disposes of it. */
+/** Wraps `store`, which the caller still has to dispose. */
 export function retryingStore(store: Store): Store {
   return {
     url: store.url,
     get capabilities() {
       return store.capabilities;
     },
-    head: (...about) => retry(() => store.head(...about), patience),
-    read: (...about) => retry(() => store.read(...about), patience),
-    open: (...about) => retry(() => store.open(...about), patience),
+    head: (...args) => retry(() => store.head(...args), retryOptions),
+    read: (...args) => retry(() => store.read(...args), retryOptions),
+    open: (...args) => retry(() => store.open(...args), retryOptions),
     probe: () => store.probe(),
-    put: (...about) => store.put(...about),
-    remove: (...about) => store.remove(...about),
-    list: (...about) => store.list(...about),
-    listVersions: (...about) => store.listVersions(...about),
+    put: (...args) => store.put(...args),
+    remove: (...args) => store.remove(...args),
+    list: (...args) => store.list(...args),
+    listVersions: (...args) => store.listVersions(...args),
     [Symbol.asyncDispose]: async () => {},
   };
 }

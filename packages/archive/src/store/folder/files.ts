@@ -1,4 +1,4 @@
-// Durable files: what a folder needs before it may call itself a store. The order of calls is what survives a power cut.
+// Durable file operations for the folder store: fsync of files and directories, exclusive links, removal of abandoned files.
 
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
@@ -9,18 +9,18 @@ import { ActionsArchiveError, PermanentError, TransientError } from "@actions-ar
 
 import type { StoredBody } from "../store.ts";
 
-const pieceBytes = 256 * 1024;
+const chunkBytes = 256 * 1024;
 
 export const isErrno = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code);
 
-/** Makes `folder` and the folders above it, down from `root`, and makes their names durable. */
+/** Creates `folder` and its missing parents below `root`, and fsyncs their directory entries. */
 export async function ensureFolder(root: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await syncFolders(root, folder);
 }
 
-/** Makes the names in `folder`, and those that lead to it from `root`, durable: fsync of a clean folder costs microseconds. */
+/** Calls fsync on `folder` and its parents up to `root`. fsync of a clean directory takes microseconds. */
 export async function syncFolders(root: string, folder: string): Promise<void> {
   for (let at = folder; ; at = dirname(at)) {
     const handle = await open(at, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -34,15 +34,15 @@ export async function syncFolders(root: string, folder: string): Promise<void> {
 }
 
 /**
- * Writes `body` to the new file `path` and makes its bytes durable. Its name is not durable yet.
- * @throws TransientError `store/unavailable` when the bytes that were read do not have the SHA-256 `sha256`.
+ * Writes `body` to the new file `path` and fsyncs it. The directory entry is not durable yet.
+ * @throws TransientError `store/unavailable` when the bytes of `body` do not have the SHA-256 `sha256`.
  */
 export async function writeDurably(path: string, body: StoredBody, sha256: string): Promise<void> {
-  // Read-only from birth: an archived object is never written again, by nobody.
+  // Created read-only: an archived object is never written again.
   const file = await open(path, "wx", 0o444);
   try {
     const hash = createHash("sha256");
-    for await (const chunk of Buffer.isBuffer(body) ? [body] : readPieces(body.path)) {
+    for await (const chunk of Buffer.isBuffer(body) ? [body] : readChunks(body.path)) {
       hash.update(chunk);
       await writeAll(file, chunk);
     }
@@ -50,7 +50,7 @@ export async function writeDurably(path: string, body: StoredBody, sha256: strin
     if (actual !== sha256) {
       throw new TransientError(
         "store/unavailable",
-        `The bytes to store have SHA-256 ${actual}, not ${sha256} as announced: memory or disk changed them. It is tried again.`,
+        `The bytes to store have SHA-256 ${actual}, not the declared ${sha256}: memory or disk changed them. It is tried again.`,
       );
     }
     await file.sync();
@@ -59,7 +59,7 @@ export async function writeDurably(path: string, body: StoredBody, sha256: strin
   }
 }
 
-/** Gives the durable file `from` the name `to` as well. False when that name is taken: link(2) never replaces. */
+/** Links the durable file `from` to the name `to`. Returns false if the name is taken: link(2) never replaces a file. */
 export async function linkExclusively(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
@@ -78,26 +78,27 @@ export async function removeIfThere(path: string): Promise<void> {
   }
 }
 
-/** Our error for one of the file system's; anything else comes back as it is. */
+/** Converts a file system error to an archive error; returns any other error unchanged. */
 export function folderFailure(error: unknown, doing: string): unknown {
   if (!(error instanceof Error) || error instanceof ActionsArchiveError || !("errno" in error)) return error;
   const message = `${doing}: ${error.message}.`;
   if (isErrno(error, "ENOSPC", "EDQUOT")) {
-    return new TransientError("store/unavailable", `${message} The disk is full: free space; it is tried again.`, {
+    return new TransientError("store/unavailable", `${message} The disk is full: free some space. It is tried again.`, {
       cause: error,
     });
   }
   if (isErrno(error, "EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOTSUP", "EOPNOTSUPP", "EXDEV", "ELOOP", "ENAMETOOLONG")) {
-    const cure = "Give the process a folder that it may write to, on one file system that knows hard links.";
-    return new PermanentError("store/refused", `${message} ${cure}`, { cause: error });
+    const remedy = "Use a folder that the process may write to, on one file system that supports hard links.";
+    return new PermanentError("store/refused", `${message} ${remedy}`, { cause: error });
   }
   return new TransientError("store/unavailable", `${message} It is tried again.`, { cause: error });
 }
 
-// Each piece is good until the next one is asked for: a buffer for each would all be garbage at once, hundreds of a large log.
-async function* readPieces(path: string): AsyncGenerator<Buffer, void, undefined> {
+// Reuses one buffer, so a chunk is valid only until the next one is requested. A buffer for each chunk would leave hundreds of them to
+// the garbage collector for a large log.
+async function* readChunks(path: string): AsyncGenerator<Buffer, void, undefined> {
   await using file = await open(path);
-  const buffer = Buffer.allocUnsafe(pieceBytes);
+  const buffer = Buffer.allocUnsafe(chunkBytes);
   for (;;) {
     const { bytesRead } = await file.read(buffer);
     if (bytesRead === 0) return;
@@ -112,10 +113,10 @@ async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
   }
 }
 
-/** Younger files may belong to a put that is still running in another process, or on another machine. */
+/** Younger files may belong to a put that is still running in another process or on another machine. */
 const abandonedAfterMs = 60 * 60 * 1000;
 
-/** Removes what crashed puts left in `folder`. Idempotent. */
+/** Removes the files that crashed puts left in `folder`. Idempotent. */
 export async function removeAbandoned(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);

@@ -1,5 +1,5 @@
-// A folder as a store. An object is written beside, made durable, and then given its name by link(2), which never replaces:
-// whatever instant a crash picks, a name either leads to the whole object or to nothing.
+// The store as a folder. An object is written to a temporary file, fsynced, then linked to its name with link(2), which never
+// replaces a file. After a crash at any point, a name leads to the complete object or does not exist.
 
 import { createHash, randomUUID } from "node:crypto";
 import { lstat, mkdir, readdir, stat } from "node:fs/promises";
@@ -40,8 +40,8 @@ import { isForeignOrKey, isMetadata, isPartOfKey, isSpecialFile, unfinishedFolde
 import { readFileRange, streamFile } from "./reads.ts";
 
 /**
- * Opens the folder that a `file:///path` URL names, to read it: nothing in it is made, changed or removed.
- * @throws PermanentError `store/refused` when there is no such folder.
+ * Opens the folder of a `file:///path` URL for reading: nothing in it is created, changed or removed.
+ * @throws PermanentError `store/refused` when the folder does not exist.
  */
 export async function openFolderForReading(url: URL): Promise<Store> {
   const root = folderOf(url);
@@ -50,13 +50,16 @@ export async function openFolderForReading(url: URL): Promise<Store> {
       if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
     });
     if (found?.isDirectory()) return new FolderStore(url.href, root);
-    throw new PermanentError("store/refused", `There is no folder ${root}: set ARCHIVE_URL to the archive, or to a copy of it.`);
+    throw new PermanentError(
+      "store/refused",
+      `The folder ${root} does not exist: set ARCHIVE_URL to the archive or to a copy of it.`,
+    );
   });
 }
 
 /**
- * Opens the folder that a `file:///path` URL names, makes it if it is missing, and removes what crashed puts left behind.
- * @throws PermanentError `store/refused` when it cannot be made or written.
+ * Opens the folder of a `file:///path` URL, creates it if it is missing, and removes the files that crashed puts left.
+ * @throws PermanentError `store/refused` when it cannot be created or written.
  */
 export async function openFolderStore(url: URL): Promise<Store> {
   const root = folderOf(url);
@@ -75,14 +78,14 @@ function folderOf(url: URL): string {
 
 type WalkRange = {
   readonly prefix: string;
-  /** Keys up to this one are passed over. */
+  /** Keys up to and including this one are skipped. */
   readonly after: string;
-  /** By one name of a folder, and all of its names. */
+  /** Receives one name of a folder, and all names of that folder. */
   readonly isWanted: (name: string, names: ReadonlySet<string>) => boolean;
 };
 
 /** `isSpecial`: a device, pipe or socket, which is never opened. */
-type Walked = ListedObject & { readonly isSpecial?: boolean };
+type WalkedFile = ListedObject & { readonly isSpecial?: boolean };
 
 class FolderStore implements Store {
   readonly url: string;
@@ -114,10 +117,10 @@ class FolderStore implements Store {
 
   async put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome> {
     return translated(`Storing ${key} in ${this.#root}`, async () => {
-      const there = await this.#look(key);
-      if (there) {
+      const existing = await this.#head(key);
+      if (existing) {
         await syncFolders(this.#root, dirname(this.#path(key)));
-        return { kind: "exists", info: there };
+        return { kind: "exists", info: existing };
       }
       options.signal?.throwIfAborted();
       const path = this.#path(key);
@@ -127,14 +130,14 @@ class FolderStore implements Store {
         await writeDurably(file, body, options.sha256);
         const metadataPath = await this.#writeMetadata(path, options);
         const created = await linkExclusively(file, path);
-        // Also for the loser: what it reports as there must not vanish with the power.
+        // The loser of a race also syncs: an object that it reports as existing must survive a power failure.
         await syncFolders(this.#root, dirname(path));
         if (created) return { kind: "created" };
-        const info = await this.#look(key);
+        const info = await this.#head(key);
         if (!info)
           throw new PermanentError(
             "store/corrupt",
-            `${path} was there and is gone: something else removes objects from the archive.`,
+            `${path} existed and is gone: something else removes objects from the archive. Find out what does.`,
           );
         if (metadataPath !== undefined && info.sha256 !== options.sha256) await removeIfThere(metadataPath);
         return { kind: "exists", info };
@@ -145,10 +148,10 @@ class FolderStore implements Store {
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
-    return translated(`Looking at ${key} in ${this.#root}`, () => this.#look(key));
+    return translated(`Reading the attributes of ${key} in ${this.#root}`, () => this.#head(key));
   }
 
-  // Not by a stream, which costs three times as much as these calls for a log of common size.
+  // Without a stream, which takes three times as long for a log of common size.
   async read(key: string, range?: ByteRange): Promise<Buffer | undefined> {
     const info = await this.#stat(key);
     if (!info) return undefined;
@@ -174,10 +177,10 @@ class FolderStore implements Store {
         await removeIfThere(path);
         await syncFolders(folder, folder);
       }
-      // After the object, which a crash must not leave without them; also those that an earlier crash has left.
-      const left = await listMetadata(path);
-      for (const name of left) await removeIfThere(join(folder, name));
-      if (left.length > 0) await syncFolders(folder, folder);
+      // Metadata goes last, so that a crash cannot leave an object without it. This also removes what an earlier crash left.
+      const remaining = await listMetadata(path);
+      for (const name of remaining) await removeIfThere(join(folder, name));
+      if (remaining.length > 0) await syncFolders(folder, folder);
       return { kind: isThere ? "removed" : "absent" };
     });
   }
@@ -208,7 +211,7 @@ class FolderStore implements Store {
     if (end <= sizeBytes) return { start, end };
     throw new PermanentError(
       "store/corrupt",
-      `${key} in ${this.#root} has ${sizeBytes} bytes, not the ${end} that its readers expect.`,
+      `${key} in ${this.#root} has ${sizeBytes} bytes, not at least the expected ${end}.`,
     );
   }
 
@@ -223,14 +226,14 @@ class FolderStore implements Store {
 
   async #stat(key: string): Promise<ListedObject | undefined> {
     const path = this.#path(key);
-    return translated(`Looking at ${key} in ${this.#root}`, async () => {
+    return translated(`Reading the attributes of ${key} in ${this.#root}`, async () => {
       await assertReadableFile(this.#root, path);
       return this.#statFile(key, path);
     });
   }
 
-  // A link counts as an object that is not ours: told, and never followed.
-  async #statFile(key: string, path: string, hasSpecial = false): Promise<Walked | undefined> {
+  // A symbolic link is reported as a foreign object and never followed.
+  async #statFile(key: string, path: string, hasSpecial = false): Promise<WalkedFile | undefined> {
     try {
       const found = await lstat(path);
       const isSpecial = !found.isFile() && !found.isSymbolicLink();
@@ -238,19 +241,19 @@ class FolderStore implements Store {
       return { key, sizeBytes: found.size, lastModified: found.mtime, ...(isSpecial ? { isSpecial } : {}) };
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-      throw folderFailure(error, `Looking at ${key} in ${this.#root}`);
+      throw folderFailure(error, `Reading the attributes of ${key} in ${this.#root}`);
     }
   }
 
-  async #look(key: string): Promise<ObjectInfo | undefined> {
+  async #head(key: string): Promise<ObjectInfo | undefined> {
     const path = this.#path(key);
     await assertLeadsInside(this.#root, dirname(path));
     const found = await this.#statFile(key, path);
     return found && { ...found, ...(await readMetadata(path)) };
   }
 
-  // Metadata lies beside its object under a name that holds the object's hash, and is durable before the object is visible:
-  // the writers of a race each bring their own, and the object's bytes tell whose counts. Survives copying the folder, too.
+  // Metadata is a file in the object's folder, named after the object's hash, and durable before the object is visible. Concurrent writers
+  // each write their own; the hash of the object's bytes decides which one applies. A copy of the folder keeps it.
   async #writeMetadata(path: string, { sha256, metadata = {} }: PutOptions): Promise<string | undefined> {
     if (Object.keys(metadata).length === 0) return undefined;
     const file = this.#unfinished();
@@ -266,14 +269,14 @@ class FolderStore implements Store {
     }
   }
 
-  async *#walk(folder: string, range: WalkRange, hasSpecial = false): AsyncIterable<Walked> {
+  async *#walk(folder: string, range: WalkRange, hasSpecial = false): AsyncIterable<WalkedFile> {
     const { prefix, after, isWanted } = range;
     const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch((error: unknown) => {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw folderFailure(error, `Listing ${folder} in ${this.#root}`);
     });
     const all = new Set(entries.map(({ name }) => name));
-    // A folder sorts with its slash, as its keys do.
+    // Folders sort with their slash, so that the order is that of the keys.
     const names = entries
       .filter((entry) => isWanted(entry.name, all) || (hasSpecial && isSpecialFile(entry)))
       .map((entry) => entry.name + (entry.isDirectory() ? "/" : ""));

@@ -1,5 +1,4 @@
-// Symbolic links in a folder store: the store makes none, so one that is there was planted, and leads where others want to be read
-// or written.
+// Rejects symbolic links in a folder store. The store creates none, so any link was planted and could redirect reads and writes.
 
 import { lstat, realpath } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -15,8 +14,9 @@ export async function assertIsNoLink(path: string): Promise<void> {
 }
 
 /**
- * Holds that `folder` lies below `root` by its own name; the way to `root` may be links. What is missing of it leads nowhere yet.
- * @throws PermanentError `store/corrupt` when a link on the way leads elsewhere.
+ * Checks that no component between `root` and `folder` is a symbolic link. `root` itself may be reached through links. Missing
+ * components are accepted.
+ * @throws PermanentError `store/corrupt` when a component is a link.
  */
 export async function assertLeadsInside(root: string, folder: string): Promise<void> {
   const realRoot = await realpath(root);
@@ -28,7 +28,7 @@ export async function assertLeadsInside(root: string, folder: string): Promise<v
   }
 }
 
-/** Both, for the file `path` below `root`. @throws PermanentError `store/corrupt` */
+/** Applies both checks to the file `path` below `root`. @throws PermanentError `store/corrupt` */
 export async function assertReadableFile(root: string, path: string): Promise<void> {
   await assertLeadsInside(root, dirname(path));
   await assertIsNoLink(path);
@@ -37,7 +37,7 @@ export async function assertReadableFile(root: string, path: string): Promise<vo
 function leadsAway(path: string): PermanentError {
   return new PermanentError(
     "store/corrupt",
-    `${path} is a symbolic link, or lies behind one: nothing of the archive does. Find out who put it there, and remove it.`,
+    `${path} is a symbolic link or lies behind one, and an archive contains no links. Find out who created it, and remove it.`,
   );
 }
 

@@ -1,4 +1,4 @@
-// Metadata of a folder's objects, which lie beside them in files that a copy of the folder keeps.
+// Reads the metadata of a folder's objects. It is stored in files next to the objects, which a copy of the folder keeps.
 
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { ObjectInfo } from "../store.ts";
 import { isErrno } from "./files.ts";
 
-/** Names of the metadata files beside the object at `path`. */
+/** Names of the metadata files of the object at `path`. */
 export async function listMetadata(path: string): Promise<string[]> {
   const start = `.${basename(path)}.`;
   const names = await readdir(dirname(path)).catch((error: unknown) => {
@@ -20,18 +20,18 @@ export async function listMetadata(path: string): Promise<string[]> {
   return names.filter((name) => name.startsWith(start) && /^[0-9a-f]{64}\.meta$/.test(name.slice(start.length)));
 }
 
-/** What the object at `path` was stored with, as far as its metadata is there and is its own. */
+/** The metadata and hash with which the object at `path` was stored; no hash if its metadata is missing or belongs to other bytes. */
 export async function readMetadata(path: string): Promise<Pick<ObjectInfo, "metadata" | "sha256">> {
   const start = `.${basename(path)}.`;
   const hashes = (await listMetadata(path)).map((name) => name.slice(start.length, -".meta".length));
-  // More than one is what a lost race leaves when it crashes; the bytes decide.
+  // A writer that loses a race and crashes leaves a second file; the hash of the object's bytes decides.
   const sha256 = hashes.length > 1 ? await hashFile(path) : hashes[0];
   if (sha256 === undefined || !hashes.includes(sha256)) return { metadata: {} };
   const text = await readOwn(join(dirname(path), `${start}${sha256}.meta`));
   return { metadata: parseMetadata(text), sha256 };
 }
 
-// A planted link is not followed, and a planted pipe is not waited for.
+// Planted links are not followed, and the open of a planted pipe does not block.
 async function readOwn(path: string): Promise<string> {
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -42,7 +42,7 @@ async function readOwn(path: string): Promise<string> {
   }
 }
 
-// Damaged metadata counts as missing: it is a hint, the object's bytes are the evidence.
+// Damaged metadata counts as missing: it is only a hint, since the object's bytes can be hashed.
 function parseMetadata(text: string): Record<string, string> {
   try {
     return z.record(z.string(), z.string()).parse(JSON.parse(text));

@@ -1,16 +1,16 @@
-// What the names in an archive's folder mean.
+// Classifies the file names in an archive's folder.
 
 import type { Dirent } from "node:fs";
 
-/** Unfinished writes live here; no key can lead here, because no key's segment begins with a dot. */
+/** Folder of temporary files. No key can lead here, because no segment of a key begins with a dot. */
 export const unfinishedFolder = ".unfinished";
 
-/** What cannot be a key is not an object: metadata, unfinished writes, strangers. */
+/** False for names that cannot be part of a key: metadata, temporary files, foreign files. */
 export function isPartOfKey(name: string): boolean {
   return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name);
 }
 
-/** Strangers too, but not the store's own files: metadata is a stranger where its object is not among `names`. */
+/** False for the store's own temporary files and metadata. Metadata whose object is not among `names` counts as foreign. */
 export function isForeignOrKey(name: string, names: ReadonlySet<string>): boolean {
   if (name === unfinishedFolder) return false;
   const [, object] = metadataName.exec(name) ?? [];

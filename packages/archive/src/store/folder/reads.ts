@@ -1,4 +1,4 @@
-// Reads of files that give exactly the bytes that were asked for, or an error.
+// Reads file ranges: exactly the requested bytes, or an error.
 
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { PermanentError } from "@actions-archive/core/errors";
 
 import { folderFailure } from "./files.ts";
 
-/** Bytes `start` to before `end`, in pieces. @throws PermanentError `store/corrupt` when the file ends before that. */
+/** Streams the bytes from `start` to before `end`. @throws PermanentError `store/corrupt` when the file ends earlier. */
 export async function* streamFile(path: string, start: number, end: number): AsyncIterable<Buffer> {
   if (start >= end) return;
   let bytes = 0;
@@ -26,7 +26,7 @@ export async function* streamFile(path: string, start: number, end: number): Asy
   if (bytes !== end - start) throw shortened(path, bytes, end - start);
 }
 
-/** As `streamFile`, in one piece. */
+/** Like `streamFile`, in one buffer. */
 export async function readFileRange(path: string, start: number, end: number): Promise<Buffer> {
   try {
     const bytes = Buffer.allocUnsafe(Math.max(0, end - start));
@@ -43,5 +43,8 @@ export async function readFileRange(path: string, start: number, end: number): P
 }
 
 function shortened(path: string, bytes: number, expected: number): PermanentError {
-  return new PermanentError("store/corrupt", `${path} ended after ${bytes} of ${expected} bytes: something shortened it.`);
+  return new PermanentError(
+    "store/corrupt",
+    `${path} ended after ${bytes} of ${expected} bytes: it was truncated while it was read.`,
+  );
 }

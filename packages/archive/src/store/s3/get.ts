@@ -1,5 +1,5 @@
-// The one GetObject that this archive sends, and what is made of an answer that cannot be right: a proxy that cuts, a cache
-// that is stale. Such an answer says nothing of the object; a HEAD decides, and what agrees with it is asked for again.
+// Sends GetObject and validates the response. A truncating proxy or a stale cache can return a response that cannot be right; a HEAD
+// then decides whether the object is corrupt or the read is retried.
 
 import { createHash, getFips } from "node:crypto";
 import type { Readable } from "node:stream";
@@ -13,25 +13,25 @@ import { isNotFound, s3Failure, statusOf } from "./failure.ts";
 export type GetRequest = {
   readonly client: S3Client;
   readonly bucket: string;
-  /** With the prefix. */
+  /** Includes the prefix. */
   readonly key: string;
   readonly range: ByteRange | undefined;
   readonly versionId: string | undefined;
-  /** An answer of more bytes is refused, unread. */
+  /** A larger response is refused without being read. */
   readonly maxBytes: number;
 };
 
 export type GetAnswer = {
-  /** Ends after exactly the promised bytes or throws. */
+  /** Ends after exactly the number of bytes in Content-Length, or throws. */
   readonly stream: AsyncIterable<Buffer>;
-  /** Of the whole object, in hex, where the store tells it. */
+  /** MD5 of the whole object, in hex, if the store reports it. */
   readonly md5: string | undefined;
 };
 
 /**
- * Sends one GetObject. Undefined when there is no such object.
- * @throws PermanentError `store/corrupt` when the object is shorter than the range, by its HEAD too, or has more than `maxBytes`;
- * TransientError when the answer contradicts itself or the HEAD.
+ * Sends one GetObject. Undefined when the object does not exist.
+ * @throws PermanentError `store/corrupt` when the HEAD confirms that the object is shorter than the range, or it has more than
+ * `maxBytes`; TransientError when the response contradicts itself or the HEAD.
  */
 export async function sendGet(request: GetRequest): Promise<GetAnswer | undefined> {
   const { client, bucket, key, range, versionId } = request;
@@ -47,55 +47,55 @@ export async function sendGet(request: GetRequest): Promise<GetAnswer | undefine
     );
   } catch (error) {
     if (isNotFound(error)) return undefined;
-    if (range && statusOf(error) === 416) return judgeRange(request, range, "says that it ends before");
+    if (range && statusOf(error) === 416) return checkRangeMismatch(request, range, "returned 416 for");
     throw s3Failure(error, `Reading ${nameOf(request)}`);
   }
-  // Under Node the SDK's body is the response's own stream.
+  // Under Node.js the SDK's body is a Readable.
   const body = found.Body as Readable | undefined;
   const { ContentLength: length, ContentRange: place } = found;
   if (range && !(length === range.end - range.start && isPlace(place, range))) {
     body?.destroy();
-    return judgeRange(request, range, `gave ${length} bytes (${place ?? "no range"}) for`);
+    return checkRangeMismatch(request, range, `returned ${length} bytes (${place ?? "no Content-Range"}) for`);
   }
   if (body === undefined || length === undefined) {
     body?.destroy();
-    throw new TransientError("store/unavailable", `${nameOf(request)} came without a length. It is tried again.`);
+    throw new TransientError(
+      "store/unavailable",
+      `The response for ${nameOf(request)} has no Content-Length. It is tried again.`,
+    );
   }
   if (length > request.maxBytes) body.destroy();
   assertReadable(nameOf(request), length, request.maxBytes);
-  return { stream: checkLength(request, body, length), md5: md5Told(found) };
+  return { stream: checkLength(request, body, length), md5: md5OfEtag(found) };
 }
 
 /**
- * An object that was put in one piece has its MD5 for an ETag, unless its bucket encrypts with a key of KMS.
+ * The ETag of an object that was put in one request is its MD5, unless it is encrypted with a KMS key.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
  */
-function md5Told({ ETag: etag = "", ServerSideEncryption: encryption }: GetObjectCommandOutput): string | undefined {
+function md5OfEtag({ ETag: etag = "", ServerSideEncryption: encryption }: GetObjectCommandOutput): string | undefined {
   if (encryption?.startsWith("aws:kms") || getFips() === 1) return undefined;
   return /^"?([0-9a-f]{32})"?$/.exec(etag)?.[1];
 }
 
-/** Whether these bytes are those whose MD5 was told; true where none was. */
+/** Whether `bytes` have the MD5 `md5`; true if `md5` is undefined. */
 export function isRequestedVersion(bytes: Buffer, md5: string | undefined): boolean {
   return md5 === undefined || createHash("md5").update(bytes).digest("hex") === md5;
 }
 
-// Some stores leave the header out.
+// Some stores omit Content-Range.
 function isPlace(place: string | undefined, { start, end }: ByteRange): boolean {
   return place === undefined || place.startsWith(`bytes ${start}-${end - 1}/`);
 }
 
-async function judgeRange(request: GetRequest, { start, end }: ByteRange, what: string): Promise<undefined> {
+async function checkRangeMismatch(request: GetRequest, { start, end }: ByteRange, what: string): Promise<undefined> {
   const sizeBytes = await headSize(request);
   if (sizeBytes === undefined) return undefined;
   if (sizeBytes < end)
-    throw new PermanentError(
-      "store/corrupt",
-      `${nameOf(request)} has ${sizeBytes} bytes, not the ${end} that its readers expect.`,
-    );
+    throw new PermanentError("store/corrupt", `${nameOf(request)} has ${sizeBytes} bytes, not at least the expected ${end}.`);
   throw new TransientError(
     "store/unavailable",
-    `${nameOf(request)} ${what} bytes ${start} to ${end}, and has ${sizeBytes} by its HEAD. It is tried again.`,
+    `${nameOf(request)} ${what} bytes ${start} to ${end}, but has ${sizeBytes} bytes by its HEAD. It is tried again.`,
   );
 }
 
@@ -110,7 +110,7 @@ async function headSize(request: GetRequest): Promise<number | undefined> {
     return (await client.send(command)).ContentLength ?? 0;
   } catch (error) {
     if (isNotFound(error)) return undefined;
-    throw s3Failure(error, `Looking at ${nameOf(request)}`);
+    throw s3Failure(error, `Reading the attributes of ${nameOf(request)}`);
   }
 }
 
@@ -127,7 +127,7 @@ async function* checkLength(request: GetRequest, body: Readable, expectedBytes: 
   if (bytes !== expectedBytes)
     throw new TransientError(
       "store/unavailable",
-      `${nameOf(request)} ended after ${bytes} of ${expectedBytes} bytes. It is tried again.`,
+      `The response for ${nameOf(request)} ended after ${bytes} of ${expectedBytes} bytes. It is tried again.`,
     );
 }
 

@@ -1,5 +1,5 @@
-// What a bucket really enforces, found out by trying: S3-compatible stores ignore headers that they do not know, and some that
-// hold a promise in one kind of bucket break it in another.
+// Probes what a bucket enforces. S3-compatible stores ignore headers that they do not support, and some support a header only in
+// certain kinds of buckets.
 
 import { createHash } from "node:crypto";
 
@@ -18,31 +18,31 @@ const wrongMd5 = { sha256: right.sha256, contentMd5: createHash("md5").update(ot
 type Digests = { readonly sha256: string; readonly contentMd5: string | undefined };
 
 export type ProbedBucket = {
-  /** One conditional put of the body. Throws what the SDK throws. */
+  /** Sends one conditional put of the body. Throws the SDK's errors. */
   readonly send: (key: string, body: Buffer, digests: Digests) => Promise<unknown>;
   readonly head: (key: string) => Promise<{ readonly versionId?: string; readonly isLocked: boolean } | undefined>;
-  /** Our error for one of the SDK's. */
+  /** Converts an error of the SDK to an archive error. */
   readonly failure: (error: unknown, key: string) => Error;
-  /** Whether the settings ask for Object Lock. */
+  /** Whether the settings request Object Lock. */
   readonly mustLock: boolean;
 };
 
 /**
- * Tries everything, with a few bytes under `probe/`: the same keys all day, however often a process restarts, since a locked
- * bucket keeps what is written here for years. Idempotent.
- * @throws PermanentError `store/refused` when the bucket cannot be written, or does not lock what it is told to lock.
+ * Tests each capability by writing a few bytes under `probe/`. The keys are the same for a whole day, however often a process
+ * restarts, since a bucket with Object Lock keeps them for years. Idempotent.
+ * @throws PermanentError `store/refused` when the bucket cannot be written, or ignores the Object Lock headers.
  */
 export async function probeBucket(bucket: ProbedBucket): Promise<StoreCapabilities> {
   const key = `${probePrefix}${new Date().toISOString().slice(0, 10)}`;
-  // A put first: an answer to HEAD has no body, and would not say what is wrong with the credentials.
+  // A put comes first: a response to HEAD has no body, so it cannot say what is wrong with the credentials.
   const conditionalPut = (await tryPut(bucket, key, right)) === "taken" || (await tryPut(bucket, key, right)) === "taken";
   const found = await bucket.head(key);
   if (found === undefined)
-    throw new TransientError("store/unavailable", `${key} was written and is not there. It is tried again.`);
+    throw new TransientError("store/unavailable", `${key} was written but cannot be found. It is tried again.`);
   if (bucket.mustLock && !found.isLocked) {
     throw new PermanentError(
       "store/refused",
-      `${key} was written with Object Lock and is not locked: the store ignores S3_OBJECT_LOCK_MODE, or the credentials lack s3:GetObjectRetention. Grant that, use a bucket with Object Lock, or unset S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS.`,
+      `${key} was written with Object Lock but is not locked: the store ignores S3_OBJECT_LOCK_MODE, or the credentials lack s3:GetObjectRetention. Grant that, use a bucket with Object Lock, or unset S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS.`,
     );
   }
   return {
@@ -60,7 +60,7 @@ async function tryPut({ send, failure }: ProbedBucket, key: string, digests: Dig
       await send(key, body, digests);
       return "created";
     } catch (error) {
-      // A wrong body that is there already was taken by the store before.
+      // If the key of a body with a wrong digest exists, the store accepted that body earlier.
       if (isTaken(error)) return "taken";
       if (digests !== right && statusOf(error) === 400) return "refused";
       throw failure(error, key);

@@ -1,4 +1,4 @@
-// The one PutObject that this archive ever sends: whole, with a known length, checked by the server, never over another.
+// Sends PutObject: one request with a known length and a checksum, never over an existing object.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -8,7 +8,7 @@ import { PutObjectCommand, type PutObjectCommandInput, type PutObjectCommandOutp
 
 import { type PutOptions, type StoredBody, sizeOf } from "../store.ts";
 
-/** How long nobody may delete an object, and which key encrypts it. */
+/** How long the store refuses to delete an object, and which KMS key encrypts it. */
 export type Protection = {
   readonly lock?: { readonly mode: "GOVERNANCE" | "COMPLIANCE"; readonly days: number } | undefined;
   readonly kmsKeyId?: string | undefined;
@@ -21,12 +21,12 @@ export type PutRequest = {
   readonly body: StoredBody;
   readonly options: PutOptions;
   readonly protection: Protection;
-  /** Base64, for stores that do not check the SHA-256. */
+  /** In base64, for stores that do not check the SHA-256. */
   readonly contentMd5?: string | undefined;
 };
 
 /**
- * Sends one PutObject with `If-None-Match: *`, once. Throws what the SDK throws; after an error the object may be there or not.
+ * Sends one PutObject with `If-None-Match: *`. Throws the SDK's errors; after an error the object may or may not exist.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
  */
 export async function sendPut(request: PutRequest): Promise<PutObjectCommandOutput> {
@@ -44,7 +44,7 @@ export async function sendPut(request: PutRequest): Promise<PutObjectCommandOutp
     ...(contentMd5 === undefined ? {} : { ContentMD5: contentMd5 }),
     ...protectionHeaders(protection),
   });
-  // Signing the body's hash makes every store that checks signatures check the bytes: also those that ignore the checksum.
+  // A signed body hash makes every store that checks signatures check the bytes, even if it ignores the checksum header.
   command.middlewareStack.add(
     (next) => (args) => {
       const { request: http } = args as { request?: { headers: Record<string, string> } };
@@ -57,14 +57,14 @@ export async function sendPut(request: PutRequest): Promise<PutObjectCommandOutp
   try {
     return await client.send(command, { abortSignal: AbortSignal.any(signals), requestTimeout: timeoutMs(sizeOf(body)) });
   } catch (error) {
-    // Without this an unreadable spool file would look like an aborted request.
+    // Otherwise an unreadable spool file would be reported as an aborted request.
     throw failed.signal.aborted ? failed.signal.reason : error;
   } finally {
     if (!Buffer.isBuffer(command.input.Body)) (command.input.Body as Readable).destroy();
   }
 }
 
-// The SDK's request waits for ever on a file that cannot be read, or that is shorter than announced.
+// Aborts the request on a file error: the SDK waits indefinitely for a file that cannot be read or is too short.
 function openBody(body: StoredBody, failed: AbortController): Buffer | Readable {
   if (Buffer.isBuffer(body)) return body;
   const file = createReadStream(body.path, { highWaterMark: 256 * 1024 });
@@ -72,12 +72,12 @@ function openBody(body: StoredBody, failed: AbortController): Buffer | Readable 
   file.on("data", (chunk) => (bytes += chunk.length));
   file.on("error", (error) => failed.abort(error));
   file.on("end", () => {
-    if (bytes !== body.sizeBytes) failed.abort(new Error(`${body.path} has ${bytes} bytes, not ${body.sizeBytes} as announced`));
+    if (bytes !== body.sizeBytes) failed.abort(new Error(`${body.path} has ${bytes} bytes, not the declared ${body.sizeBytes}`));
   });
   return file.pause();
 }
 
-/** A minute, and a second for each MiB: slower than this is not worth waiting for. */
+/** A minute, plus a second for each MiB. */
 function timeoutMs(sizeBytes: number): number {
   return 60_000 + Math.ceil(sizeBytes / 1024 ** 2) * 1000;
 }
@@ -94,7 +94,7 @@ function protectionHeaders({ lock, kmsKeyId }: Protection): Partial<PutObjectCom
   };
 }
 
-/** The body's MD5, base64. Reads it once. */
+/** The body's MD5 in base64. Reads the body once. */
 export async function md5Of(body: StoredBody): Promise<string> {
   const hash = createHash("md5");
   if (Buffer.isBuffer(body)) return hash.update(body).digest("base64");

@@ -1,5 +1,4 @@
-// The one DeleteObject that this archive ever sends: of one version, where the bucket has versions, so that what is gone is gone and
-// no marker hides what is not.
+// Sends DeleteObject. In a versioned bucket it names one version, which removes the data; a delete marker would only hide it.
 
 import { TransientError } from "@actions-archive/core/errors";
 import { DeleteObjectCommand, HeadObjectCommand, type HeadObjectCommandOutput, type S3Client } from "@aws-sdk/client-s3";
@@ -11,27 +10,27 @@ export type RemoveRequest = {
   readonly client: S3Client;
   readonly bucket: string;
   readonly key: string;
-  /** Undefined: the one that is seen under the key. */
+  /** Undefined: the latest version. */
   readonly versionId: string | undefined;
-  /** The bucket locks what is put into it, as far as is known. */
+  /** Whether the bucket is known to lock new objects. */
   readonly isLocking: boolean;
 };
 
 export const removalCures: Cures = {
   AccessDenied:
-    "To have retention and erase carried out, grant the loader's credentials s3:DeleteObject and s3:DeleteObjectVersion on the keys under logs/, and s3:GetObjectRetention where the bucket has Object Lock.",
+    "For retention and erase, grant the loader's credentials s3:DeleteObject and s3:DeleteObjectVersion on the keys under logs/, and s3:GetObjectRetention if the bucket has Object Lock.",
 };
 
 /**
- * Removes once, and looks whether it is gone. Never asks to bypass a lock. Idempotent.
+ * Removes the object once and checks that it is gone. Never bypasses a lock. Idempotent.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
- * @throws what the SDK throws.
+ * @throws the SDK's errors; TransientError when the object still exists.
  */
 export async function sendRemove(request: RemoveRequest): Promise<RemoveOutcome> {
   const { client, bucket, key, versionId } = request;
   const found = await head(request);
   if (found === undefined) return { kind: "absent" };
-  // In a bucket whose versioning is suspended this is "null", which names a version, too.
+  // "null" in a bucket with suspended versioning, which is a valid version id.
   const VersionId = versionId ?? found.VersionId;
   try {
     await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, ...(VersionId === undefined ? {} : { VersionId }) }));
@@ -43,19 +42,19 @@ export async function sendRemove(request: RemoveRequest): Promise<RemoveOutcome>
       return { kind: "retained" };
     throw error;
   }
-  // A store that answers 204 and does nothing must not be believed.
+  // Some stores answer 204 without removing anything.
   const left = await head({ ...request, versionId: VersionId });
   if (left === undefined) return { kind: "removed" };
-  throw new TransientError("store/unavailable", `s3://${bucket}/${key} was removed and is still there. It is tried again.`);
+  throw new TransientError("store/unavailable", `s3://${bucket}/${key} was removed but still exists. It is tried again.`);
 }
 
-// Stores word a lock differently: 403 at Amazon, 400 or 409 elsewhere. What HEAD says of the version decides.
+// Stores report a lock differently: Amazon with 403, others with 400 or 409. The lock headers of the HEAD decide.
 function isRefusal(error: unknown): boolean {
   const status = statusOf(error);
   return status === 400 || status === 403 || status === 409;
 }
 
-/** Until when the version may not go; undefined when HEAD tells of no lock, which it does only to those who may read it. */
+/** The lock in the HEAD; undefined if there is none, or if the credentials may not read locks. */
 function lockOf({
   ObjectLockRetainUntilDate: until,
   ObjectLockLegalHoldStatus: legalHold,
@@ -70,7 +69,7 @@ async function head({ client, bucket, key, versionId }: RemoveRequest): Promise<
       new HeadObjectCommand({ Bucket: bucket, Key: key, ...(versionId === undefined ? {} : { VersionId: versionId }) }),
     );
   } catch (error) {
-    // 405: a delete marker, which somebody else has put there; under its version id there is nothing to read.
+    // 405: the version is a delete marker, which the archive does not create; it has no content.
     if (isNotFound(error) || statusOf(error) === 405) return undefined;
     throw error;
   }

@@ -1,5 +1,5 @@
-// An S3 bucket, or what speaks like one, as a store. One PutObject an object, with its length, its hash and
-// `If-None-Match: *`: nothing half-written, nothing replaced, and the server checks the bytes against the hash.
+// The store as a bucket of S3 or an S3-compatible server. Each object is put by one PutObject with length, hash and
+// `If-None-Match: *`: it is complete, replaces nothing, and the server checks its bytes against the hash.
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { retry } from "@actions-archive/core/retry";
@@ -41,12 +41,12 @@ export type S3StoreOptions = {
   readonly url: string;
   readonly client: S3Client;
   readonly bucket: string;
-  /** Without slashes at its ends; empty for none. */
+  /** Without leading or trailing slashes; may be empty. */
   readonly prefix: string;
   readonly protection: Protection;
 };
 
-/** Closing it destroys `client`. */
+/** Opens the bucket as a store. Disposing the store destroys `client`. */
 export function openS3Store(options: S3StoreOptions): Store {
   return new S3Store(options);
 }
@@ -86,15 +86,15 @@ class S3Store implements Store {
 
   async put(key: string, body: StoredBody, options: PutOptions): Promise<PutOutcome> {
     assertKey(key);
-    // After a try whose answer is unknown, what is there may be ours: only its bytes can tell.
-    let isUnsettled = false;
-    const settle = async (info: ObjectInfo): Promise<PutOutcome> =>
-      isUnsettled && (await this.#holds(info, body, options)) ? created(info.versionId) : { kind: "exists", info };
+    // After a put without a response, an existing object may be this one: only its bytes show it.
+    let isOutcomeUnknown = false;
+    const resolveExisting = async (info: ObjectInfo): Promise<PutOutcome> =>
+      isOutcomeUnknown && (await this.#holds(info, body, options)) ? created(info.versionId) : { kind: "exists", info };
     return retry(
       async () => {
-        if (isUnsettled || !this.#capabilities?.conditionalPut) {
+        if (isOutcomeUnknown || !this.#capabilities?.conditionalPut) {
           const info = await this.#headOnce(key);
-          if (info) return settle(info);
+          if (info) return resolveExisting(info);
         }
         try {
           const { VersionId } = await this.#send(key, body, options, await this.#md5For(body));
@@ -103,13 +103,13 @@ class S3Store implements Store {
           options.signal?.throwIfAborted();
           if (isTaken(error)) {
             const info = await this.#headOnce(key);
-            if (info) return settle(info);
+            if (info) return resolveExisting(info);
           }
-          isUnsettled = true;
+          isOutcomeUnknown = true;
           throw isTaken(error)
             ? new TransientError(
                 "store/unavailable",
-                `${this.#name(key)} is said to exist and cannot be seen. It is tried again.`,
+                `${this.#name(key)} exists according to a put, but a HEAD does not find it. It is tried again.`,
                 { cause: error },
               )
             : this.#failure(error, "Storing", key);
@@ -128,16 +128,16 @@ class S3Store implements Store {
     assertKey(key);
     const maxBytes = maxReadBytes(key);
     if (range) assertReadable(`The range of ${this.#name(key)}`, range.end - range.start, maxBytes);
-    let unlike: Buffer | undefined;
+    let mismatched: Buffer | undefined;
     return retry(async () => {
       const answer = await this.#get(key, range, versionId, maxBytes);
       const bytes = answer && (await collect(answer.stream));
-      // Not every store's ETag is an MD5: what comes twice alike is the object's own.
-      if (bytes === undefined || range || isRequestedVersion(bytes, answer?.md5) || unlike?.equals(bytes)) return bytes;
-      unlike = bytes;
+      // Not every store's ETag is an MD5, so two equal reads are accepted.
+      if (bytes === undefined || range || isRequestedVersion(bytes, answer?.md5) || mismatched?.equals(bytes)) return bytes;
+      mismatched = bytes;
       throw new TransientError(
         "store/unavailable",
-        `${this.#name(key)} came with other bytes than its ETag tells. It is tried again.`,
+        `The bytes of ${this.#name(key)} do not have the MD5 of its ETag. It is tried again.`,
       );
     });
   }
@@ -167,7 +167,7 @@ class S3Store implements Store {
       const page = await retry(() => this.#listOnce(prefix, { token, after }));
       for (const { Key: key, Size: sizeBytes, LastModified: lastModified } of page.Contents ?? []) {
         if (key === undefined || sizeBytes === undefined || lastModified === undefined) continue;
-        // A store may not know StartAfter.
+        // Some stores ignore StartAfter.
         if (after !== undefined && key <= this.#prefix + after) continue;
         yield { key: key.slice(this.#prefix.length), sizeBytes, lastModified };
       }
@@ -201,30 +201,30 @@ class S3Store implements Store {
     });
   }
 
-  /** Only for a store that does not check the SHA-256, or is not known to: it costs another reading of the body. */
+  /** Only for a store that is not known to check the SHA-256, since it costs another read of the body. */
   async #md5For(body: StoredBody): Promise<string | undefined> {
     return this.#capabilities?.sha256 ? undefined : md5Of(body);
   }
 
-  // Where the store holds no condition, another writer's put may have come between our look and our put, or just after it: what is
-  // there now counts. Where it checks no hash, our own eyes must: a broken object stays as it is, and never counts as stored.
-  async #checkAgain(key: string, body: StoredBody, options: PutOptions, ours: Created): Promise<PutOutcome> {
-    if (!this.#capabilities) return ours;
+  // If the store ignores If-None-Match, another writer's put may have come between the HEAD and the put, or right after it: the object
+  // that exists now counts. If the store checks no hash, the bytes are read back: a broken object stays, but never counts as stored.
+  async #checkAgain(key: string, body: StoredBody, options: PutOptions, own: Created): Promise<PutOutcome> {
+    if (!this.#capabilities) return own;
     const { conditionalPut, sha256, contentMd5 } = this.#capabilities;
     const isChecked = sha256 || contentMd5;
-    if (conditionalPut && isChecked) return ours;
+    if (conditionalPut && isChecked) return own;
     if (!conditionalPut) {
       const info = await this.#headOnce(key);
-      if (info && (info.versionId !== ours.versionId || info.sizeBytes !== sizeOf(body))) return { kind: "exists", info };
+      if (info && (info.versionId !== own.versionId || info.sizeBytes !== sizeOf(body))) return { kind: "exists", info };
       if (info && isChecked) {
-        const isOurs = ours.versionId !== undefined || (await this.#holds(info, body, options));
-        return isOurs ? ours : { kind: "exists", info };
+        const isOwn = own.versionId !== undefined || (await this.#holds(info, body, options));
+        return isOwn ? own : { kind: "exists", info };
       }
     }
-    if (await this.#hasBytes({ key, sizeBytes: sizeOf(body), ...ours }, options.sha256)) return ours;
+    if (await this.#hasBytes({ key, sizeBytes: sizeOf(body), ...own }, options.sha256)) return own;
     throw new PermanentError(
       "store/corrupt",
-      `${this.#name(key)} was stored and does not hold the ${sizeOf(body)} bytes that were sent. Look at the store.`,
+      `${this.#name(key)} was stored but does not contain the ${sizeOf(body)} bytes that were sent. Check the store.`,
     );
   }
 
@@ -235,7 +235,7 @@ class S3Store implements Store {
       );
     } catch (error) {
       if (isNotFound(error)) return undefined;
-      throw this.#failure(error, "Looking at", key);
+      throw this.#failure(error, "Reading the attributes of", key);
     }
   }
 

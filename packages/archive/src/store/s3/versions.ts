@@ -1,4 +1,4 @@
-// Every version and delete marker of a bucket: what was put over an object, or hides it, is seen here alone.
+// Lists all versions and delete markers of a bucket. Only this listing shows that an object was overwritten or hidden.
 
 import { retry } from "@actions-archive/core/retry";
 import {
@@ -14,28 +14,28 @@ import { statusOf } from "./failure.ts";
 export type VersionsRequest = {
   readonly client: S3Client;
   readonly bucket: string;
-  /** Of the archive: empty, or with a slash at its end. It is not part of the keys that are told. */
+  /** The archive's prefix: empty, or with a trailing slash. Listed keys do not include it. */
   readonly prefix: string;
-  /** Keys of the archive that begin so. */
+  /** Only keys that begin with this text are listed. */
   readonly under: string;
   readonly failure: (error: unknown) => Error;
 };
 
-/** By key; undefined where the server does not have the call. @throws what `failure` makes of the server's errors. */
+/** Lists versions in key order; undefined if the server does not implement the call. @throws the result of `failure`. */
 export async function listBucketVersions(request: VersionsRequest): Promise<AsyncIterable<ListedVersion> | undefined> {
   const first = await retry(() => listPage(request, undefined));
   if (first === undefined || (isEmpty(first) && (await hasObjects(request)))) return undefined;
   return listPages(request, first);
 }
 
-/** A bucket whose versioning is suspended names all its versions "null". */
+/** Omits the version id "null", which all versions of a bucket with suspended versioning have. */
 export function knownVersion(versionId: string | undefined): { versionId?: string } {
   return versionId === undefined || versionId === "null" ? {} : { versionId };
 }
 
 export type Created = Extract<PutOutcome, { kind: "created" }>;
 
-/** What a put made. */
+/** The outcome of a put that created `versionId`. */
 export function created(versionId: string | undefined): Created {
   return { kind: "created", ...knownVersion(versionId) };
 }
@@ -53,7 +53,7 @@ function versionsOf(page: ListObjectVersionsCommandOutput, prefix: string): List
     ...(page.Versions ?? []).map((version) => ({ ...version, isDeleteMarker: false })),
     ...(page.DeleteMarkers ?? []).map((marker) => ({ ...marker, Size: 0, isDeleteMarker: true })),
   ];
-  // The server's order is by key; the SDK tells versions and markers apart.
+  // The server sorts by key, but the SDK returns versions and markers in two lists.
   return listed
     .map(({ Key = "", Size = 0, LastModified = new Date(0), VersionId, IsLatest = true, isDeleteMarker }) => ({
       key: decoded(page, Key).slice(prefix.length),
@@ -75,7 +75,7 @@ async function listPage(
       new ListObjectVersionsCommand({
         Bucket: bucket,
         Prefix: prefix + under,
-        // A stranger's key may hold what XML cannot say: unencoded, it would keep all others from being listed.
+        // A foreign key may contain characters that XML cannot express; unencoded, it would make the whole listing fail.
         EncodingType: "url",
         ...(before && { KeyMarker: decoded(before, before.NextKeyMarker ?? ""), VersionIdMarker: before.NextVersionIdMarker }),
       }),
@@ -86,7 +86,7 @@ async function listPage(
   }
 }
 
-// A server that does not know the call may answer another one, in which there are no versions.
+// A server that does not implement the call may answer with an ordinary listing, which has no versions.
 async function hasObjects({ client, bucket, prefix, under, failure }: VersionsRequest): Promise<boolean> {
   try {
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix + under, MaxKeys: 1 }));
