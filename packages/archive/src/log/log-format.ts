@@ -1,5 +1,5 @@
-// `.log.zst`: the log in zstd frames, cut where the runner begins something new, and a seek table at the end. `zstdcat` prints
-// it; any part of it can be read without the rest.
+// The `.log.zst` format: zstd frames that end at the runner's marker lines, and a seek table at the end. `zstdcat` prints it, and any
+// range can be read without the rest.
 // https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
 
 import { createHash } from "node:crypto";
@@ -12,10 +12,10 @@ import { skipByteOrderMarks } from "./text/byte-order-mark.ts";
 import { type Line, LineScanner } from "./text/line-scanner.ts";
 import { type LogText, LogTextReader } from "./text/log-text.ts";
 
-/** A frame that holds so much text ends at the next marker line: smaller frames cost time and compress badly. */
+/** A frame with this much text ends at the next marker line. Smaller frames take more time and compress worse. */
 export const minFrameBytes = 64 * 1024;
 export const maxFrameBytes = 1024 * 1024;
-/** Recorded logs (15 MB) shrink to 1/8.10 with these, to 1/7.90 with level 3, which takes 1.4 times as long (`bench/log-text.ts`). */
+/** 15 MB of recorded logs shrink to 1/8.10 with these, to 1/7.90 with level 3, which takes 1.4 times as long (`bench/log-text.ts`). */
 const compression = { level: 1, windowLog: 18 };
 
 const newline = 0x0a;
@@ -25,7 +25,7 @@ const headerBytes = 8;
 const entryBytes = 8;
 export const footerBytes = 9;
 
-/** Where a frame is: its text in the log (raw), its bytes in the object (stored). */
+/** The place of a frame: its text in the log (raw) and its bytes in the object (stored). */
 export type Frame = {
   readonly rawStart: number;
   readonly rawBytes: number;
@@ -35,18 +35,18 @@ export type Frame = {
 
 export type LogTotals = {
   readonly rawBytes: number;
-  /** Lower-case hex, of the bytes that were fed. */
+  /** Hash of the input, lower-case hex. */
   readonly rawSha256: string;
   readonly storedBytes: number;
-  /** Lower-case hex, of all bytes that the encoder gave out. */
+  /** Hash of the output, lower-case hex. */
   readonly storedSha256: string;
   readonly lines: number;
   readonly frames: readonly Frame[];
-  /** As the log has it, with seven digits after the second; absent when no line has a time. */
+  /** As in the log, with seven fractional digits; absent when no line has a time. */
   readonly firstTime?: string;
   readonly lastTime?: string;
   readonly oddities: {
-    /** The log begins with a byte order mark. Marks before later lines are not counted: each block of a log has one. */
+    /** The log begins with a byte order mark. Marks before later lines do not count: each block of a log has one. */
     readonly bom: boolean;
     /** Lines that end in CR LF. */
     readonly crlf: number;
@@ -59,8 +59,8 @@ export type LogTotals = {
 };
 
 /**
- * Turns the bytes of one log into the bytes of one object. Feed it chunks of any size: the frames depend on the text alone.
- * Holds about 1.1 MiB, what `LogTextReader` keeps, and 16 bytes a frame. Each MiB compressed holds the event loop for about 4 ms.
+ * Encodes one log as one object. Chunks may have any size: the frames depend only on the text. Uses about 1.1 MiB, the memory of
+ * `LogTextReader`, and 16 bytes for each frame. Compression blocks the event loop for about 4 ms per MiB.
  */
 export class LogEncoder {
   readonly #raw = createHash("sha256");
@@ -74,7 +74,7 @@ export class LogEncoder {
     onText: (line) => this.#reader.onText(line),
     wantsPlain: () => this.#reader.wantsPlain(),
   });
-  /** The text of the frame to come; the slack is for what is read ahead of a cut. */
+  /** The text of the next frame, with room for the text that is read before the end of the frame is known. */
   readonly #text = Buffer.allocUnsafe(maxFrameBytes + 2 * minFrameBytes);
   readonly #frames: Frame[] = [];
   #out: Buffer[] = [];
@@ -84,16 +84,16 @@ export class LogEncoder {
   #nul = 0;
   #hasBom = false;
 
-  /** The stored bytes that are ready, in order; often none. */
+  /** Takes the next chunk of the log. @returns the stored bytes that are complete, in order; often none. */
   write(chunk: Buffer): Buffer[] {
     this.#raw.update(chunk);
     for (let at = chunk.indexOf(0); at !== -1; at = chunk.indexOf(0, at + 1)) this.#nul += 1;
-    // Small pieces keep what is read ahead, and has to be moved at a cut, small.
+    // In small pieces, since the text that was read ahead has to be moved at the end of a frame.
     for (let at = 0; at < chunk.length; at += minFrameBytes) this.#take(chunk.subarray(at, at + minFrameBytes));
     return this.#flush();
   }
 
-  /** The rest of the stored bytes, and what the log was. Call once, after at least one byte. */
+  /** Returns the remaining stored bytes and the totals. Call once, after at least one byte. */
   end(): { readonly stored: Buffer[]; readonly totals: LogTotals } {
     const { hasEndMarker, linesWithoutTime, crlf, ...lines } = this.#scanner.end();
     this.#cutFullFrames(this.#frameStart + this.#textBytes);
@@ -131,7 +131,7 @@ export class LogEncoder {
     if (start - this.#frameStart >= minFrameBytes) this.#cut(start);
   }
 
-  // All lines that start before `knownUpTo` are known. A frame is full once a byte beyond its limit is: it ends with its last line.
+  // All lines that start before `knownUpTo` are known. A frame is full once a byte beyond its limit is known; it ends with its last line.
   #cutFullFrames(knownUpTo: number): void {
     while (knownUpTo > this.#frameStart + maxFrameBytes) {
       const lineEnd = this.#text.lastIndexOf(newline, maxFrameBytes - 1) + 1;
@@ -164,11 +164,11 @@ export class LogEncoder {
 }
 
 /**
- * One frame, with its length and checksum. zstd compresses in one pass, without its own input and output buffers, when the result
- * fits the output buffer for certain (ZSTD_compressBound in zstd.h).
+ * Compresses one frame, with length and checksum. If the output buffer has at least ZSTD_compressBound bytes (zstd.h), zstd compresses in
+ * one pass without buffers of its own.
  */
 function compressFrame(text: Buffer): Buffer {
-  // At least 64 KiB: Node takes small buffers from a pool, which must not be released.
+  // At least 64 KiB: Node.js takes small buffers from a pool, whose memory must not be released.
   const chunkSize = Math.max(64 * 1024, text.length + (text.length >> 8) + 64);
   const compressed = zstdCompressSync(text, {
     chunkSize,
@@ -185,7 +185,7 @@ function compressFrame(text: Buffer): Buffer {
   return stored;
 }
 
-/** The seek table for `frames`: a skippable frame, so that decoders that do not know it print nothing for it. */
+/** Encodes the seek table as a skippable frame, which ordinary decoders ignore. */
 export function encodeSeekTable(frames: readonly Frame[]): Buffer {
   const table = Buffer.alloc(seekTableBytes(frames.length));
   table.writeUInt32LE(skippableMagic, 0);
@@ -195,7 +195,7 @@ export function encodeSeekTable(frames: readonly Frame[]): Buffer {
     table.writeUInt32LE(rawBytes, headerBytes + index * entryBytes + 4);
   });
   table.writeUInt32LE(frames.length, table.length - footerBytes);
-  // The descriptor's zero says: no checksums here, each frame carries its own.
+  // The descriptor stays 0: no checksums in the table, since each frame has its own.
   table.writeUInt32LE(seekableMagic, table.length - 4);
   return table;
 }
@@ -204,7 +204,7 @@ export function seekTableBytes(frames: number): number {
   return headerBytes + frames * entryBytes + footerBytes;
 }
 
-/** The length of the seek table that ends with `footer`, the object's last nine bytes. @throws PermanentError `store/corrupt` */
+/** The length in bytes of the seek table that ends with `footer`, the object's last nine bytes. @throws PermanentError `store/corrupt` */
 export function parseFooter(footer: Buffer, objectBytes: number): number {
   const isOurs = footer.length === footerBytes && footer.readUInt32LE(5) === seekableMagic && footer[4] === 0;
   const bytes = isOurs ? seekTableBytes(footer.readUInt32LE(0)) : Infinity;
@@ -212,7 +212,7 @@ export function parseFooter(footer: Buffer, objectBytes: number): number {
   return bytes;
 }
 
-/** The frames of an object of `objectBytes` bytes, checked against it and against each other. @throws PermanentError `store/corrupt` */
+/** Parses the seek table of an object of `objectBytes` bytes, whose frames must cover it exactly. @throws PermanentError `store/corrupt` */
 export function parseSeekTable(table: Buffer, objectBytes: number): Frame[] {
   const storedEnd = objectBytes - table.length;
   if (table.readUInt32LE(0) !== skippableMagic || table.readUInt32LE(4) !== table.length - headerBytes)
@@ -221,7 +221,7 @@ export function parseSeekTable(table: Buffer, objectBytes: number): Frame[] {
   let [rawStart, storedStart] = [0, 0];
   for (let at = headerBytes; at < table.length - footerBytes; at += entryBytes) {
     const [storedBytes, rawBytes] = [table.readUInt32LE(at), table.readUInt32LE(at + 4)];
-    // Text that does not compress grows by some bytes a block; anything above is meant to fill a reader's memory.
+    // Incompressible text grows by a few bytes per block. A larger entry may be an attempt to exhaust the reader's memory.
     const isPossible = rawBytes > 0 && rawBytes <= maxFrameBytes && storedBytes > 0 && storedBytes <= rawBytes + 8 * 1024;
     if (!isPossible) throw corrupt("has an impossible frame in its seek table");
     frames.push({ rawStart, rawBytes, storedStart, storedBytes });
@@ -232,7 +232,7 @@ export function parseSeekTable(table: Buffer, objectBytes: number): Frame[] {
   return frames;
 }
 
-/** An error about an object whose name the caller adds. */
+/** An error whose message the caller prefixes with the object's name. */
 function corrupt(what: string): PermanentError {
   return new PermanentError("store/corrupt", what);
 }

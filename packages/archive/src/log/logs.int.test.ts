@@ -211,7 +211,7 @@ test("a log of another length than its record says is refused", async () => {
   expect((await collect(readLog(folder.store, key, { rawBytes: raw.length }))).equals(raw)).toBe(true);
   await expect(collect(readLog(folder.store, key, { rawBytes: raw.length + 1 }))).rejects.toMatchObject({
     code: "store/corrupt",
-    message: expect.stringContaining(`${key} in ${folder.store.url} holds ${raw.length} bytes of text where its record says`),
+    message: expect.stringContaining(`${key} in ${folder.store.url} holds ${raw.length} bytes of text, but its record says`),
   });
 });
 

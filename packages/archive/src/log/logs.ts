@@ -1,5 +1,5 @@
-// Stores one log under its job's key, once. When the key is taken, the raw bytes decide: equal ones are the log already
-// archived, others are kept beside it, and nothing that is there is touched.
+// Stores one log under its job's key, once. If the key is taken, the raw bytes are compared: an equal log is reused, a different one is
+// stored under an extra key. Existing objects are never changed.
 
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
@@ -17,11 +17,11 @@ export const logContentType = "application/zstd";
 export type StoredLog = {
   readonly key: string;
   readonly versionId?: string;
-  /** The job's own key is taken by other raw bytes, or by something damaged: the log lies beside it. */
+  /** The job's key holds other raw bytes or a damaged object, so the log has an extra key. */
   readonly conflict: boolean;
-  /** The log was there before; nothing was written. */
+  /** The log existed already; nothing was written. */
   readonly existing: boolean;
-  /** Of the object that is there: another zstd version may have stored the same raw bytes differently. */
+  /** Size of the object in the store: another zstd version may have compressed the same raw bytes differently. */
   readonly storedBytes: number;
   readonly storedSha256: string;
 };
@@ -31,8 +31,8 @@ export type PutLogTotals = Pick<LogTotals, "rawBytes" | "rawSha256" | "storedByt
 type Place = { readonly key: string; readonly conflict: boolean };
 
 /**
- * Stores the body that a LogEncoder made, with what it says of it. Idempotent, also after a lost answer and for two workers.
- * @throws PermanentError `store/corrupt` when both of the job's keys are taken by something else.
+ * Stores a body and its totals from a LogEncoder. Idempotent, also after a lost response and for concurrent workers.
+ * @throws PermanentError `store/corrupt` when both of the job's keys hold other objects.
  */
 export function putLog(
   store: Store,
@@ -47,8 +47,8 @@ export function putLog(
 }
 
 /**
- * As `putLog`, but never under the job's own key: that one is damaged or was removed, and what is there, or is not, is evidence.
- * @throws PermanentError `store/corrupt` when the key beside it is taken by something else.
+ * Like `putLog`, but only under the extra key: the object under the job's own key is damaged or was removed, and stays as evidence.
+ * @throws PermanentError `store/corrupt` when the extra key holds another object.
  */
 export function putConflictingLog(
   store: Store,
@@ -89,16 +89,16 @@ async function putAtFirst(
         ...(outcome.versionId === undefined ? {} : { versionId: outcome.versionId }),
       };
     }
-    const there = await recognise(store, outcome.info, totals);
-    if (there) return { ...place, existing: true, ...there };
+    const existing = await findEqualLog(store, outcome.info, totals);
+    if (existing) return { ...place, existing: true, ...existing };
   }
   throw new PermanentError(
     "store/corrupt",
-    `The log of SHA-256 ${totals.rawSha256} cannot be stored: ${places.map(({ key }) => key).join(" and ")} in ${store.url} hold something else. Look at what is there; nothing was written.`,
+    `The log of SHA-256 ${totals.rawSha256} cannot be stored: ${places.map(({ key }) => key).join(" and ")} in ${store.url} hold other objects. Check these objects; nothing was written.`,
   );
 }
 
-/** What a log object really holds, read from end to end. */
+/** Size and hash of a log object and of its text, computed from all of its bytes. */
 export type LogContent = {
   readonly rawBytes: number;
   readonly rawSha256: string;
@@ -107,9 +107,9 @@ export type LogContent = {
 };
 
 /**
- * Reads the log `key` from end to end, and hashes it as stored and decoded: the costly certainty behind the metadata's hint. Every
- * byte is under a checksum or a length of the format, so that what changed on its way here is read again.
- * @throws PermanentError `store/corrupt` when it is missing or damaged, or not of `rawBytes` by its table, which is found out at once.
+ * Reads the complete log `key` and hashes its stored and decoded bytes, since metadata is only a hint. A checksum or a length of the
+ * format covers every byte, so bytes that were corrupted in transit are read again.
+ * @throws PermanentError `store/corrupt` when the log is missing or damaged, or its seek table contradicts `rawBytes`.
  */
 export async function readLogContent(
   store: Store,
@@ -127,13 +127,13 @@ export async function readLogContent(
   return { rawBytes, rawSha256: raw.digest("hex"), storedBytes, storedSha256: stored.digest("hex") };
 }
 
-/** What a `LogEncoder` says of a log, with the size and the hash of the object that was read. */
+/** The totals of a `LogEncoder`, with the size and the hash of the object that was read. */
 export type ReadTotals = Omit<LogTotals, "frames">;
 
 /**
- * Reads the log `key` again from end to end, as it was read when it was archived. Memory is bounded as that of a `LogEncoder`, and
- * other work runs between frames.
- * @throws PermanentError `store/corrupt` when it is missing or damaged; the signal's reason.
+ * Reads the complete log `key` and computes the totals that it had when it was archived. Uses the memory of a `LogEncoder`, and yields
+ * to the event loop after each frame.
+ * @throws PermanentError `store/corrupt` when the log is missing or damaged; the signal's reason.
  */
 export async function readLogTotals(
   store: Store,
@@ -148,7 +148,7 @@ export async function readLogTotals(
     signal?.throwIfAborted();
     stored.update(part.stored);
     storedBytes += part.stored.length;
-    // The bytes that it would store are not needed.
+    // The encoder's output is not needed.
     encoder.write(part.text);
     await setImmediate();
   }
@@ -156,7 +156,7 @@ export async function readLogTotals(
   return { ...totals, storedBytes, storedSha256: stored.digest("hex") };
 }
 
-async function recognise(
+async function findEqualLog(
   store: Store,
   info: ObjectInfo,
   totals: PutLogTotals,
@@ -170,7 +170,7 @@ async function recognise(
     const isEqual = content.rawSha256 === totals.rawSha256 && content.rawBytes === totals.rawBytes;
     return isEqual ? { storedBytes: content.storedBytes, storedSha256: content.storedSha256, ...version } : undefined;
   } catch (error) {
-    // Damaged: it stays as evidence, and the log goes beside it.
+    // A damaged object stays as evidence, and the log gets the extra key.
     if (isCorrupt(error)) return undefined;
     throw error;
   }

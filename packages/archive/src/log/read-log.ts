@@ -1,4 +1,4 @@
-// Reads `.log.zst` objects: through the seek table, frame by frame, every length and checksum checked.
+// Reads `.log.zst` objects frame by frame through the seek table, and checks every length and checksum.
 
 import { zstdDecompressSync } from "node:zlib";
 
@@ -15,28 +15,28 @@ import {
   seekTableBytes,
 } from "./log-format.ts";
 
-/** One read of so much holds the whole table of a log of 500 MiB, or more. */
+/** One read of this size includes the complete table of a log of at least 500 MiB. */
 const tailBytes = 64 * 1024;
-/** When a log is read whole, so much of its object comes with the table: most logs are then one read. */
-const wholeTailBytes = 1024 * 1024;
+/** For a complete read, this much of the object is read with the table, so most logs take one read. */
+const completeTailBytes = 1024 * 1024;
 const zstdMagic = 0xfd2fb528;
-/** Of the frame header's descriptor: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.1 */
+/** Bit of the frame header's descriptor: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1.1 */
 const checksumFlag = 0x04;
 /** Z_MIN_CHUNK of node:zlib. */
-const smallestChunkBytes = 64;
+const minChunkBytes = 64;
 
 export type SeekTable = {
   readonly frames: readonly Frame[];
   readonly rawBytes: number;
-  /** The table's own length, in bytes. */
+  /** Length of the table. */
   readonly tableBytes: number;
-  /** The end of the object, from the offset `start`, as it was read with the table; frames in it need no other read. */
+  /** The end of the object from the offset `start`, which was read with the table. Frames in it need no further read. */
   readonly tail: { readonly start: number; readonly bytes: Buffer };
 };
 
 /**
- * `sizeBytes`: the object's, if known, which saves a call. `rawBytes`: those of the log, if known: the table must agree, and is
- * read at once however long it is. `versionId`: the recorded one, where the store has versions.
+ * `sizeBytes`: size of the object, if known, which saves a HEAD. `rawBytes`: size of the log, if known; the table must agree, and is
+ * then read by one call whatever its length. `versionId`: the recorded version, if the store has versions.
  */
 export type ReadOptions = {
   readonly sizeBytes?: number | undefined;
@@ -45,16 +45,16 @@ export type ReadOptions = {
 };
 
 /**
- * Where the frames of the log `key` are: one ranged read; where `rawBytes` is not known, two for a log of many frames.
- * @throws PermanentError `store/corrupt` when there is no such object, or it is not a log of this format and of `rawBytes`.
+ * Reads the seek table of the log `key` by one ranged read, or two for a log of many frames if `rawBytes` is unknown.
+ * @throws PermanentError `store/corrupt` when the object does not exist, or is not a log of this format and of `rawBytes`.
  */
 export async function readSeekTable(store: Store, key: string, options: ReadOptions = {}): Promise<SeekTable> {
   return readTable(store, key, options, tailBytes);
 }
 
-async function readTable(store: Store, key: string, options: ReadOptions, leastBytes: number): Promise<SeekTable> {
-  // One reading may have gone wrong on its way: only what two agree upon is called corrupt.
-  const readOnce = () => readTableOnce(store, key, options, leastBytes);
+async function readTable(store: Store, key: string, options: ReadOptions, minTailBytes: number): Promise<SeekTable> {
+  // A read may be corrupted in transit: the object is reported corrupt only if a second read fails, too.
+  const readOnce = () => readTableOnce(store, key, options, minTailBytes);
   return named(store, key, () =>
     readOnce().catch((error: unknown) => {
       if (isCorrupt(error)) return readOnce();
@@ -63,36 +63,36 @@ async function readTable(store: Store, key: string, options: ReadOptions, leastB
   );
 }
 
-async function readTableOnce(store: Store, key: string, options: ReadOptions, leastBytes: number): Promise<SeekTable> {
+async function readTableOnce(store: Store, key: string, options: ReadOptions, minTailBytes: number): Promise<SeekTable> {
   const { sizeBytes, rawBytes: expected, versionId } = options;
   const size = sizeBytes ?? (await store.head(key))?.sizeBytes;
   if (size === undefined) throw missing();
-  const bytes = Math.max(leastBytes, expected === undefined ? 0 : seekTableBytes(maxFrames(expected)));
+  const bytes = Math.max(minTailBytes, expected === undefined ? 0 : seekTableBytes(maxFrames(expected)));
   let tail = await readTail(store, key, { size, bytes, versionId });
   const tableBytes = parseFooter(tail.subarray(-footerBytes), size);
   if (tableBytes > tail.length) tail = await readTail(store, key, { size, bytes: tableBytes, versionId });
   const frames = parseSeekTable(tail.subarray(-tableBytes), size);
   const rawBytes = frames.reduce((sum, frame) => sum + frame.rawBytes, 0);
   if (expected !== undefined && rawBytes !== expected)
-    throw new PermanentError("store/corrupt", `holds ${rawBytes} bytes of text where its record says ${expected}`);
+    throw new PermanentError("store/corrupt", `holds ${rawBytes} bytes of text, but its record says ${expected}`);
   return { frames, rawBytes, tableBytes, tail: { start: size - tail.length, bytes: tail } };
 }
 
-/** The whole log, one Buffer a frame. @throws PermanentError `store/corrupt`, TransientError as the store does. */
+/** Reads the complete log, one Buffer for each frame. @throws PermanentError `store/corrupt`; the store's TransientError. */
 export async function* readLog(store: Store, key: string, options: ReadOptions = {}): AsyncIterable<Buffer> {
   for await (const { text } of readStored(store, key, options)) yield text;
 }
 
-/** All of the log's object in order, a frame at a time with its text; the seek table, which has none, at the end. */
+/** Reads the complete object in order: each frame with its text, then the seek table with an empty text. */
 export async function* readStored(store: Store, key: string, options: ReadOptions = {}): AsyncIterable<DecodedFrame> {
-  const table = await readTable(store, key, options, wholeTailBytes);
+  const table = await readTable(store, key, options, completeTailBytes);
   yield* readFrames(store, key, { table, frames: table.frames, versionId: options.versionId });
   yield { stored: table.tail.bytes.subarray(-table.tableBytes), text: Buffer.alloc(0) };
 }
 
 /**
- * The bytes of the log from `range.start` to before `range.end`: one ranged read of the frames that hold them, none when they
- * came with the seek table. A range that goes beyond the log ends with it. Give `table` to save the read of the seek table.
+ * Reads the bytes of the log from `range.start` to before `range.end` by one ranged read of their frames, or none if these were read
+ * with the seek table. A range beyond the end of the log is cut there. `table` saves the read of the seek table.
  */
 export async function* readLogRange(
   store: Store,
@@ -110,21 +110,21 @@ export async function* readLogRange(
   }
 }
 
-/** The text of one stored frame. @throws PermanentError `store/corrupt` when it is not exactly what its table entry says. */
+/** Decodes one stored frame. @throws PermanentError `store/corrupt` when its text does not have `rawBytes` bytes. */
 export function decodeFrame(stored: Buffer, rawBytes: number): Buffer {
-  // Node gives the text of all frames that it finds, or on older versions of the first alone: each gets one frame only.
+  // `stored` is one frame: Node.js decodes all frames of a buffer, older versions only the first.
   if (stored.length < 4 || stored.readUInt32LE(0) !== zstdMagic)
     throw new PermanentError("store/corrupt", "has a frame that is not zstd");
   if (((stored[4] ?? 0) & checksumFlag) === 0) throw new PermanentError("store/corrupt", "has a frame without a checksum");
   let text: Buffer;
   try {
-    // One chunk for the whole text: in smaller ones it is put together from copies, at 3/4 of the speed.
-    text = zstdDecompressSync(stored, { maxOutputLength: rawBytes, chunkSize: Math.max(rawBytes, smallestChunkBytes) });
+    // One chunk for the complete text: smaller chunks are concatenated, at 3/4 of the speed.
+    text = zstdDecompressSync(stored, { maxOutputLength: rawBytes, chunkSize: Math.max(rawBytes, minChunkBytes) });
   } catch (error) {
     throw new PermanentError("store/corrupt", "has a frame that cannot be decoded", { cause: error });
   }
   if (text.length !== rawBytes)
-    throw new PermanentError("store/corrupt", `has a frame of ${text.length} bytes of text where its table says ${rawBytes}`);
+    throw new PermanentError("store/corrupt", `has a frame of ${text.length} bytes of text, but its table says ${rawBytes}`);
   return text;
 }
 
@@ -172,7 +172,7 @@ function tryDecode(stored: Buffer, { rawBytes }: Frame): DecodedFrame | undefine
   }
 }
 
-// The bytes may have changed on their way here: only a frame that reads so twice is damaged.
+// A read may be corrupted in transit: a frame counts as damaged only if a second read fails, too.
 async function readFrameAgain(
   store: Store,
   key: string,
@@ -197,14 +197,14 @@ async function readTail(
   return tail;
 }
 
-// A frame is cut at a marker after 64 KiB of text; or because it and what follows would be over 1 MiB, so that of two such
-// neighbours one at least is large.
+// An upper bound. A frame ends at a marker after 64 KiB of text, or where it would exceed 1 MiB with the next line; of two adjacent frames
+// of the second kind at least one is large.
 function maxFrames(rawBytes: number): number {
   return Math.ceil(rawBytes / minFrameBytes) + Math.ceil(rawBytes / maxFrameBytes) * 2 + 1;
 }
 
 function missing(): PermanentError {
-  return new PermanentError("store/corrupt", "is not there");
+  return new PermanentError("store/corrupt", "does not exist");
 }
 
 async function named<T>(store: Store, key: string, fn: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
-// Where the stored bytes of a log wait until all of them are there: in memory while they are few, then in a file. Bounded by
-// one quota for the whole process, so that no set of logs can fill the disk.
+// Buffers the stored bytes of a log until they are complete: small bodies in memory, others in a file. One quota for the process
+// prevents logs from filling the disk.
 
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -10,18 +10,18 @@ import { ConfigError, TransientError } from "@actions-archive/core/errors";
 import type { StoredBody } from "../store/store.ts";
 
 const memoryBytes = 2 * 1024 * 1024;
-/** Frames of 64 KiB of text are some 8 KiB each: a write for each of them took a sixth of the worker's time. */
+/** A frame of 64 KiB of text has about 8 KiB. One write for each of them took a sixth of the worker's time. */
 const batchBytes = 256 * 1024;
-/** A file that no reservation covers grows by so much at a time. */
+/** The reservation of a file that outgrows it is increased by this much at a time. */
 const growBytes = 1024 * 1024;
-/** Another machine's file in a shared folder: old enough that its process has surely finished. */
+/** Another machine's file in a shared folder is removed after this time, since its process has finished by then. */
 const foreignAfterMs = 24 * 60 * 60 * 1000;
 
 export type SpoolOptions = { readonly dir: string; readonly maxBytes: number };
 
 /**
- * Opens the spool in `dir`, makes it if it is missing, and removes the files of processes that are dead.
- * @throws ConfigError when it cannot be made or written.
+ * Opens the spool in `dir`, creates the folder if it is missing, and removes the files of dead processes.
+ * @throws ConfigError when the folder cannot be created or written.
  */
 export async function openSpool({ dir, maxBytes }: SpoolOptions): Promise<Spool> {
   try {
@@ -37,7 +37,7 @@ export async function openSpool({ dir, maxBytes }: SpoolOptions): Promise<Spool>
   }
 }
 
-/** The quota has no room now for what others are not done with. Alone, the log would have it all. */
+/** Other logs use the quota now. A log that runs exclusively has all of it. */
 export class SpoolFullError extends TransientError {
   constructor(message: string) {
     super("spool/full", message);
@@ -62,9 +62,9 @@ export class Spool {
   }
 
   /**
-   * A place for one body, with room for `bytes` reserved; it may grow beyond while there is room. Who has the spool for itself
-   * is never refused, so that a log of just the quota, which grows a little by its format, can be stored.
-   * @throws SpoolFullError when there is no room now.
+   * Opens a file for one body and reserves `bytes`; it may grow further while the quota has room. The only file in the spool is never
+   * refused, so a log as large as the quota, to which the format adds a few bytes, can be stored.
+   * @throws SpoolFullError when the quota has no room now.
    */
   open(bytes: number): SpoolFile {
     if (!this.#reserve(bytes, 0)) throw this.#full(bytes);
@@ -79,8 +79,8 @@ export class Spool {
   }
 
   #reserve(bytes: number, ownBytes: number): boolean {
-    const isAlone = this.#reservedBytes === ownBytes;
-    if (this.#reservedBytes + bytes > this.#maxBytes && !isAlone) return false;
+    const isOnly = this.#reservedBytes === ownBytes;
+    if (this.#reservedBytes + bytes > this.#maxBytes && !isOnly) return false;
     this.#reservedBytes += bytes;
     return true;
   }
@@ -100,16 +100,16 @@ type Quota = {
   readonly full: (bytes: number) => SpoolFullError;
 };
 
-/** One body being spooled. Disposing it removes the file and gives the room back, whatever happened before. */
+/** One spooled body. Disposing it removes the file and releases the reservation in every case. */
 export class SpoolFile implements AsyncDisposable {
   readonly #quota: Quota;
   #reservedBytes: number;
   #sizeBytes = 0;
-  /** What is not in the file yet. */
+  /** Chunks that are not in the file yet. */
   #chunks: Buffer[] = [];
   #pendingBytes = 0;
   #file: FileHandle | undefined;
-  /** A write that failed: bytes are missing, and the body must never pass for a whole one. */
+  /** Set by a failed write: the body is incomplete and must not be stored. */
   #broken: TransientError | undefined;
 
   constructor(quota: Quota) {
@@ -122,8 +122,8 @@ export class SpoolFile implements AsyncDisposable {
   }
 
   /**
-   * Appends `chunk`, which must not change afterwards; resolves when the next one is welcome.
-   * @throws SpoolFullError when the quota has no room; TransientError `spool/full` when the disk refuses.
+   * Appends `chunk`, which must not change afterwards. Await each call before the next.
+   * @throws SpoolFullError when the quota has no room; TransientError `spool/full` when the write fails.
    */
   async write(chunk: Buffer): Promise<void> {
     const missing = this.#sizeBytes + chunk.length - this.#reservedBytes;
@@ -134,7 +134,7 @@ export class SpoolFile implements AsyncDisposable {
     if (this.#pendingBytes > (this.#file ? batchBytes : memoryBytes)) await this.#flush();
   }
 
-  /** All that was written, ready for `Store.put`; valid until disposed. @throws TransientError `spool/full` */
+  /** Returns the complete body for `Store.put`, valid until disposal. @throws TransientError `spool/full` */
   async finish(): Promise<StoredBody> {
     if (!this.#file && !this.#broken) return Buffer.concat(this.#chunks);
     try {
@@ -151,7 +151,7 @@ export class SpoolFile implements AsyncDisposable {
     this.#file = undefined;
     this.#chunks = [];
     if (file) {
-      // Closed already when the body was finished.
+      // After `finish` the file is closed already.
       await file.close().catch(() => undefined);
       await rm(this.#quota.path, { force: true });
     }
@@ -181,13 +181,13 @@ export class SpoolFile implements AsyncDisposable {
     if (error instanceof TransientError) return error;
     return (this.#broken = new TransientError(
       "spool/full",
-      `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free the disk of SPOOL_DIR; it is tried again.`,
+      `The spool file ${this.#quota.path} cannot be written: ${String(error)}. Free space on the disk of SPOOL_DIR. It is tried again.`,
       { cause: error },
     ));
   }
 }
 
-// One call for all of them, without a copy. A disk that fills up takes a part, and says why at the next call.
+// One call for all chunks, without a copy. A full disk accepts a part, and the next call reports the reason.
 async function writeAll(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
   const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
   if (bytes === 0) return;
@@ -210,7 +210,7 @@ async function removeDeadFiles(dir: string, ownStart: string): Promise<void> {
   }
 }
 
-// A pid alone says little: in a container every process is number 1.
+// The pid is not enough: in a container every process may have pid 1. The start time distinguishes them.
 async function isAlive(pid: number, start: string, ownStart: string): Promise<boolean> {
   if (pid === process.pid) return start === ownStart;
   const actual = await startOf(pid);
@@ -223,7 +223,7 @@ async function isAlive(pid: number, start: string, ownStart: string): Promise<bo
   }
 }
 
-/** When a process began, in ticks since boot (proc(5), field 22); undefined where there is no /proc, or no such process. */
+/** Start time of a process in ticks since boot (proc(5), field 22); undefined without /proc or without the process. */
 async function startOf(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];

@@ -1,4 +1,4 @@
-// What a record says of a log's text, and of its fit to the job: everything that is derived from the log's bytes and the job object.
+// Extracts all facts that a record derives from the log's bytes and the job object.
 
 import { type LogFlag } from "@actions-archive/core/states";
 
@@ -9,27 +9,27 @@ import { type LogFacts, logFacts } from "./log-facts.ts";
 import { flagsOf } from "./log-flags.ts";
 
 /**
- * The version of the code that derives facts from a log. Raise it by 1 whenever a change makes the same log and the same job object give
- * other facts: the loader then reads every archived log again, once. A record without a version counts as 0.
+ * The version of the extraction. Increase it by 1 when a change gives other facts for the same log and job object: the loader then reads
+ * every archived log again, once. A record without a version counts as 0.
  */
 export const extractionVersion = 1;
 
-/** What the extraction needs of a job object. */
+/** The part of a job object that the extraction uses. */
 export type JobOfLog = { readonly steps: readonly JobStep[]; readonly completedAt: Date | undefined };
 
 export type Extraction = {
-  /** For `log` of the record. */
+  /** For the record's `log`. */
   readonly text: Pick<ArchivedLog, "lines" | "first_time" | "last_time" | "oddities">;
-  /** Those of `textFlags` that apply. */
+  /** The flags of `textFlags` that apply. */
   readonly flags: readonly LogFlag[];
   /** For the record itself. */
   readonly facts: LogFacts & { readonly extraction_version: number };
 };
 
-/** Flags that follow from the text and the job object; the others say how the log was stored. */
+/** Flags that depend on the text and the job object; the others describe how the log was stored. */
 const textFlags: ReadonlySet<LogFlag> = new Set(["no_timestamps", "no_end_marker", "outside_job_window"]);
 
-/** Pure: the same totals and job give the same extraction. */
+/** Extracts the facts of one log. Pure. */
 export function extractLog(
   totals: Pick<LogTotals, "text" | "lines" | "rawBytes" | "firstTime" | "lastTime" | "oddities" | "tail">,
   { steps, completedAt }: JobOfLog,
@@ -47,7 +47,7 @@ export function extractLog(
   };
 }
 
-/** The flags of a log that is read again: those of its text are replaced, the others stay. Sorted. */
+/** Replaces the text flags of a log that is read again, and keeps the others. Sorted. */
 export function replaceTextFlags(known: readonly LogFlag[], { flags }: Pick<Extraction, "flags">): LogFlag[] {
   return [...known.filter((flag) => !textFlags.has(flag)), ...flags].toSorted();
 }

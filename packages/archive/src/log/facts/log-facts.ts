@@ -1,4 +1,4 @@
-// What a record says of a log's text: its sections, and what was extracted, each with the step that it belongs to.
+// Derives a record's facts from a log's text: sections, groups, action uses and annotations, each with its step.
 
 import type { ActionUse, LogRecord, Section } from "../../record/record.ts";
 import type { LogTotals } from "../log-format.ts";
@@ -16,7 +16,7 @@ export type LogFacts = { [K in keyof Extracted]-?: NonNullable<Extracted[K]> };
 
 const maxUses = 1_000;
 
-/** Pure: the same log and steps give the same facts. `steps`: of the job object, in any order. */
+/** Derives the facts of one log. Pure. @param steps the job object's steps, in any order. */
 export function logFacts(totals: Pick<LogTotals, "text" | "lines" | "rawBytes">, steps: readonly JobStep[]): LogFacts {
   const { text } = totals;
   const sections = splitLog(totals, steps);
@@ -39,7 +39,7 @@ export function logFacts(totals: Pick<LogTotals, "text" | "lines" | "rawBytes">,
   };
 }
 
-/** The section that holds a line. */
+/** The section that contains a line, by binary search. */
 function sectionAt(sections: readonly Section[], line: number): Section | undefined {
   let [low, high] = [0, sections.length];
   while (low < high) {
@@ -51,9 +51,8 @@ function sectionAt(sections: readonly Section[], line: number): Section | undefi
 }
 
 /**
- * One row for each action and step that ran it: the runner prints its name again where it runs, with the path inside the
- * repository, which the line of the download lacks. A download that no step names (a hidden one, or one whose step cannot be
- * told) is a row without a step.
+ * One row for each action and step that ran it. The runner prints the action's name again where it runs, with the path inside the
+ * repository, which the download line lacks. A download without a known step is a row without a step.
  */
 function actionUses({ downloads, marks }: LogText, sections: readonly Section[]): ActionUse[] {
   const runs = marks.flatMap(({ kind, title, line }) => {
@@ -72,7 +71,7 @@ function actionUses({ downloads, marks }: LogText, sections: readonly Section[])
   });
 }
 
-/** `action`, with its path, when `uses` names it at this ref. */
+/** `action` with its path if `uses` names it at `ref`; otherwise undefined. */
 function actionOf(uses: string, action: string, ref: string | null): string | undefined {
   if (action.startsWith("docker://")) {
     if (!uses.startsWith(action)) return undefined;
@@ -85,7 +84,7 @@ function actionOf(uses: string, action: string, ref: string | null): string | un
   return name === action || name.startsWith(`${action}/`) ? name : undefined;
 }
 
-/** Groups with their depth inside their section; one that is not closed ends with it. */
+/** Groups with their depth inside their section. An unclosed group ends with its section. */
 function outline({ groups }: LogText, sections: readonly Section[]): LogFacts["groups"] {
   const open: { readonly section: Section | undefined; readonly end: number }[] = [];
   return groups.map(({ title, first_line, line_count }) => {

@@ -1,6 +1,5 @@
-// Finds which mark of a log begins which step of its job. Both lists are in order, so this is the alignment of two sequences,
-// as for genes: dynamic programming finds the best of all, where taking the nearest mark step by step would let one faked or
-// nested mark push every later step off its place. What is best by a hair is not taken: whatever comes near it is returned as well.
+// Finds which mark of a log begins which step of its job, by global sequence alignment with dynamic programming. A greedy match
+// would let one fake or nested mark misplace all later steps. Near ties are returned as alternatives, which leaves them unassigned.
 
 import { isAction, type StepMark } from "../text/step-marks.ts";
 import {
@@ -19,26 +18,27 @@ import {
 
 export type Alignment = {
   readonly step: Step;
-  /** The marks that may begin it, by rising line: one when it is certain, none when it was not found. */
+  /** The marks that may begin the step, in order of lines: one if it is certain, none if it was not found. */
   readonly marks: readonly StepMark[];
-  /** It may also begin without a mark. */
+  /** The step may also begin without a mark. */
   readonly isDoubtful: boolean;
 };
 
 /**
- * Totals closer than this to the best are as good as it. Where a composite action's own steps have marks that look like those of the job's
- * steps, fractions of a second and a first line that is seconds late must not decide. Where steps run in the background, marks of several
- * are near each other, and where a step prints what looks like the runner's, there may be more of it: two such lines must not decide.
+ * Scores closer than this to the best count as ties. `compositeMargin`: if marks of a composite action's steps resemble those of the job's
+ * steps, fractions of a second and a first line that is seconds late must not decide. `wideMargin`: background steps have marks near each
+ * other, and a step that prints fake marks may print several, so two such lines must not decide.
  */
 const [margin, compositeMargin, wideMargin] = [1, 2, 6.6];
-/** No workflow that people wrote has so many; the table that is filled grows with it. */
+/** More steps than any real workflow has. The size of the table is proportional to it. */
 const maxSteps = 300;
-/** The log of a job whose steps GitHub lists incompletely has these two all the same. */
+/** Every log contains "Set up job" and "Complete job", even if GitHub's list of steps lacks them. */
 const unlisted = { conclusion: "success", started_at: null, completed_at: null };
 
 /**
- * `steps`: of the job object, in any order; steps beyond `maxSteps` are as if they were not there. `endMs`: the second of the log's last
- * line, -Infinity when it is not known.
+ * Aligns marks with steps.
+ * @param steps the job object's steps, in any order; steps beyond `maxSteps` are ignored.
+ * @param endMs the second of the log's last line; -Infinity if it is unknown.
  */
 export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[], endMs: number): Alignment[] {
   const known = steps
@@ -68,7 +68,7 @@ export function alignSteps(marks: readonly StepMark[], steps: readonly JobStep[]
 }
 
 /**
- * What stands inside steps, as they were found: `fakes`, a mark in a step that cannot hold it or a group whose first line is none of the
+ * Which marks are inside the aligned steps: `fakes`, a mark in a step that cannot contain it, or a group whose first line is not the
  * runner's; else `composites`, a mark in a composite action's step that the runner does not mark as nested; else undefined.
  */
 function marksInside(alignments: readonly Alignment[], marks: readonly StepMark[]): "fakes" | "composites" | undefined {
@@ -84,14 +84,14 @@ function marksInside(alignments: readonly Alignment[], marks: readonly StepMark[
   return hasComposites ? "composites" : undefined;
 }
 
-/** The lines of steps that wait for steps in the background or cancel them, where a step of the job may begin: others are output. */
+/** The `control` marks that may begin a step of the job; other such lines are output. */
 export function controlsOf(alignments: readonly Alignment[]): StepMark[] {
   return alignments.flatMap(({ marks }) => marks.filter(({ kind }) => kind === "control"));
 }
 
 /**
- * Whether other `Post job cleanup.` lines can stand inside a post step: where its main step held another action, since the post
- * steps of a composite action's own steps run in its own (CompositeActionHandler). Undefined where the main step does not show it.
+ * Whether a post step can contain other `Post job cleanup.` lines. It can if its main step ran another action: the post steps of a
+ * composite action's steps run inside its own post step (CompositeActionHandler). Undefined if the main step does not show it.
  */
 function holdsPosts({ name }: Step, found: readonly Alignment[], marks: readonly StepMark[]): boolean | undefined {
   const main = name.slice("Post ".length);
@@ -108,25 +108,25 @@ function holdsPosts({ name }: Step, found: readonly Alignment[], marks: readonly
 }
 
 /**
- * The best total of every pair of a beginning and an end of the two lists. A mark that begins no step stands inside the step
- * before it; what that costs depends on whose step that is, so each total is kept once for every kind of owner. Plain numbers in
- * flat arrays: the loops below run a million times for a log that fakes marks.
+ * The best scores of all prefixes and suffixes of the two lists. A mark that begins no step is inside the step before it; the cost
+ * depends on the kind of that step (its owner), so each cell has one score for each owner. Numbers are in flat typed arrays, since the
+ * loops run a million times for a log with fake marks.
  */
 class Table {
   readonly #steps: readonly Step[];
   readonly #marks: readonly StepMark[];
   readonly #unfound: readonly number[];
-  /** For each step and mark; NaN where it cannot begin there. */
+  /** For each step and mark: the score; NaN if the step cannot begin there. */
   readonly #fits: Float32Array;
-  /** For each mark, its place in `owners` as the beginning of a step. */
+  /** For each mark: the index in `owners` of a step that begins there. */
   readonly #ownerOf: readonly { readonly plain: number; readonly holding: number; readonly shown: number }[];
-  /** Of each post step, whether its main step shows that it can hold others. */
+  /** For each post step: whether its main step shows that it can contain other post steps. */
   readonly #holdsPosts: readonly (boolean | undefined)[];
-  /** For each mark and owner: the cost inside the owner's step, and what the owner is then. */
+  /** For each mark and owner: the cost inside the owner's step, and the owner afterwards. */
   readonly #inside: readonly { readonly cost: number; readonly owner: number }[];
-  /** `#forward[at(i, j) + owner]`: of the first i steps and j marks, when the last step found is the owner's. */
+  /** `#forward[at(i, j) + owner]`: best score of the first i steps and j marks, if the last step found is the owner's. */
   readonly #forward: Float32Array;
-  /** `#backward[at(i, j) + owner]`: of the steps from i on and the marks from j on, after an owner's step. */
+  /** `#backward[at(i, j) + owner]`: best score of the steps from i on and the marks from j on, after an owner's step. */
   readonly #backward: Float32Array;
 
   constructor(steps: readonly Step[], marks: readonly StepMark[], holds: ReadonlyMap<Step, boolean | undefined>, endMs: number) {
@@ -137,8 +137,8 @@ class Table {
       steps.flatMap((step) => {
         const fits = marks.map((mark) => (canBegin(step, mark) ? fit(step, mark) : Number.NaN));
         if (!mayBeAbsent(step, endMs)) return fits;
-        // What may have printed nothing draws no mark away from other steps.
-        const best = fits.reduce((most, each) => (each > most ? each : most), 0);
+        // A step that may have printed nothing must not take a mark from another step.
+        const best = fits.reduce((max, each) => (each > max ? each : max), 0);
         return fits.map((each) => each - best);
       }),
     );
@@ -155,12 +155,12 @@ class Table {
     this.#forward = new Float32Array(cells).fill(-Infinity);
     this.#backward = new Float32Array(cells).fill(-Infinity);
     this.#forward[owners.indexOf("none")] = 0;
-    for (let i = 0; i <= steps.length; i += 1) for (let j = 0; j <= marks.length; j += 1) this.#goOn(i, j);
+    for (let i = 0; i <= steps.length; i += 1) for (let j = 0; j <= marks.length; j += 1) this.#extendForward(i, j);
     this.#backward.fill(0, this.#at(steps.length, marks.length));
-    for (let i = steps.length; i >= 0; i -= 1) for (let j = marks.length; j >= 0; j -= 1) this.#goBack(i, j);
+    for (let i = steps.length; i >= 0; i -= 1) for (let j = marks.length; j >= 0; j -= 1) this.#extendBackward(i, j);
   }
 
-  /** `within`: totals closer than this to the best are as good as it. */
+  /** `within`: scores closer than this to the best count as ties. */
   alignments(within: number): Alignment[] {
     const best = this.#backward[owners.indexOf("none")] ?? 0;
     return this.#steps.map((step, i) => ({
@@ -178,13 +178,13 @@ class Table {
     return mark < this.#marks.length ? (this.#fits[step * this.#marks.length + mark] ?? Number.NaN) : Number.NaN;
   }
 
-  /** What step i is for the marks after mark j, when it begins there. */
+  /** The owner of the marks after mark j if step i begins there. */
   #owner(i: number, j: number): number {
     const [owner, holds] = [this.#ownerOf[j], this.#holdsPosts[i]];
     return (holds === undefined ? owner?.shown : holds ? owner?.holding : owner?.plain) ?? 0;
   }
 
-  #goOn(i: number, j: number): void {
+  #extendForward(i: number, j: number): void {
     const [begins, unfound] = [this.#fit(i, j), this.#unfound[i]];
     for (let owner = 0; owner < owners.length; owner += 1) {
       const total = this.#forward[this.#at(i, j) + owner] ?? -Infinity;
@@ -197,7 +197,7 @@ class Table {
     }
   }
 
-  #goBack(i: number, j: number): void {
+  #extendBackward(i: number, j: number): void {
     const [begins, unfound] = [this.#fit(i, j), this.#unfound[i]];
     for (let owner = 0; owner < owners.length; owner += 1) {
       const cell = this.#at(i, j) + owner;
@@ -210,7 +210,7 @@ class Table {
     }
   }
 
-  /** The best total in which step i begins at mark j; NaN where it cannot. */
+  /** The best score in which step i begins at mark j; NaN if it cannot. */
   #through(i: number, j: number): number {
     let before = -Infinity;
     for (let owner = 0; owner < owners.length; owner += 1)
@@ -218,7 +218,7 @@ class Table {
     return before + this.#fit(i, j) + (this.#backward[this.#at(i + 1, j + 1) + this.#owner(i, j)] ?? 0);
   }
 
-  /** The best total in which step i begins nowhere. */
+  /** The best score in which step i has no mark. */
   #without(i: number): number {
     let best = -Infinity;
     const [here, next, cells] = [this.#at(i, 0), this.#at(i + 1, 0), this.#at(1, 0)];

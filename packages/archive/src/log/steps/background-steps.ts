@@ -1,5 +1,5 @@
-// Which lines of a log several steps may have printed. The runner writes what steps in the background print between the lines of the
-// others (BackgroundStepCoordinator of actions/runner, since 2.335); a line does not say whose it is.
+// Finds the lines that background steps may have printed. The runner interleaves their output with that of other steps
+// (BackgroundStepCoordinator of actions/runner, since 2.335), and a line does not name its step.
 
 import type { StepMark } from "../text/step-marks.ts";
 import type { Place } from "../text/time-points.ts";
@@ -7,27 +7,27 @@ import { type Alignment, controlsOf } from "./align-steps.ts";
 import { earlier, type LineClock } from "./line-clock.ts";
 import { canBegin, type Step } from "./step-cost.ts";
 
-/** While a step in the background may print. */
+/** The range of lines in which a background step may print. */
 export type Busy = { readonly step: Step; readonly from: Place; readonly to: Place };
 
 export type Scene = {
   readonly marks: readonly StepMark[];
   readonly clock: LineClock;
   readonly end: Place;
-  /** Steps may run in the background though no line names them: the log ends before the one that would. */
+  /** The log may end before the line that names the background steps. */
   readonly isCut: boolean;
 };
 
-/** Times of steps are off by less than this. */
+/** Steps' times are inaccurate by less than this. */
 export const slackMs = 1000;
 const start: Place = { line: 1, offset: 0 };
 
-/** The mark where a step begins for certain. */
+/** The mark where a step certainly begins; undefined if it is not certain. */
 export function certainMark({ marks, isDoubtful }: Alignment): StepMark | undefined {
   return marks.length === 1 && !isDoubtful ? marks[0] : undefined;
 }
 
-/** `alignments`: of the steps that print, in their order. */
+/** The ranges of the background steps. @param alignments those of the steps that print, in their order. */
 export function busyRanges(alignments: readonly Alignment[], scene: Scene): Busy[] {
   const controls = controlsOf(alignments);
   return alignments.flatMap((alignment, index) => {
@@ -40,7 +40,7 @@ export function busyRanges(alignments: readonly Alignment[], scene: Scene): Busy
   });
 }
 
-/** What the runner does of a step in the background before it begins the next one takes some milliseconds. */
+/** The runner takes only milliseconds to start a background step before it begins the next step. */
 const headMs = 30;
 
 function beginsRightBefore(alignment: Alignment, next: Alignment | undefined): boolean {
@@ -54,8 +54,8 @@ function busyRange(
   { marks, clock, end }: Scene,
 ): Busy {
   const { step } = alignment;
-  const whole = { from: before.flatMap((other) => certainMark(other) ?? []).at(-1) ?? start, before: end };
-  const byTime = step.startMs === undefined ? whole.from : (clock.firstFrom(step.startMs - slackMs, whole) ?? whole.from);
+  const range = { from: before.flatMap((other) => certainMark(other) ?? []).at(-1) ?? start, before: end };
+  const byTime = step.startMs === undefined ? range.from : (clock.firstFrom(step.startMs - slackMs, range) ?? range.from);
   const mark =
     certainMark(alignment) ??
     earliest(
@@ -71,7 +71,7 @@ function earliest(a: StepMark | undefined, b: StepMark | undefined): StepMark | 
   return a === undefined || (b !== undefined && b.line < a.line) ? b : a;
 }
 
-/** Where the next step begins after one that waited for `step`: it has ended by then, unless it was cancelled. */
+/** Where the next step begins after a step that waited for `step`. By then `step` has ended, unless it was cancelled. */
 function waitedFor(step: Step, before: readonly Alignment[], after: readonly Alignment[]): Place | undefined {
   if (step.isBroken && step.conclusion !== "failure") return undefined;
   const isNamedTwice = [...before, ...after].some((other) => other.step.name === step.name && !other.step.isSilent);
@@ -83,14 +83,14 @@ function waitedFor(step: Step, before: readonly Alignment[], after: readonly Ali
   return waiting === -1 ? undefined : after.slice(waiting + 1).find((other) => certainMark(other) !== undefined)?.marks[0];
 }
 
-/** Whether the line of a step that waits or cancels has the step's name: `…: Types, Docs`. */
+/** Whether a control line, like `…: Types, Docs`, contains the step's name. */
 function names({ title }: StepMark, { name, role }: Step): boolean {
   if (role === "set-up" || role === "complete") return false;
   return `, ${title.slice(title.indexOf(": ") + 2)}, `.includes(`, ${name}, `);
 }
 
-// By the times of the two. A clock that was set back between them makes it look so as well; a step in the background has another
-// that waits for it, though, and says so.
+// Compares the times of the two steps. A clock that was set back between them also makes them overlap, but a background step has a
+// control line of a step that waits for it.
 function overlaps(
   { step, marks }: Alignment,
   other: Alignment,
@@ -104,8 +104,8 @@ function overlaps(
 }
 
 /**
- * A step in the background that waits until one of ten others ends can print its first line after those of later steps, up to that of
- * the step that waits for it: their marks may be each other's.
+ * Marks queued steps as doubtful. A background step that waits for one of ten others can print its first line after those of later steps,
+ * up to that of the step that waits for it, so their marks may be interchanged.
  */
 export function withoutQueued(alignments: readonly Alignment[], busy: readonly Busy[]): Alignment[] {
   const doubtful = new Set<Step>();
@@ -117,5 +117,5 @@ export function withoutQueued(alignments: readonly Alignment[], busy: readonly B
   return alignments.map((each) => (doubtful.has(each.step) ? { ...each, isDoubtful: true } : each));
 }
 
-/** How many steps run in the background at once, unless a job says otherwise (system.runner.maxbackgroundsteps). */
+/** The runner's default limit of concurrent background steps (system.runner.maxbackgroundsteps). */
 const slots = 10;

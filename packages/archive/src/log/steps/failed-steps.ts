@@ -1,13 +1,13 @@
-// Whose error it is, where several steps may have printed the line. A script that fails is followed by the runner's own line, and its
-// step ends then: where the job has one failed step that ends within a second of that line, and no other step does, the line is its.
+// Assigns errors to failed steps where several steps may have printed the line. After a failed script the runner prints a line of its
+// own and the step ends. If exactly one step ends within about a second of that line, and it failed, the line belongs to it.
 
 import type { AnnotationLine } from "../text/log-text.ts";
 import type { JobStep } from "./step-cost.ts";
 
-/** Steps' times are whole seconds, some rounded and some cut. */
+/** Steps' times are whole seconds, some rounded and some truncated. */
 const nearMs = 1250;
 
-/** The step of each such line, and of the errors right above it, by line number. */
+/** The step number of each such line and of the errors directly above it, by line number. */
 export function errorsOfFailedSteps(annotations: readonly AnnotationLine[], steps: readonly JobStep[]): Map<number, number> {
   const owners = new Map<number, number>();
   const exits = annotations.filter(({ message }) => isExit(message));
@@ -26,7 +26,7 @@ export function errorsOfFailedSteps(annotations: readonly AnnotationLine[], step
   return owners;
 }
 
-/** The runner's line after a script or program that failed. */
+/** Whether it is the runner's line after a failed script or program. */
 export function isExit(message: string): boolean {
   return message.startsWith("Process completed with exit code");
 }

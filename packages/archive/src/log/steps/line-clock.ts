@@ -1,6 +1,6 @@
-// Finds lines by time. The stamps of lines and the times of steps come from one clock, the runner's (PagingLogger.Write,
-// ExecutionContext.Start and Complete of actions/runner), and it can be set back or forward while a job runs. So a time is searched
-// for only between two places, and may be at several.
+// Finds lines by time. Timestamps of lines and times of steps come from the runner's clock (PagingLogger.Write,
+// ExecutionContext.Start and Complete of actions/runner), which can be set back or forward during a job. So each search has a range of
+// lines, and a time may occur more than once.
 
 import { hourMs } from "@actions-archive/core/durations";
 
@@ -12,10 +12,10 @@ export type Range = { readonly from: Place; readonly before: Place };
 
 export class LineClock {
   readonly #points: TimePoint[] = [];
-  /** What is after the last line of the log; undefined when times were left out, and what came when is not known. */
+  /** The place after the log's last line; undefined if there are no times or some were left out, so that times of lines are unknown. */
   readonly #end: Place | undefined;
 
-  /** `steps`: their times bound those of the log. A value of several lines may hold what looks like a line of another day. */
+  /** `steps`: their times bound those of the log, since a value of several lines may contain a fake timestamp of another day. */
   constructor(times: Times, steps: readonly JobStep[], end: Place) {
     this.#end = times.size > 0 && times.size < maxPoints ? end : undefined;
     let [first, last] = [Infinity, -Infinity];
@@ -29,12 +29,12 @@ export class LineClock {
     for (const point of times) if (point.ms >= first - hourMs && point.ms <= last + hourMs) this.#points.push(point);
   }
 
-  /** The second of the last stamped line; -Infinity when none is known. */
+  /** The second of the last line with a timestamp; -Infinity if it is unknown. */
   get lastMs(): number {
     return this.#end === undefined ? -Infinity : (this.#points.at(-1)?.ms ?? -Infinity);
   }
 
-  /** The first line of the range whose second is `ms` or later; the range's end when there is none. Undefined when not known. */
+  /** The first line of the range whose second is `ms` or later; the range's end if there is none. Undefined if unknown. */
   firstFrom(ms: number, { from, before }: Range): Place | undefined {
     for (let index = this.#indexAt(from); index < this.#points.length; index += 1) {
       const point = this.#points[index];
@@ -44,7 +44,7 @@ export class LineClock {
     return this.#end && before;
   }
 
-  /** The line after the last of the range whose second is before `ms`. Undefined when not known. */
+  /** The line after the last line of the range whose second is before `ms`. Undefined if unknown. */
   afterLastBefore(ms: number, { from, before }: Range): Place | undefined {
     let after = from;
     for (let index = this.#indexAt(from); index < this.#points.length; index += 1) {
@@ -55,7 +55,7 @@ export class LineClock {
     return this.#end && after;
   }
 
-  /** Whether a line of the range is stamped earlier than one before it. */
+  /** Whether a line of the range has an earlier timestamp than the one before it. */
   goesBack({ from, before }: Range): boolean {
     for (let index = this.#indexAt(from) + 1; index < this.#points.length; index += 1) {
       const [point, last] = [this.#points[index], this.#points[index - 1]];

@@ -1,6 +1,5 @@
-// Splits a log into the steps of its job. Every line is in exactly one section; a section without a step's number holds what
-// cannot be attributed: lines before the runner began, the stretch between two steps where the border is not certain, and lines that
-// a step in the background may have printed among those of another.
+// Splits a log into the steps of its job. Every line is in exactly one section. A section without a step number contains lines that
+// cannot be attributed: before the runner began, at an uncertain border between two steps, or possibly printed by a background step.
 
 import type { Section } from "../../record/record.ts";
 import type { LogTotals } from "../log-format.ts";
@@ -12,29 +11,29 @@ import { isExit } from "./failed-steps.ts";
 import { earlier, later, LineClock } from "./line-clock.ts";
 import { canBegin, type JobStep, type Step } from "./step-cost.ts";
 
-/** A step's lines begin at `from` at the earliest and at `to` at the latest, and end before `end`. */
+/** A step's lines begin between `from` and `to`, and end before `end`. */
 type Border = {
   readonly step: Step;
   readonly from: Place;
   readonly to: Place;
   readonly end: Place;
-  /** Its first line, when it is certain. */
+  /** The step's first line, if it is certain. */
   readonly mark: StepMark | undefined;
 };
 
-/** Lines that are certainly a step's, without gap. */
+/** Consecutive lines that are certainly a step's. */
 export type Stretch = { readonly step: Step; readonly from: Place; readonly to: Place };
 
 type Totals = Pick<LogTotals, "text" | "lines" | "rawBytes">;
 
 const start: Place = { line: 1, offset: 0 };
 
-/** Pure. `steps`: of the job object, in any order, with whatever GitHub left out. */
+/** Splits the log into sections. Pure. @param steps the job object's steps, in any order, possibly incomplete. */
 export function splitLog(totals: Totals, steps: readonly JobStep[]): Section[] {
   return sectionsOf(stretchesOf(totals, steps), { line: totals.lines + 1, offset: totals.rawBytes });
 }
 
-/** All lines that are certainly a step's. A step has several stretches where steps in the background print between its lines. */
+/** All lines that are certainly a step's. A step has several stretches if background steps print between its lines. */
 export function stretchesOf({ text, lines, rawBytes }: Totals, steps: readonly JobStep[]): Stretch[] {
   const end = { line: lines + 1, offset: rawBytes };
   const clock = new LineClock(text.times, steps, end);
@@ -48,8 +47,8 @@ export function stretchesOf({ text, lines, rawBytes }: Totals, steps: readonly J
 }
 
 /**
- * The last step of a log that was cut short may have no line in it. The line that looks like its first can be one inside a composite
- * action before it, or the first of the step before it, where that was not found.
+ * Marks open steps as doubtful. The last step of a truncated log may have no line in it. The line that resembles its first can be inside
+ * a composite action before it, or be the first line of the step before it if that was not found.
  */
 function withoutInner(alignments: readonly Alignment[]): Alignment[] {
   return alignments.map((alignment, index) => {
@@ -59,7 +58,7 @@ function withoutInner(alignments: readonly Alignment[]): Alignment[] {
   });
 }
 
-/** The stretches as sections of a record, and what is unassigned between them. */
+/** Converts the stretches to sections of a record, with unassigned sections between them. */
 export function sectionsOf(stretches: readonly Stretch[], end: Place): Section[] {
   const sections: Section[] = [];
   let at = start;
@@ -87,10 +86,10 @@ function isAudible({ isSilent, isPending, isListed }: Step): boolean {
   return isListed && !isSilent && !isPending;
 }
 
-// Errors are kept as annotations; a step that fails before it begins has nothing else.
+// Adds errors, which are stored as annotations, since a step that fails before it begins prints nothing else.
 function marksOf({ marks, annotations }: LogTotals["text"], clock: LineClock): StepMark[] {
   const exits = new Set(annotations.flatMap(({ message, line_number }) => (isExit(message) ? line_number : [])));
-  // Where steps run in the background, an error may be any of theirs.
+  // With background steps an error may be of any of them.
   const hasBackground = marks.some(({ kind }) => kind === "control");
   const errors = (hasBackground ? [] : annotations)
     .filter(({ level, message, line_number }) => level === "error" && !isExit(message) && !exits.has(line_number + 1))
@@ -108,7 +107,7 @@ function marksOf({ marks, annotations }: LogTotals["text"], clock: LineClock): S
         holdsMarks: false,
       };
     });
-  // Where the clock was set back between a step's start and its first line, the two times say nothing of each other.
+  // If the clock was set back between a step's start and its first line, the two times cannot be compared.
   return [...marks, ...errors]
     .toSorted((a, b) => a.line - b.line)
     .map((mark, index, all) =>
@@ -116,7 +115,7 @@ function marksOf({ marks, annotations }: LogTotals["text"], clock: LineClock): S
     );
 }
 
-/** A log without the runner's last words may lack the line that names the steps in the background. */
+/** A log without the runner's final lines may lack the line that names the background steps. */
 function mayHideBackground({ marks, runner }: LogTotals["text"]): boolean {
   if (marks.some(({ kind }) => kind === "complete")) return false;
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(runner.version ?? "") ?? [];
@@ -127,21 +126,21 @@ const firstMinorWithBackground = 335;
 
 function findBorders(alignments: readonly Alignment[], { marks, clock, end }: Scene): Border[] {
   const borders: Border[] = [];
-  // After the last line that is certainly an earlier step's.
+  // The place after the last line that is certainly an earlier step's.
   let earliest = start;
   for (const [index, alignment] of alignments.entries()) {
     const { step, isDoubtful } = alignment;
     const [first, last] = [alignment.marks[0], alignment.marks.at(-1)];
     const next = alignments.slice(index + 1).find((other) => !other.isDoubtful && !other.step.isPending)?.marks[0] ?? end;
     if (step.isPending) {
-      // Lines behind one where it may begin are unassigned: it may also have never begun.
+      // Lines after the first where it may begin are unassigned, since it may never have begun.
       const possible = marks.find((mark) => mark.line >= earliest.line && mark.line < next.line && canBegin(step, mark));
       if (possible !== undefined) borders.push({ step, from: possible, to: next, end: next, mark: undefined });
     } else if (first !== undefined && last !== undefined && !isDoubtful) {
       const head = last.after ?? last;
       const ended = endOf(step, last, clock, next);
       borders.push({ step, from: first, to: last, end: later(ended, head), mark: certainMark(alignment) });
-      // The step after it can begin as soon as this one has.
+      // The next step can begin right after this step's head.
       earliest = later(earliest, first.after ?? first);
     } else {
       const range = { from: earliest, before: later(earliest, next) };
@@ -149,9 +148,9 @@ function findBorders(alignments: readonly Alignment[], { marks, clock, end }: Sc
         range.from,
         range.before,
       ];
-      // A mark that may be its own is certain for no step.
+      // A mark that may be this step's is not certainly another's.
       const [low, high] = [earlier(from, first ?? from), later(by, last?.after ?? last ?? by)];
-      // One that has not ended may have printed nothing.
+      // A step that has not ended may have printed nothing.
       const to = step.isOpen ? range.before : later(high, earliest);
       borders.push({ step, from: later(low, earliest), to, end: endOf(step, undefined, clock, next), mark: undefined });
     }
@@ -159,13 +158,13 @@ function findBorders(alignments: readonly Alignment[], { marks, clock, end }: Sc
   return borders;
 }
 
-/** Where a step that left no mark began, at the earliest and at the latest. */
+/** The earliest and the latest place where a step without a mark began. */
 function startOf(startMs: number, clock: LineClock, range: { from: Place; before: Place }): readonly [Place, Place] | undefined {
   const [from, to] = [clock.firstFrom(startMs - slackMs, range), clock.afterLastBefore(startMs + slackMs, range)];
   return from === undefined || to === undefined ? undefined : [from, earlier(to, range.before)];
 }
 
-/** Before which line a step ended for certain; the end of all when its times are not to be trusted. */
+/** The line before which a step has certainly ended; infinite if its times are not reliable. */
 function endOf({ startMs, endMs }: Step, mark: StepMark | undefined, clock: LineClock, next: Place): Place {
   const isClose = mark?.ms === undefined || startMs === undefined || Math.abs(mark.ms - startMs) < 3 * slackMs;
   const ended =
@@ -173,10 +172,10 @@ function endOf({ startMs, endMs }: Step, mark: StepMark | undefined, clock: Line
   return ended ?? { line: Infinity, offset: Infinity };
 }
 
-/** The certain lines of each step between its own border and the next one's, without those that another may have printed. */
+/** The certain lines of each step between its border and the next, without lines that a background step may have printed. */
 function claimLines(borders: readonly Border[], busy: readonly Busy[], end: Place): Stretch[] {
   const stretches: Stretch[] = [];
-  // The earliest that any later step may begin, from the back.
+  // The earliest place where any later step may begin, computed from the end.
   const limits: Place[] = [];
   let limit = end;
   for (const { from } of borders.toReversed()) {
@@ -190,7 +189,7 @@ function claimLines(borders: readonly Border[], busy: readonly Busy[], end: Plac
     const others = busy.filter((range) => range.step !== step && range.from.line < before.line && range.to.line > from.line);
     const isShared =
       mark !== undefined && others.some((range) => range.from.line <= mark.own.from.line && range.to.line > mark.own.from.line);
-    // Its own first line is certain all the same.
+    // The step's first line is certain even among lines of background steps.
     if (isShared && mark.own.from.line >= at.line) stretches.push({ step, ...mark.own });
     let free = from;
     for (const range of others.toSorted((a, b) => a.from.line - b.from.line)) {

@@ -1,10 +1,10 @@
-// How well a mark fits a step: by what the runner prints for a step of that name, and by the step's times. The numbers are
-// weights, not probabilities: a name that is printed outweighs any time, a kind outweighs some seconds, and a step is rather not
-// found than found far from its time.
+// Scores how well a mark fits a step, by the text that the runner prints for the step and by the step's times. The numbers are
+// weights, not probabilities: a printed name outweighs any time, a kind outweighs some seconds, and a step is left unassigned
+// rather than placed far from its time.
 
 import { isAction, type MarkKind, type StepMark } from "../text/step-marks.ts";
 
-/** A step of the job object; what GitHub left out is null. */
+/** A step of the job object; null where GitHub sends no value. */
 export type JobStep = {
   readonly step_number: number;
   readonly step_name: string | null;
@@ -19,34 +19,34 @@ export type Step = {
   readonly number: number;
   readonly name: string;
   readonly role: Role;
-  /** False: GitHub does not list it, its lines have no number. */
+  /** False if GitHub does not list the step; its lines then have no step number. */
   readonly isListed: boolean;
-  /** Skipped, or never begun: it prints nothing unless debugging is on. */
+  /** The step was skipped or never began: it prints nothing unless step debugging is on. */
   readonly isSilent: boolean;
   /**
-   * Neither begun nor ended in the job object: it never ran, or the object is older than the step. The last steps of a `completed`
-   * delivery can be queued in it still.
+   * Neither begun nor ended in the job object: the step never ran, or the object is older than the step. The last steps can still be
+   * queued in a `completed` delivery.
    */
   readonly isPending: boolean;
   /** Begun and not ended in the job object. */
   readonly isOpen: boolean;
-  /** It failed or was cancelled: an error may be all that it says. */
+  /** The step failed or was cancelled: an error may be its only line. */
   readonly isBroken: boolean;
   readonly conclusion: string | null;
   /** The steps before it in the job object. */
   readonly before: readonly JobStep[];
-  /** The workflow may have given a post step's name to one of its own: the numbers of post steps leave a gap (CreatePostChild). */
+  /** A post step's name that the workflow may have given to a main step: real post steps leave a gap in the numbers (CreatePostChild). */
   readonly mayBeMain: boolean;
-  /** It is called a post step, and stands where they do. */
+  /** The step has the name and the position of a post step. */
   readonly mayBePost: boolean;
   readonly startMs: number | undefined;
-  /** Undefined too when it is before the start. */
+  /** Also undefined if it is before the start. */
   readonly endMs: number | undefined;
 };
 
 const mayHaveRun: ReadonlySet<string | null> = new Set(["success", "failure", null]);
 
-/** For `map` over the list of steps, in order: a step is also what its place in the list shows. */
+/** Converts one step. A callback for `map` over the steps in order, since the role also depends on the position. */
 export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): Step {
   const name = step.step_name ?? "";
   const [startMs, endMs] = [instant(step.started_at), instant(step.completed_at)];
@@ -68,7 +68,7 @@ export function stepOf(step: JobStep, index: number, all: readonly JobStep[]): S
   };
 }
 
-// The runner's own steps have names that a workflow can give to others, hence place or a second name where there is one.
+// A workflow can give the names of the runner's own steps to others, so position or a second name is checked where there is one.
 function roleOf(name: string, index: number, all: readonly JobStep[]): Role {
   if (index === 0 && name === "Set up job") return "set-up";
   if (index === all.length - 1 && name === "Complete job") return "complete";
@@ -86,12 +86,12 @@ function isCalledPost(name: string, index: number, all: readonly JobStep[]): boo
   return name.startsWith("Post ") && all.slice(index + 1).every(({ step_name }) => isOfTheEnd(step_name ?? ""));
 }
 
-/** After the steps of the workflow come post steps and the runner's own, and nothing else. */
+/** Only post steps and the runner's own steps come after the workflow's steps. */
 function isOfTheEnd(name: string): boolean {
   return name.startsWith("Post ") || lastNames.has(name);
 }
 
-/** Whether no number is left out between it and the last step of the workflow. */
+/** Whether the numbers between this step and the workflow's last step have no gap. */
 function isNextToMain(index: number, all: readonly JobStep[]): boolean {
   const main = all.findLastIndex(({ step_name }) => !isOfTheEnd(step_name ?? ""));
   return (all[index]?.step_number ?? 0) - (all[main]?.step_number ?? 0) === index - main;
@@ -101,40 +101,40 @@ const lastNames = new Set(["Stop containers", "Create custom image", "Complete r
 
 const [best, good, fair, weak] = [10, 8, 6, 2];
 const sameName = 6;
-/** A line of a step that waits and names no other step. */
+/** Cost of a control line that names no other step. */
 const unnamed = 3;
-/** A step that has output and no place. */
+/** Cost of a step with output but without a place. */
 const unfound = 2;
 /**
- * A mark inside a step that can hold none: output that looks like the runner's. It costs once a step: where there is one such
- * line there may be thousands, and they must not outweigh the steps.
+ * Cost of a mark inside a step that cannot contain one, which is output that resembles the runner's. It counts once per step: one such
+ * line is often followed by thousands, which must not outweigh the steps.
  */
 const [faked, impossible] = [3, 20];
-/** A mark inside a composite action, which the runner says itself; a group whose first line is none of the runner's. */
+/** Costs of a mark that the runner marks as nested in a composite action, and of a group whose first line is not the runner's. */
 const [nested, oddHead] = [8, 4];
 
-/** What it costs that a step has no place in the log. */
+/** The cost of a step without a place in the log. */
 export function unfoundCost(step: Step, endMs: number): number {
   return step.isSilent || !step.isListed || mayBeAbsent(step, endMs) ? 0 : unfound;
 }
 
 /**
- * Whether a step that has not ended in the job object may have printed nothing: it never began, or the log, whose last line is of the
- * second `endMs`, was cut before its first line. Only a step in the background prints between that and the step's start.
+ * Whether a step that has not ended in the job object may have printed nothing: it never began, or the log, whose last line has the
+ * second `endMs`, was truncated before its first line. Only a background step prints between that line and the step's start.
  */
 export function mayBeAbsent({ isPending, isOpen, startMs }: Step, endMs: number): boolean {
   return isPending || (isOpen && (startMs === undefined || endMs <= startMs + 1000));
 }
 
-/** Whose step a mark may stand inside of, without beginning one; what each holds is in `costInside`. */
+/** The kinds of steps that a mark can be inside of. `costInside` defines which marks each can contain. */
 export const owners = ["none", "set-up", "plain", "faking", "composite", "cleaning", "stopping", "completing"] as const;
 export type Owner = (typeof owners)[number];
 
-/** What the step that begins at `mark` is for the marks after it. `holdsPosts`: of a post step, when its main step shows it. */
+/** The owner of the marks after `mark` if a step begins there. @param holdsPosts for a post step, if its main step shows it. */
 export function ownerOf({ kind, holdsMarks }: StepMark, holdsPosts: boolean | undefined): Owner {
   if (kind === "post" && holdsPosts !== undefined) return holdsPosts ? "cleaning" : "plain";
   if (kind === "set-up") return "set-up";
-  // Its own marks follow.
+  // The step's own marks follow.
   if (kind === "debug") return "faking";
   if (kind === "stop-containers") return "stopping";
   if (kind === "complete") return holdsMarks ? "completing" : "plain";
@@ -144,14 +144,14 @@ export function ownerOf({ kind, holdsMarks }: StepMark, holdsPosts: boolean | un
 
 const startsOfSteps: ReadonlySet<MarkKind> = new Set(["run", "post", "complete", "stop-containers", "control", "prepare"]);
 
-/** What it costs that `mark` stands inside the step of `owner`, and what that step is from then on. */
+/** The cost of `mark` inside the step of `owner`, and the owner afterwards. */
 export function costInside({ kind, isNested }: StepMark, owner: Owner): { readonly cost: number; readonly owner: Owner } {
   if (isNested || !startsOfSteps.has(kind)) return { cost: 0, owner };
   switch (owner) {
     case "none":
       return { cost: 0, owner };
     case "set-up":
-      // The runner alone speaks here.
+      // Only the runner prints here.
       return { cost: impossible, owner };
     case "composite":
       if (kind === "run" || kind === "prepare") return { cost: 0, owner };
@@ -184,7 +184,7 @@ const kindsOfRole: Readonly<Record<Role, Partial<Record<MarkKind, number>>>> = {
   main: { run: fair, post: fair, control: fair, prepare: fair, "hook-run": weak },
 };
 
-/** Whether `step` may begin at `mark` at all. */
+/** Whether `step` can begin at `mark`. */
 export function canBegin(step: Step, mark: StepMark): boolean {
   if (mark.kind === "debug") return mark.title === step.name;
   if (step.isSilent) return false;
@@ -194,7 +194,7 @@ export function canBegin(step: Step, mark: StepMark): boolean {
   return kindsOfRole[step.role][mark.kind] !== undefined;
 }
 
-/** How well it begins there; only for those that can. */
+/** The score of `step` at `mark`, where `canBegin` must be true. */
 export function fit(step: Step, mark: StepMark): number {
   const time = timeFit(step, mark.ms) - (mark.isNested ? nested : 0);
   if (mark.kind === "debug") return best + sameName + time;
@@ -206,7 +206,7 @@ export function fit(step: Step, mark: StepMark): number {
   return kind + time + nameFit(step.name, mark.title) - (mark.head === "other" ? oddHead : 0);
 }
 
-// A step without a name of its own is called what its group is called: `Run actions/checkout@v4`, `Run npm ci`.
+// A step without a configured name has the title of its group: `Run actions/checkout@v4`, `Run npm ci`.
 function nameFit(name: string, title: string): number {
   const own = plain(name.startsWith("Pre Run ") ? name.slice("Pre ".length) : name);
   if (own === plain(title)) return sameName;
@@ -214,7 +214,7 @@ function nameFit(name: string, title: string): number {
   return isAction(own.slice("Run ".length)) ? -2 * sameName : -1;
 }
 
-// A step that waits or cancels has a name of its own, or the runner's (JobExtension.InitializeJob); its line names steps before it.
+// A control step has a configured name or the runner's (JobExtension.InitializeJob); its line names steps before it.
 function controlFit({ name, before }: Step, title: string): number {
   const isOfAll = title.startsWith("No ") || title.startsWith("Waiting for all ");
   if (isOfAll && name === "Wait for all background steps") return sameName;
@@ -223,7 +223,7 @@ function controlFit({ name, before }: Step, title: string): number {
   return listsOnly(title.slice(title.indexOf(": ") + 2), before) ? 0 : -sameName;
 }
 
-/** Whether `list` is names of `steps`, with `, ` between them. */
+/** Whether `list` consists of names of `steps`, separated by `, `. Takes the longest matching name, since a name may contain `, `. */
 function listsOnly(list: string, steps: readonly JobStep[]): boolean {
   let rest = `${list}, `;
   for (;;) {
@@ -236,13 +236,13 @@ function listsOnly(list: string, steps: readonly JobStep[]): boolean {
   }
 }
 
-// Only a local action's step begins by getting actions.
+// Only the step of a local action begins by downloading actions.
 function localFit(name: string): number {
   if (!name.startsWith("Run ")) return 0;
   return isAction(name.slice("Run ".length)) && name.startsWith("Run ./") ? sameName : -2 * sameName;
 }
 
-// Names of old runners have `/./` for a path in the repository, and images lack `docker://`.
+// Old runners print `/./` before a path in the repository, and print images without `docker://`.
 function plain(name: string): string {
   return name
     .replace(/^Run docker:\/\//, "Run ")
@@ -251,12 +251,12 @@ function plain(name: string): string {
     .trim();
 }
 
-// Times of steps are whole seconds, some rounded and some cut, by the clock that also stamps the lines: a step's first line
-// came 0.4 s before to 0.9 s after its start in recorded jobs. Later is possible (the runner evaluates `hashFiles` first),
-// earlier hardly, after the end not at all.
+// Steps' times are whole seconds, some rounded and some truncated, from the clock that also stamps the lines. In recorded jobs a
+// step's first line came between 0.4 s before and 0.9 s after its start. It can be later (the runner evaluates `hashFiles` first), is
+// rarely earlier, and is never after the end.
 function timeFit({ startMs, endMs }: Step, ms: number | undefined): number {
   if (startMs === undefined) return 0;
-  // Not known, for the clock was set back: no better than a mark some seconds late.
+  // Unknown, since the clock was set back: scored like a mark that is some seconds late.
   if (ms === undefined || Number.isNaN(ms)) return -1;
   const seconds = (ms - startMs) / 1000;
   const isAfterEnd = endMs !== undefined && ms > endMs + 1250;

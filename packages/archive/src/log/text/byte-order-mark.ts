@@ -1,16 +1,16 @@
-// The byte order mark, U+FEFF in UTF-8. The runner writes a log in blocks of 2 MiB, each through a new StreamWriter, which begins
-// with a mark (actions/runner, src/Runner.Common/Logging.cs: BlockSize, NewBlock). Their joined bytes are the log: a mark can stand
-// at the start of any line, and alone at the end, where the last block got no line.
+// Skips byte order marks (U+FEFF in UTF-8). The runner writes a log in blocks of 2 MiB, each through a new StreamWriter, which begins
+// with a mark (actions/runner, src/Runner.Common/Logging.cs: BlockSize, NewBlock). The log is the concatenation of the blocks, so a
+// mark can be at the start of any line, and alone at the end if the last block has no line.
 
 const markBytes = 3;
-/** So many are skipped at the start of a line. The runner writes one; the limit keeps what a line's head needs short. */
+/** Maximum number of marks that are skipped at the start of a line. The runner writes one; the limit bounds the length of a line's head. */
 const maxMarks = 8;
 export const maxByteOrderMarksBytes = maxMarks * markBytes;
 
 /**
- * Where a line's own bytes begin: the offset after the marks at its start, `at` where there are none. Beyond `maxMarks` they are text.
- * Runs for every line: makes no string.
- * @param at the offset of the line's first byte. @param stop the offset after the last byte that is known of it.
+ * The offset after the marks at the start of a line; `at` if there are none. Marks beyond `maxMarks` count as text. Allocates nothing,
+ * since it runs for every line.
+ * @param at offset of the line's first byte. @param stop offset after the last known byte of the line.
  */
 export function skipByteOrderMarks(bytes: Buffer, at: number, stop: number): number {
   if (bytes[at] !== 0xef) return at;

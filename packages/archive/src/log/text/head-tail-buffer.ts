@@ -1,13 +1,13 @@
-// A list that a log cannot fill: it keeps its first and its last items, which say the most, and counts what it leaves out.
+// A bounded list that keeps its first and last items and counts the items between them.
 
 export class HeadTailBuffer<T> {
   readonly #half: number;
   readonly #first: T[] = [];
-  /** A ring once it is full. */
+  /** A ring buffer once it is full. */
   readonly #last: T[] = [];
   #seen = 0;
 
-  /** Keeps `half` items from the front and `half` from the end. */
+  /** Keeps the first `half` and the last `half` items. */
   constructor(half: number) {
     this.#half = half;
   }
@@ -18,7 +18,7 @@ export class HeadTailBuffer<T> {
     this.#seen += 1;
   }
 
-  /** In the order in which they came. */
+  /** The kept items in insertion order. */
   items(): T[] {
     const oldest = Math.max(0, this.#seen - this.#half) % this.#half;
     return [...this.#first, ...this.#last.slice(oldest), ...this.#last.slice(0, oldest)];

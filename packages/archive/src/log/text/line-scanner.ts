@@ -1,36 +1,36 @@
-// Finds the lines of a log as its bytes flow by, in chunks of any size, and tells of each what its first bytes say. Text is
-// kept of the few lines that somebody asks for, and no more than its head, so a line of any length costs nothing.
+// Finds the lines of a log in a stream of chunks of any size, and reports the kind and time of each. Only the text of requested lines
+// is kept, up to a limit, so lines of any length need bounded memory.
 
 import { skipByteOrderMarks, maxByteOrderMarksBytes } from "./byte-order-mark.ts";
 import { SecondReader, secondOf } from "./line-time.ts";
 import { newlineFrom } from "./newline.ts";
 import { type LineKind, maxPrefixLength, runnerLineAt } from "./runner-lines.ts";
 
-/** `2022-04-08T09:00:42.9235580Z ` stands before the text of a line: always seven digits. */
+/** Length of the timestamp before a line's text, `2022-04-08T09:00:42.9235580Z ` with its space; always seven fractional digits. */
 export const stampLength = 29;
-/** So many bytes of a line, or fewer when it ends before, decide everything that is asked about it. */
+/** The first bytes of a line that determine its kind and time. */
 const headLength = maxByteOrderMarksBytes + stampLength + maxPrefixLength;
-/** So many bytes of a line's text are given at most: 500 UTF-16 units, of three bytes at most, and what the runner puts before them. */
+/** Limit of a line's reported text: 500 UTF-16 units of at most three bytes, and the runner's prefix. */
 export const maxTextBytes = 1536;
 
 export type Line = {
   /** From 1. */
   readonly number: number;
-  /** Offset of its first byte in the log, a byte order mark included. */
+  /** Offset of its first byte in the log, including a byte order mark. */
   readonly start: number;
   readonly kind: LineKind | undefined;
   readonly endsFrame: boolean;
-  /** By its own time, in a year whose months have 31 days each (0 to 32,140,799); -1 when it has none. */
+  /** The second of its timestamp within a year whose months all have 31 days (0 to 32,140,799); -1 without a timestamp. */
   readonly second: number;
 };
 
-/** What a line says, for those who asked. */
+/** A line with its text. */
 export type LineText = Line & {
-  /** Offset of the first byte after it, its newline included. */
+  /** Offset of the first byte after the line and its newline. */
   readonly end: number;
-  /** As the log has it; undefined when it has none. */
+  /** As in the log; undefined without a timestamp. */
   readonly time: string | undefined;
-  /** Without byte order mark, time and line ending; at most `maxTextBytes` bytes of it, no character cut. NUL and what is no UTF-8 is U+FFFD. */
+  /** Without byte order mark, timestamp and line ending; at most `maxTextBytes`, cut between characters. NUL and invalid UTF-8 are U+FFFD. */
   readonly text: string;
 };
 
@@ -38,20 +38,20 @@ export type LineTotals = {
   readonly lines: number;
   readonly linesWithoutTime: number;
   readonly crlf: number;
-  /** As the log has it, with seven digits; undefined when no line has a time. */
+  /** As in the log, with seven fractional digits; undefined when no line has a timestamp. */
   readonly firstTime?: string;
   readonly lastTime?: string;
-  /** One of the last 30 lines is the runner's last word. */
+  /** One of the last 30 lines is the runner's end marker. */
   readonly hasEndMarker: boolean;
 };
 
 export type LineListener = {
   /**
-   * Once a line, in order, as soon as its head is known; a line has at least one byte. The object is good until this returns.
-   * @returns whether its text is wanted.
+   * Called once for each line, in order, as soon as its head is known. A line has at least one byte. The object is reused: do not keep it.
+   * @returns whether `onText` is to be called for the line.
    */
   readonly onLine: (line: Line) => boolean;
-  /** When a line that was asked for is complete; before the next line's `onLine`. */
+  /** Called for each requested line when it is complete, before the next line's `onLine`. */
   readonly onText: (line: LineText) => void;
   /**
    * Whether `onLine` is called for plain lines too: those of the same second as the last line with a time that begin like no line
@@ -67,11 +67,11 @@ const endMarker = Buffer.from("Cleaning up orphan processes");
 
 export class LineScanner {
   readonly #listener: LineListener;
-  /** The first bytes of the current line, when a chunk ended before they were all there. */
+  /** The first bytes of the current line, if its head spans chunks. */
   readonly #carry = Buffer.alloc(headLength);
   readonly #carryView = viewOf(this.#carry);
   #carried = 0;
-  /** One object for all lines: a new one for each was a seventh of the pass. */
+  /** One object for all lines: allocating one for each took a seventh of the scan. */
   readonly #line: { -readonly [field in keyof Line]: Line[field] } = {
     number: 0,
     start: 0,
@@ -79,7 +79,7 @@ export class LineScanner {
     endsFrame: false,
     second: -1,
   };
-  /** Whether the text of this line is wanted, and its bytes so far: a character more than is given, to see that it was cut. */
+  /** Whether this line's text was requested, and its bytes so far: one character more than the limit, to detect a longer text. */
   #isWanted = false;
   readonly #kept = Buffer.alloc(maxByteOrderMarksBytes + stampLength + maxTextBytes + 4);
   #keptBytes = 0;
@@ -100,7 +100,7 @@ export class LineScanner {
     this.#listener = listener;
   }
 
-  /** Every line that starts before this offset has been told. */
+  /** Every line that starts before this offset has been reported. */
   get decidedUpTo(): number {
     return this.#isHeadKnown ? this.#offset : this.#lineStart;
   }
@@ -131,7 +131,7 @@ export class LineScanner {
     this.#offset += chunk.length;
   }
 
-  /** Call once, after the last chunk: tells the last line, if it has no newline and its head was not complete. */
+  /** Call once, after the last chunk. Reports a last line without a newline whose head was incomplete. */
   end(): LineTotals {
     if (!this.#isHeadKnown && this.#carried > 0) {
       this.#scanLine(this.#carry, this.#carryView, 0, this.#carried, false);
@@ -193,7 +193,7 @@ export class LineScanner {
     line.number = this.#lines;
     line.start = this.#lineStart;
     line.kind = known?.kind;
-    // Frames are cut as they were when marks hid their line: the same log has the same object, whichever version stores it.
+    // A line after a byte order mark never ends a frame: earlier versions did not recognise it, and the same log must give the same object.
     line.endsFrame = known !== undefined && known.endsFrame && start === at;
     line.second = second;
     this.#isWanted = this.#listener.onLine(line);
@@ -214,7 +214,7 @@ export class LineScanner {
     this.#carried = 0;
   }
 
-  // Without a view of the bytes: a log of a million such lines would make a million of them.
+  // Creates no view of the bytes, of which a log with a million such lines would allocate a million.
   #tellText(end: number): void {
     const line = this.#line;
     const start = skipByteOrderMarks(this.#kept, 0, this.#keptBytes);
@@ -233,7 +233,7 @@ export class LineScanner {
   }
 
   #keepTime(bytes: Buffer, start: number, isInChunk: boolean): void {
-    // A string a line would be most of this pass's cost: inside a chunk only the place of the last one is kept.
+    // A string for each line would take most of the scan's time: inside a chunk only the offset of the last timestamp is kept.
     if (isInChunk && this.#firstTime !== undefined) {
       this.#lastStampAt = start;
       return;
@@ -250,7 +250,7 @@ function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
 
 function textOf(bytes: Buffer, start: number, end: number): string {
   let stop = Math.min(end, start + maxTextBytes);
-  // Back to the start of a character that the limit cuts.
+  // Back to the start of a character that crosses the limit.
   if (stop < end) while (stop > start && ((bytes[stop] ?? 0) & 0xc0) === 0x80) stop -= 1;
   else if (stop > start && bytes[stop - 1] === newline) stop -= 1;
   if (stop > start && bytes[stop - 1] === carriageReturn) stop -= 1;
@@ -258,7 +258,7 @@ function textOf(bytes: Buffer, start: number, end: number): string {
   return text.includes("\0") ? text.replaceAll("\0", "\uFFFD") : text;
 }
 
-/** Whether `2022-04-08T09:00:42.9235580Z`, with fields in range, stands there. */
+/** Whether a timestamp like `2022-04-08T09:00:42.9235580Z`, with fields in range, is at `at`. */
 export function isStamp(bytes: Buffer, at: number): boolean {
   return secondOf(bytes, at) !== -1;
 }

@@ -1,5 +1,5 @@
-// What a log's lines say, gathered in the pass that stores it: where steps may begin, groups, annotations, and what the runner
-// tells of itself. Bounded whatever the log says. Which step a line belongs to is decided afterwards, in split-log.ts.
+// Collects marks, groups, annotations and the runner's facts in the same pass that stores the log, in bounded memory. split-log.ts
+// assigns lines to steps afterwards.
 
 import { HeadTailBuffer } from "./head-tail-buffer.ts";
 import type { Line, LineListener, LineText } from "./line-scanner.ts";
@@ -11,14 +11,14 @@ export type AnnotationLine = {
   readonly level: "error" | "warning" | "notice";
   readonly line_number: number;
   readonly start: number;
-  /** Offset of the first byte after its first line. */
+  /** Offset of the first byte after the annotation's first line. */
   readonly end: number;
   readonly time: string | undefined;
-  /** Of all of its lines, empty ones at either end left out; at most `maxMessage` units. */
+  /** Text of all of its lines, without empty lines at either end; at most `maxMessage` units. */
   message: string;
 };
 
-/** A fold of the log's outline. */
+/** A foldable group of lines. */
 export type Group = { readonly title: string; readonly first_line: number; line_count?: number };
 
 export type LogText = {
@@ -39,19 +39,19 @@ export type LogText = {
   };
 };
 
-/** GitHub itself keeps ten annotations of a kind and step, and 4,096 characters of each. */
+/** GitHub itself stores ten annotations per kind and step, and 4,096 characters of each. */
 const halfOfAnnotations = 200;
 const halfOfGroups = 250;
-/** In UTF-16 units, newlines included. The line's number leads to the rest, in the log. */
+/** In UTF-16 units, including newlines. The line number points to the rest in the log. */
 const maxMessage = 500;
 const maxTitle = 200;
-/** Groups do not nest at GitHub; a program that never closes its own must not fill the memory. */
+/** GitHub's groups do not nest. The limit bounds the memory for a program that never closes its groups. */
 const maxOpenGroups = 50;
 
-/** Listens to a log's lines. Its memory is bounded: some 3 MB in the worst case, some 10 KB for most logs. */
+/** Collects facts from a log's lines. Uses at most about 3 MB, and about 10 KB for most logs. */
 export class LogTextReader implements LineListener {
   readonly #annotations = new HeadTailBuffer<AnnotationLine>(halfOfAnnotations);
-  /** The annotation whose message goes on in the next line, if that one has no time. */
+  /** The annotation whose message continues in the next line, if that line has no timestamp. */
   #openAnnotation: AnnotationLine | undefined;
   readonly #groups = new HeadTailBuffer<Group>(halfOfGroups);
   readonly #open: Group[] = [];
@@ -61,7 +61,7 @@ export class LogTextReader implements LineListener {
 
   onLine(line: Line): boolean {
     const beginsDay = this.#times.take(line);
-    // The runner stamps what it prints once: only the first line of a message of several has a time.
+    // The runner stamps each message once, so only the first line of a multi-line message has a timestamp.
     if (line.second !== -1) this.#openAnnotation = undefined;
     const continuesMessage = this.#openAnnotation !== undefined;
     return beginsDay || line.kind !== undefined || continuesMessage || this.#setUp.wantsAll || this.#marks.wantsNext;

@@ -1,7 +1,6 @@
-// What the runner itself prints around a job's output, by how each line begins. The texts are those of actions/runner
+// Recognises the lines that the runner prints around a job's output, by their prefixes. The texts are those of actions/runner
 // (src/Runner.Worker: JobExtension, ActionManager, ActionRunner, Handlers, ContainerOperationProvider, JobHookProvider,
-// BackgroundStepCoordinator).
-// A job's own output can begin the same way: a line here is a candidate, never a proof.
+// BackgroundStepCoordinator). A job's output can have the same prefixes, so a match is only a candidate.
 
 export type LineKind =
   | "set-up"
@@ -29,7 +28,7 @@ export type LineKind =
 export type RunnerLine = {
   readonly text: Buffer;
   readonly kind: LineKind;
-  /** A frame may end before such a line. The stored bytes depend on this: it never changes. */
+  /** A frame may end before such a line. Must never change, since the stored bytes depend on it. */
   readonly endsFrame: boolean;
 };
 
@@ -47,10 +46,10 @@ const others: readonly (readonly [string, LineKind])[] = [
   ["##[warning]", "warning"],
   ["##[notice]", "notice"],
   ["##[command]", "command"],
-  // With step debugging on, these are the first words of a step, a skipped one included.
+  // With step debugging on, these begin each step, including skipped ones.
   ["##[debug]Evaluating condition for step: '", "debug-step"],
   ["##[debug]Starting: ", "debug-start"],
-  // Around the steps of a composite action, since 2026. The runner takes them out of a job's own output.
+  // Around the steps of a composite action, since 2026. The runner removes them from a job's own output.
   ["##[start-action ", "start-action"],
   ["##[end-action ", "end-action"],
   ["Evaluate and set job outputs", "complete"],
@@ -61,7 +60,7 @@ const others: readonly (readonly [string, LineKind])[] = [
   ["Print service container logs: ", "stop-containers"],
   ["Stop and remove container: ", "stop-containers"],
   ["Remove container network: ", "stop-containers"],
-  // The steps that wait for steps in the background, or cancel them (BackgroundStepCoordinator, since 2.335).
+  // Steps that wait for background steps or cancel them (BackgroundStepCoordinator, since 2.335).
   ["Waiting for background step(s) to complete: ", "control"],
   ["Waiting for all background step(s) to complete: ", "control"],
   ["No background steps remaining to wait for.", "control"],
@@ -78,13 +77,13 @@ const table: readonly RunnerLine[] = [
   ...others.map(([text, kind]) => ({ text: Buffer.from(text), kind, endsFrame: false })),
 ];
 
-/** The length of the longest beginning: so many bytes of a text decide. */
+/** The length of the longest prefix in bytes. */
 export const maxPrefixLength = Math.max(...table.map(({ text }) => text.length));
 
 const byFirstByte = Array.from({ length: 256 }, (_, byte) => table.filter(({ text }) => text[0] === byte));
 const isFirstByte = Uint8Array.from(byFirstByte, (lines) => (lines.length > 0 ? 1 : 0));
 
-/** The line of the runner that begins at `at` and ends before `stop`, or undefined. Makes no string: it runs for every line. */
+/** The runner's line between `at` and `stop`, or undefined. Creates no string, since it runs for every line. */
 export function runnerLineAt(bytes: Buffer, at: number, stop: number): RunnerLine | undefined {
   const first = bytes[at] ?? 0;
   if (at >= stop || isFirstByte[first] === 0) return undefined;

@@ -1,7 +1,6 @@
-// What the runner tells of itself in "Set up job": its version and machine, the token's permissions, and the actions that it
-// downloads. Those of local composite actions come later, in the step that uses the action: the runner knows them only then
-// (ActionRunner.RunAsync, PrepareActionsAsync). Such a block is believed where it is whole, and says in which step it stands,
-// since a job's own output could print the same.
+// Parses "Set up job": the runner's version and machine, the token's permissions, and the actions that it downloads. The actions of
+// local composite actions are downloaded later, in the step that uses them (ActionRunner.RunAsync, PrepareActionsAsync). Such a block
+// counts only while its lines are consecutive, since a job's own output could print the same lines.
 
 import type { LineText } from "./line-scanner.ts";
 import { pulledImage, splitImage } from "./pulled-image.ts";
@@ -9,7 +8,7 @@ import type { MarkKind } from "./step-marks.ts";
 
 export type ActionDownload = {
   readonly line_number: number;
-  /** As the log has it. */
+  /** As in the log. */
   readonly time: string | undefined;
   /** `owner/name`, `owner/name/.github/workflows/file.yml` of a reusable workflow, or `docker://image`. */
   readonly action: string;
@@ -35,7 +34,7 @@ type RunnerFact =
 const maxDownloads = 500;
 const maxPermissions = 100;
 const maxValue = 200;
-/** "Set up job" has some hundred lines, thousands with debugging on. */
+/** "Set up job" has about a hundred lines, and thousands with debugging on. */
 const maxSetUpLines = 10_000;
 
 const facts: readonly (readonly [RegExp, RunnerFact])[] = [
@@ -54,7 +53,7 @@ const groupFacts: readonly (readonly [group: RegExp, line: RegExp, RunnerFact])[
   [/ Provisioner$/, /^(?:Version: )?(\d\S*)$/, "provisioner"],
 ];
 
-/** Since 2.336, where the job came with the workflow's lockfile (JobExtension.InitializeJob). */
+/** Printed since 2.336 if the job has the workflow's lockfile (JobExtension.InitializeJob). */
 const lockedActions = "Using locked action versions from the workflow's lockfile";
 
 export class SetupJobParser {
@@ -70,19 +69,19 @@ export class SetupJobParser {
   #linesWanted = 0;
   #group: string | undefined;
   #package: { readonly line: LineText; readonly name: string; sha: string | null } | undefined;
-  /** The image of the last pull, until its digest comes. */
+  /** The image of the last pull, until its digest is printed. */
   #image: ActionDownload | undefined;
-  /** The image of a pull that failed: the next pull of it is a retry. */
+  /** The image of a failed pull: the next pull of it is a retry. */
   #failedImage: ActionDownload | undefined;
-  /** The image that the group names in which the current line stands. */
+  /** The image named by the group of the current line. */
   #imageOfGroup: string | undefined;
 
-  /** Whether the text of every line is needed now. */
+  /** Whether the parser needs the text of every line now. */
   get wantsAll(): boolean {
     return this.isPreparing || (this.#place === "set-up" && this.#linesWanted < maxSetUpLines);
   }
 
-  /** Whether the last line was part of a block that gets the actions of a local composite action. */
+  /** Whether the last line belonged to a block that downloads the actions of a local composite action. */
   get isPreparing(): boolean {
     return this.#place === "preparing";
   }
@@ -91,19 +90,19 @@ export class SetupJobParser {
     return Object.fromEntries(this.#runner);
   }
 
-  /** `mark` is what the line is as a start of a step, if it can be one. */
+  /** Takes the next line. @param mark its kind of mark, if a step can begin there. */
   take(line: LineText, mark: MarkKind | undefined): void {
     if (mark === "set-up" && this.#place === "before") this.#place = "set-up";
     else if (mark !== undefined && mark !== "debug" && this.#place !== "before") this.#beginStep(mark);
     else if (line.kind === "prepare") this.#prepare();
-    // A line without a time is the rest of the message above.
+    // A line without a timestamp continues the message above.
     if (this.isPreparing && line.time !== undefined && !isPreparation(line)) this.#place = "steps";
     if (this.#place === "set-up") this.#takeSetUp(line);
     if (this.#place === "set-up" || this.isPreparing) this.#takeDownload(line);
     if (this.#place !== "before") this.#takeImage(line);
   }
 
-  // The runner says it once in "Set up job"; a second time, it is the first step that gets a local composite action's actions.
+  // The runner prints the line once in "Set up job". The second one is the first step that downloads a local composite action's actions.
   #prepare(): void {
     if (this.#place === "steps" || (this.#place === "set-up" && this.#hasPrepared)) this.#place = "preparing";
     this.#hasPrepared = true;
@@ -118,21 +117,22 @@ export class SetupJobParser {
 
   #takeSetUp({ text, kind, time }: LineText): void {
     this.#linesWanted += 1;
-    // A line without a time is the rest of a value, which may be anybody's.
+    // A line without a timestamp continues a value, whose text is arbitrary.
     if (time === undefined) return;
     if (kind === "group") this.#group = text.slice("##[group]".length);
     else if (kind === "end-group") this.#group = undefined;
     else if (this.#group === undefined) {
       if (text === lockedActions) this.usesLockedActions = true;
-      for (const [pattern, fact] of facts) this.#note(fact, pattern.exec(text)?.[1]);
+      for (const [pattern, fact] of facts) this.#recordFact(fact, pattern.exec(text)?.[1]);
     } else if (this.#group === "GITHUB_TOKEN Permissions") this.#recordPermission(text);
     else if (this.#group === "Operating System") this.#runner.set("os", this.#joined("os", text));
     else {
-      for (const [group, pattern, fact] of groupFacts) if (group.test(this.#group)) this.#note(fact, pattern.exec(text)?.[1]);
+      for (const [group, pattern, fact] of groupFacts)
+        if (group.test(this.#group)) this.#recordFact(fact, pattern.exec(text)?.[1]);
     }
   }
 
-  #note(fact: RunnerFact, value: string | undefined): void {
+  #recordFact(fact: RunnerFact, value: string | undefined): void {
     if (value !== undefined && !this.#runner.has(fact)) this.#runner.set(fact, value.slice(0, maxValue).toWellFormed());
   }
 
@@ -168,8 +168,8 @@ export class SetupJobParser {
     this.#package = undefined;
   }
 
-  // Images of container actions, of the job's container and of its services: the runner pulls them before the first step. Those of
-  // a local composite action come in its step, each in a group that names it (ActionManager.PullActionContainerAsync).
+  // The runner pulls the images of container actions, the job's container and its services before the first step. Those of a local
+  // composite action are pulled in its step, each in a group that names the image (ActionManager.PullActionContainerAsync).
   #takeImage(line: LineText): void {
     const { kind, text } = line;
     if (kind === "group") this.#imageOfGroup = /^##\[group\]Pull down action image '(.+)'$/.exec(text)?.[1];
@@ -192,7 +192,7 @@ export class SetupJobParser {
     this.#image = isRetry ? failed : this.#add(line, action, ref, null);
   }
 
-  /** What was added; undefined where the list is full. */
+  /** Adds a download and returns it; undefined if the list is full. */
   #add(line: LineText, action: string, ref: string | null, sha: string | null): ActionDownload | undefined {
     if (this.downloads.length >= maxDownloads) {
       this.downloadsLeftOut += 1;

@@ -1,5 +1,5 @@
-// The lines where a step may begin, as a log's text alone shows them. Most are the starts of steps; others are those of the
-// steps inside a composite action, or output that only looks like the runner's.
+// Finds marks, the lines where a step may begin, from the log's text alone. Most begin a step of the job; others begin a step inside a
+// composite action, or are output that resembles the runner's.
 
 import { HeadTailBuffer } from "./head-tail-buffer.ts";
 import type { LineText } from "./line-scanner.ts";
@@ -16,45 +16,45 @@ export type MarkKind =
   | "pull"
   | "build"
   | "hook"
-  /** A step that waits for steps in the background, or cancels them. */
+  /** A step that waits for background steps or cancels them. */
   | "control"
-  /** A local composite action gets its actions; its head comes after lines of others. */
+  /** A local composite action downloads its actions, and lines of other steps come before its head. */
   | "prepare"
   | "debug"
-  /** Taken from annotations: a step that fails before it begins says nothing else. */
+  /** From annotations: a step that fails before it begins prints nothing else. */
   | "error";
 
 export type StepMark = Place & {
   readonly kind: MarkKind;
   readonly ms: number | undefined;
-  /** The group's title, the step's name in a line of debugging, or the line of a step that waits or cancels. */
+  /** The group's title, the step's name in a debug line, or a control line. */
   readonly title: string;
-  /** Its first line alone. */
+  /** Its first line only. */
   readonly own: { readonly from: Place; readonly to: Place };
-  /** Between the marks of a composite action, or the head of a step that a mark above begins. */
+  /** Between the markers of a composite action, or the head of a step that an earlier mark begins. */
   readonly isNested: boolean;
-  /** What the first line below a group's title shows; undefined for other marks, and where there is none. */
+  /** The kind of the first line below a group's title; undefined for other marks, and if there is no such line. */
   head: "script" | "action" | "other" | undefined;
   /** The first line after the step's head. */
   after: Place | undefined;
   /**
-   * Other marks may stand inside the step: the next one follows its head at once, as the first step of a composite action does
-   * where other actions say something; or it is the first of several lines that the runner prints there.
+   * Other marks may be inside the step: the next mark follows its head directly, as the first step of a composite action does, where
+   * other actions print something; or the mark is the first of several lines that the runner prints there.
    */
   holdsMarks: boolean;
 };
 
-/** Lines before a head: where the first one is, its time, and the number of the last. */
+/** Lines before a head: the place and time of the first, and the number of the last. */
 type Prelude = {
   readonly from: Place;
   readonly to: Place;
   readonly time: string | undefined;
   readonly last: number;
-  /** It holds the line that a local composite action's step begins with. */
+  /** Contains the line with which the step of a local composite action begins. */
   isPreparing: boolean;
 };
 
-/** Kept from either end: a job that prints faked marks hides the middle of its own log only. */
+/** Marks kept at each end: a job that prints fake marks loses only the middle of its own log. */
 const halfOfMarks = 500;
 const maxDepth = 100;
 const maxTitle = 300;
@@ -69,17 +69,17 @@ export class StepMarks {
   #headLine = -1;
   /** Lines that the runner prints before a step's own first line, right above the current one. */
   #prelude: Prelude | undefined;
-  /** Steps that began to get a local composite action's actions, with other lines before their own head. */
-  #parted = 0;
+  /** Number of steps that began to download a local composite action's actions and whose head has not come yet. */
+  #detached = 0;
 
-  /** Whether the text of the next line is needed, whatever it is. */
+  /** Whether the text of the next line is needed, whatever its kind. */
   get wantsNext(): boolean {
     return this.#headLine !== -1;
   }
 
-  /** `kind` is `markKind(line)`; `isPreparing`: the line is of a block that gets a local composite action's actions. */
+  /** Takes the next line. @param kind `markKind(line)`. @param isPreparing the line belongs to the downloads of a local composite action. */
   take(line: LineText, kind: MarkKind | undefined, isPreparing: boolean): void {
-    // Nothing is printed before "Set up job" but that a runner is waited for: its first line is the log's first of this kind.
+    // Before "Set up job" only lines about waiting for a runner are printed, so the first line of this kind is the real one.
     if (kind === "set-up" && this.#hasBegun) return this.take(line, undefined, isPreparing);
     if (kind === "set-up") this.#hasBegun = true;
     const { number, end } = line;
@@ -106,9 +106,9 @@ export class StepMarks {
     this.#push(line, kind, first);
   }
 
-  /** Call it once, after the last line. */
+  /** The marks in order. Call once, after the last line. */
   items(): StepMark[] {
-    if (this.#prelude?.isPreparing === true) this.#part(this.#prelude);
+    if (this.#prelude?.isPreparing === true) this.#detach(this.#prelude);
     return this.#marks.items();
   }
 
@@ -116,21 +116,21 @@ export class StepMarks {
     return this.#marks.leftOut;
   }
 
-  /** What the runner printed before `line`, if that is the head which it belongs to, or more of it (`isAbove`). */
+  /** The prelude before `line`, if `line` is its head or continues it (`isAbove`). */
   #preludeOf({ number, text, kind: lineKind }: LineText, kind: MarkKind | undefined, isAbove: boolean): Prelude | undefined {
     const prelude = this.#prelude;
     if (prelude === undefined) return undefined;
     const isNext = prelude.last === number - 1;
     if (!prelude.isPreparing) return isNext && (isAbove || kind === "run" || kind === "post") ? prelude : undefined;
-    // Only a local action gets its actions then; another's head comes in between where steps run in the background. While two get
-    // theirs, a head may be of either.
-    if (isNext && lineKind !== "prepare" && (isAbove || (isLocalHead(text) && this.#parted === 0))) return prelude;
-    this.#part(prelude);
+    // Only local actions download their actions then. With background steps another step's head can come in between, and while two steps
+    // download theirs, a head may belong to either.
+    if (isNext && lineKind !== "prepare" && (isAbove || (isLocalHead(text) && this.#detached === 0))) return prelude;
+    this.#detach(prelude);
     return undefined;
   }
 
-  #part({ from, to, time }: Prelude): void {
-    this.#parted += 1;
+  #detach({ from, to, time }: Prelude): void {
+    this.#detached += 1;
     this.#marks.push({
       kind: "prepare",
       ...from,
@@ -146,22 +146,22 @@ export class StepMarks {
 
   #push(line: LineText, kind: MarkKind, { from, to, time, isPreparing }: Prelude): void {
     const isGroup = line.kind === "group";
-    const isParted = this.#parted > 0 && !isPreparing && kind === "run" && isLocalHead(line.text);
-    if (isParted) this.#parted -= 1;
+    const isDetached = this.#detached > 0 && !isPreparing && kind === "run" && isLocalHead(line.text);
+    if (isDetached) this.#detached -= 1;
     const mark: StepMark = {
       kind,
       ...from,
       own: { from, to },
       ms: time === undefined ? undefined : Date.parse(time),
       title: titleOf(line),
-      // A hook that runs right after a step's head runs that step.
-      isNested: isParted || this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === from.line),
+      // A hook directly after a step's head runs that step.
+      isNested: isDetached || this.#composites.length > 0 || (kind === "hook-run" && this.#last?.after?.line === from.line),
       after: isGroup ? undefined : { line: line.number + 1, offset: line.end },
       head: undefined,
       holdsMarks: kind === "stop-containers" || kind === "debug" || (kind === "complete" && !isLastWord(line.text)),
     };
     this.#marks.push(mark);
-    // Every step of a job whose container a hook runs has this group: it is no step, and hides none.
+    // In a job whose container is run by a hook, every step has this group. It is not a step and must not replace the last mark.
     if (kind === "hook-run") return;
     this.#isHeadOpen = isGroup;
     if (kind === "run") this.#headLine = line.number + 1;
@@ -179,7 +179,7 @@ export class StepMarks {
   }
 
   #leave(text: string): void {
-    // Composite actions in the background leave in any order: only this one is left, not those that were entered after it.
+    // Composite actions in background steps end in any order, so only this one is removed, not those entered after it.
     const id = /^##\[end-action id=([^;\]]*);/.exec(text)?.[1];
     const depth = id === undefined ? -1 : this.#composites.lastIndexOf(id);
     if (depth !== -1) this.#composites.splice(depth, 1);
@@ -195,11 +195,11 @@ function isLocalHead(text: string): boolean {
   return text.startsWith("##[group]Run ./") && isAction(text.slice("##[group]Run ".length));
 }
 
-/** The kinds of lines that are marks by themselves. */
+/** The kinds of lines that are also kinds of marks. */
 const marksOfThemselves: ReadonlySet<unknown> = new Set(["set-up", "post", "complete", "hook", "stop-containers", "control"]);
 const debugOfRunner = new Set(["##[debug]Starting: Set up job", "##[debug]Starting: Complete job"]);
 
-/** What a line is as a step's start; undefined when it cannot be one. */
+/** The kind of mark of a line; undefined if no step can begin there. */
 export function markKind({ kind, text }: Pick<LineText, "kind" | "text">): MarkKind | undefined {
   if (kind === "group") return groupMark(text.slice("##[group]".length));
   if (kind === "debug-step" || (kind === "debug-start" && debugOfRunner.has(text))) return "debug";
@@ -211,7 +211,7 @@ function isMarkOfItself(kind: LineText["kind"]): kind is MarkKind & LineText["ki
 }
 
 function groupMark(title: string): MarkKind | undefined {
-  // The script of a hook: '/home/runner/hooks/start.sh'. Nobody's step is called so.
+  // The script of a hook: '/home/runner/hooks/start.sh'. No step has such a name.
   if (/^Run '[^']+'$/.test(title)) return "hook-run";
   if (title.startsWith("Run ")) return "run";
   if (title === "Checking docker version") return "containers";
@@ -226,12 +226,12 @@ function titleOf({ kind, text }: LineText): string {
   return kind === "debug-start" ? text.slice("##[debug]Starting: ".length) : "";
 }
 
-// A script's steps are its own affair; only an action can hold steps of the workflow's kind, and a post step those of others.
+// Only an action can contain other steps' marks, and a post step those of other post steps; a script cannot.
 function canHold({ kind, title, head }: StepMark, inner: "run" | "post"): boolean {
   return kind === inner && (kind === "post" || (head === "action" && isAction(title.slice("Run ".length))));
 }
 
-// The runner prints a script in bright cyan, the inputs of an action or its environment, if there are any.
+// Below the title the runner prints a script in bright cyan, or the inputs or the environment of an action, if there are any.
 function headOf(text: string): StepMark["head"] {
   if (text.startsWith("\u001b[36;1m")) return "script";
   return text === "with:" || text === "env:" || text === "##[endgroup]" ? "action" : "other";

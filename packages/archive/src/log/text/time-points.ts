@@ -1,4 +1,4 @@
-// The first line of each second of a log's time: what tells, without a time for every line, which lines came before an instant.
+// Records the first line of each second of a log, which finds lines by time without a timestamp for every line.
 
 import { daySeconds } from "@actions-archive/core/durations";
 
@@ -7,7 +7,7 @@ import type { Line, LineText } from "./line-scanner.ts";
 export type Place = {
   /** From 1. */
   readonly line: number;
-  /** In the log's bytes. */
+  /** Byte offset in the log. */
   readonly offset: number;
 };
 
@@ -16,10 +16,10 @@ export type TimePoint = Place & { readonly ms: number };
 
 export type Times = Iterable<TimePoint> & { readonly size: number };
 
-/** Over a day of a job that prints all the time; a job's own limit is six hours on GitHub's runners. */
+/** More than a day of continuous output; GitHub-hosted runners limit a job to six hours. */
 export const maxPoints = 100_000;
 
-/** Milliseconds, line, offset: three numbers a point, since a hundred thousand objects would be 7 MB of a log's memory. */
+/** Numbers per point: milliseconds, line, offset. A hundred thousand objects would take 7 MB for a log. */
 const fields = 3;
 
 export class TimePoints implements Times {
@@ -28,7 +28,7 @@ export class TimePoints implements Times {
   #second = -1;
   #ms = Number.NaN;
 
-  /** Call for every line. @returns whether `addDay` needs the line's text: a day begins with it. */
+  /** Call for every line. @returns whether a day begins, so that `addDay` needs the line's text. */
   take({ second, number, start }: Line): boolean {
     if (second === this.#second || second === -1) return false;
     if (Math.floor(second / daySeconds) !== Math.floor(this.#second / daySeconds)) return true;
@@ -36,6 +36,7 @@ export class TimePoints implements Times {
     return false;
   }
 
+  /** Adds the first line of a day. */
   addDay({ second, time, number, start }: LineText): void {
     if (second === -1 || time === undefined || Math.floor(second / daySeconds) === Math.floor(this.#second / daySeconds)) return;
     this.#add(second, Math.floor(Date.parse(time) / 1000) * 1000, { line: number, offset: start });
@@ -45,7 +46,7 @@ export class TimePoints implements Times {
     return this.#count;
   }
 
-  /** In the order of the log. Made as they are asked for: what keeps them all for long should keep this instead. */
+  /** The points in the order of the log. They are created on demand: keep this object rather than an array of them. */
   *[Symbol.iterator](): Generator<TimePoint, void, undefined> {
     for (let at = 0; at < this.#count * fields; at += fields)
       yield { ms: this.#values[at] ?? 0, line: this.#values[at + 1] ?? 0, offset: this.#values[at + 2] ?? 0 };

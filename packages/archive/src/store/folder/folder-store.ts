@@ -50,10 +50,7 @@ export async function openFolderForReading(url: URL): Promise<Store> {
       if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
     });
     if (found?.isDirectory()) return new FolderStore(url.href, root);
-    throw new PermanentError(
-      "store/refused",
-      `The folder ${root} does not exist: set ARCHIVE_URL to the archive or to a copy of it.`,
-    );
+    throw new PermanentError("store/refused", `The folder ${root} does not exist: set ARCHIVE_URL to the archive or a copy.`);
   });
 }
 
@@ -148,7 +145,7 @@ class FolderStore implements Store {
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
-    return translated(`Reading the attributes of ${key} in ${this.#root}`, () => this.#head(key));
+    return translated(`Checking ${key} in ${this.#root}`, () => this.#head(key));
   }
 
   // Without a stream, which takes three times as long for a log of common size.
@@ -226,7 +223,7 @@ class FolderStore implements Store {
 
   async #stat(key: string): Promise<ListedObject | undefined> {
     const path = this.#path(key);
-    return translated(`Reading the attributes of ${key} in ${this.#root}`, async () => {
+    return translated(`Checking ${key} in ${this.#root}`, async () => {
       await assertReadableFile(this.#root, path);
       return this.#statFile(key, path);
     });
@@ -241,7 +238,7 @@ class FolderStore implements Store {
       return { key, sizeBytes: found.size, lastModified: found.mtime, ...(isSpecial ? { isSpecial } : {}) };
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-      throw folderFailure(error, `Reading the attributes of ${key} in ${this.#root}`);
+      throw folderFailure(error, `Checking ${key} in ${this.#root}`);
     }
   }
 

@@ -110,7 +110,7 @@ async function headSize(request: GetRequest): Promise<number | undefined> {
     return (await client.send(command)).ContentLength ?? 0;
   } catch (error) {
     if (isNotFound(error)) return undefined;
-    throw s3Failure(error, `Reading the attributes of ${nameOf(request)}`);
+    throw s3Failure(error, `Checking ${nameOf(request)}`);
   }
 }
 

@@ -235,7 +235,7 @@ class S3Store implements Store {
       );
     } catch (error) {
       if (isNotFound(error)) return undefined;
-      throw this.#failure(error, "Reading the attributes of", key);
+      throw this.#failure(error, "Checking", key);
     }
   }
 
