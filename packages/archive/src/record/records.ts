@@ -1,4 +1,4 @@
-// Reads and writes records. Versions of a job's record are only ever added: the story of a job is the list of its versions.
+// Reads and writes records. A job's record has versions, which are only ever added.
 
 import { createHash } from "node:crypto";
 
@@ -17,43 +17,43 @@ export type FoundRecord = {
   readonly key: string;
   /** From 1. */
   readonly version: number;
-  /** Of the object, in bytes. */
+  /** Size of the object in bytes. */
   readonly size: number;
-  /** Of the object's bytes, lower-case hex. */
+  /** Hash of the object's bytes, lower-case hex. */
   readonly sha256: string;
   readonly record: LogRecord;
 };
 
-/** What lies under a key of the job's record and is no record of the job: damaged, planted, or of a newer version of this program. */
+/** An object under a key of the job's record that is not a record of the job: damaged, planted, or written by a newer version. */
 export type PassedOverRecord = {
   readonly key: string;
   readonly version: number;
-  /** Why it is none. */
+  /** Why it is not a record of the job. */
   readonly error: PermanentError;
 };
 
 export type FoundRunRecord = {
   readonly key: string;
-  /** Of the object, in bytes. */
+  /** Size of the object in bytes. */
   readonly size: number;
-  /** Of the object's bytes, lower-case hex. */
+  /** Hash of the object's bytes, lower-case hex. */
   readonly sha256: string;
   readonly record: RunRecord;
 };
 
-/** A job's record without what `putRecord` knows best. */
+/** A job's record without the fields that `putRecord` sets. */
 export type NewLogRecord = Omit<LogRecord, "schema_version" | "previous_sha256">;
 
-/** Writers of one job that meet again and again are a bug or an attack; each lost race costs a version. */
+/** More lost races for one job indicate a bug or an attack. Each lost race uses up a version. */
 const maxRaces = 10;
 
-/** A job has two or three versions; whoever plants what is passed over cannot make each look at a job endless. */
+/** A job has two or three versions. The limit bounds the reads for a job under whose keys someone planted objects. */
 export const maxVersions = 100;
 
 /**
- * The record in force: the highest version, but archived outranks absent. One call when there is none, two when there is one.
- * A version that is no record of this job is passed over, since nothing under a record's key may keep a log from being archived:
- * it stays as evidence, and `onPassedOver` is told. Idempotent.
+ * Finds the record in force: the highest version whose log is archived, else the highest version. One call if there is no version, two if
+ * there is one. A version that is not a record of this job is reported to `onPassedOver` and skipped, since no object under a record's
+ * key may prevent the archiving of a log; it stays as evidence. Idempotent.
  */
 export async function findRecord(
   store: Store,
@@ -67,11 +67,11 @@ export async function findRecord(
 }
 
 /**
- * Makes `record` the next version. When the record in force, or the newest, says the same already (the times of deciding
- * and who stored the log aside), nothing is written and that one is returned: safe to repeat, and for two workers at once.
- * @param replaces the record in force that `record` was made from, if any: one that another writer has put in force meanwhile stays.
- * @throws PermanentError `store/refused` for a record that its readers would pass over, or when the job's versions are used up.
- * @throws TransientError `store/unavailable` when writers keep meeting, or another record than `replaces` is in force.
+ * Writes `record` as the next version. If the record in force or the newest has the same content (except `decided_at` and the flag
+ * `adopted`), writes nothing and returns that one. Idempotent, also for concurrent workers.
+ * @param replaces the record in force from which `record` was made, if any. A record that came into force since then is kept.
+ * @throws PermanentError `store/refused` for a record that readers would skip, or when the job has `maxVersions` versions.
+ * @throws TransientError `store/unavailable` after `maxRaces` lost races, or if another record than `replaces` is in force.
  */
 export async function putRecord(
   store: Store,
@@ -84,16 +84,16 @@ export async function putRecord(
     const { records, passedOver } = await readVersions(store, host, ref);
     const newest = records.at(-1);
     const inForce = records.findLast((version) => version.record.log.state === "archived");
-    const told = LogRecord.parse(wellFormed({ ...record, schema_version: 1, previous_sha256: null }));
-    const same = [newest, inForce].find((found) => found !== undefined && saysTheSame(found.record, told));
+    const parsed = LogRecord.parse(wellFormed({ ...record, schema_version: 1, previous_sha256: null }));
+    const same = [newest, inForce].find((found) => found !== undefined && hasSameContent(found.record, parsed));
     if (same) return { ...same, created: false };
     if (replaces !== undefined && inForce?.sha256 !== replaces.sha256)
-      throw new TransientError("store/unavailable", `Another record than ${replaces.key} is in force now. It is tried again.`);
+      throw new TransientError("store/unavailable", `The record ${replaces.key} is no longer in force. It is tried again.`);
     const version = records.length + passedOver.length + 1;
     const key = recordKey(host, ref, version);
-    if (!isRecordOf(told, host, ref)) throw refused(key, store, "it is not of the job, or names a log that is not the job's");
-    if (version > maxVersions) throw refused(key, store, `there are ${maxVersions} versions: look at them`);
-    const next = { ...told, previous_sha256: await previousOf(store, newest, passedOver.at(-1)) };
+    if (!isRecordOf(parsed, host, ref)) throw refused(key, store, "it is not the job's record, or names another job's log");
+    if (version > maxVersions) throw refused(key, store, `the job has ${maxVersions} versions already: check them`);
+    const next = { ...parsed, previous_sha256: await previousOf(store, newest, passedOver.at(-1)) };
     const body = canonicalBytes(next);
     assertWritable(key, store, body);
     const [size, sha256] = [body.length, hashOf(body)];
@@ -102,11 +102,11 @@ export async function putRecord(
   }
   throw new TransientError(
     "store/unavailable",
-    `Other workers keep writing records of job ${ref.job_id} of run ${ref.run_id}. It is tried again.`,
+    `Other workers wrote ${maxRaces} records of job ${ref.job_id} of run ${ref.run_id} at the same time. It is tried again.`,
   );
 }
 
-/** @throws PermanentError `store/corrupt` */
+/** The run record of an attempt; undefined if there is none. @throws PermanentError `store/corrupt` when it is damaged or another's. */
 export async function findRunRecord(store: Store, host: string, ref: AttemptRef): Promise<FoundRunRecord | undefined> {
   const key = runRecordKey(host, ref);
   return readDocument(store, key, (bytes) => {
@@ -117,30 +117,30 @@ export async function findRunRecord(store: Store, host: string, ref: AttemptRef)
   });
 }
 
-/** Writes an attempt's run record once; what is there already stays, and is returned. Idempotent. */
+/** Writes an attempt's run record once. An existing one is kept and returned. Idempotent. */
 export async function putRunRecord(
   store: Store,
   host: string,
   ref: AttemptRef,
   record: Omit<RunRecord, "schema_version">,
 ): Promise<FoundRunRecord & { readonly created: boolean }> {
-  const whole = inOrder(RunRecord.parse(wellFormed({ ...record, schema_version: 1 })));
+  const sorted = inOrder(RunRecord.parse(wellFormed({ ...record, schema_version: 1 })));
   const key = runRecordKey(host, ref);
-  const body = canonicalBytes(whole);
+  const body = canonicalBytes(sorted);
   assertWritable(key, store, body);
   const sha256 = hashOf(body);
   const outcome = await store.put(key, body, { sha256, contentType: "application/json" });
-  if (outcome.kind === "created") return { key, size: body.length, sha256, record: whole, created: true };
+  if (outcome.kind === "created") return { key, size: body.length, sha256, record: sorted, created: true };
   const found = await findRunRecord(store, host, ref);
   if (!found)
     throw new TransientError(
       "store/unavailable",
-      `${key} in ${store.url} is said to exist and cannot be read. It is tried again.`,
+      `${key} in ${store.url} exists according to a put, but cannot be read. It is tried again.`,
     );
   return { ...found, created: false };
 }
 
-// By content, whatever the order in which it was received.
+// Sorts by content, so that the bytes do not depend on the order of receipt.
 function inOrder(record: RunRecord): RunRecord {
   const jobs = record.jobs
     ?.toSorted((a, b) => a.job_id - b.job_id)
@@ -152,8 +152,8 @@ function inOrder(record: RunRecord): RunRecord {
 }
 
 /**
- * The record under `key`, which must be one of job `jobId`. One read, where nothing is wrong.
- * @throws PermanentError `store/corrupt` when it is not there, or not such a record.
+ * Reads the record `key` of job `jobId`. Costs one read if nothing is wrong.
+ * @throws PermanentError `store/corrupt` when it does not exist, or is not a record of the job.
  */
 export async function readLogRecord(store: Store, key: string, jobId: number): Promise<LogRecord> {
   const found = await readDocument(store, key, (bytes) => {
@@ -164,11 +164,11 @@ export async function readLogRecord(store: Store, key: string, jobId: number): P
   if (found) return found;
   throw new PermanentError(
     "store/corrupt",
-    `The record ${key} is not in ${store.url}: something removed it. Restore it from a copy.`,
+    `The record ${key} does not exist in ${store.url}: something removed it. Restore it from a copy.`,
   );
 }
 
-/** The record in the bytes of the object `name`. @throws PermanentError `store/corrupt` */
+/** Parses the bytes of the object `name`. @throws PermanentError `store/corrupt` when they do not match `schema`. */
 export function parseRecord<S extends z.ZodType>(schema: S, bytes: Buffer, name: string): z.output<S> {
   try {
     return schema.parse(JSON.parse(bytes.toString("utf8")));
@@ -178,8 +178,8 @@ export function parseRecord<S extends z.ZodType>(schema: S, bytes: Buffer, name:
 }
 
 /**
- * One version of the job's record; undefined when there is none. One read, where nothing is wrong.
- * @throws PermanentError `store/corrupt` when it is no record of this job.
+ * Reads one version of the job's record; undefined if it does not exist. Costs one read if nothing is wrong.
+ * @throws PermanentError `store/corrupt` when it is not a record of this job.
  */
 export async function readRecordVersion(
   store: Store,
@@ -192,9 +192,9 @@ export async function readRecordVersion(
 }
 
 /**
- * The record in the bytes of the object under `key`.
- * @param of `name` is the object's, for people.
- * @throws PermanentError `store/corrupt` when it is not one of this host, and of the job that the key names.
+ * Parses the bytes of the object under `key`.
+ * @param object `name`: the object's name in error messages.
+ * @throws PermanentError `store/corrupt` when it is not a record of `host` and of the job in the key.
  */
 export function parseLogRecord(
   bytes: Buffer,
@@ -224,8 +224,8 @@ async function readVersions(store: Store, host: string, ref: JobRef): Promise<Ve
   return { records, passedOver };
 }
 
-// Of the bytes that lie under the key before, also where they are no record: so the chain has no hole and says what this writer found
-// there, while the last good version is found by its own number. What is too large for a record is not worth the hours of hashing it.
+// The hash of the object under the previous key, even if it is not a record, so that the chain has no gap and states what this writer
+// found. An object too large for a record is not hashed, which could take hours; the newest valid version is named instead.
 async function previousOf(
   store: Store,
   newest: FoundRecord | undefined,
@@ -238,8 +238,8 @@ async function previousOf(
   return sizeBytes > maxReadBytes(key) ? ofNewest : ((await readFingerprint(store, key))?.sha256 ?? ofNewest);
 }
 
-// By its ids, by those of GitHub's object in it, and by the log that it names, which must lie under a key of the job: else another
-// job's log, or a foreign object, would be loaded and sealed as this one's evidence.
+// Checks the ids of the record, those of the job object in it, and that the log's key is one of the job's. Otherwise another job's log or a
+// foreign object would be loaded and sealed as this job's evidence.
 function isRecordOf(record: LogRecord, host: string, ref: JobRef): boolean {
   const { job, log } = record;
   const isOwn =
@@ -253,14 +253,14 @@ function isRecordOf(record: LogRecord, host: string, ref: JobRef): boolean {
   return log.key === logKey(host, ref) || log.key === conflictingLogKey(host, ref, log.raw_sha256);
 }
 
-// Two workers that reach the same decision reach it at different times, on top of different versions.
-function saysTheSame(a: LogRecord, b: LogRecord): boolean {
-  const essence = (record: LogRecord) =>
+// Two workers reach the same decision at different times and after different versions.
+function hasSameContent(a: LogRecord, b: LogRecord): boolean {
+  const contentOf = (record: LogRecord) =>
     canonicalBytes({ ...record, log: withoutAdopted(record.log), decided_at: null, previous_sha256: null });
-  return essence(a).equals(essence(b));
+  return contentOf(a).equals(contentOf(b));
 }
 
-// Of two workers at one log each may find what the other has stored: that is no other story of the log.
+// Each of two concurrent workers may find the log that the other has stored, which is not a different outcome.
 function withoutAdopted(log: LogRecord["log"]): LogRecord["log"] {
   return log.state === "archived" ? { ...log, flags: log.flags.filter((flag) => flag !== "adopted") } : log;
 }
@@ -269,19 +269,20 @@ function hashOf(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-// What no reader would take must not be written: it would be passed over, and written again and again.
+// A record that readers refuse must not be written: it would be skipped and written again each time.
 function assertWritable(key: string, store: Store, { length }: Buffer): void {
-  if (length > maxReadBytes(key)) throw refused(key, store, `it has ${length} bytes, over the ${maxReadBytes(key)} of its kind`);
+  if (length > maxReadBytes(key))
+    throw refused(key, store, `it has ${length} bytes, more than the limit of ${maxReadBytes(key)}`);
 }
 
 function refused(key: string, store: Store, why: string): PermanentError {
-  return new PermanentError("store/refused", `The record ${key} is not written to ${store.url}: ${why}. Report this.`);
+  return new PermanentError("store/refused", `The record ${key} was not written to ${store.url}: ${why}. Report this.`);
 }
 
 function corrupt(name: string, cause?: unknown): PermanentError {
   return new PermanentError(
     "store/corrupt",
-    `The record ${name} is not one that this version wrote for its key: it was changed, or a newer version wrote it. Restore it from a copy, or use the newer version.`,
+    `The record ${name} is not valid for its key: it was changed, or a newer version wrote it. Restore it from a copy, or use the newer version.`,
     { cause },
   );
 }

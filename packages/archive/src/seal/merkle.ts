@@ -1,13 +1,13 @@
-// Merkle trees by RFC 6962, section 2.1: one hash that stands for a list, and a short path that proves one of its items.
+// Merkle trees of RFC 6962, section 2.1: a root hash of a list, and inclusion paths that prove single items.
 
 import { createHash } from "node:crypto";
 
-/** Hash of a leaf's bytes: SHA-256 over 0x00 and them. */
+/** Hash of a leaf: SHA-256 of 0x00 and its bytes. */
 export function leafHash(leaf: Buffer): Buffer {
   return createHash("sha256").update(Buffer.of(0)).update(leaf).digest();
 }
 
-/** Root over `leaves` (hashes by `leafHash`); of none, the SHA-256 of nothing. */
+/** The root of `leaves` (hashes from `leafHash`); of an empty list, the SHA-256 of the empty string. */
 export function merkleRoot(leaves: readonly Buffer[]): Buffer {
   const [first] = leaves;
   if (first === undefined) return createHash("sha256").digest();
@@ -16,7 +16,7 @@ export function merkleRoot(leaves: readonly Buffer[]): Buffer {
   return nodeHash(merkleRoot(leaves.slice(0, split)), merkleRoot(leaves.slice(split)));
 }
 
-/** What leads from the leaf at `index` (from 0) to the root: siblings, nearest first. @throws RangeError when there is no such leaf. */
+/** The siblings on the path from the leaf at `index` (from 0) to the root, nearest first. @throws RangeError when there is no such leaf. */
 export function merklePath(leaves: readonly Buffer[], index: number): Buffer[] {
   if (!Number.isInteger(index) || index < 0 || index >= leaves.length) throw new RangeError(`There is no leaf ${index}.`);
   if (leaves.length === 1) return [];
@@ -27,7 +27,7 @@ export function merklePath(leaves: readonly Buffer[], index: number): Buffer[] {
     : [...merklePath(right, index - split), merkleRoot(left)];
 }
 
-/** The root that `path` leads to from the leaf hash at `index` of `size` leaves; undefined when the path does not fit that place. */
+/** The root computed from the leaf hash at `index` of `size` leaves and its path; undefined if the path has the wrong length. */
 export function rootOfPath(
   leaf: Buffer,
   { index, size }: { readonly index: number; readonly size: number },

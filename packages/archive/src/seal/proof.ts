@@ -1,4 +1,4 @@
-// A proof: that one object was sealed, in one small file, for who has the public key and nothing else.
+// Proofs that one object was sealed: small files that can be verified with the public key only.
 
 import type { KeyObject } from "node:crypto";
 
@@ -18,26 +18,26 @@ const Proof = z.strictObject({
 });
 export type Proof = z.output<typeof Proof>;
 
-/** A proof of the object `key` (each of its versions that the seal holds: the last), or undefined when the seal does not hold it. */
+/** A proof of the object `key`, of the last of its versions in the seal; undefined if the seal does not contain it. */
 export function makeProof({ seal, head }: Pick<VerifiedSeal, "seal" | "head">, key: string): Proof | undefined {
   const index = seal.entries.findLastIndex((entry) => entry.key === key);
   const entry = seal.entries[index];
   return entry && { entry, index, path: pathOf(seal.entries, index), head };
 }
 
-/** The id of the key that the proof's seal says to be signed with; it is not checked. @throws ZodError for a head of another form. */
+/** The key id in the proof's head, unverified. @throws ZodError when the head is invalid. */
 export function parseHeadKeyId({ head }: Proof): string {
   return SealHead.parse(JSON.parse(Buffer.from(head.payload, "base64").toString("utf8"))).key_id;
 }
 
 /**
- * The head of the seal that `proof`, parsed JSON of a file, shows to hold its entry.
- * @throws PermanentError `store/corrupt`, which names the file, when it shows no such thing.
+ * Verifies `proof`, the parsed JSON of a file, and returns the head of the seal that contains its entry.
+ * @throws PermanentError `store/corrupt`, with the file's `name`, when it does not prove that.
  */
 export function verifyProof(proof: unknown, publicKey: KeyObject, name: string): SealHead {
   const parsed = Proof.safeParse(proof);
   if (!parsed.success)
-    throw new PermanentError("store/corrupt", `${name} is no proof that this version made.`, { cause: parsed.error });
+    throw new PermanentError("store/corrupt", `${name} is not a proof in the format of this version.`, { cause: parsed.error });
   const { entry, index, path, head } = parsed.data;
   const sealed = verifySealHead(head, publicKey, name);
   const hashes = path.map((hash) => Buffer.from(hash, "hex"));
@@ -45,7 +45,7 @@ export function verifyProof(proof: unknown, publicKey: KeyObject, name: string):
   if (root?.toString("hex") !== sealed.entries_root)
     throw new PermanentError(
       "store/corrupt",
-      `${name} does not prove that seal ${sealed.sequence} holds ${entry.key}: it was changed.`,
+      `${name} does not prove that seal ${sealed.sequence} contains ${entry.key}: it was changed.`,
     );
   return sealed;
 }

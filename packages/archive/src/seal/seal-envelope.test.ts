@@ -52,7 +52,7 @@ test("whatever bytes lie in a seal's place are refused as corrupt", () => {
 test("a seal by another key is refused", async () => {
   const other = newSigner();
   const foreign = await signSeal(canonicalBytes(sampleSeal(other, [])), other);
-  expect(() => check(foreign)).toThrow("is not signed by the key that is due");
+  expect(() => check(foreign)).toThrow("is not signed by the expected key");
 });
 
 test("what this key signed is refused when it names another, is out of order, or has another root or head", async () => {
@@ -62,12 +62,12 @@ test("what this key signed is refused when it names another, is out of order, or
   const disordered = await sign({ ...seal, entries: [...rest, first] });
   const twice = await sign({ ...seal, entries: [first, first, ...rest] });
   const shorter = await sign({ ...seal, entries: rest });
-  expect(() => check(misnamed)).toThrow("names another key");
+  expect(() => check(misnamed)).toThrow("names a different key");
   expect(() => check(disordered)).toThrow("out of order");
-  expect(() => check(twice)).toThrow("twice there");
-  expect(() => check(shorter)).toThrow("another root");
+  expect(() => check(twice)).toThrow("duplicate or unordered");
+  expect(() => check(shorter)).toThrow("root that is not that of its entries");
   const spliced = { ...JSON.parse(object.toString()), head: JSON.parse(shorter.toString()).head };
-  expect(() => check(canonicalBytes(spliced))).toThrow("another seal's head");
+  expect(() => check(canonicalBytes(spliced))).toThrow("head of another seal");
 });
 
 test("entries stand in one order, whatever order they came in", () => {

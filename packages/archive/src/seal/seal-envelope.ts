@@ -1,5 +1,5 @@
-// A seal as it lies in the store: a DSSE envelope (github.com/secure-systems-lab/dsse) around canonical JSON, with a second, small
-// one beside it under `head`. Who reads DSSE passes over fields that it does not know.
+// Signs and verifies seals. A seal is a DSSE envelope (github.com/secure-systems-lab/dsse) of canonical JSON, with a second, small
+// envelope in the field `head`, which DSSE readers ignore.
 
 import { createHash, type KeyObject } from "node:crypto";
 
@@ -14,7 +14,7 @@ import { areInOrder, headOf, rootOf, Seal, SealHead } from "./seal.ts";
 export const sealType = "application/vnd.actions-archive.seal+json";
 export const sealHeadType = "application/vnd.actions-archive.seal-head+json";
 
-/** Decoders take some texts that no encoder makes, with other last bits; here one content has one text. */
+/** Decoders accept base64 with nonzero padding bits, which no encoder produces; only the canonical form is accepted here. */
 const base64 = z.base64().refine((text) => Buffer.from(text, "base64").toString("base64") === text, "is not canonical");
 
 function envelopeOf<T extends string>(payloadType: T) {
@@ -31,35 +31,38 @@ const SealEnvelope = envelopeOf(sealType).extend({ head: SealHeadEnvelope });
 
 export type VerifiedSeal = {
   readonly seal: Seal;
-  /** Of the payload's bytes, lower-case hex: what the next seal names as `previous_sha256`. */
+  /** Hash of the payload's bytes, lower-case hex: `previous_sha256` of the next seal. */
   readonly sha256: string;
   readonly head: SealHeadEnvelope;
 };
 
 /**
- * The object of a seal whose canonical bytes are `payload`. The same bytes each time with a key of this process: Ed25519 is
- * deterministic.
+ * Signs a seal with the canonical bytes `payload`, and returns the bytes of its object. Deterministic with a key of this process, since
+ * Ed25519 is deterministic.
  */
 export async function signSeal(payload: Buffer, signer: Signer): Promise<Buffer> {
   const head = canonicalBytes(headOf(Seal.parse(JSON.parse(payload.toString("utf8"))), payload));
-  return canonicalBytes({ ...(await sealUp(sealType, payload, signer)), head: await sealUp(sealHeadType, head, signer) });
+  return canonicalBytes({
+    ...(await makeEnvelope(sealType, payload, signer)),
+    head: await makeEnvelope(sealHeadType, head, signer),
+  });
 }
 
 /**
- * The seal in the bytes of the object `name`, whoever signed it: it counts only where a later seal, or somebody who knows, names its
- * hash. Checked here: the form to the last byte, the order and the root of the entries, and that the head is this seal's.
- * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
+ * Parses the seal in the bytes of the object `name` without checking its signatures: use it only if its hash is known from a later seal
+ * or another trusted source. Checks the canonical form, the order and the root of the entries, and that the head is this seal's.
+ * @throws PermanentError `store/corrupt` with `name` and the reason.
  */
 export function parseSeal(object: Buffer, name: string): VerifiedSeal {
   return open(object, refusal(name)).sealed;
 }
 
-/** A seal of which nobody knows yet which key is due. */
+/** A parsed seal whose signatures are checked later, when its key is known. */
 export type ReadSeal = VerifiedSeal & {
-  /** Both its signatures are this key's. */ readonly isSignedBy: (publicKey: KeyObject) => boolean;
+  /** Whether both signatures are this key's. */ readonly isSignedBy: (publicKey: KeyObject) => boolean;
 };
 
-/** As `parseSeal`, for who finds out from the seal which key to hold it against. @throws PermanentError `store/corrupt`, which names `name`. */
+/** Like `parseSeal`, for callers that learn from the seal which key to check. @throws PermanentError `store/corrupt` with `name`. */
 export function readSeal(object: Buffer, name: string): ReadSeal {
   const { sealed, envelope } = open(object, refusal(name));
   return {
@@ -70,15 +73,15 @@ export function readSeal(object: Buffer, name: string): ReadSeal {
 }
 
 /**
- * As `parseSeal`, and both signatures are `publicKey`'s. Not checked: its place in the chain, and that the objects are there.
- * @throws PermanentError `store/corrupt`, which names `name` and what is wrong.
+ * Like `parseSeal`, and checks that both signatures are `publicKey`'s. Does not check the seal's place in the chain or its objects.
+ * @throws PermanentError `store/corrupt` with `name` and the reason.
  */
 export function verifySeal(object: Buffer, publicKey: KeyObject, name: string): VerifiedSeal {
   const refuse = refusal(name);
   const { sealed, envelope } = open(object, refuse);
-  if (!isSigned(envelope, publicKey)) throw refuse("is not signed by the key that is due");
-  if (sealed.seal.key_id !== keyIdOf(publicKey)) throw refuse("names another key than the one that signed it");
-  if (!isSigned(sealed.head, publicKey)) throw refuse("has a head that the key that is due has not signed");
+  if (!isSigned(envelope, publicKey)) throw refuse("is not signed by the expected key");
+  if (sealed.seal.key_id !== keyIdOf(publicKey)) throw refuse("names a different key than the one that signed it");
+  if (!isSigned(sealed.head, publicKey)) throw refuse("has a head that is not signed by the expected key");
   return sealed;
 }
 
@@ -86,9 +89,10 @@ function open(object: Buffer, refuse: Refusal): { readonly sealed: VerifiedSeal;
   const { head, ...envelope } = parseCanonical(SealEnvelope, object, refuse);
   const bytes = Buffer.from(envelope.payload, "base64");
   const seal = parseCanonical(Seal, bytes, refuse);
-  if (!areInOrder(seal.entries)) throw refuse("has entries that are twice there or out of order");
-  if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has another root than its entries");
-  if (!canonicalBytes(headOf(seal, bytes)).equals(Buffer.from(head.payload, "base64"))) throw refuse("has another seal's head");
+  if (!areInOrder(seal.entries)) throw refuse("has duplicate or unordered entries");
+  if (seal.entries_root !== rootOf(seal.entries)) throw refuse("has a root that is not that of its entries");
+  if (!canonicalBytes(headOf(seal, bytes)).equals(Buffer.from(head.payload, "base64")))
+    throw refuse("has the head of another seal");
   return { sealed: { seal, sha256: createHash("sha256").update(bytes).digest("hex"), head }, envelope };
 }
 
@@ -98,12 +102,12 @@ function refusal(name: string): Refusal {
   return (what, cause) =>
     new PermanentError(
       "store/corrupt",
-      `The seal ${name} ${what}: it was changed, or it is not of this archive. Keep it, and find out who wrote it.`,
+      `The seal ${name} ${what}: it was changed, or belongs to another archive. Keep it, and find out who wrote it.`,
       { cause },
     );
 }
 
-/** The head in its own envelope. @throws PermanentError `store/corrupt`, which names `name`. */
+/** Verifies the envelope of a seal's head and parses the head. @throws PermanentError `store/corrupt` with `name`. */
 export function verifySealHead(envelope: SealHeadEnvelope, publicKey: KeyObject, name: string): SealHead {
   const refuse = (what: string, cause?: unknown) =>
     new PermanentError("store/corrupt", `The head of a seal in ${name} ${what}: it was changed, or another key signed it.`, {
@@ -115,7 +119,7 @@ export function verifySealHead(envelope: SealHeadEnvelope, publicKey: KeyObject,
 
 type Envelope = { payloadType: string; payload: string; signatures: { keyid: string; sig: string }[] };
 
-async function sealUp(payloadType: string, payload: Buffer, signer: Signer): Promise<Envelope> {
+async function makeEnvelope(payloadType: string, payload: Buffer, signer: Signer): Promise<Envelope> {
   const sig = await signer.sign(dsse.preAuthEncoding(payloadType, payload));
   return { payloadType, payload: payload.toString("base64"), signatures: [{ keyid: signer.keyId, sig: sig.toString("base64") }] };
 }
@@ -127,7 +131,7 @@ function isSigned({ payloadType, payload, signatures }: Envelope, publicKey: Key
   );
 }
 
-// One content has one form: bytes that say the same in another way would have another hash, and are refused.
+// Refuses non-canonical bytes: the same content in another form would have another hash.
 function parseCanonical<S extends z.ZodType>(schema: S, bytes: Buffer, refuse: Refusal): z.output<S> {
   let value: z.output<S>;
   let canonical: Buffer;
@@ -135,7 +139,7 @@ function parseCanonical<S extends z.ZodType>(schema: S, bytes: Buffer, refuse: R
     value = schema.parse(JSON.parse(bytes.toString("utf8")));
     canonical = canonicalBytes(value);
   } catch (error) {
-    throw refuse("is not one that this version wrote", error);
+    throw refuse("is not in the format of this version", error);
   }
   if (!canonical.equals(bytes)) throw refuse("is not in canonical form");
   return value;

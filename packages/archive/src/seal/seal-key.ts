@@ -1,36 +1,36 @@
-// Who seals: an Ed25519 key of this process, or a service that keeps one.
+// Ed25519 keys that sign seals, held by this process or by a key service.
 
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 
-/** Signs without showing its key, so that a key service can stand behind it. */
+/** Signs without exposing its private key, so a key service can implement it. */
 export type Signer = {
-  /** By `keyIdOf(publicKey)`. */
+  /** `keyIdOf(publicKey)`. */
   readonly keyId: string;
   readonly publicKey: KeyObject;
-  /** The Ed25519 signature of `bytes`, 64 bytes. @throws TransientError when a service does not answer. */
+  /** The Ed25519 signature of `bytes` (64 bytes). @throws TransientError when a key service does not answer. */
   sign(bytes: Buffer): Promise<Buffer>;
 };
 
-/** Hex SHA-256 of the public key's DER (SPKI). */
+/** Key id: hex SHA-256 of the public key's DER (SPKI). */
 export function keyIdOf(publicKey: KeyObject): string {
   return createHash("sha256")
     .update(publicKey.export({ type: "spki", format: "der" }))
     .digest("hex");
 }
 
-/** @throws TypeError when `pem` is no Ed25519 private key in PEM (PKCS 8); the message repeats nothing of it. */
+/** Opens a private key. @throws TypeError when `pem` is not an Ed25519 private key in PEM (PKCS 8); the message contains no part of it. */
 export function openSigner(pem: string): Signer {
   const privateKey = parseKey(pem, createPrivateKey);
   const publicKey = createPublicKey(privateKey);
   return { keyId: keyIdOf(publicKey), publicKey, sign: async (bytes) => sign(null, bytes, privateKey) };
 }
 
-/** @throws TypeError when `pem` is no Ed25519 public key in PEM (SPKI). */
+/** Parses a public key. @throws TypeError when `pem` is not an Ed25519 public key in PEM (SPKI). */
 export function parsePublicKey(pem: string): KeyObject {
   return parseKey(pem, createPublicKey);
 }
 
-/** True when `signature` is this key's over `bytes`; false for whatever else it may be. */
+/** Whether `signature` is this key's signature of `bytes`; false for invalid signatures of any kind. */
 export function isSignedBy(publicKey: KeyObject, bytes: Buffer, signature: Buffer): boolean {
   return signature.length === 64 && verify(null, bytes, publicKey, signature);
 }
@@ -40,7 +40,7 @@ function parseKey(pem: string, parse: (pem: string) => KeyObject): KeyObject {
   try {
     key = parse(pem);
   } catch {
-    // OpenSSL's message says nothing that helps, and may repeat the input.
+    // OpenSSL's message does not help, and may contain the input.
   }
   if (key?.asymmetricKeyType !== "ed25519") throw new TypeError("must be an Ed25519 key in PEM");
   return key;

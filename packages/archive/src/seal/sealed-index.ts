@@ -1,11 +1,11 @@
-// What the seals say of each key, in some 75 bytes a key: an archive of ten million jobs has over twenty million keys, and as
-// objects of JavaScript they would be as many gigabytes.
+// An index of sealed keys with about 75 bytes per key. An archive of ten million jobs has over twenty million keys, which would need tens
+// of gigabytes as JavaScript objects.
 
 import { hash } from "node:crypto";
 
 import type { SealEntry } from "./seal.ts";
 
-/** Of the key's SHA-256, so much stands for the key: nobody can make another key with the same 128 bits. */
+/** Bytes of the key's SHA-256 that identify the key: it is not feasible to construct another key with the same 128 bits. */
 const nameBytes = 16;
 const hashBytes = 32;
 const rowsInBlock = 8_192;
@@ -18,26 +18,26 @@ type Block = {
   readonly marks: Uint8Array;
 };
 
-/** What can be true of a key. */
+/** Flags of a key. */
 export const mark = {
-  /** The store has it. */
+  /** The object exists in the store. */
   isPresent: 1,
   isTombstoned: 2,
-  /** Of a log: a record names it. */
+  /** For a log: a record names it. */
   isNamed: 4,
-  /** It is not what was sealed, or not what its key says. */
+  /** The object does not match its seal or its key. */
   isBroken: 8,
-  /** More than one seal holds it. */
+  /** More than one seal contains it. */
   isSealedAgain: 16,
-  /** The database has a row of it. */
+  /** The database has a row for it. */
   hasRow: 32,
 } as const;
 type Mark = (typeof mark)[keyof typeof mark];
 
-/** Grows as keys are added; none is ever taken away. */
+/** A hash table with linear probing. Keys are only added, never removed. */
 export class SealedIndex {
   readonly #blocks: Block[] = [];
-  /** Row + 1 at the place that the key's first bytes choose, or the next free one; 0 is free. */
+  /** Row number + 1 at the slot given by the key's first bytes, or the next free slot; 0 is free. */
   #places = new Int32Array(1024);
   #rows = 0;
 
@@ -45,14 +45,14 @@ export class SealedIndex {
     return this.#rows;
   }
 
-  /** The row of `key`; undefined when no seal holds it and nobody added it. */
+  /** The row of `key`; undefined if it was not added. */
   find(key: string): number | undefined {
     const name = nameOf(key);
     const row = (this.#places[this.#placeOf(name)] ?? 0) - 1;
     return row < 0 ? undefined : row;
   }
 
-  /** Writes what seal `sequence` says of the key, over what an earlier one did. @returns the key's row */
+  /** Sets hash and size of the key from seal `sequence`, replacing those of an earlier seal. @returns the key's row */
   put({ key, size, sha256 }: Pick<SealEntry, "key" | "size" | "sha256">, sequence: number): number {
     const row = this.#rowOf(key);
     const { block, at } = this.#at(row);
@@ -62,7 +62,7 @@ export class SealedIndex {
     return row;
   }
 
-  /** A row for an object that no seal holds, with its size. */
+  /** Adds an object that is in no seal. @returns the key's row */
   addUnsealed(key: string, sizeBytes: number): number {
     const row = this.#rowOf(key);
     const { block, at } = this.#at(row);
@@ -70,7 +70,7 @@ export class SealedIndex {
     return row;
   }
 
-  /** Of the last seal that holds it; 0 for an object that none holds. */
+  /** The sequence number of the last seal that contains the object; 0 if it is in no seal. */
   sealOf(row: number): number {
     const { block, at } = this.#at(row);
     return block.seals[at] ?? 0;
@@ -81,7 +81,7 @@ export class SealedIndex {
     return block.sizes[at] ?? 0;
   }
 
-  /** Lower-case hex, of the stored bytes. */
+  /** Hash of the stored bytes, lower-case hex. */
   sha256Of(row: number): string {
     const { block, at } = this.#at(row);
     return block.hashes.toString("hex", at * hashBytes, (at + 1) * hashBytes);
@@ -109,11 +109,11 @@ export class SealedIndex {
     name.copy(block.names, at * nameBytes);
     this.#places[place] = row + 1;
     this.#rows += 1;
-    if (this.#rows * 4 > this.#places.length * 3) this.#spread();
+    if (this.#rows * 4 > this.#places.length * 3) this.#rehash();
     return row;
   }
 
-  /** Where the name is, or where it would go. */
+  /** The slot of the name, or the free slot where it would be inserted. */
   #placeOf(name: Buffer): number {
     const last = this.#places.length - 1;
     for (let place = name.readUInt32LE(0) & last; ; place = (place + 1) & last) {
@@ -124,7 +124,7 @@ export class SealedIndex {
     }
   }
 
-  #spread(): void {
+  #rehash(): void {
     this.#places = new Int32Array(this.#places.length * 2);
     for (let row = 0; row < this.#rows; row += 1) {
       const { block, at } = this.#at(row);

@@ -64,7 +64,7 @@ export async function findArchiveIdentity(store: Store): Promise<ArchiveIdentity
   } catch (error) {
     if (!isCorrupt(error)) throw error;
     throw new ConfigError(
-      `${archiveIdentityKey} in ${store.url} is not one that this version wrote: use a newer version, or restore the object.`,
+      `${archiveIdentityKey} in ${store.url} is not in the format of this version: use a newer version, or restore the object.`,
       { cause: error },
     );
   }
@@ -74,6 +74,6 @@ function parseIdentity(bytes: Buffer): ArchiveIdentity {
   try {
     return ArchiveIdentity.parse(JSON.parse(bytes.toString("utf8")));
   } catch (error) {
-    throw new PermanentError("store/corrupt", `${archiveIdentityKey} is no archive's identity`, { cause: error });
+    throw new PermanentError("store/corrupt", `${archiveIdentityKey} is not the identity of an archive`, { cause: error });
   }
 }

@@ -1,11 +1,12 @@
-// What a verification says of an archive: tampering, which is what it looks for, and what is only worth knowing.
+// Collects the findings of a verification: tampering, and notices for information.
 
-/** `invalid`: it is not what was sealed, or not what its key says. `broken chain`: it is not the next seal. */
+/** `invalid`: the object does not match its seal or its key. `broken chain`: the seal does not follow the previous one. */
 export type TamperVerdict = "invalid" | "missing" | "unexpected" | "broken chain";
 
 /**
- * `corrected`: a seal that is wrong about its host, as a later seal admits. `unsealed`: in no seal yet, and young enough. `tombstoned`: removed by decision, and still there. `damaged`: the archive itself
- * says so in a seal. `foreign`: in the archive's place, and nothing that an archive holds. `clock`: a seal is older than the one before.
+ * `corrected`: a seal with a wrong host that a later seal corrects. `unsealed`: not in a seal yet, and recent. `tombstoned`: removed by
+ * decision, but still in the store. `damaged`: reported as damaged in a seal. `foreign`: an object that does not belong to the archive.
+ * `clock`: a seal has an earlier time than the previous one.
  */
 export type NoticeVerdict =
   | "corrected"
@@ -19,12 +20,12 @@ export type NoticeVerdict =
 
 export type Finding<V extends string = TamperVerdict> = {
   readonly verdict: V;
-  /** Of the object; of a row, its table and ids. */
+  /** The object's key; for a row, its table and ids. */
   readonly key: string;
   readonly detail: string;
 };
 
-/** So many are kept one by one; what is beyond is counted. */
+/** Maximum number of findings kept; more are only counted. */
 const maxKept = 10_000;
 
 export class Findings {
@@ -42,7 +43,7 @@ export class Findings {
     if (this.notices.length < maxKept) this.notices.push({ verdict, key, detail });
   }
 
-  /** Of all, kept or not. */
+  /** Number of all findings of tampering, including those not kept. */
   get tamperCount(): number {
     return this.#sum(["invalid", "missing", "unexpected", "broken chain"]);
   }

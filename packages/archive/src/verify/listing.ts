@@ -1,4 +1,4 @@
-// Holds the listing of the store against the seals: what is there and in no seal, what is there twice, and what has another size.
+// Compares the listing of the store with the seals: finds unsealed objects, extra versions and wrong sizes.
 
 import { isProbeKey, type ParsedKey, tryParseKey } from "@actions-archive/core/object-key";
 
@@ -14,10 +14,10 @@ export type JobToVerify = {
 export type ObjectToVerify = { readonly kind: "run" | "identity"; readonly key: string };
 export type ToVerify = JobToVerify | ObjectToVerify;
 
-/** Records are read in one piece; nobody may fill the memory with one. The largest are a tenth of this. */
+/** Records are read into memory, so a larger object is refused. The largest records have a tenth of this. */
 const maxRecordBytes = 256 * 1024 * 1024;
 
-/** All objects of the store, with their versions where it tells them. */
+/** Lists all objects of the store, with their versions if it can list versions. */
 export async function listObjects(
   store: Store,
 ): Promise<{ readonly objects: AsyncIterable<ListedVersion>; readonly hasVersions: boolean }> {
@@ -30,8 +30,8 @@ async function* withoutVersions(store: Store): AsyncIterable<ListedVersion> {
 }
 
 /**
- * Notes each listed object in the index, and gives out what has to be read: records by job, since a job's versions are one chain.
- * Logs come before records in a listing, so that a record that is given out finds its log noted.
+ * Records each listed object in the index, and yields the objects to be read: records by job, since a job's versions form a chain.
+ * Logs come before records in a listing, so the log of a yielded record is in the index.
  */
 export async function* checkListing(
   verification: Verification,
@@ -80,34 +80,34 @@ function jobsOf(records: readonly FoundRecord[]): JobToVerify[] {
   }));
 }
 
-/** What the key says when the object has to be read. */
+/** The parsed key of an object that has to be read; otherwise undefined. */
 function recordObject(verification: Verification, versions: Versions): ParsedKey | undefined {
   const { index, totals } = verification;
   const [{ key }] = versions;
   const latest = versions.find(({ isLatest }) => isLatest) ?? versions[0];
-  if (latest.oddity !== undefined) return tellOddity(verification, latest);
+  if (latest.oddity !== undefined) return reportOddity(verification, latest);
   if (isProbeKey(key)) return undefined;
   totals.listed += 1;
   const row = index.find(key);
-  if (row === undefined || !index.has(row, mark.isTombstoned)) tellVersions(verification, versions);
+  if (row === undefined || !index.has(row, mark.isTombstoned)) reportVersions(verification, versions);
   if (latest.isDeleteMarker) return undefined;
   return row !== undefined && index.sealOf(row) > 0
     ? recordSealed(verification, latest, row)
     : reportUnsealed(verification, latest);
 }
 
-// An archive writes each key once and removes what a tombstone names: any other version or marker is somebody else's.
-function tellVersions({ findings }: Verification, versions: Versions): void {
+// An archive writes each key once and creates no delete markers: any other version or marker comes from elsewhere.
+function reportVersions({ findings }: Verification, versions: Versions): void {
   const [{ key }] = versions;
   const markers = versions.filter(({ isDeleteMarker }) => isDeleteMarker);
   const written = versions.filter(({ isDeleteMarker }) => !isDeleteMarker);
   if (markers.length > 0)
-    findings.tamper("unexpected", key, `has a delete marker of ${timesOf(markers)}; versions that are left: ${idsOf(written)}`);
+    findings.tamper("unexpected", key, `has a delete marker of ${timesOf(markers)}; remaining versions: ${idsOf(written)}`);
   if (written.length > 1)
     findings.tamper(
       "unexpected",
       key,
-      `has ${written.length} versions, of ${timesOf(written)}; an archive writes one: ${idsOf(written)}`,
+      `has ${written.length} versions of ${timesOf(written)}, and an archive writes one: ${idsOf(written)}`,
     );
 }
 
@@ -118,13 +118,13 @@ function recordSealed(verification: Verification, { key, sizeBytes }: ListedVers
   const { index, findings } = verification;
   index.set(row, mark.isPresent);
   if (index.has(row, mark.isTombstoned)) {
-    findings.notice("tombstoned", key, "is removed by decision, and still there: the store may keep it locked");
+    findings.notice("tombstoned", key, "was removed by decision, but still exists: the store may have locked it");
     return undefined;
   }
   if (!isSpanned(verification, row)) return undefined;
   const sealedBytes = index.sizeOf(row);
   if (sizeBytes === sealedBytes) return tryParseKey(key);
-  tamper(verification, "invalid", key, `has ${sizeBytes} bytes, and seal ${index.sealOf(row)} holds it with ${sealedBytes}`);
+  tamper(verification, "invalid", key, `has ${sizeBytes} bytes, but ${sealedBytes} in seal ${index.sealOf(row)}`);
   return undefined;
 }
 
@@ -132,49 +132,49 @@ function reportUnsealed(verification: Verification, object: ListedVersion): Pars
   const { chain, index, findings, sealedBefore } = verification;
   const { key, sizeBytes, lastModified } = object;
   const parsed = tryParseKey(key);
-  if (!parsed) return tellForeign(verification, object);
+  if (!parsed) return reportForeign(verification, object);
   if (parsed.kind === "seal") {
-    if (!chain.seen.has(parsed.sequence)) findings.notice("unsealed", key, "was written while this ran");
+    if (!chain.seen.has(parsed.sequence)) findings.notice("unsealed", key, "was written during the verification");
     return undefined;
   }
   if (parsed.kind !== "identity" && parsed.host !== chain.head?.host) {
-    findings.tamper("unexpected", key, `is of ${parsed.host}, and this archive is of ${chain.head?.host}`);
+    findings.tamper("unexpected", key, `belongs to ${parsed.host}, but this archive belongs to ${chain.head?.host}`);
     return undefined;
   }
   if (parsed.kind !== "log" && sizeBytes > maxRecordBytes) {
-    findings.tamper("unexpected", key, `has ${sizeBytes} bytes: no archive writes such a record`);
+    findings.tamper("unexpected", key, `has ${sizeBytes} bytes, more than any record`);
     return undefined;
   }
   index.set(index.addUnsealed(key, sizeBytes), mark.isPresent);
   const written = `written at ${lastModified.toISOString()}`;
-  if (chain.isDamaged) findings.notice("unsealed", key, `${written}; it may be of a seal that is missing or bad`);
+  if (chain.isDamaged) findings.notice("unsealed", key, `${written}; it may be in a seal that is missing or invalid`);
   else if (lastModified > sealedBefore) findings.notice("unsealed", key, `${written}; it waits for a seal`);
-  else findings.tamper("unexpected", key, `is in no seal, though it was ${written}: a seal after that should hold it`);
+  else findings.tamper("unexpected", key, `is in no seal, although it was ${written}: a later seal should contain it`);
   return parsed;
 }
 
-// Only logs have metadata. It is written before its log, and removed after it: a crash between the two leaves it alone. That a sealed log is
-// missing is reported by itself.
-function tellOddity({ findings }: Verification, { key, oddity, lastModified }: ListedVersion): undefined {
+// Only logs have metadata. It is written before its log and removed after it, so a crash in between can leave it alone. A missing sealed log
+// is reported separately.
+function reportOddity({ findings }: Verification, { key, oddity, lastModified }: ListedVersion): undefined {
   const folder = key.slice(0, key.lastIndexOf("/") + 1);
   const [, name = ""] = /^\.(.+)\.[0-9a-f]{64}\.meta$/.exec(key.slice(folder.length)) ?? [];
   const what = oddity === "metadata" ? "metadata without its object" : "a device, pipe or socket";
   if (oddity === "metadata" && tryParseKey(`${folder}${name}`)?.kind === "log")
-    findings.notice("foreign", key, "is the metadata of a log that is not there: a write or a removal was cut short");
-  else if (isOurs(key))
-    findings.tamper("unexpected", key, `is ${what}, of ${lastModified.toISOString()}: no archive leaves it there`);
+    findings.notice("foreign", key, "is the metadata of a log that does not exist: a write or a removal was interrupted");
+  else if (isArchivePlace(key))
+    findings.tamper("unexpected", key, `is ${what} of ${lastModified.toISOString()}, which an archive does not create`);
   else findings.notice("foreign", key, `is ${what}`);
 }
 
-/** At the root, and where an archive has its objects. */
-function isOurs(key: string): boolean {
+/** True at the root and in the folders of an archive. */
+function isArchivePlace(key: string): boolean {
   const [top = "", ...rest] = key.split("/");
   return rest.length === 0 || ["logs", "records", "runs", "seals", "probe"].includes(top);
 }
 
-function tellForeign({ findings }: Verification, { key, lastModified }: ListedVersion): undefined {
+function reportForeign({ findings }: Verification, { key, lastModified }: ListedVersion): undefined {
   const isHidden = key.split("/").some((segment) => segment.startsWith("."));
-  const detail = `is no object of an archive, and was written at ${lastModified.toISOString()}`;
-  if (isOurs(key) && !isHidden) findings.tamper("unexpected", key, detail);
+  const detail = `is not an object of an archive, and was written at ${lastModified.toISOString()}`;
+  if (isArchivePlace(key) && !isHidden) findings.tamper("unexpected", key, detail);
   else findings.notice("foreign", key, detail);
 }

@@ -1,4 +1,4 @@
-// Verifies a whole archive from its objects and a public key: no database, no queue, no GitHub.
+// Verifies an archive from its objects and a public key, without database, queue or GitHub.
 
 import { createHash, type KeyObject } from "node:crypto";
 
@@ -19,14 +19,14 @@ import { verifyIdentity, verifyJob, verifyRunRecord } from "./verify-records.ts"
 import { newTotals, type Span, tamper, type Totals, type Verification } from "./verify-state.ts";
 
 export type VerifyOptions = {
-  /** Any of them may sign the chain's first seal or a later one. */
+  /** Any of them may have signed the first seal of the chain or a later one. */
   readonly keys: readonly KeyObject[];
-  /** Only what seals of this time hold is checked; the chain is walked whole. */
+  /** Only objects in seals of this span are checked; the chain is always walked completely. */
   readonly span?: Span;
-  /** True for a log that is to be read from end to end; asked once a log. */
+  /** Whether to read the complete log; called once for each log. */
   readonly isDeep: () => boolean;
   readonly expectedHead?: ExpectedHead | undefined;
-  /** How often the archive seals. */
+  /** The interval at which the archive seals. */
   readonly sealIntervalSeconds: number;
   readonly onProgress?: (progress: VerifyProgress) => void;
   readonly signal?: AbortSignal | undefined;
@@ -38,17 +38,17 @@ export type VerifyResult = {
   readonly chain: Chain;
   readonly findings: Findings;
   readonly totals: Totals;
-  /** What the seals say of each key, and what was found broken. */
+  /** The sealed hash and size of each key, with flags. */
   readonly index: SealedIndex;
-  /** Entries and bytes of the seals whose entries were checked. */
+  /** Number of seals whose entries were checked, with their entries and bytes. */
   readonly sealed: { readonly seals: number; readonly entries: number; readonly bytes: number };
   readonly hasVersions: boolean;
 };
 
-/** Reads from the store overlap; more of them only hold more memory. */
+/** Concurrent reads from the store. More of them only need more memory. */
 const atOnce = 16;
 
-/** Never writes. @throws what the store throws when it cannot be read: then nothing is proven. */
+/** Verifies the archive. Writes nothing. @throws the store's errors when it cannot be read: then nothing is proven. */
 export async function verifyArchive(store: Store, options: VerifyOptions): Promise<VerifyResult> {
   const { span = {}, onProgress, signal, sealIntervalSeconds } = options;
   const findings = new Findings();
@@ -79,9 +79,9 @@ export async function verifyArchive(store: Store, options: VerifyOptions): Promi
     onProgress?.({ done: verification.totals.listed, total: Math.max(total, verification.totals.listed), unit: "objects" });
   });
   for (const link of spanned) await checkEntries(verification, link);
-  await settleDeferred(verification);
-  tellDamages(verification);
-  tellGaps(chain, findings);
+  await resolveDeferred(verification);
+  reportDamages(verification);
+  reportGaps(chain, findings);
   const sealed = { seals: spanned.length, entries: spanned.reduce((sum, { entries }) => sum + entries, 0), bytes };
   return { chain, findings, totals: verification.totals, index, sealed, hasVersions };
 }
@@ -107,7 +107,7 @@ type IndexRequest = { readonly findings: Findings; readonly span: Span; readonly
 async function indexSeals(store: Store, chain: Chain, { findings, span, signal }: IndexRequest) {
   const index = new SealedIndex();
   const damages = new Map<string, Damage & { sequence: number }>();
-  /** Decided while the object waited for its seal. */
+  /** Keys with a tombstone that was sealed before the object. */
   const early = new Set<string>();
   let bytes = 0;
   for (const link of chain.links) {
@@ -119,7 +119,7 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
     }
     for (const tombstone of seal.tombstones) addTombstone(index, tombstone, { link, early });
     for (const damage of seal.damages) {
-      // A repair that was told once stays one.
+      // A later entry for the same damage may lack the repair.
       const repaired_by = damage.repaired_by ?? damages.get(damage.key)?.repaired_by ?? null;
       damages.set(damage.key, { ...damage, repaired_by, sequence: link.sequence });
     }
@@ -127,9 +127,9 @@ async function indexSeals(store: Store, chain: Chain, { findings, span, signal }
   return { index, damages, bytes };
 }
 
-type Burying = { readonly link: ChainLink; readonly early: Set<string> };
+type TombstoneContext = { readonly link: ChainLink; readonly early: Set<string> };
 
-function addTombstone(index: SealedIndex, { key, size, sha256 }: Tombstone, { link, early }: Burying): void {
+function addTombstone(index: SealedIndex, { key, size, sha256 }: Tombstone, { link, early }: TombstoneContext): void {
   const row = index.find(key);
   if (row === undefined) {
     early.add(key);
@@ -139,36 +139,36 @@ function addTombstone(index: SealedIndex, { key, size, sha256 }: Tombstone, { li
   }
 }
 
-type Placing = { readonly link: ChainLink; readonly findings: Findings; readonly isEarly: boolean };
+type EntryContext = { readonly link: ChainLink; readonly findings: Findings; readonly isEarly: boolean };
 
-function addEntry(index: SealedIndex, entry: SealEntry, { link, findings, isEarly }: Placing): void {
+function addEntry(index: SealedIndex, entry: SealEntry, { link, findings, isEarly }: EntryContext): void {
   const row = index.find(entry.key);
   if (row !== undefined && (index.sha256Of(row) !== entry.sha256 || index.sizeOf(row) !== entry.size)) {
-    findings.tamper("invalid", entry.key, `seals ${index.sealOf(row)} and ${link.sequence} hold it with different bytes`);
+    findings.tamper("invalid", entry.key, `has different bytes in seals ${index.sealOf(row)} and ${link.sequence}`);
     return;
   }
   index.put(entry, link.sequence);
   if (row === undefined || isEarly) return;
   index.set(row, mark.isSealedAgain);
-  // After it was removed: then it must be there again.
+  // If it was removed before, it must exist again.
   index.set(row, mark.isTombstoned, false);
 }
 
 const Envelope = z.object({ payload: z.base64() });
 
 /**
- * The seal of a link once more: the walk has checked its form and signature, and the hash says that it is the same.
- * @throws TransientError when it is not.
+ * Reads the seal of a link again. The walk has verified it, and the hash shows that it has not changed.
+ * @throws TransientError when it has changed.
  */
 export async function readSealAgain(store: Store, { key, sha256 }: ChainLink): Promise<Seal> {
-  const changed = `${key} in ${store.url} changed while it was verified`;
+  const changed = `${key} in ${store.url} changed during the verification`;
   try {
     const payload = await readDocument(store, key, (bytes) => {
       const found = payloadOf(bytes);
       if (createHash("sha256").update(found).digest("hex") !== sha256) throw new PermanentError("store/corrupt", changed);
       return found;
     });
-    // The bytes that the walk has parsed.
+    // The walk has parsed the same bytes.
     if (payload) return JSON.parse(payload.toString("utf8")) as Seal;
   } catch (error) {
     if (!isCorrupt(error)) throw error;
@@ -176,7 +176,7 @@ export async function readSealAgain(store: Store, { key, sha256 }: ChainLink): P
   throw new TransientError("store/unavailable", `${changed}. Verify again.`);
 }
 
-/** Nothing, for what is no seal. */
+/** The payload; empty if the bytes are not an envelope. */
 function payloadOf(bytes: Buffer): Buffer {
   try {
     return Buffer.from(Envelope.parse(JSON.parse(bytes.toString("utf8"))).payload, "base64");
@@ -185,17 +185,17 @@ function payloadOf(bytes: Buffer): Buffer {
   }
 }
 
-// The seals are read once more for the names of what is missing: the index keeps none.
+// Reads the seals again for the keys of missing objects, which the index does not keep.
 async function checkEntries(verification: Verification, link: ChainLink): Promise<void> {
   const { store, index, totals, signal } = verification;
   const loose: { readonly key: string; readonly row: number }[] = [];
   for (const { key } of (await readSealAgain(store, link)).entries) {
     const row = index.find(key);
-    // A later seal that holds it too, and may have been followed by its removal, is the one that counts.
+    // If a later seal also contains the object, that one counts, since the object may have been removed after it.
     if (row === undefined || index.sealOf(row) !== link.sequence) continue;
     if (!index.has(row, mark.isPresent)) {
       if (index.has(row, mark.isTombstoned)) totals.removed += 1;
-      else tamper(verification, "missing", key, `seal ${link.sequence} of ${link.sealed_at} holds it`);
+      else tamper(verification, "missing", key, `is in seal ${link.sequence} of ${link.sealed_at}`);
     } else if (!index.has(row, mark.isNamed) && !index.has(row, mark.isBroken) && !index.has(row, mark.isTombstoned)) {
       if (tryParseKey(key)?.kind === "log") loose.push({ key, row });
     }
@@ -208,8 +208,8 @@ async function* iterate<T>(items: readonly T[]): AsyncIterable<T> {
   yield* items;
 }
 
-// What the archive itself found is no secret of an attacker's, once what repairs it is there; and an archive that lives removes logs.
-async function settleDeferred(verification: Verification): Promise<void> {
+// Damage that a seal admits is not tampering once its repair exists. A running archive may also remove logs during the verification.
+async function resolveDeferred(verification: Verification): Promise<void> {
   const { store, chain, damages, deferred, index, findings, totals } = verification;
   const later = new Map<string, Tombstone>();
   if (deferred.some(({ verdict }) => verdict === "missing"))
@@ -223,29 +223,30 @@ async function settleDeferred(verification: Verification): Promise<void> {
   }
 }
 
-function tellDamages({ damages, index, findings }: Verification): void {
+function reportDamages({ damages, index, findings }: Verification): void {
   for (const { key, finding, sequence, repaired_by } of damages.values()) {
-    const repaired = isRepaired(index, key, repaired_by)
-      ? `; ${repaired_by} has taken its place`
-      : "; nothing has taken its place";
-    findings.notice("damaged", key, `seal ${sequence} says that it is ${finding}${repaired}`);
+    const repaired = isRepaired(index, key, repaired_by) ? `; ${repaired_by} replaces it` : "; nothing replaces it";
+    findings.notice("damaged", key, `is ${finding} according to seal ${sequence}${repaired}`);
   }
 }
 
 function isRepaired(index: SealedIndex, key: string, repair: string | null | undefined): boolean {
   if (repair === null || repair === undefined) return false;
-  const [damaged, whole] = [tryParseKey(key), tryParseKey(repair)];
+  const [damaged, replacement] = [tryParseKey(key), tryParseKey(repair)];
   const isSameJob =
-    damaged?.kind === "log" && whole?.kind === "log" && damaged.job_id === whole.job_id && damaged.run_id === whole.run_id;
+    damaged?.kind === "log" &&
+    replacement?.kind === "log" &&
+    damaged.job_id === replacement.job_id &&
+    damaged.run_id === replacement.run_id;
   const row = index.find(repair);
   return isSameJob && row !== undefined && index.has(row, mark.isPresent) && !index.has(row, mark.isBroken);
 }
 
-function tellGaps({ head }: Chain, findings: Findings): void {
+function reportGaps({ head }: Chain, findings: Findings): void {
   if (!head) return;
   const { gaps, open_obligations: open } = head.ledger;
   for (const [kind, count] of Object.entries(gaps))
-    if (count > 0) findings.notice("known gaps", kind, `${count}, by ${head.key}`);
+    if (count > 0) findings.notice("known gaps", kind, `${count} according to ${head.key}`);
   if (open.pending + open.failed > 0)
-    findings.notice("known gaps", "logs", `${open.pending} pending and ${open.failed} failed, by ${head.key}`);
+    findings.notice("known gaps", "logs", `${open.pending} pending and ${open.failed} failed according to ${head.key}`);
 }

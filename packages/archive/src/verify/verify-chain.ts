@@ -1,4 +1,4 @@
-// Walks every link of the chain of seals. A verifier that looks at both ends only accepts a forged middle
+// Walks every link of the chain of seals. A verifier that checks only both ends accepts a forged middle
 // (https://github.com/codenotary/immudb/security/advisories/GHSA-672p-m5jq-mrh8).
 
 import { createPublicKey, type KeyObject } from "node:crypto";
@@ -18,28 +18,28 @@ export type ChainLink = Pick<
   "sequence" | "archive_id" | "host" | "sealed_at" | "previous_sha256" | "key_id" | "ledger" | "operator"
 > & {
   readonly key: string;
-  /** Of the payload. */
+  /** Hash of the payload. */
   readonly sha256: string;
   readonly nextKeyId: string | null;
   readonly entries: number;
-  /** Of earlier seals. */
+  /** Corrections of earlier seals. */
   readonly corrections: readonly Correction[];
-  /** By a given key, or by one that a seal so signed announces. */
+  /** Signed by a given key, or by a key that a signed seal announces. */
   readonly isSigned: boolean;
-  /** Signed, or named by its hash in the seal after it, which is authentic. */
+  /** Signed, or its hash is in the next seal, which is authentic. */
   isAuthentic: boolean;
 };
 
 export type Chain = {
-  /** Those that are authentic, in order. */
+  /** The authentic seals in order. */
   readonly links: readonly ChainLink[];
-  /** The newest of them. */
+  /** The newest authentic seal. */
   readonly head: ChainLink | undefined;
-  /** Sequences of the objects under seals/ that were seen. */
+  /** Sequence numbers of all objects under seals/. */
   readonly seen: ReadonlySet<number>;
-  /** By id: the given keys, and those that they announced. */
+  /** The given keys and the keys that their seals announced, by key id. */
   readonly trusted: ReadonlyMap<string, KeyObject>;
-  /** A seal is missing or bad: what it held cannot be told from what nobody sealed. */
+  /** A seal is missing or invalid: its objects cannot be distinguished from unsealed ones. */
   readonly isDamaged: boolean;
 };
 
@@ -53,23 +53,23 @@ export type WalkOptions = {
   readonly signal?: AbortSignal | undefined;
 };
 
-/** A seal is read in one piece; nobody may fill the memory with one. The largest that is made is a quarter of this. */
+/** A seal is read into memory, so a larger object is refused. The largest possible seal has a quarter of this. */
 const maxSealBytes = 256 * 1024 * 1024;
-/** Holes are told seal by seal, but not those below a number that somebody made up. */
+/** Missing seals are reported one by one up to this number: a planted seal may have any sequence number. */
 const maxHoleLength = 100;
 
-/** One seal in memory at a time. @throws what the store throws when it cannot be read. */
+/** Reads and checks all seals, one at a time. @throws the store's errors when it cannot be read. */
 export async function walkChain(store: Store, options: WalkOptions): Promise<Chain> {
   const { findings, expectedHead, onSeal, signal } = options;
   const sequences = await listSequences(store, findings);
   const walk: Walk = {
     findings,
     trusted: new Map(options.keys.map((key) => [keyIdOf(key), key])),
-    due: undefined,
+    expectedKeyId: undefined,
     isAfterHole: false,
   };
   const links: ChainLink[] = [];
-  let isDamaged = tellHoles(sequences, findings);
+  let isDamaged = reportHoles(sequences, findings);
   for (const [index, sequence] of sequences.entries()) {
     signal?.throwIfAborted();
     if (sequence !== (sequences[index - 1] ?? 0) + 1) walk.isAfterHole = true;
@@ -78,7 +78,7 @@ export async function walkChain(store: Store, options: WalkOptions): Promise<Cha
     else [isDamaged, walk.isAfterHole] = [true, true];
     onSeal?.(index + 1, sequences.length);
   }
-  if (sequences.length > 0 && !links.some(({ isSigned }) => isSigned)) tellUnsigned(links, sequences, options);
+  if (sequences.length > 0 && !links.some(({ isSigned }) => isSigned)) reportUnsigned(links, sequences, options);
   authenticate(links, findings);
   const authentic = links.filter(({ isAuthentic }) => isAuthentic);
   const head = authentic.at(-1);
@@ -89,19 +89,19 @@ export async function walkChain(store: Store, options: WalkOptions): Promise<Cha
   return { links: authentic, head, seen, trusted: walk.trusted, isDamaged: isDamaged || authentic.length < sequences.length };
 }
 
-/** The seals that were made since `chain` was walked. One that does not follow is left out: the next verification will tell it. */
+/** Reads the seals made since `chain` was walked. Stops at one that does not follow, which the next verification will report. */
 export async function* readLaterSeals(store: Store, { head, trusted }: Chain): AsyncIterable<Seal> {
   if (!head) return;
-  let [sequence, sha256, due] = [head.sequence + 1, head.sha256, head.nextKeyId ?? head.key_id];
+  let [sequence, sha256, keyId] = [head.sequence + 1, head.sha256, head.nextKeyId ?? head.key_id];
   for (; ; sequence += 1) {
     const read = await tryReadSeal(store, sealKey(sequence));
-    const publicKey = trusted.get(due);
+    const publicKey = trusted.get(keyId);
     const follows = read?.seal.sequence === sequence && read.seal.previous_sha256 === sha256;
     if (!read || !publicKey || !follows || !read.isSignedBy(publicKey)) return;
     yield read.seal;
     sha256 = read.sha256;
-    // The key that a seal made meanwhile announces is a matter for the next verification, too.
-    due = read.seal.next_key?.key_id ?? due;
+    // A key that a new seal announces is not trusted here either: the next verification checks it.
+    keyId = read.seal.next_key?.key_id ?? keyId;
   }
 }
 
@@ -116,11 +116,11 @@ async function tryReadSeal(store: Store, key: string): Promise<ReadSeal | undefi
 
 type Walk = {
   readonly findings: Findings;
-  /** By id: given, and announced. */
+  /** Given and announced keys by key id. */
   readonly trusted: Map<string, KeyObject>;
-  /** The key that must sign the next seal; undefined until a seal is signed by a known one. */
-  due: string | undefined;
-  /** The key that is due may have been announced in a seal that cannot be read. */
+  /** The key that must sign the next seal; undefined until a seal is signed by a trusted key. */
+  expectedKeyId: string | undefined;
+  /** A seal that cannot be read may have announced another key. */
   isAfterHole: boolean;
 };
 
@@ -129,21 +129,21 @@ async function listSequences(store: Store, findings: Findings): Promise<number[]
   for await (const { key, sizeBytes } of store.list("seals/")) {
     const parsed = tryParseKey(key);
     if (parsed?.kind !== "seal") continue;
-    if (sizeBytes > maxSealBytes) findings.tamper("invalid", key, `has ${sizeBytes} bytes: no seal is so large`);
+    if (sizeBytes > maxSealBytes) findings.tamper("invalid", key, `has ${sizeBytes} bytes, more than any seal`);
     else sequences.push(parsed.sequence);
   }
   return sequences.toSorted((a, b) => a - b);
 }
 
-function tellHoles(sequences: readonly number[], findings: Findings): boolean {
+function reportHoles(sequences: readonly number[], findings: Findings): boolean {
   let isDamaged = false;
   for (const [index, sequence] of sequences.entries()) {
     const first = (sequences[index - 1] ?? 0) + 1;
     for (let missing = first; missing < Math.min(sequence, first + maxHoleLength); missing += 1) {
       isDamaged = true;
-      const isLastTold = missing === first + maxHoleLength - 1 && missing < sequence - 1;
-      const rest = isLastTold ? `; so are all others before seal ${sequence}` : "";
-      findings.tamper("missing", sealKey(missing), `seal ${sequence} is there, and this one before it is not${rest}`);
+      const isLastReported = missing === first + maxHoleLength - 1 && missing < sequence - 1;
+      const rest = isLastReported ? `; so are all others before seal ${sequence}` : "";
+      findings.tamper("missing", sealKey(missing), `is missing, although the later seal ${sequence} exists${rest}`);
     }
   }
   return isDamaged;
@@ -186,10 +186,10 @@ async function readOne(store: Store, key: string, { findings, trusted }: Walk): 
       const found = readSeal(bytes, key);
       const publicKey = trusted.get(found.seal.key_id);
       if (!publicKey || found.isSignedBy(publicKey)) return found;
-      throw new PermanentError("store/corrupt", `is not signed by the key ${found.seal.key_id} that it names`);
+      throw new PermanentError("store/corrupt", `is not signed by its key ${found.seal.key_id}`);
     });
     if (read) return read;
-    findings.tamper("missing", key, "it is listed and cannot be read");
+    findings.tamper("missing", key, "is listed but cannot be read");
   } catch (error) {
     if (!isCorrupt(error)) throw error;
     findings.tamper("invalid", key, error.message);
@@ -198,33 +198,33 @@ async function readOne(store: Store, key: string, { findings, trusted }: Walk): 
 }
 
 /**
- * True when the key that is due signed it, false when nobody told that key, undefined when it is tampered with. That a trusted key's
- * signature is good, `readOne` has seen.
+ * True if the expected key signed the seal, false if its key is unknown, undefined if it was tampered with. `readOne` has verified the
+ * signatures of trusted keys.
  */
 function checkSigner({ seal }: ReadSeal, key: string, walk: Walk): boolean | undefined {
   const publicKey = walk.trusted.get(seal.key_id);
-  if (walk.due !== undefined && seal.key_id !== walk.due) {
+  if (walk.expectedKeyId !== undefined && seal.key_id !== walk.expectedKeyId) {
     if (!walk.isAfterHole) {
-      walk.findings.tamper("invalid", key, `is signed by the key ${seal.key_id}, and ${walk.due} is due`);
+      walk.findings.tamper("invalid", key, `is signed by the key ${seal.key_id} instead of ${walk.expectedKeyId}`);
       return undefined;
     }
     if (!publicKey) {
-      walk.findings.tamper("broken chain", key, `is signed by the key ${seal.key_id}, which no seal that can be read announces`);
-      walk.due = undefined;
+      walk.findings.tamper("broken chain", key, `is signed by the key ${seal.key_id}, which no readable seal announces`);
+      walk.expectedKeyId = undefined;
       return false;
     }
   }
   if (!publicKey) return false;
   walk.isAfterHole = false;
-  walk.due = seal.key_id;
+  walk.expectedKeyId = seal.key_id;
   if (seal.next_key) {
     const next = tryReadKey(seal.next_key.public_key);
     if (!next || keyIdOf(next) !== seal.next_key.key_id) {
-      walk.findings.tamper("invalid", key, "announces a key that is none, or that has another id");
+      walk.findings.tamper("invalid", key, "announces an invalid key, or a key with another id");
       return undefined;
     }
     walk.trusted.set(seal.next_key.key_id, next);
-    walk.due = seal.next_key.key_id;
+    walk.expectedKeyId = seal.next_key.key_id;
   }
   return true;
 }
@@ -238,20 +238,20 @@ function tryReadKey(base64: string): KeyObject | undefined {
   }
 }
 
-function tellUnsigned(links: readonly ChainLink[], sequences: readonly number[], { keys, findings }: WalkOptions): void {
+function reportUnsigned(links: readonly ChainLink[], sequences: readonly number[], { keys, findings }: WalkOptions): void {
   const given = keys.map(keyIdOf).join(", ");
-  const found = [...new Set(links.map(({ key_id }) => key_id))].join(", ") || "none that can be read";
+  const found = [...new Set(links.map(({ key_id }) => key_id))].join(", ") || "none that is readable";
   const key = sealKey(sequences.at(-1) ?? 1);
   findings.tamper("invalid", key, `no seal of this chain is signed by a given key: given ${given}; in the chain ${found}`);
 }
 
-// A seal that no known key signed is authentic when an authentic one names its hash.
+// A seal with an unknown key is authentic if the next seal is authentic and names its hash.
 function authenticate(links: readonly ChainLink[], findings: Findings): void {
   for (let index = links.length - 2; index >= 0; index -= 1) {
     const [link, next] = [links[index], links[index + 1]];
     if (!link || !next || link.isSigned || next.sequence !== link.sequence + 1 || !next.isAuthentic) continue;
     if (next.previous_sha256 === link.sha256) link.isAuthentic = true;
-    else findings.tamper("invalid", link.key, `is not the seal that ${next.key} names as the one before it`);
+    else findings.tamper("invalid", link.key, `is not the seal that ${next.key} names as its previous seal`);
   }
 }
 
@@ -259,41 +259,45 @@ function checkLinks(links: readonly ChainLink[], head: ChainLink, findings: Find
   for (const [index, link] of links.entries()) {
     const before = links[index - 1];
     if (link.archive_id !== head.archive_id)
-      findings.tamper("invalid", link.key, `is of archive ${link.archive_id}, and the newest of ${head.archive_id}`);
+      findings.tamper("invalid", link.key, `belongs to archive ${link.archive_id}, but the newest seal to ${head.archive_id}`);
     if (link.sequence === 1 && link.previous_sha256 !== noPreviousSeal)
-      findings.tamper("broken chain", link.key, "is the first and names a seal before it");
+      findings.tamper("broken chain", link.key, "is the first seal, but names a previous seal");
     if (before?.sequence !== link.sequence - 1) continue;
     if (before.sha256 !== link.previous_sha256)
-      findings.tamper("broken chain", link.key, `names another seal before it than ${before.key}`);
-    // The database's clock can go back, when another server takes over; the order of the chain does not depend on it.
+      findings.tamper("broken chain", link.key, `does not name ${before.key} as its previous seal`);
+    // The database's clock can go back when another server takes over; the order of the chain does not depend on it.
     if (Date.parse(link.sealed_at) < Date.parse(before.sealed_at))
-      findings.notice("clock", link.key, `was sealed at ${link.sealed_at}, the one before it at ${before.sealed_at}`);
+      findings.notice("clock", link.key, `was sealed at ${link.sealed_at}, but the previous seal at ${before.sealed_at}`);
   }
 }
 
-// A seal that names another host than the newest is tampering, unless a later one admits exactly that of exactly this seal. Then it is
-// shown all the same: an auditor decides what to make of the reason.
+// A seal with another host than the newest seal is tampering, unless a later seal corrects exactly this host of exactly this seal. A
+// correction is reported with its reason, which an auditor judges.
 function checkHosts(links: readonly ChainLink[], head: ChainLink, findings: Findings): void {
   const corrections = new Map<number, Correction & { readonly by: ChainLink }>();
   for (const by of links) for (const each of by.corrections) corrections.set(each.sequence, { ...each, by });
   for (const link of links) {
     const correction = corrections.get(link.sequence);
-    const isAdmitted =
+    const isCorrected =
       correction !== undefined &&
       correction.by.sequence > link.sequence &&
       correction.sha256 === link.sha256 &&
       correction.host === link.host &&
       correction.correct_host === head.host;
-    if (isAdmitted)
+    if (isCorrected)
       findings.notice(
         "corrected",
         link.key,
         `names the host ${link.host}; ${correction.by.key} of ${correction.by.sealed_at} corrects it to ${head.host}: ${correction.reason}`,
       );
     else if (correction !== undefined)
-      findings.tamper("invalid", correction.by.key, `corrects ${link.key}, which does not say what it is said to say`);
-    if (link.host !== head.host && !isAdmitted)
-      findings.tamper("invalid", link.key, `is of ${link.host}, and the newest is of ${head.host}; no later seal corrects it`);
+      findings.tamper("invalid", correction.by.key, `corrects ${link.key}, but does not match its contents`);
+    if (link.host !== head.host && !isCorrected)
+      findings.tamper(
+        "invalid",
+        link.key,
+        `has the host ${link.host}, but the newest seal ${head.host}; no later seal corrects it`,
+      );
   }
 }
 
@@ -301,9 +305,9 @@ function checkHead(links: readonly ChainLink[], { sequence, sha256 }: ExpectedHe
   const link = links.find((each) => each.sequence === sequence);
   if (!link) {
     const end = links.at(-1);
-    const text = end ? `the chain ends with seal ${end.sequence}, or this one cannot be trusted` : "there is no chain of seals";
-    findings.tamper("missing", sealKey(sequence), `it is the head that was expected: ${text}`);
+    const text = end ? `the chain ends with seal ${end.sequence}, or this seal is not trusted` : "there is no chain of seals";
+    findings.tamper("missing", sealKey(sequence), `is the expected head: ${text}`);
   } else if (link.sha256 !== sha256) {
-    findings.tamper("invalid", link.key, `has the hash ${link.sha256}, and ${sha256} was expected`);
+    findings.tamper("invalid", link.key, `has the hash ${link.sha256} instead of the expected ${sha256}`);
   }
 }

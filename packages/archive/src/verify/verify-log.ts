@@ -1,4 +1,4 @@
-// Holds one log against its record and its seal: by what the store says of it, or by every byte.
+// Compares one log with its records and its seal: its size and metadata, or all of its bytes.
 
 import { createHash } from "node:crypto";
 
@@ -15,12 +15,12 @@ import { confirmRetries } from "../store/read-document.ts";
 import { isCorrupt, type ObjectInfo, type Store } from "../store/store.ts";
 import { isSpanned, tamper, type Verification } from "./verify-state.ts";
 
-/** Logs up to this size are read in one piece: almost all of them, in one call. */
-const wholeBytes = 4 * 1024 * 1024;
+/** Logs up to this size, which are almost all, are read by one call. */
+const maxSingleReadBytes = 4 * 1024 * 1024;
 
-export type NamedLog = { readonly log: ArchivedLog; /** Of the record that names it. */ readonly recordKey: string };
+export type NamedLog = { readonly log: ArchivedLog; /** Key of the record that names the log. */ readonly recordKey: string };
 
-/** What all records of one job say of one log of it, `key`. */
+/** Compares the log `key` with all records of its job that name it. */
 export async function verifyNamedLog(verification: Verification, key: string, named: readonly NamedLog[]): Promise<void> {
   const { store, index, totals } = verification;
   const row = index.find(key);
@@ -29,7 +29,12 @@ export async function verifyNamedLog(verification: Verification, key: string, na
   if (sealed) {
     for (const { log, recordKey } of named) {
       if (log.stored_sha256 === index.sha256Of(row) && log.stored_bytes === index.sizeOf(row)) continue;
-      tamper(verification, "invalid", recordKey, `names the log ${key} with other bytes than seal ${index.sealOf(row)} holds`);
+      tamper(
+        verification,
+        "invalid",
+        recordKey,
+        `names the log ${key} with a hash or size that differs from seal ${index.sealOf(row)}`,
+      );
     }
     if (index.has(row, mark.isTombstoned) || !index.has(row, mark.isPresent) || index.has(row, mark.isBroken)) return;
     if (!isSpanned(verification, row)) return;
@@ -37,24 +42,24 @@ export async function verifyNamedLog(verification: Verification, key: string, na
   const info = await store.head(key);
   if (!info) {
     const detail = sealed
-      ? "was listed and cannot be read"
-      : `is named by ${named[0]?.recordKey}, is in no seal, and is not there`;
+      ? "was listed but cannot be read"
+      : `is named by ${named[0]?.recordKey}, but is in no seal and does not exist`;
     return tamper(verification, "missing", key, detail);
   }
   totals.logs += 1;
   if (Object.keys(info.metadata).length === 0) totals.withoutMetadata += 1;
   for (const { log, recordKey } of named) {
-    const wrong = wrongMetadata(info, log);
-    if (wrong) return tamper(verification, "invalid", key, `${wrong} of its record ${recordKey}`);
+    const mismatch = metadataMismatch(info, log);
+    if (mismatch) return tamper(verification, "invalid", key, `${mismatch} in its record ${recordKey}`);
   }
   if (isRead(verification, key)) await verifyContent(verification, key, { info, named });
 }
 
-/** The log `key` of a seal, which no record that was read names. */
+/** Verifies the sealed log `key`, which no record that was read names. */
 export async function verifyLooseLog(verification: Verification, key: string, row: number): Promise<void> {
   const { store, index, totals } = verification;
   const info = await store.head(key);
-  if (!info) return tamper(verification, "missing", key, "was listed and cannot be read");
+  if (!info) return tamper(verification, "missing", key, "was listed but cannot be read");
   totals.logs += 1;
   if (Object.keys(info.metadata).length === 0) totals.withoutMetadata += 1;
   if (info.sha256 !== undefined && info.sha256 !== index.sha256Of(row))
@@ -62,17 +67,17 @@ export async function verifyLooseLog(verification: Verification, key: string, ro
       verification,
       "invalid",
       key,
-      `has the hash ${info.sha256} by its metadata, and ${index.sha256Of(row)} in its seal`,
+      `has the hash ${info.sha256} in its metadata, but ${index.sha256Of(row)} in its seal`,
     );
   if (isRead(verification, key)) await verifyContent(verification, key, { info, named: [] });
 }
 
-// What a seal says to be damaged may have been restored: only its bytes can tell.
+// A log that a seal reports as damaged is always read, since it may have been restored.
 function isRead({ isDeep, damages }: Verification, key: string): boolean {
   return isDeep() || damages.has(key);
 }
 
-/** True when the record's key and what it names belong together. */
+/** Whether the log `key` belongs to the record's job. */
 export function isOwnLog(record: LogRecord, key: string): boolean {
   const parsed = tryParseKey(key);
   return (
@@ -84,13 +89,16 @@ export function isOwnLog(record: LogRecord, key: string): boolean {
   );
 }
 
-// Missing metadata is information, since copies lose it; wrong metadata was written by somebody.
-function wrongMetadata({ metadata, sha256, sizeBytes }: ObjectInfo, log: ArchivedLog): string | undefined {
+// Missing metadata is no mismatch, since copies lose it. Wrong metadata was written deliberately.
+function metadataMismatch({ metadata, sha256, sizeBytes }: ObjectInfo, log: ArchivedLog): string | undefined {
   const { "raw-sha256": rawSha256, "raw-bytes": rawBytes } = metadata;
-  if (sizeBytes !== log.stored_bytes) return `has ${sizeBytes} bytes, and not the ${log.stored_bytes}`;
-  if (rawSha256 !== undefined && rawSha256 !== log.raw_sha256) return `has metadata raw-sha256 ${rawSha256}, and not that`;
-  if (rawBytes !== undefined && rawBytes !== String(log.raw_bytes)) return `has metadata raw-bytes ${rawBytes}, and not those`;
-  if (sha256 !== undefined && sha256 !== log.stored_sha256) return `has the hash ${sha256} by its metadata, and not that`;
+  if (sizeBytes !== log.stored_bytes) return `has ${sizeBytes} bytes, but ${log.stored_bytes}`;
+  if (rawSha256 !== undefined && rawSha256 !== log.raw_sha256)
+    return `has raw-sha256 ${rawSha256} in its metadata, but ${log.raw_sha256}`;
+  if (rawBytes !== undefined && rawBytes !== String(log.raw_bytes))
+    return `has raw-bytes ${rawBytes} in its metadata, but ${log.raw_bytes}`;
+  if (sha256 !== undefined && sha256 !== log.stored_sha256)
+    return `has the hash ${sha256} in its metadata, but ${log.stored_sha256}`;
   return undefined;
 }
 
@@ -110,7 +118,7 @@ async function verifyContent(verification: Verification, key: string, { info, na
       verification,
       "invalid",
       key,
-      `has the hash ${content.storedSha256}, and seal ${index.sealOf(row)} holds it with ${index.sha256Of(row)}`,
+      `has the hash ${content.storedSha256}, but ${index.sha256Of(row)} in seal ${index.sealOf(row)}`,
     );
   for (const { log, recordKey } of named) {
     const isRaw = content.rawSha256 === log.raw_sha256 && content.rawBytes === log.raw_bytes;
@@ -119,17 +127,17 @@ async function verifyContent(verification: Verification, key: string, { info, na
       verification,
       "invalid",
       key,
-      `holds ${content.rawBytes} bytes of text with the hash ${content.rawSha256}, and its record ${recordKey} says ${log.raw_bytes} and ${log.raw_sha256}`,
+      `has ${content.rawBytes} bytes of text with the hash ${content.rawSha256}, but ${log.raw_bytes} with ${log.raw_sha256} in its record ${recordKey}`,
     );
   }
 }
 
 type Reading = LogContent & {
-  /** What is wrong with the object's form; then the text is not known. */
+  /** Set if the object's format is invalid; then the hash of the text is not valid. */
   readonly damage?: PermanentError;
 };
 
-// One reading may have gone wrong on its way: only what was read alike twice was tampered with.
+// A read may be corrupted in transit: tampering is reported only if two reads return the same bytes.
 async function readConfirmed(
   store: Store,
   key: string,
@@ -144,13 +152,13 @@ async function readConfirmed(
     last = reading;
     throw new TransientError(
       "store/unavailable",
-      `${key} in ${store.url} was not read ${isFirst ? "as expected" : "alike twice"}. It is tried again.`,
+      `${isFirst ? "A read" : "Each read"} of ${key} in ${store.url} returned ${isFirst ? "unexpected" : "different"} bytes. It is tried again.`,
     );
   };
   return retry(readOnce, { retries: confirmRetries });
 }
 
-/** Stored and raw hash in one reading. What is damaged is read to its end, too: whether it was read alike shows by all of its bytes. */
+/** Computes the stored and the raw hash in one read. A damaged log is read completely, too, so that two reads can be compared. */
 async function readContent(store: Store, key: string, sizeBytes: number): Promise<Reading> {
   const [stored, raw] = [createHash("sha256"), createHash("sha256")];
   let [storedBytes, rawBytes] = [0, 0];
@@ -173,8 +181,8 @@ async function readContent(store: Store, key: string, sizeBytes: number): Promis
       damage ??= error;
     }
   };
-  if (sizeBytes <= wholeBytes) {
-    await tryTo(async () => takeWhole(await readWhole(store, key, sizeBytes), onChunk, takeText));
+  if (sizeBytes <= maxSingleReadBytes) {
+    await tryTo(async () => decodeAll(await readAll(store, key, sizeBytes), onChunk, takeText));
   } else {
     let frames: readonly Frame[] = [];
     await tryTo(async () => {
@@ -189,20 +197,20 @@ async function readContent(store: Store, key: string, sizeBytes: number): Promis
 }
 
 function missing(): PermanentError {
-  return new PermanentError("store/corrupt", "was listed and cannot be read");
+  return new PermanentError("store/corrupt", "was listed but cannot be read");
 }
 
-async function readWhole(store: Store, key: string, sizeBytes: number): Promise<Buffer> {
+async function readAll(store: Store, key: string, sizeBytes: number): Promise<Buffer> {
   const bytes = await store.read(key);
   if (!bytes) throw missing();
   if (bytes.length === sizeBytes) return bytes;
   throw new TransientError(
     "store/unavailable",
-    `${key} in ${store.url} came with ${bytes.length} bytes and has ${sizeBytes} by its HEAD. It is tried again.`,
+    `A read of ${key} in ${store.url} returned ${bytes.length} bytes, but it has ${sizeBytes} by its HEAD. It is tried again.`,
   );
 }
 
-function takeWhole(bytes: Buffer, onChunk: (chunk: Buffer) => void, takeText: (bytes: Buffer, frame: Frame) => void): void {
+function decodeAll(bytes: Buffer, onChunk: (chunk: Buffer) => void, takeText: (bytes: Buffer, frame: Frame) => void): void {
   onChunk(bytes);
   if (bytes.length < footerBytes) throw new PermanentError("store/corrupt", "is too short to be a log");
   const tableBytes = parseFooter(bytes.subarray(-footerBytes), bytes.length);
@@ -210,7 +218,7 @@ function takeWhole(bytes: Buffer, onChunk: (chunk: Buffer) => void, takeText: (b
     takeText(bytes.subarray(frame.storedStart, frame.storedStart + frame.storedBytes), frame);
 }
 
-/** Each frame's bytes as they come; `onChunk` sees all bytes, the seek table's too. */
+/** Yields the bytes of each frame. `onChunk` receives all bytes, including the seek table. */
 async function* framesOf(
   stream: AsyncIterable<Buffer>,
   frames: readonly Frame[],

@@ -1,4 +1,4 @@
-// What the parts of a verification share: what is verified, how deeply, what is known by now and what was counted.
+// The shared state of a verification: its scope, the index, findings and counts.
 
 import type { Damage } from "../seal/seal.ts";
 import { mark, type SealedIndex } from "../seal/sealed-index.ts";
@@ -9,19 +9,19 @@ import type { Chain } from "./verify-chain.ts";
 export type Span = { readonly since?: Date | undefined; readonly until?: Date | undefined };
 
 export type Totals = {
-  /** Objects that were listed, without `probe/`. */
+  /** Listed objects, without `probe/`. */
   listed: number;
   records: number;
   runRecords: number;
-  /** Logs whose metadata was asked for. */
+  /** Logs whose metadata was read. */
   logs: number;
-  /** Logs that were read from end to end. */
+  /** Logs that were read completely. */
   logsRead: number;
   storedBytesRead: number;
   rawBytesRead: number;
-  /** Sealed logs that a tombstone excuses and that are gone. */
+  /** Sealed logs that were removed and have a tombstone. */
   removed: number;
-  /** Logs that have lost their metadata, as in a copied folder. */
+  /** Logs without metadata, as in a copied folder. */
   withoutMetadata: number;
 };
 
@@ -31,20 +31,20 @@ export type Verification = {
   readonly index: SealedIndex;
   readonly findings: Findings;
   readonly totals: Totals;
-  /** By key, the last that the chain says of it. */
+  /** The last damage in the chain for each key. */
   readonly damages: ReadonlyMap<string, Damage & { readonly sequence: number }>;
   /** Sequences of the seals whose entries are checked. */
   readonly spanned: ReadonlySet<number>;
-  /** True for a log that is to be read from end to end. */
+  /** Whether to read the complete log. */
   readonly isDeep: () => boolean;
-  /** Objects that no seal holds and that are older than this should be in one. */
+  /** Objects older than this must be in a seal. */
   readonly sealedBefore: Date;
-  /** What may be excused once all objects were seen: of a key whose damage a seal admits, and what went while this looked. */
+  /** Findings that may be dropped after all objects were listed: damage that a seal admits, and logs removed during the verification. */
   readonly deferred: { readonly verdict: TamperVerdict; readonly key: string; readonly detail: string }[];
   readonly signal?: AbortSignal | undefined;
 };
 
-/** A store that lost everything must not fill the memory; few logs are removed in the time of one verification. */
+/** Bounds the memory for a store that lost everything. Far fewer logs are removed during one verification. */
 const maxDeferred = 100_000;
 
 export function newTotals(): Totals {
@@ -61,17 +61,17 @@ export function newTotals(): Totals {
   };
 }
 
-/** Tells that an object is tampered with, at once or, where something may excuse it, at the end. */
+/** Reports tampering with an object, or defers the finding if it may be dropped at the end. */
 export function tamper(verification: Verification, verdict: TamperVerdict, key: string, detail: string): void {
   const { damages, findings, deferred, index } = verification;
   const row = index.find(key);
   if (row !== undefined && verdict === "invalid") index.set(row, mark.isBroken);
-  const isExcusable = damages.has(key) || (verdict === "missing" && key.startsWith("logs/") && deferred.length < maxDeferred);
-  if (isExcusable) deferred.push({ verdict, key, detail });
+  const isDeferred = damages.has(key) || (verdict === "missing" && key.startsWith("logs/") && deferred.length < maxDeferred);
+  if (isDeferred) deferred.push({ verdict, key, detail });
   else findings.tamper(verdict, key, detail);
 }
 
-/** True when the entry of this row is to be checked, which that of an object in no seal always is. */
+/** Whether the entry of this row is in the span. Unsealed objects always are. */
 export function isSpanned({ index, spanned }: Verification, row: number): boolean {
   const sequence = index.sealOf(row);
   return sequence === 0 || spanned.has(sequence);
