@@ -32,7 +32,7 @@ export const fetcherRules: readonly SettingsRule[] = [
   credentialRule,
   repositoriesRule,
   objectLockRule,
-  // An App may name exclusions alone: then all that its installations see is meant.
+  // With an App the setting may hold only exclusions: then every other repository of its installations is archived.
   (env) =>
     settingError(
       "ARCHIVE_REPOSITORIES",

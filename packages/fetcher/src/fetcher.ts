@@ -1,4 +1,4 @@
-// What every part of the fetcher works with.
+// The dependencies and settings that every part of the fetcher shares.
 
 import type { Logger } from "@actions-archive/core/logger";
 import type { Producer } from "@actions-archive/core/queue";

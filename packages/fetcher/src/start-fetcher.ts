@@ -1,5 +1,5 @@
-// Opens what the fetcher needs, takes webhooks where there is a PORT, and runs by the clock: repositories that are due are
-// polled, the queues are fed.
+// Starts the fetcher: opens its engines, serves webhooks where PORT is set, polls due repositories and feeds the queues
+// periodically.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
@@ -29,23 +29,29 @@ import { receiveDelivery, recordStoredDeliveries } from "./webhook/receive-deliv
 import { sweepDeliveries } from "./webhook/sweep-deliveries.ts";
 import { addWebhookRoute } from "./webhook/webhook-route.ts";
 
-/** The feeder's clock; polls themselves are POLL_INTERVAL_SECONDS apart. */
+/** The interval of the feeder; polls are POLL_INTERVAL_SECONDS apart. */
 const tickSeconds = 2;
-/** A flushed Redis forgets its schedulers, so each replica says again what it wants, and takes away what nobody should want. */
+/** A flushed Redis loses its schedulers, so each replica restores its own periodically and removes obsolete ones. */
 const superviseEveryMs = 30_000;
 const selectEveryMs = 10 * 60_000;
 const sweepEveryMs = 10 * 60_000;
 const pollsAtOnce = 4;
 const duePollsAtOnce = 100;
-/** Repositories of backfills, of all fetchers together: each process has as many more places, so that they never take a poll's. */
+/**
+ * The maximum of concurrent backfills, over all fetchers. Each process has as many extra slots, so that backfills never block
+ * polls.
+ */
 export const backfillsAtOnce = 4;
 
 export type OpenFetcher = { readonly fetcher: Fetcher; readonly feeder: DebouncedFeed; readonly queue: QueueSettings };
 
-/** How a fetcher that runs by the clock calls itself in pg_stat_activity. */
+/** The application_name of a running fetcher in pg_stat_activity. */
 export const fetcherName = "actions-archive fetcher";
 
-/** Opens the fetcher without its clock. @throws ConfigError when an engine is refused. */
+/**
+ * Opens the fetcher without its scheduler.
+ * @throws ConfigError when an engine is refused.
+ */
 export async function openFetcher(
   config: FetcherConfig,
   { log, resources }: Pick<Service, "log" | "resources">,
@@ -71,7 +77,7 @@ export async function openFetcher(
   return { fetcher, feeder, queue };
 }
 
-// One for all of a process: what polls, deliveries and the clock find at the same time is fed together.
+// One feeder per process, so that requests of polls, deliveries and the scheduler are debounced together.
 function openFeeder(fetcher: Fetcher): DebouncedFeed {
   return openDebouncedFeed(async () => {
     try {
@@ -82,14 +88,17 @@ function openFeeder(fetcher: Fetcher): DebouncedFeed {
   });
 }
 
-/** Returns once the fetcher runs by the clock; `resources` end it. @throws ConfigError when an engine is refused. */
+/**
+ * Starts the fetcher; `resources` stop it.
+ * @throws ConfigError when an engine is refused.
+ */
 export async function startFetcher(
   config: FetcherConfig,
   service: Pick<Service, "log" | "resources" | "stopping">,
 ): Promise<void> {
   const { log, resources, stopping } = service;
   const { fetcher, feeder, queue } = await openFetcher(config, service, fetcherName);
-  const clock = resources.use(new Producer("fetch", queue, log));
+  const scheduler = resources.use(new Producer("fetch", queue, log));
   let selectDueAt = 0;
   const select = async () => {
     if (performance.now() < selectDueAt) return;
@@ -100,13 +109,13 @@ export async function startFetcher(
       if (!stopping.aborted) log.warn({ err: error }, "repositories not selected");
     }
   };
-  // First: a webhook of a repository that is not selected is dropped, and what it told is found by a poll, later.
+  // Selected first: a webhook of a repository that is not selected is dropped, and only a later poll finds its jobs.
   await runPeriodically(resources, superviseEveryMs, select);
-  await runPeriodically(resources, superviseEveryMs, superviseQueues(fetcher, clock));
+  await runPeriodically(resources, superviseEveryMs, superviseQueues(fetcher, scheduler));
   void runPeriodically(resources, superviseEveryMs, processDeliveries(fetcher, feeder, stopping));
   const drainMs = Math.max(1, config.SHUTDOWN_GRACE_SECONDS - 5) * 1000;
   resources.use(
-    new Consumer("fetch", queue, fetchWork({ fetcher, feeder, clock, stopping }), {
+    new Consumer("fetch", queue, fetchWork({ fetcher, feeder, scheduler, stopping }), {
       concurrency: pollsAtOnce + backfillsAtOnce + 1,
       drainMs,
       log,
@@ -114,19 +123,19 @@ export async function startFetcher(
   );
 }
 
-/** Tidies the queues, and then says again what the clock is: one that could not tick goes with what is tidied away. */
-function superviseQueues(fetcher: Fetcher, clock: Producer<"fetch">): () => Promise<void> {
+/** Prunes the queues and restores the scheduler, which pruning may have removed. */
+function superviseQueues(fetcher: Fetcher, scheduler: Producer<"fetch">): () => Promise<void> {
   const { archiveQueue, loadQueue, log } = fetcher;
   return async () => {
     try {
-      await pruneQueues(fetcher, { archive: archiveQueue, load: loadQueue, fetch: clock });
+      await pruneQueues(fetcher, { archive: archiveQueue, load: loadQueue, fetch: scheduler });
     } catch (error) {
       log.warn({ err: error }, "queues not pruned");
     }
     try {
-      await clock.schedule({ kind: "tick" }, tickSeconds);
+      await scheduler.schedule({ kind: "tick" }, tickSeconds);
     } catch (error) {
-      log.warn({ err: error }, "clock not set");
+      log.warn({ err: error }, "scheduler not set");
     }
   };
 }
@@ -146,7 +155,7 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhook
   });
 }
 
-/** Takes care of deliveries that wait or went astray; called again and again. */
+/** Records stored deliveries and sweeps missed ones; called periodically. */
 function processDeliveries(fetcher: Fetcher, feeder: DebouncedFeed, stopping: AbortSignal): () => Promise<void> {
   let sweepDueAt = 0;
   let sweptUntil: Date | undefined;
@@ -165,18 +174,18 @@ function processDeliveries(fetcher: Fetcher, feeder: DebouncedFeed, stopping: Ab
 type Work = {
   readonly fetcher: Fetcher;
   readonly feeder: DebouncedFeed;
-  readonly clock: Producer<"fetch">;
+  readonly scheduler: Producer<"fetch">;
   readonly stopping: AbortSignal;
 };
 
-function fetchWork({ fetcher, feeder, clock, stopping }: Work): Handler<"fetch"> {
+function fetchWork({ fetcher, feeder, scheduler, stopping }: Work): Handler<"fetch"> {
   return async (payload, { signal }) => {
     if (payload.kind === "tick") {
-      await tick(fetcher, clock);
+      await tick(fetcher, scheduler);
       feeder.ask();
       return;
     }
-    // A poll can take hours on the first start; what it has listed is kept, so it ends at once when the process must.
+    // The first poll can take hours. What it listed is kept, so it is aborted at once when the process stops.
     const either = AbortSignal.any([signal, stopping]);
     try {
       if (payload.kind === "poll") await pollRepository(fetcher, payload.repository_id, { isFullPass: false, signal: either });
@@ -184,18 +193,18 @@ function fetchWork({ fetcher, feeder, clock, stopping }: Work): Handler<"fetch">
       feeder.ask();
     } catch (error) {
       if (stopping.aborted) return;
-      // The ledger knows the problem and when the next poll is due: the queue need not try again.
+      // The ledger has the problem and the time of the next poll, so the queue does not retry.
       if (!(error instanceof RateLimitedError) && !(error instanceof PermanentError)) throw error;
     }
   };
 }
 
-async function tick(fetcher: Fetcher, clock: Producer<"fetch">): Promise<void> {
+async function tick(fetcher: Fetcher, scheduler: Producer<"fetch">): Promise<void> {
   const [polls, backfills] = await Promise.all([
     listDueRepositories(fetcher.db, duePollsAtOnce),
     listDueBackfills(fetcher.db, backfillsAtOnce),
   ]);
-  await clock.add([
+  await scheduler.add([
     ...polls.map((repository_id) => ({ kind: "poll", repository_id }) as const),
     ...backfills.map((ref) => ({ kind: "backfill", ...ref }) as const),
   ]);

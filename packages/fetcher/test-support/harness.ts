@@ -1,4 +1,4 @@
-// A fetcher as tests need it: a simulated GitHub, a database and queues of its own.
+// A fetcher with a simulated GitHub, a database and queues of its own.
 
 import { randomUUID } from "node:crypto";
 
@@ -23,13 +23,13 @@ export type Harness = AsyncDisposable & {
   readonly fetcher: Fetcher;
   readonly queue: QueueSettings;
   readonly pool: TestDatabase["pool"];
-  /** Makes `owner/name` at GitHub and selects it alone. */
+  /** Creates `owner/name` at the simulated GitHub and selects only it. */
   readonly addRepository: (fullName: string) => Promise<number>;
-  /** A look at a repository; a full pass unless told. */
+  /** Polls a repository; a full pass by default. */
   readonly poll: (repositoryId: number, isFullPass?: boolean) => ReturnType<typeof pollRepository>;
-  /** Rows of a query. */
+  /** Runs a query and returns its rows. */
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
-  /** Paths with queries that were asked of the API since `clearJournal`. */
+  /** Requested API paths with their queries since `clearJournal`. */
   readonly asked: () => string[];
 };
 
@@ -39,7 +39,7 @@ export async function openHarness(options: SimulatorOptions = {}, settings: Part
   const { db, pool } = resources.use(await openTestDatabase());
   const log = createLogger("test", "silent");
   const queue = { url: new URL(requireRedis().url), archiveId: randomUUID(), host: "github.com" };
-  // The views show nothing of an archive without a name.
+  // The views are empty until the archive has an identity.
   await claimIdentity(db, { archive_id: queue.archiveId, host: queue.host });
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));

@@ -1,19 +1,28 @@
-// Whether the job list of a completed attempt can be believed. Pure. An attempt is closed by a list that shows all jobs that GitHub
-// promised, all of them completed, read some minutes after the attempt completed; anything else is read again.
+// Assesses whether the job list of a completed attempt is final. Pure. A list is final when it has every job that GitHub's
+// total_count promises, all of them completed, and was read some minutes after the attempt completed. Any other list is read
+// again.
 
 import type { CheckOutcome, CheckReason, LedgerAttempt } from "@actions-archive/database/ledger/attempts";
 
 const firstRetrySeconds = 5;
-/** One wrong answer heals at the first retry; what only a day decides is worth no other within minutes. */
+/**
+ * The first retry corrects a single wrong answer. These reasons need agreement over a day, so further retries within minutes add
+ * nothing.
+ */
 const slowRetrySeconds = 10 * 60;
 const slowReasons: ReadonlySet<CheckReason> = new Set(["empty", "run_not_found"]);
 const maxRetrySeconds = 6 * 60 * 60;
 
-/** What no answer of a single day decides: that an attempt has no jobs, that a job never completes, that a run was deleted. */
+/**
+ * An attempt without jobs, a job that never completes and a deleted run are each accepted only after a day of agreeing checks.
+ */
 const doubtSeconds = 24 * 60 * 60;
-/** The second check comes after seconds, so that three of these are far apart. */
+/** The second check follows after seconds, so three of the four are far apart. */
 const minAgreeingChecks = 4;
-/** A job can complete after its run (https://github.com/actions/runner/issues/4035); after so many checks in a row it is a gap. */
+/**
+ * A job can complete after its run (https://github.com/actions/runner/issues/4035). After this many agreeing checks it becomes a
+ * gap.
+ */
 const minLaggingChecks = 20;
 
 /** GitHub ends a run with these before it makes a job. https://docs.github.com/rest/actions/workflow-runs */
@@ -31,23 +40,26 @@ export type JobListReading = {
   /** GitHub's `total_count`; undefined where it gave none. */
   readonly promised: number | undefined;
   readonly isWhole: boolean;
-  /** GitHub's ETag of the list, with which it can be listed again. */
+  /** GitHub's ETag of the list, for a conditional request. */
   readonly etag?: string | undefined;
-  /** Jobs of the attempt that were seen before and are not in the list. */
+  /** Jobs of the attempt that the ledger knows and the list lacks. */
   readonly unlisted: readonly number[];
 };
 
 export type Completion = {
   readonly conclusion: string | null;
-  /** For how long the attempt has been complete, by GitHub's clock; undefined when it does not say. */
+  /** Seconds since the attempt completed, by GitHub's clock; undefined when GitHub gives no completion time. */
   readonly completedForSeconds: number | undefined;
-  /** For how long after the completion the list may still miss a job. */
+  /** How long after the completion the list may still lack a job. */
   readonly settleSeconds: number;
-  /** The attempt as GitHub shows it, where it was asked for. */
+  /** The attempt's object, where it was requested. */
   readonly object?: unknown;
 };
 
-/** What becomes of a completed attempt after its jobs were listed. */
+/**
+ * @returns the outcome of a completed attempt's check: `listed` when the job list is final, otherwise `open` with the reason and
+ * the delay until the next check.
+ */
 export function assessJobList(attempt: CheckedAttempt, list: JobListReading, completion: Completion): CheckOutcome {
   const { jobs, unusable, promised, isWhole, etag, unlisted } = list;
   const later = (reason: CheckReason, detail?: string) => retryLater(attempt, reason, { detail, object: completion.object });
@@ -59,21 +71,18 @@ export function assessJobList(attempt: CheckedAttempt, list: JobListReading, com
     object: completion.object,
   });
   const [odd] = unusable;
-  if (odd !== undefined) return later("unusable", `${unusable.length} of its jobs cannot be used: ${odd.problem}`);
-  if (!isWhole) return later("incomplete", `GitHub promised ${promised} jobs and showed ${jobs.length}`);
+  if (odd !== undefined) return later("unusable", `${unusable.length} job objects are unusable: ${odd.problem}`);
+  if (!isWhole) return later("incomplete", `GitHub counts ${promised} jobs and lists ${jobs.length}`);
   if (unlisted.length > 0)
-    return later(
-      "incomplete",
-      `${unlisted.length} jobs that were seen before are not in its list: ${unlisted.slice(0, 3).join(", ")}`,
-    );
+    return later("incomplete", `the list lacks ${unlisted.length} known jobs: ${unlisted.slice(0, 3).join(", ")}`);
   if (jobs.length === 0 && !conclusionsWithoutJobs.has(completion.conclusion) && !hasAgreed(attempt, "empty", minAgreeingChecks))
-    return later("empty", "it completed, and GitHub shows no job of it");
+    return later("empty", "the attempt is completed, and GitHub lists no job");
   const lagging = jobs.filter(({ status }) => status !== "completed").map(({ id }) => id);
   if (lagging.length > 0) {
     if (hasAgreed(attempt, "lagging", minLaggingChecks)) return listed(lagging);
     return later(
       "lagging",
-      `it completed, and ${lagging.length} of its ${jobs.length} jobs have not: ${lagging.slice(0, 3).join(", ")}`,
+      `the attempt is completed, and ${lagging.length} of its ${jobs.length} jobs are not: ${lagging.slice(0, 3).join(", ")}`,
     );
   }
   const settleSeconds = secondsToSettle(attempt, completion);
@@ -81,7 +90,7 @@ export function assessJobList(attempt: CheckedAttempt, list: JobListReading, com
   return { state: "open", againInSeconds: settleSeconds, reason: "settling", object: completion.object };
 }
 
-/** A check that ended with a doubt: repeated sooner at first, then every few hours. */
+/** An outcome that keeps the attempt open. The delay doubles with each failed check, up to 6 hours. */
 export function retryLater(
   { check_failures }: CheckedAttempt,
   reason: CheckReason,
@@ -93,7 +102,7 @@ export function retryLater(
   return { state: "open", againInSeconds, reason, detail, object };
 }
 
-/** Whether this check and the ones before it, in a row and over a day at least, say the same. */
+/** Whether this check and at least `minChecks` - 1 preceding ones gave the same reason in a row, over at least a day. */
 export function hasAgreed(
   { check_reason, same_reason_checks, same_reason_seconds }: CheckedAttempt,
   reason: CheckReason,
@@ -102,7 +111,7 @@ export function hasAgreed(
   return check_reason === reason && same_reason_checks + 1 >= minChecks && same_reason_seconds >= doubtSeconds;
 }
 
-// Where nothing says when it completed, the list is read twice, so far apart.
+// Without a completion time, the list must be read twice, `settleSeconds` apart.
 function secondsToSettle(attempt: CheckedAttempt, { completedForSeconds, settleSeconds }: Completion): number {
   // GitHub's times are rounded to seconds: a completion can lie in the future by one.
   if (completedForSeconds !== undefined) return Math.max(0, Math.ceil(settleSeconds - Math.max(0, completedForSeconds)));

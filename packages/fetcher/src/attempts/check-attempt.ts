@@ -1,5 +1,5 @@
-// Checks one open attempt: is it complete, and which jobs does it have? Completed jobs go into the ledger at once, even while their
-// run goes on. Whatever else GitHub answers, the attempt stays open and is checked again: a single answer closes nothing for good.
+// Checks one open attempt: whether it is complete, and which jobs it has. Completed jobs are recorded at once, even while the run
+// continues. No single answer closes an attempt: unless the outcome is proven, it stays open and is checked again.
 
 import { dayMs } from "@actions-archive/core/durations";
 import { type ActionsArchiveError, PermanentError, TransientError } from "@actions-archive/core/errors";
@@ -31,23 +31,23 @@ import {
 /** GitHub ends a run after 35 days. https://docs.github.com/actions/reference/limits */
 const maxRunDays = 35;
 
-/** Later checks of an attempt that goes on are further apart. */
+/** The interval between checks of an attempt in progress doubles between these limits. */
 const minRecheckSeconds = 60;
 const maxRecheckSeconds = 60 * 60;
 
-/** The runs that a list has just shown: all that were created at or after `from`. */
+/** The runs that a list has just shown: all runs created at or after `from`. */
 export type ShownOpenRun = { readonly from: Date };
 
 export type CheckOptions = {
   readonly signal: AbortSignal;
-  /** Spares asking for a run that the list has just shown to go on. */
+  /** Avoids a request for a run that the list has just shown in progress. */
   readonly shownOpen?: ShownOpenRun | undefined;
 };
 
 /**
- * Checks an open attempt and writes what it found. Idempotent.
- * @returns the error where GitHub refused an answer about this attempt alone; it stays open, and is checked again later.
- * @throws the client's other errors: a limit, a refused credential, and the 404 of the repository itself.
+ * Checks an open attempt and records the outcome. Idempotent.
+ * @returns the error when GitHub refused a request about this attempt only; the attempt stays open and is checked again later.
+ * @throws the client's other errors: a rate limit, a refused credential, and the 404 of the repository itself.
  */
 export async function checkAttempt(
   fetcher: Fetcher,
@@ -74,7 +74,7 @@ export async function checkAttempt(
   return refusal;
 }
 
-/** Whether GitHub refused an answer about one run alone, which says nothing of the others of its repository. */
+/** Whether the error concerns one run only and allows no conclusion about other runs of the repository. */
 export function isFromOneAttempt(error: unknown): error is ActionsArchiveError {
   if (error instanceof TransientError) return error.code === "github/unavailable" || error.code === "github/unexpected-answer";
   return error instanceof PermanentError && (error.code === "github/forbidden" || error.code === "github/gone");
@@ -86,13 +86,13 @@ type Check = CheckOptions & {
   readonly attempt: LedgerAttempt;
 };
 
-/** @returns undefined when GitHub answered 404 for the run, or for its list of jobs. */
+/** @returns undefined when GitHub answered 404 for the run or for its job list. */
 async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
   const { fetcher, repository, attempt, signal } = check;
-  // Asked before the jobs are listed: only a listing that began after the completion is final.
+  // The run is read before its jobs: only a listing that began after the completion is final.
   const run = await readRun(check);
   if (run === undefined) return undefined;
-  // A rebuilt ledger may know a run by its id alone, and no list shows it again when it is old.
+  // A rebuilt ledger may have only the id of a run, and an old run appears in no list any more.
   if (attempt.status === null && attempt.run_attempt === attempt.newest_attempt && run.object !== undefined)
     await recordRuns(fetcher.db, repository.repository_id, [run.object], { now: fetcher.github.now() });
   const began = fetcher.github.now();
@@ -101,9 +101,9 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
   if (list === undefined) return undefined;
   await replaceUnusableJobs(fetcher.db, { ...repository, ...attempt }, list.unusable);
   await recordListedJobs(check, list);
-  if (!run.isComplete) return stillOpen(attempt, run, began);
-  const completedAt = completionOf(attempt, run, list.jobs);
-  // A short list whose count agrees is contradicted by what was seen before: by an earlier list, or by webhooks.
+  if (!run.isComplete) return stayOpen(attempt, run, began);
+  const completedAt = completedAtOf(attempt, run, list.jobs);
+  // An incomplete list can have a matching total_count. Jobs known from an earlier list or a webhook reveal it.
   const listed = new Set(list.jobs.map(({ id }) => id));
   const unlisted = (await listKnownJobs(fetcher.db, attempt)).filter((id) => !listed.has(id));
   const outcome = assessJobList(
@@ -117,7 +117,7 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
     },
   );
   if (outcome.state !== "listed" || (await isConfirmed(check, request, list))) return outcome;
-  const detail = `two lists of its jobs, moments apart, differ: the first shows ${list.jobs.length}`;
+  const detail = `two consecutive job lists differ: the first has ${list.jobs.length} jobs`;
   return retryLater(attempt, "incomplete", { detail, object: run.object });
 }
 
@@ -126,8 +126,8 @@ async function recordListedJobs({ fetcher, repository, attempt }: Check, { jobs 
   await recordJobs(fetcher.db, repository.repository_id, sightings);
 }
 
-// A list that is short once, and counts short, is contradicted by nothing but itself. While its ETag holds, this costs nothing of
-// GitHub's limit. A job object of the second list may say more than the first one did.
+// An incomplete list with a matching total_count is detected only by a second list. While the ETag is valid, the second request
+// does not count against GitHub's limit. A job object in the second list may have more fields than in the first.
 async function isConfirmed(check: Check, request: AttemptRequest, list: AttemptJobs): Promise<boolean> {
   const second = await relistAttemptJobs(check.fetcher.github, request, list.etag);
   if (second === undefined || second === "unchanged") return second === "unchanged";
@@ -138,11 +138,11 @@ async function isConfirmed(check: Check, request: AttemptRequest, list: AttemptJ
 
 type RunReading = { readonly isComplete: boolean; readonly object?: WorkflowRun };
 
-// The run list already described the newest attempt; an earlier one is over once there is a later one, but its own object
-// (conclusion, times, who triggered it) is nowhere else.
+// The run list already has the newest attempt. An earlier attempt is over once a later one exists, but only its own object has
+// its conclusion, times and triggering actor.
 async function readRun({ fetcher: { github }, repository, attempt, signal, shownOpen }: Check): Promise<RunReading | undefined> {
   const isNewest = attempt.run_attempt === attempt.newest_attempt;
-  // What was just listed as going on is not complete, whatever its jobs are.
+  // A run that was just listed as in progress is not complete, whatever the state of its jobs.
   const isShownOpen = shownOpen !== undefined && attempt.run_created_at >= shownOpen.from;
   if (isNewest && attempt.status !== "completed" && isShownOpen) return { isComplete: false };
   const request = { repository: repository.full_name, runId: attempt.run_id, signal };
@@ -158,8 +158,8 @@ async function readRun({ fetcher: { github }, repository, attempt, signal, shown
   return { isComplete: data.status === "completed" || !isSameAttempt, ...(isSameAttempt ? { object: data } : {}) };
 }
 
-// By GitHub's clock, in milliseconds. A run's last change is its completion or comes after it.
-function completionOf(
+// Milliseconds by GitHub's clock. A run's updated_at is its completion or later.
+function completedAtOf(
   { run_updated_at }: LedgerAttempt,
   { object }: RunReading,
   jobs: readonly { readonly completed_at?: string | null | undefined }[],
@@ -170,8 +170,8 @@ function completionOf(
   return endsMs.length === 0 ? undefined : Math.max(...endsMs);
 }
 
-function stillOpen(attempt: LedgerAttempt, { object }: RunReading, now: Date): CheckOutcome {
-  // A run that is started again a month later has its own 35 days from then.
+function stayOpen(attempt: LedgerAttempt, { object }: RunReading, now: Date): CheckOutcome {
+  // A re-run a month later has its own 35 days from its start.
   const startedMs =
     Date.parse(object?.run_started_at ?? "") ||
     (attempt.run_attempt === 1 ? attempt.run_created_at : attempt.first_seen_at).getTime();
@@ -181,8 +181,8 @@ function stillOpen(attempt: LedgerAttempt, { object }: RunReading, now: Date): C
 }
 
 /**
- * What a 404 means: GitHub answered it for every call about runs and jobs for a while on 2025-08-13 (veertuinc/anklet#58), so only
- * one that the run itself repeats for a day closes anything.
+ * Explains a 404. On 2025-08-13 GitHub answered 404 to every request about runs and jobs for a while (veertuinc/anklet#58), so
+ * the attempt is closed only when the run itself answers 404 for a day.
  * @throws PermanentError when the repository itself cannot be read.
  */
 async function explainNotFound({ fetcher, repository, attempt, signal }: Check): Promise<CheckOutcome> {
@@ -194,14 +194,14 @@ async function explainNotFound({ fetcher, repository, attempt, signal }: Check):
   }
   const newest = run.data.run_attempt ?? 1;
   if (newest < attempt.run_attempt) {
-    // A run object once claimed an attempt that neither the run nor its list knows.
+    // An earlier run object claimed an attempt that neither the run nor its job list has.
     await retractAttempts(fetcher.db, attempt.run_id, newest);
     await recordRuns(fetcher.db, repository.repository_id, [run.data], { now: fetcher.github.now() });
   }
-  return retryLater(attempt, "list_not_found", { detail: "GitHub answers 404 for its jobs; the run can be read" });
+  return retryLater(attempt, "list_not_found", { detail: "GitHub answers 404 for the job list; the run can be read" });
 }
 
-/** Lost access looks like deletion; a run is only gone when its repository can still be read. */
+/** Lost access is indistinguishable from deletion, so a run counts as gone only while its repository is readable. */
 async function checkRepositoryIsReadable(
   { github }: Fetcher,
   { repository_id, full_name }: ListedRepository,

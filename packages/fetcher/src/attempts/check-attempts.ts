@@ -1,4 +1,4 @@
-// Checks many attempts of one repository, a few at once. An answer that GitHub refuses about one run costs that run's turn alone.
+// Checks the attempts of one repository, a few concurrently. An error about one run affects only that run.
 
 import type { LedgerAttempt } from "@actions-archive/database/ledger/attempts";
 
@@ -6,22 +6,22 @@ import type { Fetcher } from "../fetcher.ts";
 import type { ListedRepository } from "../runs/record-page.ts";
 import { checkAttempt, type CheckOptions } from "./check-attempt.ts";
 
-/** GitHub's own secondary limits allow 100 requests at once: one repository leaves room for the others, and for the logs. */
+/** GitHub's secondary limit is 100 concurrent requests. This leaves capacity for other repositories and for log downloads. */
 const maxChecksAtOnce = 4;
-/** After so many refusals in a row it is no matter of one run: the repository is polled again later, instead of all its runs. */
+/** After this many consecutive refusals the cause is not a single run: the repository is polled again later instead. */
 const maxRefusals = 5;
 
 export type ChecksOptions = CheckOptions & {
-  /** Ends the checks early, without an error; those that run are finished. */
+  /** Ends the checks early without an error; checks in progress are finished. */
   readonly over?: AbortSignal | undefined;
-  /** Called whenever something new may stand in the ledger. */
+  /** Called whenever the ledger may have changed. */
   readonly onProgress?: (() => Promise<void>) | undefined;
 };
 
 /**
- * Checks the attempts in their order until all are checked, one fails, or it is `over`; resolves or rejects when none runs any
- * more. However soon it is over, something is checked: polls that follow each other come to an end.
- * @throws what `checkAttempt` throws; the last refusal when GitHub refuses several attempts in a row.
+ * Checks the attempts in order until all are checked, one fails, or `over` aborts. Settles once no check is in progress. At least
+ * one attempt is checked even when `over` has already aborted, so that consecutive polls make progress.
+ * @throws what `checkAttempt` throws; the last refusal after several consecutive ones.
  */
 export async function checkAttempts(
   fetcher: Fetcher,

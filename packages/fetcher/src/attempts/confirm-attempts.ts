@@ -1,5 +1,6 @@
-// Reads the job list of a listed attempt once more, a day later. A list that was short for hours, and counted short, is contradicted by
-// nothing else: GitHub's searches were incomplete for days in 2021-03 and 2022-04 (dawidd6/action-download-artifact#56).
+// Reads the job list of a listed attempt again a day later. A list that was incomplete for hours with a matching total_count is
+// detected only this way: GitHub's searches were incomplete for days in 2021-03 and 2022-04
+// (dawidd6/action-download-artifact#56).
 
 import {
   type Confirmation,
@@ -14,13 +15,16 @@ import type { ListedRepository } from "../runs/record-page.ts";
 import { isFromOneAttempt } from "./check-attempt.ts";
 import { relistAttemptJobs } from "./list-attempt-jobs.ts";
 
-/** In one poll. A token's ETag holds, and the answer is free; an App's token is another one a day later, and each costs a request. */
+/**
+ * The maximum of one poll. With a token the ETag stays valid and a 304 is free; an App's token changes within a day, so each
+ * confirmation costs a request.
+ */
 const maxConfirmations = 20;
 
 /**
- * Confirms the attempts of a repository that are due, oldest first, at most 20 of them. Idempotent.
- * @returns whether one of them is open again.
- * @throws the client's errors that are no matter of one run.
+ * Confirms the attempts of a repository that are due, oldest first, at most 20. Idempotent.
+ * @returns whether an attempt was reopened.
+ * @throws the client's errors that do not concern one run only.
  */
 export async function confirmAttempts(
   fetcher: Fetcher,
@@ -47,13 +51,13 @@ async function confirmAttempt(
   try {
     const list = await relistAttemptJobs(github, request, attempt.jobs_etag);
     if (list === "unchanged") return "confirmed";
-    // Of an old run, 404 is no news; and what is deleted since was archived.
+    // A 404 for an old run allows no conclusion, and a run deleted since was archived before.
     if (list === undefined) return "unanswered";
     const recorded = await listRecordedJobs(db, attempt);
     const unrecorded = list.jobs.filter(({ id, status }) => status === "completed" && !recorded.has(id)).map(({ id }) => id);
     if (unrecorded.length === 0 && list.unusable.length === 0) return list.isWhole ? "confirmed" : "unanswered";
     const context = { repository, runId: attempt.run_id, attempt: attempt.run_attempt, jobs: unrecorded.slice(0, 3) };
-    log.warn(context, "a second job list shows more than the first: attempt reopened");
+    log.warn(context, "attempt reopened: the second job list has more jobs than the first");
     return "contradicted";
   } catch (error) {
     if (isFromOneAttempt(error)) return "unanswered";

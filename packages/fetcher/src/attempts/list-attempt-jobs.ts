@@ -1,4 +1,4 @@
-// The jobs of one attempt as GitHub lists them, with whether it showed all that it promised.
+// Lists the jobs of one attempt, and reports whether the list has as many as GitHub counts.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { listJobsForRun, listJobsForRunAttempt, listJobsIfChanged } from "@actions-archive/github/endpoints/workflow-jobs";
@@ -11,7 +11,7 @@ import type { JobListReading } from "./assess-job-list.ts";
 export type AttemptJobs = Omit<JobListReading, "unlisted"> & {
   readonly jobs: readonly WorkflowJob[];
   readonly unusable: readonly { readonly object: unknown; readonly problem: string }[];
-  /** For `relistAttemptJobs`; undefined where no request with it could say that nothing changed. */
+  /** For `relistAttemptJobs`; undefined where a conditional request is not possible. */
   readonly etag: string | undefined;
 };
 
@@ -32,15 +32,17 @@ export async function listAttemptJobs(github: GitHub, attempt: AttemptRequest): 
 }
 
 /**
- * Lists the jobs of an attempt again. With the `etag` of an earlier listing, an unchanged list costs nothing of GitHub's limit.
- * @returns `unchanged`, the list, or undefined when GitHub answers 404. @throws the client's other errors.
+ * Lists the jobs of an attempt again. With the `etag` of an earlier listing, an unchanged list does not count against GitHub's
+ * limit.
+ * @returns `unchanged`, the list, or undefined when GitHub answers 404.
+ * @throws the client's other errors.
  */
 export async function relistAttemptJobs(
   github: GitHub,
   attempt: AttemptRequest,
   etag: string | null | undefined,
 ): Promise<AttemptJobs | "unchanged" | undefined> {
-  // The list of a whole run says nothing of one attempt's ETag.
+  // Here the list is the run's, so its ETag does not identify an attempt's list.
   if (etag === undefined || etag === null || lacksAttempts(github)) return listAttemptJobs(github, attempt);
   const found = await unlessNotFound(collectIfChanged(github, { ...attempt, etag }));
   return found === undefined || found === "unchanged" ? found : jobsOf(github, attempt, found);
@@ -71,8 +73,8 @@ function jobsOf(
 }
 
 /**
- * A GHES before 3.5 has no attempts of its own; there the list of all jobs says which attempt each belongs to. No other server's 404
- * means that: its list of all jobs would give one attempt the jobs of another.
+ * A GHES before 3.5 has no job list per attempt; the run's job list names each job's attempt. On any other server a 404 has
+ * another meaning: using the run's list there would assign jobs to the wrong attempt.
  * https://docs.github.com/enterprise-server@3.5/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt
  */
 function lacksAttempts({ enterpriseVersion }: GitHub): boolean {

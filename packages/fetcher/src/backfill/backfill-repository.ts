@@ -1,6 +1,6 @@
-// A slice of a backfill: at most a minute's work on one repository. First all runs of the span are listed, the newest first, since
-// that is cheap; then their attempts are visited, what expires first before all else. What is done stays done: the next slice, in
-// whatever process and version, goes on from the ledger.
+// Runs one slice of a backfill: at most a minute of work on one repository. First all runs of the span are listed, newest first,
+// since listing is cheap. Then their attempts are checked, earliest log expiry first. Progress is in the ledger, so any process
+// and version can run the next slice.
 
 import { randomUUID } from "node:crypto";
 
@@ -28,24 +28,28 @@ import type { ListedRepository } from "../runs/record-page.ts";
 
 const maxSliceMs = 60_000;
 const attemptsListed = 500;
-/** All is listed and the last logs are on their way: how soon to look again. */
+/** The delay until the next slice when all runs are listed and only logs are pending. */
 const restPollSeconds = 3;
 const transientRetrySeconds = 30;
 const problemRetrySeconds = 5 * 60;
 
 export type SliceOptions = {
   readonly signal: AbortSignal;
-  /** Called whenever something new may stand in the ledger. */
+  /** Called whenever the ledger may have changed. */
   readonly onProgress?: () => Promise<void>;
   readonly sliceMs?: number;
 };
 
-/** `taken`: another process works on it, or nothing is to be done any more. `waiting`: only logs are owed, which others archive. */
+/**
+ * `taken`: another process holds the lease, or nothing is left to do. `waiting`: only logs are pending, which the log-workers
+ * archive.
+ */
 export type SliceOutcome = "taken" | BackfillSlice["kind"];
 
 /**
- * Works a slice. Idempotent.
- * @throws RateLimitedError, TransientError, PermanentError of the client, once they are written down and the next slice is due.
+ * Runs a slice. Idempotent.
+ * @throws RateLimitedError, TransientError, PermanentError of the client, after the error is recorded and the next slice
+ * scheduled.
  */
 export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, options: SliceOptions): Promise<SliceOutcome> {
   const { db, log } = fetcher;
@@ -56,11 +60,11 @@ export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, opt
   const renew = async () => (await take()) !== undefined;
   try {
     const lease = { renew, log, signal: options.signal };
-    const slice = await withLease(lease, (signal) => workSlice(fetcher, work, { ...options, signal }));
+    const slice = await withLease(lease, (signal) => runSlice(fetcher, work, { ...options, signal }));
     await finishSlice(db, ref, holder, slice);
     return slice.kind;
   } catch (error) {
-    const slice = sliceThatFailed(error);
+    const slice = failedSlice(error);
     if (slice.problem !== null)
       log.warn({ ...ref, repository: work.full_name, reason: slice.problem, seconds: slice.seconds }, "backfill not continued");
     await finishSlice(db, ref, holder, slice);
@@ -68,7 +72,7 @@ export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, opt
   }
 }
 
-async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOptions): Promise<BackfillSlice> {
+async function runSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOptions): Promise<BackfillSlice> {
   const { signal, sliceMs = maxSliceMs } = options;
   const over = AbortSignal.timeout(sliceMs);
   const { repository_id, since: start, until: end } = work;
@@ -85,12 +89,12 @@ async function workSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpt
     }
   }
   const { isUnlisted, isOwed } = await findBackfillRest(fetcher.db, repository_id, { start, end });
-  const isReadAgain = (await listIncomplete(fetcher, work)).some(({ isGap }) => !isGap);
-  if (isUnlisted || isReadAgain) return more(restPollSeconds);
+  const isRetryPending = (await listIncomplete(fetcher, work)).some(({ isGap }) => !isGap);
+  if (isUnlisted || isRetryPending) return more(restPollSeconds);
   return isOwed ? { kind: "waiting", seconds: restPollSeconds } : { kind: "done" };
 }
 
-/** Parts of the span in which GitHub showed fewer runs than it promised. */
+/** Parts of the span in which GitHub listed fewer runs than it counted. */
 async function listIncomplete({ db }: Fetcher, { repository_id, since, until }: BackfillWork): Promise<WindowCheck[]> {
   const checks = await listWindowChecks(db, repository_id);
   return checks.filter(({ reason, start, end }) => reason === "incomplete" && start >= since && end <= until);
@@ -103,7 +107,10 @@ type Listing = {
   readonly over: AbortSignal;
 };
 
-/** Lists what is not listed yet. @returns false when the slice was over first. */
+/**
+ * Lists the rest of the span.
+ * @returns false when the slice's time ended first.
+ */
 async function listRest(fetcher: Fetcher, { work, repository, options, over }: Listing): Promise<boolean> {
   const onListed = async (window: Window, unusable: number): Promise<void> => {
     await coverWindow(fetcher, work.repository_id, window, { unusable, secondListingBefore: work.until });
@@ -116,7 +123,7 @@ async function listRest(fetcher: Fetcher, { work, repository, options, over }: L
   try {
     if (work.listed_from > work.since) await listWindow(listing, { start: work.since, end: work.listed_from });
     for (const part of await listIncomplete(fetcher, work)) if (part.isDue) await listWindow(listing, part);
-    // Seconds that GitHub caps are reported by nobody, and are gaps of their own.
+    // Seconds that reach GitHub's cap are not reported to `onListed`; they are gaps of their own.
     await recordListedFrom(fetcher.db, work, work.since);
     return true;
   } catch (error) {
@@ -129,8 +136,8 @@ function more(seconds: number): BackfillSlice {
   return { kind: "more", seconds, problem: null };
 }
 
-function sliceThatFailed(error: unknown): Extract<BackfillSlice, { kind: "more" }> {
-  // Stopped, or the lease was lost: it goes on at once, here or elsewhere.
+function failedSlice(error: unknown): Extract<BackfillSlice, { kind: "more" }> {
+  // The process stops or the lease was lost: the next slice runs at once, here or elsewhere.
   if (!(error instanceof ActionsArchiveError)) return { kind: "more", seconds: 0, problem: null };
   if (error instanceof RateLimitedError)
     return { kind: "more", seconds: Math.max(0, (error.retryAt.getTime() - Date.now()) / 1000), problem: null };

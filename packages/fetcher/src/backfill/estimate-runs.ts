@@ -1,5 +1,5 @@
-// How much a backfill will be, before it is begun: a few calls a repository, by GitHub's own counts and a sample of its newest runs.
-// For forecasts alone; what there really is, only the listing tells.
+// Estimates the size of a backfill with a few requests per repository: GitHub's counts and a sample of the newest runs. Only for
+// forecasts; the listing gives the exact figures.
 
 import { hourMs } from "@actions-archive/core/durations";
 import type { Window } from "@actions-archive/database/ledger/windows";
@@ -13,10 +13,10 @@ const sampledJobLists = 4;
 const maxCounts = 40;
 
 export type RunEstimate = {
-  /** Parts of the span, oldest first, with how many runs each has. */
+  /** Parts of the span, oldest first, each with its number of runs. */
   readonly parts: readonly (Window & { readonly runs: number })[];
   readonly runs: number;
-  /** GitHub counts no further than 2,500 at once: there may be more. */
+  /** Whether a part reached the maximum of GitHub's count, 2,500: there may be more runs. */
   readonly isAtLeast: boolean;
   readonly attemptsPerRun: number;
   readonly jobsPerAttempt: number;
@@ -46,9 +46,9 @@ export async function estimateRuns(
     perPage: sampledRuns,
     signal,
   });
-  const spread = sample.filter((_, index) => index % Math.ceil(sample.length / sampledJobLists) === 0);
+  const runsToCount = sample.filter((_, index) => index % Math.ceil(sample.length / sampledJobLists) === 0);
   const jobs: number[] = [];
-  for (const { id } of spread) jobs.push(await countJobs(github, { repository, runId: id, signal }));
+  for (const { id } of runsToCount) jobs.push(await countJobs(github, { repository, runId: id, signal }));
   return {
     parts,
     runs: parts.reduce((sum, part) => sum + part.runs, 0),

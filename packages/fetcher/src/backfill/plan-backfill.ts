@@ -1,4 +1,4 @@
-// What a backfill would cost under GitHub's limit, and which runs it would come too late for. Pure.
+// Estimates how long a backfill takes under GitHub's rate limit, and which runs' logs expire before it reaches them. Pure.
 
 import { dayMs } from "@actions-archive/core/durations";
 
@@ -6,7 +6,7 @@ import type { RunEstimate } from "./estimate-runs.ts";
 
 export type PlannedRepository = {
   readonly full_name: string;
-  /** Whose budget pays. */
+  /** The credential whose budget is used. */
   readonly credential: string;
   readonly logRetentionDays: number;
   readonly estimate: RunEstimate;
@@ -17,7 +17,7 @@ export type RepositoryPlan = {
   readonly runs: number;
   readonly runs_at_least: boolean;
   readonly jobs: number;
-  /** Requests that count: lists of runs and of jobs, and one for each log. */
+  /** Requests that count against the limit: lists of runs and jobs, and one per log. */
   readonly api_calls: number;
 };
 
@@ -28,17 +28,17 @@ export type BackfillPlan = {
   readonly api_calls: number;
   /** Of the slowest credential; null where no limit is known. */
   readonly hours: number | null;
-  /** Runs that are older than GitHub keeps logs: their jobs are recorded, their logs are most likely gone. */
+  /** Runs older than the log retention: their jobs are recorded, their logs are most likely gone. */
   readonly runs_expired: number;
-  /** Runs whose logs will expire before they are reached; 0 where no limit is known. */
+  /** Runs whose logs will expire before the backfill reaches them; 0 where no limit is known. */
   readonly runs_expiring: number;
 };
 
-/** A page holds 100 runs, and the last second of each is asked for twice. */
+/** A page holds 100 runs, and the runs of its oldest second are requested twice. */
 const runsPerListCall = 90;
 const jobsPerPage = 100;
 
-/** @param callsPerHour what a credential may send for this; null: no limit is known. */
+/** @param callsPerHour the requests per hour that a credential may use for the backfill; null: no limit is known. */
 export function planBackfill(
   repositories: readonly PlannedRepository[],
   { now, callsPerHour }: { readonly now: Date; readonly callsPerHour: (credential: string) => number | null },
@@ -68,14 +68,14 @@ function planRepository({ full_name, estimate }: PlannedRepository): RepositoryP
   const attempts = runs * attemptsPerRun;
   const jobs = Math.round(attempts * jobsPerAttempt);
   const pages = Math.max(1, Math.ceil(jobsPerAttempt / jobsPerPage));
-  // An attempt that is not a run's newest is asked for, too: the list of runs shows the newest alone.
+  // An attempt that is not the newest costs one more request, since the run list has only the newest.
   const calls = Math.ceil(runs / runsPerListCall) + 1 + attempts * pages + (attempts - runs) + jobs;
   return { repository: full_name, runs, runs_at_least: isAtLeast, jobs, api_calls: Math.round(calls) };
 }
 
 type Bin = { readonly expiresAt: number; readonly runs: number };
 
-// Runs of a part are taken as spread evenly; what expires first is done first, at an even pace.
+// Assumes that the runs of a part are spread evenly, and that the earliest expiry is archived first at an even pace.
 function forecastExpiry(
   repositories: readonly PlannedRepository[],
   { now, hours }: { readonly now: Date; readonly hours: number | null },
@@ -83,15 +83,15 @@ function forecastExpiry(
   const bins = repositories.flatMap(binsOf);
   const total = bins.reduce((sum, { runs }) => sum + runs, 0);
   const alive = bins.filter(({ expiresAt }) => expiresAt > now.getTime()).toSorted((a, b) => a.expiresAt - b.expiresAt);
-  const living = alive.reduce((sum, { runs }) => sum + runs, 0);
+  const aliveRuns = alive.reduce((sum, { runs }) => sum + runs, 0);
   let [reached, expiring] = [0, 0];
   for (const { expiresAt, runs } of hours === null ? [] : alive) {
     reached += runs;
-    // What has expired already comes last, and delays none of these.
+    // Expired runs come last and delay none of these.
     const reachedAt = now.getTime() + ((hours ?? 0) * 3_600_000 * reached) / Math.max(1, total);
     if (expiresAt < reachedAt) expiring += runs;
   }
-  return { expired: Math.round(total - living), expiring: Math.round(expiring) };
+  return { expired: Math.round(total - aliveRuns), expiring: Math.round(expiring) };
 }
 
 function binsOf({ estimate, logRetentionDays }: PlannedRepository): Bin[] {

@@ -1,5 +1,5 @@
-// From what an operator wrote to a backfill that can be made: which repositories are meant, which span of time, and what it will
-// cost. Asks GitHub a few questions a repository; writes nothing.
+// Resolves a backfill request into repositories, a span of time and a cost estimate. Sends a few requests per repository and
+// writes nothing.
 
 import { dayMs } from "@actions-archive/core/durations";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -17,9 +17,9 @@ import { type BackfillPlan, planBackfill, type PlannedRepository } from "./plan-
 
 export type BackfillRequest = {
   readonly patterns: RepositoryPatterns;
-  /** Default: as far back as GitHub keeps the logs of any of the repositories. */
+  /** Default: the longest log retention of the repositories. */
   readonly since?: Date | undefined;
-  /** Default, and latest: two minutes ago by GitHub's clock. What comes later is found by polls. */
+  /** Default and maximum: two minutes ago by GitHub's clock. Polls find later runs. */
   readonly until?: Date | undefined;
 };
 
@@ -32,24 +32,24 @@ export type PreparedBackfill = {
   readonly plan: BackfillPlan;
 };
 
-/** 900 requests a minute: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
+/** 900 requests a minute. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 const maxPerHourAtGitHub = 54_000;
 
 /**
- * @throws PermanentError `usage/invalid` when a name leads nowhere, is excluded by ARCHIVE_REPOSITORIES, or the span is empty;
- * the client's errors.
+ * @throws PermanentError `usage/invalid` when a repository does not exist or is excluded by ARCHIVE_REPOSITORIES, or when the
+ * span is empty; the client's errors.
  */
 export async function prepareBackfill(
   fetcher: Fetcher,
-  wish: BackfillRequest,
+  request: BackfillRequest,
   { share, signal }: { readonly share: BudgetShare; readonly signal: AbortSignal },
 ): Promise<PreparedBackfill> {
-  const repositories = await findWanted(fetcher, wish.patterns, signal);
+  const repositories = await resolveRepositories(fetcher, request.patterns, signal);
   const retentions = new Map<number, number>();
   for (const { id, full_name } of repositories)
     retentions.set(id, (await getLogRetention(fetcher.github, { repository: full_name, signal })) ?? defaultRetentionDays);
   const now = fetcher.github.now();
-  const { since, until } = spanOf(wish, now, Math.max(defaultRetentionDays, ...retentions.values()));
+  const { since, until } = spanOf(request, now, Math.max(defaultRetentionDays, ...retentions.values()));
   const planned: PlannedRepository[] = [];
   for (const { id, full_name } of repositories) {
     planned.push({
@@ -67,7 +67,11 @@ export async function prepareBackfill(
   };
 }
 
-async function findWanted(fetcher: Fetcher, patterns: RepositoryPatterns, signal: AbortSignal): Promise<readonly Repository[]> {
+async function resolveRepositories(
+  fetcher: Fetcher,
+  patterns: RepositoryPatterns,
+  signal: AbortSignal,
+): Promise<readonly Repository[]> {
   const { repositories, unreadable } = await findRepositories(fetcher, patterns, signal);
   const isAllowed = everythingBut(fetcher.settings.ARCHIVE_REPOSITORIES);
   const excluded = patterns.names.filter((name) => !isAllowed(name));
@@ -75,10 +79,10 @@ async function findWanted(fetcher: Fetcher, patterns: RepositoryPatterns, signal
     ...unreadable.map(({ name, problem }) => `${name}: ${problem}`),
     ...excluded.map((name) => `${name}: ARCHIVE_REPOSITORIES excludes it`),
   ];
-  const wanted = new Map(repositories.filter(({ full_name }) => isAllowed(full_name)).map((each) => [each.id, each]));
-  if (wrong.length === 0 && wanted.size === 0) wrong.push("no repository is meant");
-  if (wrong.length > 0) throw new PermanentError("usage/invalid", `Nothing was begun. ${wrong.join(". ")}`);
-  return [...wanted.values()];
+  const resolved = new Map(repositories.filter(({ full_name }) => isAllowed(full_name)).map((each) => [each.id, each]));
+  if (wrong.length === 0 && resolved.size === 0) wrong.push("no repository matches");
+  if (wrong.length > 0) throw new PermanentError("usage/invalid", `No backfill was created. ${wrong.join(". ")}`);
+  return [...resolved.values()];
 }
 
 function spanOf({ since, until }: BackfillRequest, now: Date, retentionDays: number): { since: Date; until: Date } {
@@ -90,7 +94,7 @@ function spanOf({ since, until }: BackfillRequest, now: Date, retentionDays: num
   if (span.since < span.until) return span;
   throw new PermanentError(
     "usage/invalid",
-    `Nothing was begun. No run can be created between ${span.since.toISOString()} and ${span.until.toISOString()}: --since must be earlier than --until, and than two minutes ago`,
+    `No backfill was created. No run can be created between ${span.since.toISOString()} and ${span.until.toISOString()}: set --since earlier than --until and earlier than two minutes ago`,
   );
 }
 

@@ -1,5 +1,5 @@
-// The first page of a repository's run list, asked for at every poll by the same URL: when nothing changed, GitHub answers 304,
-// which costs nothing of the limit. It also shows what became of the newest runs, re-runs included.
+// Reads the first page of a repository's run list. Every poll requests the same URL, and an unchanged page is answered with 304,
+// which does not count against the limit. The page also shows the state of the newest runs, re-runs included.
 // https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
 
 import type { Page } from "@actions-archive/github/api";
@@ -14,22 +14,22 @@ import { type PageOf, type RecordedPage, recordPage } from "../runs/record-page.
 
 /** Its `date` is GitHub's, for `trustedDate`. */
 export type FirstPage = DatedAnswer & {
-  /** Runs created from here on are all listed; undefined when the page cannot say. */
+  /** All runs created at or after this time are listed; undefined when the page does not prove it. */
   readonly listedFrom: Date | undefined;
-  /** What this answer itself has shown of runs that go on. */
+  /** The runs in progress that this page showed. */
   readonly shownOpen: ShownOpenRun | undefined;
-  /** The runs on it. */
+  /** The page's runs. */
   readonly runs: readonly ShownRun[];
-  /** To be kept once everything else is listed, too. */
+  /** To be stored once the rest of the list is read. */
   readonly runsEtag: { readonly etag: string; readonly credential: string } | undefined;
 };
 
 export type KnownEtag = { readonly etag: string | null; readonly credential: string | null };
 
 /**
- * Lists the newest runs and writes them into the ledger, unless nothing changed since the answer of `known`. A page that shows less
- * than it promises is read again; one that stays so proves nothing. Idempotent.
- * @param unchangedFrom what was listed to its end when `known` was kept.
+ * Lists the newest runs and records them, unless nothing changed since `known`. A page with fewer runs than GitHub counts is read
+ * again; if it stays incomplete, `listedFrom` is undefined. Idempotent.
+ * @param unchangedFrom the end of the listed span when `known` was stored.
  * @throws as `listWindow`.
  */
 export async function listFirstPage(
@@ -39,18 +39,18 @@ export async function listFirstPage(
 ): Promise<FirstPage> {
   const { fetcher, repository, signal } = listing;
   const credential = await fetcher.github.credentialFor(repository.full_name, signal);
-  const ask = (etag?: string) => listNewestRuns(fetcher.github, { repository: repository.full_name, signal, etag });
-  const first = await ask(known.credential === credential && known.etag !== null ? known.etag : undefined);
+  const request = (etag?: string) => listNewestRuns(fetcher.github, { repository: repository.full_name, signal, etag });
+  const first = await request(known.credential === credential && known.etag !== null ? known.etag : undefined);
   if ("notModified" in first)
     return { ...datesOf(first), listedFrom: unchangedFrom, shownOpen: undefined, runs: [], runsEtag: undefined };
   let readings = 0;
   const reading = await readUntilComplete(
     async () => {
-      const answer = readings++ === 0 ? first : await ask();
+      const answer = readings++ === 0 ? first : await request();
       if ("notModified" in answer) throw new TypeError("only a request with an ETag is answered with 304");
       return { answer, ...(await recordPage(listing, answer)) };
     },
-    // That a repository has no run at all takes two answers.
+    // An empty list is accepted only after two answers.
     ({ answer, unusable }) => showsAll(answer) && unusable === 0 && (readings > 1 || !isEmpty(answer)),
     signal,
   );
@@ -79,13 +79,13 @@ function datesOf({ date, skewMs }: DatedAnswer): DatedAnswer {
   return { date, skewMs };
 }
 
-/** Whether it has as many distinct runs as a first page of the whole list must have. */
+/** Whether the page has as many distinct runs as the first page of the complete list. */
 function showsAll({ data, unusable = [], totalCount = 0, perPage = Infinity, hasNext }: Page<WorkflowRun>): boolean {
   const shown = new Set(data.map(({ id }) => id)).size + unusable.length;
   return shown >= Math.min(totalCount, perPage) && (!hasNext || shown >= perPage);
 }
 
-/** Whether the list ends with it. A proxy that strips `Link` leaves the count. */
+/** Whether the page is the last. The count decides too, since a proxy may strip the `Link` header. */
 function isLast({ data, unusable = [], totalCount = 0, hasNext }: Page<WorkflowRun>): boolean {
   return !hasNext && data.length + unusable.length >= totalCount;
 }
@@ -94,7 +94,7 @@ function isEmpty({ data, unusable = [] }: Page<WorkflowRun>): boolean {
   return data.length + unusable.length === 0;
 }
 
-// The page may end in the midst of its oldest second.
+// The page may end within its oldest second.
 function pageStart(runs: readonly WorkflowRun[]): Date | undefined {
   return isNewestFirst(runs) && runs.length > 0 ? afterSecond(oldestSecond(runs)) : undefined;
 }

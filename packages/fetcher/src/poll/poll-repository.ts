@@ -1,5 +1,4 @@
-// One poll of one repository, under a lease: only one process polls a repository at a time. How the repository is scanned is in
-// `scan-repository.ts`.
+// Polls one repository under a lease, so that only one process polls it at a time. `scan-repository.ts` does the scan.
 
 import { randomUUID } from "node:crypto";
 
@@ -11,15 +10,16 @@ import { refreshRepository } from "../repositories/refresh-repository.ts";
 import { leaseSeconds, withLease } from "../repositories/with-lease.ts";
 import { type PollOptions, scanRepository } from "./scan-repository.ts";
 
-/** After a failed poll, the next one waits longer than an interval, and not indefinitely. */
+/** The minimum delay of the next poll after a failed one. */
 const problemRetrySeconds = 5 * 60;
 
 export type PollOutcome = "polled" | "leased" | "unknown";
 
 /**
- * @returns `leased` when another process polls it now.
- * @throws RateLimitedError, TransientError, PermanentError of the client, recorded as the repository's problem; what was
- * listed before stays listed.
+ * Polls a repository and records the result.
+ * @returns `leased` when another process polls it now; `unknown` when the ledger has no such repository.
+ * @throws RateLimitedError, TransientError, PermanentError of the client, recorded as the repository's problem; what was listed
+ * before stays listed.
  */
 export async function pollRepository(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<PollOutcome> {
   const { db } = fetcher;
@@ -39,7 +39,7 @@ export async function pollRepository(fetcher: Fetcher, repositoryId: number, opt
   }
 }
 
-// A repository that moved is nowhere under its old name, or another one is there: it is asked for by its id, once.
+// A moved repository is absent under its old name, or another one has that name: the name is then resolved by id, once.
 async function pollByAnyName(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<void> {
   try {
     await scanRepository(fetcher, repositoryId, options);
@@ -54,7 +54,7 @@ async function pollByAnyName(fetcher: Fetcher, repositoryId: number, options: Po
 }
 
 async function recordProblem({ db, log, settings }: Fetcher, repositoryId: number, error: unknown): Promise<void> {
-  // An engine of our own that is away says nothing of the repository: its poll stays due.
+  // An unavailable Postgres, Redis or store is no problem of the repository: its poll stays due.
   if (!(error instanceof ActionsArchiveError) || !error.code.startsWith("github/")) return;
   const waitSeconds = error instanceof RateLimitedError ? (error.retryAt.getTime() - Date.now()) / 1000 : problemRetrySeconds;
   const nextPollSeconds = Math.max(settings.POLL_INTERVAL_SECONDS, waitSeconds);

@@ -1,5 +1,5 @@
-// What a poll does with one repository: lists what is not covered yet, newest first, compares the last 30 days for re-runs from time
-// to time, lists again what GitHub showed incompletely or only once, and checks the attempts that still owe their jobs.
+// Scans one repository: lists spans that are not covered, newest first; scans the last 30 days for re-runs periodically; lists
+// incomplete spans again; and checks attempts whose jobs are not final.
 
 import { dayMs } from "@actions-archive/core/durations";
 import { listOpenAttempts } from "@actions-archive/database/ledger/attempts";
@@ -19,12 +19,12 @@ import { uncoveredSpans } from "../runs/uncovered-spans.ts";
 import { type FirstPage, listFirstPage } from "./list-first-page.ts";
 
 export type PollOptions = {
-  /** All of it now: the 30 days of re-runs and every open attempt, whatever was checked when. */
+  /** Scans for re-runs and checks every open attempt now, regardless of the schedule. */
   readonly isFullPass: boolean;
   readonly signal: AbortSignal;
-  /** Called whenever something new may stand in the ledger. */
+  /** Called whenever the ledger may have changed. */
   readonly onProgress?: () => Promise<void>;
-  /** How long a poll that is no full pass may last, roughly, before it makes room for the next. */
+  /** The approximate maximum duration of a poll that is no full pass. */
   readonly maxPollMs?: number;
 };
 
@@ -32,7 +32,7 @@ export type PollOptions = {
 const rerunDays = 30;
 const rerunScanEveryMs = 6 * 60 * 60 * 1000;
 
-/** A window is closed only up to here: a run can show up in the list a little after it was created. */
+/** A window ends at least this long before now, since a run can appear in the list shortly after its creation. */
 export const settleMs = 2 * 60 * 1000;
 
 const attemptsListed = 500;
@@ -52,7 +52,7 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
   const firstPage = await listFirstPage({ fetcher, repository, signal: options.signal }, etag, unchangedFrom);
   const checks = await listWindowChecks(db, repositoryId);
   const scan = { fetcher, repository, firstPage, checks, options, isRerunScan };
-  // What a skewed answer shows is recorded, and its jobs are archived; no window ends at its date.
+  // Runs of an answer with a skewed Date are recorded and archived, but no window ends at that Date.
   if (firstPage.skewMs !== undefined) await checkOpenAttempts({ ...scan, over: undefined }, options);
   const now = trustedDate(fetcher.github, firstPage);
   const since = startOf(fetcher, repository, now);
@@ -72,8 +72,8 @@ export async function scanRepository(fetcher: Fetcher, repositoryId: number, opt
   });
 }
 
-// A long history must not keep what is new waiting: a poll ends after a while, and the next begins with the newest again. What is
-// compared for re-runs is compared to its end.
+// A long history must not delay new runs: a poll ends after `maxPollMs`, and the next one starts with the newest runs. A re-run
+// scan is always finished.
 async function workWithin(
   { isFullPass, maxPollMs = defaultMaxPollMs }: PollOptions,
   work: (over: AbortSignal | undefined) => Promise<void>,
@@ -94,24 +94,24 @@ type SpanChoice = {
   readonly now: Date;
   readonly windows: readonly Window[];
   readonly checks: readonly WindowCheck[];
-  /** When the last scan for re-runs was; null: never; undefined: no such scan now. */
+  /** The time of the last re-run scan; null: never; undefined: no scan now. */
   readonly rerunScannedAt: Date | null | undefined;
 };
 
 type Spans = {
-  /** Covered, and listed again. */
+  /** Covered spans to list again. */
   readonly again: readonly Window[];
-  /** Of those, the ones that are listed for the second time as planned. */
+  /** Spans due for their planned second listing. */
   readonly second: readonly Window[];
   readonly uncovered: readonly Window[];
 };
 
-// What may have been run again since the last such scan is listed again, where an earlier poll has covered it; a first poll is
-// just about to. A run of 30 days ago may have been run again a minute after the last scan.
+// Lists covered spans again whose runs may have been re-run since the last scan; spans without a window are listed anyway. A run
+// of 30 days ago may have been re-run a minute after the last scan, so the scan starts 30 days before the last one.
 function chooseSpans({ since, now, windows, checks, rerunScannedAt }: SpanChoice, { isFullPass }: PollOptions): Spans {
   const isTurn = ({ isDue, reason }: WindowCheck) => isDue || (isFullPass && reason !== "second_listing");
   const waiting = checks.filter((check) => check.reason === "incomplete" && !isTurn(check));
-  // A backfill that found it may be over.
+  // Spans before `since` belong to a backfill, which may be done.
   const older = checks.filter((check) => check.reason === "incomplete" && isTurn(check) && check.end <= since);
   const uncovered = [...uncoveredSpans({ start: since, end: now }, [...windows, ...waiting]), ...older.toReversed()];
   const second = checks.filter((check) => check.reason === "second_listing" && isTurn(check));
@@ -143,7 +143,7 @@ async function listSpans(scan: Scan, { again, second, uncovered }: Spans): Promi
   const secondListingBefore = new Date(firstPage.date.getTime() - rerunDays * dayMs);
   const untilSettled = ({ start, end }: Window): Window => ({ start, end: end < settled ? end : settled });
   const cover = (window: Window, unusable: number) => coverWindow(fetcher, repository_id, untilSettled(window), { unusable });
-  // Newest first to the end: a part's jobs are archived before the part before it is listed.
+  // Each part's attempts are checked before the next older part is listed.
   const coverAndCheck = async (window: Window, unusable: number): Promise<void> => {
     await coverWindow(fetcher, repository_id, untilSettled(window), { unusable, secondListingBefore });
     await checkOpenAttempts(scan, { ...options, isFullPass: false });
@@ -166,8 +166,8 @@ type OnListed = (window: Window, unusable: number) => Promise<void>;
 
 async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed): Promise<void> {
   const { fetcher, repository, firstPage, checks, options, isRerunScan } = scan;
-  // What the first page has shown to its end needs no second request. A scan for re-runs compares it with a second answer, and a span
-  // that fell short is closed by a list of its own alone.
+  // A span that the first page covers needs no second request. A re-run scan compares it with a second answer, and an incomplete
+  // span is closed only by its own list.
   const fellShort = checks.some((check) => check.reason === "incomplete" && check.start < end && check.end > start);
   const listedFrom = isRerunScan || fellShort ? end : (firstPage.listedFrom ?? end);
   if (listedFrom <= start) return onListed({ start, end }, 0);
@@ -178,7 +178,7 @@ async function listSpan(scan: Scan, { start, end }: Window, onListed: OnListed):
   await listWindow({ fetcher, repository, shownRuns, signal: options.signal, onListed, onIncomplete }, rest);
 }
 
-// Asked with each scan for re-runs, and after trouble.
+// Refreshed with each re-run scan and after a problem.
 async function refresh(fetcher: Fetcher, known: LedgerRepository, { signal }: PollOptions): Promise<LedgerRepository> {
   const { full_name, logRetentionDays } = await refreshRepository(fetcher, known, signal);
   return { ...known, full_name, log_retention_days: logRetentionDays ?? known.log_retention_days };
@@ -201,7 +201,7 @@ function spansBefore(spans: readonly Window[], instant: Date): Window[] {
 
 async function checkOpenAttempts(scan: Scan, { isFullPass, signal, onProgress }: PollOptions): Promise<void> {
   const { fetcher, repository, firstPage, over, options } = scan;
-  // A full pass asks for what goes on: it may have ended since the list was read, and no later poll follows.
+  // A full pass requests runs in progress, too: they may have ended since the list was read, and no later poll follows.
   const shownOpen = options.isFullPass ? undefined : firstPage.shownOpen;
   const checked = new Set<string>();
   for (;;) {

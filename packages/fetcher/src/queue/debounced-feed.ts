@@ -1,23 +1,26 @@
-// Feeds the queue soon after it is asked to, one feeding at a time: many deliveries at once need one, and no answer waits for it.
+// Debounces feeding of the queues: requests that arrive together cause one feed, and no caller waits for it.
 
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
-/** Under a steady stream of reasons a feeding takes a part of the time, and not all of it. */
+/** The pause after a feed, so that constant requests do not keep the feeder busy all the time. */
 const restMs = 100;
 
 export type DebouncedFeed = AsyncDisposable & {
-  /** Feeds after what runs now has ended. Never throws. */
+  /** Requests a feed, which starts once a running one has ended. Never throws. */
   readonly ask: () => void;
 };
 
-/** Disposing waits for the feeding that runs. @param feed must not throw; a feeding that fails is made up by the next tick. */
+/**
+ * Disposing waits for a running feed.
+ * @param feed must not throw; the next tick makes up for a failed feed.
+ */
 export function openDebouncedFeed(feed: () => Promise<void>): DebouncedFeed {
   let running: Promise<void> | undefined;
-  let isWanted = false;
+  let isRequested = false;
   const run = async () => {
-    while (isWanted) {
+    while (isRequested) {
       await nextTurn();
-      isWanted = false;
+      isRequested = false;
       await feed();
       await sleep(restMs);
     }
@@ -25,7 +28,7 @@ export function openDebouncedFeed(feed: () => Promise<void>): DebouncedFeed {
   };
   return {
     ask() {
-      isWanted = true;
+      isRequested = true;
       running ??= run();
     },
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,5 @@
-// The feeder: from the ledger to the queues. The ledger is the backlog, the queues hold the work at hand; what is queued is
-// asked of the queue itself, so that what a queue forgot is simply fed again.
+// The feeder: enqueues due work from the ledger. The ledger is the backlog and the queues hold the current work. Which ids are
+// queued is read from the queue itself, so entries that a queue lost are enqueued again.
 
 import { queueId, tryParseArchiveId } from "@actions-archive/core/stages";
 import { listDueLogs } from "@actions-archive/database/ledger/due-logs";
@@ -8,13 +8,13 @@ import { listUnrecordedAttempts } from "@actions-archive/database/ledger/recorde
 
 import type { Fetcher } from "../fetcher.ts";
 
-/** Of one credential: enough to keep every log-worker busy until the next feeding, few enough that what is urgent comes soon. */
+/** Per credential: enough to keep every log-worker busy until the next feed, few enough that urgent logs are not delayed. */
 const maxQueuedLogs = 300;
 const maxQueuedLoads = 500;
 
 /**
- * Queues what is due: logs to archive, rows and run records to load. Idempotent; any process may call it at any time.
- * @returns how many logs it queued that were not queued before, and how many loads are due.
+ * Enqueues due work: logs to archive, rows and run records to load. Idempotent; any process may call it at any time.
+ * @returns the number of logs that were newly enqueued, and the number of loads due.
  */
 export async function feed({
   db,
@@ -33,7 +33,7 @@ export async function feed({
     ...jobs.map((job_id) => ({ kind: "job", job_id }) as const),
     ...attempts.map(({ run_id, run_attempt }) => ({ kind: "run", run_id, run_attempt }) as const),
   ];
-  // Asking costs one call for all that is queued, adding it again one for each.
+  // Reading the queued ids costs one call in total; adding a queued id again costs one call each.
   await loadQueue.add(loads.filter((payload) => !loading.has(queueId("load", payload))));
   await archiveQueue.add(logs.map((job_id) => ({ job_id })));
   return { logs: logs.length, loads: loads.length };

@@ -1,4 +1,4 @@
-// Asked before a longer look at a repository: what it is called now, whose budget pays, and how long it keeps logs.
+// Refreshes a repository's name, credential and log retention before a scan.
 
 import {
   findRepository,
@@ -14,14 +14,14 @@ import type { ListedRepository } from "../runs/record-page.ts";
 export type RepositoryMetadata = {
   /** The current name. */
   readonly full_name: string;
-  /** Undefined where GitHub does not say. */
+  /** Undefined where GitHub gives no retention. */
   readonly logRetentionDays: number | undefined;
 };
 
 /**
- * Two calls; one more when the name leads nowhere, or to another repository, and one when the retention is another one than before. Writes
- * what it learns into the ledger: before the first job is recorded, since its expiry follows from this.
- * @throws PermanentError when neither the name nor the id leads to the repository; the client's errors as they are.
+ * Sends two requests: one more when the name does not resolve or resolves to another repository, and one more when the retention
+ * changed. Records the answers before the first job is recorded, since a job's expiry depends on the retention.
+ * @throws PermanentError when neither the name nor the id resolves to the repository; the client's other errors.
  */
 export async function refreshRepository(
   fetcher: Fetcher,
@@ -32,13 +32,13 @@ export async function refreshRepository(
   const { repository_id, full_name } = repository;
   const { data } = await getKnownRepository(github, { repositoryId: repository_id, fullName: full_name, signal });
   if (data.full_name !== full_name) await renameRepository(db, repository_id, data.full_name);
-  const logRetentionDays = await learnLogRetention(fetcher, { repository_id, full_name: data.full_name }, signal);
+  const logRetentionDays = await readLogRetention(fetcher, { repository_id, full_name: data.full_name }, signal);
   return { full_name: data.full_name, logRetentionDays };
 }
 
-// Whether a log that is not there was deleted or has expired follows from it, and nothing else says it: an answer that differs from the
-// known one must come twice.
-async function learnLogRetention(
+// The retention alone decides whether a missing log is classified as deleted or expired. A changed value must therefore be read
+// twice.
+async function readLogRetention(
   { github, db }: Fetcher,
   { repository_id, full_name }: ListedRepository,
   signal: AbortSignal,
@@ -51,7 +51,7 @@ async function learnLogRetention(
   return days;
 }
 
-/** Writes down whose budget pays for the repository, where that is new: nothing is fed for a credential that pauses. */
+/** Records the repository's credential where it changed: the feeder skips repositories whose credential is paused. */
 export async function recordCredentialOf(
   { github, db }: Fetcher,
   { repository_id, full_name }: ListedRepository,

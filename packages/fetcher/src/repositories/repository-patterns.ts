@@ -1,20 +1,20 @@
-// ARCHIVE_REPOSITORIES: which repositories are archived. Case-insensitive, as GitHub's names are; exclusions win.
+// Parses ARCHIVE_REPOSITORIES, the patterns that select repositories. Case-insensitive like GitHub's names; exclusions win.
 
 import { ConfigError } from "@actions-archive/core/errors";
 
 export type RepositoryPatterns = {
-  /** Named one by one: `owner/name`. */
+  /** Literal names: `owner/name`. */
   readonly names: readonly string[];
-  /** Owners of whom a part or all is archived: `owner/*`. */
+  /** Owners of patterns with a wildcard: `owner/*`, `owner/prefix-*`. */
   readonly owners: readonly string[];
-  /** Whether `fullName` is meant. */
+  /** Whether the patterns select `fullName`. */
   includes(fullName: string): boolean;
 };
 
 /**
  * Parses `owner/name`, `owner/*`, `owner/prefix-*` and `!…` for exclusions, comma-separated.
- * @param source where they were written, for the error.
- * @throws ConfigError that names every entry of another form.
+ * @param source the setting or option, for the error message.
+ * @throws ConfigError that names every invalid entry.
  */
 export function parseRepositoryPatterns(setting: string, source = "ARCHIVE_REPOSITORIES"): RepositoryPatterns {
   const entries = setting
@@ -37,12 +37,12 @@ export function parseRepositoryPatterns(setting: string, source = "ARCHIVE_REPOS
   };
 }
 
-/** Whether the setting says what to archive, and not only what to leave out. */
+/** Whether the setting has a pattern that includes repositories, not only exclusions. */
 export function hasIncludes(setting: string | undefined): setting is string {
   return setting?.split(",").some((entry) => entry.trim() !== "" && !entry.trim().startsWith("!")) ?? false;
 }
 
-/** Everything that an App's installations see, less the exclusions in `setting`. */
+/** @returns a predicate that accepts every repository except those that `setting` excludes. */
 export function everythingBut(setting: string | undefined): (fullName: string) => boolean {
   const excluded = (setting ?? "")
     .split(",")

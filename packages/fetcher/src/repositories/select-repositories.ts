@@ -1,4 +1,4 @@
-// Finds out which repositories are meant by ARCHIVE_REPOSITORIES, or seen by the App, and writes them into the ledger.
+// Resolves ARCHIVE_REPOSITORIES, or the App's installations, to repositories and records the selection in the ledger.
 
 import { ActionsArchiveError, PermanentError } from "@actions-archive/core/errors";
 import {
@@ -20,17 +20,18 @@ import { everythingBut, hasIncludes, parseRepositoryPatterns, type RepositoryPat
 export type Selection = {
   readonly repositories: readonly Repository[];
   readonly unreadable: readonly UnreadableRepository[];
-  /** Whether the patterns mean this repository. */
+  /** Whether the patterns select this repository. */
   readonly includes: (fullName: string) => boolean;
-  /** Whether they name it, and not its owner's repositories together. */
+  /** Whether the patterns have its literal name. */
   readonly names: (fullName: string) => boolean;
 };
 
 /**
- * Selects the repositories to archive. A name that leads nowhere is noted for operators; a known repository that is not found by
- * its name is followed by its id, and stays selected when it is nowhere, since lost access looks like deletion. Idempotent.
- * @returns the names that lead to no readable repository.
- * @throws RateLimitedError or TransientError when GitHub cannot say now; the selection stays as it was.
+ * Selects the repositories to archive. A name that does not resolve is recorded for operators. A known repository that is missing
+ * under its name is looked up by id. It stays selected when the lookup fails, since lost access is indistinguishable from
+ * deletion. Idempotent.
+ * @returns the patterns that resolve to no readable repository.
+ * @throws RateLimitedError or TransientError when GitHub cannot answer now; the selection stays as it was.
  */
 export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal): Promise<readonly UnreadableRepository[]> {
   const { db, log } = fetcher;
@@ -48,7 +49,7 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const selectedNames = new Set(repositories.map(({ full_name }) => full_name.toLowerCase()));
   for (const known of missing) {
     const isReplaced = selectedNames.has(known.full_name.toLowerCase());
-    const sighting = await follow(fetcher, known, { selection, isReplaced, signal });
+    const sighting = await findById(fetcher, known, { selection, isReplaced, signal });
     if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
   }
   await writeSelection(db, [...sightings.values()]);
@@ -64,34 +65,34 @@ async function findSelection(fetcher: Fetcher, signal: AbortSignal): Promise<Sel
   try {
     return await findRepositories(fetcher, patterns, signal);
   } catch (error) {
-    if (error instanceof ActionsArchiveError) await recordNeverRead(fetcher, patterns, error.message);
+    if (error instanceof ActionsArchiveError) await recordUnresolved(fetcher, patterns, error.message);
     throw error;
   }
 }
 
-// What the ledger knows stays as it was. Configured repositories that it does not know are gaps from the first failure on.
-async function recordNeverRead({ db }: Fetcher, { names, owners }: RepositoryPatterns, problem: string): Promise<void> {
+// Known repositories stay unchanged. Configured repositories that the ledger does not know are gaps from the first failure on.
+async function recordUnresolved({ db }: Fetcher, { names, owners }: RepositoryPatterns, problem: string): Promise<void> {
   const selected = (await listSelectedRepositories(db)).map(({ full_name }) => full_name.toLowerCase());
   const unreadable = await listUnreadableRepositories(db);
   const listed = new Set([...selected, ...unreadable.map(({ name }) => name)]);
   const unknownOwners = owners.filter((owner) => !selected.some((name) => name.startsWith(`${owner.toLowerCase()}/`)));
-  const neverRead = [...names, ...unknownOwners.map((owner) => `${owner}/*`)].filter((name) => !listed.has(name));
-  if (neverRead.length > 0)
-    await recordUnreadableRepositories(db, [...unreadable, ...neverRead.map((name) => ({ name, problem }))]);
+  const unresolved = [...names, ...unknownOwners.map((owner) => `${owner}/*`)].filter((name) => !listed.has(name));
+  if (unresolved.length > 0)
+    await recordUnreadableRepositories(db, [...unreadable, ...unresolved.map((name) => ({ name, problem }))]);
 }
 
-type Following = {
+type Lookup = {
   readonly selection: Selection;
-  /** Its name leads to another repository, which is selected. One wrong answer can give a name an id that there never was. */
+  /** Another selected repository has its name. A single wrong answer can give a name an id that never existed. */
   readonly isReplaced: boolean;
   readonly signal: AbortSignal;
 };
 
-// Renamed while its old name was taken by another, transferred, deleted, or no longer to be seen: the id tells.
-async function follow(
+// The repository was renamed while another took its old name, transferred, deleted, or hidden. Its id resolves which.
+async function findById(
   { github, log }: Fetcher,
   { repository_id, full_name, archive_since }: LedgerRepository,
-  { selection, isReplaced, signal }: Following,
+  { selection, isReplaced, signal }: Lookup,
 ): Promise<RepositorySnapshot | undefined> {
   try {
     const { data } = await getRepositoryById(github, { repositoryId: repository_id, signal });
@@ -113,8 +114,8 @@ async function follow(
 }
 
 /**
- * The repositories that `patterns` mean, as GitHub shows them now; names and owners that lead nowhere are `unreadable`.
- * @throws RateLimitedError or TransientError when GitHub cannot say now.
+ * Finds the repositories that `patterns` select. Names and owners that do not resolve are in `unreadable`.
+ * @throws RateLimitedError or TransientError when GitHub cannot answer now.
  */
 export async function findRepositories(
   { github }: Pick<Fetcher, "github">,
@@ -123,7 +124,7 @@ export async function findRepositories(
 ): Promise<Selection> {
   const repositories: Repository[] = [];
   const unreadable: UnreadableRepository[] = [];
-  const orNote = async (name: string, find: () => Promise<void>) => {
+  const recordUnreadable = async (name: string, find: () => Promise<void>) => {
     try {
       await find();
     } catch (error) {
@@ -132,13 +133,13 @@ export async function findRepositories(
     }
   };
   for (const name of patterns.names) {
-    await orNote(name, async () => {
+    await recordUnreadable(name, async () => {
       const { data } = await getRepository(github, { repository: name, signal });
       repositories.push(data);
     });
   }
   for (const owner of patterns.owners) {
-    await orNote(`${owner}/*`, async () => {
+    await recordUnreadable(`${owner}/*`, async () => {
       const found = await listOwned(github, owner, signal);
       repositories.push(...found.repositories.filter(({ full_name }) => patterns.includes(full_name)));
       if (found.problem !== undefined) unreadable.push({ name: `${owner}/*`, problem: found.problem });
@@ -154,7 +155,7 @@ export async function findRepositories(
 
 type Owned = { readonly repositories: readonly Repository[]; readonly problem: string | undefined };
 
-// No count says how many there are: an owner that shows none is asked twice, and is no silent success.
+// The list has no count. An owner with an empty list is requested twice, and then reported as unreadable.
 async function listOwned(github: Fetcher["github"], owner: string, signal: AbortSignal): Promise<Owned> {
   for (let answers = 1; ; answers++) {
     const repositories: Repository[] = [];
@@ -164,8 +165,7 @@ async function listOwned(github: Fetcher["github"], owner: string, signal: Abort
       problems.push(...unusable.map(({ problem }) => problem));
     }
     const [problem] = problems;
-    if (problem !== undefined)
-      return { repositories, problem: `${problems.length} of its repositories cannot be used: ${problem}` };
+    if (problem !== undefined) return { repositories, problem: `${problems.length} repository objects are unusable: ${problem}` };
     if (repositories.length > 0) return { repositories, problem: undefined };
     if (answers > 1) return { repositories, problem: "GitHub shows no repository of this owner to the credential" };
   }

@@ -1,5 +1,5 @@
-// Work under a lease in the ledger: renewed while it goes on, broken off as soon as it is lost. A dead holder's lease ends within
-// the minute that every lease may last.
+// Runs work under a lease in the ledger: renews it periodically, and aborts the work when it is lost. A dead process's lease
+// expires within 60 seconds.
 
 import type { Logger } from "@actions-archive/core/logger";
 
@@ -7,13 +7,13 @@ export const leaseSeconds = 45;
 const renewalMs = 15_000;
 
 export type Lease = {
-  /** Takes the lease for another `leaseSeconds`; false when it is lost. */
+  /** Extends the lease by `leaseSeconds`; false when it is lost. */
   readonly renew: () => Promise<boolean>;
   readonly log: Logger;
   readonly signal: AbortSignal;
 };
 
-/** Does `work`, whose signal aborts with the lease's or the caller's; what it throws is thrown. */
+/** Runs `work` with a signal that aborts when the lease is lost or the caller's signal aborts. Rethrows what `work` throws. */
 export async function withLease<T>({ renew, log, signal }: Lease, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const lost = new AbortController();
   const renewal = setInterval(() => {

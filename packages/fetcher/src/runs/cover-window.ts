@@ -1,4 +1,4 @@
-// What a listing of runs leaves in the ledger: spans that are covered, and spans that are to be listed again.
+// Records the result of listing runs: covered windows, and spans to list again.
 
 import { forgetUnusableRunsIn } from "@actions-archive/database/ledger/unusable-objects";
 import {
@@ -13,15 +13,15 @@ import type { Fetcher } from "../fetcher.ts";
 import type { ListedRepository } from "./record-page.ts";
 
 /**
- * GitHub's run searches answered 200 with lists that were short, and said so in no count, for days in 2021-03 and 2022-04
- * (dawidd6/action-download-artifact#56, #57): what nothing else lists again is listed a second time after a day.
+ * For days in 2021-03 and 2022-04, GitHub's run searches answered 200 with incomplete lists and matching counts
+ * (dawidd6/action-download-artifact#56, #57). A span that nothing else lists again is listed a second time after a day.
  */
 const secondListingSeconds = 24 * 60 * 60;
 
 /**
- * Covers a span that was listed whole. Idempotent.
- * @param unusable how many of its runs the ledger cannot use: with any, it is listed again.
- * @param secondListingBefore what is older than this is listed a second time; undefined: nothing is.
+ * Records a completely listed span as covered. Idempotent.
+ * @param unusable the number of unusable run objects: with any, the span is listed again.
+ * @param secondListingBefore spans before this time are listed a second time; undefined: none.
  */
 export async function coverWindow(
   { db }: Pick<Fetcher, "db">,
@@ -40,8 +40,8 @@ export async function coverWindow(
 }
 
 /**
- * For a listing's `onIncomplete`: the span is not covered, and listed again.
- * @param settled what is younger is covered by no poll yet; undefined: nothing is too young.
+ * Creates a listing's `onIncomplete`: the span is not covered, and is scheduled to be listed again.
+ * @param settled spans after this time are left to later polls; undefined: none.
  */
 export function recordIncompletePart(
   { db }: Pick<Fetcher, "db">,

@@ -1,6 +1,6 @@
-// Lists the runs of a span of time, walked by the oldest that was seen and never by page number: a run that is deleted between
-// two pages shifts the pages, and would hide another. Each part of the span is covered only once it showed as many runs as GitHub
-// counted in it. What was listed is written at once; listing twice changes nothing.
+// Lists the runs of a span of time. Pages by the oldest run seen, not by page number: deleting a run between two pages shifts the
+// pages and would hide another run. A part of the span is covered only once it showed as many runs as GitHub counts in it. Runs
+// are recorded page by page; listing a span again is idempotent.
 // https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 
 import { secondMs } from "@actions-archive/core/durations";
@@ -13,7 +13,7 @@ import type { Fetcher } from "../fetcher.ts";
 import { readUntilComplete } from "./read-whole.ts";
 import { type ListedRepository, recordPage } from "./record-page.ts";
 
-/** A run that another answer has just shown: a list of its time that lacks it is incomplete. */
+/** A run that another answer has just shown: a list of its span without it is incomplete. */
 export type ShownRun = { readonly id: number; readonly createdAt: Date };
 
 export type Listing = {
@@ -23,36 +23,36 @@ export type Listing = {
   readonly backfillId?: number;
   readonly shownRuns?: readonly ShownRun[] | undefined;
   /**
-   * Called for each part that was listed whole, newest first. Parts touch, and miss the seconds that GitHub caps and the parts that
-   * are incomplete. `unusable`: how many of its runs the ledger cannot use.
+   * Called for each completely listed part, newest first. Parts are contiguous, except for seconds that reach GitHub's cap and
+   * incomplete parts. `unusable`: the number of its unusable run objects.
    */
   readonly onListed: (window: Window, unusable: number) => Promise<void>;
-  /** Called for each part of which GitHub promised more runs than it showed, however often it was asked. */
+  /** Called for each part for which GitHub still lists fewer runs than it counts after the retries. */
   readonly onIncomplete: (window: Window, shortfall: Shortfall) => Promise<void>;
   readonly signal: AbortSignal;
 };
 
 /**
- * Lists the runs created in `window` and writes them into the ledger. Idempotent.
- * @throws PermanentError when the name now leads to another repository; the client's errors as they are.
+ * Lists the runs created in `window` and records them. Idempotent.
+ * @throws PermanentError when the name now resolves to another repository; the client's other errors.
  */
 export async function listWindow(listing: Listing, window: Window): Promise<void> {
-  // What is older than `until` is still owed; `newest` is the newest second to ask for.
+  // Runs before `until` are still to be listed; `newest` is the newest second to request.
   let [until, newest] = [window.end, floorSecond(window.end)];
-  // The part before, which the count of the next list proves.
-  let unproven: Part | undefined;
+  // The preceding part, whose count the next list confirms.
+  let unconfirmed: Part | undefined;
   while (until > window.start) {
-    const page = await listRest(listing, { start: window.start, end: newest }, unproven);
-    if (unproven !== undefined) await proveByNext(listing, unproven, page.total);
-    unproven = undefined;
+    const page = await listRest(listing, { start: window.start, end: newest }, unconfirmed);
+    if (unconfirmed !== undefined) await confirmByNext(listing, unconfirmed, page.total);
+    unconfirmed = undefined;
     if (!page.hasNext) return reportCounted(listing, { ...page, start: window.start, end: until }, page.total);
     if (!isNewestFirst(page.runs)) return listHalves(listing, { start: window.start, end: until });
     const oldest = oldestSecond(page.runs);
     if (oldest < newest) {
-      // The page may end in the midst of its oldest second, which is asked for again.
+      // The page may end within its oldest second, which is requested again.
       const start = afterSecond(oldest);
       const runs = page.runs.filter(({ created_at }) => Date.parse(created_at) >= start.getTime());
-      unproven = { ...page, start, end: until, runs, newest };
+      unconfirmed = { ...page, start, end: until, runs, newest };
       [until, newest] = [start, oldest];
     } else {
       await listSecond(listing, newest, until);
@@ -65,7 +65,8 @@ export async function listWindow(listing: Listing, window: Window): Promise<void
 type Shown = { readonly runs: readonly WorkflowRun[]; readonly unusable: number; readonly total: number | undefined };
 type Part = Window & Shown & { /** The second up to which `total` counts. */ readonly newest: Date };
 
-// One page, in smaller pieces where a large one fails. One that shows an odd object, or nothing, is read again: one answer may be wrong.
+// Reads one page, with a smaller page size when a large one fails. A page with an unusable object, or without runs, is read
+// again, since a single answer may be wrong.
 async function listNewest(listing: Listing, { start, end }: Window): Promise<Shown & { readonly hasNext: boolean }> {
   const created = `${isoSecond(floorSecond(start))}..${isoSecond(end)}`;
   const { fetcher, repository, signal } = listing;
@@ -78,7 +79,7 @@ async function listNewest(listing: Listing, { start, end }: Window): Promise<Sho
   return page.runs.length + page.unusable > 0 ? page : readPage();
 }
 
-// A rest that counts fewer runs than the list before it left may itself be wrong, and only its count would show that: it is read again.
+// When the rest's count is lower than the previous list implies, either count may be wrong: the rest is read again.
 async function listRest(
   listing: Listing,
   rest: Window,
@@ -89,11 +90,11 @@ async function listRest(
   return isWhole(listing, before, before.total - page.total) ? page : listNewest(listing, rest);
 }
 
-// GitHub counts the part and the rest in one list, the rest in the next: the difference is what the part holds.
-async function proveByNext(listing: Listing, part: Part, restTotal: number | undefined): Promise<void> {
+// One list counts the part and the rest, the next one only the rest: the difference is the part's count.
+async function confirmByNext(listing: Listing, part: Part, restTotal: number | undefined): Promise<void> {
   if (part.total === undefined || restTotal === undefined) return reportCounted(listing, part, undefined);
   if (part.total < maxCount) return reportCounted(listing, part, part.total - restTotal);
-  // Larger counts are all reported as one: the part is counted by itself.
+  // GitHub's count is capped, so the part is counted on its own.
   const { fetcher, repository, signal } = listing;
   const created = `${isoSecond(part.start)}..${isoSecond(part.newest)}`;
   await reportCounted(listing, part, await countRuns(fetcher.github, { repository: repository.full_name, created, signal }));
@@ -101,7 +102,7 @@ async function proveByNext(listing: Listing, part: Part, restTotal: number | und
 
 async function reportCounted(listing: Listing, part: Window & Shown, promised: number | undefined): Promise<void> {
   if (isWhole(listing, part, promised)) return report(listing, part, part.unusable);
-  await listAgain(listing, part);
+  await relistPart(listing, part);
 }
 
 function isWhole({ shownRuns = [] }: Listing, part: Window & Shown, promised = 0): boolean {
@@ -111,8 +112,8 @@ function isWhole({ shownRuns = [] }: Listing, part: Window & Shown, promised = 0
   return shownRuns.every(({ id, createdAt }) => listed.has(id) || createdAt < start || createdAt >= end);
 }
 
-// A part that did not show what was promised, by page numbers and by its own count.
-async function listAgain(listing: Listing, { start, end }: Window): Promise<void> {
+// Reads an incomplete part again, by page number and with its own count.
+async function relistPart(listing: Listing, { start, end }: Window): Promise<void> {
   const first = floorSecond(start);
   const last = new Date(Math.max(first.getTime(), floorSecond(new Date(end.getTime() - 1)).getTime()));
   const reading = await readUntilComplete(
@@ -120,7 +121,7 @@ async function listAgain(listing: Listing, { start, end }: Window): Promise<void
     (read) => isWhole(listing, { start, end, ...read }, read.total),
     listing.signal,
   );
-  // What was shown decides, and never the count alone: one that is too large would halve a span of years down to its seconds.
+  // The number of listed runs decides, not the count: a count that is too large would halve a span of years down to its seconds.
   if (shownOf(reading) >= filteredListCap && last > first) return listHalves(listing, { start, end });
   if (isWhole(listing, { start, end, ...reading }, reading.total)) return report(listing, { start, end }, reading.unusable);
   await reportIncomplete(listing, { start, end }, reading);
@@ -128,7 +129,7 @@ async function listAgain(listing: Listing, { start, end }: Window): Promise<void
 
 async function reportIncomplete(listing: Listing, window: Window, reading: Shown): Promise<void> {
   const shown = shownOf(reading);
-  // Where a run is missing that another answer showed, the count itself is too small.
+  // When a run that another answer showed is missing, the count itself is too small.
   const promised = Math.max(reading.total ?? 0, shown + 1);
   fetcherLog(listing).warn({ ...window, promised, shown }, "run list incomplete");
   await listing.onIncomplete(window, { promised, shown });
@@ -143,13 +144,13 @@ async function readAllPages(listing: Listing, { start, end }: Window): Promise<S
     const recorded = await recordPage(listing, page);
     runs.push(...recorded.runs);
     unusable += recorded.unusable;
-    // The first page counts runs that are deleted before the last one is read: what they hid is found by reading again.
+    // The first page may count runs that are deleted before the last page is read. Reading again finds the runs that this hid.
     total = Math.max(total, page.totalCount ?? 0);
   }
   return { runs, unusable, total };
 }
 
-// A second with more runs than a page holds: only page numbers lead further, up to GitHub's cap.
+// Lists a second with more runs than a page holds: only page numbers lead further, up to GitHub's cap.
 async function listSecond(listing: Listing, second: Date, until: Date): Promise<void> {
   const { fetcher, repository } = listing;
   const whole = { start: second, end: until };
@@ -162,17 +163,17 @@ async function listSecond(listing: Listing, second: Date, until: Date): Promise<
     if (isWhole(listing, { ...whole, ...reading }, reading.total)) return report(listing, whole, reading.unusable);
     return reportIncomplete(listing, whole, reading);
   }
-  fetcherLog(listing).error({ second }, "second full: GitHub lists no more of its runs");
+  fetcherLog(listing).error({ second }, "second full: GitHub lists no further runs");
   await markFullSecond(fetcher.db, repository.repository_id, second);
   await report(listing, { start: afterSecond(second), end: until }, 0);
 }
 
-// A run that is deleted while the second is read leaves 999 of a full list.
+// Deleting a run while the second is read leaves 999 runs of a full list.
 function isFull(reading: Shown): boolean {
   return Math.max(shownOf(reading), reading.total ?? 0) >= filteredListCap;
 }
 
-// No list was ever seen that is not newest first, and nothing documents that there is none: halves need no order.
+// The documentation does not guarantee that lists are newest first, though every list seen was. Halving needs no order.
 async function listHalves(listing: Listing, { start, end }: Window): Promise<void> {
   const middle = floorSecond(new Date((start.getTime() + end.getTime()) / 2));
   if (middle <= start) {
@@ -191,7 +192,7 @@ function fetcherLog({ fetcher, repository }: Listing) {
   return fetcher.log.child({ repository: repository.full_name });
 }
 
-/** Distinct runs: a page can show one twice in the place of another. */
+/** Counts distinct runs: a page can repeat one run in place of another. */
 function shownOf({ runs, unusable }: Pick<Shown, "runs" | "unusable">): number {
   return new Set(runs.map(({ id }) => id)).size + unusable;
 }

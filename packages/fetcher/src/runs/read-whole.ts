@@ -1,20 +1,20 @@
-// One wrong answer heals by being read again: a list that does not show what it promised is read a few times before it is believed
-// to be incomplete.
+// Retries incomplete reads: a list with fewer items than GitHub counts is read up to three times before it is taken as
+// incomplete.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How often a list is read within one scan, and how long it is waited for in between. */
+/** The delays between the reads. */
 const waitsMs = [100, 400];
 
-/** Calls `read` until `isWhole`, at most three times; the last reading is returned, whole or not. @throws what `read` throws. */
+/** Calls `read` until `isComplete`, at most three times. @returns the last reading, complete or not. @throws what `read` throws. */
 export async function readUntilComplete<T>(
   read: () => Promise<T>,
-  isWhole: (reading: T) => boolean,
+  isComplete: (reading: T) => boolean,
   signal: AbortSignal,
 ): Promise<T> {
   for (const waitMs of waitsMs) {
     const reading = await read();
-    if (isWhole(reading)) return reading;
+    if (isComplete(reading)) return reading;
     await sleep(waitMs, undefined, { signal });
   }
   return read();

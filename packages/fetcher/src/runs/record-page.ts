@@ -1,4 +1,5 @@
-// A page of runs, into the ledger: what can be used as runs, the rest as unusable objects. One odd run never costs its page.
+// Records a page of runs: usable objects as runs, the rest as unusable objects. An unusable object does not affect the rest of
+// its page.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
@@ -12,9 +13,9 @@ import type { Fetcher } from "../fetcher.ts";
 export type ListedRepository = { readonly repository_id: number; readonly full_name: string };
 
 export type RecordedPage = {
-  /** Runs that are in the ledger now, in GitHub's order. */
+  /** The recorded runs, in GitHub's order. */
   readonly runs: readonly WorkflowRun[];
-  /** How many others the page showed. */
+  /** The number of unusable objects on the page. */
   readonly unusable: number;
 };
 
@@ -26,8 +27,8 @@ export type PageOf = {
 };
 
 /**
- * Writes a page of runs. Idempotent.
- * @throws PermanentError `github/not-found` when all of them are another repository's: the name leads elsewhere now.
+ * Records a page of runs. Idempotent.
+ * @throws PermanentError `github/not-found` when every run belongs to another repository: the name now resolves to that one.
  */
 export async function recordPage({ fetcher, repository, backfillId }: PageOf, page: Page<WorkflowRun>): Promise<RecordedPage> {
   const { repository_id, full_name } = repository;
@@ -50,7 +51,7 @@ export async function recordPage({ fetcher, repository, backfillId }: PageOf, pa
     ...refused.map(({ object, problem }) => ({ object, problem, place: placeOf(object) })),
     ...strangers.map((run) => ({
       object: run,
-      problem: `repository.id is ${run.repository?.id}: another repository's run`,
+      problem: `repository.id is ${run.repository?.id}: the run belongs to another repository`,
       place: placeOf(run),
     })),
   ];
@@ -69,8 +70,8 @@ function isOfAnother(run: WorkflowRun, repositoryId: number): boolean {
 }
 
 /**
- * Its own created_at where that is a time before now in GitHub's form; else, in a first attempt, its run_started_at, which is the
- * same; else the created_at of its neighbour in the list.
+ * The run's position in time: its created_at where that is a valid time before now; else, for a first attempt, its
+ * run_started_at, which is equal; else the created_at of its neighbour in the list.
  */
 function positionedAt(object: unknown, runs: readonly WorkflowRun[], page: Page<WorkflowRun>, place: number): Date {
   const run = asFields(object);

@@ -1,17 +1,17 @@
-// Which parts of a span of time no window covers.
+// Computes the parts of a span of time that no window covers.
 
 import type { Window } from "@actions-archive/database/ledger/windows";
 
-/** @returns the parts of `whole` outside of `windows`, newest first; neighbours of a window begin where it ends. */
-export function uncoveredSpans(whole: Window, windows: readonly Window[]): Window[] {
+/** @returns the parts of `span` outside of `windows`, newest first. Bounds are exact: a part begins where a window ends. */
+export function uncoveredSpans(span: Window, windows: readonly Window[]): Window[] {
   const spans: Window[] = [];
-  let from = whole.start;
+  let from = span.start;
   for (const { start, end } of windows.toSorted((a, b) => a.start.getTime() - b.start.getTime())) {
     if (end <= from) continue;
-    if (start >= whole.end) break;
+    if (start >= span.end) break;
     if (start > from) spans.push({ start: from, end: start });
     from = end;
   }
-  if (from < whole.end) spans.push({ start: from, end: whole.end });
+  if (from < span.end) spans.push({ start: from, end: span.end });
   return spans.toReversed();
 }

@@ -1,4 +1,4 @@
-// One delivery of a webhook, from its body to the ledger: at once where that can be, kept as it came where it cannot.
+// Records a webhook delivery in the ledger, or stores it for later when recording fails.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { TransientError } from "@actions-archive/core/errors";
@@ -21,22 +21,23 @@ export type Delivery = { readonly guid: string; readonly event: string; readonly
 
 type Receiver = Pick<Fetcher, "db" | "github" | "log">;
 
-/** An attempt that goes on is looked at after this long where no webhook has told its end by then. */
-const unheardSeconds = 60 * 60;
+/** When no webhook reported its end, an attempt in progress is checked after this long. */
+const inProgressCheckSeconds = 60 * 60;
 /**
- * One that is over is listed after this long. Only that listing proves that no job is missing, and it finds what no webhook told;
- * but it asks of the same 900 requests a minute as the logs, which come first, and GitHub lists some jobs late.
+ * A completed attempt is listed after this long. Only the listing proves that no job is missing, and it finds jobs without a
+ * webhook. It is delayed because it shares the limit of 900 requests a minute with the logs, which come first, and because GitHub
+ * lists some jobs late.
  */
-const unprovenSeconds = 2 * 60;
+const completedCheckSeconds = 2 * 60;
 const storedAtOnce = 100;
 const maxTries = 20;
 
 /**
- * Takes a delivery whose signature was checked. Idempotent by guid; the ledger is written by content, so that no order and no
- * repetition of deliveries matters.
- * @returns `stored` when it waits to be written into the ledger; nothing is kept of one that is `ignored` for its event, or whose
- * repository is `not_selected`.
- * @throws when nothing could be stored: GitHub may send it again.
+ * Receives a delivery with a verified signature. Idempotent by guid. The ledger is written by content, so the order and
+ * repetition of deliveries do not matter.
+ * @returns `stored` when it waits to be recorded; `ignored` for an event of another kind and `not_selected` for another
+ * repository, of which nothing is stored.
+ * @throws when the delivery could not be stored: GitHub may redeliver it.
  */
 export async function receiveDelivery(receiver: Receiver, delivery: Delivery): Promise<DeliveryOutcome | "stored"> {
   const event = readDelivery(receiver, delivery);
@@ -52,10 +53,9 @@ export async function receiveDelivery(receiver: Receiver, delivery: Delivery): P
 }
 
 /**
- * Writes deliveries into the ledger that waited for it, until none is left that can be written. Idempotent; several processes
- * may do it at once.
- * @returns how many were written.
- * @throws TransientError while the database is away.
+ * Records stored deliveries until none is left that can be recorded. Idempotent; several processes may run it concurrently.
+ * @returns the number of recorded deliveries.
+ * @throws TransientError while the database is unavailable.
  */
 export async function recordStoredDeliveries(receiver: Receiver): Promise<number> {
   let recorded = 0;
@@ -80,7 +80,7 @@ async function recordStored(receiver: Receiver, delivery: Delivery): Promise<Del
     if (outcome === "not_selected") await dropStoredDelivery(db, guid);
     return outcome;
   } catch (error) {
-    // Without a database there is nothing to write down, and nothing else to try.
+    // Without the database the failure cannot be recorded either.
     if (event === undefined || error instanceof TransientError) throw error;
     await storeDelivery(db, refOf(delivery, event), Buffer.from(delivery.body), errorMessage(error));
     log.error({ err: error, guid, repositoryId: event.repository.id }, "delivery not recorded");
@@ -115,5 +115,5 @@ async function writeSubject(
   await recordRuns(trx, repositoryId, [subject.object]);
   const attempt = { run_id: subject.run_id, run_attempt: subject.attempt };
   const { isOver } = subject;
-  await leaveToWebhooks(trx, attempt, { isOver, seconds: isOver ? unprovenSeconds : unheardSeconds });
+  await leaveToWebhooks(trx, attempt, { isOver, seconds: isOver ? completedCheckSeconds : inProgressCheckSeconds });
 }

@@ -1,5 +1,4 @@
-// What a webhook's payload says, as far as we write it down: a completed job, or a run. Pure. Anything else is nothing: events
-// of other kinds, actions that nobody knows yet, fields that are not what they should be.
+// Parses a webhook payload into a completed job or a run. Pure. Other events, unknown actions and malformed fields yield nothing.
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
 
 import { dayMs } from "@actions-archive/core/durations";
@@ -9,9 +8,9 @@ import { z } from "zod";
 export type WebhookEvent = {
   readonly action: string;
   readonly repository: { readonly id: number; readonly full_name: string };
-  /** When what it says was true, by GitHub's clock. */
+  /** The time of the described state, by GitHub's clock. */
   readonly seenAt: Date;
-  /** Undefined: it concerns the repository, and holds nothing to write. */
+  /** Undefined when the event has nothing to record. */
   readonly subject:
     | { readonly kind: "job"; readonly object: unknown; readonly run_id: number; readonly attempt: number }
     | {
@@ -30,7 +29,7 @@ const maxAttempts = 1_000;
 const Repository = z.object({ id: GitHubId, full_name: z.string().regex(/^(?!\.\.?\/)[\w.-]{1,100}\/(?!\.\.?$)[\w.-]{1,100}$/) });
 const Envelope = z.object({ action: z.string().max(100), repository: Repository });
 
-/** Missing on a GHES of 2021, where only the first attempt can be told. */
+/** A GHES of 2021 sends none: the attempt is then taken as the first. */
 const attempt = z.int().positive().max(maxAttempts).nullish();
 const time = z.iso.datetime({ offset: true });
 
@@ -49,16 +48,16 @@ const Run = z.object({
   workflow_run: z.object({ id: GitHubId, run_attempt: attempt, status: z.string(), created_at: time, updated_at: time }),
 });
 
-/** Whether an event can matter, before its payload is looked into. */
+/** Whether events of this kind are parsed at all. */
 export function isKnownEvent(event: string): boolean {
   return event === "workflow_job" || event === "workflow_run";
 }
 
 /**
- * Reads a payload; never throws.
- * @param body JSON, or a form with the JSON in its field `payload`, whatever the content type says
- * @param now GitHub's clock: what claims to be of a later day is not believed, since nothing that follows could outdate it
- * @returns undefined when it says nothing about a job that ended, or about a run.
+ * Parses a payload. Never throws.
+ * @param body JSON, or a form with the JSON in its field `payload`, whatever the content type
+ * @param now GitHub's clock; a payload dated more than a day later is rejected, since no later event could replace it
+ * @returns undefined when it is not about a completed job or a run.
  */
 export function readWebhookEvent(event: string, body: string, now: Date): WebhookEvent | undefined {
   const payload = tryParseJson(body) ?? tryParseJson(new URLSearchParams(body).get("payload") ?? "");
@@ -75,19 +74,19 @@ function isRunAction(action: string): boolean {
   return action === "requested" || action === "in_progress" || action === "completed";
 }
 
-type Told = Partial<Pick<WebhookEvent, "seenAt" | "subject">>;
+type Content = Partial<Pick<WebhookEvent, "seenAt" | "subject">>;
 
-function readJob(payload: Record<string, unknown>, now: Date): Told {
+function readJob(payload: Record<string, unknown>, now: Date): Content {
   const parsed = CompletedJob.safeParse(payload);
   if (!parsed.success) return {};
   const { run_id, completed_at, run_attempt } = parsed.data.workflow_job;
   const seenAt = new Date(completed_at ?? 0);
   if (isFuture(seenAt, now)) return {};
-  // The object itself, as received: the schema keeps only what it names.
+  // The object as received: the schema keeps only the fields that it names.
   return { seenAt, subject: { kind: "job", object: payload["workflow_job"], run_id, attempt: run_attempt ?? 1 } };
 }
 
-function readRun(payload: Record<string, unknown>, now: Date): Told {
+function readRun(payload: Record<string, unknown>, now: Date): Content {
   const parsed = Run.safeParse(payload);
   if (!parsed.success) return {};
   const { id, run_attempt, status, created_at, updated_at } = parsed.data.workflow_run;
@@ -104,7 +103,7 @@ function isFuture(instant: Date, now: Date): boolean {
 function tryParseJson(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    // An object's fields are unknown until a schema has looked at them.
+    // The fields are unknown until a schema has parsed them.
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;

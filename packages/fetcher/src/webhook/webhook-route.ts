@@ -1,4 +1,5 @@
-// POST /webhooks/github. Nothing is believed, and nothing touches the database, before the signature over the raw body holds.
+// Serves POST /webhooks/github. No payload is parsed and no database is accessed before the signature over the raw body is
+// verified.
 // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 
 import { createHash } from "node:crypto";
@@ -13,18 +14,18 @@ export const webhookPath = "/webhooks/github";
 
 /** GitHub delivers no larger payload. https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap */
 export const maxBodyBytes = 25 * 1024 * 1024;
-/** What unchecked bodies may hold together: whoever sends them without the secret must not fill the memory. */
+/** The maximum of buffered unverified bodies, so that senders without the secret cannot exhaust memory. */
 const maxBufferedBytes = 8 * maxBodyBytes;
-/** GitHub gives up after 10 seconds, a GHES after 30. */
+/** GitHub's timeout is 10 seconds, that of a GHES 30. */
 const maxReadMs = 30_000;
 
 const tooLarge = { error: "the payload is over 25 MB" };
 
-/** What bodies that are being read hold together now. */
+/** Bytes of all bodies in progress. */
 type Buffered = { bytes: number };
 
 export type WebhookOptions = {
-  /** One, or two while one takes the place of the other. None: every delivery is answered with 503. */
+  /** One, or two during a rotation. None: every delivery is answered with 503. */
   readonly secrets: readonly string[];
   /** Stores the delivery; rejects when it could not be stored. */
   readonly receive: (delivery: Delivery) => Promise<string>;
@@ -32,8 +33,8 @@ export type WebhookOptions = {
 };
 
 /**
- * Adds the route to the app of the fetcher's PORT. Its answers: 202 stored, or nothing to store; 401 the signature; 413 over
- * 25 MB; 503 no secret is set, too much is under way, or nothing could be stored.
+ * Adds the route to the app of the fetcher's PORT. It answers 202 when the delivery is stored or has nothing to store; 401 for a
+ * wrong signature; 413 over 25 MB; 503 when no secret is set, too many deliveries are in progress, or nothing could be stored.
  */
 export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOptions): void {
   const buffered: Buffered = { bytes: 0 };
@@ -61,16 +62,18 @@ export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOpt
 }
 
 function refuse(c: Context): Response {
-  return c.json({ error: "the signature is not one of ours" }, 401);
+  return c.json({ error: "the signature does not match" }, 401);
 }
 
-/** The delivery's own id; a body without one is known by its bytes. The signature does not cover headers, so any id may come. */
+/**
+ * The delivery's id; a body without one is identified by its hash. The signature does not cover headers, so the id is untrusted.
+ */
 function guidOf(c: Context, body: Uint8Array): string {
   const guid = c.req.header("x-github-delivery") ?? "";
   return /^[\w-]{8,64}$/.test(guid) ? guid : createHash("sha256").update(body).digest("hex");
 }
 
-/** Whole, or why not. What comes after the limit is not read; what takes too long is cut. */
+/** @returns the complete body, or why it was not read. Reading stops at the size limit and at the timeout. */
 async function readBody(
   stream: ReadableStream<Uint8Array> | null,
   buffered: Buffered,
@@ -94,7 +97,7 @@ async function readBody(
   }
 }
 
-/** Exactly the text that these bytes are: with a replaced or a left out character the signature would be over another body. */
+/** Decodes strictly: with a replaced or omitted character, the signature would cover another body. */
 function tryDecode(body: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
