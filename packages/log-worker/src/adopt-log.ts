@@ -1,5 +1,5 @@
-// A log that lies in the bucket without a record, while GitHub has none any more: what a worker left that died between the
-// two writes. It is read whole, and taken for what it is.
+// Adopts a stored log without a record that GitHub no longer has: a worker crashed between writing the log and its record. The
+// log is read completely and verified.
 
 import { type Extraction, extractLog } from "@actions-archive/archive/log/facts/extraction";
 import { readLogTotals } from "@actions-archive/archive/log/logs";
@@ -12,18 +12,19 @@ import type { LogJob } from "@actions-archive/database/ledger/log-jobs";
 import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 
-/** What is to be recorded of a log that was found. */
+/** The log's state and facts for the record. */
 export type AdoptedLog = { readonly log: ArchivedLog; readonly facts: Extraction["facts"] };
 
 /**
- * The log that a worker left: the one beside the job's own key, if there is one, since it was read later; its record would have
- * named it. @returns undefined when there is no such log or all are damaged.
+ * Finds the log that a crashed worker left. A conflicting log under a further key takes precedence over the job's own key: it was
+ * downloaded later, and its record would have named it.
+ * @returns undefined when there is none or all are damaged.
  */
 export async function adoptStoredLog(worker: LogWorker, job: LogJob): Promise<AdoptedLog | undefined> {
   const own = logKey(worker.host, job);
-  const beside: ListedObject[] = [];
-  for await (const object of worker.store.list(own.slice(0, -"log.zst".length))) if (object.key !== own) beside.push(object);
-  const newestFirst = beside.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
+  const conflicting: ListedObject[] = [];
+  for await (const object of worker.store.list(own.slice(0, -"log.zst".length))) if (object.key !== own) conflicting.push(object);
+  const newestFirst = conflicting.toSorted((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
   for (const key of [...newestFirst.map((object) => object.key), own]) {
     const adopted = await adopt(worker, job, key);
     if (adopted !== undefined) return adopted;
@@ -56,7 +57,7 @@ async function adopt({ store, host, log }: LogWorker, job: LogJob, key: string):
     return { log: adopted, facts };
   } catch (error) {
     if (!(error instanceof PermanentError) || error.code !== "store/corrupt") throw error;
-    log.error({ err: error, objectKey: key, jobId: job.job_id }, "a damaged log without a record");
+    log.error({ err: error, objectKey: key, jobId: job.job_id }, "damaged log without a record");
     return undefined;
   }
 }

@@ -1,5 +1,5 @@
-// The handler of the archive queue: one job's log, from the first look into the bucket to its record. Every step may have
-// been done before, by a worker that died: each is a look, an exclusive write, or a question that can be asked again.
+// The handler of the archive queue: archives one job's log. A crashed worker may have done any step before, so every step is a
+// read, an exclusive write or an idempotent request.
 
 import { extractLog } from "@actions-archive/archive/log/facts/extraction";
 import { lacksEnd, lacksTimestamps } from "@actions-archive/archive/log/facts/log-flags";
@@ -25,34 +25,35 @@ import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
 import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
-/** Archives the log of a job of the ledger, or finds out why there is none. Idempotent. */
+/** Archives the log of a job in the ledger, or records why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
   return async ({ job_id }, delivery) => {
     const { gate } = worker;
     const { signal } = delivery;
-    const end = await gate.together(signal, () => archiveInFlight(worker, job_id, { ...delivery, isAlone: false }));
-    if (end === "alone") await gate.alone(signal, () => archiveInFlight(worker, job_id, { ...delivery, isAlone: true }));
+    const outcome = await gate.shared(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: false }));
+    if (outcome === "exclusive")
+      await gate.exclusive(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: true }));
   };
 }
 
-type Flight = Delivery & { readonly isAlone: boolean };
+type LeasedDelivery = Delivery & { readonly isAlone: boolean };
 
-/** @returns `alone` when nothing came of it because the log must have the worker for itself. */
-async function archiveInFlight(worker: LogWorker, jobId: number, flight: Flight): Promise<"done" | "alone"> {
+/** @returns `exclusive` when nothing was done because the log must be processed exclusively. */
+async function archiveUnderLease(worker: LogWorker, jobId: number, delivery: LeasedDelivery): Promise<"done" | "exclusive"> {
   const { db } = worker;
   const job = await findLogJob(db, jobId);
   if (job === undefined)
-    throw new PermanentError("queue/unknown-payload", `The ledger has no job ${jobId}; the message is dropped`);
+    throw new PermanentError("queue/unknown-payload", `Job ${jobId} is not in the ledger; its queue entry is dropped`);
   const isSettled = job.log_state === "archived" || job.log_state === "absent";
   if (isSettled && job.relook_at === null) return "done";
-  return worker.logLeases.take({ jobId, isAlone: flight.isAlone }, async (deaths) => {
+  return worker.logLeases.take({ jobId, isAlone: delivery.isAlone }, async (deaths) => {
     if (deaths > crashLimit) return failCrashed(worker, job);
-    if (deaths === crashLimit && !flight.isAlone) return "alone";
+    if (deaths === crashLimit && !delivery.isAlone) return "exclusive";
     try {
-      await archiveOne(worker, job, flight.signal);
+      await archiveOne(worker, job, delivery.signal);
     } catch (error) {
-      if (error instanceof SpoolFullError && !flight.isAlone) return "alone";
-      await handleFailure(worker, job, error, flight);
+      if (error instanceof SpoolFullError && !delivery.isAlone) return "exclusive";
+      await handleFailure(worker, job, error, delivery);
     }
     return "done";
   });
@@ -60,7 +61,7 @@ async function archiveInFlight(worker: LogWorker, jobId: number, flight: Flight)
 
 async function failCrashed({ db, log }: LogWorker, job: LogJob): Promise<"done"> {
   const { job_id: jobId, run_id: runId, full_name: repository } = job;
-  const detail = `The worker died while it worked on this log alone, after ${crashLimit} deaths beside others. See its last log lines; it is tried again alone.`;
+  const detail = `The worker crashed while it processed only this log, after ${crashLimit} crashes with other logs in progress. Check the worker's last log lines. The log is retried exclusively.`;
   await failLog(db, jobId, "crashed", detail);
   await resetCrashCount(db, jobId);
   log.error({ repository, runId, jobId, reason: "crashed" }, "log failed");
@@ -73,7 +74,7 @@ async function archiveOne(worker: LogWorker, job: LogJob, signal: AbortSignal): 
   if (job.log_state === "archived") return await recheckArchived(worker, job, signal);
   if (await handOverExisting(worker, job)) return;
   const facts = jobFacts(job.object);
-  // Only these two may end without a question to GitHub, and not where a log lies there that lacks its record.
+  // Only these two cases need no request to GitHub, and only when the store has no log that lacks its record.
   const mayNeedNoLog = facts.isSkipped || job.run_attempt > 1;
   if (mayNeedNoLog && (await worker.store.head(logKey(worker.host, job))) === undefined) {
     if (facts.isSkipped) return writeAbsence(worker, job, "not_run");
@@ -81,15 +82,15 @@ async function archiveOne(worker: LogWorker, job: LogJob, signal: AbortSignal): 
   }
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
-  // Awaited here: the spooled body goes away when this function ends.
+  // Awaited here, since the spooled body is removed when this function returns.
   if (download.kind === "log") return await storeLog(worker, job, facts, download, signal);
-  if (download.kind === "gone") return settleMissing(worker, job, classifyGoneLog(job, facts, download.date));
-  await settleMissing(worker, job, await classifyMissingLog(worker, job, facts, download, signal));
+  if (download.kind === "gone") return handleMissing(worker, job, classifyGoneLog(job, facts, download.date));
+  await handleMissing(worker, job, await classifyMissingLog(worker, job, facts, download, signal));
 }
 
 /**
- * Requests a log again that was archived without any timestamp: it may have been the sentence of a proxy. A log with
- * timestamps is stored under a key of its own, and a further version of the record names it.
+ * Requests a log again that was archived without timestamps, since it may have been a proxy's error text. A log with timestamps
+ * is stored under a key of its own, and a further version of the record names it.
  */
 async function recheckArchived(worker: LogWorker, job: LogJob, signal: AbortSignal): Promise<void> {
   const archived = (await findOwnRecord(worker, job))?.record.log;
@@ -112,18 +113,19 @@ async function storeLog(
   const { db, store, host, settings } = worker;
   if (lacksTimestamps(totals) && (await deferUntimedLog(worker, job, totals.rawSha256, date))) return;
   if (job.log_state !== "archived" && job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
-    return deferIncompleteLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is read once more");
+    return deferIncompleteLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is downloaded once more");
   }
   const put = () => putLog(store, host, job, body, totals, signal);
   const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
-  // There before, without a record: an earlier try's, or that of another worker who is about to write the record.
+  // The log already existed without a record: written by an earlier attempt, or by another worker that is about to write the
+  // record.
   if (stored.existing && job.log_state !== "archived" && (await handOverExisting(worker, job))) return;
   const { text, flags: textFlags, facts: extracted } = extractLog(totals, facts);
   const flags: LogFlag[] = [
     ...textFlags,
     ...(stored.conflict ? (["changed_since"] as const) : []),
     ...(stored.existing ? (["adopted"] as const) : []),
-    ...(await flagsBesideOthers(worker, job, totals.rawSha256, totals.rawBytes)),
+    ...(await flagsOfEqualLogs(worker, job, totals.rawSha256, totals.rawBytes)),
   ];
   const log = {
     state: "archived" as const,
@@ -140,8 +142,9 @@ async function storeLog(
 }
 
 /**
- * A body in which no line has a timestamp is hardly a log: it must come twice alike. @returns false when it did.
- * @throws TransientError `log/upstream-error` when another one came: those of an outage differ, and the log fails in the end.
+ * Defers a log in which no line has a timestamp: it is archived only after two equal answers.
+ * @returns false when the second equal answer came.
+ * @throws TransientError `log/upstream-error` when the answers differ, as during an outage; after the last attempt the log fails.
  */
 async function deferUntimedLog({ db, settings }: LogWorker, job: LogJob, rawSha256: string, date: Date): Promise<boolean> {
   const unconfirmed = firstOf(job, `sha256:${rawSha256}`, date);
@@ -150,13 +153,13 @@ async function deferUntimedLog({ db, settings }: LogWorker, job: LogJob, rawSha2
   if (isSecond && agreedSeconds >= settings.LOG_SETTLE_SECONDS) return false;
   const isOther = !isSecond && job.unconfirmed_answer?.startsWith("sha256:") === true;
   const seconds = Math.max(0, settings.LOG_SETTLE_SECONDS - agreedSeconds);
-  const detail = "no line of the log has a timestamp; it is read again before it is archived";
+  const detail = "no line of the log has a timestamp; it is downloaded again before it is archived";
   await deferUntilConfirmed(db, job.job_id, { unconfirmed, seconds, detail });
   if (isOther) throw new TransientError("log/upstream-error", `Job ${job.job_id} of ${job.full_name}: ${detail}`);
   return true;
 }
 
-async function settleMissing(worker: LogWorker, job: LogJob, missing: MissingLog): Promise<void> {
+async function handleMissing(worker: LogWorker, job: LogJob, missing: MissingLog): Promise<void> {
   const { db } = worker;
   switch (missing.kind) {
     case "young":
@@ -168,32 +171,35 @@ async function settleMissing(worker: LogWorker, job: LogJob, missing: MissingLog
       return failLog(db, job.job_id, "no_access", missing.detail);
     case "gone":
       await recordGoneLog(db, job.repository_id, { jobId: job.job_id, ageSeconds: missing.ageSeconds });
-      return settleAbsent(worker, job, "expired");
+      return recordAbsent(worker, job, "expired");
     case "absent":
-      return settleAbsent(worker, job, missing.reason);
+      return recordAbsent(worker, job, missing.reason);
   }
 }
 
-async function settleAbsent(worker: LogWorker, job: LogJob, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
+async function recordAbsent(worker: LogWorker, job: LogJob, reason: Parameters<typeof writeAbsence>[2]): Promise<void> {
   if (await adoptLog(worker, job)) return;
-  // What was called expired while the retention was believed to be shorter is deleted (the other way round, only time has passed), and what
-  // was called deleted while the job's object did not say whether it ran has no log.
+  // A reason is corrected in two cases. A log recorded as expired under a shorter retention was deleted; the reverse only means
+  // that time has passed. A log recorded as deleted has none when the job's object only now shows that it did not run.
   const isCorrected = (job.log_reason === "expired" && reason === "deleted") || reason === "not_run" || reason === "not_a_job";
   if (job.relook_at !== null && !isCorrected) return finishRecheck(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
 }
 
-/** Whether a log without a record lay in the store: its record is written. */
+/**
+ * Writes the record of a stored log that lacks one.
+ * @returns whether there was such a log.
+ */
 async function adoptLog(worker: LogWorker, job: LogJob): Promise<boolean> {
   const adopted = await adoptStoredLog(worker, job);
   if (adopted === undefined) return false;
   const { log, facts } = adopted;
-  const flags = [...log.flags, ...(await flagsBesideOthers(worker, job, log.raw_sha256, log.raw_bytes))];
+  const flags = [...log.flags, ...(await flagsOfEqualLogs(worker, job, log.raw_sha256, log.raw_bytes))];
   await writeOutcome(worker, job, { ...log, flags: flags.toSorted() }, facts);
   return true;
 }
 
-async function flagsBesideOthers(
+async function flagsOfEqualLogs(
   { db }: LogWorker,
   { job_id: jobId }: LogJob,
   rawSha256: string,

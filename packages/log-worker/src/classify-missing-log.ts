@@ -1,5 +1,5 @@
-// Decides why there is no log, in the order of docs/states.md. A single answer decides nothing: a second one must agree with it, or
-// something else that is known (docs/decisions/0019-absent-needs-two-answers.md).
+// Classifies why a log is missing, in the order that docs/states.md gives. A single answer decides nothing: a second answer or
+// another known fact must agree with it (docs/decisions/0019-absent-needs-two-answers.md).
 
 import type { AbsentLog } from "@actions-archive/archive/record/record";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -15,11 +15,14 @@ import type { LogWorker } from "./log-worker.ts";
 
 const hour = 60 * 60;
 const day = 24 * hour;
-/** The retry of what only time can prove. One wrong answer heals at the first; each later wait is as long as all before it. */
+/**
+ * The delays between retries when only time decides. The first retry corrects a single wrong answer; each later delay equals the
+ * time elapsed so far.
+ */
 const firstWaitSeconds = 10;
 const minWaitSeconds = 10 * 60;
 const maxWaitSeconds = 6 * hour;
-/** A 410 at this share of the known retention agrees with it: the end of a log's time is not exact. */
+/** A 410 is consistent with the known retention from this share of it on, since GitHub's deletion time is not exact. */
 const expectedGoneShare = 0.9;
 
 export type RetriedLog = {
@@ -34,11 +37,11 @@ export type RetriedLog = {
 export type MissingLog =
   | RetriedLog
   | { readonly kind: "absent"; readonly reason: AbsentLog["reason"] }
-  /** A 410 that was confirmed, on a log that was so old at the first one. */
+  /** A confirmed 410; `ageSeconds` is the log's age at the first one. */
   | { readonly kind: "gone"; readonly ageSeconds: number }
   | { readonly kind: "no-access"; readonly detail: string };
 
-/** What GitHub answered instead of a log, at `date` by its own clock. */
+/** GitHub's answer without a log; `date` is the answer's Date. */
 export type NoLog = { readonly answer: "not_found" | "empty"; readonly date: Date };
 
 /**
@@ -61,7 +64,7 @@ export async function classifyMissingLog(
     const read = await readJob(worker, job, signal);
     if (read === undefined || read.neverRan !== undefined) return { kind: "absent", reason: facts.neverRan };
   }
-  // What is checked again was confirmed when it was decided.
+  // A recheck needs no second answer: the state was confirmed when it was recorded.
   const isRecheck = job.relook_at !== null;
   const agreedSeconds = isRecheck ? day : secondsBetween(unconfirmed.at, date);
   const isFirst = job.unconfirmed_answer !== answer;
@@ -70,7 +73,7 @@ export async function classifyMissingLog(
     return {
       kind: "unconfirmed",
       seconds,
-      detail: `${describe(answer)}; it is retried before the log is called absent`,
+      detail: `${describe(answer)}; the log is absent if a retry confirms it`,
       unconfirmed,
     };
   }
@@ -82,25 +85,28 @@ export async function classifyMissingLog(
     const detail = `the repository is now ${access.fullName}; the log is retried under that name`;
     return { kind: "unconfirmed", seconds: 1, detail, unconfirmed: undefined };
   }
-  // Of what is checked again, only `expired` depends on the job, and what may never have run.
+  // In a recheck, only `expired` and jobs that may never have run depend on the job's object.
   const dependsOnJob = !isRecheck || job.log_reason === "expired" || facts.mayNeverHaveRun;
   const read = dependsOnJob ? await readJob(worker, job, signal) : undefined;
   if (read === undefined && !isRecheck && agreedSeconds < day) {
     const seconds = retrySeconds(agreedSeconds);
-    const detail = `${describe(answer)}, and 404 for the job itself, while the repository can be read; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
+    const detail = `${describe(answer)}, and 404 for the job, while the repository is readable; the log is absent if this lasts until ${timeAfter(unconfirmed.at, day)}`;
     return { kind: "unconfirmed", seconds, detail, unconfirmed };
   }
   if (facts.mayNeverHaveRun && read?.neverRan !== undefined) return { kind: "absent", reason: read.neverRan };
   const isUnclear = facts.mayNeverHaveRun && read?.mayNeverHaveRun === true;
   if (isUnclear && !isRecheck && agreedSeconds < day) {
-    const detail = `${describe(answer)}, and the job's object does not say whether it ran; the log is absent if that lasts until ${timeAfter(unconfirmed.at, day)}`;
+    const detail = `${describe(answer)}, and the job's object does not show whether it ran; the log is absent if this lasts until ${timeAfter(unconfirmed.at, day)}`;
     return { kind: "unconfirmed", seconds: retrySeconds(agreedSeconds), detail, unconfirmed };
   }
   const isExpired = [facts, read ?? facts].every((each) => ageOf(job, each, date) > retentionSeconds(job));
   return { kind: "absent", reason: isExpired ? "expired" : "deleted" };
 }
 
-/** Classifies a 410 at `date`, by GitHub's clock: expected of a log near the end of its retention, else confirmed a day later. */
+/**
+ * Classifies a 410 at `date`, by GitHub's clock. Near the end of the retention it is accepted at once, otherwise after a second
+ * 410 a day later.
+ */
 export function classifyGoneLog(job: LogJob, facts: JobFacts, date: Date): MissingLog {
   const ageSeconds = ageOf(job, facts, date);
   const retention = retentionSeconds(job);
@@ -108,18 +114,24 @@ export function classifyGoneLog(job: LogJob, facts: JobFacts, date: Date): Missi
   const unconfirmed = firstOf(job, "gone", date);
   const agreedSeconds = secondsBetween(unconfirmed.at, date);
   if (agreedSeconds >= day) return { kind: "gone", ageSeconds: Math.max(0, Math.floor(ageSeconds - agreedSeconds)) };
-  const detail = `GitHub answered 410 for a log that is ${inDays(ageSeconds)} old, while logs are kept for ${inDays(retention)}; it has expired if that lasts until ${timeAfter(unconfirmed.at, day)}`;
+  const detail = `GitHub answered 410 for a log that is ${inDays(ageSeconds)} old, while logs are kept for ${inDays(retention)}; the log has expired if this lasts until ${timeAfter(unconfirmed.at, day)}`;
   return { kind: "unconfirmed", seconds: retrySeconds(agreedSeconds), detail, unconfirmed };
 }
 
-/** How long until a young job's log is retried: 2 s, 4 s, … a minute, and never far beyond the end of the wait. */
+/**
+ * @returns the seconds until a young job's log is retried: 2, 4, … 60, and not past `waitForSeconds`; undefined once the job is
+ * that old.
+ */
 export function waitSeconds(ageSeconds: number, tries: number, waitForSeconds: number): number | undefined {
   if (ageSeconds >= waitForSeconds) return undefined;
   const backoff = Math.min(60, 2 ** Math.min(tries + 1, 6));
   return Math.max(1, Math.min(backoff, Math.ceil(waitForSeconds - ageSeconds)));
 }
 
-/** How long logs are kept here: the endpoint's answer, else the age at which two jobs' logs had expired, else GitHub's default. */
+/**
+ * The repository's log retention in seconds: the endpoint's answer, else the age at which two jobs' logs had expired, else
+ * GitHub's default of 90 days.
+ */
 export function retentionSeconds({
   log_retention_days,
   youngest_gone_seconds,
@@ -128,7 +140,7 @@ export function retentionSeconds({
   return youngest_gone_seconds ?? defaultRetentionDays * day;
 }
 
-/** The answer with the time of the first one alike. */
+/** The answer, with the time of the first equal one. */
 export function firstOf(job: LogJob, answer: string, date: Date): UnconfirmedAnswer {
   return { answer, at: (job.unconfirmed_answer === answer ? job.unconfirmed_at : null) ?? date };
 }
@@ -137,12 +149,12 @@ export function secondsBetween(from: Date, to: Date): number {
   return Math.max(0, (to.getTime() - from.getTime()) / 1000);
 }
 
-// A job that does not say when it ended had ended when it was received: it is at least that old.
+// A job without completed_at had ended when its object was received, so it is at least that old.
 function ageOf(job: LogJob, { completedAt }: JobFacts, date: Date): number {
   return (date.getTime() - (completedAt ?? job.object_received_at).getTime()) / 1000;
 }
 
-/** As long as it has lasted, and not beyond the day that proves it. */
+/** As long as the answer has lasted, and not past the day that confirms it. */
 function retrySeconds(lastedSeconds: number): number {
   if (lastedSeconds < firstWaitSeconds) return firstWaitSeconds;
   return Math.ceil(Math.min(Math.max(lastedSeconds, minWaitSeconds), maxWaitSeconds, day - lastedSeconds));
@@ -160,7 +172,8 @@ function timeAfter(start: Date, seconds: number): string {
   return `${new Date(start.getTime() + seconds * 1000).toISOString().slice(0, 16)}Z`;
 }
 
-// Lost access looks like deletion, so the repository and its runs must be readable before a log is called deleted.
+// Lost access is indistinguishable from deletion, so the repository and its runs must be readable before a log is classified as
+// deleted.
 async function checkRepository(
   { github }: LogWorker,
   { full_name, repository_id }: LogJob,
@@ -177,8 +190,9 @@ async function checkRepository(
 }
 
 /**
- * The job as GitHub describes it now: the object that the ledger has may have been wrong. Undefined where GitHub answers 404 for it, which it
- * may do in an outage for every job while repositories and runs can be read.
+ * Reads the job from GitHub, since the ledger's object may be wrong.
+ * @returns undefined when GitHub answers 404, which during an outage it may do for every job while repositories and runs are
+ * readable.
  */
 async function readJob({ github }: LogWorker, { full_name, job_id }: LogJob, signal: AbortSignal): Promise<JobFacts | undefined> {
   try {

@@ -1,5 +1,5 @@
-// "Re-run failed jobs" lists the passed jobs again under new ids, and their webhooks come again too; the log of such a copy is
-// the original's. A copy is told by what is known already, and GitHub is asked only where nothing known decides.
+// Detects jobs that are copies. "Re-run failed jobs" lists the passed jobs again under new ids and repeats their webhooks; a
+// copy's log is its original's. The ledger decides where it can, and GitHub is requested only otherwise.
 // https://github.com/actions/actions-runner-controller/issues/4315
 
 import { PermanentError } from "@actions-archive/core/errors";
@@ -16,21 +16,24 @@ import { writeAbsence } from "./write-outcome.ts";
 /** A waiting copy is retried after 3 s, 6 s, … 5 minutes, and at once when its original ends (`makeCopiesDue`). */
 const minWaitSeconds = 3;
 const maxWaitSeconds = 5 * 60;
-/** Attempts that cannot be listed for so long after the job was first seen are not waited for: the log may be requested twice. */
+/**
+ * The maximum wait for earlier attempts to be listed, since the job was first seen. After it, the log may be downloaded twice.
+ */
 const maxListingWaitMs = 60 * 60 * 1000;
 
 /**
- * Whether nothing more is to be done for this job now: it is a copy, recorded or waiting for its original, or it waits until
- * it is known not to be one. Idempotent.
- * @throws the client's errors when the run must be asked for and cannot be had now.
+ * Defers the job or records it as a copy.
+ * @returns true when the job needs no download now: it is a copy, recorded or waiting for its original, or whether it is one is
+ * not known yet. Idempotent.
+ * @throws the client's errors when the run is needed and cannot be read now.
  */
 export async function deferIfCopied(worker: LogWorker, job: LogJob, signal: AbortSignal): Promise<boolean> {
   if (job.run_attempt === 1) return false;
   const { runner_name, started_at, completed_at } = jobColumns(job.object) ?? {};
-  // A copy has its original's runner, start and end: what lacks one of them is none.
+  // A copy has its original's runner, start and end: a job that lacks one of them is no copy.
   if (!runner_name || !started_at || !completed_at) return false;
   const original = await findOriginal(worker.db, job.job_id);
-  // What was removed must not come back under the id of its copy.
+  // A removed log must not be archived again under the id of its copy.
   if (original?.log_state === "archived" || original?.log_reason === "removed") {
     await writeAbsence(worker, job, "copied", original.job_id);
     return true;
@@ -38,33 +41,36 @@ export async function deferIfCopied(worker: LogWorker, job: LogJob, signal: Abor
   if (original?.log_state === "absent" || original?.log_state === "failed") return false;
   const seconds = Math.min(maxWaitSeconds, minWaitSeconds * 2 ** Math.min(job.tries, 10));
   if (original !== undefined) {
-    await deferLog(worker.db, job.job_id, seconds, `waits for job ${original.job_id}, of which it is a copy`);
+    await deferLog(worker.db, job.job_id, seconds, `waiting for job ${original.job_id}, whose copy it is`);
     return true;
   }
   if (Date.now() - job.first_seen_at.getTime() > maxListingWaitMs) return false;
   const completedAt = new Date(completed_at);
   const earlier = await findEarlierAttempts(worker.db, job);
   if (isNoCopy(job, completedAt, earlier)) return false;
-  // A webhook can tell of a run that no listing showed yet.
+  // A webhook can report a run that no listing has shown yet.
   if (earlier.known < job.run_attempt - 1) {
-    if (!(await learnRun(worker, job, signal))) return false;
+    if (!(await recordRun(worker, job, signal))) return false;
     if (isNoCopy(job, completedAt, await findEarlierAttempts(worker.db, job))) return false;
   }
   await deferLog(worker.db, job.job_id, seconds, "an earlier attempt of the run is not listed yet");
   return true;
 }
 
-/** No job of an earlier attempt is like it, or none can be: a run is only re-run once all its jobs have ended. */
+/** Whether no earlier attempt has an equal job, or none can have one: a run is re-run only after all its jobs have ended. */
 function isNoCopy({ run_attempt }: LogJob, completedAt: Date, earlier: EarlierAttempts): boolean {
   if (earlier.settled === run_attempt - 1) return true;
   return earlier.startedAt !== null && completedAt > earlier.startedAt;
 }
 
-/** One call; the fetcher lists the attempts then. False when there is no such run any more: nothing can be compared. */
-async function learnRun({ db, github }: LogWorker, job: LogJob, signal: AbortSignal): Promise<boolean> {
+/**
+ * Records the run with one request; the fetcher then lists its attempts.
+ * @returns false when the run does not exist any more, so that nothing can be compared.
+ */
+async function recordRun({ db, github }: LogWorker, job: LogJob, signal: AbortSignal): Promise<boolean> {
   try {
     const { data } = await getRun(github, { repository: job.full_name, runId: job.run_id, signal });
-    // Under a name that another repository has taken, this is not the run.
+    // Another repository may have taken the name.
     if (data.repository?.id !== undefined && data.repository.id !== job.repository_id) return false;
     await recordRuns(db, job.repository_id, [data]);
     return true;

@@ -1,31 +1,31 @@
-// Recognizes JSON, HTML and XML documents among downloaded bodies: proxies and log hosts serve errors with status 200.
+// Detects JSON, HTML and XML documents among downloaded bodies: proxies and log hosts serve errors with status 200.
 
-/** Error documents are short. What is longer is not kept and not parsed. */
+/** Error documents are short; a longer body is neither buffered nor parsed. */
 const maxDocumentBytes = 1024 * 1024;
 
-/** Keeps a body that begins like a document; of a log, which begins with a timestamp, nothing. */
+/** Buffers a body that begins like a document, and nothing of a log, which begins with a timestamp. */
 export class DocumentDetector {
-  #kept: Buffer[] = [];
-  #keptBytes = 0;
+  #buffered: Buffer[] = [];
+  #bufferedBytes = 0;
   #state: "start" | "document" | "other" = "start";
 
-  /** Copies what it keeps: the caller may give the chunk's memory back. */
+  /** Copies what it buffers: the caller may release the chunk's memory. */
   write(chunk: Buffer): void {
     if (this.#state === "other") return;
-    this.#keptBytes += chunk.length;
-    if (this.#keptBytes > maxDocumentBytes) return this.#stop();
-    this.#kept.push(Buffer.from(chunk));
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes > maxDocumentBytes) return this.#stop();
+    this.#buffered.push(Buffer.from(chunk));
     if (this.#state === "start") this.#readStart(chunk);
   }
 
-  /** Whether all that was written is one document, after white space and a BOM, which `trim` removes too. */
+  /** Whether the body is one document, apart from leading white space and a BOM, which `trim` removes, too. */
   isDocument(): boolean {
     if (this.#state !== "document") return false;
-    const text = Buffer.concat(this.#kept).toString("utf8").trim();
+    const text = Buffer.concat(this.#buffered).toString("utf8").trim();
     return text.startsWith("<") ? isMarkup(text) : isJson(text);
   }
 
-  // All before it was white space, or bytes of a BOM (EF BB BF).
+  // All preceding bytes were white space or a BOM (EF BB BF).
   #readStart(chunk: Buffer): void {
     const first = /[^\s\xef\xbb\xbf]/.exec(chunk.toString("latin1"))?.[0];
     if (first === undefined) return;
@@ -35,7 +35,7 @@ export class DocumentDetector {
 
   #stop(): void {
     this.#state = "other";
-    this.#kept = [];
+    this.#buffered = [];
   }
 }
 

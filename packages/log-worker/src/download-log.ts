@@ -1,4 +1,4 @@
-// One reading of a job's log: from GitHub's link through the encoder into the spool. The bytes flow once.
+// Downloads a job's log: streams it from GitHub's link through the encoder into the spool in one pass.
 
 import { lacksTimestamps } from "@actions-archive/archive/log/facts/log-flags";
 import { LogEncoder, type LogTotals } from "@actions-archive/archive/log/log-format";
@@ -14,16 +14,16 @@ import type { LogWorker } from "./log-worker.ts";
 
 export type Download =
   | { readonly kind: "log"; /** By GitHub's clock. */ readonly date: Date; readonly totals: LogTotals; readonly body: StoredBody }
-  /** Zero bytes, or a 404 of the API or the log host. Which of several reasons it is, the job and the repository tell. */
+  /** Zero bytes, or a 404 of the API or the log host. The job and the repository determine the reason. */
   | { readonly kind: "nothing"; readonly answer: "not_found" | "empty"; readonly date: Date }
   | { readonly kind: "gone"; readonly date: Date };
 
 export type LogSource = { readonly full_name: string; readonly job_id: number };
 
 /**
- * Asks for the log and spools it, ready to be stored. What was spooled is in `resources`, and gone with them.
- * @throws PermanentError `log/too-large`; TransientError `spool/full`, `log/upstream-error` for an error document, `github/clock-skew`
- * where there is no log and GitHub's Date is refused; what `requestJobLog` throws.
+ * Requests the log and spools it, ready to be stored. The spooled file is removed with `resources`.
+ * @throws PermanentError `log/too-large`; TransientError `spool/full`, `log/upstream-error` for an error document,
+ * `github/clock-skew` when there is no log and GitHub's Date is not trusted; what `requestJobLog` throws.
  */
 export async function downloadLog(
   { github, spool, settings, activity }: LogWorker,
@@ -31,7 +31,7 @@ export async function downloadLog(
   { resources, signal }: { readonly resources: AsyncDisposableStack; readonly signal: AbortSignal },
 ): Promise<Download> {
   const answer = await requestJobLog(github, { repository: full_name, jobId: job_id, signal });
-  // The age of a log decides what its absence means.
+  // The log's age determines why it is missing, so the Date must be trusted.
   if (answer.kind === "not-found") return { kind: "nothing", answer: "not_found", date: trustedDate(github, answer) };
   if (answer.kind === "gone") return { kind: "gone", date: trustedDate(github, answer) };
   const { declaredBytes, hasDocumentType, body, discard } = answer;
@@ -52,7 +52,7 @@ export async function downloadLog(
 
 type Encoding = { readonly maxBytes: number; readonly detector: DocumentDetector; readonly activity: LogWorker["activity"] };
 
-/** @returns undefined for a body without a byte, which a chunked one may be. */
+/** @returns undefined for an empty body, which a chunked body may be. */
 async function encodeInto(
   file: SpoolFile,
   body: AsyncIterable<Buffer>,
@@ -66,7 +66,7 @@ async function encodeInto(
     activity?.recordProgress();
     detector.write(chunk);
     const ready = encoder.write(chunk);
-    // A chunk of a chunked body shares its memory with others and stays.
+    // The memory of a chunked body's chunk is shared with other chunks and is not released.
     releaseMemory(chunk, chunk.length);
     for (const stored of ready) await file.write(stored);
   }
@@ -80,6 +80,6 @@ function checkSize(bytes: number, maxBytes: number): void {
   if (bytes <= maxBytes) return;
   throw new PermanentError(
     "log/too-large",
-    `The log has ${bytes} bytes or more, over MAX_LOG_BYTES (${maxBytes}). Raise it, then: actions-archive retry`,
+    `The log has at least ${bytes} bytes, more than MAX_LOG_BYTES (${maxBytes}). Raise MAX_LOG_BYTES, then run: actions-archive retry`,
   );
 }

@@ -1,5 +1,5 @@
-// What becomes of a job whose archiving threw. Some errors are the log's fate, some only mean later, and the last try of the
-// queue must leave a state that operators see and the feeder tries again.
+// Handles an error of archiving a log: some errors fail the log, some only defer it. After the queue's last attempt, the log is
+// left in a state that operators see and the feeder retries.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
@@ -10,7 +10,9 @@ import { deferLog, failLog } from "@actions-archive/database/ledger/log-states";
 
 import type { LogWorker } from "./log-worker.ts";
 
-/** Our own engines were away for all tries of the queue: the log's turn comes again soon, nothing is said of the log. */
+/**
+ * Postgres, Redis or the store was unavailable for all attempts of the queue. The log is retried soon and its state is unchanged.
+ */
 const engineRetrySeconds = 60;
 const spoolRetrySeconds = 10;
 const unauthorizedRetrySeconds = 5 * 60;
@@ -21,29 +23,32 @@ type FailureAction =
   | { readonly kind: "later"; readonly seconds: number }
   | { readonly kind: "rethrow" };
 
-/** @throws `error` itself while the queue is to try again. */
+/**
+ * Fails or defers the log, as the error requires.
+ * @throws `error` itself when the queue is to retry.
+ */
 export async function handleFailure(
   { db, log }: LogWorker,
   job: LogJob,
   error: unknown,
   delivery: Pick<Delivery, "isLastAttempt" | "signal">,
 ): Promise<void> {
-  const fate = classifyFailure(error, delivery);
+  const action = classifyFailure(error, delivery);
   const detail = errorMessage(error);
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
-  switch (fate.kind) {
+  switch (action.kind) {
     case "rethrow":
       throw error;
     case "later":
-      log.warn({ ...context, err: error, seconds: fate.seconds }, "log delayed");
-      return deferLog(db, job.job_id, fate.seconds, detail);
+      log.warn({ ...context, err: error, seconds: action.seconds }, "log delayed");
+      return deferLog(db, job.job_id, action.seconds, detail);
     case "failed":
-      log.error({ ...context, err: error, reason: fate.reason }, "log failed");
-      return failLog(db, job.job_id, fate.reason, detail);
+      log.error({ ...context, err: error, reason: action.reason }, "log failed");
+      return failLog(db, job.job_id, action.reason, detail);
   }
 }
 
-/** @returns what is to be written down, or that the queue tries again or waits. */
+/** @returns whether the log fails, is deferred, or the error is rethrown so that the queue retries. */
 export function classifyFailure(
   error: unknown,
   { isLastAttempt, signal }: Pick<Delivery, "isLastAttempt" | "signal">,
@@ -51,7 +56,7 @@ export function classifyFailure(
   if (error instanceof RateLimitedError || signal.aborted) return { kind: "rethrow" };
   if (error instanceof PermanentError) return classifyPermanentFailure(error);
   if (error instanceof TransientError && error.code === "spool/full") return { kind: "later", seconds: spoolRetrySeconds };
-  // Without a date that can be trusted an absence is of unknown age: nothing is decided until the clocks agree.
+  // Without a trusted Date the age of a missing log is unknown: nothing is decided until the clocks agree.
   if (error instanceof TransientError && error.code === "github/clock-skew")
     return { kind: "later", seconds: clockSkewRetrySeconds };
   if (!isLastAttempt) return { kind: "rethrow" };

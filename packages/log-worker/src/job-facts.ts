@@ -1,4 +1,4 @@
-// What the rules ask of a job object: which fields it has, and what follows from them. Pure.
+// Derives from a job object the facts that classify its log. Pure.
 
 import type { JobStep } from "@actions-archive/archive/log/steps/step-cost";
 import { jobColumns } from "@actions-archive/database/rows/job-rows";
@@ -7,22 +7,22 @@ export type JobFacts = {
   readonly conclusion: string | null;
   readonly completedAt: Date | undefined;
   readonly steps: readonly JobStep[];
-  /** Whether it was skipped: its conclusion says so, and nothing else in the object says that it ran. */
+  /** Whether the job was skipped: its conclusion is `skipped`, and no other field shows that it ran. */
   readonly isSkipped: boolean;
-  /** Whether it never had a runner, and what that makes it; undefined when the object does not say. */
+  /** What the job is when it never had a runner; undefined when it had one or the object does not show it. */
   readonly neverRan: "not_run" | "not_a_job" | undefined;
-  /** Whether the object says that it had no runner, and nothing says that it ran a step. */
+  /** Whether the object shows no runner, and no step that ran. */
   readonly mayNeverHaveRun: boolean;
 };
 
 /**
- * A field that is missing is unknown, and decides nothing: a runner that is null or 0 and an empty list of steps say that
- * nothing ran. Then a job that was cancelled, or asked for a runner by its labels, is a job; anything else is a check run
- * posing as one (https://github.com/actions/actions-runner-controller/issues/2118).
+ * A missing field is unknown and decides nothing. A runner that is null or 0 together with an empty list of steps means that
+ * nothing ran. Such a job that was cancelled or has labels is a job; any other is a check run that GitHub lists as a job
+ * (https://github.com/actions/actions-runner-controller/issues/2118).
  */
 export function jobFacts(object: unknown): JobFacts {
   const columns = jobColumns(object);
-  // jobColumns answers for every object with ids; the ledger holds no other.
+  // jobColumns accepts every object with ids, and the ledger holds no other.
   const fields = object as Record<string, unknown>;
   const hadNoRunner = fields["runner_id"] === null || fields["runner_id"] === 0;
   const hadNoSteps = Array.isArray(fields["steps"]) && fields["steps"].length === 0;
@@ -33,11 +33,11 @@ export function jobFacts(object: unknown): JobFacts {
   return {
     conclusion,
     completedAt,
-    // A wrong conclusion would cost a log without a single request for it: GitHub names no runner of a skipped job.
+    // A wrong conclusion would lose the log without a single request. GitHub names no runner for a skipped job.
     isSkipped: conclusion === "skipped" && !hadRunner && !ranSteps,
     steps: columns?.steps ?? [],
     neverRan: hadNoRunner && hadNoSteps ? kindWithoutRunner(conclusion, fields["labels"]) : undefined,
-    // Older servers leave the steps out; null is a wrong answer.
+    // Older servers omit the steps; null is a wrong answer.
     mayNeverHaveRun: hadNoRunner && fields["steps"] !== undefined && !ranSteps,
   };
 }

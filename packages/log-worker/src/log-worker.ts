@@ -1,4 +1,4 @@
-// What every part of the log-worker works with.
+// The dependencies and settings that every part of the log-worker shares.
 
 import type { Spool } from "@actions-archive/archive/log/spool";
 import type { Store } from "@actions-archive/archive/store/store";
@@ -18,14 +18,14 @@ export type LogWorker = {
   readonly github: GitHub;
   readonly spool: Spool;
   readonly loadQueue: Producer<"load">;
-  /** As it stands in keys. */
+  /** The host's name in object keys. */
   readonly host: string;
   readonly log: Logger;
   readonly settings: LogWorkerSettings;
   readonly activity?: Activity | undefined;
 };
 
-/** Learns when bytes of logs move, for a caller that must distinguish that from waiting. */
+/** Receives progress of log transfers, for a caller that must distinguish it from waiting. */
 export type Activity = {
   readonly recordProgress: () => void;
   readonly whileWorking: <T>(work: () => Promise<T>) => Promise<T>;

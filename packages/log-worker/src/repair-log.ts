@@ -1,4 +1,4 @@
-// Repairs a log of the archive that was found missing or changed: what GitHub still has is stored under a key of its own.
+// Repairs an archived log that is missing or damaged: stores GitHub's copy under a key of its own.
 
 import { extractLog, replaceTextFlags } from "@actions-archive/archive/log/facts/extraction";
 import { putConflictingLog } from "@actions-archive/archive/log/logs";
@@ -11,12 +11,12 @@ import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { findOwnRecord, writeOutcome } from "./write-outcome.ts";
 
-/** One answer without the bytes closes nothing: they are requested daily until the log expires. */
+/** A download with other bytes is retried daily until the log expires. */
 const retrySeconds = 24 * 60 * 60;
 
 /**
- * Downloads the log, and stores it under a further key when its raw bytes are those that were archived; a further version of the
- * record names it. Idempotent.
+ * Downloads the log and stores it under a further key when its raw bytes equal the archived ones; a further version of the record
+ * names that key. Idempotent.
  */
 export async function repairLog(worker: LogWorker, job: LogJob, damagedKey: string, signal: AbortSignal): Promise<void> {
   const { db, store, host, log } = worker;
@@ -30,16 +30,16 @@ export async function repairLog(worker: LogWorker, job: LogJob, damagedKey: stri
   await using resources = new AsyncDisposableStack();
   const download = await downloadLog(worker, job, { resources, signal });
   if (download.kind !== "log" || download.totals.rawSha256 !== archived.raw_sha256) {
-    log.error({ ...context, found: download.kind }, "damaged log not repaired: GitHub did not serve these bytes");
-    return deferLog(db, job.job_id, retrySeconds, "GitHub did not serve the bytes that were archived");
+    log.error({ ...context, found: download.kind }, "damaged log not repaired: GitHub's log differs");
+    return deferLog(db, job.job_id, retrySeconds, "GitHub's log differs from the archived bytes");
   }
   const { totals, body } = download;
   const stored = await putConflictingLog(store, host, job, body, totals, signal);
   const { key, storedBytes: stored_bytes, storedSha256: stored_sha256, versionId } = stored;
   const extraction = extractLog(totals, jobFacts(job.object));
-  const place = { key, version_id: versionId ?? null, stored_bytes, stored_sha256 };
+  const location = { key, version_id: versionId ?? null, stored_bytes, stored_sha256 };
   const flags = replaceTextFlags(archived.flags, extraction);
-  await writeOutcome(worker, job, { ...archived, ...place, flags, ...extraction.text }, extraction.facts);
+  await writeOutcome(worker, job, { ...archived, ...location, flags, ...extraction.text }, extraction.facts);
   await recordRepair(db, damagedKey, key);
   await finishRecheck(db, job.job_id);
   log.warn({ ...context, repairedBy: key }, "damaged log repaired");

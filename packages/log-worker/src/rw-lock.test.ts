@@ -1,4 +1,4 @@
-// Who works together, and who alone.
+// Shared and exclusive work under one lock.
 
 import { expect, test } from "vitest";
 
@@ -6,49 +6,49 @@ import { RwLock } from "./rw-lock.ts";
 
 const { signal } = new AbortController();
 
-/** Work that lasts until it is told to end. */
-function workOf(told: string[], name: string) {
+/** Work that lasts until `end` is called. */
+function workOf(events: string[], name: string) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const work = async () => {
-    told.push(`${name} begins`);
+    events.push(`${name} begins`);
     await promise;
-    told.push(`${name} ends`);
+    events.push(`${name} ends`);
   };
   return { work, end: resolve };
 }
 
-test("who wants to be alone waits for those who work, and those who come later wait for it", async () => {
-  const gate = new RwLock();
-  const told: string[] = [];
-  const [one, two, alone, late] = ["one", "two", "alone", "late"].map((name) => workOf(told, name));
-  if (!one || !two || !alone || !late) throw new Error("no work");
+test("exclusive work waits for running work, and later work waits for it", async () => {
+  const lock = new RwLock();
+  const events: string[] = [];
+  const [one, two, exclusive, late] = ["one", "two", "exclusive", "late"].map((name) => workOf(events, name));
+  if (!one || !two || !exclusive || !late) throw new Error("no work");
   const all = [
-    gate.together(signal, one.work),
-    gate.together(signal, two.work),
-    gate.alone(signal, alone.work),
-    gate.together(signal, late.work),
+    lock.shared(signal, one.work),
+    lock.shared(signal, two.work),
+    lock.exclusive(signal, exclusive.work),
+    lock.shared(signal, late.work),
   ];
-  await expect.poll(() => told).toEqual(["one begins", "two begins"]);
-  for (const { end } of [late, alone, two, one]) end();
+  await expect.poll(() => events).toEqual(["one begins", "two begins"]);
+  for (const { end } of [late, exclusive, two, one]) end();
   await Promise.all(all);
-  expect(told.slice(2)).toEqual([
+  expect(events.slice(2)).toEqual([
     expect.stringMatching(/(one|two) ends/),
     expect.stringMatching(/(one|two) ends/),
-    "alone begins",
-    "alone ends",
+    "exclusive begins",
+    "exclusive ends",
     "late begins",
     "late ends",
   ]);
 });
 
-test("who gives up waiting is told why, and holds up nobody; work that throws does neither", async () => {
-  const gate = new RwLock();
-  const told: string[] = [];
-  const first = workOf(told, "first");
-  const working = gate.together(signal, first.work);
+test("an aborted wait rejects with the reason and blocks no other work; failed work blocks none either", async () => {
+  const lock = new RwLock();
+  const events: string[] = [];
+  const first = workOf(events, "first");
+  const working = lock.shared(signal, first.work);
   const stop = new AbortController();
-  const waiting = gate.alone(stop.signal, async () => void told.push("never"));
-  const next = gate.together(signal, async () => {
+  const waiting = lock.exclusive(stop.signal, async () => void events.push("never"));
+  const next = lock.shared(signal, async () => {
     throw new Error("broken");
   });
   stop.abort(new Error("shutting down"));
@@ -56,11 +56,11 @@ test("who gives up waiting is told why, and holds up nobody; work that throws do
   first.end();
   await expect(next).rejects.toThrow("broken");
   await working;
-  await gate.alone(signal, async () => void told.push("alone"));
-  expect(told).toEqual(["first begins", "first ends", "alone"]);
+  await lock.exclusive(signal, async () => void events.push("exclusive"));
+  expect(events).toEqual(["first begins", "first ends", "exclusive"]);
 });
 
-test("two gates know nothing of each other", async () => {
+test("two locks are independent", async () => {
   const [one, other] = [new RwLock(), new RwLock()];
-  await one.alone(signal, () => other.alone(signal, async () => undefined));
+  await one.exclusive(signal, () => other.exclusive(signal, async () => undefined));
 });

@@ -1,4 +1,4 @@
-// Opens what the log-worker needs, and takes work from the archive queue.
+// Starts the log-worker: opens its engines and consumes the archive queue.
 
 import { openSpool } from "@actions-archive/archive/log/spool";
 import { openArchive } from "@actions-archive/archive/open-archive";
@@ -18,12 +18,15 @@ import { LogLeases } from "./log-leases.ts";
 import type { Activity, LogWorker } from "./log-worker.ts";
 import { RwLock } from "./rw-lock.ts";
 
-/** A log that has no turn by then goes back to the queue: those of other credentials must not wait behind it. */
+/** A log that gets no budget within this time returns to the queue, so that it does not block logs of other credentials. */
 const maxTurnMs = 5_000;
 
 export type LogWorkerService = Pick<Service, "log" | "resources"> & { readonly activity?: Activity };
 
-/** Returns once the worker takes work; `resources` end it. @throws ConfigError when an engine is refused. */
+/**
+ * Starts the log-worker; `resources` stop it.
+ * @throws ConfigError when an engine is refused.
+ */
 export async function startLogWorker(config: LogWorkerConfig, service: LogWorkerService): Promise<void> {
   const { log, resources, activity } = service;
   const { worker, queue } = await openLogWorker(config, service);
@@ -37,7 +40,10 @@ export async function startLogWorker(config: LogWorkerConfig, service: LogWorker
   );
 }
 
-/** Opens everything that the worker works with; `resources` close it. @throws ConfigError when an engine is refused. */
+/**
+ * Opens the worker's engines; `resources` close them.
+ * @throws ConfigError when an engine is refused.
+ */
 export async function openLogWorker(
   config: LogWorkerConfig,
   { log, resources }: Pick<Service, "log" | "resources">,
@@ -54,9 +60,8 @@ export async function openLogWorker(
   const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   log.info({ store: store.url, ...store.capabilities }, "store probed");
   if (store.capabilities?.conditionalPut === false) {
-    const promise =
-      "two writers of one key at the same moment may replace each other: see docs/decisions/0017-stores-that-lie.md";
-    log.warn({ store: store.url, versioned: store.capabilities.versioned, promise }, "store ignores conditions");
+    const consequence = "concurrent writers of one key may overwrite each other; see docs/decisions/0017-stores-that-lie.md";
+    log.warn({ store: store.url, versioned: store.capabilities.versioned, consequence }, "store ignores conditions");
   }
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);

@@ -1,4 +1,4 @@
-// The end of one archiving: the record object, which is the commit mark, and the message that has it loaded.
+// Writes the outcome of archiving a log: the record object, which commits it, and the queue entry that loads it.
 
 import type { Extraction } from "@actions-archive/archive/log/facts/extraction";
 import type { AbsentLog, LogRecord } from "@actions-archive/archive/record/record";
@@ -14,8 +14,8 @@ import type { LogWorker } from "./log-worker.ts";
 type Outcome = LogRecord["log"];
 
 /**
- * Writes the record and queues its load. `facts`: what the log's text says, if there is a log. Idempotent: the same story twice
- * is one record.
+ * Writes the record and enqueues its load. Idempotent: an equal outcome creates no second record.
+ * @param facts what was extracted from the log's text, if there is a log.
  */
 export async function writeOutcome(worker: LogWorker, job: LogJob, outcome: Outcome, facts?: Extraction["facts"]): Promise<void> {
   const { store, host, log } = worker;
@@ -36,7 +36,7 @@ export async function writeOutcome(worker: LogWorker, job: LogJob, outcome: Outc
     ...facts,
     decided_at: new Date().toISOString(),
   });
-  await handOver(worker, job, record);
+  await enqueueLoad(worker, job, record);
   const fields =
     outcome.state === "archived"
       ? { sizeBytes: outcome.raw_bytes, objectKey: outcome.key, flags: outcome.flags }
@@ -56,46 +56,45 @@ export async function writeAbsence(
   await writeOutcome(worker, job, { state: "absent", reason, copied_from: copiedFrom });
 }
 
-/** A record that an earlier try left behind: whether there was one, and its load is queued. */
+/**
+ * Enqueues the load of a record that an earlier attempt wrote.
+ * @returns whether there was such a record.
+ */
 export async function handOverExisting(worker: LogWorker, job: LogJob): Promise<boolean> {
   const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
   const { log } = found.record;
   if (job.relook_at !== null && log.state === "absent") return false;
-  await handOver(worker, job, found);
+  await enqueueLoad(worker, job, found);
   return true;
 }
 
 /**
- * The record in force. What lies under the job's record keys and is no record of the job is evidence, and passed over: it is logged, and
- * noted as damage where it was a record when the loader read it. Idempotent.
+ * Finds the record in force. An object under the job's record keys that is no record of the job is evidence: it is skipped,
+ * logged, and recorded as damage where the loader had read it as a record. Idempotent.
  */
 export async function findOwnRecord(worker: LogWorker, job: LogJob): Promise<FoundRecord | undefined> {
-  const passedOver: PassedOverRecord[] = [];
-  const found = await findRecord(worker.store, worker.host, job, (each) => passedOver.push(each));
-  if (passedOver.length > 0) await recordAsDamage(worker, job, passedOver);
+  const skipped: PassedOverRecord[] = [];
+  const found = await findRecord(worker.store, worker.host, job, (each) => skipped.push(each));
+  if (skipped.length > 0) await recordAsDamage(worker, job, skipped);
   return found;
 }
 
-async function recordAsDamage(
-  { db, store, log }: LogWorker,
-  job: LogJob,
-  passedOver: readonly PassedOverRecord[],
-): Promise<void> {
+async function recordAsDamage({ db, store, log }: LogWorker, job: LogJob, skipped: readonly PassedOverRecord[]): Promise<void> {
   const context = { repository: job.full_name, runId: job.run_id, jobId: job.job_id };
-  for (const { key, error } of passedOver) log.error({ ...context, err: error, objectKey: key }, "record passed over");
+  for (const { key, error } of skipped) log.error({ ...context, err: error, objectKey: key }, "record skipped");
   const known = await findObjects(
     db,
-    passedOver.map(({ key }) => key),
+    skipped.map(({ key }) => key),
   );
   for (const { key, size, sha256 } of known) {
-    // A newer version's record is what it was when a newer loader read it.
+    // A record that a newer version wrote is undamaged when it still has the bytes that the loader read.
     const isAsKnown = (await store.head(key))?.sizeBytes === size && (await readFingerprint(store, key))?.sha256 === sha256;
     if (!isAsKnown) await recordDamages(db, [{ key, finding: "damaged" }]);
   }
 }
 
-async function handOver({ db, loadQueue }: LogWorker, { job_id }: LogJob, { key }: FoundRecord): Promise<void> {
+async function enqueueLoad({ db, loadQueue }: LogWorker, { job_id }: LogJob, { key }: FoundRecord): Promise<void> {
   await recordWrittenRecord(db, job_id, key);
   await loadQueue.add([{ kind: "record", job_id, key }]);
 }

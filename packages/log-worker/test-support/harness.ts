@@ -1,4 +1,4 @@
-// A log-worker as tests need it: a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
+// A log-worker with a simulated GitHub, and a database, a folder store, a spool and a queue of its own.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -36,7 +36,7 @@ import { RwLock } from "../src/rw-lock.ts";
 
 export const repositoryName = "acme/app";
 export const host = "github.com";
-/** Longer than LOG_WAIT_SECONDS, so that nothing is waited for. */
+/** Longer than LOG_WAIT_SECONDS, so that no test waits. */
 export const longAgoMs = 3_600_000;
 
 export type JobAt = Parameters<Builder["job"]>[1] & {
@@ -60,28 +60,28 @@ export type Harness = AsyncDisposable & {
   readonly repository: Repository;
   /** Lines that the worker logged. */
   readonly lines: string[];
-  /** A job of a run of its own, at GitHub and in the ledger. */
+  /** Adds a job in a run of its own, at the simulated GitHub and in the ledger. */
   readonly addJob: (job?: Partial<JobAt>) => Promise<Job>;
-  /** What GitHub says of a job, into the ledger. */
+  /** Records GitHub's job object in the ledger. */
   readonly see: (job: Job, listedAttempt?: number) => Promise<void>;
-  /** The queue's delivery of a job, the first of five tries unless told. */
+  /** Delivers a job as the queue does, as the first of five attempts by default. */
   readonly deliver: (job: Job, options?: { isLastAttempt?: boolean; signal?: AbortSignal }) => Promise<void>;
-  /** Two deliveries, a minute of GitHub's clock apart: what a second answer confirms is decided. */
+  /** Delivers a job twice, a minute of GitHub's clock apart, so that the second answer confirms the first. */
   readonly deliverTwice: (job: Job) => Promise<void>;
-  /** The same at the hands of so many workers, each of which the next one takes for dead: all of them work on it at once. */
+  /** Delivers a job to several workers, each of which presumes the previous one dead: all work on it concurrently. */
   readonly deliverInTurn: (job: Job, workers: number) => Promise<void>;
   readonly stateOf: (job: Job) => Promise<State>;
   readonly recordOf: (job: Job) => Promise<LogRecord | undefined>;
-  /** Removes the job's records, as if the worker had died before it wrote them. */
+  /** Removes the job's records, as if the worker had crashed before writing them. */
   readonly forgetRecord: (job: Job) => Promise<void>;
   /** Keys of the objects in the store. */
   readonly listKeys: (prefix?: string) => Promise<string[]>;
-  /** Paths that were asked of the API and of the log host since the job was seen. */
+  /** Paths requested from the API and the log host since the job was recorded. */
   readonly asked: () => string[];
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
 };
 
-type Crew = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
+type DeliverySetup = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
 
 export type HarnessOptions = {
   readonly simulator?: SimulatorOptions;
@@ -163,13 +163,13 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
   };
 }
 
-async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, workers: number): Promise<void> {
+async function deliverInTurn({ worker, pool }: DeliverySetup, { id: job_id }: Job, workers: number): Promise<void> {
   await using logLeases = new AsyncDisposableStack();
   const holders = new Set<string>();
   const deliveries: Promise<void>[] = [];
-  // Who had stored its log before the next one looked would be through, and leave nothing to take over.
-  const { promise: haveAll, resolve: letGo } = Promise.withResolvers<void>();
-  const store = holdPuts(worker.store, haveAll);
+  // Puts are held back: otherwise a worker would finish before the next one starts, and leave nothing to take over.
+  const { promise: allStarted, resolve: releasePuts } = Promise.withResolvers<void>();
+  const store = holdPuts(worker.store, allStarted);
   while (deliveries.length < workers) {
     await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
     const handle = archiveLog({ ...worker, store, logLeases: logLeases.use(new LogLeases(worker)) });
@@ -180,7 +180,7 @@ async function deliverInTurn({ worker, pool }: Crew, { id: job_id }: Job, worker
       holders.add(row.worker);
     }, 10_000);
   }
-  letGo();
+  releasePuts();
   await Promise.all(deliveries);
 }
 
