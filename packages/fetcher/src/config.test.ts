@@ -6,7 +6,7 @@ import { loadFetcherConfig } from "./config.ts";
 const engines = { ARCHIVE_URL: "file:///a", DATABASE_URL: "postgres://h/d", QUEUE_URL: "redis://h" };
 
 test.each([{ GITHUB_TOKEN: "t" }, { GITHUB_APP_ID: "7" }])(
-  "a pattern of another form is refused at the start, whoever asks: %j",
+  "an invalid pattern is refused at the start, for both kinds of credential: %j",
   (credential) => {
     const load = () => loadFetcherConfig({ ...engines, ...credential, ARCHIVE_REPOSITORIES: "acme/web,acme" });
     expect(load).toThrow(ConfigError);

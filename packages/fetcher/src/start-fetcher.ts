@@ -149,7 +149,7 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhook
     log,
     async receive(delivery) {
       const outcome = await receiveDelivery(fetcher, delivery);
-      if (outcome === "recorded") feeder.ask();
+      if (outcome === "recorded") feeder.request();
       return outcome;
     },
   });
@@ -161,7 +161,7 @@ function processDeliveries(fetcher: Fetcher, feeder: DebouncedFeed, stopping: Ab
   let sweptUntil: Date | undefined;
   return async () => {
     try {
-      if ((await recordStoredDeliveries(fetcher)) > 0) feeder.ask();
+      if ((await recordStoredDeliveries(fetcher)) > 0) feeder.request();
       if (performance.now() < sweepDueAt) return;
       sweepDueAt = performance.now() + sweepEveryMs;
       ({ sweptUntil } = await sweepDeliveries(fetcher, { signal: stopping, sweptUntil }));
@@ -182,7 +182,7 @@ function fetchWork({ fetcher, feeder, scheduler, stopping }: Work): Handler<"fet
   return async (payload, { signal }) => {
     if (payload.kind === "tick") {
       await tick(fetcher, scheduler);
-      feeder.ask();
+      feeder.request();
       return;
     }
     // The first poll can take hours. What it listed is kept, so it is aborted at once when the process stops.
@@ -190,7 +190,7 @@ function fetchWork({ fetcher, feeder, scheduler, stopping }: Work): Handler<"fet
     try {
       if (payload.kind === "poll") await pollRepository(fetcher, payload.repository_id, { isFullPass: false, signal: either });
       else await backfillRepository(fetcher, payload, { signal: either });
-      feeder.ask();
+      feeder.request();
     } catch (error) {
       if (stopping.aborted) return;
       // The ledger has the problem and the time of the next poll, so the queue does not retry.

@@ -28,9 +28,9 @@ export type Harness = AsyncDisposable & {
   /** Polls a repository; a full pass by default. */
   readonly poll: (repositoryId: number, isFullPass?: boolean) => ReturnType<typeof pollRepository>;
   /** Runs a query and returns its rows. */
-  readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
+  readonly query: (sql: string) => Promise<Record<string, unknown>[]>;
   /** Requested API paths with their queries since `clearJournal`. */
-  readonly asked: () => string[];
+  readonly requests: () => string[];
 };
 
 export async function openHarness(options: SimulatorOptions = {}, settings: Partial<FetcherSettings> = {}): Promise<Harness> {
@@ -73,10 +73,10 @@ export async function openHarness(options: SimulatorOptions = {}, settings: Part
     },
     poll: (repositoryId, isFullPass = true) =>
       pollRepository(fetcher, repositoryId, { isFullPass, signal: AbortSignal.timeout(20_000) }),
-    async ask(query) {
-      return (await pool.query<Record<string, unknown>>(query)).rows;
+    async query(sql) {
+      return (await pool.query<Record<string, unknown>>(sql)).rows;
     },
-    asked: () => simulator.journal.entries({ origin: "api" }).map(({ url }) => decodeURIComponent(url)),
+    requests: () => simulator.journal.entries({ origin: "api" }).map(({ url }) => decodeURIComponent(url)),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }

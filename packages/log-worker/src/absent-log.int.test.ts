@@ -1,5 +1,5 @@
-// Why there is no log: decided in the order of docs/states.md, only when waiting is over, and never because of lost access. With
-// the second answer.
+// Classification of missing logs: decided in a fixed order, only after the wait, never because of lost access, and checked again
+// once.
 
 import { recordTerminalStates } from "@actions-archive/database/ledger/log-states";
 import { upsertJobs, upsertLogs } from "@actions-archive/database/rows/rows";
@@ -18,7 +18,7 @@ async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | u
 
 test.each([
   ["404", { log: none }],
-  ["a blob that is not there", { log: { kind: "blob-missing" } }],
+  ["a missing blob", { log: { kind: "blob-missing" } }],
   ["zero bytes", { log: { kind: "text", content: Buffer.alloc(0) } }],
 ] satisfies [string, Partial<JobAt>][])("%s for a young job is waited for", async (_answer, draft) => {
   await using harness = await openHarness();
@@ -31,7 +31,7 @@ test.each([
   expect(await harness.recordOf(job)).toBeUndefined();
 });
 
-test("a young job's log that turns up is archived", async () => {
+test("a young job's log that appears later is archived", async () => {
   await using harness = await openHarness({ simulator: { logDelaySeconds: 60 } });
   const job = await harness.addJob({ agoMs: 20_000 });
   await harness.deliver(job);
@@ -41,7 +41,7 @@ test("a young job's log that turns up is archived", async () => {
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
 });
 
-test("age is GitHub's time and not this machine's", async () => {
+test("a log's age is measured by GitHub's clock, not by this machine's", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 20_000, log: none });
   harness.simulator.control.advanceClock({ ms: 700_000 });
@@ -49,13 +49,13 @@ test("age is GitHub's time and not this machine's", async () => {
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("a job that does not say when it ended is as young as its object", async () => {
+test("a job without an end is as old as its object", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none, overrides: { completed_at: null } });
   await harness.deliver(job);
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending" });
   expect(await harness.recordOf(job)).toBeUndefined();
-  await harness.ask("update archive.obligations set object_received_at = now() - interval '1 hour'");
+  await harness.query("update archive.obligations set object_received_at = now() - interval '1 hour'");
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
@@ -74,20 +74,20 @@ test.each([
   ["cancelled without labels", { conclusion: "cancelled" }, "not_run"],
   ["failed with labels and without a runner", { labels: ["gpu"] }, "not_run"],
   ["a runner with the id 0", { labels: ["gpu"], overrides: { runner_id: 0 } }, "not_run"],
-  ["a check run that poses as a job", { conclusion: "neutral" }, "not_a_job"],
-  ["a field that is missing, which decides nothing", { conclusion: "cancelled", overrides: { runner_id: undefined } }, "deleted"],
-  ["steps that are missing, which decide nothing", { conclusion: "cancelled", overrides: { steps: undefined } }, "deleted"],
+  ["a check run that is listed as a job", { conclusion: "neutral" }, "not_a_job"],
+  ["a missing field, which decides nothing", { conclusion: "cancelled", overrides: { runner_id: undefined } }, "deleted"],
+  ["missing steps, which decide nothing", { conclusion: "cancelled", overrides: { steps: undefined } }, "deleted"],
 ] satisfies [string, Partial<JobAt>, string][])("no runner: %s", async (_kind, draft, reason) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, ...draft });
   await harness.deliver(job);
   if (reason === "deleted") await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe(reason);
-  const looked = harness.asked().some((path) => path === `api /repos/${repositoryName}`);
+  const looked = harness.requests().some((path) => path === `api /repos/${repositoryName}`);
   expect(looked).toBe(reason === "deleted");
 });
 
-test("no access: a repository that cannot be read has no deleted logs, but a problem of access", async () => {
+test("no access: a missing log of an unreadable repository is no_access, not deleted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.hideRepository({ repository: repositoryName });
@@ -96,7 +96,7 @@ test("no access: a repository that cannot be read has no deleted logs, but a pro
   expect(await harness.recordOf(job)).toBeUndefined();
 });
 
-test.each([403, 404])("no access: a list of runs that answers %i is a problem of access", async (status) => {
+test.each([403, 404])("no access: a run list that answers %i means no_access", async (status) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none });
   harness.simulator.faults.add({ path: "*/actions/runs", status, body: `{"message":"Resource not accessible by integration"}` });
@@ -104,7 +104,7 @@ test.each([403, 404])("no access: a list of runs that answers %i is a problem of
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "no_access" });
 });
 
-test("no access: a repository with another id under the name is a problem of access", async () => {
+test("no access: another repository under the name means no_access", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.hideRepository({ repository: repositoryName });
@@ -120,32 +120,32 @@ const day = 86_400_000;
 test.each([
   ["the endpoint's answer", "log_retention_days = 7", 8, "expired"],
   ["the endpoint's answer, not reached", "log_retention_days = 400, youngest_gone_seconds = 60", 100, "deleted"],
-  ["the youngest 410, where the endpoint says nothing", "youngest_gone_seconds = 86400", 2, "expired"],
-  ["GitHub's 90 days, where nobody says anything", "log_retention_days = null", 91, "expired"],
+  ["the youngest 410, where the endpoint gives nothing", "youngest_gone_seconds = 86400", 2, "expired"],
+  ["GitHub's 90 days, where nothing is known", "log_retention_days = null", 91, "expired"],
   ["GitHub's 90 days, not reached", "log_retention_days = null", 89, "deleted"],
 ])("older than the retention by %s", async (_source, facts, days, reason) => {
   await using harness = await openHarness({ simulator: { retentionDays: 400 } });
   harness.repository.retentionDays = 400;
-  await harness.ask(`update archive.repositories set ${facts}`);
+  await harness.query(`update archive.repositories set ${facts}`);
   const job = await harness.addJob({ agoMs: days * day, log: none });
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe(reason);
 });
 
-test("deleted: an old blob that is not there is deleted, although the job can still be read", async () => {
+test("deleted: an old missing blob is deleted, although the job is still readable", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: { kind: "blob-missing" } });
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("forbidden: a 403 that is no limit is forbidden, at the first try", async () => {
+test("forbidden: a 403 that is no rate limit is forbidden at the first attempt", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });
   await harness.deliver(job);
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "failed", log_reason: "forbidden" });
-  expect(await harness.ask("select from archive.credentials where paused_until > now()")).toEqual([]);
+  expect(await harness.query("select from archive.credentials where paused_until > now()")).toEqual([]);
 });
 
 test("credential paused: 401 pauses the credential, and the job stays pending", async () => {
@@ -154,7 +154,7 @@ test("credential paused: 401 pauses the credential, and the job stays pending", 
   harness.simulator.control.revokeToken({ token: harness.simulator.token });
   await harness.deliver(job, { isLastAttempt: true });
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-  expect(await harness.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+  expect(await harness.query("select credential from archive.credentials where paused_until > now()")).toEqual([
     { credential: "token" },
   ]);
   await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
@@ -172,7 +172,7 @@ test("credential paused: 403 on the repository itself pauses the credential, and
   harness.simulator.control.advanceClock({ ms: 60_000 });
   await harness.deliver(job, { isLastAttempt: true });
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-  expect(await harness.ask("select credential from archive.credentials where paused_until > now()")).toEqual([
+  expect(await harness.query("select credential from archive.credentials where paused_until > now()")).toEqual([
     { credential: "token" },
   ]);
 });
@@ -180,17 +180,17 @@ test("credential paused: 403 on the repository itself pauses the credential, and
 test("a job that failed before is expired once its log is", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 91 * day, log: none });
-  await harness.ask("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
+  await harness.query("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("expired");
 });
 
-/** A job whose log was found deleted, and whose second look is due. */
+/** A job whose log was recorded as deleted, and whose recheck is due. */
 async function openSecondLook() {
   const harness = await openHarness();
   const job = await harness.addJob({ log: none });
   await harness.deliverTwice(job);
-  const { object } = (await harness.ask("select object from archive.obligations"))[0] ?? {};
+  const { object } = (await harness.query("select object from archive.obligations"))[0] ?? {};
   const [key = ""] = await harness.listKeys("records/");
   await harness.worker.db.transaction().execute(async (trx) => {
     await upsertJobs(trx, [{ repository_id: harness.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
@@ -214,15 +214,15 @@ async function openSecondLook() {
     await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
     await recordTerminalStates(trx, [job.id]);
   });
-  await harness.ask("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.obligations set relook_at = now()");
   harness.simulator.control.clearJournal({});
   return { ...harness, job };
 }
 
-const checkAgain = ({ ask }: Harness) =>
-  ask("select log_state, relook_at > now() as later, relook_at is null as done from archive.obligations");
+const checkAgain = ({ query }: Harness) =>
+  query("select log_state, relook_at > now() as later, relook_at is null as done from archive.obligations");
 
-test("a log that seemed deleted and is back at the second look is archived, on top of the first record", async () => {
+test("a log recorded as deleted that a recheck finds is archived as a further version of the record", async () => {
   await using harness = await openSecondLook();
   harness.job.log = { kind: "generated", bytes: 5_000, style: { ...plainStyle } };
   await harness.deliver(harness.job);
@@ -233,17 +233,17 @@ test("a log that seemed deleted and is back at the second look is archived, on t
   expect(await harness.listKeys("records/")).toHaveLength(2);
 });
 
-test("a log that is still not there when it is checked again stays deleted, and is checked a day after that", async () => {
+test("a log still missing at its recheck stays deleted, and is checked again a day later", async () => {
   await using harness = await openSecondLook();
   await harness.deliver(harness.job);
-  expect(harness.asked().filter((path) => path.endsWith("/logs"))).toHaveLength(1);
+  expect(harness.requests().filter((path) => path.endsWith("/logs"))).toHaveLength(1);
   expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
   expect(await harness.listKeys("records/")).toHaveLength(1);
 });
 
 test.each([
-  ["a repository that cannot be read", "no access"],
-  ["a log that may not be read", "forbidden"],
+  ["an unreadable repository", "no access"],
+  ["a forbidden log", "forbidden"],
 ])("a second look that meets %s is taken later, and nothing is called failed", async (_what, problem) => {
   await using harness = await openSecondLook();
   if (problem === "no access") harness.simulator.control.hideRepository({ repository: repositoryName });
@@ -252,11 +252,11 @@ test.each([
   expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
 });
 
-test("a second look is not taken before it is due, whatever the queue delivers", async () => {
+test("a recheck does not run before it is due, whatever the queue delivers", async () => {
   await using harness = await openSecondLook();
-  await harness.ask("update archive.obligations set relook_at = now() + interval '1 day'");
+  await harness.query("update archive.obligations set relook_at = now() + interval '1 day'");
   await harness.deliver(harness.job);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);
 });
 
@@ -272,14 +272,14 @@ const plainStyle = {
   nestedGroups: false,
 };
 
-test("a log of a repository whose old name another one has is asked for under the new name", async () => {
+test("a log of a renamed repository whose old name is taken is requested under the new name", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.moveRepository({ repository: repositoryName, name: "renamed" });
   harness.simulator.control.addRepository({ repository: repositoryName });
   await harness.deliverTwice(job);
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending" });
-  expect(await harness.ask("select full_name from archive.repositories")).toEqual([{ full_name: "acme/renamed" }]);
+  expect(await harness.query("select full_name from archive.repositories")).toEqual([{ full_name: "acme/renamed" }]);
   await harness.deliver(job);
   expect(await harness.recordOf(job)).toMatchObject({ repository: "acme/renamed", log: { state: "archived" } });
 });

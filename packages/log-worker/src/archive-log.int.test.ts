@@ -1,4 +1,4 @@
-// A log that GitHub has: archived as it is, once, and flagged where there is doubt. The rules: docs/states.md.
+// An available log is archived unchanged and once, and flagged in case of doubt.
 
 import { readLogContent } from "@actions-archive/archive/log/logs";
 import { conflictingLogKey, logKey } from "@actions-archive/core/object-key";
@@ -30,7 +30,7 @@ async function flagsOf(harness: Harness, job: Job): Promise<readonly string[] | 
   return log?.state === "archived" ? log.flags : undefined;
 }
 
-test("a log is archived byte by byte, its record tells its story, and its load is queued", async () => {
+test("a log is archived byte by byte, recorded, and its load is queued", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 300_000 });
   await harness.deliver(job);
@@ -57,7 +57,7 @@ test("a log is archived byte by byte, its record tells its story, and its load i
   expect(harness.worker.spool.reservedBytes).toBe(0);
 });
 
-test("the log host never sees the credential, and its link is kept nowhere", async () => {
+test("the log host never receives the credential, and its link is stored nowhere", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ origin: "log", status: 403, body: "<Error/>" });
@@ -73,34 +73,34 @@ test("the log host never sees the credential, and its link is kept nowhere", asy
   expect(kept).not.toContain(harness.simulator.token);
 });
 
-test("a message about a job that the ledger does not have is refused for good", async () => {
+test("a queue entry for a job that is not in the ledger is dropped", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await expect(harness.deliver({ ...job, id: job.id + 1 })).rejects.toMatchObject({ code: "queue/unknown-payload" });
 });
 
-test("a job whose log is settled is left alone", async () => {
+test("a job whose log is in a terminal state is skipped", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
-  await harness.ask("update archive.obligations set log_state = 'archived'");
+  await harness.query("update archive.obligations set log_state = 'archived'");
   await harness.deliver(job);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await harness.listKeys("records/")).toEqual([]);
 });
 
-test("a record that is there is handed over again, and GitHub is not asked", async () => {
+test("stored before: the load of an existing record is queued again without a request to GitHub", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
   const before = await harness.recordOf(job);
   harness.simulator.control.clearJournal({});
   await harness.deliver(job);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await harness.recordOf(job)).toEqual(before);
   expect(await harness.listKeys("records/")).toHaveLength(1);
 });
 
-test("a log without a record that GitHub still has alike is adopted", async () => {
+test("stored before: a log without a record is adopted when GitHub still serves equal bytes", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -114,7 +114,7 @@ test("a log without a record that GitHub still has alike is adopted", async () =
   });
 });
 
-test("a log without a record that GitHub now has otherwise is kept, and the other one beside it", async () => {
+test("stored before: a log without a record is kept when GitHub serves other bytes, which are stored under a further key", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -150,7 +150,7 @@ test.each(["not-found", "expired", "blob-missing"] as const)(
   },
 );
 
-test("of two logs without a record, which GitHub has no more, the one that was read later is adopted", async () => {
+test("stored before: of two logs without a record that GitHub no longer has, the later download is adopted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
@@ -164,15 +164,15 @@ test("of two logs without a record, which GitHub has no more, the one that was r
   expect((await harness.recordOf(job))?.log).toEqual({ ...before?.log, flags: ["adopted", "changed_since"] });
 });
 
-test("a skipped job has no log, and GitHub is not asked", async () => {
+test("not requested: a skipped job has no log and causes no request", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, conclusion: "skipped" });
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toEqual({ state: "absent", reason: "not_run", copied_from: null });
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
 });
 
-/** A job that passed in the first attempt and is listed again, under a new id, in the second. */
+/** A job that passed in the first attempt and is listed under a new id in the second. */
 async function openRerun(originalState: string) {
   const harness = await openHarness();
   const original = await harness.addJob();
@@ -186,11 +186,11 @@ async function openRerun(originalState: string) {
   const copy = original.run.attempts[1]?.jobs[0];
   if (copy?.copyOf === undefined) throw new Error("no copy");
   await harness.see(copy);
-  await harness.ask(`update archive.obligations set log_state = '${originalState}' where job_id = ${original.id}`);
+  await harness.query(`update archive.obligations set log_state = '${originalState}' where job_id = ${original.id}`);
   return { ...harness, original, copy };
 }
 
-test("a copy of a job whose log is archived names it, and GitHub is not asked", async () => {
+test("not requested: a copy of a job whose log is archived names it and causes no request", async () => {
   await using harness = await openRerun("archived");
   await harness.deliver(harness.copy);
   expect((await harness.recordOf(harness.copy))?.log).toEqual({
@@ -198,7 +198,7 @@ test("a copy of a job whose log is archived names it, and GitHub is not asked", 
     reason: "copied",
     copied_from: harness.original.id,
   });
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
 });
 
 test("a copy waits while its original is pending", async () => {
@@ -207,10 +207,10 @@ test("a copy waits while its original is pending", async () => {
   expect(await harness.recordOf(harness.copy)).toBeUndefined();
   expect(await harness.stateOf(harness.copy)).toMatchObject({ log_state: "pending", log_reason: null });
   expect((await harness.stateOf(harness.copy)).due).toBeGreaterThan(0);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
 });
 
-test.each(["absent", "failed"])("a copy of a job whose log is %s is asked for itself", async (state) => {
+test.each(["absent", "failed"])("copied: the log of a copy of a job whose log is %s is requested", async (state) => {
   await using harness = await openRerun(state);
   await harness.deliver(harness.copy);
   expect((await harness.recordOf(harness.copy))?.log).toMatchObject({
@@ -219,13 +219,13 @@ test.each(["absent", "failed"])("a copy of a job whose log is %s is asked for it
   });
 });
 
-test("a copy whose original is known need not wait until the earlier attempts are listed", async () => {
+test("copied: a copy whose original is known does not wait for earlier attempts to be listed", async () => {
   await using harness = await openRerun("archived");
   const { run, attempt } = harness.copy;
-  await harness.ask(
+  await harness.query(
     `insert into archive.runs (run_id, repository_id, run_attempt, created_at) values (${run.id}, ${run.repository.id}, ${attempt}, now())`,
   );
-  await harness.ask(
+  await harness.query(
     `insert into archive.attempts (run_id, run_attempt, repository_id) values (${run.id}, 1, ${run.repository.id})`,
   );
   await harness.deliver(harness.copy);
@@ -233,12 +233,12 @@ test("a copy whose original is known need not wait until the earlier attempts ar
 });
 
 test.each(["archived", "pending"])(
-  "a log without a record comes first: a copy whose own log lies there without a record is asked for, whatever its original is (%s)",
+  "stored before copied: the log of a copy with a stored log without a record is requested, whatever its original is (%s)",
   async (state) => {
     await using harness = await openRerun("absent");
     await harness.deliver(harness.copy);
     await harness.forgetRecord(harness.copy);
-    await harness.ask(`update archive.obligations set log_state = '${state}' where job_id = ${harness.original.id}`);
+    await harness.query(`update archive.obligations set log_state = '${state}' where job_id = ${harness.original.id}`);
     await harness.deliver(harness.copy);
     expect((await harness.recordOf(harness.copy))?.log).toMatchObject({
       state: "archived",
@@ -249,26 +249,26 @@ test.each(["archived", "pending"])(
   },
 );
 
-test("a job that one object calls skipped, and that had a runner, is asked for", async () => {
+test("the log of a skipped job that had a runner is requested", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ conclusion: "failure" });
-  await harness.ask(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  await harness.query(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
-test("a log without a record comes first: a skipped job whose log lies there all the same is asked for", async () => {
+test("stored before copied: the log of a skipped job that has a stored log is requested", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   await harness.deliver(job);
   await harness.forgetRecord(job);
-  await harness.ask(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  await harness.query(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
   harness.simulator.control.setLog({ jobId: job.id, kind: "not-found" });
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["adopted"] });
 });
 
-test("no end marker: a log that lacks its end is read once more after a while, and then stored and flagged", async () => {
+test("no end: a log that lacks its end is downloaded once more later, then stored and flagged", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: logText(job, [-50, -30], "still working") });
@@ -279,7 +279,7 @@ test("no end marker: a log that lacks its end is read once more after a while, a
   expect(await flagsOf(harness, job)).toEqual(["no_end_marker"]);
 });
 
-test("no end marker: a log that has its end at the second reading is not doubted", async () => {
+test("no end: a log that has its end at the second download is not flagged", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: logText(job, [-50, -30], "still working") });
@@ -289,7 +289,7 @@ test("no end marker: a log that has its end at the second reading is not doubted
   expect(await flagsOf(harness, job)).toEqual([]);
 });
 
-test("no end marker: no end marker alone, or an early last line alone, is no doubt", async () => {
+test("no end: a missing end marker alone, or an early last line alone, does not defer a log", async () => {
   await using harness = await openHarness();
   for (const text of [
     [-50, -4],
@@ -302,7 +302,7 @@ test("no end marker: no end marker alone, or an early last line alone, is no dou
   }
 });
 
-test("no end marker: an answer that ends early and says so is a log without its end", async () => {
+test("no end: an answer that declares its early end is a log without its end", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   harness.simulator.faults.add({ origin: "log", endAfterBytes: 2_000 });
@@ -333,7 +333,7 @@ test("same bytes: a log with the raw bytes of another job's is stored and flagge
   await harness.deliver(one);
   const log = (await harness.recordOf(one))?.log;
   if (log?.state !== "archived") throw new Error("not archived");
-  const { object } = (await harness.ask(`select object from archive.obligations where job_id = ${one.id}`))[0] ?? {};
+  const { object } = (await harness.query(`select object from archive.obligations where job_id = ${one.id}`))[0] ?? {};
   await harness.worker.db.transaction().execute(async (trx) => {
     await upsertJobs(trx, [{ repository_id: harness.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
     const times = { first_line_at: log.first_time, last_line_at: log.last_time, archived_at: new Date().toISOString() };
@@ -355,7 +355,7 @@ test("same bytes: a log with the raw bytes of another job's is stored and flagge
   expect(await flagsOf(harness, two)).toContain("same_as_other_job");
 });
 
-test("same bytes: of two equal logs that are archived at the same moment, one is flagged at least", async () => {
+test("equal logs: of two equal logs archived concurrently, at least one is flagged", async () => {
   await using harness = await openHarness();
   const jobs = [await harness.addJob(), await harness.addJob()];
   for (const { id: jobId } of jobs) harness.simulator.control.setLog({ jobId, text: logText(jobs[0] as Job, [-3, -1]) });
@@ -368,7 +368,7 @@ test("same bytes: of two equal logs that are archived at the same moment, one is
   expect(await flagsOf(harness, other)).toEqual([]);
 });
 
-test("workers with the same job at the same time end with one log", async () => {
+test("concurrent workers on one job archive one log", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 200_000 });
   harness.simulator.faults.add({ origin: "log", delayMs: 1_500, times: 3 });

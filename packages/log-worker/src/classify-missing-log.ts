@@ -1,4 +1,4 @@
-// Classifies why a log is missing, in the order that docs/states.md gives. A single answer decides nothing: a second answer or
+// Classifies why a log is missing, in a fixed order. A single answer decides nothing: a second answer or
 // another known fact must agree with it (docs/decisions/0019-absent-needs-two-answers.md).
 
 import type { AbsentLog } from "@actions-archive/archive/record/record";
@@ -73,7 +73,7 @@ export async function classifyMissingLog(
     return {
       kind: "unconfirmed",
       seconds,
-      detail: `${describe(answer)}; the log is absent if a retry confirms it`,
+      detail: `${describe(answer)}; it is retried before the log is classified as absent`,
       unconfirmed,
     };
   }

@@ -1,4 +1,4 @@
-// Copies of re-runs that a webhook shows before any listing: what is known decides, and GitHub is asked where nothing does.
+// Copies that a webhook reports before any listing: the ledger decides where it can, otherwise GitHub is requested.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -61,7 +61,7 @@ async function openWorker() {
     log,
     settings: { LOG_WAIT_SECONDS: 0, LOG_SETTLE_SECONDS: 0, MAX_LOG_BYTES: 1 },
   };
-  /** Records a job as a webhook does, and asks whether it waits. */
+  /** Records a job as a webhook does, and returns whether it is deferred. */
   const waits = async (job: Job) => {
     await recordJobs(db, id, [
       { object: { ...times, ...job, status: "completed" }, source: "webhook", listedAttempt: job.run_attempt },
@@ -81,7 +81,7 @@ const times = { runner_name: "runner-1", started_at: "2026-11-01T11:00:00Z", com
 const run = { id: 700, status: "in_progress", created_at: "2026-11-01T10:00:00Z", updated_at: "2026-11-01T11:02:00Z" };
 const job = { id: 70, run_id: 700, run_attempt: 2, name: "build" };
 
-test("a job of a first attempt, and one that lacks a runner or a time, is no copy", async () => {
+test("a job of a first attempt, or without a runner or a time, is no copy", async () => {
   await using worker = await openWorker();
   expect(await worker.waits({ ...job, run_attempt: 1 })).toBe(false);
   expect(await worker.waits({ ...job, id: 71, runner_name: null })).toBe(false);
@@ -97,7 +97,7 @@ test("a job that ended after its own attempt began is no copy, whatever is liste
   expect(worker.calls()).toEqual([]);
 });
 
-test("a job that ended before its attempt began waits until the earlier ones are listed, and no longer", async () => {
+test("a job that ended before its attempt began waits only until the earlier attempts are listed", async () => {
   await using worker = await openWorker();
   await recordRuns(worker.db, worker.id, [{ ...run, run_attempt: 2, run_started_at: "2026-11-01T11:30:00Z" }]);
   expect(await worker.waits(job)).toBe(true);
@@ -106,7 +106,7 @@ test("a job that ended before its attempt began waits until the earlier ones are
   expect(worker.calls()).toEqual([]);
 });
 
-test("an original that is known decides before anything is listed", async () => {
+test("a known original decides before any listing", async () => {
   await using worker = await openWorker();
   expect(await worker.waits({ ...job, run_attempt: 1 })).toBe(false);
   const copy = { ...job, id: 75 };
@@ -122,7 +122,7 @@ test("an original that is known decides before anything is listed", async () => 
   expect(worker.calls()).toEqual([]);
 });
 
-test("the copy of a log that was removed is not asked for again; that of one that never was there is", async () => {
+test("the log of a copy is not requested when the original's was removed, and is requested when it never existed", async () => {
   await using worker = await openWorker();
   await worker.waits({ ...job, run_attempt: 1 });
   const become = (log_reason: string) =>
@@ -136,7 +136,7 @@ test("the copy of a log that was removed is not asked for again; that of one tha
   expect(worker.calls()).toEqual([]);
 });
 
-test("a copy whose original failed is asked for itself, and one whose original's twin is archived is its copy", async () => {
+test("the log of a copy whose original failed is requested, unless the original's own original is archived", async () => {
   await using worker = await openWorker();
   await worker.waits({ ...job, run_attempt: 1 });
   const become = (jobId: number, log_state: string) =>
@@ -166,7 +166,7 @@ test("the waits of a copy double from three seconds to five minutes", async () =
   expect(waits).toEqual([3, 6, 12, 24, 48, 96, 192, 300, 300, 300]);
 });
 
-test("a job whose earlier attempts are not listed an hour after it was first seen is asked for itself", async () => {
+test("the log of a job whose earlier attempts are not listed after an hour is requested", async () => {
   await using worker = await openWorker();
   await recordRuns(worker.db, worker.id, [{ ...run, run_attempt: 2, run_started_at: "2026-11-01T11:30:00Z" }]);
   expect(await worker.waits(job)).toBe(true);
@@ -181,7 +181,7 @@ test("a job whose earlier attempts are not listed an hour after it was first see
   expect(await worker.waits(job)).toBe(false);
 });
 
-test("a run that nobody knows is asked for once, and tells when its attempt began", async () => {
+test("an unknown run is requested once, which gives the start of its attempt", async () => {
   await using worker = await openWorker();
   const { simulator } = worker;
   const { runId } = simulator.control.addRun({ repository, completedSecondsAgo: 60 });
@@ -193,7 +193,7 @@ test("a run that nobody knows is asked for once, and tells when its attempt bega
   expect(worker.calls()).toEqual([`runs/${runId}`]);
 });
 
-test("a job whose run is gone counts as its own", async () => {
+test("a job whose run is gone is no copy", async () => {
   await using worker = await openWorker();
   expect(await worker.waits({ ...job, run_id: 123_456 })).toBe(false);
 });

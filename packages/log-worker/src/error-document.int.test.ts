@@ -1,5 +1,5 @@
-// What the log host serves with status 200 and is no log: an error document is never archived, and a body without the runner's
-// timestamps only when it came twice alike.
+// Bodies with status 200 that are no logs: an error document is never archived, and a body without timestamps only after two
+// equal answers.
 
 import { logSha256 } from "@actions-archive/github-simulator/log/log-content";
 import { expect, test } from "vitest";
@@ -18,7 +18,7 @@ const documents: [string, string, string][] = [
   ["HTML without a doctype", "text/plain", "<html>\n<h1>502</h1>\n"],
   ["XML as bytes", "application/octet-stream", "<?xml version='1.0'?><Error><Code>ServerBusy</Code></Error>"],
   ["XML without a declaration", "text/plain", "<Error><Code>ServerBusy</Code></Error>"],
-  ["a page by its type alone", "text/html; charset=utf-8", "Please sign in"],
+  ["a page only by its type", "text/html; charset=utf-8", "Please sign in"],
   ["an empty page", "text/html", ""],
 ];
 
@@ -38,8 +38,8 @@ test.each(documents)("an error document with status 200 is never archived: %s", 
 test.each([
   ["begins with JSON", `{"a":1}\n${stamp} line\n`, "text/plain"],
   ["begins like HTML", `<html>\n${stamp} </html>\n`, "text/plain"],
-  ["is called a page", `${stamp} line\n`, "text/html"],
-  ["is called JSON", `${stamp} {"a":1}\n`, "application/json"],
+  ["has the type of a page", `${stamp} line\n`, "text/html"],
+  ["has the type of JSON", `${stamp} {"a":1}\n`, "application/json"],
 ])("a log whose lines have timestamps is archived, also one that %s", async (_how, body, type) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ overrides: { completed_at: "2026-11-01T10:00:00Z" } });
@@ -67,7 +67,7 @@ test("a body without timestamps is retried, and the true log is archived", async
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [], raw_sha256: await logSha256(job) });
 });
 
-test("a body without timestamps that comes again is archived with a flag", async () => {
+test("a body without timestamps is archived with a flag after two equal answers", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: "no line here has a time\nnor has this one\n" });
@@ -78,16 +78,16 @@ test("a body without timestamps that comes again is archived with a flag", async
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"], lines: 2 });
 });
 
-test("a body without timestamps that was archived in an outage gives way to the log, once that can be read", async () => {
+test("a body without timestamps archived during an outage is superseded by the log once it is available", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ ...sentence, body: "The upstream server is busy.", times: 3 });
   await harness.deliverTwice(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
   const recheck = async () => {
-    await harness.ask("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
+    await harness.query("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
     await harness.deliver(job);
-    const [row] = await harness.ask(
+    const [row] = await harness.query(
       "select round(extract(epoch from relook_at - now()) / 3600)::int as hours from archive.obligations",
     );
     return row?.["hours"];
@@ -103,7 +103,7 @@ test("a body without timestamps that was archived in an outage gives way to the 
   expect(await harness.listKeys("logs/")).toHaveLength(2);
 });
 
-test("bodies without timestamps that differ are not archived, and fail in the end", async () => {
+test("differing bodies without timestamps are not archived and fail in the end", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   const serve = (request: number) => harness.simulator.faults.add({ ...sentence, body: `Busy. This was request ${request}.` });
@@ -122,7 +122,7 @@ test("bodies without timestamps that differ are not archived, and fail in the en
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: [] });
 });
 
-test("a large body without timestamps is not kept in memory, and not parsed", async () => {
+test("a large body without timestamps is neither buffered nor parsed", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.control.setLog({ jobId: job.id, text: `{"message":"${"x".repeat(2 * 1024 * 1024)}"}` });

@@ -1,5 +1,5 @@
-// A log that could not be had: an answer that is not a log is never stored, is asked for again as often as docs/states.md says,
-// and in the end is listed as failed.
+// Failed downloads: an incomplete or wrong answer is never stored, is retried as often as specified, and finally recorded as
+// failed.
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -21,7 +21,7 @@ const html = "<!doctype html><title>Sign in</title>";
 const json = (message: string) => JSON.stringify({ message });
 
 test.each([
-  ["a body that is shorter than it says", { origin: "log", contentLength: "long" }, "incomplete"],
+  ["a body shorter than declared", { origin: "log", contentLength: "long" }, "incomplete"],
   ["a body that is cut", { origin: "log", cutAfterBytes: 1_000 }, "incomplete"],
   ["a body that is cut in chunks", { origin: "log", framing: "chunked", cutAfterBytes: 1_000 }, "incomplete"],
   ["a body that stalls", { origin: "log", stallAfterBytes: 1_000 }, "incomplete"],
@@ -39,14 +39,18 @@ test.each([
   ],
   ["503 of the log host", { origin: "log", status: 503, body: "<Error><Code>ServerBusy</Code></Error>" }, "upstream_error"],
   ["a 404 of the log host that is not the blob's", { origin: "log", status: 404, body: html }, "upstream_error"],
-  ["a page of the log host with 200", { origin: "log", headers: { "content-type": "text/html" }, body: html }, "upstream_error"],
+  [
+    "an HTML page of the log host with 200",
+    { origin: "log", headers: { "content-type": "text/html" }, body: html },
+    "upstream_error",
+  ],
   [
     "XML of the log host with 200",
     { origin: "log", headers: { "content-type": "application/xml" }, body: "<Error/>" },
     "upstream_error",
   ],
   ["502 of the API", { path: "*/logs", status: 502, body: html }, "upstream_error"],
-  ["a page of the API with 200", { path: "*/logs", status: 200, body: html }, "upstream_error"],
+  ["an HTML page of the API with 200", { path: "*/logs", status: 200, body: html }, "upstream_error"],
   ["a 404 of the API that is not GitHub's", { path: "*/logs", status: 404, body: html }, "upstream_error"],
   ["a 410 of the API that is not GitHub's", { path: "*/logs", status: 410, body: html }, "upstream_error"],
   ["a redirect without a link", { path: "*/logs", status: 302 }, "upstream_error"],
@@ -73,29 +77,29 @@ test.each([
   },
 );
 
-test("a body that is longer than it says is not stored", async () => {
+test("a body longer than declared is not stored", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   harness.simulator.faults.add({ origin: "log", contentLength: "short" });
   await harness.deliver(job, { isLastAttempt: true }).catch(() => undefined);
   const log = (await harness.recordOf(job))?.log;
-  // HTTP lets a client see no more than the length that was declared: what it saw then lacks its end, and is read once more.
+  // An HTTP client reads no more than the declared length: that part lacks its end and is downloaded once more.
   expect(log).toBeUndefined();
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ raw_sha256: await logSha256(job) });
 });
 
-test.each([400, 403])("after %i of the log host a fresh link is asked for", async (status) => {
+test.each([400, 403])("after %i of the log host a new link is requested", async (status) => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ origin: "log", status, body: "<Error/>" });
   await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
   await harness.deliver(job);
-  expect(harness.asked().map((path) => path.split(" ")[0])).toEqual(["api", "log", "api", "log"]);
+  expect(harness.requests().map((path) => path.split(" ")[0])).toEqual(["api", "log", "api", "log"]);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
-test("a link that has died is not a missing log", async () => {
+test("an expired link is not a missing log", async () => {
   await using harness = await openHarness({ simulator: { linkLifetimeSeconds: 0 } });
   const job = await harness.addJob();
   await expect(harness.deliver(job)).rejects.toMatchObject({ code: "log/upstream-error" });
@@ -159,26 +163,26 @@ test.each([
   expect(await harness.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
   harness.simulator.control.clearJournal({});
   await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
 });
 
-test("logs that find no room beside each other are archived one after the other, each asked for twice at most", async () => {
+test("logs that do not fit into the spool together are archived one after the other, each requested at most twice", async () => {
   await using harness = await openHarness({ spoolBytes: 20_000 });
   const jobs = [];
   for (let count = 0; count < 8; count++) jobs.push(await harness.addJob({ bytes: 600_000 }));
-  // Without a length nothing can be reserved before: they grow until one of them is refused.
+  // Without a declared length no space is reserved: the files grow until one is refused.
   harness.simulator.faults.add({ origin: "log", framing: "chunked", ...forever });
   await Promise.all(jobs.map((job) => harness.deliver(job)));
   for (const job of jobs) {
     expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
   }
-  const downloads = harness.asked().filter((path) => path.startsWith("log ")).length;
+  const downloads = harness.requests().filter((path) => path.startsWith("log ")).length;
   expect(downloads).toBeGreaterThan(8);
   expect(downloads).toBeLessThanOrEqual(16);
   expect(harness.worker.spool.reservedBytes).toBe(0);
 });
 
-test("a log that was refused for space runs next, and what comes later waits for it", async () => {
+test("a log that was refused for space runs next, and later logs wait for it", async () => {
   await using harness = await openHarness({ spoolBytes: 500_000 });
   const [first, refused, later] = [
     await harness.addJob({ bytes: 300_000 }),
@@ -190,7 +194,7 @@ test("a log that was refused for space runs next, and what comes later waits for
   const stalled = harness.deliver(first, { signal: stop.signal });
   await expect.poll(() => harness.worker.spool.reservedBytes).toBe(300_000);
   const waiting = harness.deliver(refused);
-  await expect.poll(() => harness.asked().length).toBe(4);
+  await expect.poll(() => harness.requests().length).toBe(4);
   await expect.poll(() => logLeasesOf(harness)).toEqual([first.id]);
   const last = harness.deliver(later);
   stop.abort(new Error("shutting down"));
@@ -203,9 +207,9 @@ test("a log that was refused for space runs next, and what comes later waits for
   for (const job of [refused, later]) expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
 
-/** Jobs whose logs are in flight. */
+/** Jobs with a lease on their logs. */
 async function logLeasesOf(harness: Harness): Promise<number[]> {
-  const rows = await harness.ask(
+  const rows = await harness.query(
     "select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id",
   );
   return rows.map(({ id }) => Number(id));
@@ -237,13 +241,13 @@ async function mountDisk(size: string): Promise<AsyncDisposable & { readonly pat
   };
 }
 
-test("a worker that must let go in the middle of a log leaves nothing behind", async () => {
+test("a worker that is aborted within a log leaves nothing behind", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 200_000 });
   harness.simulator.faults.add({ origin: "log", stallAfterBytes: 100_000 });
   const stop = new AbortController();
   const delivery = harness.deliver(job, { isLastAttempt: true, signal: stop.signal });
-  await expect.poll(() => harness.asked().length).toBe(2);
+  await expect.poll(() => harness.requests().length).toBe(2);
   stop.abort(new Error("shutting down"));
   await expect(delivery).rejects.toThrow("shutting down");
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null, tries: 0 });

@@ -1,4 +1,4 @@
-// Whole Node processes, as their command line and environment make them.
+// Node processes with the limit from different command lines and environments.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,14 +26,14 @@ async function runNode(options: readonly string[], env: Readonly<Record<string, 
   return { ...found, isSameProcess: found.pid === child.pid };
 }
 
-test("the process goes on under its pid, with its options and arguments, and 8 MiB of young objects at most", async () => {
+test("the process keeps its pid, options and arguments, with at most 8 MiB of young objects", async () => {
   const found = await runNode(["--no-warnings"]);
   expect(found).toMatchObject({ isSameProcess: true, argument: "argument" });
   expect(found.options).toEqual(expect.arrayContaining(["--max-semi-space-size=4", "--no-warnings"]));
   expect(found.MiB).toBeLessThanOrEqual(8);
 });
 
-test("a limit from the command line or NODE_OPTIONS stays", async () => {
+test("a limit from the command line or NODE_OPTIONS is kept", async () => {
   const flag = "--max-semi-space-size=16";
   const [fromCommand, fromEnvironment] = await Promise.all([runNode([flag]), runNode([], { NODE_OPTIONS: flag })]);
   expect([fromCommand, fromEnvironment].map(({ MiB }) => MiB)).toEqual([32, 32]);

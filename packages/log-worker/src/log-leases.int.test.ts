@@ -1,5 +1,5 @@
-// Who has a log in hand: a queue that lost its memory, or a database that went away, makes no worker dead that lives, and gives
-// no log to two workers.
+// Log leases: a lost queue state or an unavailable database neither makes a living worker count as crashed nor lets two workers
+// process one log.
 
 import { randomUUID } from "node:crypto";
 
@@ -16,7 +16,7 @@ import type { LogWorker } from "./log-worker.ts";
 const patience = { timeout: 15_000, interval: 20 };
 
 async function logLeaseOf(harness: Harness): Promise<Record<string, unknown> | undefined> {
-  const [row] = await harness.ask("select worker is not null as is_taken, deaths from archive.logs_in_flight");
+  const [row] = await harness.query("select worker is not null as is_taken, deaths from archive.logs_in_flight");
   return row;
 }
 
@@ -25,10 +25,10 @@ function otherWorker({ worker }: Harness, resources: AsyncDisposableStack): LogW
 }
 
 function downloadsOf(harness: Harness): number {
-  return harness.asked().filter((path) => path.startsWith("log ")).length;
+  return harness.requests().filter((path) => path.startsWith("log ")).length;
 }
 
-test("a log that a living worker has is given to no other, nor to the same twice, and no death is counted", async () => {
+test("a log leased by a living worker is refused to every other delivery, and no crash is counted", async () => {
   await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
   const job = await harness.addJob();
@@ -39,7 +39,7 @@ test("a log that a living worker has is given to no other, nor to the same twice
   await expect.poll(() => downloadsOf(harness), patience).toBe(1);
   const delivery = { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: true };
   for (const worker of [harness.worker, ...Array.from({ length: 4 }, () => otherWorker(harness, resources))]) {
-    await expect(archiveLog(worker)({ job_id: job.id }, delivery)).rejects.toThrow("another worker has the log");
+    await expect(archiveLog(worker)({ job_id: job.id }, delivery)).rejects.toThrow("another worker holds the lease");
   }
   expect(await logLeaseOf(harness)).toEqual({ is_taken: true, deaths: 0 });
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", tries: 0 });
@@ -50,7 +50,7 @@ test("a log that a living worker has is given to no other, nor to the same twice
   expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 0 });
 });
 
-test("workers that stood still until their leases had run out are a death each, and finish harmlessly", async () => {
+test("workers suspended until their leases expired count as one crash each, and finish without harm", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 200_000 });
   harness.simulator.faults.add({ origin: "log", delayMs: 1_500, times: "forever" });
@@ -61,10 +61,10 @@ test("workers that stood still until their leases had run out are a death each, 
   expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 2 });
 });
 
-test("a connection that is lost while a log is given back makes no death of it", async () => {
+test("a connection lost while a lease is released counts as no crash", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
-  await harness.ask(`
+  await harness.query(`
     create function lose_connection() returns trigger language plpgsql as $$
       begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
     create trigger lost before update on archive.logs_in_flight for each row
@@ -72,11 +72,11 @@ test("a connection that is lost while a log is given back makes no death of it",
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
   await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: true, deaths: 0 });
-  await harness.ask("drop trigger lost on archive.logs_in_flight");
+  await harness.query("drop trigger lost on archive.logs_in_flight");
   await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: false, deaths: 0 });
 });
 
-test("a queue that forgets everything five times over costs no second download, and no death", async () => {
+test("a queue that loses its state five times causes no second download and no crash", async () => {
   await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
   const job = await harness.addJob();
@@ -95,7 +95,7 @@ test("a queue that forgets everything five times over costs no second download, 
   for (let flush = 0; flush < 5; flush++) {
     await redis.del(await redis.keys(`actions-archive:${archiveId}:*`));
     await producer.add([{ job_id: job.id }]);
-    // The second delivery came, and waits.
+    // The second delivery arrived and waits.
     await expect.poll(() => producer.counts(), patience).toEqual({ waiting: 0, active: 0, delayed: 1 });
   }
   await expect.poll(() => harness.recordOf(job), patience).toMatchObject({ log: { state: "archived" } });

@@ -1,4 +1,4 @@
-// What lies under a job's keys and is not of it: evidence. Under those of its records it keeps no log from being archived.
+// Foreign objects under a job's keys are evidence. Under its record keys they do not prevent the log from being archived.
 
 import { createHash } from "node:crypto";
 import { chmod, readFile, rm, writeFile } from "node:fs/promises";
@@ -23,10 +23,10 @@ async function plant({ worker }: Harness, key: string, text: string): Promise<vo
   await worker.store.put(key, body, { sha256: sha256(body), contentType: "application/json" });
 }
 
-const damagesOf = (harness: Harness) => harness.ask("select object_key, finding from archive.damages");
+const damagesOf = (harness: Harness) => harness.query("select object_key, finding from archive.damages");
 const messagesOf = ({ lines }: Harness) => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
 
-test("a log is archived over a planted record, which stays, and its record gets the next version", async () => {
+test("a log is archived despite a planted record, which stays, and its record gets the next version", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   await plant(harness, recordKeyOf(job), "planted");
@@ -38,18 +38,18 @@ test("a log is archived over a planted record, which stays, and its record gets 
   expect(await readLogContent(harness.worker.store, logKey(host, refOf(job)))).toMatchObject({ rawSha256: await logSha256(job) });
   expect(await harness.listKeys("records/")).toEqual([recordKeyOf(job, 2), recordKeyOf(job)].toSorted());
   expect((await harness.worker.store.read(recordKeyOf(job)))?.toString()).toBe("planted");
-  expect(await harness.ask("select record_key from archive.obligations")).toEqual([{ record_key: recordKeyOf(job, 2) }]);
-  expect(messagesOf(harness)).toContain("record passed over");
-  // Nobody ever took it for a record.
+  expect(await harness.query("select record_key from archive.obligations")).toEqual([{ record_key: recordKeyOf(job, 2) }]);
+  expect(messagesOf(harness)).toContain("record skipped");
+  // It was never loaded as a record.
   expect(await damagesOf(harness)).toEqual([]);
 
   harness.simulator.control.clearJournal({});
   await harness.deliver(job);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await harness.listKeys("records/")).toHaveLength(2);
 });
 
-test("a job without a log is absent over a planted record", async () => {
+test("a job without a log becomes absent despite a planted record", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, conclusion: "skipped" });
   await plant(harness, recordKeyOf(job), "{}");
@@ -57,7 +57,7 @@ test("a job without a log is absent over a planted record", async () => {
   expect((await harness.recordOf(job))?.log).toEqual({ state: "absent", reason: "not_run", copied_from: null });
 });
 
-test("a record that was one when it was loaded is noted as damaged, and the log has a further record", async () => {
+test("a record that was valid when it was loaded is recorded as damaged, and the log gets a further record", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   await harness.deliver(job);
@@ -79,7 +79,7 @@ test("a record that was one when it was loaded is noted as damaged, and the log 
   expect(await damagesOf(harness)).toHaveLength(1);
 });
 
-test("workers that meet a planted record at the same time end with one story", async () => {
+test("concurrent workers that find a planted record write one outcome", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ bytes: 20_000 });
   await plant(harness, recordKeyOf(job), "planted");
@@ -91,7 +91,7 @@ test("workers that meet a planted record at the same time end with one story", a
   expect(await harness.listKeys("records/")).toEqual(before);
 });
 
-test("a log whose keys are both planted is put off with their names, keeps no other waiting, and is stored once one is free", async () => {
+test("a log whose two keys are both planted is deferred with their names, delays no other, and is stored once one is free", async () => {
   await using harness = await openHarness();
   const [job, other] = [await harness.addJob({ bytes: 20_000 }), await harness.addJob()];
   const keys = [logKey(host, refOf(job)), conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "")] as const;

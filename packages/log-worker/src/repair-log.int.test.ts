@@ -1,4 +1,4 @@
-// A log of the archive that the scrub found damaged: repaired beside it, while GitHub has the same bytes.
+// Repair of archived logs that the scrub found damaged, while GitHub has the same bytes.
 
 import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const pathOf = ({ worker }: Harness, key: string) => join(fileURLToPath(worker.s
 async function archive(harness: Harness): Promise<{ job: Job; key: string; beside: string }> {
   const job = await harness.addJob({ bytes: 20_000 });
   await harness.deliver(job);
-  await harness.ask(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
+  await harness.query(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
   const key = logKey(host, refOf(job));
   return { job, key, beside: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
 }
@@ -35,10 +35,10 @@ async function damage(harness: Harness, key: string, finding: "missing" | "damag
     await writeFile(path, bytes);
   }
   await recordDamages(harness.worker.db, [{ key, finding }]);
-  await harness.ask("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.obligations set relook_at = now()");
 }
 
-const damagesOf = (harness: Harness) => harness.ask("select object_key, repaired_by, sealed_in from archive.damages");
+const damagesOf = (harness: Harness) => harness.query("select object_key, repaired_by, sealed_in from archive.damages");
 
 test.each(["missing", "damaged"] as const)(
   "a log that is %s is stored again beside its key, and a further record names it",
@@ -56,26 +56,26 @@ test.each(["missing", "damaged"] as const)(
     expect(await harness.listKeys("logs/")).toEqual(left === undefined ? [beside] : [beside, key].toSorted());
     expect(left).toEqual(left && (await readFile(pathOf(harness, key))));
     expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
-    expect(await harness.ask("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
+    expect(await harness.query("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
 
     harness.simulator.control.clearJournal({});
-    await harness.ask("update archive.obligations set relook_at = now()");
+    await harness.query("update archive.obligations set relook_at = now()");
     await harness.deliver(job);
-    expect(harness.asked()).toEqual([]);
+    expect(harness.requests()).toEqual([]);
   },
 );
 
-test("a repair whose worker died after the record is taken for done", async () => {
+test("a repair whose worker crashed after the record counts as done", async () => {
   await using harness = await openHarness();
   const { job, key, beside } = await archive(harness);
   await damage(harness, key, "missing");
   await harness.deliver(job);
-  await harness.ask(
+  await harness.query(
     "update archive.damages set repaired_by = null, repaired_at = null; update archive.obligations set relook_at = now()",
   );
   harness.simulator.control.clearJournal({});
   await harness.deliver(job);
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
   expect(await harness.listKeys("records/")).toHaveLength(2);
 });
@@ -89,24 +89,24 @@ test("a damaged log that GitHub does not serve once is requested again a day lat
   await harness.deliver(job);
   expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
   const retry = "round(extract(epoch from relook_at - now()) / 3600)::int as hours";
-  expect(await harness.ask(`select log_state, ${retry} from archive.obligations`)).toEqual([
+  expect(await harness.query(`select log_state, ${retry} from archive.obligations`)).toEqual([
     { log_state: "archived", hours: 24 },
   ]);
   expect(await harness.listKeys("records/")).toHaveLength(1);
   expect(harness.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
-  await harness.ask("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.obligations set relook_at = now()");
   await harness.deliver(job);
   expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
 });
 
-test("a damaged log that GitHub does not have any more is not requested after its expiry", async () => {
+test("a damaged log that GitHub no longer has is not requested after its expiry", async () => {
   await using harness = await openHarness();
   const { job, key } = await archive(harness);
   await damage(harness, key, "damaged");
   harness.simulator.control.setLog({ jobId: job.id, kind: "expired" });
-  await harness.ask("update archive.obligations set expires_at = now()");
+  await harness.query("update archive.obligations set expires_at = now()");
   await harness.deliver(job);
-  expect(await harness.ask("select log_state, relook_at from archive.obligations")).toEqual([
+  expect(await harness.query("select log_state, relook_at from archive.obligations")).toEqual([
     { log_state: "archived", relook_at: null },
   ]);
 });

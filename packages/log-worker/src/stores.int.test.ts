@@ -1,5 +1,5 @@
-// The way of a log on every kind of store: a folder, a server that keeps no promise by itself, and a real one with a plain and a
-// locked bucket. What a store lacks must not show.
+// Archiving on every kind of store: a folder, an S3 server without conditional writes and versions, and a real one with a plain
+// and a locked bucket. The outcome is the same on all.
 
 import { randomBytes } from "node:crypto";
 
@@ -30,7 +30,7 @@ function settingsOf(s3: TestS3, more: Partial<StoreSettings> = {}): StoreSetting
   return { ARCHIVE_URL, S3_ENDPOINT: new URL(s3.endpoint), S3_FORCE_PATH_STYLE: true, ...more };
 }
 
-/** A worker that dies between the log and its record: nothing that would write the record gets through. */
+/** A worker that crashes between the log and its record: no write of a record reaches the store. */
 async function deliverWithoutRecord({ worker }: Harness, job: Job): Promise<void> {
   const store = withMethods(worker.store, {
     async put(...about) {
@@ -88,7 +88,7 @@ function describeStore(name: string, open: () => Promise<Place>): void {
       await expectArchived(harness, gone, ["adopted"]);
     });
 
-    test("a log that changed since goes beside the first, which stays", async () => {
+    test("a changed log is stored under a further key, and the first one stays", async () => {
       await using place = await open();
       await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
       const job = await harness.addJob();
@@ -100,7 +100,7 @@ function describeStore(name: string, open: () => Promise<Place>): void {
       expect(await readLogContent(harness.worker.store, keyOf(job))).toEqual(first);
     });
 
-    test("workers with the same job at the same time end with one story", async () => {
+    test("concurrent workers on one job write one outcome", async () => {
       await using place = await open();
       await using harness = await openHarness(place.archive === undefined ? {} : { archive: place.archive });
       const job = await harness.addJob();

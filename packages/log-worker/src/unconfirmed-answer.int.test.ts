@@ -1,4 +1,4 @@
-// A single answer of GitHub closes nothing: a 404, zero bytes or an early 410 must come again before a log is absent.
+// A single answer decides nothing: a 404, zero bytes or an early 410 must be repeated before a log is absent.
 
 import { expect, test } from "vitest";
 
@@ -18,7 +18,7 @@ async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | u
   return log?.state === "absent" ? log.reason : log?.state;
 }
 
-/** Lets GitHub's clock run and delivers the job again. */
+/** Advances GitHub's clock and delivers the job again. */
 async function deliverLater(harness: Harness, job: Job, ms: number): Promise<void> {
   harness.simulator.control.advanceClock({ ms });
   await harness.deliver(job);
@@ -54,7 +54,7 @@ test.each([
   expect(await errorMessage(harness, job)).toBe(reason);
 });
 
-test("an answer of another kind in between starts the wait anew", async () => {
+test("a different answer in between restarts the wait", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: { kind: "not-found" } });
   await harness.deliver(job);
@@ -74,7 +74,7 @@ test("404s that came before the wait was over count as first answers", async () 
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("an hour in which every call about jobs answers 404 calls no log deleted", async () => {
+test("an hour of 404 for every request about jobs makes no log deleted", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add({ path: "*/actions/jobs/*", ...notFound, times: "forever" });
@@ -98,16 +98,16 @@ test("a job that is still not found a day later was deleted", async () => {
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("a job that never ran needs no second answer for its log: the job itself agrees", async () => {
+test("a job that never ran needs no second answer for its log: the job itself confirms it", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, conclusion: "cancelled", labels: ["ubuntu-24.04"] });
   await harness.deliver(job);
   expect(await errorMessage(harness, job)).toBe("not_run");
   const path = `api /repos/${repositoryName}/actions/jobs/${job.id}`;
-  expect(harness.asked()).toEqual([`${path}/logs`, path]);
+  expect(harness.requests()).toEqual([`${path}/logs`, path]);
 });
 
-test("a single 410 for a young log is retried in seconds, says why, and teaches no retention", async () => {
+test("a single 410 for a young log is retried within seconds, records its cause, and sets no retention", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 5 * day });
   harness.simulator.faults.add(gone);
@@ -118,12 +118,12 @@ test("a single 410 for a young log is retried in seconds, says why, and teaches 
     /^GitHub answered 410 for a log that is 5 days old, while logs are kept for 90 days; .* until \d{4}-.*Z$/,
   );
   expect(Math.abs(due - 10)).toBeLessThan(5);
-  expect(await harness.ask("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
+  expect(await harness.query("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
   await deliverLater(harness, job, 5 * minute);
   expect(await errorMessage(harness, job)).toBe("archived");
 });
 
-test("a second 410 a day after the first is expired, an earlier one is not, and the wait between them grows", async () => {
+test("a second 410 a day after the first means expired, an earlier one does not, and the delay between them grows", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 5 * day, log: { kind: "expired" } });
   const dues: number[] = [];
@@ -142,21 +142,21 @@ test.each([
   ["GitHub's 90 days", "log_retention_days = null", 80, undefined],
   ["the endpoint's answer", "log_retention_days = 10", 10, "expired"],
   ["the endpoint's answer", "log_retention_days = 10", 8, undefined],
-  ["what two jobs taught", "youngest_gone_seconds = 864000", 10, "expired"],
+  ["two confirmed 410s", "youngest_gone_seconds = 864000", 10, "expired"],
 ])("a 410 is expired at once from nine tenths of %s on (%s, %i days)", async (_what, facts, days, reason) => {
   await using harness = await openHarness();
-  await harness.ask(`update archive.repositories set ${facts}`);
+  await harness.query(`update archive.repositories set ${facts}`);
   const job = await harness.addJob({ agoMs: days * day, log: { kind: "expired" } });
   await harness.deliver(job);
   expect(await errorMessage(harness, job)).toBe(reason);
 });
 
-test("the retention is learnt from two jobs whose 410s were confirmed, not from one", async () => {
+test("the retention follows from two jobs with confirmed 410s, not from one", async () => {
   await using harness = await openHarness();
   const jobs = [];
   for (const days of [2, 30, 31]) jobs.push(await harness.addJob({ agoMs: days * day, log: { kind: "expired" } }));
   const learnt = async () => {
-    const [row] = await harness.ask("select youngest_gone_seconds as seconds from archive.repositories");
+    const [row] = await harness.query("select youngest_gone_seconds as seconds from archive.repositories");
     return row?.["seconds"] === null ? null : Math.round(Number(row?.["seconds"]) / 86_400);
   };
   for (const job of jobs) await harness.deliver(job);

@@ -1,4 +1,4 @@
-// A job object in the ledger that was wrong: why a log is not there is decided by the job as GitHub describes it when the log is missing.
+// Wrong job objects in the ledger: a missing log is classified by the job as GitHub describes it at that time.
 
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
@@ -12,10 +12,10 @@ async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | u
   return log?.state === "absent" ? log.reason : log?.state;
 }
 
-const change = ({ ask }: Harness, patch: string) =>
-  ask(`update archive.obligations set object = (object::jsonb || '${patch}')::json`);
+const change = ({ query }: Harness, patch: string) =>
+  query(`update archive.obligations set object = (object::jsonb || '${patch}')::json`);
 
-test("an object without runner and steps makes no log not_run while the job itself names both", async () => {
+test("an object without runner and steps does not make a log not_run while GitHub's job has both", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none });
   await change(harness, '{"runner_id": 0, "runner_name": null, "steps": [], "labels": ["gpu"]}');
@@ -23,7 +23,7 @@ test("an object without runner and steps makes no log not_run while the job itse
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("an end in the past makes no log expired while the job itself ended later", async () => {
+test("an end in the past does not make a log expired while GitHub's job ended later", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none });
   await change(harness, '{"completed_at": "2020-01-01T00:00:00Z"}');
@@ -31,7 +31,7 @@ test("an end in the past makes no log expired while the job itself ended later",
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
 
-test("an object that does not say whether the job ran leaves its log pending until GitHub says that it never had a runner", async () => {
+test("an object that does not show whether the job ran leaves its log pending until GitHub's job has no runner", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none, isWithoutRunner: true, conclusion: "cancelled", labels: ["gpu"] });
   await change(harness, '{"steps": null}');
@@ -49,24 +49,24 @@ test("an object that does not say whether the job ran leaves its log pending unt
   expect(await errorMessage(harness, job)).toBe("not_run");
 });
 
-test("a log that was called deleted is not_run once GitHub says that the job never had a runner", async () => {
+test("a log recorded as deleted becomes not_run once GitHub's job has no runner", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none, isWithoutRunner: true, conclusion: "cancelled", labels: ["gpu"] });
   await change(harness, '{"steps": null}');
-  await harness.ask(
+  await harness.query(
     "update archive.obligations set log_state = 'absent', log_reason = 'deleted', decided_at = now(), relook_at = now()",
   );
   await harness.deliver(job);
   expect(await errorMessage(harness, job)).toBe("not_run");
 });
 
-test("a log that was called expired under a shorter retention is deleted, or archived, once the retention is known", async () => {
+test("a log recorded as expired under a shorter retention is deleted or archived once the retention is known", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: none, agoMs: 3 * 86_400_000 });
-  await harness.ask("update archive.repositories set log_retention_days = 1");
+  await harness.query("update archive.repositories set log_retention_days = 1");
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("expired");
-  await harness.ask(
+  await harness.query(
     "update archive.obligations set log_state = 'absent', log_reason = 'expired', decided_at = now(), relook_at = now(); update archive.repositories set log_retention_days = 90",
   );
   await harness.deliver(job);

@@ -77,8 +77,8 @@ export type Harness = AsyncDisposable & {
   /** Keys of the objects in the store. */
   readonly listKeys: (prefix?: string) => Promise<string[]>;
   /** Paths requested from the API and the log host since the job was recorded. */
-  readonly asked: () => string[];
-  readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
+  readonly requests: () => string[];
+  readonly query: (sql: string) => Promise<Record<string, unknown>[]>;
 };
 
 type DeliverySetup = { readonly worker: LogWorker; readonly pool: TestDatabase["pool"] };
@@ -155,9 +155,9 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       await rm(runFolder, { recursive: true, force: true });
       await pool.query("update archive.obligations set record_key = null, due_at = now() where job_id = $1", [job.id]);
     },
-    asked: () => simulator.journal.entries().map(({ origin, url }) => `${origin} ${url.split("?")[0]}`),
-    async ask(query) {
-      return (await pool.query<Record<string, unknown>>(query)).rows;
+    requests: () => simulator.journal.entries().map(({ origin, url }) => `${origin} ${url.split("?")[0]}`),
+    async query(sql) {
+      return (await pool.query<Record<string, unknown>>(sql)).rows;
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

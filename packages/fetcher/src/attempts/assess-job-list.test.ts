@@ -1,4 +1,4 @@
-// What becomes of a completed attempt, by what its list shows and what earlier checks found.
+// Outcomes of a completed attempt's check, by its job list and earlier checks.
 
 import { expect, test } from "vitest";
 
@@ -13,17 +13,17 @@ function reading(change: Partial<JobListReading> = {}): JobListReading {
   return { jobs: [done(1), done(2)], unusable: [], promised: 2, isWhole: true, unlisted: [], ...change };
 }
 
-test("a whole list of completed jobs closes an attempt that completed long enough ago", () => {
+test("a complete list of completed jobs closes an attempt that completed long enough ago", () => {
   expect(assessJobList(fresh, reading(), completed)).toEqual({ state: "listed", jobs: 2, missingJobIds: [] });
 });
 
 test.each([
-  ["shows less than it promises", { isWhole: false, promised: 3 }, "incomplete"],
-  ["lacks a job that was seen before", { unlisted: [7] }, "incomplete"],
-  ["holds an object that cannot be used", { unusable: [{ problem: "id is null" }] }, "unusable"],
+  ["has fewer jobs than its total_count", { isWhole: false, promised: 3 }, "incomplete"],
+  ["lacks a known job", { unlisted: [7] }, "incomplete"],
+  ["has an unusable object", { unusable: [{ problem: "id is null" }] }, "unusable"],
   ["is empty", { jobs: [], promised: 0 }, "empty"],
-  ["holds a job that goes on", { jobs: [done(1), { id: 2, status: "in_progress" }] }, "lagging"],
-  ["holds a job without a status", { jobs: [done(1), { id: 2, status: null }] }, "lagging"],
+  ["has a job in progress", { jobs: [done(1), { id: 2, status: "in_progress" }] }, "lagging"],
+  ["has a job without a status", { jobs: [done(1), { id: 2, status: null }] }, "lagging"],
 ] as const)("a list that %s leaves the attempt open", (_what, change, reason) => {
   expect(assessJobList(fresh, reading(change), completed)).toMatchObject({ state: "open", reason, againInSeconds: 5 });
 });
@@ -38,12 +38,12 @@ test.each([
   expect(outcome).toMatchObject({ state: "open", reason: "settling", againInSeconds });
 });
 
-test("with no time to settle, a completion that GitHub's rounding puts into the future is no reason to wait", () => {
+test("without a settle time, a completion rounded into the future causes no wait", () => {
   const outcome = assessJobList(fresh, reading(), { ...completed, completedForSeconds: -1, settleSeconds: 0 });
   expect(outcome.state).toBe("listed");
 });
 
-test.each(["action_required", "startup_failure"])("that a run of conclusion %s has no jobs is believed at once", (conclusion) => {
+test.each(["action_required", "startup_failure"])("that a run of conclusion %s has no jobs is accepted at once", (conclusion) => {
   const outcome = assessJobList(fresh, reading({ jobs: [], promised: 0 }), { ...completed, conclusion });
   expect(outcome).toMatchObject({ state: "listed", jobs: 0 });
 });
@@ -52,7 +52,7 @@ test.each([
   ["four times over a day", { same_reason_checks: 3, same_reason_seconds: day }, "listed"],
   ["three times over a day", { same_reason_checks: 2, same_reason_seconds: day }, "open"],
   ["often within a day", { same_reason_checks: 20, same_reason_seconds: day - 1 }, "open"],
-  ["after other doubts", { check_reason: "incomplete" as const, same_reason_checks: 20, same_reason_seconds: day }, "open"],
+  ["after other reasons", { check_reason: "incomplete" as const, same_reason_checks: 20, same_reason_seconds: day }, "open"],
 ] as const)("an empty list that comes %s leaves the attempt as it must", (_what, change, state) => {
   const attempt = { ...fresh, check_reason: "empty" as const, ...change };
   expect(assessJobList(attempt, reading({ jobs: [], promised: 0 }), completed).state).toBe(state);

@@ -1,5 +1,5 @@
-// A backfill, slice by slice: what was listed is not listed again, what expires first is visited first, and neither a pause, nor a
-// limit, nor a lost process costs more than time.
+// A backfill in slices: each run is listed once, the earliest expiry is archived first, and a pause, a rate limit or a crash only
+// costs time.
 
 import { daySeconds } from "@actions-archive/core/durations";
 import { RateLimitedError } from "@actions-archive/core/errors";
@@ -21,7 +21,7 @@ type BackfillHarness = Harness & {
   readonly slice: (options?: Partial<SliceOptions>) => ReturnType<typeof backfillRepository>;
 };
 
-/** A backfill of the last 30 days of a repository that nobody polls, with a run of two jobs a day for `days`. */
+/** A backfill of the last 30 days of a repository that is not polled, with a run of two jobs a day for `days`. */
 async function openBackfill(days: number): Promise<BackfillHarness> {
   const harness = await openHarness({ retentionDays: 90, rateLimits: { perHour: 1_000_000 } });
   const { id: repository_id } = harness.simulator.control.addRepository({ repository });
@@ -40,62 +40,62 @@ async function openBackfill(days: number): Promise<BackfillHarness> {
   return { ...harness, ref, slice };
 }
 
-const stateOf = ({ ask }: Harness) =>
-  ask(`select state, done_at is not null as done, listed_from = since as listed, problem, lease_holder
+const stateOf = ({ query }: Harness) =>
+  query(`select state, done_at is not null as done, listed_from = since as listed, problem, lease_holder
     from archive.backfills join archive.backfill_repositories using (backfill_id)`);
-const recordTerminalStates = ({ ask }: Harness) =>
-  ask("update archive.obligations set log_state = 'absent', log_reason = 'expired', record_key = 'x', rows_loaded_at = now()");
+const recordTerminalStates = ({ query }: Harness) =>
+  query("update archive.obligations set log_state = 'absent', log_reason = 'expired', record_key = 'x', rows_loaded_at = now()");
 
-test("a slice lists the span and its jobs, covers it, and is done once their logs are settled", async () => {
+test("a slice lists the span and its jobs, covers it, and is done once the logs are in terminal states", async () => {
   await using harness = await openBackfill(3);
   expect(await harness.slice()).toBe("waiting");
   expect(await stateOf(harness)).toEqual([{ state: "running", done: false, listed: true, problem: null, lease_holder: null }]);
-  expect(await harness.ask("select backfill_id, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
+  expect(await harness.query("select backfill_id, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
     { backfill_id: harness.ref.backfill_id, jobs: 6 },
   ]);
   expect(
-    await harness.ask(`select window_start = since and window_end = until as covered from archive.windows, archive.backfills`),
+    await harness.query(`select window_start = since and window_end = until as covered from archive.windows, archive.backfills`),
   ).toEqual([{ covered: true }]);
-  expect(await harness.ask("select is_selected from archive.repositories")).toEqual([{ is_selected: false }]);
+  expect(await harness.query("select is_selected from archive.repositories")).toEqual([{ is_selected: false }]);
   harness.simulator.control.clearJournal({});
   await recordTerminalStates(harness);
   expect(await harness.slice()).toBe("done");
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
   expect(await stateOf(harness)).toMatchObject([{ state: "done", done: true }]);
   expect(await harness.slice()).toBe("taken");
 });
 
-test("slices of no time come to the same end, and list only what proves the part before twice", async () => {
+test("slices of zero duration reach the same end, and list again only what confirms the preceding part", async () => {
   await using harness = await openBackfill(0);
   for (let run = 0; run < 230; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
   let slices = 0;
   do {
     await harness.slice({ sliceMs: 1 });
     expect(++slices).toBeLessThan(100);
-  } while ((await harness.ask("select from archive.attempts where state <> 'listed'")).length > 0);
+  } while ((await harness.query("select from archive.attempts where state <> 'listed'")).length > 0);
   expect(slices).toBeGreaterThan(30);
-  expect(await harness.ask("select from archive.obligations")).toHaveLength(230);
-  const created = harness.asked().filter((url) => url.includes("created="));
-  // The count of the next page proves a part; a slice that ends with that part reads the page again.
+  expect(await harness.query("select from archive.obligations")).toHaveLength(230);
+  const created = harness.requests().filter((url) => url.includes("created="));
+  // The count of the next page confirms a part; a slice that ends with that part reads the page again.
   expect(created).toHaveLength(5);
   await recordTerminalStates(harness);
   expect(await harness.slice()).toBe("done");
 });
 
-test("attempts are visited by the expiry of their logs, and those that must have expired at the end", async () => {
+test("attempts are checked by the expiry of their logs, presumably expired ones last", async () => {
   await using harness = await openBackfill(3);
-  await harness.ask("update archive.backfills set since = now() - interval '200 days'");
+  await harness.query("update archive.backfills set since = now() - interval '200 days'");
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 100 * daySeconds });
   await harness.slice();
-  const visits = harness.asked().flatMap((url) => /runs\/(\d+)\/attempts\/\d+\/jobs/.exec(url)?.[1] ?? []);
-  const runs = await harness.ask(
+  const visits = harness.requests().flatMap((url) => /runs\/(\d+)\/attempts\/\d+\/jobs/.exec(url)?.[1] ?? []);
+  const runs = await harness.query(
     "select run_id from archive.runs order by created_at > now() - interval '90 days' desc, created_at",
   );
   // Each list is confirmed at once, by its ETag.
   expect([...new Set(visits)]).toEqual(runs.map(({ run_id }) => String(run_id)));
 });
 
-test("a span that GitHub shows short is listed again by the backfill, which is not done before", async () => {
+test("a span that GitHub lists incompletely is listed again before the backfill is done", async () => {
   await using harness = await openBackfill(3);
   harness.simulator.control.addFault({
     path: "*/actions/runs",
@@ -105,44 +105,44 @@ test("a span that GitHub shows short is listed again by the backfill, which is n
   expect(await harness.slice()).toBe("more");
   await recordTerminalStates(harness);
   expect(await harness.slice()).toBe("more");
-  expect(await harness.ask("select kind, reason from audit.gaps where kind = 'window_open'")).toEqual([
+  expect(await harness.query("select kind, reason from audit.gaps where kind = 'window_open'")).toEqual([
     { kind: "window_open", reason: "incomplete" },
   ]);
   harness.simulator.control.clearFaults({});
-  await harness.ask("update archive.window_checks set due_at = now()");
+  await harness.query("update archive.window_checks set due_at = now()");
   expect(await harness.slice()).toBe("waiting");
   await recordTerminalStates(harness);
   expect(await harness.slice()).toBe("done");
-  expect(await harness.ask("select from archive.obligations")).toHaveLength(6);
+  expect(await harness.query("select from archive.obligations")).toHaveLength(6);
 });
 
-test("a span that stays short is a gap, and holds no backfill up", async () => {
+test("a span that stays incomplete is a gap and does not block the backfill", async () => {
   await using harness = await openBackfill(3);
   harness.simulator.control.addFault({ path: "*/actions/runs", times: "forever", lie: { kind: "total-count", by: 1 } });
   for (let slices = 0; slices < 4; slices++) {
     expect(await harness.slice()).toBe("more");
     await recordTerminalStates(harness);
-    await harness.ask("update archive.window_checks set due_at = now()");
+    await harness.query("update archive.window_checks set due_at = now()");
   }
   expect(await harness.slice()).toBe("done");
-  expect(await harness.ask("select reason from audit.gaps where kind = 'list_incomplete'")).toEqual([{ reason: "incomplete" }]);
+  expect(await harness.query("select reason from audit.gaps where kind = 'list_incomplete'")).toEqual([{ reason: "incomplete" }]);
 });
 
-test("a run that goes on is visited once, and does not hold the backfill up", async () => {
+test("a run in progress is checked once and does not block the backfill", async () => {
   await using harness = await openBackfill(0);
   harness.simulator.control.addRun({ repository, state: "in_progress" });
-  await harness.ask("update archive.backfills set until = now() + interval '1 minute'");
-  await harness.ask("update archive.backfill_repositories set listed_from = now() + interval '1 minute'");
+  await harness.query("update archive.backfills set until = now() + interval '1 minute'");
+  await harness.query("update archive.backfill_repositories set listed_from = now() + interval '1 minute'");
   expect(await harness.slice()).toBe("done");
-  expect(await harness.ask("select state, visits from archive.attempts")).toEqual([{ state: "open", visits: 1 }]);
+  expect(await harness.query("select state, visits from archive.attempts")).toEqual([{ state: "open", visits: 1 }]);
 });
 
-test("a poll leaves a running backfill's attempts to it, and takes them once it is cancelled", async () => {
+test("a poll skips a running backfill's attempts, and checks them once it is cancelled", async () => {
   await using harness = await openBackfill(2);
   await harness.slice({ sliceMs: 1 });
-  const open = () => harness.ask("select from archive.attempts where state = 'open'");
+  const open = () => harness.query("select from archive.attempts where state = 'open'");
   expect(await open()).toHaveLength(2);
-  await harness.ask("update archive.repositories set is_selected = true");
+  await harness.query("update archive.repositories set is_selected = true");
   await harness.poll(harness.ref.repository_id, false);
   expect(await open()).toHaveLength(2);
   expect(await changeBackfillState(harness.fetcher.db, harness.ref.backfill_id, "cancel")).toBe("cancelled");
@@ -150,15 +150,15 @@ test("a poll leaves a running backfill's attempts to it, and takes them once it 
   expect(await open()).toHaveLength(0);
 });
 
-test("what a poll found stays live, also when a backfill lists it again", async () => {
+test("runs that a poll found stay live when a backfill lists them again", async () => {
   await using harness = await openBackfill(2);
-  await harness.ask("update archive.repositories set is_selected = true");
+  await harness.query("update archive.repositories set is_selected = true");
   await harness.poll(harness.ref.repository_id);
   await harness.slice();
-  expect(await harness.ask("select distinct backfill_id from archive.obligations")).toEqual([{ backfill_id: null }]);
+  expect(await harness.query("select distinct backfill_id from archive.obligations")).toEqual([{ backfill_id: null }]);
 });
 
-test("a paused backfill asks for nothing until it is resumed, a cancelled one never again", async () => {
+test("a paused backfill sends no requests until it is resumed, a cancelled one never again", async () => {
   await using harness = await openBackfill(2);
   const { db } = harness.fetcher;
   const { backfill_id } = harness.ref;
@@ -172,35 +172,37 @@ test("a paused backfill asks for nothing until it is resumed, a cancelled one ne
   expect(await changeBackfillState(db, backfill_id, "resume")).toBe("cancelled");
   expect(await changeBackfillState(db, backfill_id + 1, "pause")).toBeUndefined();
   expect(await harness.slice()).toBe("taken");
-  expect(harness.asked()).toEqual([]);
+  expect(harness.requests()).toEqual([]);
 });
 
-test("of two slices at once one works, and a dead worker's lease ends by itself", async () => {
+test("of two concurrent slices one runs, and a crashed worker's lease expires", async () => {
   await using harness = await openBackfill(2);
   harness.simulator.faults.add({ delayMs: 300 });
   const first = harness.slice();
-  await expect.poll(() => harness.asked().length).toBe(1);
+  await expect.poll(() => harness.requests().length).toBe(1);
   expect(await harness.slice()).toBe("taken");
   expect(await first).toBe("waiting");
   await takeBackfill(harness.fetcher.db, harness.ref, "00000000-0000-4000-8000-000000000001", 60);
-  await harness.ask("update archive.backfill_repositories set due_at = now()");
+  await harness.query("update archive.backfill_repositories set due_at = now()");
   expect(await listDueBackfills(harness.fetcher.db, 4)).toEqual([]);
-  await harness.ask("update archive.backfill_repositories set leased_until = now()");
+  await harness.query("update archive.backfill_repositories set leased_until = now()");
   expect(await listDueBackfills(harness.fetcher.db, 4)).toEqual([harness.ref]);
   expect(await harness.slice()).toBe("waiting");
 });
 
-test("a limit puts it off until the limit ends, and is no problem of the repository's", async () => {
+test("a rate limit defers the slice until it resets, and is no problem of the repository", async () => {
   await using harness = await openBackfill(2);
   const headers = { "retry-after": "300" };
   harness.simulator.faults.add({ path: "*/attempts/*/jobs", status: 429, headers, body: `{"message":"slow down"}` });
   await expect(harness.slice()).rejects.toThrow(RateLimitedError);
   expect(await stateOf(harness)).toMatchObject([{ state: "running", listed: true, problem: null, lease_holder: null }]);
-  const [due] = await harness.ask("select extract(epoch from due_at - now())::int as seconds from archive.backfill_repositories");
+  const [due] = await harness.query(
+    "select extract(epoch from due_at - now())::int as seconds from archive.backfill_repositories",
+  );
   expect(Number(due?.["seconds"])).toBeGreaterThan(290);
 });
 
-test("a repository that cannot be read is a problem that is told, and tried again later", async () => {
+test("an unreadable repository is recorded as a problem and retried later", async () => {
   await using harness = await openBackfill(2);
   harness.simulator.control.hideRepository({ repository });
   await expect(harness.slice()).rejects.toThrow("404");
@@ -210,15 +212,15 @@ test("a repository that cannot be read is a problem that is told, and tried agai
   expect(await stateOf(harness)).toMatchObject([{ problem: null, listed: true }]);
 });
 
-test("a repository that was renamed meanwhile is followed", async () => {
+test("a repository renamed meanwhile is found under its new name", async () => {
   await using harness = await openBackfill(2);
   harness.simulator.control.moveRepository({ repository, name: "shop" });
   await harness.slice();
-  expect(await harness.ask("select full_name from archive.repositories")).toEqual([{ full_name: "acme/shop" }]);
-  expect(await harness.ask("select from archive.obligations")).toHaveLength(4);
+  expect(await harness.query("select full_name from archive.repositories")).toEqual([{ full_name: "acme/shop" }]);
+  expect(await harness.query("select from archive.obligations")).toHaveLength(4);
 });
 
-test("all fetchers together work on a few repositories at once", async () => {
+test("all fetchers together run a few backfills concurrently", async () => {
   await using harness = await openBackfill(1);
   const { db } = harness.fetcher;
   for (let more = 0; more < 5; more++) {

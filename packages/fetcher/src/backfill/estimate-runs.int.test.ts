@@ -1,4 +1,4 @@
-// Estimates come from GitHub's own counts, which end at 2,500.
+// Estimates from GitHub's counts, which are capped at 2,500.
 
 import { expect, test } from "vitest";
 
@@ -9,7 +9,7 @@ const repository = "acme/app";
 const now = () => new Date();
 const signal = () => AbortSignal.timeout(20_000);
 
-test("a span is counted in a few calls, and its jobs are told by a sample", async () => {
+test("a span is counted in a few requests, and its jobs are estimated from a sample", async () => {
   await using harness = await openHarness();
   harness.simulator.control.addRepository({ repository });
   for (let run = 0; run < 60; run++)
@@ -17,12 +17,12 @@ test("a span is counted in a few calls, and its jobs are told by a sample", asyn
   const span = { start: new Date(Date.now() - 86_400_000), end: now() };
   const estimate = await estimateRuns(harness.fetcher, repository, span, signal());
   expect(estimate).toEqual({ parts: [{ ...span, runs: 60 }], runs: 60, isAtLeast: false, attemptsPerRun: 1, jobsPerAttempt: 2 });
-  expect(harness.asked().length).toBeLessThanOrEqual(7);
+  expect(harness.requests().length).toBeLessThanOrEqual(7);
   const before = { start: new Date(span.start.getTime() - 1000), end: span.start };
   expect(await estimateRuns(harness.fetcher, repository, before, signal())).toMatchObject({ runs: 0, jobsPerAttempt: 1 });
 });
 
-test("where GitHub counts no further, halves are counted, and a crowded hour is told as a lower bound", async () => {
+test("a capped count is split into halves, and a capped hour is reported as a lower bound", async () => {
   await using harness = await openHarness();
   harness.simulator.control.addRepository({ repository });
   const added = { crowded: 2_600, spread: 700 };

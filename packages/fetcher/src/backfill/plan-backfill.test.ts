@@ -1,4 +1,4 @@
-// Forecasts: calls, hours, and what comes too late.
+// Forecasts of requests, hours and expiring runs.
 
 import { expect, test } from "vitest";
 
@@ -23,7 +23,7 @@ function repository(changes: Partial<PlannedRepository> = {}, runs = 900, days =
   };
 }
 
-test("a run costs its place in a list, a list of its jobs, and a call for each log", () => {
+test("a run costs a share of a list request, a job list, and a request per log", () => {
   const plan = planBackfill([repository()], { now, callsPerHour: () => 4_000 });
   expect(plan).toEqual({
     repositories: [{ repository: "octo/app", runs: 900, runs_at_least: false, jobs: 1_800, api_calls: 11 + 900 + 1_800 }],
@@ -36,14 +36,14 @@ test("a run costs its place in a list, a list of its jobs, and a call for each l
   });
 });
 
-test("the slowest credential decides how long it takes, and without a limit nothing is promised", () => {
+test("the slowest credential determines the duration; without a known limit there is none", () => {
   const two = [repository(), repository({ credential: "installation-1", full_name: "acme/app" })];
   const plan = planBackfill(two, { now, callsPerHour: (credential) => (credential === "token" ? 1_000 : 100) });
   expect(plan.hours).toBeCloseTo(27.1, 1);
   expect(planBackfill(two, { now, callsPerHour: () => null })).toMatchObject({ hours: null, runs_expiring: 0 });
 });
 
-test("what is older than the retention is expired, and what expires before its turn is told", () => {
+test("runs older than the retention are expired, and runs that expire before their turn are counted", () => {
   const old = planBackfill([repository({ logRetentionDays: 30 })], { now, callsPerHour: () => 100_000 });
   expect(old).toMatchObject({ runs_expired: 600, runs_expiring: 0 });
   // 27,110 calls at ten an hour take 113 days: ten a day expire, and eight are reached.

@@ -1,4 +1,4 @@
-// What a poll costs, and what deletions and old servers cannot hide from it.
+// The cost of a poll, and completeness despite deletions and old servers.
 
 import { Builder } from "@actions-archive/github-simulator/world/builder";
 import { expect, test } from "vitest";
@@ -23,7 +23,7 @@ async function openHourly(count: number): Promise<{ harness: Harness; repository
 
 const apiCalls = ({ simulator }: Harness) => simulator.journal.entries({ origin: "api" });
 
-test("a poll of a repository in which nothing happened is one answer that costs nothing of the limit", async () => {
+test("a poll of an unchanged repository costs one request that does not count against the limit", async () => {
   const { harness, repositoryId } = await openHourly(3);
   await using _ = harness;
   await harness.poll(repositoryId);
@@ -32,17 +32,17 @@ test("a poll of a repository in which nothing happened is one answer that costs 
   expect(apiCalls(harness).map(({ status }) => status)).toEqual([304, 304, 304]);
 });
 
-test("what an unchanged list proves is covered", async () => {
+test("the span of an unchanged list is covered", async () => {
   const { harness, repositoryId } = await openHourly(3);
   await using _ = harness;
   await harness.poll(repositoryId);
   harness.simulator.clock.advance(3_600_000);
   await harness.poll(repositoryId, false);
-  const [{ settled } = {}] = await harness.ask("select max(window_end) as settled from archive.windows");
+  const [{ settled } = {}] = await harness.query("select max(window_end) as settled from archive.windows");
   expect(Number(settled) - harness.simulator.clock.now().getTime()).toBeGreaterThan(-180_000);
 });
 
-test("a new run costs one listing of runs and one of its jobs", async () => {
+test("a new run costs one run list and one job list", async () => {
   const { harness, repositoryId } = await openHourly(3);
   await using _ = harness;
   await harness.poll(repositoryId);
@@ -52,33 +52,33 @@ test("a new run costs one listing of runs and one of its jobs", async () => {
   expect(apiCalls(harness).map(({ url, status }) => `${status} ${url.replace(/\d{5,}/g, "N").replace(/\?.*/, "")}`)).toEqual([
     "200 /repos/acme/app/actions/runs",
     "200 /repos/acme/app/actions/runs/N/attempts/1/jobs",
-    // The list is confirmed by its ETag, which costs nothing of GitHub's limit.
+    // The ETag confirms the list, which does not count against GitHub's limit.
     "304 /repos/acme/app/actions/runs/N/attempts/1/jobs",
   ]);
-  expect(await harness.ask("select count(*)::int as jobs from archive.obligations")).toEqual([{ jobs: 1 }]);
+  expect(await harness.query("select count(*)::int as jobs from archive.obligations")).toEqual([{ jobs: 1 }]);
 });
 
-test("a run that is deleted between two pages hides no other", async () => {
+test("a run deleted between two pages hides no other", async () => {
   const { harness, repositoryId, runIds } = await openHourly(250);
   await using _ = harness;
   const newest = runIds.at(-1) ?? 0;
-  // Deleted as soon as the first filtered page has left GitHub: the second page would begin one run too late.
+  // Deleted once the first filtered page is served: the second page would start one run too late.
   const deleted = harness.simulator.journal
     .next({ origin: "api", url: "created=" })
     .then(() => harness.simulator.control.deleteRun({ runId: newest }));
   await harness.poll(repositoryId);
   await deleted;
-  const found = await harness.ask("select run_id::float8 as run_id from archive.runs order by run_id");
+  const found = await harness.query("select run_id::float8 as run_id from archive.runs order by run_id");
   expect(found.map(({ run_id }) => run_id)).toEqual(runIds.toSorted((a, b) => a - b));
 });
 
-test("a server without attempts lists the jobs of all, each for the attempt that it belongs to", async () => {
+test("a server without job lists per attempt lists all jobs, each for its own attempt", async () => {
   await using harness = await openHarness({ face: "ghes", ghesVersion: "3.4.0" });
   const repositoryId = await harness.addRepository("acme/app");
   const { runId } = harness.simulator.control.addRun({ repository: "acme/app", jobs: [{ name: "build" }, { name: "test" }] });
   harness.simulator.control.rerun({ runId });
   await harness.poll(repositoryId);
-  const rows = await harness.ask("select run_attempt, count(*)::int as jobs from archive.obligations group by 1 order by 1");
+  const rows = await harness.query("select run_attempt, count(*)::int as jobs from archive.obligations group by 1 order by 1");
   expect(rows).toEqual([
     { run_attempt: 1, jobs: 2 },
     { run_attempt: 2, jobs: 2 },

@@ -1,5 +1,5 @@
-// One look after another at a repository: what is new is found once, what goes on is visited again, and what is gone is told
-// from what may not be seen.
+// Consecutive polls of a repository: new runs are found once, open runs are checked again, and deleted runs are distinguished
+// from unreadable ones.
 
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
 import { takeLease } from "@actions-archive/database/ledger/repositories";
@@ -16,13 +16,13 @@ async function openRepository(): Promise<Harness & { readonly id: number }> {
   return { ...harness, id: await harness.addRepository(repository) };
 }
 
-const attempts = ({ ask }: Harness) =>
-  ask("select run_attempt, state, listed_jobs from archive.attempts order by run_id, run_attempt");
-const jobs = ({ ask }: Harness) =>
-  ask("select job_id, run_attempt, last_listed_attempt, log_state from archive.obligations order by job_id");
-const makeDue = ({ ask }: Harness) => ask("update archive.attempts set visit_due_at = now()");
+const attempts = ({ query }: Harness) =>
+  query("select run_attempt, state, listed_jobs from archive.attempts order by run_id, run_attempt");
+const jobs = ({ query }: Harness) =>
+  query("select job_id, run_attempt, last_listed_attempt, log_state from archive.obligations order by job_id");
+const makeDue = ({ query }: Harness) => query("update archive.attempts set visit_due_at = now()");
 
-test("a completed run is listed with its jobs, whose logs are owed from then on", async () => {
+test("a completed run is listed with its jobs, whose logs are then pending", async () => {
   await using harness = await openRepository();
   const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   expect(await harness.poll(harness.id, false)).toBe("polled");
@@ -32,23 +32,25 @@ test("a completed run is listed with its jobs, whose logs are owed from then on"
   );
 });
 
-test("the second poll costs one call and finds nothing new", async () => {
+test("the second poll costs one request and finds nothing new", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   await harness.poll(harness.id, false);
-  const before = await harness.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
+  const before = await harness.query("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
   harness.simulator.control.clearJournal({});
   await harness.poll(harness.id, false);
-  expect(harness.asked()).toHaveLength(1);
-  expect(harness.asked()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
-  expect(await harness.ask("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(before);
-  expect(await harness.ask("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
+  expect(harness.requests()).toHaveLength(1);
+  expect(harness.requests()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
+  expect(await harness.query("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(
+    before,
+  );
+  expect(await harness.query("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
 });
 
-test("the first look goes as far back as logs are kept, and the newest two minutes stay open", async () => {
+test("the first poll goes back by the log retention, and the newest two minutes stay open", async () => {
   await using harness = await openRepository();
   await harness.poll(harness.id, false);
-  const [window] = await harness.ask(
+  const [window] = await harness.query(
     "select extract(epoch from now() - window_start) / 86400 as days, extract(epoch from now() - window_end) as left from archive.windows",
   );
   expect(Number(window?.["days"])).toBeCloseTo(90, 1);
@@ -56,7 +58,7 @@ test("the first look goes as far back as logs are kept, and the newest two minut
   expect(Number(window?.["left"])).toBeLessThan(130);
 });
 
-test("a job's expiry follows from the repository's own retention from the first look on", async () => {
+test("a job's expiry follows from the repository's retention from the first poll on", async () => {
   await using harness = await openHarness();
   const id = await harness.addRepository(repository);
   const found = harness.simulator.world.findRepositoryById(id);
@@ -64,12 +66,12 @@ test("a job's expiry follows from the repository's own retention from the first 
   found.retentionDays = 7;
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   await harness.poll(id, false);
-  expect(await harness.ask("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual([
-    { days: 7 },
-  ]);
+  expect(await harness.query("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual(
+    [{ days: 7 }],
+  );
 });
 
-test("a run in progress owes a visit until it is completed, and its jobs come as they complete", async () => {
+test("a run in progress is checked until it is completed, and its jobs are recorded as they complete", async () => {
   await using harness = await openRepository();
   const run = harness.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
   await harness.poll(harness.id, false);
@@ -82,33 +84,33 @@ test("a run in progress owes a visit until it is completed, and its jobs come as
   expect((await jobs(harness)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
 });
 
-test("a run that the list has just shown to go on costs one call, and is not taken for complete", async () => {
+test("a run just listed as in progress costs one request and does not count as complete", async () => {
   await using harness = await openRepository();
   await harness.poll(harness.id, false);
   const run = harness.simulator.control.addRun({ repository, state: "in_progress", jobs: twoJobs });
   harness.simulator.control.clearJournal({});
   await harness.poll(harness.id, false);
-  expect(harness.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toEqual([
+  expect(harness.requests().filter((url) => url.includes(`/runs/${run.runId}`))).toEqual([
     expect.stringContaining(`/runs/${run.runId}/attempts/1/jobs`),
   ]);
   expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", listed_jobs: null }]);
-  // Where the list does not change, it has shown nothing: then the run is asked for.
+  // An unchanged list shows no runs, so the run is requested.
   await makeDue(harness);
   harness.simulator.control.clearJournal({});
   await harness.poll(harness.id, false);
-  expect(harness.asked().filter((url) => url.includes(`/runs/${run.runId}`))).toHaveLength(2);
+  expect(harness.requests().filter((url) => url.includes(`/runs/${run.runId}`))).toHaveLength(2);
 });
 
-test("an attempt that goes on is not visited before its time", async () => {
+test("an attempt in progress is not checked before it is due", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, state: "in_progress" });
   await harness.poll(harness.id, false);
   harness.simulator.control.clearJournal({});
   await harness.poll(harness.id, false);
-  expect(harness.asked().filter((url) => url.includes("/attempts/"))).toEqual([]);
+  expect(harness.requests().filter((url) => url.includes("/attempts/"))).toEqual([]);
 });
 
-test("a run that was started again is found by the next full pass, each attempt with its own jobs", async () => {
+test("a re-run is found by the next full pass, each attempt with its own jobs", async () => {
   await using harness = await openRepository();
   const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   await harness.poll(harness.id);
@@ -135,7 +137,7 @@ test("a passed job that is listed again under its id belongs to the attempt that
   ]);
 });
 
-test("a run that was deleted before its jobs were listed is gone after several checks over a day, a closed gap", async () => {
+test("a run deleted before its jobs were listed is gone after several checks over a day, a closed gap", async () => {
   await using harness = await openRepository();
   const run = harness.simulator.control.addRun({ repository, state: "in_progress" });
   await harness.poll(harness.id);
@@ -144,7 +146,7 @@ test("a run that was deleted before its jobs were listed is gone after several c
   for (const query of [yesterday, "select", "select", yesterday]) {
     await harness.poll(harness.id);
     expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
-    await harness.ask(query);
+    await harness.query(query);
   }
   await harness.poll(harness.id);
   expect(await attempts(harness)).toMatchObject([{ state: "gone" }]);
@@ -153,20 +155,20 @@ test("a run that was deleted before its jobs were listed is gone after several c
 test("a Postgres that drops the connection is no problem of the repository, which stays due", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
-  await harness.ask(`
+  await harness.query(`
     create function archive.drop_connection() returns trigger language plpgsql as
       $$ begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
     create trigger drop_connection before insert on archive.runs execute function archive.drop_connection()`);
   await expect(harness.poll(harness.id, false)).rejects.toMatchObject({ code: "database/unavailable" });
-  expect(await harness.ask("select problem, poll_due_at <= now() as is_due from archive.repositories")).toEqual([
+  expect(await harness.query("select problem, poll_due_at <= now() as is_due from archive.repositories")).toEqual([
     { problem: null, is_due: true },
   ]);
-  await harness.ask("drop trigger drop_connection on archive.runs");
+  await harness.query("drop trigger drop_connection on archive.runs");
   expect(await harness.poll(harness.id, false)).toBe("polled");
   expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "listed", listed_jobs: 2 }]);
 });
 
-test("a repository that cannot be read is a problem, and nothing of it is called gone", async () => {
+test("an unreadable repository is a problem, and none of its runs counts as gone", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, state: "in_progress" });
   await harness.poll(harness.id);
@@ -177,25 +179,25 @@ test("a repository that cannot be read is a problem, and nothing of it is called
     expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
   }
   expect(
-    await harness.ask("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories"),
+    await harness.query("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories"),
   ).toEqual([{ told: true, later: true }]);
   harness.simulator.control.hideRepository({ repository, hidden: false });
   await harness.poll(harness.id, false);
-  expect(await harness.ask("select problem from archive.repositories")).toEqual([{ problem: null }]);
+  expect(await harness.query("select problem from archive.repositories")).toEqual([{ problem: null }]);
 });
 
-test("a renamed repository is followed by its id, and known by its new name", async () => {
+test("a renamed repository is found by its id and recorded under its new name", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   harness.simulator.control.moveRepository({ repository, name: "shop", owner: "octo-org" });
   await harness.poll(harness.id);
-  expect(await harness.ask("select repository_id, full_name from archive.repositories")).toEqual([
+  expect(await harness.query("select repository_id, full_name from archive.repositories")).toEqual([
     { repository_id: harness.id, full_name: "octo-org/shop" },
   ]);
   expect(await jobs(harness)).toHaveLength(1);
 });
 
-test("another repository that took the name over is not archived under the old one's id", async () => {
+test("another repository that took the name is not archived under the old id", async () => {
   await using harness = await openRepository();
   await harness.poll(harness.id);
   harness.simulator.control.hideRepository({ repository });
@@ -204,37 +206,37 @@ test("another repository that took the name over is not archived under the old o
   harness.simulator.control.addRun({ repository, durationSeconds: 10 });
   await expect(harness.poll(harness.id, false)).rejects.toThrow(`is now another repository (id ${otherId}, was ${harness.id})`);
   await expect(harness.poll(harness.id)).rejects.toThrow(`is now another repository (id ${otherId}, was ${harness.id})`);
-  expect(await harness.ask("select from archive.runs")).toEqual([]);
+  expect(await harness.query("select from archive.runs")).toEqual([]);
   expect(await jobs(harness)).toEqual([]);
 });
 
-test("a repository whose old name was taken by another is followed by its id", async () => {
+test("a repository whose old name was taken is found by its id", async () => {
   await using harness = await openRepository();
   await harness.poll(harness.id);
   harness.simulator.control.moveRepository({ repository, name: "shop" });
   harness.simulator.control.addRepository({ repository });
   harness.simulator.control.addRun({ repository, durationSeconds: 10 });
   const run = harness.simulator.control.addRun({ repository: "acme/shop", completedSecondsAgo: 600 });
-  // Within the very look that finds strangers under the name.
+  // Within the same poll that finds the other repository under the name.
   expect(await harness.poll(harness.id, false)).toBe("polled");
-  expect(await harness.ask("select full_name, problem from archive.repositories")).toEqual([
+  expect(await harness.query("select full_name, problem from archive.repositories")).toEqual([
     { full_name: "acme/shop", problem: null },
   ]);
   expect((await jobs(harness)).map(({ job_id }) => job_id)).toEqual(run.jobIds);
 });
 
-test("a re-run in the last minutes of GitHub's 30 days is found by a look that comes after them", async () => {
+test("a re-run in the last minutes of GitHub's 30 days is found by a later scan", async () => {
   await using harness = await openHarness({ retentionDays: 90, clockSpeed: 0 });
   const id = await harness.addRepository(repository);
   const run = harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   await harness.poll(id, false);
-  // The last look back is five hours old, so that none is due, when the run is run again.
+  // The last re-run scan is five hours old, so none is due when the run is re-run.
   const day = 86_400_000;
   harness.simulator.clock.advance(29.7 * day);
   await harness.poll(id, false);
   harness.simulator.clock.advance(5 * 3_600_000);
   const again = harness.simulator.control.rerun({ runId: run.runId });
-  // More runs than the first page shows: only a look back tells.
+  // There are more runs than the first page shows: only a re-run scan finds it.
   for (let more = 0; more < 110; more++) harness.simulator.control.addRun({ repository, jobs: [] });
   harness.simulator.clock.advance(4 * 3_600_000);
   await harness.poll(id, false);
@@ -243,7 +245,7 @@ test("a re-run in the last minutes of GitHub's 30 days is found by a look that c
   );
 });
 
-test("a repository in which no page of 100 runs can be had is listed in smaller ones from its first page on", async () => {
+test("a repository whose pages of 100 runs fail is listed in smaller pages from its first page on", async () => {
   await using harness = await openRepository();
   for (let run = 0; run < 40; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
   harness.simulator.faults.add({ path: "*/actions/runs", query: "per_page=100", status: 502, times: "forever" });
@@ -254,21 +256,21 @@ test("a repository in which no page of 100 runs can be had is listed in smaller 
   expect(harness.simulator.journal.entries({ origin: "api" }).map(({ status }) => status)).toEqual([502, 502, 304]);
 });
 
-test("of two polls at once one looks, and the lease of the other is respected until it ends", async () => {
+test("of two concurrent polls one runs, and the lease is respected until it expires", async () => {
   await using harness = await openRepository();
   harness.simulator.faults.add({ delayMs: 500 });
   const first = harness.poll(harness.id);
-  await expect.poll(() => harness.asked().length).toBe(1);
+  await expect.poll(() => harness.requests().length).toBe(1);
   expect(await harness.poll(harness.id)).toBe("leased");
   expect(await first).toBe("polled");
   await takeLease(harness.fetcher.db, harness.id, "00000000-0000-4000-8000-000000000001", 60);
   expect(await harness.poll(harness.id)).toBe("leased");
-  await harness.ask("update archive.repositories set leased_until = now()");
+  await harness.query("update archive.repositories set leased_until = now()");
   expect(await harness.poll(harness.id)).toBe("polled");
   expect(await harness.poll(harness.id + 1)).toBe("unknown");
 });
 
-test("a limit ends the poll, which is due again when the limit ends, and keeps what was listed", async () => {
+test("a rate limit ends the poll, which is due again when it resets, and keeps what was listed", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   harness.simulator.faults.add({
@@ -279,12 +281,12 @@ test("a limit ends the poll, which is due again when the limit ends, and keeps w
   });
   await expect(harness.poll(harness.id, false)).rejects.toThrow(RateLimitedError);
   expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
-  const [due] = await harness.ask("select extract(epoch from poll_due_at - now())::int as seconds from archive.repositories");
+  const [due] = await harness.query("select extract(epoch from poll_due_at - now())::int as seconds from archive.repositories");
   expect(Number(due?.["seconds"])).toBeGreaterThan(290);
-  expect(await harness.ask("select lease_holder from archive.repositories")).toEqual([{ lease_holder: null }]);
+  expect(await harness.query("select lease_holder from archive.repositories")).toEqual([{ lease_holder: null }]);
 });
 
-test("a poll that is told to stop keeps what it has listed and gives its lease back", async () => {
+test("an aborted poll keeps what it listed and releases its lease", async () => {
   await using harness = await openRepository();
   for (let run = 0; run < 9; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + run });
   const stop = new AbortController();
@@ -294,21 +296,21 @@ test("a poll that is told to stop keeps what it has listed and gives its lease b
     onProgress: async () => stop.abort(new Error("shutting down")),
   });
   await expect(polling).rejects.toThrow("shutting down");
-  // As many as are visited at once may have ended.
+  // As many as are checked concurrently may have ended.
   const listed = (await attempts(harness)).filter(({ state }) => state === "listed").length;
   expect([listed >= 1, listed <= 4]).toEqual([true, true]);
   expect(await harness.poll(harness.id, false)).toBe("polled");
   expect(await jobs(harness)).toHaveLength(9);
 });
 
-test("a long history makes room: each look begins with what is new, and none is listed twice", async () => {
+test("a long history does not delay new runs: each poll begins with the newest, and none is listed twice", async () => {
   await using harness = await openRepository();
   for (let run = 0; run < 230; run++) harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 + 60 * run });
   const look = () =>
     pollRepository(harness.fetcher, harness.id, { isFullPass: false, signal: AbortSignal.timeout(20_000), maxPollMs: 1 });
-  const owed = async () => (await harness.ask("select from archive.attempts where state = 'open'")).length;
+  const owed = async () => (await harness.query("select from archive.attempts where state = 'open'")).length;
   await look();
-  expect(await harness.ask("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([
+  expect(await harness.query("select poll_due_at <= now() as due, runs_etag from archive.repositories")).toEqual([
     { due: true, runs_etag: null },
   ]);
   const fresh = harness.simulator.control.addRun({ repository, completedSecondsAgo: 200 });
@@ -319,27 +321,27 @@ test("a long history makes room: each look begins with what is new, and none is 
   do {
     await look();
     expect(++looks).toBeLessThan(300);
-  } while ((await harness.ask("select from archive.repositories where runs_etag is null")).length > 0);
+  } while ((await harness.query("select from archive.repositories where runs_etag is null")).length > 0);
   expect(await owed()).toBe(0);
   expect(await jobs(harness)).toHaveLength(231);
-  const created = harness.asked().filter((url) => url.includes("created="));
+  const created = harness.requests().filter((url) => url.includes("created="));
   expect(new Set(created).size).toBe(created.length);
 });
 
-test("a run that a rebuilt ledger knows by its id alone is learnt from the visit, also when no list shows it any more", async () => {
+test("a check completes a run of which a rebuilt ledger has only the id, even when no list shows it any more", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, state: "in_progress" });
   await harness.poll(harness.id);
-  const known = await harness.ask("select * from archive.runs");
-  await harness.ask(`update archive.runs
+  const known = await harness.query("select * from archive.runs");
+  await harness.query(`update archive.runs
     set run_number = null, workflow_id = null, workflow_name = null, path = null, event = null, actor = null, status = null, updated_at = null`);
-  await harness.ask("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
+  await harness.query("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
   await harness.poll(harness.id, false);
   const { run_id, run_number, path, event, actor, status } = known[0] ?? {};
-  expect(await harness.ask("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);
+  expect(await harness.query("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);
 });
 
-test("a run that is open for 35 days is closed as one that never completed", async () => {
+test("a run that is open for 35 days is closed as never completed", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, state: "in_progress" });
   await harness.poll(harness.id);

@@ -1,4 +1,4 @@
-// A retention that is wrong, once or for a while: whether a log that is not there was deleted or has expired follows from it.
+// A wrong log retention, once or for a while. It decides whether a missing log was deleted or has expired.
 
 import { daySeconds } from "@actions-archive/core/durations";
 import { expect, test } from "vitest";
@@ -8,13 +8,13 @@ import { type Harness, openHarness } from "../../test-support/harness.ts";
 const repository = "acme/app";
 const oneDay = { path: "*/artifact-and-log-retention", lie: { kind: "odd-object", index: 0, patch: { days: 1 } } } as const;
 
-const retention = ({ ask }: Harness) => ask("select log_retention_days as days from archive.repositories");
-const expiries = ({ ask }: Harness) =>
-  ask(
+const retention = ({ query }: Harness) => query("select log_retention_days as days from archive.repositories");
+const expiries = ({ query }: Harness) =>
+  query(
     "select extract(day from expires_at - completed_at)::int as days, log_state, relook_at is not null as is_due from archive.obligations",
   );
 
-test("a retention that is wrong once is not believed, and the next scan learns the right one", async () => {
+test("a retention that is wrong once is not recorded, and the next scan reads the right one", async () => {
   await using harness = await openHarness();
   const id = await harness.addRepository(repository);
   const found = harness.simulator.world.findRepositoryById(id);
@@ -33,14 +33,14 @@ test("a retention that is wrong once is not believed, and the next scan learns t
   expect(await retention(harness)).toEqual([{ days: 60 }]);
 });
 
-test("a retention that was wrong for a while is set right, and what had expired by it is checked again", async () => {
+test("a retention that was wrong for a while is corrected, and logs that it made expired are checked again", async () => {
   await using harness = await openHarness({ retentionDays: 90 });
   const id = await harness.addRepository(repository);
   for (const days of [3, 100]) harness.simulator.control.addRun({ repository, completedSecondsAgo: days * daySeconds });
   harness.simulator.control.addFault({ ...oneDay, times: "forever" });
   await harness.poll(id);
   expect(await retention(harness)).toEqual([{ days: 1 }]);
-  await harness.ask("update archive.obligations set log_state = 'absent', log_reason = 'expired'");
+  await harness.query("update archive.obligations set log_state = 'absent', log_reason = 'expired'");
   harness.simulator.control.clearFaults({});
   await harness.poll(id);
   expect(await retention(harness)).toEqual([{ days: 90 }]);

@@ -1,18 +1,18 @@
-// One feeding for many reasons, at once for the first, and never without a rest.
+// Debouncing: the first request feeds at once, later ones together after a pause.
 
 import { expect, test } from "vitest";
 
 import { openDebouncedFeed } from "./debounced-feed.ts";
 
-test("the first reason is fed for at once, and all that come meanwhile together, after a rest", async () => {
+test("the first request feeds at once, and requests in the meantime cause one feed after a pause", async () => {
   const fedAt: number[] = [];
   const began = performance.now();
   await using feeder = openDebouncedFeed(async () => {
     fedAt.push(performance.now() - began);
-    if (fedAt.length === 1) for (let reason = 0; reason < 100; reason++) feeder.ask();
+    if (fedAt.length === 1) for (let reason = 0; reason < 100; reason++) feeder.request();
   });
-  feeder.ask();
-  feeder.ask();
+  feeder.request();
+  feeder.request();
   await expect.poll(() => fedAt.length).toBe(2);
   await feeder[Symbol.asyncDispose]();
   expect(fedAt).toHaveLength(2);

@@ -7,7 +7,7 @@ const restMs = 100;
 
 export type DebouncedFeed = AsyncDisposable & {
   /** Requests a feed, which starts once a running one has ended. Never throws. */
-  readonly ask: () => void;
+  readonly request: () => void;
 };
 
 /**
@@ -27,7 +27,7 @@ export function openDebouncedFeed(feed: () => Promise<void>): DebouncedFeed {
     running = undefined;
   };
   return {
-    ask() {
+    request() {
       isRequested = true;
       running ??= run();
     },

@@ -1,4 +1,4 @@
-// The feeder: what is due is queued once, however often it is fed, and what a queue forgot is fed again.
+// The feeder enqueues due work once however often it runs, and enqueues again what a queue lost.
 
 import { RateLimitedError } from "@actions-archive/core/errors";
 import { Consumer } from "@actions-archive/core/queue";
@@ -10,7 +10,7 @@ import { pruneQueues } from "./prune-queues.ts";
 
 const repository = "acme/app";
 
-test("feeding twice queues each piece of work once", async () => {
+test("feeding twice enqueues each piece of work once", async () => {
   await using harness = await openHarness();
   const id = await harness.addRepository(repository);
   harness.simulator.control.addRun({ repository, jobs: [{ name: "build" }, { name: "test" }], completedSecondsAgo: 600 });
@@ -23,17 +23,17 @@ test("feeding twice queues each piece of work once", async () => {
   }
 });
 
-test("what is not due is not queued", async () => {
+test("work that is not due is not enqueued", async () => {
   await using harness = await openHarness();
   const id = await harness.addRepository(repository);
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   await harness.poll(id);
-  await harness.ask("update archive.obligations set due_at = now() + interval '1 hour', rows_loaded_at = now()");
-  await harness.ask("update archive.attempts set record_key = 'runs/x'");
+  await harness.query("update archive.obligations set due_at = now() + interval '1 hour', rows_loaded_at = now()");
+  await harness.query("update archive.attempts set record_key = 'runs/x'");
   expect(await feed(harness.fetcher)).toEqual({ logs: 0, loads: 0 });
 });
 
-test("a log that a worker with a wrong clock put off until next year is queued again once the queues are pruned", async () => {
+test("a log delayed until next year by a wrong clock is enqueued again once the queues are pruned", async () => {
   await using harness = await openHarness();
   const id = await harness.addRepository(repository);
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { everythingBut, parseRepositoryPatterns } from "./repository-patterns.ts";
 
-test("names, owners and exclusions are told apart, without regard to case", () => {
+test("names, owners and exclusions are parsed without regard to case", () => {
   const patterns = parseRepositoryPatterns("Acme/*, octo/Hello-World, octo/service-*, !acme/private-*, !octo/service-b");
   expect(patterns.names).toEqual(["octo/hello-world"]);
   expect(patterns.owners).toEqual(["acme", "octo"]);
@@ -19,7 +19,7 @@ test("names, owners and exclusions are told apart, without regard to case", () =
   expect(answers).toEqual([true, false, true, true, false, false, false]);
 });
 
-test("a dot is a dot, and a star stays inside its part", () => {
+test("a dot matches a dot, and a star matches within its part", () => {
   const { includes } = parseRepositoryPatterns("acme/a.b,acme/x*");
   expect([includes("acme/a.b"), includes("acme/aXb"), includes("acme/x/y")]).toEqual([true, false, false]);
 });
@@ -28,11 +28,11 @@ test.each(["acme", "*/web", "acme/web/more", "acme/we b", "acme/%2e"])("%s is re
   expect(() => parseRepositoryPatterns(`octo/fine,${entry}`)).toThrow(entry);
 });
 
-test("exclusions alone are refused for a token, and enough for an App", () => {
+test("only exclusions are refused for a token and accepted for an App", () => {
   expect(() => parseRepositoryPatterns("!acme/private-*")).toThrow(ConfigError);
   expect(["acme/web", "acme/private-keys"].map(everythingBut("!acme/private-*"))).toEqual([true, false]);
 });
 
-test("an excluded name is not asked for", () => {
+test("an excluded name is not requested", () => {
   expect(parseRepositoryPatterns("acme/web,acme/api,!acme/api").names).toEqual(["acme/web"]);
 });

@@ -1,4 +1,4 @@
-// From ARCHIVE_REPOSITORIES to the ledger: owners, exclusions, names that lead nowhere, and what is no longer meant.
+// Selection of repositories: owners, exclusions, names that do not resolve, and repositories that leave the selection.
 
 import { listSelectedRepositories, listUnreadableRepositories } from "@actions-archive/database/ledger/repositories";
 import { expect, test } from "vitest";
@@ -21,7 +21,7 @@ async function openWorld() {
   return { ...harness, select };
 }
 
-test("an owner's repositories are selected, less what is excluded, whatever the case", async () => {
+test("an owner's repositories are selected except the excluded ones, whatever the case", async () => {
   await using world = await openWorld();
   expect(await world.select("ACME/*,!acme/Private-*,octo/site")).toEqual(["acme/api", "acme/web", "Octo/Site"]);
   expect(await listUnreadableRepositories(world.fetcher.db)).toEqual([]);
@@ -32,18 +32,18 @@ test("an exclusion wins over the name itself", async () => {
   expect(await world.select("acme/web,acme/api,!acme/w*")).toEqual(["acme/api"]);
 });
 
-test("a name that leads nowhere is noted, and the others are selected all the same", async () => {
+test("a name that does not resolve is recorded, and the others are selected", async () => {
   await using world = await openWorld();
   expect(await world.select("acme/web,acme/typo,nobody/*")).toEqual(["acme/web"]);
   const unreadable = await listUnreadableRepositories(world.fetcher.db);
   expect(unreadable.map(({ name }) => name)).toEqual(["acme/typo", "nobody/*"]);
 });
 
-test("what is no longer selected stays known", async () => {
+test("a repository that is no longer selected stays known", async () => {
   await using world = await openWorld();
   await world.select("acme/*");
   expect(await world.select("acme/web")).toEqual(["acme/web"]);
-  expect(await world.ask("select full_name, is_selected from archive.repositories order by 1")).toEqual([
+  expect(await world.query("select full_name, is_selected from archive.repositories order by 1")).toEqual([
     { full_name: "acme/api", is_selected: false },
     { full_name: "acme/private-keys", is_selected: false },
     { full_name: "acme/web", is_selected: true },
@@ -51,7 +51,7 @@ test("what is no longer selected stays known", async () => {
   expect(await world.select("acme/api")).toEqual(["acme/api"]);
 });
 
-test("a repository that cannot be read any more stays selected, since lost access looks like deletion", async () => {
+test("a repository that becomes unreadable stays selected, since lost access is indistinguishable from deletion", async () => {
   await using world = await openWorld();
   await world.select("acme/web,acme/api");
   world.simulator.control.hideRepository({ repository: "acme/web" });
@@ -59,7 +59,7 @@ test("a repository that cannot be read any more stays selected, since lost acces
   expect(await listUnreadableRepositories(world.fetcher.db)).toMatchObject([{ name: "acme/web" }]);
 });
 
-test("an owner that cannot be listed any more keeps what was selected of it", async () => {
+test("an owner that can no longer be listed keeps its selected repositories", async () => {
   await using world = await openWorld();
   await world.select("acme/*,!acme/private-*");
   world.simulator.faults.add({ path: "*/repos", status: 404, body: `{"message":"Not Found"}`, times: "forever" });
@@ -73,7 +73,7 @@ test("an old name selects the repository under its new one", async () => {
   expect(await world.select("acme/web")).toEqual(["acme/shop"]);
 });
 
-test("a repository that an owner's list no longer shows stays selected, until its id leads elsewhere", async () => {
+test("a repository missing from its owner's list stays selected until its id resolves to another name", async () => {
   await using world = await openWorld();
   const { control } = world.simulator;
   await world.select("acme/*,!acme/private-*");
@@ -84,7 +84,7 @@ test("a repository that an owner's list no longer shows stays selected, until it
   expect(await world.select("acme/*,!acme/private-*")).toEqual(["acme/api"]);
 });
 
-test("a repository that was named is followed when its old name leads to another", async () => {
+test("a literally named repository is found by its id when its old name resolves to another", async () => {
   await using world = await openWorld();
   await world.select("acme/web");
   world.simulator.control.moveRepository({ repository: "acme/web", name: "shop", owner: "Octo" });
@@ -92,7 +92,7 @@ test("a repository that was named is followed when its old name leads to another
   expect(await world.select("acme/web")).toEqual(["acme/web", "Octo/shop"]);
 });
 
-test("when GitHub cannot say now, the selection stays as it was", async () => {
+test("when GitHub cannot answer, the selection stays as it was", async () => {
   await using world = await openWorld();
   await world.select("acme/web");
   world.simulator.faults.add({ status: 502, times: "forever" });
@@ -100,7 +100,7 @@ test("when GitHub cannot say now, the selection stays as it was", async () => {
   expect((await listSelectedRepositories(world.fetcher.db)).map(({ full_name }) => full_name)).toEqual(["acme/web"]);
 });
 
-test("selecting again costs nothing while nothing changed, and a new name is seen", async () => {
+test("selecting again costs nothing while nothing changed, and finds a new name", async () => {
   await using world = await openWorld();
   await world.select("acme/web,acme/api");
   world.simulator.control.clearJournal({});
@@ -110,20 +110,20 @@ test("selecting again costs nothing while nothing changed, and a new name is see
   expect(await world.select("acme/web,acme/api")).toEqual(["acme/api", "acme/site"]);
 });
 
-test("an id that one wrong answer made up is dropped once the name leads to its repository again", async () => {
+test("an id from a single wrong answer is dropped once the name resolves to its repository again", async () => {
   await using world = await openWorld();
   world.simulator.control.addFault({ path: "/repos/acme/web", lie: { kind: "odd-object", patch: { id: 1 } } });
   await world.select("acme/web");
-  const selected = () => world.ask("select repository_id = 1 as is_made_up from archive.repositories where is_selected");
+  const selected = () => world.query("select repository_id = 1 as is_made_up from archive.repositories where is_selected");
   expect(await selected()).toEqual([{ is_made_up: true }]);
   expect(await world.select("acme/web")).toEqual(["acme/web"]);
   expect(await selected()).toEqual([{ is_made_up: false }]);
 });
 
-test("a repository that was listed stays selected when its name leads to another one", async () => {
+test("a listed repository stays selected when its name resolves to another one", async () => {
   await using world = await openWorld();
   await world.select("acme/web");
-  await world.ask("update archive.repositories set archive_since = now()");
+  await world.query("update archive.repositories set archive_since = now()");
   const { control } = world.simulator;
   control.hideRepository({ repository: "acme/web" });
   control.addRepository({ repository: "acme/web" });
@@ -135,7 +135,7 @@ test("a repository that could not be read since the first selection is a gap unt
   await world.select("acme/api");
   const { id } = world.simulator.control.addFault({ path: "*", times: "forever", lie: { kind: "document", format: "html" } });
   await expect(world.select("acme/api,acme/web,octo/*")).rejects.toThrow("not JSON");
-  const gaps = () => world.ask("select repository, kind, reason from audit.gaps where repository_id is null order by 1");
+  const gaps = () => world.query("select repository, kind, reason from audit.gaps where repository_id is null order by 1");
   expect(await gaps()).toEqual([
     { repository: "acme/web", kind: "window_open", reason: "problem" },
     { repository: "octo/*", kind: "window_open", reason: "problem" },

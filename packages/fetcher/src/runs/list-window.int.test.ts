@@ -1,4 +1,4 @@
-// More runs than GitHub lists at once: every one is found, and what could not be listed to its end is not called covered.
+// Spans with more runs than one list shows: every run is found, and an incompletely listed part is not covered.
 
 import { addWindow, listFullSeconds, listWindows, type Window } from "@actions-archive/database/ledger/windows";
 import { Builder } from "@actions-archive/github-simulator/world/builder";
@@ -12,7 +12,7 @@ const start = Math.floor(Date.now() / 1000) * 1000 - 86_400_000;
 const at = (seconds: number) => new Date(start + seconds * 1000);
 const logSizes = { medianBytes: 100, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: 1_000 };
 
-/** A repository with so many runs at each of these seconds after `start`. */
+/** A repository with the given number of runs at each of these seconds after `start`. */
 async function openWorld(runsAtSecond: ReadonlyMap<number, number>): Promise<Harness & { readonly repository_id: number }> {
   const harness = await openHarness({ rateLimits: { perHour: 100_000 } });
   const repository_id = await harness.addRepository("acme/app");
@@ -37,30 +37,30 @@ async function list(harness: Harness & { readonly repository_id: number }, from:
   );
 }
 
-const countRuns = async ({ ask }: Harness) => Number((await ask("select count(*) from archive.runs"))[0]?.["count"]);
+const countRuns = async ({ query }: Harness) => Number((await query("select count(*) from archive.runs"))[0]?.["count"]);
 
-/** The `created` filters that were asked for, as seconds after `start`. */
-function askedSpans({ asked }: Harness): [number, number][] {
-  const spans = asked().flatMap((url) => {
+/** The requested `created` filters, in seconds after `start`. */
+function requestedSpans({ requests }: Harness): [number, number][] {
+  const spans = requests().flatMap((url) => {
     const [, from = "", to = ""] = /created=([^.&]+)\.\.([^&]+)/.exec(url) ?? [];
     return from === "" ? [] : [`${Date.parse(from) - start} ${Date.parse(to) - start}`];
   });
   return [...new Set(spans)].map((span) => span.split(" ").map((ms) => Number(ms) / 1000) as [number, number]);
 }
 
-test("a window with more runs than a list shows is walked by the oldest seen, newest first, until every run is found", async () => {
+test("a window with more runs than a list shows is paged by the oldest run seen until every run is found", async () => {
   await using harness = await openWorld(new Map(Array.from({ length: 120 }, (_, minute) => [minute * 30, 12])));
   await list(harness, 0, 3_600);
   expect(await countRuns(harness)).toBe(1_440);
   expect(await listWindows(harness.fetcher.db, harness.repository_id)).toEqual([{ start: at(0), end: at(3_600) }]);
-  const spans = askedSpans(harness);
+  const spans = requestedSpans(harness);
   expect(spans.every(([from]) => from === 0)).toBe(true);
   expect(spans.map(([, to]) => to)).toEqual(spans.map(([, to]) => to).toSorted((a, b) => b - a));
-  // 1,440 runs in pages of 100, of which each repeats the second that the one before ended in.
+  // 1,440 runs in pages of 100; each page repeats the oldest second of the preceding one.
   expect(spans.length).toBeLessThanOrEqual(17);
 });
 
-test("two crowded seconds side by side are taken apart, and both are covered", async () => {
+test("two adjacent full seconds are listed separately, and both are covered", async () => {
   await using harness = await openWorld(
     new Map([
       [10, 600],
@@ -73,7 +73,7 @@ test("two crowded seconds side by side are taken apart, and both are covered", a
   expect(await listFullSeconds(harness.fetcher.db)).toEqual([]);
 });
 
-test("a second as full as a list can be is a gap, and everything around it is covered", async () => {
+test("a second that reaches the list cap is a gap, and everything around it is covered", async () => {
   await using harness = await openWorld(
     new Map([
       [9, 2],
@@ -90,7 +90,7 @@ test("a second as full as a list can be is a gap, and everything around it is co
   expect(await listFullSeconds(harness.fetcher.db)).toEqual([{ repository_id: harness.repository_id, second_start: at(10) }]);
 });
 
-test("a second of exactly 1,000 runs is full, also when one of them is deleted while it is read", async () => {
+test("a second of exactly 1,000 runs is full, even when one is deleted while it is read", async () => {
   await using harness = await openWorld(new Map([[10, 1_000]]));
   const newest = Math.max(...harness.simulator.world.runs.keys());
   const { journal } = harness.simulator;
@@ -103,11 +103,11 @@ test("a second of exactly 1,000 runs is full, also when one of them is deleted w
   expect(await listFullSeconds(harness.fetcher.db)).toEqual([{ repository_id: harness.repository_id, second_start: at(10) }]);
 });
 
-test("a run that turns up while the list is walked hides no other", async () => {
+test("a run created while the list is paged hides no other", async () => {
   await using harness = await openWorld(new Map(Array.from({ length: 110 }, (_, second) => [second, 10])));
   harness.simulator.faults.add({ path: "*/actions/runs", delayMs: 300 });
   const listing = list(harness, 0, 200);
-  await vi.waitFor(() => expect(harness.asked()).toHaveLength(1));
+  await vi.waitFor(() => expect(harness.requests()).toHaveLength(1));
   const repository = harness.simulator.world.findRepositoryById(harness.repository_id);
   if (repository === undefined) throw new Error("no repository");
   new Builder(harness.simulator.world, 1, logSizes).run({
@@ -119,7 +119,7 @@ test("a run that turns up while the list is walked hides no other", async () => 
   expect(await countRuns(harness)).toBeGreaterThanOrEqual(1_100);
 });
 
-test("a border inside of a second is listed from that second on", async () => {
+test("a bound within a second is listed from that second on", async () => {
   await using harness = await openWorld(
     new Map([
       [9, 1],
@@ -134,6 +134,6 @@ test("a border inside of a second is listed from that second on", async () => {
   const onIncomplete = recordIncompletePart(harness.fetcher, repository);
   await listWindow({ fetcher: harness.fetcher, repository, onListed, onIncomplete, signal: AbortSignal.timeout(5_000) }, window);
   expect(await countRuns(harness)).toBe(2);
-  expect(askedSpans(harness)).toEqual([[10, 20]]);
+  expect(requestedSpans(harness)).toEqual([[10, 20]]);
   expect(onListed.mock.calls).toEqual([[window, 0]]);
 });

@@ -6,13 +6,13 @@ import { uncoveredSpans } from "./uncovered-spans.ts";
 const at = (n: number) => new Date(n * 1000);
 const span = (start: number, end: number) => ({ start: at(start), end: at(end) });
 
-test("what no window covers is listed newest first", () => {
+test("uncovered spans are listed newest first", () => {
   expect(uncoveredSpans(span(0, 100), [span(10, 20), span(50, 90)])).toEqual([span(90, 100), span(20, 50), span(0, 10)]);
   expect(uncoveredSpans(span(0, 100), [])).toEqual([span(0, 100)]);
   expect(uncoveredSpans(span(0, 100), [span(-5, 200)])).toEqual([]);
 });
 
-test("every second is either in a window or in a span, and never in two spans", () => {
+test("every second is in a window or in exactly one span", () => {
   const window = fc.tuple(fc.nat(60), fc.integer({ min: 1, max: 30 })).map(([start, length]) => span(start, start + length));
   fc.assert(
     fc.property(fc.array(window, { maxLength: 6 }), (windows) => {

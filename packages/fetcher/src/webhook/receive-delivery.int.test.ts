@@ -1,5 +1,5 @@
-// Deliveries through the real route into a real database: what is kept, what is refused without a trace, and what happens when
-// the database is away or cannot take a row.
+// Deliveries through the route into a database: what is stored, what is refused without a trace, and what happens when the
+// database is unavailable or rejects a row.
 
 import { createHmac } from "node:crypto";
 
@@ -55,7 +55,7 @@ function send(app: Hono, event: string, payload: object, by = secret): Promise<R
   return Promise.resolve(app.request(webhookPath, { method: "POST", body, headers }));
 }
 
-test("a completed job is in the ledger when its delivery is answered, well under a second", async () => {
+test("a completed job is in the ledger when its delivery is answered, within a second", async () => {
   await using receiver = await openReceiver();
   await send(receiver.app, "workflow_job", jobPayload(69));
   const began = performance.now();
@@ -69,7 +69,7 @@ test("a completed job is in the ledger when its delivery is answered, well under
   ]);
 });
 
-test("a thousand forged deliveries leave no row, and ask the database nothing", async () => {
+test("a thousand forged deliveries leave no row and cause no query", async () => {
   await using receiver = await openReceiver();
   await receiver.db.destroy();
   const forged = Array.from({ length: 1_000 }, (_, id) => send(receiver.app, "workflow_job", jobPayload(id + 1), "guessed"));
@@ -79,7 +79,7 @@ test("a thousand forged deliveries leave no row, and ask the database nothing", 
   expect(await again.db.selectFrom("archive.obligations").select("job_id").execute()).toEqual([]);
 });
 
-test("hostile names, sizes and fields are taken for what they are, and do no harm", async () => {
+test("hostile names, sizes and fields are stored literally and do no harm", async () => {
   await using receiver = await openReceiver();
   const hostile = [
     { name: "a".repeat(1_000_000) },
@@ -107,7 +107,7 @@ test("hostile names, sizes and fields are taken for what they are, and do no har
   expect(outcomes.filter(({ outcome }) => outcome === "ignored")).toHaveLength(4);
 });
 
-test("what the ledger cannot take is kept as it came and written later; when nothing can be kept, the answer is 503", async () => {
+test("a delivery that the ledger rejects is stored as received and recorded later; when it cannot be stored, the answer is 503", async () => {
   await using receiver = await openReceiver();
   const admin = new Client({ connectionString: receiver.url });
   await admin.connect();
@@ -132,7 +132,7 @@ test("what the ledger cannot take is kept as it came and written later; when not
   expect(kept).toEqual([{ outcome: "recorded", body: null, problem: null }]);
 });
 
-test("a database that does not answer is a 503", async () => {
+test("an unavailable database causes a 503", async () => {
   await using receiver = await openReceiver();
   await using away = await openDatabase({ url: receiver.url, applicationName: "test", maxConnections: 1 });
   const admin = new Client({ connectionString: new URL("/postgres", receiver.url).href });
@@ -140,7 +140,7 @@ test("a database that does not answer is a 503", async () => {
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => admin.end());
   const name = new URL(receiver.url).pathname.slice(1);
-  // No new connection is taken, and those that are open are cut.
+  // New connections are refused, and open ones are closed.
   await admin.query(`alter database ${name} allow_connections false`);
   await admin.query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", [name]);
   const app = new Hono();

@@ -1,4 +1,4 @@
-// Deliveries that failed, on a simulated GitHub that sends them again when its App asks, to the real route and database.
+// Failed deliveries: a simulated GitHub redelivers them to the route and a database when its App requests it.
 
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
 import { createLogger } from "@actions-archive/core/logger";
@@ -19,7 +19,7 @@ import { addWebhookRoute, webhookPath } from "./webhook-route.ts";
 const log = createLogger("test", "silent");
 const secret = "hush";
 const { signal } = new AbortController();
-/** Nothing listens on the discard port. */
+/** No server listens on the discard port. */
 const nowhere = "http://127.0.0.1:9/webhooks/github";
 
 function credentialsOf({ app, token }: Simulator, kind: Credentials["kind"]): Credentials {
@@ -49,11 +49,11 @@ async function openFetcher(kind: Credentials["kind"] = "app") {
   const [selected, other] = simulator.world.repositories;
   if (selected === undefined || other === undefined) throw new Error("the world has two repositories");
   await selectRepositories(db, [{ repository_id: selected.id, full_name: fullNameOf(selected), is_private: false }]);
-  const asks = () => simulator.journal.entries({ origin: "api", method: "POST", url: "/attempts" }).length;
+  const countRequests = () => simulator.journal.entries({ origin: "api", method: "POST", url: "/attempts" }).length;
   return {
     ...fetcher,
     simulator,
-    asks,
+    countRequests,
     selected: fullNameOf(selected),
     other: fullNameOf(other),
     listen: () => simulator.control.setWebhook({ url: `http://127.0.0.1:${server.port}${webhookPath}`, secret }),
@@ -61,9 +61,9 @@ async function openFetcher(kind: Credentials["kind"] = "app") {
   };
 }
 
-test("what failed is asked for again, once it arrives it is recorded, and then never again", async () => {
+test("a failed delivery is requested again until it arrives and is recorded, and then never again", async () => {
   await using fetcher = await openFetcher();
-  const { db, simulator, asks } = fetcher;
+  const { db, simulator, countRequests } = fetcher;
   const { jobIds } = simulator.control.addRun({ repository: fetcher.selected, jobs: [{ name: "a" }, { name: "b" }] });
   simulator.control.addRun({ repository: fetcher.other });
   await simulator.webhooks.settled();
@@ -72,64 +72,64 @@ test("what failed is asked for again, once it arrives it is recorded, and then n
 
   fetcher.listen();
   const sweep = await sweepDeliveries(fetcher, { signal });
-  // Two jobs and their run; not what was queued or in progress, and not of the repository that is not archived.
-  expect([sweep.asked, asks()]).toEqual([3, 3]);
+  // Two jobs and their run, without events of queued or running jobs and of the repository that is not archived.
+  expect([sweep.requested, countRequests()]).toEqual([3, 3]);
   await simulator.webhooks.settled();
   const jobs = await db.selectFrom("archive.obligations").select("job_id").orderBy("job_id").execute();
   expect(jobs.map(({ job_id }) => job_id)).toEqual(jobIds.toSorted((a, b) => a - b));
   const deliveries = await db.selectFrom("archive.deliveries").select(["outcome", "asks"]).execute();
   expect(deliveries).toEqual(Array.from({ length: 3 }, () => ({ outcome: "recorded", asks: 1 })));
 
-  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0 })).asked).toBe(0);
-  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0, sweptUntil: sweep.sweptUntil })).asked).toBe(0);
+  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0 })).requested).toBe(0);
+  expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0, sweptUntil: sweep.sweptUntil })).requested).toBe(0);
 });
 
-test("what fails again and again is asked for three times, and not at shorter intervals", async () => {
+test("a delivery that keeps failing is requested three times, and not at shorter intervals", async () => {
   await using fetcher = await openFetcher();
-  const { simulator, asks } = fetcher;
+  const { simulator, countRequests } = fetcher;
   const { jobIds } = simulator.control.addRun({ repository: fetcher.selected });
   await simulator.webhooks.settled();
   expect(jobIds).toHaveLength(1);
   for (const expected of [2, 2]) {
     await sweepDeliveries(fetcher, { signal });
     await simulator.webhooks.settled();
-    expect(asks()).toBe(expected);
+    expect(countRequests()).toBe(expected);
   }
   for (const expected of [4, 6, 6]) {
     await sweepDeliveries(fetcher, { signal, gapSeconds: 0 });
     await simulator.webhooks.settled();
-    expect(asks()).toBe(expected);
+    expect(countRequests()).toBe(expected);
   }
 });
 
-test("older deliveries than GitHub keeps, and those of an earlier sweep, are left alone", async () => {
+test("deliveries older than GitHub keeps, or before an earlier sweep, are skipped", async () => {
   await using fetcher = await openFetcher();
-  const { simulator, asks } = fetcher;
+  const { simulator, countRequests } = fetcher;
   simulator.control.addRun({ repository: fetcher.selected });
   await simulator.webhooks.settled();
   simulator.clock.advance(2 * 60 * 60 * 1000);
   const sweptUntil = simulator.clock.now();
-  expect((await sweepDeliveries(fetcher, { signal, sweptUntil })).asked).toBe(0);
-  expect(asks()).toBe(0);
+  expect((await sweepDeliveries(fetcher, { signal, sweptUntil })).requested).toBe(0);
+  expect(countRequests()).toBe(0);
 });
 
-test("with a token nothing is asked", async () => {
+test("with a token no redelivery is requested", async () => {
   await using fetcher = await openFetcher("token");
-  expect(await sweepDeliveries(fetcher, { signal })).toEqual({ asked: 0, sweptUntil: undefined });
+  expect(await sweepDeliveries(fetcher, { signal })).toEqual({ requested: 0, sweptUntil: undefined });
   expect(fetcher.simulator.journal.entries({ origin: "api" })).toEqual([]);
 });
 
-test("a limit ends the sweep and leaves the rest for the next", async () => {
+test("a rate limit ends the sweep and leaves the rest to the next", async () => {
   await using fetcher = await openFetcher();
-  const { simulator, asks } = fetcher;
+  const { simulator, countRequests } = fetcher;
   simulator.control.addRun({ repository: fetcher.selected });
   await simulator.webhooks.settled();
   simulator.control.secondaryLimit({ retryAfter: "60" });
   await expect(sweepDeliveries(fetcher, { signal })).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(asks()).toBe(0);
+  expect(countRequests()).toBe(0);
 });
 
-test.each([3_600_000, -3_600_000])("a Date that is %d ms wrong does not move where the next sweep begins", async (skewMs) => {
+test.each([3_600_000, -3_600_000])("a Date that is %d ms wrong does not change where the next sweep begins", async (skewMs) => {
   await using fetcher = await openFetcher();
   const { simulator } = fetcher;
   const date = new Date(simulator.clock.nowMs() + skewMs).toUTCString();

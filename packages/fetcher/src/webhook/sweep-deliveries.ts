@@ -32,8 +32,8 @@ export type SweepOptions = {
   readonly gapSeconds?: number;
 };
 
-/** `asked` counts the requested redeliveries. `sweptUntil` is for the next sweep; undefined when this one was not complete. */
-export type Sweep = { readonly asked: number; readonly sweptUntil: Date | undefined };
+/** `requested` counts the requested redeliveries. `sweptUntil` is for the next sweep; undefined when this one was not complete. */
+export type Sweep = { readonly requested: number; readonly sweptUntil: Date | undefined };
 
 /**
  * Lists failed deliveries, newest first, and requests redelivery of those about completed jobs and runs of selected repositories,
@@ -44,26 +44,26 @@ export async function sweepDeliveries(fetcher: Sweeper, options: SweepOptions): 
   const { db, github } = fetcher;
   await pruneDeliveries(db, rememberDays);
   const credential = github.app;
-  if (credential === undefined) return { asked: 0, sweptUntil: undefined };
+  if (credential === undefined) return { requested: 0, sweptUntil: undefined };
   const selected = new Set((await listSelectedRepositories(db)).map(({ repository_id }) => repository_id));
   const tried = new Set<string>();
-  let [asked, pages] = [0, 0];
+  let [requested, pages] = [0, 0];
   let began: Date | undefined;
   for await (const { data } of listAppDeliveries(github, { credential, signal: options.signal })) {
     // Uses the first page's Date unless it is skewed: a sweep dated in the future would skip deliveries that fail until then.
     began ??= github.now();
     const oldest = oldestToSweep(fetcher, began, options.sweptUntil);
     for (const delivery of data) {
-      if (new Date(delivery.delivered_at) < oldest) return { asked, sweptUntil: began };
+      if (new Date(delivery.delivered_at) < oldest) return { requested, sweptUntil: began };
       const isFailed = delivery.status_code < 200 || delivery.status_code >= 300;
       if (!isFailed || !isCompletion(delivery, selected) || tried.has(delivery.guid)) continue;
       tried.add(delivery.guid);
-      if (await requestRedelivery(fetcher, delivery, options)) asked++;
-      if (asked === maxRedeliveries) return { asked, sweptUntil: undefined };
+      if (await requestRedelivery(fetcher, delivery, options)) requested++;
+      if (requested === maxRedeliveries) return { requested, sweptUntil: undefined };
     }
-    if (++pages === maxPages) return { asked, sweptUntil: undefined };
+    if (++pages === maxPages) return { requested, sweptUntil: undefined };
   }
-  return { asked, sweptUntil: began };
+  return { requested, sweptUntil: began };
 }
 
 function oldestToSweep({ github }: Sweeper, now: Date, sweptUntil: Date | undefined): Date {

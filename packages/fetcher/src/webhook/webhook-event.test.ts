@@ -38,13 +38,13 @@ test("a completed job is read with its object as received", () => {
   });
 });
 
-test("a run is read with its attempt, and whether that is over", () => {
+test("a run is read with its attempt and whether it is over", () => {
   expect(runEvent(run)?.subject).toEqual({ kind: "run", object: run, run_id: 700, attempt: 2, isOver: false });
   expect(runEvent({ ...run, status: "completed" }, "completed")?.subject).toMatchObject({ isOver: true });
   expect(runEvent({ ...run, run_attempt: undefined }, "requested")?.subject).toMatchObject({ attempt: 1 });
 });
 
-test("a form holds the payload in its field", () => {
+test("a form has the payload in its field", () => {
   const body = new URLSearchParams({
     payload: JSON.stringify({ action: "completed", repository, workflow_job: job }),
   }).toString();
@@ -58,7 +58,7 @@ test("a form holds the payload in its field", () => {
 
 test.each([
   ["no job", null],
-  ["a job that goes on", { ...job, status: "in_progress" }],
+  ["a job in progress", { ...job, status: "in_progress" }],
   ["a job without a run", { ...job, run_id: null }],
   ["a job whose id is text", { ...job, id: "70" }],
   ["a job of attempt 0", { ...job, run_attempt: 0 }],
@@ -78,7 +78,7 @@ test.each([
   expect(runEvent(object)?.subject).toBeUndefined();
 });
 
-test("other events, actions and bodies are passed over", () => {
+test("other events, actions and bodies yield nothing", () => {
   expect(jobEvent(job, "queued")).toBeUndefined();
   expect(jobEvent(job, "completed_again")).toBeUndefined();
   expect(runEvent(run, "deleted")).toBeUndefined();
@@ -104,7 +104,7 @@ test.each([
   expect(readWebhookEvent("workflow_job", body, now)).toBeUndefined();
 });
 
-test("no payload makes it throw", () => {
+test("no payload causes an error", () => {
   const hostile = fc.oneof(fc.jsonValue(), fc.constant(job), fc.constant(run), fc.constant(repository));
   const payload = fc.record(
     { action: hostile, repository: fc.oneof(hostile, fc.constant(repository)), workflow_job: hostile, workflow_run: hostile },

@@ -1,4 +1,4 @@
-// The webhook's door: what the signature lets through, what size does not, and what each answer costs.
+// The webhook route: signatures, size limits and the answers.
 
 import { createHmac } from "node:crypto";
 
@@ -31,7 +31,7 @@ function post(app: Hono, body: string | Uint8Array<ArrayBuffer>, headers: Record
   return Promise.resolve(app.request(webhookPath, { method: "POST", body, headers: all }));
 }
 
-test("GitHub's own example of a signature is taken, and its body handed on as it is", async () => {
+test("GitHub's documented signature example is accepted, and its body passed on unchanged", async () => {
   const { app, received } = openRoute();
   // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries#testing-the-webhook-payload-validation
   const signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
@@ -40,7 +40,7 @@ test("GitHub's own example of a signature is taken, and its body handed on as it
   expect(received).toEqual([{ guid: "72d3162e-cc78-11e3-81ab-4c9367dc0958", event: "ping", body: "Hello, World!" }]);
 });
 
-test("a body or a signature with any bit flipped is refused", async () => {
+test("a body or a signature with a flipped bit is refused", async () => {
   const { app, received } = openRoute();
   const body = fc.string({ unit: "binary", minLength: 1 }).map((text) => Buffer.from(JSON.stringify({ text })));
   await fc.assert(
@@ -77,20 +77,20 @@ test("SHA-1, another secret, another length, a byte order mark and no body are r
   expect(received).toEqual([]);
 });
 
-test("while a secret is replaced both are taken, and no third", async () => {
+test("during a rotation both secrets are accepted, and no third", async () => {
   const { app } = openRoute({ secrets: ["old", "new"] });
   const statusOf = async (by: string) => (await post(app, "{}", { "x-hub-signature-256": sign("{}", by) })).status;
   expect([await statusOf("old"), await statusOf("new"), await statusOf("old,new")]).toEqual([202, 202, 401]);
 });
 
-test("without a secret, and when nothing can be stored, it answers 503", async () => {
+test("without a secret, or when the delivery cannot be stored, it answers 503", async () => {
   const closed = openRoute({ secrets: [] });
   expect((await post(closed.app, "{}", { "x-hub-signature-256": sign("{}") })).status).toBe(503);
   const failing = openRoute({ receive: () => Promise.reject(new Error("Postgres does not answer")) });
   expect((await post(failing.app, "{}", { "x-hub-signature-256": sign("{}") })).status).toBe(503);
 });
 
-test("a delivery without a usable id is known by its bytes", async () => {
+test("a delivery without a usable id is identified by its hash", async () => {
   const { app, received } = openRoute();
   for (const guid of ["", "x".repeat(1_000), "' or 1=1"])
     await post(app, "{}", { "x-hub-signature-256": sign("{}"), "x-github-delivery": guid });
@@ -98,7 +98,7 @@ test("a delivery without a usable id is known by its bytes", async () => {
   expect(received[0]?.guid).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test("over 25 MB it answers 413, whatever length was declared, and reads no more than that", async () => {
+test("over 25 MB it answers 413, whatever length was declared, and stops reading there", async () => {
   const { app, received } = openRoute();
   await using server = await listen(app, 0);
   const url = `http://127.0.0.1:${server.port}${webhookPath}`;
@@ -120,7 +120,7 @@ test("over 25 MB it answers 413, whatever length was declared, and reads no more
   expect([whole.status, received.length]).toEqual([202, 1]);
 });
 
-test("the route stands beside those of the process' health", async () => {
+test("the route coexists with the health routes", async () => {
   const app = createHealthApp({ ready: async () => undefined }, createMetrics());
   addWebhookRoute(app, { secrets: [secret], receive: async () => "recorded", log });
   expect((await app.request("/livez")).status).toBe(200);
