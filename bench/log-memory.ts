@@ -11,7 +11,7 @@ import { readLog } from "@actions-archive/archive/log/read-log";
 import { logKey } from "@actions-archive/core/object-key";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 
-import { hashInto, type LogStage, openLogStage } from "./support/log-stage.ts";
+import { hashInto, type LogScenario, openLogScenario } from "./support/log-scenario.ts";
 import { readSampleText, writeRepeated } from "./support/log-text.ts";
 
 const MiB = 1024 * 1024;
@@ -71,7 +71,7 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-async function isArchivedWhole({ archive: { store, identity } }: LogStage, job: Job, rawSha256: string): Promise<boolean> {
+async function isArchivedWhole({ archive: { store, identity } }: LogScenario, job: Job, rawSha256: string): Promise<boolean> {
   const key = logKey(identity.host, { repository_id: job.run.repository.id, run_id: job.run.id, job_id: job.id });
   if (job.log.kind === "file" && job.log.bytes === 0) return (await store.head(key)) === undefined;
   const hash = createHash("sha256");
@@ -79,19 +79,19 @@ async function isArchivedWhole({ archive: { store, identity } }: LogStage, job: 
   return hash.digest("hex") === rawSha256;
 }
 
-await using stage = await openLogStage();
+await using scenario = await openLogScenario();
 let worstBytes = 0;
 let isAllWhole = true;
 const rows: string[] = [];
 const wanted = kinds.filter(({ name }) => name.includes(process.argv[2] ?? ""));
 for (const [index, { name, logs, write }] of wanted.entries()) {
-  const path = join(stage.folder, String(index));
+  const path = join(scenario.folder, String(index));
   await write(path);
   const jobs: Job[] = [];
-  for (let count = 0; count < logs; count++) jobs.push(await stage.addJob(path));
-  const { peakBytes, maxBlockMs, seconds } = await stage.archiveAll(jobs);
+  for (let count = 0; count < logs; count++) jobs.push(await scenario.addJob(path));
+  const { peakBytes, maxBlockMs, seconds } = await scenario.archiveAll(jobs);
   const rawSha256 = await hashOf(path);
-  const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(stage, job, rawSha256)))).every(Boolean);
+  const isWhole = (await Promise.all(jobs.map((job) => isArchivedWhole(scenario, job, rawSha256)))).every(Boolean);
   worstBytes = Math.max(worstBytes, peakBytes);
   isAllWhole &&= isWhole;
   const row = `${name.padEnd(20)} ${(peakBytes / MiB).toFixed(0).padStart(8)} ${maxBlockMs.toFixed(0).padStart(10)} ${seconds.toFixed(1).padStart(8)}  ${isWhole ? "equal" : "WRONG"}`;

@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { z } from "zod";
 
-import { type LogStage, openLogStage } from "./support/log-stage.ts";
+import { type LogScenario, openLogScenario } from "./support/log-scenario.ts";
 import { readSampleText, writeRepeated } from "./support/log-text.ts";
 
 const bareLoop = fileURLToPath(new URL("./support/bare-loop.ts", import.meta.url));
@@ -30,7 +30,7 @@ async function measureLoop(path: string): Promise<number> {
 }
 
 /** Seconds that eight `curl | zstd -3` take for the same logs, each to a file that is synced. */
-async function measureCurl(stage: LogStage, jobs: readonly Job[], folder: string): Promise<number> {
+async function measureCurl(scenario: LogScenario, jobs: readonly Job[], folder: string): Promise<number> {
   await mkdir(folder, { recursive: true });
   const began = performance.now();
   await Promise.all(
@@ -39,7 +39,7 @@ async function measureCurl(stage: LogStage, jobs: readonly Job[], folder: string
       const pipe = 'set -o pipefail; curl -sf "$LINK" | zstd -q -3 -f -o "$FILE" && sync "$FILE"';
       await promisify(exec)(pipe, {
         shell: "/bin/bash",
-        env: { PATH: "/usr/bin:/bin", LINK: await stage.linkTo(job), FILE: file },
+        env: { PATH: "/usr/bin:/bin", LINK: await scenario.linkTo(job), FILE: file },
       });
     }),
   );
@@ -80,18 +80,18 @@ async function readProfile(folder: string): Promise<string[]> {
     .map(([line, count]) => `${((100 * count) / busy).toFixed(1).padStart(5)} %  ${line}`);
 }
 
-await using stage = await openLogStage();
+await using scenario = await openLogScenario();
 const text = readSampleText();
-const path = join(stage.folder, "log");
+const path = join(scenario.folder, "log");
 await writeRepeated(path, text.bytes, logBytes);
 const addJobs = async () => {
   const jobs: Job[] = [];
-  for (let count = 0; count < atOnce; count++) jobs.push(await stage.addJob(path));
+  for (let count = 0; count < atOnce; count++) jobs.push(await scenario.addJob(path));
   return jobs;
 };
 if (process.argv.includes("--profile")) {
-  const folder = join(stage.folder, "profile");
-  await stage.archiveAll(await addJobs(), { nodeOptions: ["--cpu-prof", `--cpu-prof-dir=${folder}`] });
+  const folder = join(scenario.folder, "profile");
+  await scenario.archiveAll(await addJobs(), { nodeOptions: ["--cpu-prof", `--cpu-prof-dir=${folder}`] });
   process.stdout.write(`${(await readProfile(folder)).join("\n")}\n`);
 }
 const ratios: number[] = [];
@@ -99,10 +99,10 @@ process.stdout.write(`${text.isReal ? "real" : "made"} text, ${atOnce} logs of $
 process.stdout.write("round  bare CPU s/GiB  worker CPU s/GiB  ratio  worker MiB/s  curl|zstd MiB/s  ratio  block ms\n");
 for (let round = 1; round <= rounds; round++) {
   const before = await measureLoop(path);
-  const cost = await stage.archiveAll(await addJobs());
+  const cost = await scenario.archiveAll(await addJobs());
   // On both sides of the worker, since the machine's speed drifts.
   const loop = (before + (await measureLoop(path))) / 2;
-  const curlSeconds = await measureCurl(stage, await addJobs(), join(stage.folder, "curl"));
+  const curlSeconds = await measureCurl(scenario, await addJobs(), join(scenario.folder, "curl"));
   const gib = (logBytes * atOnce) / GiB;
   ratios.push(cost.cpuSeconds / loop);
   const cells = [

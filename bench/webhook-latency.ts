@@ -79,7 +79,7 @@ const { stdout } = await program.ended;
 process.stderr.write(stdout);
 
 const share = (part: (story: Story) => number, quantile: number) => at(stories.map(part), quantile);
-const stage = (what: string, part: (story: Story) => number) => [
+const scenario = (what: string, part: (story: Story) => number) => [
   { what: `${what}, p50 ms`, measured: share(part, 0.5) },
   { what: `${what}, p99 ms`, measured: share(part, 0.99) },
 ];
@@ -95,11 +95,11 @@ report([
     measured: share(({ committed }) => committed, 0.99),
     limit: { kind: "aim", atMost: 1_000 },
   },
-  ...stage("webhook to its 202: the ledger", ({ answered }) => answered),
-  ...stage("to the question for the log: feeder, queue, budget", ({ asked, answered }) => asked - answered),
-  ...stage("to the log stored: link, download, put", ({ decided, asked }) => decided - asked),
-  ...stage("to the record written", ({ recorded, decided }) => recorded - decided),
-  ...stage("to the row: queue, batch, commit", ({ committed, recorded }) => committed - recorded),
+  ...scenario("webhook to its 202: the ledger", ({ answered }) => answered),
+  ...scenario("to the question for the log: feeder, queue, budget", ({ asked, answered }) => asked - answered),
+  ...scenario("to the log stored: link, download, put", ({ decided, asked }) => decided - asked),
+  ...scenario("to the record written", ({ recorded, decided }) => recorded - decided),
+  ...scenario("to the row: queue, batch, commit", ({ committed, recorded }) => committed - recorded),
 ]);
 
 /** Ends so many jobs, evenly. @returns their ids. */

@@ -1,4 +1,4 @@
-// The reports on real logs, archived by the program, against a search of the files themselves.
+// Compares the reports on real logs, archived by the program, with a search of the files themselves.
 
 import { readFile } from "node:fs/promises";
 
@@ -21,16 +21,16 @@ const Summary = z.object({
   truncated: z.literal(false),
 });
 
-/** What any search of a raw log finds: the runner's own line, from the time that it stamps to the end. */
+/** Searches a raw log for the runner's own line, from its timestamp to its end. */
 async function grep(job_id: number, path: string): Promise<Use[]> {
   const text = await readFile(path, "utf8");
   const found = text.matchAll(/^\uFEFF?\d{4}-\S+Z Download action repository '([^'@]+)@([^']+)'(?: \(SHA:([0-9a-f]+)\))?\r?$/gm);
   return [...found].map(([, action = "", ref = null, sha = null]) => ({ job_id, action, ref, sha }));
 }
 
-/** The line names the repository alone; where a step names a path in it, the report does too. */
+/** The runner's line names the repository only. The report adds the path in it where a step names one. */
 const repositoryOf = (action: string) => action.split("/").slice(0, 2).join("/");
-/** Images and reusable workflows are told by other lines. */
+/** Other lines report images and reusable workflows. */
 const isDownloaded = ({ action }: { action: string }) =>
   !action.startsWith("docker://") && !action.includes("/.github/workflows/");
 const sorted = (uses: readonly Use[]) =>

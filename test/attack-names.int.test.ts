@@ -1,7 +1,7 @@
-// A GitHub where whoever may name something names it to do harm: from webhook and list through all workers to every command that prints
-// a name. The names must arrive as they are, and obey nobody on the way.
+// A GitHub with harmful names everywhere: from webhooks and lists through all workers to every command that prints a name. Names must
+// arrive unchanged, and no program may interpret them.
 
-/* oxlint-disable no-control-regex -- control characters are what must not be there */
+/* oxlint-disable no-control-regex -- control characters are what must not appear */
 import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { readdirSync } from "node:fs";
@@ -95,8 +95,8 @@ beforeAll(async () => {
     const { rows } = await client.query<{ log_state: string; jobs: number; seals: number }>(
       "select log_state, count(*)::int as jobs, (select count(*)::int from audit.seals) as seals from audit.jobs where event is not null group by 1",
     );
-    const told = rows.map(({ log_state, jobs, seals }) => `${log_state} ${jobs} ${seals > 0}`).toSorted();
-    if (told.join() !== `archived ${hostile.length - 1} true,failed 1 true`) throw new Error(told.join());
+    const states = rows.map(({ log_state, jobs, seals }) => `${log_state} ${jobs} ${seals > 0}`).toSorted();
+    if (states.join() !== `archived ${hostile.length - 1} true,failed 1 true`) throw new Error(states.join());
   }, patience);
   metrics = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
   for (const program of started) program.stop("SIGTERM");
@@ -105,17 +105,17 @@ beforeAll(async () => {
 
 afterAll(() => resources.disposeAsync());
 
-test("every webhook was taken, names arrive as they are, and what Postgres cannot hold is told apart from what it can", async () => {
+test("every webhook was taken, names arrive as they are, and values that Postgres cannot store stay distinguishable", async () => {
   const statuses = new Set(simulator.webhooks.deliveries.map(({ statusCode }) => statusCode));
   expect(statuses).toEqual(new Set([202]));
   const rows = await askSql("select job_name, head_branch, runner_name, workflow_name, actor, event from jobs order by job_id", {
     cwd: workspace.folder,
     settings,
   });
-  const told = (name: string) => name.toWellFormed().replaceAll("\0", "\uFFFD");
+  const states = (name: string) => name.toWellFormed().replaceAll("\0", "\uFFFD");
   expect(rows).toEqual(
     hostile.map((name) => {
-      const is = told(name);
+      const is = states(name);
       return { job_name: is, head_branch: is, runner_name: is, workflow_name: is, actor: is, event: is };
     }),
   );
@@ -130,15 +130,15 @@ test("keys are made of ids alone", async () => {
     );
 });
 
-test("every line of a worker is one JSON object of ours, and metrics are what Prometheus reads", async () => {
+test("every line of a worker is one JSON object, and metrics are valid for Prometheus", async () => {
   for (const [index, program] of programs.entries()) {
     const { stdout, stderr, code } = await program.ended;
     expect([code, stderr]).toEqual([0, ""]);
     const lines = stdout.trimEnd().split("\n");
-    // Its start and its end are three; how much is said of the work is a matter of how it came in batches.
+    // Start and exit log three lines. The number of others depends on how the work was batched.
     expect(lines.length).toBeGreaterThan(3);
     for (const line of lines) {
-      expect(line).not.toMatch(obeyed);
+      expect(line).not.toMatch(controlCharacters);
       const { name, level } = z
         .object({ name: z.string(), level: z.int(), msg: z.string(), pid: z.literal(program.pid) })
         .parse(JSON.parse(line));
@@ -150,8 +150,8 @@ test("every line of a worker is one JSON object of ours, and metrics are what Pr
       expect(line).toMatch(/^(# (HELP|TYPE) \w+ .*|[a-zA-Z_:][\w:]*(\{(\w+="(\\.|[^"\\])*",?)*\})? (NaN|[-+]?Inf|[-+\d.e]+)|)$/);
 });
 
-// Everything that a terminal obeys but newline and tab.
-const obeyed = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/;
+// All characters that a terminal interprets, except newline and tab.
+const controlCharacters = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/;
 const colours = /\u001B\[[0-9;:]{0,32}m/g;
 const reports = readdirSync(new URL("../packages/database/reports/", import.meta.url)).map((file) => file.replace(/\.sql$/, ""));
 
@@ -199,15 +199,15 @@ test(
     for (const [command, { code, stdout, stderr }] of ended) {
       expect([command, code], stderr).toEqual([
         command,
-        // The log that GitHub forbids is one that cannot be searched.
+        // A log that GitHub refuses cannot be searched.
         expect.toSatisfy((each) => each === 0 || each === { verify: 1, search: 3 }[command.split(" ")[0] ?? ""]),
       ]);
       const isLog = command.startsWith("search");
       expect(
-        (isLog ? stdout.replaceAll(colours, "") : stdout).match(obeyed),
+        (isLog ? stdout.replaceAll(colours, "") : stdout).match(controlCharacters),
         `${command}: ${JSON.stringify(stdout.slice(0, 3_000))}`,
       ).toBeNull();
-      expect(stderr.match(obeyed), `${command}: ${JSON.stringify(stderr)}`).toBeNull();
+      expect(stderr.match(controlCharacters), `${command}: ${JSON.stringify(stderr)}`).toBeNull();
       if (!command.endsWith("--json")) continue;
       const documents = isLog ? stdout.trimEnd().split("\n") : [stdout];
       for (const document of documents) expect(JSON.parse(document)).toBeTypeOf("object");
@@ -218,7 +218,7 @@ test(
   },
 );
 
-test("errors, logs and steps repeat names in a form that nothing obeys", { timeout: 900_000 }, async () => {
+test("errors, logs and steps escape names", { timeout: 900_000 }, async () => {
   const ended = await runAll([
     ...jobIds.slice(1, 6).map((jobId) => ["logs", String(jobId)]),
     ...jobIds.slice(3, 5).map((jobId) => ["logs", String(jobId), "--step", "9"]),
@@ -229,12 +229,15 @@ test("errors, logs and steps repeat names in a form that nothing obeys", { timeo
     [`${names["escape"]}`],
   ]);
   for (const [command, { stdout, stderr }] of ended) {
-    expect(stdout.replaceAll(colours, "").match(obeyed), `${command}: ${JSON.stringify(stdout.slice(0, 3_000))}`).toBeNull();
-    expect(stderr.match(obeyed), `${command}: ${JSON.stringify(stderr)}`).toBeNull();
+    expect(
+      stdout.replaceAll(colours, "").match(controlCharacters),
+      `${command}: ${JSON.stringify(stdout.slice(0, 3_000))}`,
+    ).toBeNull();
+    expect(stderr.match(controlCharacters), `${command}: ${JSON.stringify(stderr)}`).toBeNull();
   }
 });
 
-/** A command with a terminal for both of its streams, as an operator sees it. */
+/** Runs a command with a terminal for both output streams. */
 async function runOnTerminal(args: readonly string[], own: Settings = {}): Promise<string> {
   const quoted = [process.execPath, mainOf("cli"), ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const env = { PATH: "/usr/bin:/bin", HOME: workspace.folder, TERM: "xterm", ...settings, ...own };
@@ -246,10 +249,10 @@ async function runOnTerminal(args: readonly string[], own: Settings = {}): Promi
   return stdout;
 }
 
-/** What a progress bar of ours does: hides and shows the cursor, goes back to the line's start and clears it. */
+/** The control sequences of our progress bar: hide and show the cursor, return to the start of the line, clear it. */
 const bar = /\u001B[78]|\u001B\[\?\d+[lh]|\u001B\[\d*[AGDK]|\r/g;
 
-test("on a terminal CSV is made safe, too, and progress says nothing of names", { timeout: 900_000 }, async () => {
+test("on a terminal CSV is escaped, and progress shows no names", { timeout: 900_000 }, async () => {
   const rebuilt = { DATABASE_URL: await createTestDatabase({ migrated: true }) };
   for (const [args, own] of [
     ...["action-uses", "failures", "runners", "coverage"].map((name) => [["report", name, "--csv"], {}] as const),
@@ -263,6 +266,6 @@ test("on a terminal CSV is made safe, too, and progress says nothing of names", 
       "",
     );
     expect(printed.length, args.join(" ")).toBeGreaterThan(0);
-    expect(printed.match(obeyed), `${args.join(" ")}: ${JSON.stringify(printed.slice(0, 3_000))}`).toBeNull();
+    expect(printed.match(controlCharacters), `${args.join(" ")}: ${JSON.stringify(printed.slice(0, 3_000))}`).toBeNull();
   }
 });

@@ -1,5 +1,5 @@
-// Every secret setting holds a word that stands nowhere else. Then the workers run, are asked for all that they show, and fail in every
-// way that has a secret at hand: these words must not turn up.
+// Every secret setting contains a unique word. The workers run, serve all that they expose, and fail in every way that involves a secret.
+// None of the words may appear in any output.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -33,7 +33,7 @@ const keys = {
   seal: generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }),
   app: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" }),
 };
-/** The first line of a key's body: of a seal's key that is all of it. */
+/** @returns the first line of a PEM's body; of a sealing key that is all of it. */
 const bodyOf = (pem: string) => pem.split("\n")[1] ?? pem;
 
 const secrets: Settings = {
@@ -61,7 +61,7 @@ const withPassword = (url: string, password: string | undefined, user?: string) 
   return parsed.href;
 };
 
-/** What `ps` shows of every process on this machine. */
+/** @returns what `ps` shows of every process on this machine. */
 async function listProcesses(): Promise<string> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")));
@@ -74,7 +74,7 @@ async function outputOf(program: Program): Promise<string> {
   return stdout + stderr;
 }
 
-test("running workers show no secret, and tell none when GitHub echoes it or an engine refuses it", async () => {
+test("running workers show no secret, also when GitHub echoes it or an engine refuses it", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({ scenario: "empty", credentials: [{ token }] });
   const { jobIds } = simulator.control.addRun({ repository: "octo-org/api", jobs: [{ name: "build" }, { name: "test" }] });
@@ -116,7 +116,7 @@ test("running workers show no secret, and tell none when GitHub echoes it or an 
     places["pg_stat_activity"] = rows[0]?.text ?? "";
     places["CLIENT LIST"] = String(await admin.client("LIST"));
 
-    // Whoever was let in is shown the door: each worker says its password again, and is refused.
+    // Ends the workers' sessions. Each worker sends its password again, and is refused.
     await admin.acl("SETUSER", user, "resetpass", ">another");
     await admin.client("KILL", "USER", user);
     for (const program of programs) await vi.waitFor(() => expect(program.printed()).toContain("WRONGPASS"), patience);
@@ -140,7 +140,7 @@ async function openClient(connectionString: string): Promise<Client & AsyncDispo
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
 }
 
-/** An S3 that answers with all that it was told, as a proxy's error page may. */
+/** Starts an S3 server that echoes the whole request in its answer, as a proxy's error page may. */
 async function openEcho(): Promise<AsyncDisposable & { readonly url: string }> {
   const server = createServer((request, response) => {
     request.resume();
@@ -153,7 +153,7 @@ async function openEcho(): Promise<AsyncDisposable & { readonly url: string }> {
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
   await promise;
-  // A server that listens on TCP has such an address.
+  // The address of a TCP server is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
@@ -233,7 +233,7 @@ test("a start that an engine refuses says so without the secret that was refused
   expectNoSecret(places);
 });
 
-test("an App's key is told to nobody but GitHub, and not when GitHub repeats what was signed with it", async () => {
+test("an App's key appears in no output, also when GitHub echoes what was signed with it", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({ scenario: "empty", credentials: [{ token }] });
   simulator.control.addRun({ repository: "octo-org/api" });
@@ -251,7 +251,7 @@ test("an App's key is told to nobody but GitHub, and not when GitHub repeats wha
   expect(stdout + stderr).not.toMatch(/eyJ[\w-]+\.eyJ/);
 });
 
-/** The environments of all processes that were started from `folder`. */
+/** @returns the environments of all processes that were started from `folder`. */
 async function environmentsIn(folder: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {

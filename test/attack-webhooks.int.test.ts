@@ -1,4 +1,4 @@
-// Whoever can reach the fetcher's PORT and knows no secret: many forged deliveries, slow ones, and more connections than anybody needs.
+// Attacks on the fetcher's PORT without a secret: many forged deliveries, slow ones, and more connections than needed.
 
 import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -15,15 +15,15 @@ import { engineSettings, githubSettings, openWorkspace } from "./support/workspa
 
 const secret = "It's a Secret to Everybody";
 
-type Stage = AsyncDisposable & {
+type Scenario = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly fetcher: Program;
   readonly client: Client;
   readonly port: number;
 };
 
-/** A fetcher that has looked at everything it will look at for an hour. */
-async function openStage(): Promise<Stage> {
+/** Opens a fetcher that has no due check for an hour. */
+async function openScenario(): Promise<Scenario> {
   const stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
   const simulator = stack.use(await startSimulator({ scenario: "empty" }));
@@ -53,7 +53,7 @@ async function countOf(client: Client, from: string): Promise<number> {
   return Number(rows[0]?.count);
 }
 
-/** What this database was asked until now, by anybody: backends report a second late. */
+/** @returns the transactions of this database until now, of all clients. Backends report them with a delay of a second. */
 async function countTransactions(client: Client): Promise<number> {
   await rest(2);
   const { rows } = await client.query<{ count: string }>(
@@ -67,15 +67,17 @@ async function residentBytes({ pid }: Program): Promise<number> {
   return Number(kilobytes) * 1024;
 }
 
-/** A delivery as GitHub sends it when a job has ended. */
-async function recordGoodDelivery(stage: Stage): Promise<{ readonly body: string; readonly headers: Record<string, string> }> {
-  const { control, webhooks } = stage.simulator;
-  control.setWebhook({ url: `http://127.0.0.1:${stage.port}${webhookPath}`, secret });
+/** Records a delivery as GitHub sends it when a job completes. */
+async function recordGoodDelivery(
+  scenario: Scenario,
+): Promise<{ readonly body: string; readonly headers: Record<string, string> }> {
+  const { control, webhooks } = scenario.simulator;
+  control.setWebhook({ url: `http://127.0.0.1:${scenario.port}${webhookPath}`, secret });
   control.addRun({ repository: "octo-org/api", jobs: [{ name: "build" }] });
   await webhooks.settled();
-  const told = webhooks.deliveries.find(({ event }) => event === "workflow_job");
-  if (told === undefined) throw new Error("no job was told");
-  return told.request;
+  const delivery = webhooks.deliveries.find(({ event }) => event === "workflow_job");
+  if (delivery === undefined) throw new Error("no delivery for a job");
+  return delivery.request;
 }
 
 function expectJsonLines(text: string): void {
@@ -83,13 +85,13 @@ function expectJsonLines(text: string): void {
   for (const line of lines) z.looseObject({ level: z.int(), msg: z.string() }).parse(JSON.parse(line));
 }
 
-test("a thousand forged deliveries a second ask the database nothing, take no memory and keep no good one waiting", async () => {
-  await using stage = await openStage();
-  const { client, fetcher } = stage;
-  const good = await recordGoodDelivery(stage);
+test("a thousand forged deliveries a second cause no query, use no memory and delay no good delivery", async () => {
+  await using scenario = await openScenario();
+  const { client, fetcher } = scenario;
+  const good = await recordGoodDelivery(scenario);
   const pace = { perSecond: 1_000, seconds: 6 };
-  // The first thousands are what grows a young heap.
-  await forge(stage.port, good.body, { perSecond: 1_000, seconds: 3 });
+  // The first thousands of requests grow a young heap.
+  await forge(scenario.port, good.body, { perSecond: 1_000, seconds: 3 });
   const before = await countTransactions(client);
   await rest(pace.seconds);
   const quiet = (await countTransactions(client)) - before;
@@ -97,20 +99,20 @@ test("a thousand forged deliveries a second ask the database nothing, take no me
   const bytes = await residentBytes(fetcher);
 
   const start = await countTransactions(client);
-  expect(await forge(stage.port, good.body, pace)).toEqual({ 401: 6_000 });
+  expect(await forge(scenario.port, good.body, pace)).toEqual({ 401: 6_000 });
   const asked = (await countTransactions(client)) - start;
   const grown = (await residentBytes(fetcher)) - bytes;
   expect(await countOf(client, "archive.deliveries")).toBe(deliveries);
-  // A transaction for one in twenty would already be more.
+  // One transaction for every twenty requests would exceed this.
   expect(asked).toBeLessThan(quiet + 300);
   expect(grown).toBeLessThan(60 * 1024 * 1024);
 
-  const attack = forge(stage.port, good.body, { perSecond: 1_000, seconds: 3 });
+  const attack = forge(scenario.port, good.body, { perSecond: 1_000, seconds: 3 });
   for (let index = 0; index < 10; index++) {
     const headers = { ...good.headers, "x-github-delivery": randomUUID() };
-    // GitHub gives a delivery up after 10 seconds.
+    // GitHub abandons a delivery after 10 seconds.
     const signal = AbortSignal.timeout(10_000);
-    const answer = await fetch(`http://127.0.0.1:${stage.port}${webhookPath}`, {
+    const answer = await fetch(`http://127.0.0.1:${scenario.port}${webhookPath}`, {
       method: "POST",
       body: good.body,
       headers,
@@ -123,9 +125,9 @@ test("a thousand forged deliveries a second ask the database nothing, take no me
 });
 
 test("a delivery that is replayed has no second effect, under its own id and under others, and one over 25 MB none at all", async () => {
-  await using stage = await openStage();
-  const { client } = stage;
-  const good = await recordGoodDelivery(stage);
+  await using scenario = await openScenario();
+  const { client } = scenario;
+  const good = await recordGoodDelivery(scenario);
   const ledger = async () => {
     const { rows } = await client.query<{ text: string }>(
       "select (select json_agg(j) from archive.obligations j)::text || (select json_agg(r) from archive.runs r)::text as text",
@@ -134,46 +136,46 @@ test("a delivery that is replayed has no second effect, under its own id and und
   };
   const deliveries = await countOf(client, "archive.deliveries");
   const before = await ledger();
-  for (let index = 0; index < 50; index++) expect(await post(stage, good.body, good.headers)).toBe(202);
+  for (let index = 0; index < 50; index++) expect(await post(scenario, good.body, good.headers)).toBe(202);
   expect(await countOf(client, "archive.deliveries")).toBe(deliveries);
   for (let index = 0; index < 50; index++)
-    expect(await post(stage, good.body, { ...good.headers, "x-github-delivery": randomUUID() })).toBe(202);
+    expect(await post(scenario, good.body, { ...good.headers, "x-github-delivery": randomUUID() })).toBe(202);
   const huge = good.body.padEnd(25 * 1024 * 1024 + 1);
   const headers = { "x-github-event": "workflow_job", "x-hub-signature-256": sign(huge, secret) };
-  const answer = await fetch(`http://127.0.0.1:${stage.port}${webhookPath}`, { method: "POST", body: huge, headers });
+  const answer = await fetch(`http://127.0.0.1:${scenario.port}${webhookPath}`, { method: "POST", body: huge, headers });
   expect(answer.status).toBe(413);
   expect(await ledger()).toBe(before);
 });
 
-test("two hundred connections that drip, and more that say nothing, are cut off while good deliveries are taken", async () => {
-  await using stage = await openStage();
-  const good = await recordGoodDelivery(stage);
+test("two hundred connections that drip, and more that send nothing, are closed while good deliveries are taken", async () => {
+  await using scenario = await openScenario();
+  const good = await recordGoodDelivery(scenario);
   const head = `POST ${webhookPath} HTTP/1.1\r\nhost: localhost\r\n`;
   const signed = `${head}x-hub-signature-256: ${sign("x", secret)}\r\n`;
   const starts = [`${signed}content-length: 1000\r\n\r\n`, `${signed}transfer-encoding: chunked\r\n\r\n3e8\r\n`, head, ""];
   const stop = AbortSignal.timeout(90_000);
-  const slow = Promise.all(Array.from({ length: 300 }, (_, index) => sendSlowly(stage.port, starts[index % 4] ?? "", stop)));
+  const slow = Promise.all(Array.from({ length: 300 }, (_, index) => sendSlowly(scenario.port, starts[index % 4] ?? "", stop)));
   const isOver = slow.then(() => true);
   let taken = 0;
   while (!(await Promise.race([isOver, rest(1).then(() => false)]))) {
-    expect(await post(stage, good.body, { ...good.headers, "x-github-delivery": randomUUID() })).toBe(202);
+    expect(await post(scenario, good.body, { ...good.headers, "x-github-delivery": randomUUID() })).toBe(202);
     taken += 1;
   }
   expect(Math.max(...(await slow))).toBeLessThan(60);
   expect(taken).toBeGreaterThan(5);
-  expectJsonLines(stage.fetcher.printed());
+  expectJsonLines(scenario.fetcher.printed());
 });
 
-test("no more than a thousand connections are kept, and those that say nothing make room", async () => {
-  await using stage = await openStage();
+test("no more than a thousand connections are kept, and idle ones are closed first", async () => {
+  await using scenario = await openScenario();
   const stop = AbortSignal.timeout(90_000);
-  const idle = Promise.all(Array.from({ length: 1_300 }, () => sendSlowly(stage.port, "", stop)));
+  const idle = Promise.all(Array.from({ length: 1_300 }, () => sendSlowly(scenario.port, "", stop)));
   await rest(3);
-  const descriptors = await readdir(`/proc/${stage.fetcher.pid}/fd`);
-  // Besides these it has its own to Postgres and Redis, and a few files.
+  const descriptors = await readdir(`/proc/${scenario.fetcher.pid}/fd`);
+  // The process has further descriptors: connections to Postgres and Redis, and a few files.
   expect(descriptors.length).toBeLessThan(1_150);
   expect(descriptors.length).toBeGreaterThan(900);
   expect(Math.max(...(await idle))).toBeLessThan(60);
-  const good = await recordGoodDelivery(stage);
-  expect(await post(stage, good.body, good.headers)).toBe(202);
+  const good = await recordGoodDelivery(scenario);
+  expect(await post(scenario, good.body, good.headers)).toBe(202);
 });

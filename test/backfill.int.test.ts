@@ -1,5 +1,5 @@
-// Backfills as operators use them: forecast, begun, watched, paused, cancelled; and, whatever is killed or forgotten meanwhile,
-// with the same end.
+// Backfills as operators use them: estimated, started, watched, paused and cancelled; and with the same result when processes are killed
+// and queues are flushed meanwhile.
 
 import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
 import { openRunFolder } from "@actions-archive/testkit/run-folder";
@@ -15,7 +15,7 @@ import { killEverything } from "./support/kill.ts";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 
-/** A GHES without limits: how fast it goes is not the question here. */
+/** A GHES without rate limits, since speed is not tested here. */
 const world = { face: "ghes", repositories: 2, days: 5, runsPerDay: 8, jobsPerRun: 3 } as const;
 const Begun = z.object({ backfill_id: z.int(), fetcher_connected: z.boolean() });
 const Report = z.object({
@@ -24,7 +24,7 @@ const Report = z.object({
 });
 
 async function optionsFor(workspace: Workspace, simulator: Simulator, settings: Settings = {}): Promise<ProgramOptions> {
-  // Polls look back for a day: what is older is the backfill's.
+  // Rerun scans cover a day. Older runs are the backfill's.
   const own = { ARCHIVE_SINCE: "1", POLL_INTERVAL_SECONDS: "1", SPOOL_DIR: `${workspace.folder}/spool` };
   const base = { ...githubSettings(simulator), ...(await engineSettings(workspace)), ...own, ...settings };
   return { cwd: workspace.folder, settings: base };
@@ -51,8 +51,8 @@ async function expectWhole(
   expect(await askSql(query, options)).toEqual([{ incomplete: 0, gaps: 0 }]);
 }
 
-/** Everything that two archives of one world have in common. */
-const story = `select job_id, run_id, run_attempt, last_listed_attempt, conclusion, log_state, log_reason, log_key, log_bytes, log_sha256,
+/** Everything that must be equal in two archives of the same world. */
+const comparedColumns = `select job_id, run_id, run_attempt, last_listed_attempt, conclusion, log_state, log_reason, log_key, log_bytes, log_sha256,
   (select count(*) from steps where steps.job_id = jobs.job_id) as steps from jobs order by job_id`;
 
 test("where no fetcher runs, backfill --wait does the whole work itself, and ends with 0", async () => {
@@ -71,7 +71,7 @@ test("where no fetcher runs, backfill --wait does the whole work itself, and end
   await expectWhole(simulator, workspace, options);
 });
 
-test("a dry run tells what it would cost, and begins nothing", async () => {
+test("a dry run prints the estimated cost, and starts nothing", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({ ...world, face: "github.com" });
   const options = await optionsFor(workspace, simulator);
@@ -98,7 +98,7 @@ test("a dry run tells what it would cost, and begins nothing", async () => {
   expect(await ask(z.object({ backfills: z.array(z.unknown()) }), ["backfill", "list"], options)).toEqual({ backfills: [] });
 });
 
-test("what is wrong is told, and nothing is begun", async () => {
+test("a wrong argument is reported, and nothing is started", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator(world);
   const options = await optionsFor(workspace, simulator, { ARCHIVE_REPOSITORIES: "octo-org/api,!octo-org/web" });
@@ -121,7 +121,7 @@ test("what is wrong is told, and nothing is begun", async () => {
   expect((await runCli(["backfill", "list"], options)).stdout).toBe("No backfill was ever begun.\n");
 });
 
-test("a backfill is paused, resumed and cancelled, and what it owes is a gap meanwhile", async () => {
+test("a backfill is paused, resumed and cancelled, and its due work is a gap meanwhile", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator(world);
   const options = await optionsFor(workspace, simulator);
@@ -132,12 +132,12 @@ test("a backfill is paused, resumed and cancelled, and what it owes is a gap mea
   const steer = (step: string) => ask(z.object({ state: z.string() }), ["backfill", step, String(id)], options);
   expect(await steer("pause")).toEqual({ state: "paused" });
   expect(await askSql(gaps, options)).toEqual([{ kind: "window_open", repository: "octo-org/api", reason: "paused" }]);
-  // A pass leaves it alone, does not wait for it, and says that something is owed.
+  // A pass neither continues nor awaits the backfill, and reports work as due.
   const pass = await runCli(["start", "--once", "--max-wait", "30", "--json"], { ...options, settings: { ...options.settings } });
   expect(pass.code, pass.stderr).toBe(3);
   expect(JSON.parse(pass.stdout)).toMatchObject({ owed: [{ kind: "window_open", reason: "paused" }] });
   expect(await steer("resume")).toEqual({ state: "running" });
-  // The next pass carries it out to its end.
+  // The next pass completes the backfill.
   const next = await runCli(["start", "--once", "--json"], options);
   expect(next.code, next.stdout).toBe(0);
   expect(await show(id, options)).toMatchObject({ backfill: { state: "done" }, progress: { hours_left: 0 } });
@@ -181,7 +181,7 @@ test.skipIf(process.platform !== "linux")(
     const undisturbed = await optionsFor(calm, simulator);
     expect((await runCli(["backfill", "octo-org/*", "--wait"], undisturbed)).code).toBe(0);
 
-    // A Redis of its own: FLUSHALL would take the other tests' queues, too.
+    // A separate Redis, since FLUSHALL would delete the queues of other tests.
     await using folder = await openRunFolder();
     await using redis = await openTestRedis({ url: undefined, folder: folder.path });
     if (!("url" in redis.provided)) throw new Error(redis.provided.missing);
@@ -210,7 +210,7 @@ test.skipIf(process.platform !== "linux")(
     expect((await program.ended).code).toBe(0);
     await database.end();
     await expectWhole(simulator, workspace, options, true);
-    expect(await askSql(story, options)).toEqual(await askSql(story, undisturbed));
+    expect(await askSql(comparedColumns, options)).toEqual(await askSql(comparedColumns, undisturbed));
   },
 );
 

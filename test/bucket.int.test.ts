@@ -1,4 +1,4 @@
-// The command with which docker-compose.yml makes the bucket, run as compose would.
+// Runs the command with which docker-compose.yml creates the bucket, like compose does.
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -13,7 +13,7 @@ import { z } from "zod";
 const root = new URL("../", import.meta.url);
 const Compose = z.object({ services: z.object({ bucket: z.object({ command: z.array(z.string()), working_dir: z.string() }) }) });
 
-test("compose makes the bucket once, and finds it the second time", async () => {
+test("compose creates the bucket once, and finds it the second time", async () => {
   await using s3 = await startTestS3();
   const { command, working_dir: workingDir } = Compose.parse(parse(readFileSync(new URL("docker-compose.yml", root), "utf8")))
     .services.bucket;

@@ -1,4 +1,4 @@
-// A GitHub whose Date headers are wrong, as an operator sees it: one warning in the log, and a line of `status` until it is over.
+// A GitHub with wrong Date headers, from an operator's view: one warning in the log, and a line of `status` while it lasts.
 
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import { expect, test } from "vitest";
@@ -36,7 +36,7 @@ test.each([
 
     const { stdout, stderr } = await runCli(passArgs, options);
     const warnings = `${stdout}\n${stderr}`.split("\n").filter((line) => line.includes('"clock skew"'));
-    // One of the fetcher, one of the log-worker at most.
+    // At most one of the fetcher and one of the log-worker.
     expect(warnings.length).toBeGreaterThanOrEqual(1);
     expect(warnings.length).toBeLessThanOrEqual(2);
     expect(warnings[0]).toContain(`"host":"${host}"`);

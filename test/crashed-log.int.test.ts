@@ -1,16 +1,16 @@
-// A log that kills its worker, again and again: the logs beside it are not blamed, and it is not tried for ever.
+// A log that crashes its worker every time: other logs of that worker are not affected, and the log is not retried indefinitely.
 
 import type { Job } from "@actions-archive/github-simulator/world/model";
 import { expect, test } from "vitest";
 
-import { type LogStage, openLogStage } from "./support/log-stage.ts";
+import { type LogScenario, openLogScenario } from "./support/log-scenario.ts";
 
-async function logLeasesOf({ ask }: LogStage): Promise<number[]> {
+async function logLeasesOf({ ask }: LogScenario): Promise<number[]> {
   const rows = await ask("select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id");
   return rows.map(({ id }) => Number(id));
 }
 
-async function statesOf({ ask }: LogStage, job: Job): Promise<unknown> {
+async function statesOf({ ask }: LogScenario, job: Job): Promise<unknown> {
   const [row] = await ask(
     `select log_state, log_reason, record_key is not null as has_record, deaths
       from archive.obligations left join archive.logs_in_flight using (job_id) where job_id = ${job.id}`,
@@ -18,19 +18,19 @@ async function statesOf({ ask }: LogStage, job: Job): Promise<unknown> {
   return row;
 }
 
-/** Its download hangs in the middle, which is when its worker is killed. */
-function hang({ simulator }: LogStage, job: Job): string {
+/** Stalls the job's download, during which the worker is killed. */
+function hang({ simulator }: LogScenario, job: Job): string {
   const path = `*-${job.id.toString(16).padStart(12, "0")}/logs/job/job-logs.txt`;
   return simulator.faults.add({ origin: "log", path, times: "forever", stallAfterBytes: 1_000 }).id;
 }
 
-async function killWhileAll(stage: LogStage, jobs: readonly Job[], inFlight: readonly Job[]): Promise<void> {
-  const { simulator, startWorker, endLeases } = stage;
+async function killWhileAll(scenario: LogScenario, jobs: readonly Job[], inFlight: readonly Job[]): Promise<void> {
+  const { simulator, startWorker, endLeases } = scenario;
   simulator.control.clearJournal({});
   await using worker = startWorker({ jobs });
   const hanging = () => simulator.journal.entries({ origin: "log" }).filter(({ finishedAt }) => finishedAt === undefined);
   await expect.poll(() => hanging().length, { timeout: 30_000 }).toBe(inFlight.length);
-  expect(await logLeasesOf(stage)).toEqual(inFlight.map(({ id }) => id).toSorted((a, b) => a - b));
+  expect(await logLeasesOf(scenario)).toEqual(inFlight.map(({ id }) => id).toSorted((a, b) => a - b));
   worker.stop("SIGKILL");
   await worker.ended;
   await endLeases();
@@ -40,17 +40,17 @@ test(
   "a log in flight at three deaths of its worker runs alone, and only a death while alone makes it crashed",
   { timeout: 300_000 },
   async () => {
-    await using stage = await openLogStage();
-    const { simulator, startWorker, addJob } = stage;
+    await using scenario = await openLogScenario();
+    const { simulator, startWorker, addJob } = scenario;
     const [deadly, one, two] = [await addJob(50_000), await addJob(50_000), await addJob(50_000)];
     const jobs = [one, deadly, two];
-    const [fault, ...others] = [deadly, one, two].map((job) => hang(stage, job));
-    for (let death = 0; death < 3; death++) await killWhileAll(stage, jobs, jobs);
+    const [fault, ...others] = [deadly, one, two].map((job) => hang(scenario, job));
+    for (let death = 0; death < 3; death++) await killWhileAll(scenario, jobs, jobs);
     for (const id of others) simulator.faults.clear(id);
 
-    // The fourth time each has the worker for itself: the others are done before it, or wait behind it.
-    await killWhileAll(stage, jobs, [deadly]);
-    expect(await statesOf(stage, deadly)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 3 });
+    // From the fourth time on each log has the worker alone: the others are done before it, or wait until it ends.
+    await killWhileAll(scenario, jobs, [deadly]);
+    expect(await statesOf(scenario, deadly)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 3 });
 
     {
       await using worker = startWorker({ jobs });
@@ -58,27 +58,32 @@ test(
       expect(code, stdout).toBe(0);
       expect(stdout).toContain(`"reason":"crashed"`);
     }
-    expect(await statesOf(stage, deadly)).toEqual({ log_state: "failed", log_reason: "crashed", has_record: false, deaths: 3 });
-    for (const job of [one, two]) expect(await statesOf(stage, job)).toMatchObject({ log_state: "pending", has_record: true });
+    expect(await statesOf(scenario, deadly)).toEqual({
+      log_state: "failed",
+      log_reason: "crashed",
+      has_record: false,
+      deaths: 3,
+    });
+    for (const job of [one, two]) expect(await statesOf(scenario, job)).toMatchObject({ log_state: "pending", has_record: true });
 
-    // Tried again it runs alone again, and is archived once it does no harm.
-    await killWhileAll(stage, [deadly], [deadly]);
+    // A retry has the worker alone again, and succeeds once the log does no harm.
+    await killWhileAll(scenario, [deadly], [deadly]);
     simulator.faults.clear(fault);
     for (let tries = 0; tries < 2; tries++) {
       await using worker = startWorker({ jobs: [deadly] });
       expect((await worker.ended).code).toBe(0);
     }
-    expect(await statesOf(stage, deadly)).toMatchObject({ has_record: true });
+    expect(await statesOf(scenario, deadly)).toMatchObject({ has_record: true });
   },
 );
 
-test("an error, however often, is no death, and neither is a worker that was asked to let go", async () => {
-  await using stage = await openLogStage();
-  const job = await stage.addJob(50_000);
-  stage.simulator.faults.add({ origin: "log", times: 4, cutAfterBytes: 1_000 });
+test("neither errors nor a worker's shutdown count as crashes", async () => {
+  await using scenario = await openLogScenario();
+  const job = await scenario.addJob(50_000);
+  scenario.simulator.faults.add({ origin: "log", times: 4, cutAfterBytes: 1_000 });
   for (let tries = 0; tries < 4; tries++) {
-    await using worker = stage.startWorker({ jobs: [job] });
+    await using worker = scenario.startWorker({ jobs: [job] });
     expect((await worker.ended).code).not.toBe(0);
   }
-  expect(await statesOf(stage, job)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 0 });
+  expect(await statesOf(scenario, job)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 0 });
 });

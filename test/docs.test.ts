@@ -1,4 +1,4 @@
-// The papers name files, commands and settings; this keeps them true when those are renamed.
+// Documentation names files, commands and settings. These tests fail when one of them is renamed.
 
 import { existsSync, globSync, readFileSync } from "node:fs";
 

@@ -1,4 +1,4 @@
-// The job that GitHub's REST reference shows goes the whole way: https://docs.github.com/rest/actions/workflow-jobs
+// The job of GitHub's REST reference, from the API to the views: https://docs.github.com/rest/actions/workflow-jobs
 
 import { createHash } from "node:crypto";
 
@@ -23,7 +23,7 @@ const stepTimes = [
   [16, "Post actions/cache@v3", "17:44:39", "17:44:39", 0],
 ] as const;
 
-test("the documented job arrives in the views with every value right and every time the right instant", async () => {
+test("the documented job arrives in the views with every value and every timestamp right", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({
     scenario: "empty",

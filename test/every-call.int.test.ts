@@ -1,5 +1,5 @@
-// A worker that is killed at every call to the outside of one archiving: before each, and while each is on its way. Whatever
-// instant it is, the next worker brings the log to the same end.
+// Kills a worker before and during each external call of archiving a log. In each case the next worker must bring the log to the same
+// final state.
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -12,24 +12,24 @@ import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import { type LogStage, openLogStage, type Order } from "./support/log-stage.ts";
+import { type LogScenario, openLogScenario, type Order } from "./support/log-scenario.ts";
 import { simulatedHost } from "./support/workspace.ts";
 
-/** Does not compress: its stored form goes to a file of the spool. */
+/** Random, so that it does not compress, and its stored form needs a spool file. */
 const logBytes = 5_000_000;
 const atOnce = 3;
 
 const Record = z.object({ job_id: z.int(), log: z.record(z.string(), z.json()), previous_sha256: z.null() });
 
-async function countCalls({ addJob, startWorker }: LogStage): Promise<number> {
+async function countCalls({ addJob, startWorker }: LogScenario): Promise<number> {
   await using worker = startWorker({ jobs: [await addJob(logBytes)] });
   const { code, stdout } = await worker.ended;
   expect(code, stdout).toBe(0);
   return z.object({ calls: z.int() }).parse(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).calls;
 }
 
-/** Job ids of the records whose load is queued. */
-async function listQueued({ settings, workspace }: LogStage): Promise<number[]> {
+/** @returns job ids of the records whose load is queued. */
+async function listQueued({ settings, workspace }: LogScenario): Promise<number[]> {
   const identity = JSON.parse(await readFile(join(workspace.archive, "archive.json"), "utf8")) as { archive_id: string };
   const client = new Redis(settings["QUEUE_URL"] ?? "");
   try {
@@ -45,9 +45,9 @@ function folderOf(job: Job): string {
 }
 
 test("kill -9 at every call of one archiving leads to the same end", { timeout: 600_000 }, async ({ annotate }) => {
-  await using stage = await openLogStage();
-  const { workspace, simulator, addJob, startWorker, endLeases, ask } = stage;
-  const calls = await countCalls(stage);
+  await using scenario = await openLogScenario();
+  const { workspace, simulator, addJob, startWorker, endLeases, ask } = scenario;
+  const calls = await countCalls(scenario);
   const deaths = Array.from({ length: calls }, (_, index) => index + 1).flatMap((call) => [
     { call, moment: "before" as const },
     { call, moment: "during" as const },
@@ -98,7 +98,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
         stored_sha256: createHash("sha256").update(stored).digest("hex"),
       },
     });
-    // What has its record is not asked for again.
+    // A log with a record is not requested again.
     const asked = simulator.journal.entries({ url: `/jobs/${job.id}/logs` }).length;
     expect(asked, at).toBe(isRecordThere(job) ? 0 : 1);
   }
@@ -112,6 +112,6 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
   }));
   expect(rows.filter(({ id }) => dead.some(({ job }) => job.id === id))).toEqual(pending.toSorted((a, b) => a.id - b.id));
   expect(await ask("select job_id from archive.logs_in_flight where worker is not null or deaths > 1")).toEqual([]);
-  expect(new Set(await listQueued(stage))).toEqual(new Set(rows.map(({ id }) => id)));
+  expect(new Set(await listQueued(scenario))).toEqual(new Set(rows.map(({ id }) => id)));
   expect(await listFiles(join(workspace.folder, "spool"))).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// What a process ends with, and what it says then: the exit codes and cures that operators and their scripts rely on.
+// Exit codes and messages that operators and their scripts rely on.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ import { engineSettings, githubSettings, openWorkspace } from "./support/workspa
 
 const token = "ghp_neverToBeShown0000000000000000000000";
 const credential = { GITHUB_TOKEN: token, ARCHIVE_REPOSITORIES: "octo-org/api" };
-/** Nobody listens there: these tests end before anything is asked, or the test has failed. */
+/** No server listens there: these tests end before a request, or fail. */
 const nowhere = { GITHUB_API_URL: "http://127.0.0.1:9" };
 
 async function runWorker(name: "fetcher" | "log-worker" | "loader", options: { cwd: string; settings: Settings }) {
@@ -26,7 +26,7 @@ async function runWorker(name: "fetcher" | "log-worker" | "loader", options: { c
   return await program.ended;
 }
 
-test("start names every missing and wrong setting at once, repeats no value, and makes nothing", async () => {
+test("start names every missing and wrong setting at once, repeats no value, and creates nothing", async () => {
   await using workspace = await openWorkspace();
   const settings = {
     POLL_INTERVAL_SECONDS: "whenever",
@@ -68,7 +68,7 @@ test("a worker alone needs all three URLs, and a credential unless it is the loa
   expect(loader.stdout).not.toContain("GITHUB_TOKEN");
 });
 
-test("wrong usage ends with 2 and says how it is right", async () => {
+test("wrong usage ends with 2 and shows the right usage", async () => {
   await using workspace = await openWorkspace();
   const wrong = [
     ["begin"],
@@ -101,7 +101,7 @@ test("every command has help with an example", async () => {
   }
 });
 
-test("an empty database is refused by name of the cure, and migrate is the cure", async () => {
+test("an empty database is refused with a hint to run migrate, which fixes it", async () => {
   await using workspace = await openWorkspace();
   const engines = { ...(await engineSettings(workspace)), DATABASE_URL: await createTestDatabase({ migrated: false }) };
   const options = { cwd: workspace.folder, settings: { ...credential, ...nowhere, ...engines } };
@@ -120,11 +120,11 @@ test("an empty database is refused by name of the cure, and migrate is the cure"
   expect(JSON.parse(status.stdout)).toMatchObject({ counts: { jobs: 0 } });
 });
 
-/** A redis-server of the test's own, on a free port. */
+/** Starts a separate redis-server on a free port. */
 async function startRedis(folder: string, policy: string): Promise<AsyncDisposable & { url: string }> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
-  // TCP servers have an address with a port.
+  // The address of a TCP server is an AddressInfo.
   const { port } = probe.address() as AddressInfo;
   probe.close();
   await once(probe, "close");
@@ -145,7 +145,7 @@ async function startRedis(folder: string, policy: string): Promise<AsyncDisposab
   };
 }
 
-test("a Redis that evicts is refused with the cure", async () => {
+test("a Redis that evicts is refused with the setting to change", async () => {
   await using workspace = await openWorkspace();
   await using redis = await startRedis(workspace.folder, "allkeys-lru");
   const engines = { ...(await engineSettings(workspace)), QUEUE_URL: redis.url };
@@ -172,7 +172,7 @@ test("an archive of another host is refused, and so is a store that cannot be wr
   const otherHost = await runCli(["start", "--once"], { cwd: workspace.folder, settings });
   expect(otherHost).toMatchObject({ code: 78, stderr: expect.stringContaining("archives github.com") });
 
-  // A folder below a file can be made by nobody, root included.
+  // Not even root can create a folder below a file.
   const unwritable = { ...settings, ARCHIVE_URL: pathToFileURL(join(workspace.archive, "archive.json", "archive")).href };
   const refused = await runCli(["start", "--once"], { cwd: workspace.folder, settings: unwritable });
   expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining("Give the process a folder that it may write to") });

@@ -1,4 +1,4 @@
-// `export-case` as an operator runs it, and its folder as an auditor checks it: with Node and nothing of the archive.
+// Exports a case like an operator, and checks its folder like an auditor: with Node and without the archive.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -40,7 +40,7 @@ describe("export-case", () => {
     for (const [index, { publicKey }] of archive.signers.entries())
       await writeFile(join(cwd, `${index}.pub`), publicKey.export({ type: "spki", format: "pem" }));
     oldKey = await readFile(join(cwd, "0.pub"), "utf8");
-    // With a log, with a log and its run record, without a log; sealed by two keys.
+    // Jobs with a log, with a log and a run record, and without a log; sealed with two keys.
     sample = join(cwd, "sample");
     const exported = await run([...[6, 14, 5].map(jobAt), "--to", sample]);
     if (exported.code !== 0) throw new Error(exported.stderr);
@@ -73,7 +73,7 @@ describe("export-case", () => {
       .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
   }
 
-  /** A copy of the sample that `change` has changed, as the checker sees it. */
+  /** @returns the checker's result for a copy of the sample that `change` modified. */
   async function checkChanged(change: (folder: string) => Promise<void>, ...args: readonly string[]) {
     const folder = join(cwd, "changed");
     await rm(folder, { recursive: true, force: true });
@@ -84,7 +84,7 @@ describe("export-case", () => {
     return ended;
   }
 
-  /** Lets the manifest list what is in the folder now, as whoever forges a case would. */
+  /** Updates the manifest to the folder's content, as a forger would. */
   async function forgeManifest(folder: string): Promise<void> {
     const names = (await listFiles(folder)).filter((name) => name !== "manifest.json").toSorted();
     const files = [];
@@ -129,7 +129,7 @@ describe("export-case", () => {
     const files = await listFiles(sample);
     expect(files.length).toBeGreaterThan(20);
     for (const file of files) {
-      // The manifest is changed in a hash, where it stays JSON; the checker in a comment, where it still runs.
+      // Changes the manifest in a hash, where it stays valid JSON, and the checker in a comment, where it still runs.
       const changed = await checkChanged(async (folder) => {
         const bytes = await readFile(join(folder, file));
         const at = file === "check.mjs" ? 10 : Math.floor(bytes.length / 2);

@@ -1,4 +1,4 @@
-// The compose file, the image and the list of settings are checked as text: there may be no Docker engine where tests run.
+// Checks the compose file, the image and the list of settings as text, since tests run without a Docker engine.
 
 import { existsSync, readFileSync } from "node:fs";
 
@@ -59,16 +59,16 @@ const listedSettings = new Map(
 );
 const composeVariables = [...forComposeAlone.matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm)].map(([, name = ""]) => name);
 
-/** The setting's value, or undefined where it is not set and has no default. */
+/** @returns the setting's value; undefined where it is unset and has no default. */
 const parseSetting = (name: string, value: string | undefined) =>
   value === undefined ? schemas[name]?.safeParse(undefined).data : schemas[name]?.parse(value);
 
-test(".env.example lists every setting, and nothing that is none", () => {
+test(".env.example lists every setting, and no other name", () => {
   expect([...listedSettings.keys()].toSorted()).toEqual([...settingNames].toSorted());
 });
 
 test(".env.example states the defaults that the program has", () => {
-  // SPOOL_DIR's default is a folder of the machine, and stated in words.
+  // The default of SPOOL_DIR depends on the machine, so it is documented in words.
   const names = settingNames.filter((name) => name !== "SPOOL_DIR");
   const stated = names.map((name) => [
     name,
@@ -125,7 +125,7 @@ test("every service, volume and file that compose names exists", () => {
   expect(files.filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
 });
 
-test("every worker waits for the schema and the bucket, and says whether it lives", () => {
+test("every worker waits for the schema and the bucket, and has a health check", () => {
   for (const name of workers) {
     const worker = compose.services[name];
     expect(worker?.command, name).toEqual(["node", `packages/${name}/src/main.ts`]);
@@ -151,7 +151,7 @@ test("our processes run without privileges, on a root that they cannot write", (
   expect(dockerfile).toMatch(/^USER node$/m);
 });
 
-test("Docker waits longer for a worker than the worker for its work", () => {
+test("Docker's stop timeout is longer than a worker's shutdown grace", () => {
   for (const [name, service] of ours) {
     const graceSeconds = Number.parseInt(service.stop_grace_period ?? "10", 10);
     expect(graceSeconds, name).toBeGreaterThan(Number(service.environment?.["SHUTDOWN_GRACE_SECONDS"]));

@@ -1,4 +1,4 @@
-// Kill -9 of every process, Postgres' included, in the middle of `start`, again and again: then one pass proves all of it.
+// Kills every process of `start`, including Postgres, with SIGKILL while it works, repeatedly; then one pass verifies the archive.
 
 import { mkdir, readdir, readFile, watch } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,26 +18,26 @@ import { findProcesses, killEverything } from "./support/kill.ts";
 import { mainOf, type Program, runCli, startProgram } from "./support/processes.ts";
 import { githubSettings, openWorkspace } from "./support/workspace.ts";
 
-// oxlint-disable-next-line node/no-process-env -- how long the tester wants to go on
+// oxlint-disable-next-line node/no-process-env -- the tester chooses the duration
 const { KILL_ROUNDS = "3", KILL_SEED = "1" } = process.env;
 const rounds = Number(KILL_ROUNDS);
 
-/** What `start` is doing when it is killed; rounds take them in turn. */
-const moments = ["making the database", "downloading", "listing", "storing", "starting Postgres"] as const;
-type Moment = (typeof moments)[number];
+/** What `start` is doing when it is killed, in turn. */
+const phases = ["making the database", "downloading", "listing", "storing", "starting Postgres"] as const;
+type Phase = (typeof phases)[number];
 
 const Engines = z.object({ pid: z.int().optional() });
 
 type Scene = { readonly simulator: Simulator; readonly program: Program; readonly engines: string; readonly count: number };
 
-/** Resolves in the middle of `moment`: `count` requests or objects after it began. */
-async function reach(moment: Moment, { simulator, program, engines, count }: Scene): Promise<void> {
+/** Resolves during `phase`: `count` requests or objects after its begin. */
+async function reach(phase: Phase, { simulator, program, engines, count }: Scene): Promise<void> {
   const { journal } = simulator;
   const since = journal.entries().at(-1)?.sequence ?? 0;
   const requests = (filter: Parameters<typeof journal.entries>[0]) => journal.entries({ ...filter, after: since }).length;
   const until = (isReached: () => boolean | Promise<boolean>) =>
     vi.waitFor(async () => expect(await isReached()).toBe(true), { timeout: 90_000, interval: 5 });
-  switch (moment) {
+  switch (phase) {
     case "making the database":
       return until(async () => (await readdir(join(engines, "postgres")).catch(() => [])).length > 0);
     case "starting Postgres":
@@ -54,7 +54,7 @@ async function reach(moment: Moment, { simulator, program, engines, count }: Sce
   }
 }
 
-/** Resolves as soon as `count` more logs have their names: most likely, the last one's record is not written yet. */
+/** Resolves once `count` more logs are in the store. The record of the last one is probably not written yet. */
 async function untilStored(archive: string, count: number): Promise<void> {
   await mkdir(archive, { recursive: true });
   let left = count;
@@ -63,7 +63,7 @@ async function untilStored(archive: string, count: number): Promise<void> {
   }
 }
 
-/** No name in the store may ever lead to half an object, whenever one looks. */
+/** A name in the store must never lead to a partial object, at any time. */
 async function expectWhole(archive: string): Promise<void> {
   const broken: string[] = [];
   for (const file of await listFiles(archive)) {
@@ -79,8 +79,8 @@ async function expectWhole(archive: string): Promise<void> {
   expect(broken).toEqual([]);
 }
 
-// The pass has ended, and its engines with it.
-async function judgeEmbedded(simulator: Simulator, dir: string) {
+// The pass has ended, and its embedded engines have stopped.
+async function checkEmbedded(simulator: Simulator, dir: string) {
   const log = createLogger("test", "error");
   await using engines = await openEngines({ dir, log, need: { database: true, queue: false, archive: false } });
   return await checkFolder({ simulator, archive: join(dir, "archive"), databaseUrl: engines.databaseUrl, hadFaults: true });
@@ -117,19 +117,19 @@ test.skipIf(process.platform !== "linux")(
     const counts = fc.sample(fc.integer({ min: 3, max: 20 }), { numRuns: rounds, seed: Number(KILL_SEED) });
     const told: string[] = [];
     for (const [round, count] of counts.entries()) {
-      const moment = moments[round % moments.length] ?? "downloading";
-      // Always something to find and to archive, however much the rounds before have done.
+      const phase = phases[round % phases.length] ?? "downloading";
+      // Adds work in every round.
       const jobs = ["a", "b", "c", "d"].map((name) => ({ name: `round ${round} ${name}` }));
       for (const repository of repositories) simulator.control.addRun({ repository, jobs });
       const startedAt = performance.now();
       await using program = startProgram(mainOf("cli"), ["start"], { ...options, isGroupLeader: true });
-      await reach(moment, { simulator, program, engines, count });
+      await reach(phase, { simulator, program, engines, count });
       const inFlight = simulator.journal.entries().filter(({ finishedAt }) => finishedAt === undefined).length;
       const seconds = (performance.now() - startedAt) / 1000;
       const killed = await killEverything(program.pid, workspace.folder);
       expect((await program.ended).signal).toBe("SIGKILL");
-      told.push(`${moment} (${count}) after ${seconds.toFixed(1)} s: ${killed} killed, ${inFlight} requests in flight`);
-      if (moment !== "making the database") await expectWhole(archive);
+      told.push(`${phase} (${count}) after ${seconds.toFixed(1)} s: ${killed} killed, ${inFlight} requests in flight`);
+      if (phase !== "making the database") await expectWhole(archive);
     }
     for (const { id } of slow) simulator.faults.clear(id);
 
@@ -140,7 +140,7 @@ test.skipIf(process.platform !== "linux")(
     expect(code, `${stdout}\n${stderr}`).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ complete: true, owed: [], given_up: [] });
     const downloads = simulator.journal.entries({ origin: "log", status: 200 }).length;
-    const { violations, jobs, archived } = await judgeEmbedded(simulator, engines);
+    const { violations, jobs, archived } = await checkEmbedded(simulator, engines);
     const unfinished = (await listFiles(archive)).filter((file) => file.startsWith(".unfinished/")).length;
     told.push(
       `then one pass of ${seconds.toFixed(1)} s: ${jobs} jobs, ${archived} archived, ${downloads} downloads, ${unfinished} unfinished files left for the sweep`,

@@ -1,4 +1,4 @@
-// A webhook shows the last steps of a job in progress, and the log is split by it; the listing comes later, and the log is split again.
+// A webhook reports a job with unfinished steps, and its log is split by them. The listing has the final steps, and the log is split again.
 
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
@@ -29,7 +29,7 @@ const step = (number: number, name: string, [from, to]: readonly [number, number
 });
 const api = "https://api.github.com/repos/acme/late";
 
-/** As the listing shows it. */
+/** The job in the listing. */
 const listed = {
   id: jobId,
   run_id: runId,
@@ -61,7 +61,7 @@ const listed = {
   ],
 };
 
-/** As its webhook does. https://github.com/octokit/webhooks.net/issues/170 */
+/** The job in its webhook. https://github.com/octokit/webhooks.net/issues/170 */
 const delivered = {
   ...listed,
   steps: listed.steps.map((each) => {
@@ -138,7 +138,7 @@ test("the log of a job whose webhook came before its steps ended is split again,
   const recordKeys = async () =>
     (await readdir(join(workspace.archive, "records"), { recursive: true })).filter((name) => name.endsWith(".json"));
 
-  // The webhook is the only source of the job.
+  // Without listings the webhook is the only source of the job.
   const fault = simulator.faults.add({ origin: "api", path: "/repos/*/actions/runs*", status: 502, times: "forever" });
   const program = resources.use(startProgram(mainOf("cli"), ["start"], options));
   await program.prints('"msg":"started"');

@@ -1,4 +1,4 @@
-// Inside a package, imports run one way between folders, types included. A file at the root of `src` counts as a folder of its own.
+// Inside a package, imports between folders, including those of types, form no cycle. A file at the root of `src` counts as its own folder.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
@@ -14,7 +14,7 @@ function sourcesOf(folder: string): string[] {
   );
 }
 
-/** The folders that each folder imports from, with one import as evidence. */
+/** @returns by folder: the folders that it imports from, with one import as evidence. */
 function importsBetweenFolders(folder: string): Map<string, Map<string, string>> {
   const folderOf = (file: string): string => (dirname(file) === "." ? file : dirname(file));
   const edges = new Map<string, Map<string, string>>();
@@ -30,8 +30,8 @@ function importsBetweenFolders(folder: string): Map<string, Map<string, string>>
   return edges;
 }
 
-/** The imports of one circle of folders; empty when there is none. */
-function findCircle(edges: Map<string, Map<string, string>>): string[] {
+/** @returns the imports of one cycle of folders; empty when there is none. */
+function findCycle(edges: Map<string, Map<string, string>>): string[] {
   const finished = new Set<string>();
   const visit = (folder: string, path: readonly string[]): string[] => {
     if (path.includes(folder)) {
@@ -50,7 +50,7 @@ function findCircle(edges: Map<string, Map<string, string>>): string[] {
 }
 
 test.each(readdirSync(root))("the folders of packages/%s import in one direction", (name) => {
-  expect(findCircle(importsBetweenFolders(join(root, name, "src")))).toEqual([]);
+  expect(findCycle(importsBetweenFolders(join(root, name, "src")))).toEqual([]);
 });
 
 test("no folder of sources holds more than 40 files", () => {

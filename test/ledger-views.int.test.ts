@@ -1,5 +1,5 @@
-// What the ledger says of itself, held against the simulator's truth: coverage is complete exactly where nothing is owed, and
-// gaps, retry and status tell an operator the rest.
+// Compares the ledger's views with the simulator's oracle: coverage is complete exactly where no work is due, and gaps, retry and status
+// show the rest to an operator.
 
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
 import { attemptStatus, currentAttempt } from "@actions-archive/github-simulator/world/timeline";
@@ -44,7 +44,7 @@ async function readJson<T>(schema: z.ZodType<T>, args: readonly string[], option
   return schema.parse(JSON.parse(stdout));
 }
 
-/** Runs that GitHub shows; `isOpen` while they go on. */
+/** @returns the runs that GitHub shows; `isOpen` while they are in progress. */
 function visibleRuns({ world, clock }: Simulator) {
   const now = clock.nowMs();
   return [...world.runs.values()]
@@ -59,7 +59,7 @@ function visibleRuns({ world, clock }: Simulator) {
 const sum = (rows: Coverage, key: "runs_found" | "jobs_found" | "jobs_loaded" | "logs_archived" | "logs_absent") =>
   rows.reduce((total, row) => total + row[key], 0);
 
-/** The rows that are not complete, and those that should not be. */
+/** @returns the incomplete rows, and those that should be incomplete. */
 function incompleteDays(rows: Coverage, runs: readonly { repository: string; createdAt: Date }[]) {
   const holds = (row: Coverage[number]) =>
     runs.some(
@@ -74,7 +74,7 @@ async function openClient({ settings }: ProgramOptions): Promise<Client> {
   return client;
 }
 
-test("after a pass every day is complete but those of a run that goes on, or that was deleted before it was listed", async () => {
+test("after a pass every day is complete but those of a run in progress, or of one that was deleted before it was listed", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({ scenario: "demo", rateLimits: { perHour: 100_000 } });
   const options = { cwd: workspace.folder, settings: { ...githubSettings(simulator), ...(await engineSettings(workspace)) } };
@@ -106,7 +106,7 @@ test("after a pass every day is complete but those of a run that goes on, or tha
   ]);
 
   simulator.control.deleteRun({ runId: doomed.runId });
-  // A day of 404s: until then it may be an outage.
+  // A day of 404s. Before that it may be an outage.
   const client = await openClient(options);
   for (const pass of ["first", "second", "third"]) {
     const { code, stderr } = await runCli(["start", "--once", "--json", "--max-wait", "15"], options);
@@ -126,7 +126,7 @@ test("after a pass every day is complete but those of a run that goes on, or tha
   expect(status.coverage.filter(({ complete, repository: name }) => complete === isTouched(name))).toEqual([]);
 });
 
-test("a log that failed is listed with its cure, makes the pass incomplete, and is had by retry", async () => {
+test("a log that failed is listed with advice, makes the pass incomplete, and is archived by retry", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
   const { jobIds } = simulator.control.addRun({

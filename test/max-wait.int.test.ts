@@ -58,7 +58,7 @@ test("a log whose 410 was in doubt is requested at once by the next pass", { tim
   await using workspace = await openWorkspace();
   simulator.control.addRun({ repository, completedSecondsAgo: 7_200 });
   const settings = { ...githubSettings(simulator), ...(await engineSettings(workspace)) };
-  // The first answer and its retry.
+  // For the first request and its retry.
   simulator.control.addFault({ path: "*/logs", times: 2, lie: { kind: "error", status: 410 } });
   const first = await runPass(simulator, 60, 3, { cwd: workspace.folder, settings });
   expect(first.report.counts).toMatchObject({ archived: 0, pending: 1 });
@@ -74,13 +74,13 @@ test("a log that is deferred again and again ends the pass when --max-wait is ov
   expect(seconds).toBeLessThan(60);
 });
 
-test("a Date that stays an hour wrong ends the pass by --max-wait, with runs that go on", { timeout: 90_000 }, async () => {
+test("a Date that stays an hour wrong ends the pass by --max-wait, and runs are archived", { timeout: 90_000 }, async () => {
   await using simulator = await startSimulator({ scenario: "empty", rateLimits: { perHour: 100_000 } });
   simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   simulator.control.addRun({ repository, state: "in_progress" });
   simulator.control.addFault({ path: "*/actions/runs", times: "forever", lie: { kind: "wrong-date", seconds: 3_600 } });
   const { seconds, report } = await runPass(simulator, 8);
-  // The runs are archived all the same; no window ends at a date that is refused.
+  // The runs are archived. Windows do not end at a refused date.
   expect(report.counts).toMatchObject({ archived: 1 });
   expect(report.owed).toContainEqual(
     expect.objectContaining({ kind: "window_open", reason: "problem", detail: expect.stringContaining("ahead of") }),

@@ -1,4 +1,4 @@
-// A small hostile month of some seconds a day, judged as the large one of bench/month-scenario.ts is.
+// A small month scenario of a few seconds per day, checked like the large one of bench/month-scenario.ts.
 
 import { requireRedis } from "@actions-archive/testkit/require-redis";
 import { createTestDatabase } from "@actions-archive/testkit/test-database";

@@ -1,4 +1,4 @@
-// `proof`, and the checker that it names, as people run them: from another folder, with broken files, and with the wrong key.
+// Runs `proof` and the checker that it prints as users do: from another folder, with broken files, and with the wrong key.
 
 import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
@@ -68,7 +68,7 @@ describe("proof", () => {
     expect(await shell(command)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringMatching(/^NOT PROVED: [^\n]+\n$/) });
   });
 
-  test("a seal of a later key is checked with that key, and without it proof says how to get it", async () => {
+  test("a seal of a later key is checked with that key, and without it proof names the command that prints it", async () => {
     const job = jobSealedBy(1);
     const without = await prove([job], { SEAL_KEY: firstKey.pem.replaceAll("\n", "\\n") });
     expect(without).toMatchObject({ code: 0, stdout: expect.stringContaining("openssl pkey -in") });

@@ -1,4 +1,4 @@
-// What an operator reads of an archive with `logs` and `search`, and what these say of what they cannot read.
+// `logs` and `search` on an archive, and their messages about what they cannot read.
 
 import { execFile } from "node:child_process";
 import { readFile, rm, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ const steps = stepNames.map((name, index) => ({
   conclusion: name === "Deploy" ? "skipped" : "success",
 }));
 
-/** A log of which `parts` are the sections: a step's number and its text. */
+/** @returns a log with `parts` as its sections: a step's number and its text. */
 function sectionsOf(parts: readonly (readonly [number | null, string])[]): { text: string; sections: Section[] } {
   let [line, start] = [1, 0];
   const sections = parts.map(([step_number, part]): Section => {
@@ -93,7 +93,7 @@ test("logs and search see no byte order marks where the blocks of a log begin; l
   ]);
 });
 
-test("logs --step says why a step cannot be had, and which can", async () => {
+test("logs --step explains why a step is not available, and lists those that are", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   await archive.archive({ job_id: firstJobId, steps }, sample.text, sample.sections);
@@ -115,7 +115,7 @@ test("logs --step says why a step cannot be had, and which can", async () => {
   expect((await run(firstJobId, "two")).stderr).toContain("must be a step's number");
 });
 
-test("logs says what became of a log that is not there", async () => {
+test("logs explains why a log is not in the archive", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   const job = (index: number) => ({ job_id: firstJobId + index });
@@ -156,7 +156,7 @@ function parseLines(stdout: string): z.output<typeof Line>[] {
     .map((line) => Line.parse(JSON.parse(line)));
 }
 
-test("search finds lines with their job, step, number and time, and ends with 0, or with 1 where all was read in vain", async () => {
+test("search finds lines with their job, step, number and time, and ends with 0, or with 1 without a match", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   await archive.archive({ job_id: firstJobId, steps }, sample.text, sample.sections);
@@ -204,7 +204,7 @@ test("search finds lines with their job, step, number and time, and ends with 0,
   expect(nothing).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("No match in 2 logs") as string });
 });
 
-test("search prints a hostile line so that a terminal obeys its colours alone", async () => {
+test("search prints of a hostile line's control sequences only colours", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   await archive.archive({ job_id: firstJobId, name: "evil\n\u001B[2Jname" }, hostile);
@@ -213,7 +213,7 @@ test("search prints a hostile line so that a terminal obeys its colours alone", 
   expect(stdout.split("\n")).toHaveLength(2);
 });
 
-test("search reads the logs of its choice alone, the newest first, and ends at --max-matches", async () => {
+test("search reads only the selected logs, the newest first, and ends at --max-matches", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   const jobs = [
@@ -240,7 +240,7 @@ test("search reads the logs of its choice alone, the newest first, and ends at -
   expect(cut).toMatchObject({ code: 0, stderr: expect.stringContaining("ended at --max-matches") as string });
 });
 
-test("what search cannot read is told and ends it with 3, whether or not it found something", async () => {
+test("search reports what it cannot read and ends with 3, with or without a match", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   const job = (index: number) => ({ job_id: firstJobId + index });
@@ -290,7 +290,7 @@ test("what search cannot read is told and ends it with 3, whether or not it foun
   expect(parseLines(fixed.stdout).some((line) => line["problem"] === "line_too_long")).toBe(false);
 });
 
-test("a search whose reader has seen enough ends without a word", async () => {
+test("a search whose output is closed ends silently", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   await archive.archive({ job_id: firstJobId }, `${stamp} here\n`.repeat(200_000));
@@ -298,11 +298,11 @@ test("a search whose reader has seen enough ends without a word", async () => {
   const args = ["-c", '"$0" "$@" | head -n 1', process.execPath, mainOf("cli"), "search", "here"];
   const { stdout, stderr } = await promisify(execFile)("sh", args, { cwd, env: { PATH: "/usr/bin:/bin", ...settings } });
   expect(stdout).toBe(`acme/app run 26365060973 job ${firstJobId} step ? line 1 ${stamp}: here\n`);
-  // It would say how much it had read, if it had gone on to the end.
+  // stderr would contain a summary if the search had continued to the end.
   expect(stderr).toBe("");
 });
 
-test("a wrong search ends with 2 and says how it is right", async () => {
+test("a wrong search ends with 2 and shows the right usage", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   for (const [args, message] of [

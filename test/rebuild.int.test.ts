@@ -1,4 +1,4 @@
-// The database is lost, the store is not: `rebuild` fills a new one, from which everything goes on, and asks GitHub for no log again.
+// The database is lost, and the store is intact. `rebuild` fills a new database, and no log is requested from GitHub again.
 
 import { generateKeyPairSync } from "node:crypto";
 
@@ -11,7 +11,7 @@ import { z } from "zod";
 import { askSql } from "./support/ask-sql.ts";
 import { mainOf, type ProgramOptions, runCli, startProgram } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
-/** What an auditor sees. Not in the store: when things were first seen, how a log failed, retention, and what was shown of attempts that have no record. */
+/** The auditor's views. Not in the store: first-seen times, failures of logs, retention, and attempts without a record. */
 const views = {
   jobs: "select to_jsonb(t) - '{first_seen_at,log_tries,log_detail,object_received_at,expires_at}'::text[] as row from jobs t",
   received: "select job_id, date_trunc('milliseconds', object_received_at) as at from jobs",
@@ -37,7 +37,7 @@ async function dump(options: ProgramOptions, names = Object.keys(views)): Promis
   return Dump.parse(await askSql(`select ${query}`, options))[0];
 }
 
-/** Resolves once a rebuild has begun in this database. */
+/** Resolves once a rebuild is in progress in this database. */
 async function reachWork(url: string): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
@@ -87,13 +87,13 @@ test(
     expect(next.code, `${next.stderr}\n${next.stdout}`).toBe(0);
     const calls = simulator.journal.entries().slice(asked);
     expect(calls.filter(({ url, origin }) => origin === "log" || url.endsWith("/logs"))).toEqual([]);
-    // Windows are wider now, and there is a seal more.
+    // Windows are wider, and there is a further seal.
     const { coverage: _coverage, seals: _seals, ...lasting } = expected;
     expect(await dump(after, Object.keys(lasting))).toEqual(lasting);
   },
 );
 
-test("rebuild says what is wrong with where it is called: no archive, a database in use, wrong usage", async () => {
+test("rebuild reports what is wrong: no archive, a database in use, wrong usage", async () => {
   await using workspace = await openWorkspace();
   const options = { cwd: workspace.folder, settings: await engineSettings(workspace) };
   const nowhere = await runCli(["rebuild"], options);

@@ -1,4 +1,4 @@
-// Real logs of real jobs, replayed by the simulator and archived: the bytes that come out are the bytes that went in.
+// Real logs of real jobs, replayed by the simulator and archived: the stored bytes equal the recorded ones.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,7 +15,7 @@ import { runCli } from "./support/processes.ts";
 import { fileOfJob, gatherRecordings, isWithoutFixtures } from "./support/recordings.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 
-/** `logs --raw` is a process each: one log in so many is read that way too, and all through SQL and from the store. */
+/** `logs --raw` takes a process each, so only every eighth log is also read with it. All are read with SQL and from the store. */
 const readByCommand = 8;
 
 const Row = z.object({
@@ -68,7 +68,7 @@ test.skipIf(isWithoutFixtures)(
       expect(raw.code, raw.stderr).toBe(0);
       expect(raw.stdoutBytes.equals(recorded), `logs ${job_id} --raw, of ${path}`).toBe(true);
     }
-    // Those with a job object of their own stand under their own repositories.
+    // Logs recorded with a job object are in the repository of that object.
     expect(new Set(rows.map(({ repository }) => repository))).toEqual(
       new Set(["replayed/logs", "eclipse-che/che-server", "mwgh/ob-pos", "hub4j-test-org/GHWorkflowRunTest"]),
     );

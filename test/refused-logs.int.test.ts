@@ -1,5 +1,5 @@
-// A log host and an API that misbehave without end: nothing that is no log is ever stored, what cannot be had is listed, and
-// neither the credential nor a signed link is anywhere, in whatever the program wrote or said.
+// A misbehaving log host and API: no object is stored that is not a log, unavailable logs are listed, and neither the credential nor a
+// signed link appears in anything that the program writes.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ const xml = (code: string) =>
   `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>c4n4ry</Message></Error>`;
 
 type Reason = "upstream_error" | "incomplete" | "redirect_refused" | "too_large" | "deleted";
-/** Where GitHub's own answer leads instead, and what becomes of the log. `logs` stands for the log host's true origin. */
+/** Where GitHub's answer redirects to, and the state of the log. `logs` stands for the log host's origin. */
 type Row = readonly [name: string, fault: FaultInput & { readonly at: "api" | "blob" }, reason: Reason];
 
 const redirectTo = (location: string) => ({ at: "api", location }) as const;
@@ -33,7 +33,7 @@ const answer = (status: number, body: string, headers: Record<string, string> = 
 const spoil = (fault: FaultInput) => ({ at: "blob", ...fault }) as const;
 const link = `x?${signature}`;
 
-/** Each job is asked for through a fault of its own, which never ends. */
+/** Each job's requests have a permanent fault. */
 const hostile: readonly Row[] = [
   ["a host that nobody named", redirectTo(`https://logs.example.com/${link}`), "redirect_refused"],
   ["a host that only looks like GitHub's", redirectTo(`https://a.blob.core.windows.net.example/${link}`), "redirect_refused"],
@@ -155,14 +155,14 @@ test("a log host that was not allowed was not asked, and no log host got the cre
   const downloads = simulator.journal.entries({ origin: "log" });
   expect(downloads.length).toBeGreaterThan(10);
   expect(downloads.filter(({ hasAuthorization }) => hasAuthorization)).toEqual([]);
-  // Three of them lead back to the host that is allowed.
+  // Three of them redirect back to the allowed host.
   const forged = downloads.filter(({ url }) => url.includes(signature));
   expect(new Set(forged.map(({ url, status }) => `${url.split("?")[1]} ${status}`))).toEqual(
     new Set([`${signature} 403`, `${signature} 302`]),
   );
 });
 
-/** Everything that Postgres holds, one text for each row of each table. */
+/** @returns all of Postgres, as one text for each row of each table. */
 async function dumpDatabase(url: string): Promise<string> {
   const client = new Client({ connectionString: url });
   await client.connect();
@@ -181,7 +181,7 @@ async function dumpDatabase(url: string): Promise<string> {
   }
 }
 
-/** Everything that the queue's Redis holds of this archive, events included. */
+/** @returns all that Redis holds of this archive, including events. */
 async function dumpRedis(url: string, archiveId: string): Promise<string> {
   const client = new Redis(url);
   try {
@@ -218,7 +218,7 @@ test("neither the credential nor a signed link is in any output, the store, the 
     const bytes = await readFile(join(workspace.folder, file));
     places[file] = (file.endsWith(".zst") ? zstdDecompressSync(bytes) : bytes).toString("utf8");
   }
-  // The search would find nothing in places that hold nothing.
+  // A search of empty places would prove nothing.
   for (const text of [places["stderr"], places["database"], places["queue"]])
     expect(text).toContain(String(ids.get("500 of the log host") ?? "no id"));
   for (const [place, text] of Object.entries(places)) {

@@ -1,5 +1,5 @@
-// An archive whose records an older version wrote is read again by `reindex`, killed in the middle again and again: the rows are those of
-// one that was not killed, and those of a database rebuilt afterwards.
+// `reindex` of an archive with records of an older version, killed several times: the rows must equal those of an uninterrupted reindex,
+// and those of a database that is rebuilt afterwards.
 
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ import { gatherRecordings, isWithoutFixtures } from "./support/recordings.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "./support/workspace.ts";
 
 const tables = ["jobs", "steps", "logs", "sections", "action_uses", "annotations", "permissions", "log_facts"];
-/** What an older version did not extract. */
+/** Facts that an older version did not extract. */
 const facts = [
   "extraction_version",
   "sections",
@@ -49,7 +49,7 @@ async function recordsIn(archive: string): Promise<string[]> {
   return files.filter((name) => name.endsWith(".json")).toSorted();
 }
 
-/** Rewrites all records as a version without an extraction would have written them. @returns how many name a log. */
+/** Rewrites all records without an extraction, as an older version did. @returns the number of records with a log. */
 async function makeOlder(archive: string): Promise<number> {
   let logs = 0;
   for (const name of await recordsIn(archive)) {
@@ -63,7 +63,7 @@ async function makeOlder(archive: string): Promise<number> {
   return logs;
 }
 
-/** A database rebuilt from the store in `archive`, for programs. */
+/** Rebuilds a database from the store in `archive`. */
 async function rebuildFrom(
   archive: string,
   { cwd, settings }: ProgramOptions,
@@ -140,7 +140,7 @@ test.skipIf(isWithoutFixtures)(
   },
 );
 
-test("reindex says what is wrong with how it is called, and changes nothing", { timeout: 300_000 }, async () => {
+test("reindex reports wrong usage, and changes nothing", { timeout: 300_000 }, async () => {
   await using workspace = await openWorkspace();
   await using filled = await openFilledArchive(workspace);
   const first = filled.options;

@@ -1,5 +1,5 @@
-// The three workers as processes, two replicas of each, on one Redis, one Postgres and one folder: no work is done twice, no two
-// of them look at one repository at a time, and SIGTERM ends each of them cleanly in the middle of its work.
+// Two replicas of each worker as processes, on one Redis, one Postgres and one folder: no work is done twice, no two fetchers poll a
+// repository concurrently, and SIGTERM ends each process cleanly during its work.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ const names = ["fetcher-1", "fetcher-2", "log-worker-1", "log-worker-2", "loader
 type Name = (typeof names)[number];
 type Replicas = Readonly<Record<Name, Program>> & AsyncDisposable;
 
-// Each process has a credential of its own, so that the journal tells who asked.
+// Each process has its own credential, so that the journal shows which process sent a request.
 const tokenOf = (name: Name) => `ghp_test-${name}`;
 const kindOf = (name: Name) => name.slice(0, -2) as "fetcher" | "log-worker" | "loader";
 
@@ -30,7 +30,7 @@ function startReplicas(cwd: string, settings: Settings): Replicas {
   const stack = new AsyncDisposableStack();
   const start = (name: Name) =>
     stack.use(startProgram(mainOf(kindOf(name)), [], { cwd, settings: { ...settings, GITHUB_TOKEN: tokenOf(name) } }));
-  // Every name of `names` gets its program.
+  // `programs` has a program for every name of `names`.
   const programs = Object.fromEntries(names.map((name) => [name, start(name)])) as Record<Name, Program>;
   return { ...programs, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
@@ -60,7 +60,7 @@ async function untilAllTerminal(client: Client, simulator: Simulator): Promise<v
   );
 }
 
-/** The requests of polls, per repository, in the order of their arrival. */
+/** @returns the requests of polls, per repository, in order of arrival. */
 function pollRequests({ journal, world }: Simulator): Map<string, JournalEntry[]> {
   const byId = new Map(world.repositories.map((repository) => [String(repository.id), fullNameOf(repository)]));
   return Map.groupBy(
@@ -74,7 +74,7 @@ function pollRequests({ journal, world }: Simulator): Map<string, JournalEntry[]
   );
 }
 
-/** Where one fetcher's poll of a repository began before the other's had ended. A poll begins with the first page of runs. */
+/** @returns where a fetcher's poll of a repository began before the other's had ended. A poll begins with the first page of runs. */
 function overlapsOf(requests: readonly JournalEntry[]): string[] {
   const overlaps: string[] = [];
   for (const [index, entry] of requests.entries()) {
@@ -87,7 +87,7 @@ function overlapsOf(requests: readonly JournalEntry[]): string[] {
   return overlaps;
 }
 
-/** How often each job's log was served from the log host. */
+/** @returns by job: how often its log was downloaded. */
 function downloadsOf({ journal }: Simulator): Map<number, number> {
   const jobIds = journal
     .entries({ origin: "log" })
@@ -105,13 +105,13 @@ async function activeWork(archive: string, redisUrl: string): Promise<Record<str
     .object({ archive_id: z.string() })
     .parse(JSON.parse(await readFile(join(archive, "archive.json"), "utf8")));
   const active: Record<string, number> = {};
-  for (const stage of Object.keys(stages) as (keyof typeof stages)[]) {
+  for (const scenario of Object.keys(stages) as (keyof typeof stages)[]) {
     await using queue = new Producer(
-      stage,
+      scenario,
       { url: new URL(redisUrl), archiveId, host: simulatedHost },
       createLogger("test", "silent"),
     );
-    active[stage] = (await queue.counts()).active;
+    active[scenario] = (await queue.counts()).active;
   }
   return active;
 }
@@ -130,7 +130,7 @@ test(
       rateLimits: { perHour: 1_000_000 },
       credentials: names.map((name) => ({ token: tokenOf(name), id: name })),
     });
-    // Slow enough that work is in hand whenever somebody looks: a poll lasts longer than the time between two.
+    // Slow enough that a poll lasts longer than the polling interval, so work is always in progress.
     simulator.faults.add({ origin: "api", path: "/repos/*/actions/runs", times: "forever", delayMs: 300 });
     simulator.faults.add({ origin: "log", times: "forever", delayMs: 60 });
     const repositories = simulator.world.repositories.slice(0, 6).map(fullNameOf);
@@ -150,13 +150,13 @@ test(
     await using replicas = startReplicas(workspace.folder, settings);
     const downloads = () => simulator.journal.entries({ origin: "log" });
     await vi.waitFor(() => expect(downloads().length).toBeGreaterThan(40), { timeout: 120_000 });
-    // In the middle of it, with downloads and rows in hand.
+    // With downloads and loads in progress.
     await stopCleanly([replicas["log-worker-2"], replicas["loader-2"]]);
     await untilAllTerminal(client, simulator);
-    // Runs that come while both fetchers poll.
+    // New runs, while both fetchers poll.
     for (const repository of repositories) simulator.control.addRun({ repository, jobs: [{ name: "late" }, { name: "later" }] });
     await untilAllTerminal(client, simulator);
-    // Both poll at this moment, or are about to.
+    // Both fetchers are polling now, or are about to.
     await stopCleanly([replicas["fetcher-1"], replicas["fetcher-2"], replicas["log-worker-1"], replicas["loader-1"]]);
 
     expect(await activeWork(workspace.archive, engines["QUEUE_URL"] ?? "")).toEqual({ fetch: 0, archive: 0, load: 0 });
@@ -169,7 +169,7 @@ test(
     const { jobs } = await simulator.control.world({});
     const expectedDownloads = jobs.flatMap(({ jobId, expected }): [number, number][] => {
       if (expected?.state !== "archived") return [];
-      // A log that lacks its end is read once more before it is stored.
+      // A log without its end marker is read once more before it is stored.
       return [[jobId, expected.flags.includes("no_end_marker") ? 2 : 1]];
     });
     expect(expectedDownloads.length).toBeGreaterThan(150);

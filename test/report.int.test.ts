@@ -1,4 +1,4 @@
-// What an auditor gets of `report`: a list, help, tables, CSV and JSON, and a message where the question is wrong.
+// The output of `report`: its list, help, tables, CSV and JSON, and messages about wrong usage.
 
 import { listReports } from "@actions-archive/database/audit/reports";
 import { expect, test } from "vitest";
@@ -21,10 +21,10 @@ test("report alone lists every report on one line, and its help is the same", as
   expect((await run("--help")).stdout).toBe(alone.stdout);
 });
 
-// Every file passes through the same code: one with options, one with an argument.
+// All reports share their code. These represent those with options and with an argument.
 const shown = listReports().filter(({ name }) => name === "action-uses" || name === "evidence");
 
-test.each(shown)("the help of $name tells its options, columns, limits and examples", async (report) => {
+test.each(shown)("the help of $name shows its options, columns, limits and examples", async (report) => {
   await using workspace = await openWorkspace();
   const { code, stdout } = await runCli(["report", report.name, "--help"], { cwd: workspace.folder, settings: {} });
   expect(code).toBe(0);
@@ -54,7 +54,7 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test("a table tells its span and what could not be read; JSON and CSV do too, in their own ways", async () => {
+test("a table states its span and what could not be read, and so do JSON and CSV", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   await archive.archive({ job_id: firstJobId }, "no facts in this record\n");
@@ -83,7 +83,7 @@ test("a table tells its span and what could not be read; JSON and CSV do too, in
   expect(unknown.stderr).toContain("No repository acme/nobody is known");
 });
 
-test("CSV is RFC 4180 and starts no formula, and a table shows what a terminal would obey", async () => {
+test("CSV is RFC 4180 and starts no formula, and a table escapes control characters", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   for (const id of [firstJobId, firstJobId + 1])
@@ -109,7 +109,7 @@ test("CSV is RFC 4180 and starts no formula, and a table shows what a terminal w
   ]);
 });
 
-test("evidence is one document, and a job that is not there is told", async () => {
+test("evidence is one document, and an unknown job is reported", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   const log_key = await archive.archive({ job_id: firstJobId }, "text\n");

@@ -1,4 +1,4 @@
-// How logs are kept and how they go, with the operator's commands: hold, retention, erase, and what is left afterwards.
+// Retention with the operator's commands: hold, retention and erase, and what remains afterwards.
 
 import { generateKeyPairSync } from "node:crypto";
 import { globSync } from "node:fs";
@@ -44,15 +44,15 @@ async function openArchiveWithSeals() {
       return JSON.parse(stdout) as unknown;
     },
     seal: () => sealArchive(sealer),
-    /** A turn of the loader's timer. */
+    /** One round of the loader's periodic maintenance. */
     turn: async () => [await applyPolicies(loader), await removeTombstoned(loader)],
-    /** Files below logs/, metadata and hidden ones included, that tell of a job. */
+    /** @returns files below logs/ that belong to a job, including metadata and hidden ones. */
     filesOf: (job: number) => globSync(`logs/**/{,.}${job}.*`, { cwd: workspace.archive }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
-test("erase removes a log that is sealed: from the rows, then, under a seal that says so, from the store; the rest stays", async () => {
+test("erase removes a log that is sealed: from the rows, then, under a seal with its tombstone, from the store; the rest stays", async () => {
   await using archive = await openArchiveWithSeals();
   const { run, json, filesOf } = archive;
   const [job, twin, other] = [firstJobId, firstJobId + 1, firstJobId + 2];
@@ -75,8 +75,11 @@ test("erase removes a log that is sealed: from the rows, then, under a seal that
     objects: [{ object_key: expect.stringContaining(`${job}.log.zst`) as string, sealed_in: 1 }],
     same_text: [twin],
   });
-  const unasked = await run("erase", String(job), "--reason", "prints a key");
-  expect(unasked).toMatchObject({ code: 2, stderr: expect.stringContaining("Without a terminal this needs --yes") as string });
+  const unconfirmed = await run("erase", String(job), "--reason", "prints a key");
+  expect(unconfirmed).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("Without a terminal this needs --yes") as string,
+  });
   expect(await json("sql", "select log_state from jobs where log_state <> 'archived'")).toEqual([]);
 
   const erased = await run("erase", String(job), "--reason", "prints a key", "--yes");
@@ -138,7 +141,7 @@ test("hold keeps a log from erase and from policies, is listed, and is released"
   expect((await run("erase", String(job), "--reason", "why", "--yes")).code).toBe(0);
 });
 
-test("retention says what goes before it changes anything, and the loader's turns remove it", async () => {
+test("retention shows what will be removed before it changes anything, and the loader removes it", async () => {
   await using archive = await openArchiveWithSeals();
   const { run, json, filesOf } = archive;
   const [old, young, foreign] = [firstJobId, firstJobId + 1, firstJobId + 2];

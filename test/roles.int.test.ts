@@ -1,4 +1,4 @@
-// All workers run as logins that are members of actions_archive_writer and own nothing, the queue's tables included.
+// All workers run with logins that are members of actions_archive_writer and own nothing, including the queue's tables.
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { migrateDatabase } from "@actions-archive/database/migration/migrate";
@@ -11,7 +11,7 @@ import { expect, test } from "vitest";
 import { runCli } from "./support/processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 
-test("a writer archives, backfills, asks and retries, with database and queue on one Postgres", async () => {
+test("a writer archives, backfills, queries and retries, with database and queue on one Postgres", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator({
     scenario: "empty",
@@ -19,7 +19,7 @@ test("a writer archives, backfills, asks and retries, with database and queue on
     rateLimits: { perHour: 100_000 },
   });
   await using database = await openTestDatabase();
-  // A clone has its template's grants, but for those on the database itself.
+  // A clone has its template's grants, except those on the database itself.
   await migrateDatabase(database.url);
   await migrateQueue(new URL(database.url));
   await using writer = await openLogin(database, { make: (name) => `create role ${name} in role actions_archive_writer` });
@@ -28,7 +28,7 @@ test("a writer archives, backfills, asks and retries, with database and queue on
   const options = { cwd: workspace.folder, settings };
   const run = async (...args: string[]) => {
     const { code, stdout, stderr } = await runCli(args, options);
-    // A worker that tries again may succeed without what it was refused.
+    // A retry may succeed without what was refused, so output is checked as well.
     expect(stdout + stderr, args.join(" ")).not.toMatch(/permission denied|must be owner|row-level security/);
     expect(code, `${args.join(" ")}: ${stderr}`).toBe(0);
   };

@@ -1,11 +1,11 @@
 /**
- * Runs the whole system, two replicas of each worker, under a seeded mix of faults, then calm, then the judge. The same seed gives the
- * same weather.
+ * Runs the whole system, two replicas of each worker, under a seeded schedule of faults; then waits until it is quiescent, and checks all
+ * invariants. The same seed gives the same schedule.
  *
- *   npx pnpm soak [--minutes 10] [--seed 1] [--scale 0.04] [--queue redis|postgres] [--store folder|s3] [--only KIND…] [--calm] [--json]
+ *   npx pnpm soak [--minutes 10] [--seed 1] [--scale 0.04] [--queue redis|postgres] [--store folder|s3] [--only KIND…] [--no-faults] [--json]
  *
- * The store is the S3 server that TEST_S3_ENDPOINT names, behind a front that spoils requests, else a folder. Takes some minutes longer
- * than --minutes. Exits with 1 when a promise was broken, with 2 when it could not be tried.
+ * The store is the S3 server that TEST_S3_ENDPOINT names, behind a proxy that injects faults, else a folder. Takes some minutes longer
+ * than --minutes. Exits with 1 when an invariant was violated, with 2 when the run could not complete.
  */
 
 import { parseArgs } from "node:util";
@@ -21,19 +21,19 @@ const { values } = parseArgs({
     queue: { type: "string", default: "redis" },
     store: { type: "string" },
     only: { type: "string", multiple: true },
-    calm: { type: "boolean", default: false },
+    "no-faults": { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
 
-// oxlint-disable-next-line node/no-process-env -- names a server of the machine, as in the tests
+// oxlint-disable-next-line node/no-process-env -- names a server of the machine, like in tests
 const hasS3 = process.env["TEST_S3_ENDPOINT"] !== undefined;
 const store = values.store ?? (hasS3 ? "s3" : "folder");
 if (store === "s3" && !hasS3) throw new Error("--store s3 needs TEST_S3_ENDPOINT: npm's s3rver lists no second page");
 
 const unknown = (values.only ?? []).filter((kind) => !(faultKinds as readonly string[]).includes(kind));
 if (unknown.length > 0) throw new Error(`no such kind of fault: ${unknown.join(", ")}. There are: ${faultKinds.join(", ")}`);
-const kinds = values.calm ? [] : ((values.only as FaultKind[] | undefined) ?? faultKinds);
+const kinds = values["no-faults"] ? [] : ((values.only as FaultKind[] | undefined) ?? faultKinds);
 
 process.exitCode = 2;
 const stop = new AbortController();
@@ -58,22 +58,22 @@ function mapsAsObjects(_key: string, value: unknown): unknown {
 function textOf({
   verdict,
   pass,
-  gusts,
+  faults,
   spoiled,
   deaths,
-  unasked,
-  calmSeconds,
-  freshSeconds,
+  unexpectedExits,
+  quiesceSeconds,
+  freshJobSeconds,
   runs,
   ...rest
 }: SoakReport): string {
-  const blown = [...gusts].toSorted(([left], [right]) => left.localeCompare(right));
+  const applied = [...faults].toSorted(([left], [right]) => left.localeCompare(right));
   const peak = Math.max(...rest.processes.map(({ peakKb }) => peakKb));
   const lines = [
     `${runs} runs, ${verdict.jobs} jobs; seed ${values.seed}, ${values.minutes} minutes, queue on ${values.queue}, store ${store}`,
-    `faults: ${blown.reduce((sum, [, count]) => sum + count, 0)} gusts (${blown.map(([kind, count]) => `${kind} ${count}`).join(", ")}); ${spoiled.github} requests to GitHub and ${spoiled.store} to the store spoiled, ${deaths} processes killed`,
-    `ended by themselves: ${unasked.length === 0 ? "none" : unasked.join("; ")}`,
-    `calm after ${calmSeconds.toFixed(1)} s; a fresh job archived in ${freshSeconds?.toFixed(1) ?? "never"} s; pass at the end: ${pass.code}`,
+    `faults: ${applied.reduce((sum, [, count]) => sum + count, 0)} (${applied.map(([kind, count]) => `${kind} ${count}`).join(", ")}); ${spoiled.github} requests to GitHub and ${spoiled.store} to the store spoiled, ${deaths} processes killed`,
+    `ended by themselves: ${unexpectedExits.length === 0 ? "none" : unexpectedExits.join("; ")}`,
+    `quiescent after ${quiesceSeconds.toFixed(1)} s; a fresh job archived in ${freshJobSeconds?.toFixed(1) ?? "never"} s; pass at the end: ${pass.code}`,
     `memory: peak ${Math.round(peak / 1024)} MB; growth a minute ${Object.entries(rest.growthKbPerMinute)
       .map(([kind, kb]) => `${kind} ${kb} kB`)
       .join(", ")}`,

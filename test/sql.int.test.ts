@@ -1,4 +1,4 @@
-// What an auditor gets of `sql`: each value as Postgres prints it, in a table, in CSV and in JSON.
+// The output of `sql`: each value as Postgres prints it, as a table, CSV and JSON.
 
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";

@@ -1,4 +1,4 @@
-// What may enter node_modules is decided in a few lines of pnpm-workspace.yaml; this keeps them from being lost in an edit.
+// A few lines of pnpm-workspace.yaml decide what may enter node_modules. These tests protect them from edits.
 
 import { globSync, readFileSync } from "node:fs";
 
@@ -38,7 +38,7 @@ test("a release is at least three days old before it is installed, without excep
   expect(workspace.minimumReleaseAgeExclude).toEqual([]);
 });
 
-test("nothing comes from git or a tarball, and an install script that nobody allowed fails the install", () => {
+test("nothing comes from git or a tarball, and an install script that is not allowed fails the install", () => {
   expect(workspace).toMatchObject({ blockExoticSubdeps: true, strictDepBuilds: true });
   expect(read("pnpm-lock.yaml")).not.toMatch(/tarball:|type: git/);
 });
@@ -81,7 +81,7 @@ const lockfile = Lockfile.parse(parse(read("pnpm-lock.yaml")));
 
 type Installed = { readonly direct: ReadonlySet<string>; readonly all: ReadonlySet<string> };
 
-/** What a package of ours installs in production, its workspace packages' dependencies included. */
+/** @returns what a package of the workspace installs in production, including its dependencies' own. */
 function installedBy(name: string): Installed {
   const [direct, all] = [new Set<string>(), new Set<string>()];
   const add = (id: string) => {
@@ -104,7 +104,7 @@ function installedBy(name: string): Installed {
   return { direct, all };
 }
 
-test("docs/dependencies.md names each package that runs in production, and no more come in unnoticed", () => {
+test("docs/dependencies.md names each package that runs in production, and no others are installed", () => {
   const page = read("docs/dependencies.md");
   const numbers = [...page.matchAll(/^\| ([a-z-]+) +\| (\d+) +\| (\d+) +\|$/gm)];
   expect(numbers.map(([, name]) => name)).toEqual(["fetcher", "log-worker", "loader", "cli"]);
@@ -113,7 +113,7 @@ test("docs/dependencies.md names each package that runs in production, and no mo
     const installed = installedBy(name);
     expect(installed.direct.size, name).toBe(Number(direct));
     expect(installed.all.size, `${name} installs ${[...installed.all].join(" ")}`).toBeLessThanOrEqual(Number(most));
-    // What could not be found in the lockfile would not be counted.
+    // A package that is missing from the lockfile would not be counted.
     expect([...installed.all].filter((id) => !(id in lockfile.snapshots))).toEqual([]);
     for (const each of installed.direct) needed.add(each);
   }

@@ -1,5 +1,5 @@
-// What an attacker with write access to the database can do, with care: rows and ledger changed alike, rows excused by a removal, views that show
-// something else. Each is found; and what an archive at work, or its owner, does is not taken for it.
+// Careful attacks with write access to the database: rows and ledger changed alike, rows excused by a removal, views that show other
+// values. Each must be found, and the work of an archive or its owner must not be reported.
 
 import { mark } from "@actions-archive/archive/seal/sealed-index";
 import { Findings } from "@actions-archive/archive/verify/findings";
@@ -30,7 +30,7 @@ async function compare(db: Database): Promise<Findings> {
 
 const undone = new Error("rolled back");
 
-/** What is found after these statements, which are undone. */
+/** @returns the findings after these statements, which are rolled back. */
 async function after(statements: readonly string[]): Promise<Findings> {
   let findings = new Findings();
   await archive.db
@@ -246,7 +246,7 @@ describe("found and named:", () => {
   });
 });
 
-const innocent: Record<string, readonly string[]> = {
+const legitimate: Record<string, readonly string[]> = {
   "a window that was listed since the newest seal": [
     `insert into archive.windows (repository_id, window_start, window_end, scanned_at) values (${repositoryId}, '2026-05-03', '2026-05-04', now())`,
   ],
@@ -288,7 +288,7 @@ const innocent: Record<string, readonly string[]> = {
 };
 
 describe("no finding:", () => {
-  test.for(Object.entries(innocent))("%s", async ([, sql]) => {
+  test.for(Object.entries(legitimate))("%s", async ([, sql]) => {
     expect((await after(sql)).tampering).toEqual([]);
   });
 });

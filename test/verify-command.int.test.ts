@@ -1,4 +1,4 @@
-// `verify` as an operator and an auditor run it: what it prints, and how it ends.
+// The output and the exit codes of `verify`.
 
 import { cp, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ describe("verify", () => {
     return { ...ended, document: Document.parse(JSON.parse(ended.stdout)) };
   }
 
-  test("an untouched archive is clean, and the text tells the head, and that it should be noted elsewhere", async () => {
+  test("an untouched archive is clean, and the text shows the head, with the advice to record it elsewhere", async () => {
     const { code, stdout } = await run(["--public-key", "0.pub"]);
     expect({ code, stdout }).toMatchObject({
       code: 0,
@@ -65,7 +65,7 @@ describe("verify", () => {
     expect(stdout).toMatch(/known gaps: \d/);
   });
 
-  test("an expected head is looked for in the chain, and one that is not there is tampering", async () => {
+  test("an expected head that is missing from the chain is tampering", async () => {
     const anchored = await run(["--public-key", "0.pub", "--expect-head", head]);
     expect(anchored).toMatchObject({ code: 0, stdout: expect.not.stringContaining("not anchored") });
     const later = await verify(["--public-key", "0.pub", "--expect-head", `9:${"0".repeat(64)}`]);
@@ -74,7 +74,7 @@ describe("verify", () => {
     expect(other).toMatchObject({ code: 1, document: { findings: [{ verdict: "invalid", key: sealKey(3) }] } });
   });
 
-  test("a later key of the chain holds the seals before it by their hashes, and says how many", async () => {
+  test("a later key of the chain vouches for the seals before it by their hashes, and their number is printed", async () => {
     const { code, document } = await verify(["--public-key", "1.pub"]);
     expect({ code, document }).toMatchObject({
       code: 0,
@@ -105,7 +105,7 @@ describe("verify", () => {
     await rm(join(workspace.folder, ".actions-archive"), { recursive: true });
   });
 
-  test("without a key it ends with 2 and says how to get one", async () => {
+  test("without a key it ends with 2 and names the command that prints one", async () => {
     expect(await run([])).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("openssl pkey -in") });
     await writeFile(join(workspace.folder, "rsa.pub"), "no key");
     expect(await run(["--public-key", "rsa.pub"])).toMatchObject({ code: 2, stderr: expect.stringContaining("rsa.pub") });
@@ -127,7 +127,7 @@ describe("verify", () => {
     expect(await run(["--public-key", "0.pub"], unreachable)).toMatchObject({ code: 2, stdout: "" });
   });
 
-  test("an archive without a seal cannot be verified, an empty one needs not be, and a chain that is gone was expected", async () => {
+  test("an archive without a seal cannot be verified, an empty one needs not be, and a chain that is gone is found by its expected head", async () => {
     const folder = join(workspace.folder, "unsealed");
     await cp(archive.folder, folder, { recursive: true, preserveTimestamps: true });
     await rm(join(folder, "seals"), { recursive: true });
@@ -142,7 +142,7 @@ describe("verify", () => {
     expect(await run(["--public-key", "0.pub"], { ARCHIVE_URL })).toMatchObject({ code: 0 });
   });
 
-  test("a copy without metadata and without times is clean, and told to be one", async () => {
+  test("a copy without metadata and times is clean, and reported as a copy", async () => {
     const folder = join(workspace.folder, "copy");
     await cp(archive.folder, folder, { recursive: true, filter: (path) => !path.endsWith(".meta") });
     const { code, stdout } = await run(["--public-key", "0.pub", "--deep"], { ARCHIVE_URL: pathToFileURL(folder).href });

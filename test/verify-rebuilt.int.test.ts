@@ -1,4 +1,4 @@
-// What the owner does to a database, rebuilding it and removing old runs from it, is no tampering; and it excuses none.
+// An owner's rebuild of a database and removal of old runs is not reported as tampering, and excuses no tampering.
 
 import { putRecord } from "@actions-archive/archive/record/records";
 import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
@@ -17,7 +17,7 @@ async function verify({ loader }: Harness, db = loader.db) {
   const result = await verifyArchive(loader.store, options);
   await verifyDatabase({ db, store: loader.store, result, sealIntervalSeconds: 3600 });
   const { tampering, notices } = result.findings;
-  // The records of a bench name logs that it does not store.
+  // The harness's records name logs that it does not store.
   return { tampering: tampering.filter(({ key }) => !key.startsWith("logs/")), notices };
 }
 
@@ -60,7 +60,7 @@ test("an attempt that was reopened after its run record is open in a rebuilt led
   expect((await verify(harness, again.db)).tampering).toEqual([]);
 });
 
-/** A run with a job, listed, recorded and loaded; its job is in a partition of its own. */
+/** Adds a run with a job, listed, recorded and loaded; its job has its own partition. */
 async function addRun(harness: Harness, index: number, createdAt: string): Promise<number> {
   const ids = { run_id: runId + index, id: jobId + index * 20_000_000_000 };
   await recordRuns(harness.loader.db, repositoryId, [runObject({ id: ids.run_id, created_at: createdAt })]);
@@ -101,7 +101,7 @@ test("runs that the owner removed are missing until a seal carries the removal, 
   await using empty = await openEmptyDatabase();
   await rebuildInto(empty, harness, { publicKey });
   expect((await verify(harness, empty.db)).tampering).toEqual([]);
-  // A younger run's, and one of the removal's own time in a partition that is still there.
+  // Of a younger run, and of the time of the removal, in a partition that still exists.
   for (const [database, job] of [
     [harness, jobs[1]],
     [empty, jobs[0]],

@@ -1,4 +1,4 @@
-// Whatever is done to a sealed archive is found, and the object that it was done to is named.
+// Tampering of any kind with a sealed archive is found, and the object concerned is named.
 
 import { randomInt } from "node:crypto";
 import { env } from "node:process";
@@ -18,7 +18,7 @@ import { acts } from "./support/store-tampering.ts";
 import type { ObjectKeys } from "./support/tamper.ts";
 import { Dice, Tamperer } from "./support/tamper.ts";
 
-/** Of each kind. */
+/** Rounds for each kind. */
 const rounds = 12;
 
 function verify(archive: SealedArchive, options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
@@ -33,7 +33,7 @@ async function keysOf({ store, removed, damaged }: SealedArchive): Promise<Objec
     seal: [],
     identity: [],
   };
-  // What a seal itself says to be damaged can be damaged further by anybody.
+  // Objects that a seal records as damaged are left out: further damage is not detectable.
   for await (const { key } of store.list("")) {
     const parsed = tryParseKey(key);
     if (parsed && !removed.includes(key) && key !== damaged) keys[parsed.kind].push(key);
@@ -54,18 +54,18 @@ test(
     const { sequence, sha256 } = chain.head ?? { sequence: 0, sha256: "" };
     const table: { kind: string; done: number; found: number }[] = [];
     const missed: unknown[] = [];
-    for (const { kind, act, needsHead = false } of acts) {
+    for (const { kind, tamper, needsHead = false } of acts) {
       let found = 0;
       for (let round = 0; round < rounds; round += 1) {
         await using tamperer = new Tamperer(archive.folder);
-        const touched = await act(tamperer, dice, keys);
+        const touched = await tamper(tamperer, dice, keys);
         const result = await verify(archive, needsHead ? { expectedHead: { sequence, sha256 } } : {});
         const named = new Set(result.findings.tampering.map(({ key }) => key));
         if (touched.length > 0 && touched.every((key) => named.has(key))) found += 1;
         else missed.push({ kind, touched, findings: result.findings });
       }
       table.push({ kind, done: rounds, found });
-      // Nothing is left behind that would make the next kind's tampering seem found.
+      // Every change is undone, so that the next kind starts from an intact archive.
       expect((await verify(archive)).findings.tampering).toEqual([]);
     }
     const done = table.reduce((sum, row) => sum + row.done, 0);
@@ -77,9 +77,9 @@ test(
   },
 );
 
-/** So many at once: each is named by itself. */
+/** Changes per verification. Each must be named. */
 const actsAtOnce = 12;
-/** More of them with `ROW_TAMPERINGS=1000`; the same ones with `ROW_SEED`. */
+/** ROW_TAMPERINGS sets the number, ROW_SEED repeats a run. */
 const tamperings = Number(env["ROW_TAMPERINGS"] ?? rowActs.length * 2);
 
 test(
@@ -122,13 +122,13 @@ async function tamperOnce(archive: SealedArchive, result: VerifyResult, dice: Di
       const ask: Ask = (query) => queryIn(trx, query);
       const [taken, tables] = [new Set<string>(), new Set<string>()];
       for (let index = 0; index < actsAtOnce; index += 1) {
-        const { kind, act } = rowActs[(from + index * 7) % rowActs.length] ?? dice.one(rowActs);
+        const { kind, tamper } = rowActs[(from + index * 7) % rowActs.length] ?? dice.one(rowActs);
         const [, table = ""] = kind.split(" · ");
         if (tables.has(table)) continue;
         tables.add(table);
         await ask("savepoint tampering");
-        const names = await act(ask, dice);
-        // A row that another act has changed is one finding for both.
+        const names = await tamper(ask, dice);
+        // Two changes of the same row are one finding, so such a change is skipped.
         if (names.length === 0 || names.some((name) => taken.has(name))) await ask("rollback to savepoint tampering");
         else touched.push({ kind, names });
         for (const name of names) taken.add(name);

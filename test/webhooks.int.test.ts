@@ -1,5 +1,5 @@
-// Webhooks from the simulated GitHub to the whole program: what one costs, that copies are told, and that neither their chaos
-// nor their loss changes how it ends.
+// Webhooks from the simulated GitHub to the whole program: how many requests a job costs, how copies are recognized, and that reordered or
+// lost webhooks do not change the final state.
 
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -14,17 +14,17 @@ import { engineSettings, githubSettings, openWorkspace, type Workspace } from ".
 const repository = "octo-org/api";
 const secret = "hush";
 
-type Stage = AsyncDisposable & {
+type Scenario = AsyncDisposable & {
   readonly workspace: Workspace;
   readonly simulator: Simulator;
   readonly client: Client;
   readonly settings: Settings;
-  /** Starts the program with its route; resolves when it has looked at the repository once. */
+  /** Starts the program with its webhook route. Resolves after the first poll of the repository. */
   readonly start: () => Promise<Program>;
 };
 
-/** @param pollSeconds so many that only webhooks tell anything, or so few that polling finds it all */
-async function openStage(pollSeconds: number): Promise<Stage> {
+/** @param pollSeconds so long that only webhooks report anything, or so short that polling finds everything */
+async function openScenario(pollSeconds: number): Promise<Scenario> {
   const stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
   const simulator = stack.use(await startSimulator({ scenario: "empty" }));
@@ -44,20 +44,20 @@ async function openStage(pollSeconds: number): Promise<Stage> {
   stack.defer(() => client.end());
   const start = async () => {
     const program = stack.use(startProgram(mainOf("cli"), ["start"], { cwd: workspace.folder, settings }));
-    await vi.waitFor(() => expect(program.printed()).toContain('"msg":"started"'), patience);
+    await vi.waitFor(() => expect(program.printed()).toContain('"msg":"started"'), waitOptions);
     await vi.waitFor(async () => {
       const { rows } = await client.query("select from archive.repositories where polled_at is not null");
       expect(rows).toHaveLength(1);
-    }, patience);
+    }, waitOptions);
     simulator.control.setWebhook({ url: `http://127.0.0.1:${port}/webhooks/github`, secret });
     return program;
   };
   return { workspace, simulator, client, settings, start, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-const patience = { timeout: 30_000, interval: 50 };
+const waitOptions = { timeout: 30_000, interval: 50 };
 
-async function logsOf({ client }: Stage, jobIds: readonly number[]): Promise<(string | null)[]> {
+async function logsOf({ client }: Scenario, jobIds: readonly number[]): Promise<(string | null)[]> {
   const { rows } = await client.query<{ log: string }>(
     `select coalesce(log_reason, log_state) as log from unnest($1::bigint[]) with ordinality as asked(job_id, place)
       left join audit.jobs using (job_id) order by place`,
@@ -66,60 +66,60 @@ async function logsOf({ client }: Stage, jobIds: readonly number[]): Promise<(st
   return rows.map(({ log }) => log);
 }
 
-const callsOf = ({ simulator }: Stage): string[] =>
+const callsOf = ({ simulator }: Scenario): string[] =>
   simulator.journal.entries({ origin: "api" }).map(({ method, url }: JournalEntry) => `${method} ${url}`);
 
 test("a completed job costs one call, its log, and a skipped one none", { timeout: 300_000 }, async () => {
-  await using stage = await openStage(3_600);
-  await stage.start();
-  stage.simulator.control.clearJournal({});
+  await using scenario = await openScenario(3_600);
+  await scenario.start();
+  scenario.simulator.control.clearJournal({});
   const jobs = [
     { name: "build" },
     { name: "test", conclusion: "failure" as const },
     { name: "deploy", conclusion: "skipped" as const },
   ];
-  const { jobIds } = stage.simulator.control.addRun({ repository, jobs, event: "push" });
-  await vi.waitFor(async () => expect(await logsOf(stage, jobIds)).toEqual(["archived", "archived", "not_run"]), patience);
+  const { jobIds } = scenario.simulator.control.addRun({ repository, jobs, event: "push" });
+  await vi.waitFor(async () => expect(await logsOf(scenario, jobIds)).toEqual(["archived", "archived", "not_run"]), waitOptions);
   const [build, failed] = jobIds;
-  expect(callsOf(stage).toSorted()).toEqual([build, failed].map((id) => `GET /repos/${repository}/actions/jobs/${id}/logs`));
-  const { rows } = await stage.client.query("select distinct event, actor is not null as has_actor from audit.jobs");
+  expect(callsOf(scenario).toSorted()).toEqual([build, failed].map((id) => `GET /repos/${repository}/actions/jobs/${id}/logs`));
+  const { rows } = await scenario.client.query("select distinct event, actor is not null as has_actor from audit.jobs");
   expect(rows).toEqual([{ event: "push", has_actor: true }]);
 });
 
 test("of a re-run, copies cost no call and the others one, also when its run was not known", { timeout: 300_000 }, async () => {
-  await using stage = await openStage(3_600);
-  const { control, webhooks } = stage.simulator;
-  await stage.start();
+  await using scenario = await openScenario(3_600);
+  const { control, webhooks } = scenario.simulator;
+  await scenario.start();
   const jobs = [{ name: "build" }, { name: "test", conclusion: "failure" as const }];
   const first = control.addRun({ repository, jobs, completedSecondsAgo: 30 });
-  await vi.waitFor(async () => expect(await logsOf(stage, first.jobIds)).toEqual(["archived", "archived"]), patience);
+  await vi.waitFor(async () => expect(await logsOf(scenario, first.jobIds)).toEqual(["archived", "archived"]), waitOptions);
   control.clearJournal({});
   const second = control.rerun({ runId: first.runId, failedOnly: true, state: "in_progress" });
-  await vi.waitFor(async () => expect((await logsOf(stage, second.jobIds))[0]).toBe("copied"), patience);
-  expect(callsOf(stage)).toEqual([]);
-  stage.simulator.clock.advance(5_000);
+  await vi.waitFor(async () => expect((await logsOf(scenario, second.jobIds))[0]).toBe("copied"), waitOptions);
+  expect(callsOf(scenario)).toEqual([]);
+  scenario.simulator.clock.advance(5_000);
   await control.completeRun({ runId: first.runId });
-  await vi.waitFor(async () => expect(await logsOf(stage, second.jobIds)).toEqual(["copied", "archived"]), patience);
-  expect(callsOf(stage)).toEqual([`GET /repos/${repository}/actions/jobs/${second.jobIds[1]}/logs`]);
+  await vi.waitFor(async () => expect(await logsOf(scenario, second.jobIds)).toEqual(["copied", "archived"]), waitOptions);
+  expect(callsOf(scenario)).toEqual([`GET /repos/${repository}/actions/jobs/${second.jobIds[1]}/logs`]);
 
-  // Of another run nothing arrived but the end of one job of its second attempt.
+  // Of another run, only the end of one job of its second attempt was delivered.
   control.dropWebhooks({ next: 1_000 });
   const lost = control.addRun({ repository, jobs, completedSecondsAgo: 30 });
   const again = control.rerun({ runId: lost.runId, state: "in_progress" });
-  stage.simulator.clock.advance(5_000);
+  scenario.simulator.clock.advance(5_000);
   await control.completeRun({ runId: lost.runId });
   await webhooks.settled();
   control.dropWebhooks({ next: 0 });
   control.clearJournal({});
   const [jobId = 0] = again.jobIds;
   await control.sendWebhook({ jobId });
-  await vi.waitFor(async () => expect(await logsOf(stage, [jobId])).toEqual(["archived"]), patience);
-  expect(callsOf(stage).slice(-1)).toEqual([`GET /repos/${repository}/actions/jobs/${jobId}/logs`]);
-  expect(callsOf(stage).length).toBeLessThanOrEqual(2);
+  await vi.waitFor(async () => expect(await logsOf(scenario, [jobId])).toEqual(["archived"]), waitOptions);
+  expect(callsOf(scenario).slice(-1)).toEqual([`GET /repos/${repository}/actions/jobs/${jobId}/logs`]);
+  expect(callsOf(scenario).length).toBeLessThanOrEqual(2);
 });
 
-/** Runs that end, go on, and run again. */
-async function liveThroughADay({ simulator: { control, clock } }: Stage): Promise<void> {
+/** Adds runs that complete, stay open, and are rerun. */
+async function simulateDay({ simulator: { control, clock } }: Scenario): Promise<void> {
   const jobs = [
     { name: "build" },
     { name: "test", conclusion: "failure" as const },
@@ -133,7 +133,7 @@ async function liveThroughADay({ simulator: { control, clock } }: Stage): Promis
   await control.completeRun({ runId: open.runId });
 }
 
-async function checkInvariants({ workspace, simulator, settings }: Stage, program: Program) {
+async function checkInvariants({ workspace, simulator, settings }: Scenario, program: Program) {
   program.stop("SIGTERM");
   expect((await program.ended).code).toBe(0);
   const { code, stdout, stderr } = await runCli(["start", "--once", "--max-wait", "60"], { cwd: workspace.folder, settings });
@@ -145,11 +145,11 @@ test(
   "doubled, reversed and forged webhooks end as polling alone does, when all of them are lost",
   { timeout: 300_000 },
   async () => {
-    await using shuffled = await openStage(3_600);
-    const told = await shuffled.start();
+    await using shuffled = await openScenario(3_600);
+    const shuffledProgram = await shuffled.start();
     const { control, webhooks, world } = shuffled.simulator;
     control.holdWebhooks({});
-    await liveThroughADay(shuffled);
+    await simulateDay(shuffled);
     await control.releaseWebhooks({ order: "reverse" });
     for (const { id: jobId } of world.jobs.values()) {
       await control.sendWebhook({ jobId, times: 3 });
@@ -163,12 +163,12 @@ test(
     const statuses = new Set(webhooks.deliveries.map(({ statusCode }) => statusCode));
     expect(statuses).toEqual(new Set([202, 401]));
 
-    await using lost = await openStage(1);
+    await using lost = await openScenario(1);
     const polling = await lost.start();
     lost.simulator.control.dropWebhooks({ next: 1_000_000 });
-    await liveThroughADay(lost);
+    await simulateDay(lost);
 
-    const [first, second] = [await checkInvariants(shuffled, told), await checkInvariants(lost, polling)];
+    const [first, second] = [await checkInvariants(shuffled, shuffledProgram), await checkInvariants(lost, polling)];
     expect([first.violations, second.violations]).toEqual([[], []]);
     expect(first.archived).toBe(second.archived);
     expect(first.jobs).toBeGreaterThan(20);

@@ -1,4 +1,4 @@
-// Who did what an operator does, and why: in the table, the view, the seal and a rebuilt database; and verify compares it.
+// Records who did what, and why: in the table, the view, the seal and a rebuilt database; and verify compares it.
 
 import { userInfo } from "node:os";
 
@@ -43,8 +43,8 @@ async function newestSeal({ loader }: Harness): Promise<Seal> {
   }
 }
 
-/** Four jobs: two whose logs can go, one to hold, one that failed. All that is archived is in a seal. */
-async function openActs() {
+/** Adds four jobs: two with logs to remove, one to hold, one that failed. All that is archived is sealed. */
+async function openOperations() {
   const harness = await openHarness();
   for (const id of [jobId, jobId + 1, held]) await archiveText(harness, id);
   await harness.owe({ id: failed });
@@ -62,8 +62,8 @@ async function verify({ loader }: Harness, db = loader.db) {
   return result.findings.tampering;
 }
 
-/** Every act once. */
-async function actAll({ harness, db }: Awaited<ReturnType<typeof openActs>>): Promise<void> {
+/** Performs every operation once. */
+async function performAll({ harness, db }: Awaited<ReturnType<typeof openOperations>>): Promise<void> {
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: "matter 7", by: "mona" });
   await holdJobs(db, { jobIds: [held], isHeld: false, reason: "closed", by: "hubot" });
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: "matter 8", by: "mona" });
@@ -97,11 +97,11 @@ const views = {
 const viewsOf = async (ask: Harness["ask"]) =>
   Object.fromEntries(await Promise.all(Object.entries(views).map(async ([name, query]) => [name, await ask(query)] as const)));
 
-test("each act is in its view and in the next seal with who did it and why, and a rebuilt database has it from there", async () => {
-  const acts = await openActs();
+test("each operation is in its view and in the next seal with who did it and why, and a rebuilt database has it from there", async () => {
+  const acts = await openOperations();
   const { harness, actor } = acts;
   await using _ = harness;
-  await actAll(acts);
+  await performAll(acts);
   const loader = { ...actor, by: "loader" };
   const hubot = { ...actor, by: "hubot" };
   const backfill = { backfill_id: 1, asked_for: ["acme/*"] };
@@ -144,15 +144,15 @@ test("each act is in its view and in the next seal with who did it and why, and 
   expect(await createBackfill(empty.db, next)).toBe(2);
 });
 
-test("without a name an act is ascribed to the operating system's login", async () => {
-  const { harness, db, actor } = await openActs();
+test("without a name an operation is ascribed to the operating system's login", async () => {
+  const { harness, db, actor } = await openOperations();
   await using _ = harness;
   await holdJobs(db, { jobIds: [held], isHeld: true, reason: null });
   expect(await harness.ask(views.holds)).toEqual([{ is_held: true, reason: null, ...actor, by: osUser }]);
 });
 
 test("who announced a new sealing key and why is in that seal and in audit.seals, and in no other", async () => {
-  const { harness, actor } = await openActs();
+  const { harness, actor } = await openOperations();
   await using _ = harness;
   await seal(harness, { nextKey: newSigner().publicKey, ascription: { by: "mona", reason: "yearly rotation" } });
   const operator = { ...actor, reason: "yearly rotation" };
@@ -168,7 +168,7 @@ test("who announced a new sealing key and why is in that seal and in audit.seals
 });
 
 test("a removal of old runs says which login of the database did it", async () => {
-  const { harness, actor } = await openActs();
+  const { harness, actor } = await openOperations();
   await using _ = harness;
   await harness.ask("select archive.remove_runs_before('2020-01-01')");
   await harness.ask("select archive.remove_runs_before('2020-01-01')");
@@ -179,10 +179,10 @@ test("a removal of old runs says which login of the database did it", async () =
 });
 
 test("verify finds a changed name, login or reason in every table", async () => {
-  const acts = await openActs();
+  const acts = await openOperations();
   const { harness } = acts;
   await using _ = harness;
-  await actAll(acts);
+  await performAll(acts);
   await seal(harness);
   for (const [table, column] of [
     ["holds", "by"],
@@ -206,16 +206,16 @@ test("verify finds a changed name, login or reason in every table", async () => 
   expect(await verify(harness)).toEqual([]);
 });
 
-test("an act from before it was recorded who did it has null, in the seal and in every database, and verifies", async () => {
-  const { harness } = await openActs();
+test("an operation older than the record of who did it has null, in the seal and in every database, and verifies", async () => {
+  const { harness } = await openOperations();
   await using _ = harness;
   await harness.ask(`
     insert into archive.holds (job_id, is_held, by, os_user, database_user) values (${held}, true, null, null, null)`);
   await harness.ask(`
     insert into archive.retention_policies (name, keep_days, database_user) values ('acme', 4000, null)`);
   await seal(harness);
-  const nobody = { by: null, os_user: null, database_user: null };
-  expect(await newestSeal(harness)).toMatchObject({ holds: [nobody], policies: [{ ...nobody, reason: null }] });
+  const noActor = { by: null, os_user: null, database_user: null };
+  expect(await newestSeal(harness)).toMatchObject({ holds: [noActor], policies: [{ ...noActor, reason: null }] });
   expect(await verify(harness)).toEqual([]);
   await using empty = await openEmptyDatabase();
   await rebuildInto(empty, harness, { publicKey });
@@ -233,10 +233,10 @@ async function listAttempt(harness: Harness, run_attempt: number, object?: Json)
   await seal(harness);
 }
 
-test("two attempts by different people show each its own, and what nobody saw of an attempt is null", async () => {
+test("two attempts by different people show each its own, and what was not recorded of an attempt is null", async () => {
   await using harness = await openHarness();
   const { db } = harness.loader;
-  // Newer than the sighting of the bench.
+  // Newer than the harness's snapshot.
   const first = runObject({
     updated_at: "2026-05-01T10:06:00Z",
     triggering_actor: account("mona"),

@@ -1,5 +1,5 @@
-// A sample of the wrong answers that `faults/wrong-answers.fault.test.ts` gives. WRONG_ANSWERS_SEED, which it
-// prints, chooses the sample.
+// A random sample of the wrong answers that `faults/wrong-answers.fault.test.ts` gives. WRONG_ANSWERS_SEED, which the test prints, repeats
+// a sample.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { describeResult, listOnceScenarios, runOnceScenarios } from "./support/wrong-answers/run-scenarios.ts";
 
 const sampleSize = 25;
-// oxlint-disable-next-line node/no-process-env -- the sample that the tester wants to see again
+// oxlint-disable-next-line node/no-process-env -- the tester can repeat a sample
 const seed = Number(process.env["WRONG_ANSWERS_SEED"] ?? Date.now() % 1_000_000);
 
 test("a wrong answer of GitHub loses nothing silently, and what it hid is found by the next pass", async ({ annotate }) => {

@@ -1,4 +1,4 @@
-// Settings that lead to another host than the archive's: what writes is refused, and seals made so once can be corrected in the open.
+// Settings that name another host than the archive's: writes are refused, and seals of a wrong host can be corrected by a further seal.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -65,15 +65,15 @@ test("what writes is refused with 78 where the settings name another host, and c
   const fresh = { DATABASE_URL: await createTestDatabase({ migrated: true }) };
   expect(await archive.run(["rebuild"], { ...elsewhere, ...fresh })).toMatchObject({ code: 78 });
   expect(await archive.store.read(sealKey(1))).toBeUndefined();
-  // What only reads answers all the same.
+  // Commands that only read work.
   expect(await archive.run(["hold"], elsewhere)).toMatchObject({ code: 0, stdout: "Nothing is on hold.\n" });
 });
 
-test("seals of another host are corrected by a seal that names them, which verify shows, and rebuild follows", async () => {
+test("seals of another host are corrected by a seal that names them; verify shows it, and rebuild follows it", async () => {
   await using archive = await openSealable();
   const { run, key } = archive;
   expect(await run(["seal"])).toMatchObject({ code: 0 });
-  // As it was sealed when the settings decided the host.
+  // As seals were made when the settings decided the host.
   const identity = await findIdentity(archive.db);
   const sealer = { db: archive.db, store: archive.store, log: createLogger("test", "silent"), signer: key.signer };
   await sealArchive({ ...sealer, host: "github.com", archiveId: identity?.archive_id ?? "" });
@@ -99,7 +99,7 @@ test("seals of another host are corrected by a seal that names them, which verif
   const again = await run(["seal", "--correct-host", "--reason", "again"]);
   expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining("is corrected already") as string });
 
-  // No key is needed to follow a chain that corrects itself.
+  // A chain that corrects itself is followed without a key.
   const rebuilt = await run(["rebuild"], { DATABASE_URL: await createTestDatabase({ migrated: true }), SEAL_KEY: "" });
   expect(rebuilt.code, rebuilt.stderr).toBe(0);
 });

@@ -1,10 +1,10 @@
-// The credential is refused and replaced, a repository is out of sight and back, and one is renamed and transferred while it is read.
+// The credential is refused and replaced; a repository becomes inaccessible and returns, or is renamed and transferred during a read.
 
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { expect, test } from "vitest";
 
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
-import { lasting, untilArchived, untilAtWork } from "../support/system/waits.ts";
+import { sleepSeconds, untilArchived, untilDownloading } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 
@@ -13,14 +13,14 @@ test("the token is revoked in mid-work, and each worker is started again with a 
   const { simulator, replicas } = system;
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const refused = simulator.journal.next({ status: 401 });
   simulator.control.revokeToken({ token: simulator.token });
   await refused;
   const told = system.addRun();
-  await lasting(20);
+  await sleepSeconds(20);
   const refusals = simulator.journal.entries({ status: 401 }).length;
-  expect(await judgedWithoutAccess(system)).toEqual([{ jobs: 0 }]);
+  expect(await decidedWithoutAccess(system)).toEqual([{ jobs: 0 }]);
   const token = `ghp_${"0123456789ab".repeat(3)}`;
   simulator.control.addToken({ token });
   system.configure({ GITHUB_TOKEN: token });
@@ -42,7 +42,7 @@ test("the token is revoked in mid-work, and each worker is started again with a 
 test("every token of an App is withdrawn, four times: each process gets a new one and goes on", async ({ annotate }) => {
   await using system = await openSmallSystem({
     world: { ...world, app: { id: 7 } },
-    // Whoever sent a pull request from a fork did not install the App.
+    // The owner of a fork that sent a pull request has not installed the App.
     settings: (_name, { app }) => ({
       ARCHIVE_REPOSITORIES: (app?.installations ?? []).map(({ owner }) => `${owner.login}/*`).join(","),
     }),
@@ -50,7 +50,7 @@ test("every token of an App is withdrawn, four times: each process gets a new on
   const { simulator } = system;
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 200 });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const [installation] = simulator.app?.installations ?? [];
   const minted = () => simulator.journal.entries({ method: "POST", url: "/access_tokens", status: 201 }).length;
   const before = minted();
@@ -61,13 +61,13 @@ test("every token of an App is withdrawn, four times: each process gets a new on
     simulator.control.revokeInstallation({ installationId: installation?.id ?? 0 });
     told = system.addRun();
     await refused;
-    await lasting(3);
+    await sleepSeconds(3);
   }
   const recovered = await untilArchived(system, told[0]);
   const settled = await system.settled();
   const tokens = minted() - before;
   expect(tokens).toBeGreaterThanOrEqual(withdrawals);
-  // Two fetchers and two log-workers hold one each.
+  // Two fetchers and two log-workers hold one token each.
   expect(tokens).toBeLessThanOrEqual(withdrawals * 4);
   const { verdict } = await system.expectWhole();
   await annotate(
@@ -82,17 +82,17 @@ test("a repository is out of sight for 20 s in mid-work: nothing of it is called
   const [repository = ""] = simulator.world.repositories.map(fullNameOf);
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   simulator.control.hideRepository({ repository });
-  await lasting(20);
-  // What it may have been called is held against the truth in the end.
+  await sleepSeconds(20);
+  // States that were recorded meanwhile are compared with the oracle at the end.
   const refused = await system.postgres.ask("select count(*)::int as logs from audit.jobs where log_reason = 'no_access'");
   simulator.control.hideRepository({ repository, hidden: false });
   const told = simulator.control.addRun({ repository, jobs: [{ name: "after" }] }).jobIds;
   const { code, stdout } = await system.cli("retry", "--reason", "no_access", "--json");
   expect({ code, stdout }).toMatchObject({ code: 0 });
   const recovered = await untilArchived(system, told[0]);
-  // A look that was refused is repeated five minutes later; which attempts end meanwhile, webhooks tell.
+  // A refused poll is repeated five minutes later. Webhooks report which attempts complete meanwhile.
   const settled = await system.settled(400);
   const { verdict } = await system.expectWhole();
   await annotate(
@@ -107,14 +107,14 @@ test("a repository is renamed, transferred and renamed again, each between a lin
   const { control, journal } = simulator;
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 500 });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   let [repository = ""] = simulator.world.repositories.map(fullNameOf);
   const moves = [{ name: "renamed" }, { owner: "another-owner" }, { name: "renamed-again" }];
   const told: number[] = [];
   for (const move of moves) {
     const { jobIds } = control.addRun({ repository, jobs: [{ name: "moved" }] });
     told.push(...jobIds);
-    // Its link is given, and the log host waits half a second before it sends the log.
+    // Its link is issued, and the log host waits half a second before it sends the log.
     await journal.next({ origin: "api", url: `/actions/jobs/${jobIds[0]}/logs`, status: 302 });
     control.moveRepository({ repository, ...move });
     const [owner = "", name = ""] = repository.split("/");
@@ -131,8 +131,8 @@ test("a repository is renamed, transferred and renamed again, each between a lin
   );
 });
 
-/** Logs that were judged by answers which only say that the credential is none. */
-function judgedWithoutAccess({ postgres }: SmallSystem): Promise<readonly Record<string, unknown>[]> {
+/** @returns logs whose state was decided by an answer that only refuses the credential. */
+function decidedWithoutAccess({ postgres }: SmallSystem): Promise<readonly Record<string, unknown>[]> {
   return postgres.ask(
     "select count(*)::int as jobs from audit.jobs where log_state = 'failed' or log_reason in ('deleted', 'expired')",
   );

@@ -1,18 +1,18 @@
-// A log-worker whose store is S3 is killed at every request, statement and write of the ways that a log can go.
+// A log-worker on S3 is killed at every request, statement and write, for logs of each outcome.
 
 import { expect, test, vi } from "vitest";
 
-import { openArchiveStage } from "../support/crash/archive-stage.ts";
-import { crashAtEveryCall } from "../support/crash/stage.ts";
+import { openArchiveScenario } from "../support/crash/archive-scenario.ts";
+import { crashAtEveryCall } from "../support/crash/crash-at-every-call.ts";
 
 test("kill -9 at every call of archiving into S3 leads to the same records and logs", async ({ annotate }) => {
   const credentials = { AWS_ACCESS_KEY_ID: "S3RVER", AWS_SECRET_ACCESS_KEY: "S3RVER" };
   for (const [name, value] of Object.entries(credentials)) vi.stubEnv(name, value);
-  await using stage = await openArchiveStage(credentials);
+  await using scenario = await openArchiveScenario(credentials);
   const reasons = new Set<string>();
   let orphans = 0;
   const { calls, deaths } = await crashAtEveryCall({
-    ...stage.begin,
+    ...scenario.begin,
     checkInvariants({ objects }) {
       const keys = Object.keys(objects);
       const withoutRecord = keys.filter((key) => key.startsWith("logs/") && !keys.includes(recordOf(key)));
@@ -21,7 +21,7 @@ test("kill -9 at every call of archiving into S3 leads to the same records and l
     },
   });
   await annotate(`${calls} calls, ${deaths} deaths`, "F35");
-  // One lies there from the beginning: some death came between another log and its record.
+  // One of them is part of the scenario; the other results from a crash between a log and its record.
   expect(orphans).toBe(2);
   expect([...reasons]).toEqual(expect.arrayContaining(["archived", "adopted", "copied", "deleted"]));
 });

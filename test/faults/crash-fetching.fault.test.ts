@@ -1,18 +1,18 @@
-// A fetcher is killed at every call to the outside: of one look at a repository, and of a backfill from its making to its last slice.
+// A fetcher is killed at every external call of a poll, and of a backfill from its creation to its last slice.
 
 import { test } from "vitest";
 
-import { openFetchStage } from "../support/crash/fetch-stage.ts";
-import { crashAtEveryCall } from "../support/crash/stage.ts";
+import { crashAtEveryCall } from "../support/crash/crash-at-every-call.ts";
+import { openFetchScenario } from "../support/crash/fetch-scenario.ts";
 
 test("kill -9 at every call of a look at a repository leads to the same ledger", async ({ annotate }) => {
-  await using stage = await openFetchStage();
-  const { calls, deaths } = await crashAtEveryCall(await stage.beginPoll());
+  await using scenario = await openFetchScenario();
+  const { calls, deaths } = await crashAtEveryCall(await scenario.preparePoll());
   await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });
 
 test("kill -9 at every call of a backfill leads to the same ledger", async ({ annotate }) => {
-  await using stage = await openFetchStage();
-  const { calls, deaths } = await crashAtEveryCall(await stage.beginBackfill());
+  await using scenario = await openFetchScenario();
+  const { calls, deaths } = await crashAtEveryCall(await scenario.prepareBackfill());
   await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });

@@ -1,35 +1,35 @@
-// A loader is killed at every call to the outside: of loading jobs, records and a run, and of sealing.
+// A loader is killed at every external call of loading jobs, records and a run, and of sealing.
 
 import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { expect, test } from "vitest";
 
-import type { Evidence } from "../support/crash/beginning.ts";
-import { withoutNow } from "../support/crash/evidence.ts";
-import { openLoadStage, openSealStage } from "../support/crash/load-stage.ts";
-import { crashAtEveryCall } from "../support/crash/stage.ts";
+import { crashAtEveryCall } from "../support/crash/crash-at-every-call.ts";
+import { maskNow } from "../support/crash/evidence.ts";
+import type { Evidence } from "../support/crash/initial-state.ts";
+import { openLoadScenario, openSealScenario } from "../support/crash/load-scenario.ts";
 
 test("kill -9 at every call of a loader leads to the same rows and the same run record", async ({ annotate }) => {
-  await using stage = await openLoadStage();
-  const { calls, deaths } = await crashAtEveryCall(stage.begin);
+  await using scenario = await openLoadScenario();
+  const { calls, deaths } = await crashAtEveryCall(scenario.begin);
   await annotate(`${calls} calls, ${deaths} deaths`, "F35");
 });
 
-// A seal names when it was made: its hash is another each time.
+// A seal contains its time, so its hash varies.
 function sealOf(key: string, bytes: Buffer): unknown {
-  return key === "seals/000000000002.json" ? withoutNow(parseSeal(bytes, key).seal) : undefined;
+  return key === "seals/000000000002.json" ? maskNow(parseSeal(bytes, key).seal) : undefined;
 }
 
-/** What the database has of the second seal. */
+/** @returns what the database holds of the second seal. */
 function sealInHand({ rows }: Evidence): unknown {
   return rows["seals"]?.map((row) => row as { sequence: number; published_at: unknown }).find(({ sequence }) => sequence === 2);
 }
 
 test("kill -9 at every call of sealing leads to one chain that holds the same", async ({ annotate }) => {
-  await using stage = await openSealStage();
+  await using scenario = await openSealScenario();
   let cutBeforePut = 0;
   let cutBeforePublishing = 0;
   const { calls, deaths } = await crashAtEveryCall({
-    ...stage.begin,
+    ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
     checkInvariants(left) {

@@ -1,24 +1,24 @@
-// A loader is killed at every call to the outside while logs go: of deciding which, of the seal that says so, and of removing them.
+// A loader is killed at every external call of a removal: deciding which logs to remove, sealing the decision, and removing them.
 
 import type { Seal } from "@actions-archive/archive/seal/seal";
 import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
 import { sealKey } from "@actions-archive/core/object-key";
 import { expect, test } from "vitest";
 
-import type { Evidence } from "../support/crash/beginning.ts";
-import { withoutNow } from "../support/crash/evidence.ts";
-import { goes, openRemoveStage, stays } from "../support/crash/remove-stage.ts";
-import { crashAtEveryCall } from "../support/crash/stage.ts";
+import { crashAtEveryCall } from "../support/crash/crash-at-every-call.ts";
+import { maskNow } from "../support/crash/evidence.ts";
+import type { Evidence } from "../support/crash/initial-state.ts";
+import { removedKeys, openRemoveScenario, keptKeys } from "../support/crash/remove-scenario.ts";
 
 const lastSeal = sealKey(2);
 
-// A seal names when it was made: its hash is another each time.
+// A seal contains its time, so its hash varies.
 function sealOf(key: string, bytes: Buffer): unknown {
-  return key === lastSeal ? withoutNow(parseSeal(bytes, key).seal) : undefined;
+  return key === lastSeal ? maskNow(parseSeal(bytes, key).seal) : undefined;
 }
 
-/** Keys whose going is told by the newest seal in the store. */
-function buried({ objects }: Evidence): string[] {
+/** @returns keys whose removal the newest seal in the store records. */
+function tombstonedKeys({ objects }: Evidence): string[] {
   const seal = objects[lastSeal] as Pick<Seal, "tombstones"> | undefined;
   return seal?.tombstones.map(({ key }) => key) ?? [];
 }
@@ -26,22 +26,22 @@ function buried({ objects }: Evidence): string[] {
 test("kill -9 at every call of removing logs: none goes before its tombstone is sealed, none that is held, and in the end the others", async ({
   annotate,
 }) => {
-  await using stage = await openRemoveStage();
+  await using scenario = await openRemoveScenario();
   const seen = { undecided: 0, sealed: 0 };
   const { calls, deaths, end } = await crashAtEveryCall({
-    ...stage.begin,
+    ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
     checkInvariants(left) {
-      const gone = goes.filter((key) => !(key in left.objects));
-      expect(buried(left)).toEqual(expect.arrayContaining(gone));
-      expect(stays.filter((key) => !(key in left.objects))).toEqual([]);
+      const gone = removedKeys.filter((key) => !(key in left.objects));
+      expect(tombstonedKeys(left)).toEqual(expect.arrayContaining(gone));
+      expect(keptKeys.filter((key) => !(key in left.objects))).toEqual([]);
       if (left.rows["tombstones"]?.length === 1) seen.undecided += 1;
-      if (gone.length === 0 && buried(left).length === 2) seen.sealed += 1;
+      if (gone.length === 0 && tombstonedKeys(left).length === 2) seen.sealed += 1;
     },
   });
   await annotate(`${calls} calls, ${deaths} deaths: ${seen.sealed} between the seal and the first removal`, "F35");
-  expect(goes.filter((key) => key in end.objects)).toEqual([]);
+  expect(removedKeys.filter((key) => key in end.objects)).toEqual([]);
   expect(seen.undecided).toBeGreaterThan(0);
   expect(seen.sealed).toBeGreaterThan(0);
 });

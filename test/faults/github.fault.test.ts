@@ -1,13 +1,13 @@
-// GitHub limits, fails, stalls and sends without end, under two replicas of each worker.
+// GitHub limits, fails, stalls and sends endless bodies, with two replicas of each worker.
 
 import { expect, test } from "vitest";
 
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
-import { lasting, untilArchived, untilAtWork } from "../support/system/waits.ts";
+import { sleepSeconds, untilArchived, untilDownloading } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 
-/** Requests that arrived more than a second after an answer that forbade them, and before its time was over. */
+/** @returns requests that arrived more than a second after an answer that paused the credential, and before the end of the pause. */
 function startedInPause({ simulator }: SmallSystem, pauseMs: number): number {
   const asked = simulator.journal.entries({ origin: "api" });
   const pauses = asked.filter(({ status, finishedAt }) => status === 429 && finishedAt !== undefined);
@@ -22,7 +22,7 @@ function startedInPause({ simulator }: SmallSystem, pauseMs: number): number {
 test("429 with a time to wait: every worker of the credential pauses, and no attempt is spent", async ({ annotate }) => {
   await using system = await openSmallSystem({ world });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const pauseSeconds = 5;
   for (let times = 0; times < 4; times++) {
     const next = system.simulator.journal.next({ origin: "api", status: 429 });
@@ -34,7 +34,7 @@ test("429 with a time to wait: every worker of the credential pauses, and no att
     });
     system.addRun();
     await next;
-    await lasting(pauseSeconds + 2);
+    await sleepSeconds(pauseSeconds + 2);
   }
   const recovered = await untilArchived(system, system.addRun()[0]);
   await system.settled();
@@ -63,7 +63,7 @@ test("one answer in five is a 5xx, and one connection in ten is reset", async ({
   await annotate(`${hits} requests failed: all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s meanwhile`, "F17");
 });
 
-test("eight bodies stall at once, and the others go on beside them", async ({ annotate }) => {
+test("eight bodies stall at once, and other downloads continue", async ({ annotate }) => {
   await using system = await openSmallSystem({ world, settings: () => ({ DOWNLOAD_CONCURRENCY: "8" }) });
   const stall = system.simulator.faults.add({ origin: "log", stallAfterBytes: 500, times: 8 });
   system.startAll();
@@ -93,10 +93,10 @@ test("bodies without an end are cut at the cap, and take no memory", async ({ an
   expect(rows).toEqual([{ log_state: "failed", log_reason: "too_large" }]);
   const peaks = system
     .of("log-worker")
-    .flatMap(({ lives }) => lives.flatMap(({ samples }) => samples.map(({ peakKb }) => peakKb)));
+    .flatMap(({ lifetimes }) => lifetimes.flatMap(({ samples }) => samples.map(({ peakKb }) => peakKb)));
   const peakMb = Math.round(Math.max(...peaks) / 1024);
   expect(peakMb).toBeLessThan(400);
-  // Asked for once: too large is not tried again by itself.
+  // Requested once: a log over the limit is not retried automatically.
   expect(fault.hits).toBe(1);
   system.simulator.faults.clear();
   expect((await system.cli("retry", String(endless))).code).toBe(0);
@@ -108,8 +108,8 @@ test("bodies without an end are cut at the cap, and take no memory", async ({ an
   );
 });
 
-test("what has expired is asked for once", async ({ annotate }) => {
-  // What is older than a day has expired by then.
+test("an expired log is requested once", async ({ annotate }) => {
+  // Logs older than a day have expired.
   await using system = await openSmallSystem({ world: { ...world, retentionDays: 1 } });
   system.startAll();
   await system.settled();

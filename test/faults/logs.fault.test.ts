@@ -1,4 +1,4 @@
-// Logs that come late, are short at first, or grow while they are read.
+// Logs that appear late, are incomplete at first, or grow while they are read.
 
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
 import { expect, test } from "vitest";
@@ -8,17 +8,17 @@ import { untilArchived } from "../support/system/waits.ts";
 
 const jobs = 12;
 
-/** Runs of two jobs that have just ended. @returns the ids of the jobs. */
+/** Adds runs of two jobs that have just ended. @returns the ids of the jobs. */
 function addJobs(system: SmallSystem): number[] {
   return Array.from({ length: jobs / 2 }, () => system.addRun()).flat();
 }
 
-/** A part of the path of a job's log, at the log host. */
+/** @returns a part of the path of a job's log at the log host. */
 function logPathOf(jobId: number): string {
   return `-${jobId.toString(16).padStart(12, "0")}/logs/`;
 }
 
-/** A fault of the next answers of the log host, for each of these logs. */
+/** Adds a fault for the next answers of the log host, for each of these logs. */
 function spoilLogs({ simulator }: SmallSystem, jobIds: readonly number[], fault: FaultInput): void {
   for (const id of jobIds) simulator.faults.add({ ...fault, origin: "log", path: `*${logPathOf(id)}*` });
 }
@@ -48,7 +48,7 @@ test("no log is there for 15 s after its job's end, first by a 404, then by the 
   );
 });
 
-test("logs are half there at their first reading, and look whole", async ({ annotate }) => {
+test("logs are half there at their first reading, and appear complete", async ({ annotate }) => {
   await using system = await openSmallSystem();
   const { simulator } = system;
   simulator.control.holdWebhooks({});

@@ -1,9 +1,9 @@
-// Postgres drops sessions, dies between a put and its commit, loses its last minutes, and holds a lock: no row is wrong afterwards.
+// Postgres drops sessions, stops between a put and its commit, loses recent commits, and holds a lock. No row may be wrong afterwards.
 
 import { expect, test } from "vitest";
 
 import { openSmallSystem } from "../support/system/small-system.ts";
-import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
+import { sleepSeconds, refusedWebhooks, secondsSince, untilArchived, untilDownloading } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 
@@ -13,13 +13,13 @@ test.for(["redis", "postgres"] as const)(
     await using system = await openSmallSystem({ queue, world });
     system.simulator.faults.add({ origin: "log", times: "forever", delayMs: 200 });
     system.startAll();
-    await untilAtWork(system);
+    await untilDownloading(system);
     let ended = 0;
     const told: number[] = [];
     for (let second = 0; second < 30; second++) {
       if (second % 5 === 0) told.push(...system.addRun());
       ended += await system.postgres.terminateSessions();
-      await lasting(1);
+      await sleepSeconds(1);
     }
     const recovered = await untilArchived(system, told.at(-1));
     const settled = await system.settled();
@@ -39,14 +39,14 @@ test("Postgres stops at once whenever a record was put and its commit is to come
   if (front === undefined) throw new Error("no front before the store");
   let [stops, puts] = [0, 0];
   let resting: Promise<void> = Promise.resolve();
-  // Its answer reaches the worker while the server is gone.
+  // The store's answer reaches the worker while Postgres is down.
   front.afterPut = async () => {
     puts += 1;
     if (puts % 40 !== 0 || stops >= 5) return;
     stops += 1;
     await resting;
     await postgres.stopImmediate();
-    resting = lasting(5);
+    resting = sleepSeconds(5);
   };
   system.startAll();
   const settled = await system.settled(400);
@@ -62,7 +62,7 @@ test("a failover to a Postgres that lost its last minute", async ({ annotate }) 
   await using system = await openSmallSystem({ world });
   const { postgres, addRun } = system;
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   await system.cli("seal");
   const pause = async (act: () => Promise<void>) => {
     postgres.proxy.isRefusing = true;
@@ -99,11 +99,11 @@ test("a failover to a Postgres that lost its last minute", async ({ annotate }) 
 test("a lock is held for a minute on the table that everything needs", async ({ annotate }) => {
   await using system = await openSmallSystem({ world });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const held = system.postgres.ask("begin; lock table archive.obligations in access exclusive mode; select pg_sleep(60); commit");
   const refused = system.addRun();
   await held;
-  // A webhook that could not be stored was answered with 503: GitHub has it, and so has the poll.
+  // A webhook that could not be stored was answered with 503. The poll finds its job.
   const codes = refusedWebhooks(system);
   expect(codes.every((code) => code === 503 || code === 504)).toBe(true);
   const recovered = await untilArchived(system, refused[0]);
@@ -121,11 +121,11 @@ test("Postgres is away for 20 s: webhooks are refused, and everything is found w
   await using system = await openSmallSystem({ world });
   const { proxy } = system.postgres;
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   proxy.isRefusing = true;
   proxy.cut();
   const told = system.addRun();
-  await lasting(20);
+  await sleepSeconds(20);
   await system.simulator.webhooks.settled();
   const codes = refusedWebhooks(system);
   expect(codes.length).toBeGreaterThan(0);

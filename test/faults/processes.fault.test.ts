@@ -1,11 +1,11 @@
-// Workers are killed, stand still and tell the wrong time, while others of their kind go on.
+// Workers are killed, frozen or have a wrong clock, while other replicas continue.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 import { expect, test } from "vitest";
 
 import { openSmallSystem } from "../support/system/small-system.ts";
-import { lasting, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
+import { sleepSeconds, secondsSince, untilArchived, untilDownloading } from "../support/system/waits.ts";
 
 const world = { runsPerDay: 6, days: 3 };
 const kills = 25;
@@ -16,14 +16,14 @@ test.for(["redis", "postgres"] as const)(
   async (queue, { annotate }) => {
     await using system = await openSmallSystem({ queue, world });
     const random = createRandom(seed, "kills", queue);
-    // So slow that each death finds work in hand.
+    // Slow logs, so that each crash finds work in progress.
     system.simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
     system.startAll();
-    await untilAtWork(system);
+    await untilDownloading(system);
     for (let death = 0; death < kills; death++) {
       if (death % 5 === 0) system.addRun();
       await random.pick(system.replicas).kill(random.int(0, 1_000));
-      await lasting(random.int(2, 20) / 10);
+      await sleepSeconds(random.int(2, 20) / 10);
     }
     const recovered = await untilArchived(system, system.addRun()[0]);
     const settled = await system.settled();
@@ -43,14 +43,14 @@ test.for(["redis", "postgres"] as const)(
     await using system = await openSmallSystem({ queue, world });
     system.simulator.faults.add({ origin: "log", times: "forever", delayMs: 300 });
     system.startAll();
-    await untilAtWork(system);
+    await untilDownloading(system);
     const still = system.replicas.filter(({ name }) => name.endsWith("-1"));
     for (const replica of still) replica.freeze();
     const began = performance.now();
     const told = system.addRun();
     const taken = await untilArchived(system, told[0]);
-    // A lock lasts 25 s, a lease a minute at most.
-    await lasting(Math.max(0, 65 - secondsSince(began)));
+    // A lock lasts 25 s, a lease at most a minute.
+    await sleepSeconds(Math.max(0, 65 - secondsSince(began)));
     for (const replica of still) replica.thaw();
     const settled = await system.settled();
     const { verdict } = await system.expectWhole();
@@ -72,7 +72,7 @@ test("of each worker, one has a clock two hours ahead, one two hours behind", as
     settings: (name) => (name === "cli" ? {} : clock(name.endsWith("-1") ? 2 : -2)),
   });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const arrived = await untilArchived(system, system.addRun()[0]);
   const settled = await system.settled();
   const sealed = await system.postgres.ask(
@@ -91,7 +91,7 @@ test("two of each worker, a backfill, a pass and retries at once ask for each lo
   const { simulator, cli } = system;
   simulator.faults.add({ origin: "log", times: "forever", delayMs: 200 });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   const repositories = simulator.world.repositories.map(fullNameOf);
   const commands = [
     ["backfill", ...repositories, "--wait", "--json"],
@@ -104,7 +104,7 @@ test("two of each worker, a backfill, a pass and retries at once ask for each lo
   const ended = Promise.all(commands.map((args) => cli(...args)));
   for (let times = 0; times < 10; times++) {
     system.addRun();
-    await lasting(1);
+    await sleepSeconds(1);
   }
   const failed = (await ended).filter(({ code }) => code !== 0);
   expect(failed).toEqual([]);

@@ -1,10 +1,10 @@
-// The queue's Redis goes away, comes back with and without what it held, fills up and stands still, under two replicas of each
-// worker: it costs time, and no webhook.
+// The queue's Redis stops, restarts with and without its data, fills up and freezes, with two replicas of each worker. That may delay work,
+// but must not lose a webhook.
 
 import { expect, test } from "vitest";
 
 import { openSmallSystem } from "../support/system/small-system.ts";
-import { lasting, refusedWebhooks, secondsSince, untilArchived, untilAtWork } from "../support/system/waits.ts";
+import { sleepSeconds, refusedWebhooks, secondsSince, untilArchived, untilDownloading } from "../support/system/waits.ts";
 
 test.for([3, 20, 120])(
   "Redis is away for %d s: webhooks are taken, and work goes on when it is back",
@@ -12,12 +12,12 @@ test.for([3, 20, 120])(
     await using system = await openSmallSystem();
     const { redis, addRun } = system;
     system.startAll();
-    await untilAtWork(system);
+    await untilDownloading(system);
     await redis?.kill();
     const told: number[] = [];
     for (let second = 0; second < away; second += 1) {
       if (second % 10 === 0) told.push(...addRun());
-      await lasting(1);
+      await sleepSeconds(1);
     }
     await system.simulator.webhooks.settled();
     expect(refusedWebhooks(system)).toEqual([]);
@@ -32,16 +32,16 @@ test.for([3, 20, 120])(
   },
 );
 
-test("Redis comes back empty: the feeder feeds again and the clock ticks again", async ({ annotate }) => {
+test("Redis comes back empty: the feeder enqueues again and timers restart", async ({ annotate }) => {
   await using system = await openSmallSystem();
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   await system.redis?.kill();
-  await lasting(3);
+  await sleepSeconds(3);
   await system.redis?.start({ isEmpty: true });
   const recovered = await untilArchived(system, system.addRun()[0]);
   const settled = await system.settled();
-  // What nobody told of by a webhook is found by the clock alone.
+  // Without webhooks, only periodic polls find these.
   system.simulator.control.dropWebhooks({ next: 100 });
   const [unheard] = system.addRun();
   const polled = await untilArchived(system, unheard);
@@ -52,13 +52,13 @@ test("Redis comes back empty: the feeder feeds again and the clock ticks again",
   );
 });
 
-test("FLUSHALL in mid-work: the clock comes back without a restart", async ({ annotate }) => {
+test("FLUSHALL during work: timers come back without a restart", async ({ annotate }) => {
   await using system = await openSmallSystem();
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   for (let rounds = 0; rounds < 3; rounds++) {
     await system.redis?.ask("FLUSHALL");
-    await lasting(1);
+    await sleepSeconds(1);
   }
   system.simulator.control.dropWebhooks({ next: 100 });
   const polled = await untilArchived(system, system.addRun()[0]);
@@ -73,10 +73,10 @@ test("FLUSHALL in mid-work: the clock comes back without a restart", async ({ an
 test("Redis is full and evicts nothing: webhooks are taken, feeding goes on when there is room", async ({ annotate }) => {
   await using system = await openSmallSystem();
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
   const told = [...system.addRun(), ...system.addRun()];
-  await lasting(15);
+  await sleepSeconds(15);
   await system.simulator.webhooks.settled();
   expect(refusedWebhooks(system)).toEqual([]);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
@@ -89,13 +89,13 @@ test("Redis is full and evicts nothing: webhooks are taken, feeding goes on when
   );
 });
 
-test("Redis stands still for 20 s, with its connections open", async ({ annotate }) => {
+test("Redis freezes for 20 s, with its connections open", async ({ annotate }) => {
   await using system = await openSmallSystem();
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   system.redis?.signal("SIGSTOP");
   const told = system.addRun();
-  await lasting(20);
+  await sleepSeconds(20);
   system.redis?.signal("SIGCONT");
   const recovered = await untilArchived(system, told[0]);
   const settled = await system.settled();
@@ -106,9 +106,9 @@ test("Redis stands still for 20 s, with its connections open", async ({ annotate
 test("Redis is gone at SIGTERM: every worker ends by its deadline, and its work is done by the next", async ({ annotate }) => {
   await using system = await openSmallSystem({ settings: () => ({ SHUTDOWN_GRACE_SECONDS: "15" }) });
   system.startAll();
-  await untilAtWork(system);
+  await untilDownloading(system);
   await system.redis?.kill();
-  await lasting(1);
+  await sleepSeconds(1);
   const began = performance.now();
   const ends = await Promise.all(
     system.replicas.map(async (replica) => ({ code: (await replica.stop())?.code, took: secondsSince(began) })),

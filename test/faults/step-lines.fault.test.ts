@@ -1,11 +1,11 @@
-// Which line of a log is which step's, for 10,000 jobs whose truth is known: no line may be given to a wrong step, whatever the job's
-// steps print. Prints a table by kind. STEP_JOBS is how many jobs, STEP_SEED the first seed.
+// Assigns the lines of 10,000 generated logs to steps, and compares with the generator: no line may be assigned to a wrong step, whatever
+// the steps print. Prints a table by kind. STEP_JOBS is the number of jobs, STEP_SEED the first seed.
 
 import { jobKinds, measureKind } from "@actions-archive/archive/test-support/generated-kinds";
 import Table from "cli-table3";
 import { expect, test } from "vitest";
 
-// oxlint-disable-next-line node/no-process-env -- how many jobs, and which, is for who starts them
+// oxlint-disable-next-line node/no-process-env -- the tester chooses the jobs
 const { STEP_JOBS = "10000", STEP_SEED = "100000" } = process.env;
 
 test("no line of 10,000 jobs is given to a step that did not print it", () => {

@@ -1,5 +1,5 @@
-// The S3 server says SlowDown, loses answers, contradicts itself and spoils what it gives, under two replicas of each worker; and a
-// whole verification while it does.
+// The S3 server throttles, loses answers, contradicts itself and corrupts what it returns, with two replicas of each worker; and during a
+// deep verification.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { stopWatchingRows } from "@actions-archive/testkit/invariants/watch-rows";
@@ -15,28 +15,29 @@ const world = { runsPerDay: 6, days: 3 };
 const seed = 1;
 
 function storm({ front }: SmallSystem, chance: number, puts: readonly PutFault[], gets: readonly GetFault[]): void {
-  if (front === undefined) throw new Error("no front before the store");
+  if (front === undefined) throw new Error("the store has no proxy");
   front.storm = { puts, gets, chance, random: createRandom(seed, "storm", puts.join(), gets.join()).next };
 }
 
-const storms: readonly { row: string; says: string; puts: readonly PutFault[]; gets: readonly GetFault[]; chance: number }[] = [
-  { row: "F20", says: "SlowDown to 30 %", puts: [503], gets: [503], chance: 0.3 },
-  { row: "F21", says: "stored, and the answer lost, for 30 %", puts: ["lose-answer"], gets: [], chance: 0.3 },
-  { row: "F23", says: "409, and errors with status 200, for 30 %", puts: [409, "error-in-200"], gets: [], chance: 0.3 },
-  { row: "F25", says: "bytes that flip on their way in, for 30 %", puts: ["corrupt"], gets: [], chance: 0.3 },
-  { row: "F26", says: "other bytes than it has, for 30 %", puts: [], gets: ["flip", "cut", "short"], chance: 0.3 },
-];
+const scenarios: readonly { row: string; says: string; puts: readonly PutFault[]; gets: readonly GetFault[]; chance: number }[] =
+  [
+    { row: "F20", says: "SlowDown to 30 %", puts: [503], gets: [503], chance: 0.3 },
+    { row: "F21", says: "stored, and the answer lost, for 30 %", puts: ["lose-answer"], gets: [], chance: 0.3 },
+    { row: "F23", says: "409, and errors with status 200, for 30 %", puts: [409, "error-in-200"], gets: [], chance: 0.3 },
+    { row: "F25", says: "bytes that flip on their way in, for 30 %", puts: ["corrupt"], gets: [], chance: 0.3 },
+    { row: "F26", says: "other bytes than it has, for 30 %", puts: [], gets: ["flip", "cut", "short"], chance: 0.3 },
+  ];
 
-test.for(storms)("$row: the store says $says", async ({ row, puts, gets, chance }, { annotate }) => {
+test.for(scenarios)("$row: the store says $says", async ({ row, puts, gets, chance }, { annotate }) => {
   await using system = await openSmallSystem({ store: "s3", world });
   system.startAll();
   storm(system, chance, puts, gets);
-  // Through the whole of the backlog, and what comes meanwhile.
-  const told = system.addRun();
+  // Lasts through the backlog, and for further jobs.
+  const addedJobs = system.addRun();
   const settled = await system.settled(400);
   const spoiled = system.front?.hitCount() ?? 0;
   expect(spoiled).toBeGreaterThan(20);
-  await untilArchived(system, told[0]);
+  await untilArchived(system, addedJobs[0]);
   if (system.front) system.front.storm = undefined;
   const { verdict } = await system.expectWhole();
   await annotate(

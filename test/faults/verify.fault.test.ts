@@ -1,5 +1,5 @@
-// `verify --against-database` beside two replicas of each worker that catch up, archive, load, seal and remove, and beside an operator who
-// holds, erases and reindexes: an archive at work is no tampering. VERIFY_MINUTES is how long.
+// Runs `verify --against-database` while two replicas of each worker catch up, archive, load, seal and remove, and an operator holds,
+// erases and reindexes. Concurrent work must not be reported as tampering. VERIFY_MINUTES sets the duration.
 
 import { env } from "node:process";
 
@@ -10,7 +10,7 @@ import { z } from "zod";
 
 import { openSmallSystem, type SmallSystem } from "../support/system/small-system.ts";
 
-/** Minutes that it goes on. */
+/** Duration in minutes. */
 const minutes = Number(env["VERIFY_MINUTES"] ?? 2);
 const Report = z.looseObject({
   findings: z.array(z.unknown()),
@@ -55,7 +55,7 @@ test("verifications one after the other, while an archive works, seals and remov
 
 const acts = ["hold", "erase", "reindex"] as const;
 
-/** One command about a job whose log is sealed; nothing while there is none. Each command has its turn. */
+/** Runs one command on a job whose log is sealed, if there is one. Commands take turns. */
 async function actAsOperator(system: SmallSystem, counts: Record<(typeof acts)[number], number> & { verifications: number }) {
   const act = acts[counts.verifications % acts.length] ?? "hold";
   const [row] = await system.postgres.ask(

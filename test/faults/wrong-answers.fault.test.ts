@@ -1,4 +1,4 @@
-// GitHub's answers are wrong: once, at every call of a full pass, in every way that fits; and for an hour, on every route. With
+// GitHub gives wrong answers: one, at every call of a full pass and of every kind that fits; and for an hour, on every route. With
 // WRONG_ANSWERS_ONLY, a part of the line that a failure prints, only those scenarios run.
 
 import { expect, test } from "vitest";

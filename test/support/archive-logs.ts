@@ -1,5 +1,5 @@
-// A log-worker without a queue before it: handles the jobs that it is given, all at once, prints how many calls it made to the
-// outside, and ends. Told to, it kills itself at one of these calls. Its one argument is JSON; its settings are a log-worker's.
+// A log-worker without a queue. Archives the given jobs concurrently, prints the number of its external calls, and exits. With `dieAt` it
+// kills itself at one of these calls. Its only argument is JSON; its settings are a log-worker's.
 
 import { createLogger } from "@actions-archive/core/logger";
 import { archiveLog } from "@actions-archive/log-worker/archive-log";

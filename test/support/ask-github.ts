@@ -1,5 +1,5 @@
-// A process that asks GitHub for runs as fast as it may or is told to, on the budget that it shares with others, and never heeds how
-// long it is told to wait: only the budget holds it back. Its one argument is JSON. Prints a line per refusal, ends on SIGTERM.
+// Requests runs from GitHub as fast as its arguments allow, on a shared budget. It ignores the waits that answers ask for, so that only
+// the budget limits it. Its only argument is JSON. Prints a line per refusal, and exits on SIGTERM.
 
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,11 +18,11 @@ const Order = z.object({
   apiUrl: z.string(),
   credentials: z.custom<Credentials>(),
   repositories: z.array(z.string()),
-  /** How many requests at once for each repository. */
+  /** Concurrent requests for each repository. */
   atOnce: z.int(),
-  /** How long each of them waits after an answer. */
+  /** Pause of each of them after an answer. */
   restMs: z.int(),
-  /** How wrong this process' clock is. */
+  /** The error of this process's clock. */
   clockShiftMs: z.int(),
 });
 
@@ -35,7 +35,7 @@ void once(process, "SIGTERM").then(() => stop.abort());
 async function askOn(repository: string, shouldStop: AbortSignal): Promise<void> {
   while (!shouldStop.aborted) {
     try {
-      // Without an ETag: each of them counts.
+      // Without an ETag, since a 304 would not count against the limit.
       await listRuns(github, { repository, perPage: 1, signal: shouldStop });
       if (restMs > 0) await sleep(restMs, undefined, { signal: shouldStop });
     } catch (error) {

@@ -1,4 +1,4 @@
-// Whoever can reach a fetcher's PORT: sends what it likes, as fast or as slowly as it likes.
+// A client that can reach a fetcher's PORT, and sends arbitrary requests at any rate.
 
 import { createHmac, randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -6,16 +6,16 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Of the webhook's route. */
+/** The path of the webhook route. */
 export const webhookPath = "/webhooks/github";
 
-/** Without an `agent`, over a connection of its own. */
+/** Without an `agent`, each request has its own connection. */
 export type Target = { readonly port: number; readonly agent?: Agent };
 
-/** `X-Hub-Signature-256` of a body. */
+/** @returns the `X-Hub-Signature-256` of a body. */
 export const sign = (body: string | Buffer, by: string) => `sha256=${createHmac("sha256", by).update(body).digest("hex")}`;
 
-/** Lets time pass in which nobody does anything. */
+/** Waits without sending anything. */
 export async function rest(seconds: number): Promise<void> {
   await sleep(seconds * 1000);
 }
@@ -32,13 +32,13 @@ export async function post({ port, agent }: Target, body: string | Buffer, heade
   return response.statusCode ?? 0;
 }
 
-/** Sends so many forged ones in a second, for so many seconds, whatever the answers take. @returns how often each status was answered. */
+/** Sends forged deliveries at a fixed rate, without waiting for answers. @returns the number of answers by status. */
 export async function forge(
   port: number,
   good: string,
   pace: { perSecond: number; seconds: number },
 ): Promise<Record<number, number>> {
-  // As large as a real one gets: who kept them would have to show it.
+  // As large as a real delivery can get, so that a leak of stored bodies would show.
   const body = good.padEnd(20_000);
   const signature = sign(body, "guessed");
   const agent = new Agent({ keepAlive: true, maxSockets: 50 });
@@ -61,8 +61,8 @@ export async function forge(
 }
 
 /**
- * Says that it sends a good delivery, and sends a byte a second of it; nothing at all without a `start`.
- * @returns after how many seconds it was cut off; Infinity when `stop` came first.
+ * Announces a good delivery, and sends one byte of it per second; without a `start`, nothing at all.
+ * @returns the seconds until the connection was closed; Infinity when `stop` was aborted before.
  */
 export async function sendSlowly(port: number, start: string, stop: AbortSignal): Promise<number> {
   const startedAt = performance.now();

@@ -1,4 +1,4 @@
-// Judges an archive in a folder of its own, once nothing works on it any more.
+// Checks the invariants of an archive in a folder, after all work on it has ended.
 
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { ArchiveJournal } from "@actions-archive/testkit/invariants/archive-journal";
@@ -11,11 +11,11 @@ export type CheckedFolder = {
   /** The root of the folder store. */
   readonly archive: string;
   readonly databaseUrl: string | undefined;
-  /** Workers were killed. */
+  /** Whether workers were killed. */
   readonly hadFaults: boolean;
 };
 
-/** Takes the simulator's journal over, which is empty afterwards. */
+/** Drains the simulator's journal. */
 export async function checkFolder({ simulator, archive, databaseUrl, hadFaults }: CheckedFolder): Promise<CheckResult> {
   const journal = new ArchiveJournal(simulator);
   journal.drain();

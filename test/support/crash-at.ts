@@ -1,5 +1,5 @@
-// Counts the calls of this process to the outside, from around them, and kills the process at one of them: before it is made, or
-// once it is on its way.
+// Counts the external calls of this process by wrapping them, and kills the process at one of them: before the call, or while it is in
+// progress.
 
 import diagnosticsChannel from "node:diagnostics_channel";
 import fs from "node:fs/promises";
@@ -29,26 +29,26 @@ export class CallCounter {
     return this.#calls;
   }
 
-  /** What was called until now was the opening of engines. */
+  /** Starts counting. Calls before that opened the engines. */
   start(): void {
     this.#isCounting = true;
   }
 
-  /** Every statement of every connection to Postgres. */
+  /** Counts every statement on every connection to Postgres. */
   countStatements(): void {
     this.countMethods(Client.prototype, ["query"]);
   }
 
-  /** What changes a folder. What is only read leaves nothing behind, and a killed process loses no byte that it wrote. */
+  /** Counts changes of files. Reads leave no trace, and a killed process loses no byte that it wrote. */
   async countFiles(): Promise<void> {
     await using handle = await fs.open(process.execPath);
     this.countMethods(Object.getPrototypeOf(handle) as typeof handle, ["write"]);
     this.countMethods(fs, ["mkdir", "link", "unlink", "rm"]);
-    // Else who imported them by name has the functions of before.
+    // Updates the named imports of modules that were loaded before.
     syncBuiltinESMExports();
   }
 
-  /** Requests of undici, which asks GitHub, and of Node, which asks S3. */
+  /** Counts HTTP requests of undici (to GitHub) and of Node (to S3). */
   countRequests(): void {
     const last = new WeakSet<object>();
     const requestOf = (message: unknown) => (message as { readonly request: object }).request;
@@ -60,10 +60,10 @@ export class CallCounter {
     diagnosticsChannel.subscribe("http.client.response.finish", answered);
   }
 
-  /** @returns `object`, with calls of these methods counted. */
+  /** Counts calls of these methods. @returns `object` */
   countMethods<T extends object>(object: T, names: readonly (keyof T & string)[]): T {
     for (const name of names) {
-      // Whatever the method is, it is called with what it was called with.
+      // Arguments are passed on unchanged, so their types do not matter here.
       const original = object[name] as (...args: unknown[]) => unknown;
       const isLast = () => this.#isLast();
       const counted = function counted(this: T, ...args: unknown[]): unknown {
@@ -75,7 +75,7 @@ export class CallCounter {
     return object;
   }
 
-  /** Counts a call, before which the process may die. @returns whether it dies during this one. */
+  /** Counts a call, and kills the process if it must die before it. @returns whether the process dies during this call. */
   #isLast(): boolean {
     if (!this.#isCounting) return false;
     this.#calls += 1;

@@ -1,4 +1,4 @@
-// An archive with the logs that a test gives it, in a folder store and a database of its own: for commands that read.
+// An archive with given logs, in its own folder store and database, for tests of commands that read.
 
 import { LogEncoder } from "@actions-archive/archive/log/log-format";
 import { putLog } from "@actions-archive/archive/log/logs";
@@ -32,11 +32,11 @@ export type JobToAdd = {
 export type FilledArchive = AsyncDisposable & {
   readonly db: Database;
   readonly store: Store;
-  /** For programs that read this archive. */
+  /** Options of programs that read this archive. */
   readonly options: ProgramOptions;
-  /** A job whose log is owed; its rows are loaded unless told. */
+  /** Adds a job whose log is due, with its rows unless `isLoaded` is false. */
   readonly owe: (job: JobToAdd, isLoaded?: boolean) => Promise<void>;
-  /** A job with its log. @returns the log's key */
+  /** Adds a job with its log. @returns the log's key */
   readonly archive: (job: JobToAdd, text: Buffer | string, sections?: readonly Section[]) => Promise<string>;
   readonly settleAbsent: (job: JobToAdd, log: Extract<LogRecord["log"], { state: "absent" }>) => Promise<void>;
 };

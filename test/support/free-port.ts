@@ -1,8 +1,8 @@
-// A port for a program that must be told its port before it starts.
+// Finds a port for a program that needs its port before it starts.
 
 import { createServer } from "node:net";
 
-/** One that nobody listened on a moment ago. */
+/** @returns a port that was free when it was checked. */
 export async function findFreePort(): Promise<number> {
   const server = createServer();
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
-// Names that are made to do harm, and a simulated GitHub in which everything is called so.
+// Harmful names, and a simulated run in which every name is harmful.
 
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 
-/** What an attacker may call something. */
+/** By kind: what an attacker may name something. */
 export const hostileNames: Readonly<Record<string, string>> = {
   control: "bell \u0007 backspace \b\u0001\u007F",
   newline: 'first\n{"level":60,"msg":"forged"}\r\nsecond',
@@ -20,7 +20,7 @@ export const hostileNames: Readonly<Record<string, string>> = {
   metric: 'a"} 1\nforged{b="',
 };
 
-/** A job whose every name is `name`, and whose log says it too where the runner writes names. */
+/** Adds a job whose every name is `name`, also in the lines of its log where the runner writes names. */
 export function addHostileRun({ control, world }: Simulator, repository: string, name: string): number {
   const { runId, jobIds } = control.addRun({
     repository,
@@ -30,7 +30,7 @@ export function addHostileRun({ control, world }: Simulator, repository: string,
   const [run, job] = [world.runs.get(runId), world.jobs.get(jobIds[0] ?? 0)];
   if (run === undefined || job === undefined) throw new Error("no such run");
   const person = { ...run.actor, login: name };
-  // The world's objects are its own; here somebody writes into them as no owner of a real repository could.
+  // Writes into the world's objects directly: GitHub would refuse such names.
   Object.assign(run, {
     title: name,
     event: name,

@@ -1,22 +1,22 @@
-// Ends everything that a program of ours started, with SIGKILL, whatever it is doing: what a power cut leaves of processes.
+// Kills all processes of a program with SIGKILL, at any time, like a power failure.
 
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { sep } from "node:path";
 
 /**
- * Kills the process group of `leader` and whatever works in `folder`, Postgres included, in no particular order.
- * @returns how many processes were killed. Linux only: it looks into /proc.
+ * Kills the process group of `leader` and all processes that work in `folder`, including Postgres, in no particular order.
+ * @returns the number of killed processes. Linux only: it reads /proc.
  */
 export async function killEverything(leader: number, folder: string): Promise<number> {
   const killed = new Set<number>();
-  // Until none is left: a process may have started another meanwhile.
+  // Repeats, since a process may have started another one meanwhile.
   for (let left = await findProcesses(leader, folder); left.length > 0; left = await findProcesses(leader, folder)) {
     for (const pid of left) if (kill(pid)) killed.add(pid);
   }
   return killed.size;
 }
 
-/** The living processes of the group `leader`, and those whose working directory is `folder` or below it. */
+/** @returns the processes of the group `leader`, and those with a working directory at or below `folder`. */
 export async function findProcesses(leader: number, folder: string): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(pids.map(async (pid) => ((await isOurs(pid, leader, folder)) ? [Number(pid)] : [])));
@@ -36,7 +36,7 @@ function kill(pid: number): boolean {
   try {
     return process.kill(pid, "SIGKILL");
   } catch {
-    // It ended by itself.
+    // The process has exited in the meantime.
     return false;
   }
 }

@@ -1,4 +1,4 @@
-// Four processes that ask GitHub on shared credentials, one of them with a clock that is two hours off.
+// Load clients: four processes that send requests to GitHub on shared credentials, one of them with a clock two hours off.
 
 import { fileURLToPath } from "node:url";
 
@@ -13,21 +13,21 @@ const twoHoursMs = 2 * 60 * 60 * 1_000;
 
 export type LoadClients = AsyncDisposable & {
   readonly programs: readonly Program[];
-  /** Ends all of them. @returns what they ended with. */
+  /** Stops all processes. @returns how each ended. */
   readonly stop: () => Promise<{ readonly code: number | null; readonly stderr: string }[]>;
 };
 
 export type LoadClientsOptions = {
   readonly databaseUrl: string;
-  /** Where they run. */
+  /** Their working directory. */
   readonly folder: string;
-  /** How many requests at once, for each process and repository. */
+  /** Concurrent requests of each process for each repository. */
   readonly atOnce: number;
-  /** How long each of those waits after an answer. None: as fast as the budget lets it. */
+  /** Pause after each answer. Undefined: as fast as the budget allows. */
   readonly restMs?: number;
 };
 
-/** Starts them: on the token, or on all installations of the simulator's App. */
+/** Starts the clients, on the simulator's token or on all installations of its App. */
 export async function startLoadClients(
   { apiUrl, token, app, world }: Simulator,
   options: LoadClientsOptions,
@@ -54,13 +54,13 @@ export async function startLoadClients(
   };
 }
 
-/** What was asked of the API, by the credential where one is given. */
+/** @returns the requests to the API, optionally of one credential. */
 export function requestsOf({ journal }: Simulator, credential?: string): readonly JournalEntry[] {
   const asked = journal.entries({ origin: "api" });
   return asked.filter((entry) => credential === undefined || entry.credential === credential);
 }
 
-/** Requests of the credential that was told to wait which arrived more than a second after that. */
+/** @returns requests of a paused credential that arrived more than a second after the pause began. */
 export function startedAfter(simulator: Simulator, { credential, finishedAt }: JournalEntry): readonly JournalEntry[] {
   const deadline = (finishedAt?.getTime() ?? 0) + 1_000;
   return requestsOf(simulator, credential).filter(({ receivedAt }) => receivedAt.getTime() > deadline);

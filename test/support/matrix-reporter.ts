@@ -1,4 +1,4 @@
-// The table of the fault matrix after a run: each test that annotates a row of docs/reliability.md, how it ended, and its figures.
+// A Vitest reporter that prints the fault matrix: each test that annotates a row of docs/reliability.md, its outcome and its figures.
 
 import Table from "cli-table3";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
@@ -32,10 +32,10 @@ export default class MatrixReporter implements Reporter {
 
 function rowsOf(test: TestCase): Row[] {
   const common = { test: test.name, state: test.result().state, seconds: Math.round((test.diagnostic()?.duration ?? 0) / 1_000) };
-  const noted = test.annotations().filter(({ type }) => isRow.test(type));
-  // One that failed before it had a figure shows without a row.
-  if (noted.length === 0) return common.state === "failed" ? [{ id: "?", figures: "", ...common }] : [];
-  return noted.map(({ type, message }) => ({ id: type, figures: message, ...common }));
+  const rowAnnotations = test.annotations().filter(({ type }) => isRow.test(type));
+  // A test that failed before its first annotation has no row.
+  if (rowAnnotations.length === 0) return common.state === "failed" ? [{ id: "?", figures: "", ...common }] : [];
+  return rowAnnotations.map(({ type, message }) => ({ id: type, figures: message, ...common }));
 }
 
 function order({ id }: Row): number {

@@ -1,4 +1,4 @@
-// Files that no archive makes, in an archive's folder: what lies there and is no object.
+// Files in an archive's folder that are no objects of the archive.
 
 import { archiveIdentityKey } from "@actions-archive/core/object-key";
 
@@ -11,8 +11,8 @@ export async function insertProbe(tamperer: Tamperer, dice: Dice): Promise<strin
 }
 
 export async function insertMetadata(tamperer: Tamperer, dice: Dice, { records, runs, seals }: ObjectKeys): Promise<string[]> {
-  const beside = dice.one([...records, ...runs, ...seals, archiveIdentityKey]);
-  const folder = beside.slice(0, beside.lastIndexOf("/") + 1);
+  const neighbor = dice.one([...records, ...runs, ...seals, archiveIdentityKey]);
+  const folder = neighbor.slice(0, neighbor.lastIndexOf("/") + 1);
   const key = `${folder}.${dice.below(1000)}.json.${"a".repeat(64)}.meta`;
   await tamperer.write(key, Buffer.from("{}"));
   return [key];

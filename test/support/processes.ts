@@ -1,4 +1,4 @@
-// The programs of the project as an operator runs them: processes of their own, with an environment that holds nothing else.
+// Runs the project's programs as an operator does: as processes whose environment holds only the given settings.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,33 +10,33 @@ export type Ended = {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
-  /** Byte for byte. */
+  /** stdout, undecoded. */
   readonly stdoutBytes: Buffer;
   readonly stderr: string;
 };
 
 export type ProgramOptions = {
-  /** Where it runs: embedded engines are made below it. */
+  /** Working directory; embedded engines are created below it. */
   readonly cwd: string;
   readonly settings: Settings;
-  /** A process group of its own, which a test can kill as a whole. */
+  /** Starts a process group, which a test can kill as a whole. */
   readonly isGroupLeader?: boolean;
 };
 
-/** Killed when it is disposed before it has ended. */
+/** Disposing it before its end kills it. */
 export type Program = AsyncDisposable & {
   readonly pid: number;
   readonly ended: Promise<Ended>;
   readonly stop: (signal: NodeJS.Signals) => void;
-  /** What it has printed to stdout until now. */
+  /** @returns stdout until now. */
   readonly printed: () => string;
-  /** Resolves once stdout holds `text` so many times; rejects when the program ends before. */
+  /** Resolves once stdout contains `text` `times` times. Rejects when the program ends before. */
   readonly prints: (text: string, times?: number) => Promise<void>;
 };
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** `packages/NAME/src/main.ts` of the project. */
+/** @returns the path of `packages/NAME/src/main.ts`. */
 export function mainOf(name: "cli" | "fetcher" | "loader" | "log-worker"): string {
   return `${root}packages/${name}/src/main.ts`;
 }
@@ -65,7 +65,7 @@ export function startProgram(main: string, args: readonly string[], options: Pro
     stderr: textOf(stderr),
   }));
   return {
-    // Undefined only when the program could not be started; then `ended` rejects.
+    // Undefined only when the program could not be started. Then `ended` rejects.
     pid: child.pid ?? 0,
     ended,
     stop: (signal) => void child.kill(signal),
@@ -83,7 +83,7 @@ export function startProgram(main: string, args: readonly string[], options: Pro
   };
 }
 
-/** Runs one command of the operator's program to its end. */
+/** Runs a command of the CLI to its end. */
 export async function runCli(args: readonly string[], options: ProgramOptions): Promise<Ended> {
   await using program = startProgram(mainOf("cli"), args, options);
   return await program.ended;

@@ -1,4 +1,4 @@
-// The recorded logs and job objects of ../shared/fixtures, for the simulator to replay.
+// The recorded logs and job objects of ../shared/fixtures, for replay by the simulator.
 
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import type { Workspace } from "./workspace.ts";
 const fixtures = fileURLToPath(new URL("../../../shared/fixtures/", import.meta.url));
 const logFolders = ["job-logs/bugswarm", "job-logs/hub4j-github-api"];
 const fragmentFolder = "job-logs/pytorch-test-infra/classify";
-/** The job objects that were recorded together with a log. */
+/** Job objects that were recorded together with a log. */
 const jobObjects = [
   "api/bugswarm/eclipse-che-che-server-actions-jobs-6642948886.json",
   "api/bugswarm/mwgh-ob-pos-actions-jobs-6991832152.json",
@@ -21,7 +21,7 @@ const jobObjects = [
 
 export const isWithoutFixtures = !existsSync(fixtures);
 
-/** A folder of whole logs with what was recorded beside them; `names` are those of the logs. */
+/** Gathers complete logs and the objects recorded with them into a folder. `names` are those of the logs. */
 export async function gatherRecordings({ folder }: Workspace): Promise<{ replayDir: string; names: string[] }> {
   const replayDir = join(folder, "recordings");
   await mkdir(replayDir);
@@ -33,7 +33,7 @@ export async function gatherRecordings({ folder }: Workspace): Promise<{ replayD
   return { replayDir, names: logs.flat().map((path) => basename(path)) };
 }
 
-/** Fragments of newer logs beside them, without the line, prefix and marks that their authors added. */
+/** Adds fragments of newer logs, without the line, prefix and marks that their authors added. */
 export async function addFragments(replayDir: string): Promise<void> {
   for (const name of await readdir(join(fixtures, fragmentFolder))) {
     const text = await readFile(join(fixtures, fragmentFolder, name), "utf8");
@@ -41,12 +41,12 @@ export async function addFragments(replayDir: string): Promise<void> {
       .replace(/^#=SOURCE=#.*\n/, "")
       .replaceAll("#=MATCH=# ", "")
       .replaceAll(/[‹›]/g, "");
-    // One quotes an error document of the API alone, which is no log.
+    // One file quotes only an error document of the API, which is no log.
     if (/^\d{4}-\d\d-\d\dT[\d:.]+Z /m.test(plain)) await writeFile(join(replayDir, `${name}.log`), plain);
   }
 }
 
-/** Which file each job's log is, as the simulator serves it. */
+/** @returns by job id: the file from which the simulator serves the log. */
 export function fileOfJob({ world }: Simulator): Map<number, string> {
   return new Map(Array.from(world.jobs.values()).flatMap(({ id, log }) => (log.kind === "file" ? [[id, log.path]] : [])));
 }

@@ -1,5 +1,5 @@
-// The ways to tamper with a database, each with the rows that a verification must name: random edits, deletions and additions in every
-// table that `rowCoverage` says is compared.
+// Ways to tamper with a database, each with the rows that a verification must report: random edits, deletions and insertions in every
+// table that `rowCoverage` compares.
 
 import { repositoryId } from "@actions-archive/database/test-support/samples";
 import { rowCoverage } from "@actions-archive/database/verify/row-coverage";
@@ -10,33 +10,33 @@ export type Ask = (query: string) => Promise<Record<string, unknown>[]>;
 
 export type RowAct = {
   readonly kind: string;
-  /** @returns the rows that must be named, all of them; none where there is nothing to do it to */
-  readonly act: (ask: Ask, dice: Dice) => Promise<string[]>;
+  /** @returns every row that must be reported; none where the table has no suitable row */
+  readonly tamper: (ask: Ask, dice: Dice) => Promise<string[]>;
 };
 
 type Row = Readonly<Record<string, unknown>>;
 
 type Tampering = {
-  /** What tells its rows apart. */
+  /** The primary key. */
   readonly key: readonly string[];
-  /** What a finding calls a row: the first key, and these. */
+  /** How a finding names a row: by the first column of the key, and by these. */
   readonly place?: string;
-  /** Rows that an object of the store holds. */
+  /** Restricts to rows that an object of the store holds. */
   readonly where?: string;
-  /** Columns that are not changed by themselves: another one has to change with them, or only some values are wrong. */
+  /** Columns that are not changed alone, because others must change with them or not every value is wrong. */
   readonly fixed?: readonly string[];
   /** Columns of which only this value is wrong. */
   readonly values?: Readonly<Record<string, (row: Row, dice: Dice) => string>>;
-  /** The row that is named instead of the one that was changed. */
+  /** @returns the row that is reported instead of the changed one. */
   readonly nameOf?: (row: Row) => string;
-  /** Tables whose rows go with it. */
+  /** Tables whose rows are deleted with it. */
   readonly children?: readonly string[];
-  /** Columns of a row that is added. */
+  /** Columns of an inserted row. */
   readonly added?: (row: Row, dice: Dice) => Readonly<Record<string, string>>;
   readonly isDeletable?: false;
 };
 
-/** The repository of no run. */
+/** A repository without runs. */
 const quiet = String(repositoryId + 1);
 const settled = "job_id in (select job_id from archive.logs)";
 const stranger = (dice: Dice) => String(61_901_817_990 + dice.below(100_000));
@@ -97,7 +97,7 @@ const tables: Readonly<Record<string, Tampering>> = {
       pull_request_numbers: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
       missing_job_ids: (_row, dice) => `array[${stranger(dice)}]::bigint[]`,
     },
-    // A run's id is that of a row.
+    // The run id must be that of an existing row.
     fixed: ["run_id", "repository_id", "record_key"],
     added: (_row, dice) => ({
       run_attempt: String(20 + dice.below(1000)),
@@ -211,13 +211,13 @@ export const rowActs: readonly RowAct[] = rowCoverage
     if (how === undefined) throw new Error(`archive.${table} is compared, and nothing tampers with it`);
     const columns = compared.filter((column) => column !== "action_lower" && !(how.fixed ?? []).includes(column));
     return [
-      { kind: `edit · ${table}`, act: (ask, dice) => edit(ask, dice, { table, how, columns }) },
+      { kind: `edit · ${table}`, tamper: (ask, dice) => edit(ask, dice, { table, how, columns }) },
       ...(how.isDeletable === false
         ? []
-        : [{ kind: `delete · ${table}`, act: (ask: Ask, dice: Dice) => remove(ask, dice, { table, how }) }]),
+        : [{ kind: `delete · ${table}`, tamper: (ask: Ask, dice: Dice) => remove(ask, dice, { table, how }) }]),
       ...(how.added === undefined
         ? []
-        : [{ kind: `add · ${table}`, act: (ask: Ask, dice: Dice) => add(ask, dice, { table, how }) }]),
+        : [{ kind: `add · ${table}`, tamper: (ask: Ask, dice: Dice) => add(ask, dice, { table, how }) }]),
     ];
   });
 
@@ -226,7 +226,7 @@ function nameOf(table: string, { key, place: by, nameOf: name }: Tampering, row:
   return `archive.${table} ${String(row[key[0] ?? ""])}${by === undefined ? "" : ` ${by}=${String(row[by])}`}`;
 }
 
-/** Of a key: numbers, texts and instants alone. */
+/** For keys only: numbers, texts and timestamps. */
 function literal(value: unknown): string {
   const text = value instanceof Date ? value.toISOString() : (JSON.stringify(value) ?? "null");
   return `'${text.replaceAll(/^"|"$/g, "").replaceAll("'", "''")}'`;
@@ -274,7 +274,7 @@ async function edit(
 ): Promise<string[]> {
   const row = await pick(ask, dice, { table, how });
   if (row === undefined) return [];
-  // What the object of the store leaves open, another one may say; a key of another table's row is another row.
+  // A row of another table may hold what the object leaves open; a key of another table's row is another row.
   const filled = columns.filter(
     (column) => row[column] !== null && !(how.key.includes(column) && how.values?.[column] === undefined),
   );

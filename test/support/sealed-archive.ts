@@ -1,5 +1,5 @@
-// An archive as the loader leaves it after weeks, in a folder and a database of its own: records in several versions, a log beside a
-// log, removed and repaired logs, holds, gaps, a new sealing key, and seals over all of it.
+// An archive like a loader leaves it after weeks, in its own folder and database: records in several versions, conflicting logs, removed
+// and repaired logs, holds, gaps, a new sealing key, and seals over all of it.
 
 import { createHash, type KeyObject } from "node:crypto";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -50,25 +50,25 @@ export type SealedArchive = AsyncDisposable & {
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
   readonly store: Store;
   readonly folder: string;
-  /** The first of the chain. */
+  /** Of the first key of the chain. */
   readonly publicKey: KeyObject;
   readonly signers: readonly Signer[];
   readonly databaseUrl: string;
   readonly jobIds: readonly number[];
-  /** Keys of the logs that a tombstone excuses. */
+  /** Keys of logs with a tombstone. */
   readonly removed: readonly string[];
-  /** The key of the log whose damage a seal admits. */
+  /** The key of the log whose damage a seal records. */
   readonly damaged: string;
-  /** The key of a log that nothing was done to. */
+  /** The key of an unmodified log. */
   readonly sampleLog: string;
 };
 
 type NewJob = { readonly run: number; readonly id: number; readonly attempt?: number };
-type Told = Partial<Pick<LogRecord, "sections" | "action_uses" | "annotations" | "runner" | "token_permissions">>;
+type RecordFacts = Partial<Pick<LogRecord, "sections" | "action_uses" | "annotations" | "runner" | "token_permissions">>;
 
 export type SealingKey = { readonly pem: string; readonly signer: Signer };
 
-/** @param firstKey of the chain */
+/** @param firstKey signs the first seals of the chain */
 export async function openSealedArchive(firstKey = newKey()): Promise<SealedArchive> {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-sealed-"));
@@ -109,7 +109,7 @@ async function fillArchive(site: Site, firstKey: SealingKey) {
   await addWindow(loader.db, repositoryId, { start: new Date("2026-04-01T00:00:00Z"), end: new Date("2026-04-28T00:00:00Z") });
   for (const [index, job] of first.entries()) await (index < 4 ? archiveJob(site, job) : settleAbsent(site, job, "deleted"));
   await seal(0);
-  // One that was thought deleted is found, one reads otherwise the second time, one is a copy.
+  // A log presumed deleted is found, another differs at its second read, and a third is a copy.
   await archiveJob(site, at(first, 4));
   await archiveJob(site, at(first, 0), "changed\n");
   await listAttempt(site, { run: firstRun, attempt: 1 });
@@ -178,7 +178,7 @@ function objectOf({ run, id, attempt = 1 }: NewJob): Json {
   });
 }
 
-// A webhook tells a job before its last step has ended: each object says something of its own.
+// A webhook reports a job before its last step has ended, so each object differs.
 async function owe({ loader }: Site, job: NewJob): Promise<void> {
   const early = { ...objectOf(job), runner_name: "rack-7", steps: [stepObject(1), stepObject(2, { conclusion: null })] };
   await recordJobs(loader.db, repositoryId, [{ object: early, source: "webhook", listedAttempt: 1 }]);
@@ -191,7 +191,7 @@ async function tellCopy({ loader }: Site, job: NewJob): Promise<void> {
   await loadJobs(loader, [job.id]);
 }
 
-async function settle(site: Site, job: NewJob, told: Pick<LogRecord, "log"> & Told): Promise<void> {
+async function settle(site: Site, job: NewJob, facts: Pick<LogRecord, "log"> & RecordFacts): Promise<void> {
   const { loader } = site;
   const { key } = await putRecord(loader.store, host, refOf(job), {
     host,
@@ -199,12 +199,12 @@ async function settle(site: Site, job: NewJob, told: Pick<LogRecord, "log"> & To
     ...refOf(job),
     run_attempt: 1,
     last_listed_attempt: 1,
-    // What the ledger holds as JSON.
+    // The ledger's JSON columns.
     job: objectOf(job) as LogRecord["job"],
     job_source: "listing",
     job_received_at: "2026-05-01T10:05:00.000Z",
     decided_at: "2026-05-01T10:06:00.000Z",
-    ...told,
+    ...facts,
   });
   await loadRecords(loader, [{ job_id: job.id, key }]);
 }
@@ -245,7 +245,7 @@ async function removeLogs({ loader }: Site, jobs: readonly NewJob[], seal: () =>
   return keys;
 }
 
-// The scrub finds a log damaged, reads it from GitHub again and stores it beside.
+// The scrub finds a damaged log, reads it from GitHub again and stores it under a further key.
 async function damageLog(site: Site, job: NewJob): Promise<string> {
   const { loader, ask } = site;
   const [row] = await ask(`select object_key from archive.objects where object_key like 'logs/%' and job_id = ${job.id}`);
@@ -262,7 +262,7 @@ async function damageLog(site: Site, job: NewJob): Promise<string> {
   return key;
 }
 
-function factsOf(rawBytes: number): Told {
+function factsOf(rawBytes: number): RecordFacts {
   const sha = createHash("sha1").update(String(rawBytes)).digest("hex");
   return {
     sections: [
@@ -276,7 +276,7 @@ function factsOf(rawBytes: number): Told {
   };
 }
 
-/** Of several frames for every fourth job. */
+/** For every fourth job, text of several frames. */
 function logText(id: number): string {
   const lines = id % 4 === 0 ? 2_500 : 40 + (id % 7);
   return Array.from({ length: lines }, (_, index) => {

@@ -1,4 +1,4 @@
-// The ways to tamper with a store, each with the objects that a verification must name.
+// Ways to tamper with a store, each with the objects that a verification must report.
 
 import { createHash } from "node:crypto";
 
@@ -15,11 +15,11 @@ import { newKey } from "./sealed-archive.ts";
 import type { Dice, ObjectKeys, Tamperer } from "./tamper.ts";
 
 export type Act = {
-  /** The row of the table. */
+  /** The row in the table of results. */
   readonly kind: string;
-  /** @returns the objects that must be named, all of them */
-  readonly act: (tamperer: Tamperer, dice: Dice, keys: ObjectKeys) => Promise<string[]>;
-  /** Found only by who noted the head. */
+  /** @returns every object that must be reported */
+  readonly tamper: (tamperer: Tamperer, dice: Dice, keys: ObjectKeys) => Promise<string[]>;
+  /** Detected only with a previously recorded head. */
   readonly needsHead?: boolean;
 };
 
@@ -42,7 +42,7 @@ function keysOf(kind: ObjectKind, { logs, records, runs, seals }: ObjectKeys): r
   }
 }
 
-/** One that is changed keeps its name. */
+/** By kind: changes an object's content and keeps its name. */
 const changes: Record<string, (bytes: Buffer, dice: Dice) => Buffer> = {
   "flip a bit": (bytes, dice) => {
     const changed = Buffer.from(bytes);
@@ -58,7 +58,7 @@ export const acts: readonly Act[] = [
   ...objectKinds.flatMap((kind) =>
     Object.entries(changes).map(([name, change]): Act => ({
       kind: `${name} · ${kind}`,
-      act: async (tamperer, dice, keys) => {
+      tamper: async (tamperer, dice, keys) => {
         const key = dice.one(keysOf(kind, keys));
         await tamperer.write(key, change(await tamperer.read(key), dice));
         return [key];
@@ -67,8 +67,8 @@ export const acts: readonly Act[] = [
   ),
   ...objectKinds.map((kind): Act => ({
     kind: `delete · ${kind}`,
-    act: async (tamperer, dice, keys) => {
-      // Without the last seal the chain is only shorter: that is the cut below.
+    tamper: async (tamperer, dice, keys) => {
+      // Removing the last seal makes a shorter chain, which is valid without a known head. Truncation is tested below.
       const key = dice.one(keysOf(kind, keys).filter((each) => each !== keys.seals.at(-1)));
       await tamperer.remove(key);
       return [key];
@@ -77,7 +77,7 @@ export const acts: readonly Act[] = [
   ...objectKinds.slice(0, 4).flatMap((kind): Act[] => [
     {
       kind: `swap · ${kind}`,
-      act: async (tamperer, dice, keys) => {
+      tamper: async (tamperer, dice, keys) => {
         const [one, other] = dice.two(keysOf(kind, keys));
         const [ofOne, ofOther] = [await tamperer.read(one), await tamperer.read(other)];
         await tamperer.write(one, ofOther);
@@ -87,7 +87,7 @@ export const acts: readonly Act[] = [
     },
     {
       kind: `rename · ${kind}`,
-      act: async (tamperer, dice, keys) => {
+      tamper: async (tamperer, dice, keys) => {
         const key = dice.one(keysOf(kind, keys).filter((each) => each !== keys.seals.at(-1)));
         const bytes = await tamperer.read(key);
         await tamperer.remove(key);
@@ -98,28 +98,28 @@ export const acts: readonly Act[] = [
         return [key];
       },
     },
-    { kind: `insert · ${kind}`, act: (tamperer, dice, keys) => insert[kind](tamperer, dice, keys) },
+    { kind: `insert · ${kind}`, tamper: (tamperer, dice, keys) => insert[kind](tamperer, dice, keys) },
   ]),
-  { kind: "insert · next record version", act: insertNextVersion },
-  { kind: "insert · foreign file", act: insertForeign },
-  { kind: "insert · under probe/", act: insertProbe },
-  { kind: "insert · metadata without its object", act: insertMetadata },
-  { kind: "insert · pipe", act: insertPipe },
-  { kind: "insert · with a conflicting hash", act: insertConflicting },
-  { kind: "reorder seals", act: reorderSeals },
-  { kind: "replay an old seal", act: replaySeal },
-  { kind: "sign again with another key", act: signAgain },
-  { kind: "cut the chain's end", act: cutEnd, needsHead: true },
-  { kind: "change metadata · raw-sha256", act: changeMetadata("raw-sha256") },
-  { kind: "change metadata · raw-bytes", act: changeMetadata("raw-bytes") },
-  { kind: "change metadata · hash of the object", act: renameMetadata },
-  { kind: "swap metadata", act: swapMetadata },
+  { kind: "insert · next record version", tamper: insertNextVersion },
+  { kind: "insert · foreign file", tamper: insertForeign },
+  { kind: "insert · under probe/", tamper: insertProbe },
+  { kind: "insert · metadata without its object", tamper: insertMetadata },
+  { kind: "insert · pipe", tamper: insertPipe },
+  { kind: "insert · with a conflicting hash", tamper: insertConflicting },
+  { kind: "reorder seals", tamper: reorderSeals },
+  { kind: "replay an old seal", tamper: replaySeal },
+  { kind: "sign again with another key", tamper: signAgain },
+  { kind: "cut the chain's end", tamper: cutEnd, needsHead: true },
+  { kind: "change metadata · raw-sha256", tamper: changeMetadata("raw-sha256") },
+  { kind: "change metadata · raw-bytes", tamper: changeMetadata("raw-bytes") },
+  { kind: "change metadata · hash of the object", tamper: renameMetadata },
+  { kind: "swap metadata", tamper: swapMetadata },
 ];
 
-/** Ids that no job of the archive has. */
+/** @returns an id that no job of the archive has. */
 const stranger = (dice: Dice) => 61_900_000_000 + dice.below(1_000_000);
 
-const insert: Record<"log" | "record" | "run record" | "seal" | "archive.json", Act["act"]> = {
+const insert: Record<"log" | "record" | "run record" | "seal" | "archive.json", Act["tamper"]> = {
   log: async (tamperer, dice, { logs }) => {
     const parsed = tryParseKey(dice.one(logs));
     if (parsed?.kind !== "log") return [];
@@ -186,7 +186,7 @@ async function insertForeign(tamperer: Tamperer, dice: Dice, { logs }: ObjectKey
   return [key];
 }
 
-/** A log beside another under a name that promises a hash, with a record that names it. */
+/** Adds a conflicting log under a name with a hash, and a record that names it. */
 async function insertConflicting(tamperer: Tamperer, dice: Dice, { logs, records }: ObjectKeys): Promise<string[]> {
   const parsed = tryParseKey(dice.one(logs.filter((key) => tryParseKey(key)?.kind === "log")));
   if (parsed?.kind !== "log") return [];
@@ -219,7 +219,7 @@ async function replaySeal(tamperer: Tamperer, dice: Dice, { seals }: ObjectKeys)
   return [sealKey(to + 1)];
 }
 
-// Valid in itself: only who has the right key sees it.
+// Valid in itself. Only a verifier with the right key detects it.
 async function signAgain(tamperer: Tamperer, _dice: Dice, { seals }: ObjectKeys): Promise<string[]> {
   const { signer } = newKey();
   let previous_sha256 = noPreviousSeal;
@@ -237,7 +237,7 @@ async function cutEnd(tamperer: Tamperer, dice: Dice, { seals }: ObjectKeys): Pr
   return seals.slice(-1);
 }
 
-function changeMetadata(name: "raw-sha256" | "raw-bytes"): Act["act"] {
+function changeMetadata(name: "raw-sha256" | "raw-bytes"): Act["tamper"] {
   return async (tamperer, dice, { logs }) => {
     const log = dice.one(logs);
     const key = await tamperer.metadataOf(log);

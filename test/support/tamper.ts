@@ -1,4 +1,4 @@
-// What somebody who may write to an archive's folder can do to it, each thing undone when it is disposed.
+// What an attacker with write access to an archive's folder can do. Disposing undoes each change.
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ export type ObjectKeys = {
   readonly seals: readonly string[];
 };
 
-/** Older than any seal, which a folder lets anybody say. */
+/** Older than any seal. Anyone who writes to a folder can set this time. */
 const longAgo = new Date("2026-01-01T00:00:00Z");
 
 export class Tamperer implements AsyncDisposable {
@@ -29,7 +29,7 @@ export class Tamperer implements AsyncDisposable {
     return readFile(join(this.#folder, key));
   }
 
-  /** Keeps the time of what was there, as somebody with care would; what is new seems old. */
+  /** Keeps the modification time of an existing file, as a careful attacker would; a new file gets an old time. */
   async write(key: string, bytes: Buffer, mtime?: Date): Promise<void> {
     const before = await this.#remember(key);
     const path = join(this.#folder, key);
@@ -40,7 +40,7 @@ export class Tamperer implements AsyncDisposable {
     await utimes(path, time, time);
   }
 
-  /** Where nothing is. */
+  /** Requires that no file has this key. */
   async makePipe(key: string): Promise<void> {
     await this.#remember(key);
     await promisify(execFile)("mkfifo", [join(this.#folder, key)]);
@@ -51,7 +51,7 @@ export class Tamperer implements AsyncDisposable {
     await rm(join(this.#folder, key));
   }
 
-  /** The file beside a log in which a folder keeps its metadata. */
+  /** @returns the key of the file in which a folder store keeps a log's metadata. */
   async metadataOf(key: string): Promise<string> {
     const parent = dirname(key);
     const names = await readdir(join(this.#folder, parent));
@@ -80,7 +80,7 @@ export class Tamperer implements AsyncDisposable {
   }
 }
 
-/** Numbers from a seed, the same each time: a run that found something can be repeated. */
+/** Seeded random numbers, so that a run can be repeated. */
 export class Dice {
   #state: number;
 
@@ -88,7 +88,7 @@ export class Dice {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 to below `size`. */
+  /** @returns an integer from 0 (inclusive) to `size` (exclusive). */
   below(size: number): number {
     this.#state = createHash("sha256").update(String(this.#state)).digest().readUInt32LE(0);
     return this.#state % size;
@@ -100,7 +100,7 @@ export class Dice {
     return item;
   }
 
-  /** Two that differ. */
+  /** @returns two different items. */
   two<T>(items: readonly T[]): [T, T] {
     const first = this.one(items);
     return [first, this.one(items.filter((item) => item !== first))];

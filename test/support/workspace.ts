@@ -1,4 +1,4 @@
-// A place for one test: a folder that goes away, with room for an archive and a spool, and settings that lead a program to it.
+// A temporary folder for one test, with an archive and a spool, and settings that direct a program to them.
 
 import { chmod, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,18 +12,18 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Settings } from "./processes.ts";
 
-/** As it stands in keys and views: the simulator's ports change, its name does not. */
+/** The host in keys and views. It is fixed, while the simulator's ports vary. */
 export const simulatedHost = "github-simulator";
 
 export type Workspace = AsyncDisposable & {
   readonly folder: string;
-  /** The store's root when a folder is configured. */
+  /** The root of the folder store. */
   readonly archive: string;
 };
 
 export async function openWorkspace(): Promise<Workspace> {
   const folder = await mkdtemp(join(await realpath(tmpdir()), "actions-archive-e2e-"));
-  // Postgres' account passes through when we are root.
+  // Lets the account of Postgres pass when the tests run as root.
   await chmod(folder, 0o711);
   return {
     folder,
@@ -32,7 +32,7 @@ export async function openWorkspace(): Promise<Workspace> {
   };
 }
 
-/** What leads a program to the simulator: its hosts, its token, all repositories of its world. */
+/** @returns settings that direct a program to the simulator: its hosts, its token, all of its repositories. */
 export function githubSettings(simulator: Simulator): Settings {
   return {
     GITHUB_API_URL: simulator.apiUrl,
@@ -45,11 +45,11 @@ export function githubSettings(simulator: Simulator): Settings {
   };
 }
 
-/** Engines by URL: a database and queue of this test alone on the run's servers, and a folder as the store. */
+/** @returns the URLs of engines: a new database and queue on the shared servers, and a folder store. */
 export async function engineSettings({ folder, archive }: Workspace): Promise<Settings> {
   return {
     DATABASE_URL: await createTestDatabase({ migrated: true }),
-    // Queues are named by the archive's random id: nothing else on this Redis has theirs.
+    // Queue names contain the archive's random id, so no other test on this Redis has the same.
     QUEUE_URL: requireRedis().url,
     ARCHIVE_URL: pathToFileURL(archive).href,
     SPOOL_DIR: join(folder, "spool"),

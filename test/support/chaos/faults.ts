@@ -1,4 +1,4 @@
-// What each gust does to a system, and how it ends.
+// What each scheduled fault does to a system, and how it ends.
 
 import { createHmac, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,38 +11,38 @@ import type { Replica } from "../system/replica.ts";
 import type { System } from "../system/system.ts";
 import type { ScheduledFault, FaultKind } from "./schedule.ts";
 
-/** What is under a gust now: of one system alone. */
+/** The faults in progress on one system. */
 type ChaosContext = {
   readonly system: System;
   readonly busy: Set<Replica>;
-  /** By engine: two gusts that stop and start the same server would end each other's. */
+  /** By engine. Two faults that stop and start the same server run one after the other: each would undo the other. */
   readonly turns: Map<string, Promise<void>>;
 };
 
-/** Resolves when it is over, and nothing of it is left. */
-type Blow = (sky: ChaosContext, gust: ScheduledFault) => Promise<void>;
+/** Resolves when the fault is over and its effects are undone. */
+type ApplyFault = (context: ChaosContext, fault: ScheduledFault) => Promise<void>;
 
 const pick = <T>(items: readonly T[], draw: number): T | undefined => items[Math.floor(draw * items.length)];
 
-/** One of those that are not under another gust. */
+/** Applies a fault to a replica that has no other fault. */
 async function onReplica(
   { system: { replicas }, busy }: ChaosContext,
   draw: number,
-  act: (replica: Replica) => Promise<void>,
+  operation: (replica: Replica) => Promise<void>,
 ): Promise<void> {
   const free = replicas.filter((replica) => !busy.has(replica));
   const replica = pick(free, draw);
   if (replica === undefined) return;
   busy.add(replica);
   try {
-    await act(replica);
+    await operation(replica);
   } finally {
     busy.delete(replica);
   }
 }
 
-/** For as long as it blows; the same gust again waits for nothing and adds to it. */
-async function whileFault(
+/** Keeps a fault of the simulator active for `durationMs`. Faults of the same kind may overlap. */
+async function withSimulatorFault(
   { system: { simulator } }: ChaosContext,
   fault: Parameters<System["simulator"]["faults"]["add"]>[0],
   durationMs: number,
@@ -52,8 +52,8 @@ async function whileFault(
   simulator.faults.clear(id);
 }
 
-function inTurn({ turns }: ChaosContext, engine: string, act: () => Promise<void>): Promise<void> {
-  const done = (turns.get(engine) ?? Promise.resolve()).then(act);
+function inTurn({ turns }: ChaosContext, engine: string, operation: () => Promise<void>): Promise<void> {
+  const done = (turns.get(engine) ?? Promise.resolve()).then(operation);
   turns.set(
     engine,
     done.catch(() => undefined),
@@ -65,97 +65,97 @@ const putFaults: readonly PutFault[] = ["lose-answer", "corrupt", "refuse-after-
 const getFaults: readonly GetFault[] = ["cut", "short", "flip", 503];
 
 const redisAway =
-  (isEmpty: boolean): Blow =>
-  (sky, { durationMs }) =>
-    inTurn(sky, "redis", async () => {
-      await sky.system.redis?.kill();
+  (isEmpty: boolean): ApplyFault =>
+  (context, { durationMs }) =>
+    inTurn(context, "redis", async () => {
+      await context.system.redis?.kill();
       await sleep(durationMs);
-      await sky.system.redis?.start({ isEmpty });
+      await context.system.redis?.start({ isEmpty });
     });
 
-/** Each kind's; a system without that engine is not blown at. */
-const blows: Readonly<Record<FaultKind, Blow>> = {
-  "worker-kill": (sky, { draw, durationMs }) => onReplica(sky, draw, (replica) => replica.kill(durationMs / 4)),
-  "worker-freeze": (sky, { draw, durationMs }) =>
-    onReplica(sky, draw, async (replica) => {
+/** By kind. A fault of an engine that the system lacks does nothing. */
+const applyByKind: Readonly<Record<FaultKind, ApplyFault>> = {
+  "worker-kill": (context, { draw, durationMs }) => onReplica(context, draw, (replica) => replica.kill(durationMs / 4)),
+  "worker-freeze": (context, { draw, durationMs }) =>
+    onReplica(context, draw, async (replica) => {
       replica.freeze();
       await sleep(durationMs);
       replica.thaw();
     }),
-  "worker-term": (sky, { draw }) =>
-    onReplica(sky, draw, async (replica) => {
+  "worker-term": (context, { draw }) =>
+    onReplica(context, draw, async (replica) => {
       await replica.stop();
       replica.start();
     }),
   "redis-kill": redisAway(false),
   "redis-empty": redisAway(true),
-  "redis-flush": (sky) => inTurn(sky, "redis", async () => void (await sky.system.redis?.ask("FLUSHALL"))),
-  "redis-full": (sky, { durationMs }) =>
-    inTurn(sky, "redis", async () => {
-      await sky.system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
+  "redis-flush": (context) => inTurn(context, "redis", async () => void (await context.system.redis?.ask("FLUSHALL"))),
+  "redis-full": (context, { durationMs }) =>
+    inTurn(context, "redis", async () => {
+      await context.system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
       await sleep(durationMs);
-      await sky.system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
+      await context.system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
     }),
-  "redis-freeze": (sky, { durationMs }) =>
-    inTurn(sky, "redis", async () => {
-      sky.system.redis?.signal("SIGSTOP");
+  "redis-freeze": (context, { durationMs }) =>
+    inTurn(context, "redis", async () => {
+      context.system.redis?.signal("SIGSTOP");
       await sleep(durationMs);
-      sky.system.redis?.signal("SIGCONT");
+      context.system.redis?.signal("SIGCONT");
     }),
   "redis-cut": async ({ system: { redisProxy } }) => void redisProxy?.cut(),
   async "postgres-terminate"({ system: { postgres } }, { durationMs }) {
     for (const until = performance.now() + durationMs; performance.now() < until; await sleep(1_000))
       await postgres.terminateSessions().catch(() => undefined);
   },
-  // It may be on its way back from another's.
+  // Another fault may have Postgres restarting already.
   "postgres-stop": ({ system: { postgres } }) => postgres.stopImmediate().catch(() => undefined),
-  "postgres-away": (sky, { durationMs }) =>
-    inTurn(sky, "postgres proxy", async () => {
-      const { proxy } = sky.system.postgres;
+  "postgres-away": (context, { durationMs }) =>
+    inTurn(context, "postgres proxy", async () => {
+      const { proxy } = context.system.postgres;
       proxy.isRefusing = true;
       proxy.cut();
       await sleep(durationMs);
       proxy.isRefusing = false;
     }),
-  "postgres-silent": (sky, { durationMs }) =>
-    inTurn(sky, "postgres proxy", async () => {
-      const { proxy } = sky.system.postgres;
+  "postgres-silent": (context, { durationMs }) =>
+    inTurn(context, "postgres proxy", async () => {
+      const { proxy } = context.system.postgres;
       proxy.isSilent = true;
       await sleep(durationMs);
       proxy.isSilent = false;
     }),
   async "postgres-lock"({ system: { postgres } }, { durationMs, draw }) {
     const table = pick(["obligations", "jobs", "logs_in_flight", "attempts", "repositories"], draw) ?? "jobs";
-    // A session that a restart ends lets go of it, too.
+    // Terminating the session, as a restart does, releases the lock too.
     await postgres
       .ask(`begin; lock table archive.${table} in access exclusive mode; select pg_sleep(${durationMs / 1_000}); commit`)
       .catch(() => undefined);
   },
-  "postgres-slow": (sky, { durationMs }) =>
-    inTurn(sky, "postgres proxy", async () => {
-      const { proxy } = sky.system.postgres;
+  "postgres-slow": (context, { durationMs }) =>
+    inTurn(context, "postgres proxy", async () => {
+      const { proxy } = context.system.postgres;
       proxy.delayMs = 20;
       await sleep(durationMs);
       proxy.delayMs = 0;
     }),
-  "store-storm": (sky, { durationMs, draw }) =>
-    inTurn(sky, "store", async () => {
-      const { front } = sky.system;
+  "store-storm": (context, { durationMs, draw }) =>
+    inTurn(context, "store", async () => {
+      const { front } = context.system;
       if (front === undefined) return;
       const { next } = createRandom("storm", draw);
       front.storm = { puts: putFaults, gets: getFaults, chance: 0.1 + draw * 0.4, random: next };
       await sleep(durationMs);
       front.storm = undefined;
     }),
-  "github-5xx": (sky, { durationMs, draw }) =>
-    whileFault(
-      sky,
+  "github-5xx": (context, { durationMs, draw }) =>
+    withSimulatorFault(
+      context,
       { origin: "api", status: pick([500, 502, 503], draw) ?? 500, chance: 0.2, body: '{"message":"Server Error"}' },
       durationMs,
     ),
-  "github-limit": (sky, { durationMs, draw }) =>
-    whileFault(
-      sky,
+  "github-limit": (context, { durationMs, draw }) =>
+    withSimulatorFault(
+      context,
       {
         origin: "api",
         status: draw < 0.5 ? 429 : 403,
@@ -165,16 +165,17 @@ const blows: Readonly<Record<FaultKind, Blow>> = {
       },
       durationMs,
     ),
-  "github-reset": (sky, { durationMs }) => whileFault(sky, { reset: true, chance: 0.2 }, durationMs),
-  "github-slow": (sky, { durationMs }) => whileFault(sky, { delayMs: 1_500, chance: 0.5 }, durationMs),
-  "log-cut": (sky, { durationMs, draw }) =>
-    whileFault(sky, { origin: "log", cutAfterBytes: Math.floor(draw * 2_000), chance: 0.5 }, durationMs),
-  "log-refused": (sky, { durationMs, draw }) =>
-    whileFault(sky, { origin: "log", status: draw < 0.5 ? 403 : 500, body: "<Error/>", chance: 0.4 }, durationMs),
-  "log-stall": (sky, { durationMs }) => whileFault(sky, { origin: "log", stallAfterBytes: 500, chance: 0.1 }, durationMs / 4),
-  "webhooks-away": (sky, { durationMs }) =>
-    inTurn(sky, "balancer", async () => {
-      const { balancer } = sky.system;
+  "github-reset": (context, { durationMs }) => withSimulatorFault(context, { reset: true, chance: 0.2 }, durationMs),
+  "github-slow": (context, { durationMs }) => withSimulatorFault(context, { delayMs: 1_500, chance: 0.5 }, durationMs),
+  "log-cut": (context, { durationMs, draw }) =>
+    withSimulatorFault(context, { origin: "log", cutAfterBytes: Math.floor(draw * 2_000), chance: 0.5 }, durationMs),
+  "log-refused": (context, { durationMs, draw }) =>
+    withSimulatorFault(context, { origin: "log", status: draw < 0.5 ? 403 : 500, body: "<Error/>", chance: 0.4 }, durationMs),
+  "log-stall": (context, { durationMs }) =>
+    withSimulatorFault(context, { origin: "log", stallAfterBytes: 500, chance: 0.1 }, durationMs / 4),
+  "webhooks-away": (context, { durationMs }) =>
+    inTurn(context, "balancer", async () => {
+      const { balancer } = context.system;
       balancer.isRefusing = true;
       await sleep(durationMs);
       balancer.isRefusing = false;
@@ -189,18 +190,18 @@ const blows: Readonly<Record<FaultKind, Blow>> = {
       ["status", "--json"],
       ["backfill", repository === undefined ? "acme/api" : fullNameOf(repository)],
     ];
-    // What an operator sees of a system that is broken is an error; that it harms nothing is what counts.
+    // A command on a broken system may fail. It must do no harm.
     await cli(...(pick(commands, (draw * 7) % 1) ?? ["status"]));
   },
 };
 
-/** @returns what blows a gust at the system, and resolves when that is over and its harm is undone. */
-export function openChaos(system: System): (gust: ScheduledFault) => Promise<void> {
-  const sky: ChaosContext = { system, busy: new Set(), turns: new Map() };
-  return (gust) => blows[gust.kind](sky, gust);
+/** @returns a function that applies a fault to the system, and resolves when the fault is over and undone. */
+export function openChaos(system: System): (fault: ScheduledFault) => Promise<void> {
+  const context: ChaosContext = { system, busy: new Set(), turns: new Map() };
+  return (fault) => applyByKind[fault.kind](context, fault);
 }
 
-/** Kinds that this system can have. */
+/** @returns the kinds that are possible in this system. */
 export function kindsFor({ redis, front }: Pick<System, "redis" | "front">, kinds: readonly FaultKind[]): readonly FaultKind[] {
   return kinds.filter(
     (kind) => (redis !== undefined || !kind.startsWith("redis-")) && (front !== undefined || !kind.startsWith("store-")),

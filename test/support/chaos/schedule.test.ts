@@ -1,15 +1,15 @@
-// The same seed gives the same weather; every kind comes, and none after the end.
+// The chaos schedule: reproducible from its seed, and complete.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { forecast, faultKinds } from "./schedule.ts";
+import { scheduleFaults, faultKinds } from "./schedule.ts";
 
-test("the same seed gives the same weather, another seed another", () => {
+test("the same seed gives the same schedule, and another seed another", () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer(), (seed, other) => {
       fc.pre(seed !== other);
-      const of = (each: number) => forecast({ seed: each, minutes: 3, kinds: faultKinds });
+      const of = (each: number) => scheduleFaults({ seed: each, minutes: 3, kinds: faultKinds });
       expect(of(seed)).toEqual(of(seed));
       expect(of(seed)).not.toEqual(of(other));
     }),
@@ -17,14 +17,14 @@ test("the same seed gives the same weather, another seed another", () => {
   );
 });
 
-test("in ten minutes every kind comes, in order, and none when it is over", () => {
+test("a schedule of ten minutes has every kind, in order of time, and nothing after its end", () => {
   fc.assert(
     fc.property(fc.integer(), (seed) => {
-      const gusts = forecast({ seed, minutes: 10, kinds: faultKinds });
-      expect(new Set(gusts.map(({ kind }) => kind))).toEqual(new Set(faultKinds));
-      expect(gusts.map(({ atMs }) => atMs)).toEqual(gusts.map(({ atMs }) => atMs).toSorted((left, right) => left - right));
-      expect(gusts.at(-1)?.atMs).toBeLessThan(600_000);
-      expect(gusts.every(({ draw }) => draw >= 0 && draw < 1)).toBe(true);
+      const faults = scheduleFaults({ seed, minutes: 10, kinds: faultKinds });
+      expect(new Set(faults.map(({ kind }) => kind))).toEqual(new Set(faultKinds));
+      expect(faults.map(({ atMs }) => atMs)).toEqual(faults.map(({ atMs }) => atMs).toSorted((left, right) => left - right));
+      expect(faults.at(-1)?.atMs).toBeLessThan(600_000);
+      expect(faults.every(({ draw }) => draw >= 0 && draw < 1)).toBe(true);
     }),
     { numRuns: 20 },
   );

@@ -1,9 +1,9 @@
-// Which faults come when: a function of the seed alone, so that the same seed gives the same weather.
+// Schedules faults as a pure function of a seed, so that a run can be repeated.
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 
-/** How often each comes, against the others: a number of cards in a deck that is drawn to its end, so that none stays away. */
-const cards = {
+/** The weight of each kind: its weights in a deck that is drawn until it is empty. So every kind comes. */
+const weights = {
   "worker-kill": 4,
   "worker-freeze": 2,
   "worker-term": 1,
@@ -32,37 +32,37 @@ const cards = {
   operator: 2,
 } as const;
 
-export type FaultKind = keyof typeof cards;
-export const faultKinds = Object.keys(cards) as readonly FaultKind[];
+export type FaultKind = keyof typeof weights;
+export const faultKinds = Object.keys(weights) as readonly FaultKind[];
 
 export type ScheduledFault = {
   readonly atMs: number;
   readonly kind: FaultKind;
   readonly durationMs: number;
-  /** From 0 to 1: which one is hit, and how hard. */
+  /** From 0 (inclusive) to 1: chooses the target and the severity. */
   readonly draw: number;
 };
 
 const meanPauseMs = 2_500;
-/** Longer than a lock and a lease last, now and then. */
+/** Sometimes longer than locks and leases last. */
 const maxFreezeMs = 45_000;
 
-/** The gusts of `minutes`, in their order; several blow at once. @param kinds those that this system can have. */
-export function forecast(options: {
+/** @returns the faults of `minutes`, in order of time; they may overlap. @param options.kinds those that the system can have */
+export function scheduleFaults(options: {
   readonly seed: number;
   readonly minutes: number;
   readonly kinds: readonly FaultKind[];
 }): readonly ScheduledFault[] {
   const random = createRandom(options.seed, "weather");
-  const full = options.kinds.flatMap((kind) => Array.from({ length: cards[kind] }, () => kind));
-  const gusts: ScheduledFault[] = [];
+  const full = options.kinds.flatMap((kind) => Array.from({ length: weights[kind] }, () => kind));
+  const faults: ScheduledFault[] = [];
   let deck: FaultKind[] = [];
   for (let atMs = random.int(500, 2 * meanPauseMs); atMs < options.minutes * 60_000; atMs += random.int(500, 2 * meanPauseMs)) {
     if (deck.length === 0) deck = [...full];
     const [kind] = deck.splice(random.int(0, deck.length - 1), 1);
     if (kind === undefined) break;
     const durationMs = kind === "worker-freeze" ? random.int(1_000, maxFreezeMs) : random.int(1_000, 12_000);
-    gusts.push({ atMs, kind, durationMs, draw: random.next() });
+    faults.push({ atMs, kind, durationMs, draw: random.next() });
   }
-  return gusts;
+  return faults;
 }

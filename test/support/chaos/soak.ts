@@ -1,5 +1,5 @@
-// A month at GitHub in some minutes, followed by two replicas of each worker, under weather; then calm, a fresh job, one full
-// pass, a seal, and the judge.
+// The soak test. A simulated month passes in minutes, followed by two replicas of each worker, under random faults. After the faults:
+// a fresh job, one full pass, a seal, and the check of all invariants.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -17,15 +17,15 @@ import { Client } from "pg";
 import type { Settings } from "../processes.ts";
 import { checkSystem, usesOf } from "../system/check-system.ts";
 import { openSystem, type System, type SystemOptions } from "../system/system.ts";
-import { countOwed, untilSettled, watchProcesses } from "../system/watch.ts";
+import { countDueWork, untilSettled, watchProcesses } from "../system/watch.ts";
 import { kindsFor, openChaos } from "./faults.ts";
-import { forecast, type ScheduledFault, type FaultKind, faultKinds } from "./schedule.ts";
+import { scheduleFaults, type ScheduledFault, type FaultKind, faultKinds } from "./schedule.ts";
 
-/** A fixed one, so that a seed names one world. */
+/** Fixed, so that a seed reproduces the generated month. */
 const begin = new Date("2026-10-01T00:00:00Z");
-/** Of a worker. A fetcher in the middle of a calm month has 52 in use after each sweep. */
+/** Heap limit of a worker, in MB. A fetcher in the middle of a month without faults has 52 in use after each collection. */
 const heapMb = 128;
-/** A fresh job of a system in calm: webhook, download, load. */
+/** From the end of a fresh job to its archived log, once the faults are over: webhook, download, load. */
 const freshLimitSeconds = 60;
 
 export type SoakOptions = Pick<SystemOptions, "queue" | "store"> & {
@@ -33,7 +33,7 @@ export type SoakOptions = Pick<SystemOptions, "queue" | "store"> & {
   readonly minutes: number;
   /** 1: a month of 40,000 runs. */
   readonly scale: number;
-  /** None: a calm month, to compare with. */
+  /** Empty: a month without faults, for comparison. */
   readonly kinds?: readonly FaultKind[];
   readonly onProgress: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -42,21 +42,21 @@ export type SoakOptions = Pick<SystemOptions, "queue" | "store"> & {
 export type SoakReport = {
   readonly verdict: CheckResult;
   readonly pass: { readonly code: number | null; readonly printed: string };
-  /** How many gusts of each kind blew, and what they did to requests. */
-  readonly gusts: ReadonlyMap<FaultKind, number>;
+  /** Faults of each kind that were applied, and the requests that they affected. */
+  readonly faults: ReadonlyMap<FaultKind, number>;
   readonly spoiled: { readonly github: number; readonly store: number };
   readonly deaths: number;
-  /** Processes that ended by themselves: name, code and last message. */
-  readonly unasked: readonly string[];
-  readonly calmSeconds: number;
-  readonly freshSeconds: number | undefined;
+  /** Processes that ended without a signal from the test: name, code and last message. */
+  readonly unexpectedExits: readonly string[];
+  readonly quiesceSeconds: number;
+  readonly freshJobSeconds: number | undefined;
   readonly runs: number;
   readonly processes: readonly ProcessUse[];
-  /** Of the workers of each kind: how much a process grows a minute, after its first. */
+  /** By kind of worker: the growth of a process's memory, from its second minute on. */
   readonly growthKbPerMinute: Readonly<Record<string, number>>;
 };
 
-/** @throws when the system does not come to rest, or `signal` aborts. Nothing that it started is left. */
+/** @throws when the system does not quiesce in time, or `signal` aborts. Everything that was started is stopped in either case. */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   await using stack = new AsyncDisposableStack();
   const system = stack.use(
@@ -72,34 +72,37 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   stack.use(watchProcesses(system));
   for (const replica of system.replicas) replica.start();
 
-  const gusts = forecast({ ...options, kinds: kindsFor(system, options.kinds ?? faultKinds) });
-  const seen = await blowAll(system, { gusts, journal, options });
+  const faults = scheduleFaults({ ...options, kinds: kindsFor(system, options.kinds ?? faultKinds) });
+  const effects = await applyAll(system, { faults, journal, options });
   simulator.clock.setSpeed(1);
-  // What was planned ends, and the run that never does has been open for more than 35 days.
+  // Planned runs end. The run that never ends has been open for more than 35 days, when GitHub cancels it.
   simulator.clock.advance(6 * daySeconds * 1_000);
   await databaseClock.settled();
   await simulator.webhooks.settled();
-  const calmSeconds = await untilSettled(system, { limitSeconds: 300 });
-  options.onProgress(`calm after ${calmSeconds.toFixed(1)} s`);
-  const freshSeconds = await timeFresh(system);
+  const quiesceSeconds = await untilSettled(system, { limitSeconds: 300 });
+  options.onProgress(`quiescent after ${quiesceSeconds.toFixed(1)} s`);
+  const freshJobSeconds = await timeFresh(system);
   const { verdict, pass } = await checkSystem(system, {
     journal,
     since: begin,
-    hadFaults: gusts.length > 0,
-    fresh: { seconds: freshSeconds, limit: freshLimitSeconds },
-    queue: seen.queue,
+    hadFaults: faults.length > 0,
+    fresh: { seconds: freshJobSeconds, limit: freshLimitSeconds },
+    queue: effects.queue,
   });
   return {
     verdict,
     pass: { code: pass.code, printed: pass.stdout + pass.stderr },
-    gusts: countsOf(gusts),
-    spoiled: { github: seen.spoiled, store: front?.hitCount() ?? 0 },
-    deaths: system.replicas.reduce((sum, { lives }) => sum + lives.filter(({ asked }) => asked === "SIGKILL").length, 0),
-    unasked: system.replicas.flatMap(({ name, unasked }) =>
-      unasked.map(({ code, signal, last }) => `${name} ${code ?? signal}: ${lineOf(last)}`),
+    faults: countsOf(faults),
+    spoiled: { github: effects.spoiled, store: front?.hitCount() ?? 0 },
+    deaths: system.replicas.reduce(
+      (sum, { lifetimes }) => sum + lifetimes.filter(({ sentSignal }) => sentSignal === "SIGKILL").length,
+      0,
     ),
-    calmSeconds,
-    freshSeconds,
+    unexpectedExits: system.replicas.flatMap(({ name, unexpectedExits }) =>
+      unexpectedExits.map(({ code, signal, last }) => `${name} ${code ?? signal}: ${lastMessageOf(last)}`),
+    ),
+    quiesceSeconds,
+    freshJobSeconds,
     runs: simulator.world.runs.size,
     processes: usesOf(system),
     growthKbPerMinute: growthOf(system),
@@ -118,7 +121,7 @@ function monthOf(options: SoakOptions): SystemOptions["startSimulator"] {
       face: "ghes",
       clockStart: begin,
       clockSpeed,
-      // What GitHub lets live for an hour or a minute lives so long in real time: a worker cannot be faster than it is.
+      // Lifetimes of an hour or a minute at GitHub last as long in real time, since workers run in real time.
       app: { id: 7, tokenLifetimeSeconds: Math.max(3_600, 60 * clockSpeed) },
       linkLifetimeSeconds: 60 * clockSpeed,
       logDelaySeconds: 30,
@@ -132,49 +135,49 @@ function settingsOf(options: SoakOptions): NonNullable<SystemOptions["settings"]
     POLL_INTERVAL_SECONDS: String(Math.max(1, Math.round(secondsPerDay(options) / 12))),
     SEAL_INTERVAL_SECONDS: "20",
     LOG_LEVEL: "warn",
-    // V8 takes of a large machine what it likes before it sweeps. In a small heap what grows is a leak, and ends in a death.
+    // V8 collects late on a machine with much memory. In a small heap a leak ends in a crash.
     NODE_OPTIONS: `--max-old-space-size=${heapMb}`,
   });
 }
 
-type Blown = { readonly queue: string[]; readonly spoiled: number };
+type FaultEffects = { readonly queue: string[]; readonly spoiled: number };
 
-/** Until the month and all its gusts are over. */
-async function blowAll(
+/** Resolves when the month and all faults are over. */
+async function applyAll(
   system: System,
-  { gusts, journal, options }: { gusts: readonly ScheduledFault[]; journal: ArchiveJournal; options: SoakOptions },
-): Promise<Blown> {
+  { faults, journal, options }: { faults: readonly ScheduledFault[]; journal: ArchiveJournal; options: SoakOptions },
+): Promise<FaultEffects> {
   const { simulator, secrets, redis } = system;
   const began = performance.now();
-  const blow = openChaos(system);
-  const blowing = new Set<Promise<void>>();
+  const applyFault = openChaos(system);
+  const inProgress = new Set<Promise<void>>();
   const queue: string[] = [];
-  const faults = new Map<string, number>();
-  const coming = [...gusts];
+  const hitsById = new Map<string, number>();
+  const scheduled = [...faults];
   const endMs = begin.getTime() + monthDays * daySeconds * 1_000;
-  for (let rounds = 0; simulator.clock.nowMs() < endMs || coming.length > 0 || blowing.size > 0; rounds++) {
+  for (let rounds = 0; simulator.clock.nowMs() < endMs || scheduled.length > 0 || inProgress.size > 0; rounds++) {
     options.signal?.throwIfAborted();
     const nowMs = performance.now() - began;
-    for (let [gust] = coming; gust !== undefined && gust.atMs <= nowMs; [gust] = coming) {
-      coming.shift();
-      const blown: Promise<void> = blow(gust).finally(() => blowing.delete(blown));
-      blowing.add(blown);
+    for (let [fault] = scheduled; fault !== undefined && fault.atMs <= nowMs; [fault] = scheduled) {
+      scheduled.shift();
+      const applied: Promise<void> = applyFault(fault).finally(() => inProgress.delete(applied));
+      inProgress.add(applied);
     }
     journal.drain();
-    for (const { id, hits } of simulator.faults.list()) faults.set(id, hits);
+    for (const { id, hits } of simulator.faults.list()) hitsById.set(id, hits);
     if (rounds % 100 === 99) {
       const texts = (await redis?.dump().catch(() => [])) ?? [];
       queue.push(...texts.filter((text) => secrets.some((secret) => text.includes(secret))));
       options.onProgress(
-        `${Math.round(nowMs / 1_000)} s: ${JSON.stringify(await countOwed(system))}, ${coming.length} gusts to come`,
+        `${Math.round(nowMs / 1_000)} s: ${JSON.stringify(await countDueWork(system))}, ${scheduled.length} faults to come`,
       );
     }
     await sleep(200);
   }
-  return { queue, spoiled: [...faults.values()].reduce((sum, hits) => sum + hits, 0) };
+  return { queue, spoiled: [...hitsById.values()].reduce((sum, hits) => sum + hits, 0) };
 }
 
-/** Seconds from the end of a job to its log's archiving. */
+/** @returns seconds from the end of a job to its archived log. */
 async function timeFresh({ simulator, postgres }: System): Promise<number | undefined> {
   const repository = simulator.world.repositories[0];
   if (repository === undefined) return undefined;
@@ -190,12 +193,12 @@ async function timeFresh({ simulator, postgres }: System): Promise<number | unde
 
 const firstMinuteMs = 60_000;
 
-/** Least squares over all lives of a kind that were longer than two minutes, each from its own mean. */
+/** The slope by least squares over all lifetimes of a kind longer than two minutes, each around its own mean. */
 function growthOf(system: System): Record<string, number> {
   const growth: Record<string, number> = {};
   for (const kind of ["fetcher", "log-worker", "loader"] as const) {
     let [upper, lower] = [0, 0];
-    for (const { samples } of system.of(kind).flatMap(({ lives }) => lives)) {
+    for (const { samples } of system.of(kind).flatMap(({ lifetimes }) => lifetimes)) {
       const [first] = samples;
       const later = samples.filter(({ atMs }) => first !== undefined && atMs - first.atMs > firstMinuteMs);
       if (later.length < firstMinuteMs / 1_000) continue;
@@ -211,15 +214,15 @@ function growthOf(system: System): Record<string, number> {
   return growth;
 }
 
-/** The last message of a worker's log. */
-function lineOf(text: string): string {
+/** @returns the last message of a worker's log. */
+function lastMessageOf(text: string): string {
   return /"msg":"([^"]*)"[^"]*$/.exec(text.trimEnd())?.[1] ?? text.slice(-200);
 }
 
-function countsOf(gusts: readonly ScheduledFault[]): Map<FaultKind, number> {
+function countsOf(faults: readonly ScheduledFault[]): Map<FaultKind, number> {
   return new Map(
     Array.from(
-      Map.groupBy(gusts, ({ kind }) => kind),
+      Map.groupBy(faults, ({ kind }) => kind),
       ([kind, all]) => [kind, all.length],
     ),
   );

@@ -1,4 +1,4 @@
-// All that an archive is: every row of the ledger, every object of the store. What the clock alone decides is left out.
+// Reads a whole archive for comparison: every row and every object, without what depends on the current time.
 
 import { createHash } from "node:crypto";
 
@@ -6,11 +6,11 @@ import { openStoreForReading } from "@actions-archive/archive/open-store";
 import { Client } from "pg";
 
 import type { Settings } from "../processes.ts";
-import type { InitialState, Evidence } from "./beginning.ts";
+import type { InitialState, Evidence } from "./initial-state.ts";
 
-/** Budgets are spent by who asks, whatever becomes of it. */
-const forgotten: Readonly<Record<string, readonly string[]>> = { "*": ["credentials", "credential_holders"] };
-/** What was written since the beginning was made; what GitHub tells is older, and logs expire later. */
+/** Budgets depend on the number of requests, also of those that a crash made useless. */
+const ignoredTables: Readonly<Record<string, readonly string[]>> = { "*": ["credentials", "credential_holders"] };
+/** A time in this range was written since the scenario was prepared. GitHub's times are older, and logs expire later. */
 const [nowFromMs, nowUntilMs] = [Date.now() - 15 * 60_000, Date.now() + 6 * 60 * 60_000];
 
 export async function readEvidence(
@@ -33,14 +33,14 @@ async function readRows(
     );
     const all: Record<string, unknown[]> = {};
     for (const { name } of tables) {
-      if (forgotten["*"]?.includes(name)) continue;
+      if (ignoredTables["*"]?.includes(name)) continue;
       const { rows } = await client.query<{ row: Record<string, unknown> }>(
         `select to_jsonb(t) as row from archive.${client.escapeIdentifier(name)} t`,
       );
-      const told = rows.map(({ row }) =>
-        withoutNow(Object.fromEntries(Object.entries(row).filter(([column]) => !forget[name]?.includes(column)))),
+      const comparable = rows.map(({ row }) =>
+        maskNow(Object.fromEntries(Object.entries(row).filter(([column]) => !forget[name]?.includes(column)))),
       );
-      all[name] = told.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+      all[name] = comparable.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
     }
     return all;
   } finally {
@@ -65,20 +65,20 @@ async function readObjects(settings: Settings, objectOf: InitialState["objectOf"
   return objects;
 }
 
-/** A document, without the times at which it was written. */
+/** Parses a JSON document and masks the times at which it was written. */
 export function parse(bytes: Buffer): unknown {
-  return withoutNow(JSON.parse(bytes.toString("utf8")));
+  return maskNow(JSON.parse(bytes.toString("utf8")));
 }
 
-export function withoutNow(value: unknown): unknown {
+export function maskNow(value: unknown): unknown {
   if (typeof value === "string") return isNow(value) ? "now" : value;
-  if (Array.isArray(value)) return value.map(withoutNow);
+  if (Array.isArray(value)) return value.map(maskNow);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, field]) => [
       name,
-      // A transaction that was not committed has used up a number.
-      name === "backfill_id" && field !== null ? "a backfill" : withoutNow(field),
+      // The sequence of an aborted transaction has advanced.
+      name === "backfill_id" && field !== null ? "a backfill" : maskNow(field),
     ]),
   );
 }

@@ -1,4 +1,4 @@
-// What a fetcher does: a look at each repository, and a backfill from its making to its end.
+// The operations of a fetcher: polling each repository, and a backfill from its creation to its end.
 
 import { listBackfills } from "@actions-archive/database/backfill/backfill-progress";
 import { createBackfill } from "@actions-archive/database/backfill/backfills";
@@ -24,7 +24,7 @@ export async function openPoll({ env, resources, log }: Opening): Promise<OpenOp
   };
 }
 
-// As `backfill --wait` does it where no fetcher runs; called again only where the first call made none.
+// Like `backfill --wait` without a running fetcher. A second call continues the backfill that the first one created.
 export async function openBackfill({ env, resources, log, span }: Opening): Promise<OpenOperation> {
   const config = loadFetcherConfig(env);
   const { fetcher } = await openFetcher(config, { log, resources }, name);
@@ -34,7 +34,7 @@ export async function openBackfill({ env, resources, log, span }: Opening): Prom
       const backfill_id = known?.backfill_id ?? (await beginBackfill(fetcher, config.ARCHIVE_REPOSITORIES ?? "", span));
       const parts = await fetcher.db.selectFrom("archive.backfill_repositories").select("repository_id").execute();
       for (const { repository_id } of parts)
-        // Slices of no time: each does the least, and there are many.
+        // Slices without a time limit of their own do the minimum, so that there are many.
         while ((await backfillRepository(fetcher, { backfill_id, repository_id }, { signal, sliceMs: 1 })) === "more");
     },
   };

@@ -1,4 +1,4 @@
-// What a loader does: rows from the ledger and from records, run records, seals, the removal of logs; and the rebuilding of its database.
+// The operations of a loader: loading rows and records, run records, seals, removal of logs; and the rebuild of its database.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { openSigner } from "@actions-archive/archive/seal/seal-key";
@@ -55,7 +55,7 @@ export async function openSeal(opening: Opening): Promise<OpenOperation> {
   return { count: countReads(loader), perform: () => sealPending(config, { loader, archiveId }) };
 }
 
-/** As the clock does it: what is decided, is sealed, and then it goes. */
+/** As the periodic maintenance does it: decide, seal, then remove. */
 export async function openRemove(opening: Opening): Promise<OpenOperation> {
   const { config, loader, archiveId } = await openLoader(opening);
   return {
@@ -71,7 +71,7 @@ export async function openRemove(opening: Opening): Promise<OpenOperation> {
 export async function openRebuild(opening: Opening): Promise<OpenOperation> {
   const { config, loader } = await openLoader(opening);
   const { publicKey } = openSigner(config.SEAL_KEY ?? "");
-  // Small batches: more than one is begun and not ended when it dies.
+  // Small batches, so that several are in progress at a crash.
   const options = { publicKey, signal: new AbortController().signal, batchObjects: 3 };
   return {
     count: countReads(loader),

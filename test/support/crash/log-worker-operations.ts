@@ -1,4 +1,4 @@
-// What a log-worker does: every log that is owed, one after the other.
+// The operation of a log-worker: archiving every due log, one after the other.
 
 import { archiveLog } from "@actions-archive/log-worker/archive-log";
 import { loadLogWorkerConfig } from "@actions-archive/log-worker/config";

@@ -1,5 +1,5 @@
-// What a crash may cut short, each as its worker does it, without the queue before it: opened first, then done, once more or for the
-// first time. Each finds in the ledger what is to be done, as everything is delivered again.
+// The operations that a crash may interrupt, as a worker performs them but without its queue. Each reads its work from the ledger, so it
+// can be repeated, as a queue redelivers.
 
 import type { Environment } from "@actions-archive/core/config";
 import { createLogger, type Logger } from "@actions-archive/core/logger";
@@ -9,27 +9,27 @@ import type { CallCounter } from "../crash-at.ts";
 export const operationNames = ["load", "seal", "remove", "rebuild", "poll", "backfill", "archive"] as const;
 export type OperationName = (typeof operationNames)[number];
 
-/** The span of a backfill, where it is one. */
+/** The time span of a backfill. */
 export type Span = { readonly since: Date; readonly until: Date };
 
 export type OpenOperation = {
   readonly perform: () => Promise<void>;
-  /** Has calls counted that are no statement, no request over HTTP and no change of a folder. */
+  /** Counts calls other than SQL statements, HTTP requests and changes of files. */
   readonly count?: (counter: CallCounter) => void;
 };
 
 export type Opening = {
-  /** Settings, as the act's worker takes them. */
+  /** Settings, in the form that the operation's worker takes. */
   readonly env: Environment;
   readonly resources: AsyncDisposableStack;
   readonly span: Span | undefined;
   readonly log: Logger;
 };
 
-/** As it stands in pg_stat_activity. */
+/** The application_name in pg_stat_activity. */
 export const operationActor = "crash test";
 
-// A process starts for each death: it loads what its own act needs, and no more.
+// A process starts for each crash, so it loads only the modules of its operation.
 const openings: Record<OperationName, (opening: Opening) => Promise<OpenOperation>> = {
   load: async (opening) => (await import("./loader-operations.ts")).openLoad(opening),
   seal: async (opening) => (await import("./loader-operations.ts")).openSeal(opening),
@@ -40,7 +40,7 @@ const openings: Record<OperationName, (opening: Opening) => Promise<OpenOperatio
   archive: async (opening) => (await import("./log-worker-operations.ts")).openArchiving(opening),
 };
 
-/** Opens all that the act works with; `resources` close it. */
-export async function openOperation(act: OperationName, opening: Omit<Opening, "log">): Promise<OpenOperation> {
-  return openings[act]({ ...opening, log: createLogger("crash", "fatal") });
+/** Opens what the operation needs; disposing `resources` closes it. */
+export async function openOperation(operation: OperationName, opening: Omit<Opening, "log">): Promise<OpenOperation> {
+  return openings[operation]({ ...opening, log: createLogger("crash", "fatal") });
 }

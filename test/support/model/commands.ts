@@ -1,4 +1,5 @@
-// What may happen, in any order: what GitHub does, what reaches us of it, what the workers do, and what breaks. After each the model holds.
+// The commands of the model test, in any order: events at GitHub, deliveries, the workers' operations, and faultCommands. The model is checked
+// after each command.
 
 import { randomUUID } from "node:crypto";
 
@@ -20,14 +21,14 @@ import type { System } from "./system.ts";
 type Command = fc.AsyncCommand<LogJobs, System>;
 const signal = new AbortController().signal;
 
-type Doing = (model: LogJobs, system: System) => Promise<unknown>;
+type Action = (model: LogJobs, system: System) => Promise<unknown>;
 
-class MonthEvent implements Command {
+class ModelCommand implements Command {
   readonly #name: string;
-  readonly #run: Doing;
+  readonly #run: Action;
   readonly #isPossible: (model: Readonly<LogJobs>) => boolean;
 
-  constructor(name: string, run: Doing, isPossible: (model: Readonly<LogJobs>) => boolean = () => true) {
+  constructor(name: string, run: Action, isPossible: (model: Readonly<LogJobs>) => boolean = () => true) {
     this.#name = name;
     this.#run = run;
     this.#isPossible = isPossible;
@@ -55,7 +56,7 @@ function at<T>(items: readonly T[], index: number): T {
 
 type RunFacts = { readonly jobs: number; readonly days: number; readonly isOpen: boolean; readonly isSkipped: boolean };
 
-/** A run, of which the second job failed or was skipped. */
+/** Adds a run whose second job failed or was skipped. */
 export function addRun(model: LogJobs, simulator: Simulator, { jobs, days, isOpen, isSkipped }: RunFacts): void {
   const names = Array.from({ length: jobs }, (_, index) => ({
     name: `job ${index}`,
@@ -75,7 +76,7 @@ const anyIndex = fc.nat({ max: 30 });
 const hasRuns = ({ runIds }: Readonly<LogJobs>) => runIds.length > 0;
 const hasJobs = ({ jobIds }: Readonly<LogJobs>) => jobIds.length > 0;
 
-const github = [
+const githubCommands = [
   fc
     .record({
       jobs: fc.integer({ min: 1, max: 3 }),
@@ -85,14 +86,14 @@ const github = [
     })
     .map(
       (run) =>
-        new MonthEvent(
+        new ModelCommand(
           `a run of ${run.jobs} jobs, ${run.isOpen ? "going on" : `${run.days} days ago`}`,
           async (model, { simulator }) => addRun(model, simulator, run),
         ),
     ),
   anyIndex.map(
     (index) =>
-      new MonthEvent(
+      new ModelCommand(
         `run ${index} ends`,
         async (model, { simulator }) => {
           const runId = at(model.openRunIds, index);
@@ -104,11 +105,11 @@ const github = [
   ),
   fc.record({ index: anyIndex, failedOnly: fc.boolean(), copies: fc.constantFrom("new-ids" as const, "same-ids" as const) }).map(
     ({ index, ...how }) =>
-      new MonthEvent(
-        `run ${index} is run again (${JSON.stringify(how)})`,
+      new ModelCommand(
+        `run ${index} is rerun (${JSON.stringify(how)})`,
         async (model, { simulator }) => {
           const runId = at(model.runIds, index);
-          // GitHub runs again what has ended.
+          // GitHub reruns completed runs only.
           if (!model.openRunIds.includes(runId)) model.addRun({ ...simulator.control.rerun({ runId, ...how }), isOpen: false });
         },
         hasRuns,
@@ -116,7 +117,7 @@ const github = [
   ),
   anyIndex.map(
     (index) =>
-      new MonthEvent(
+      new ModelCommand(
         `the logs of run ${index} are deleted`,
         async (model, system) => {
           const runId = at(model.runIds, index);
@@ -128,7 +129,7 @@ const github = [
   ),
   fc.nat({ max: 3 }).map(
     (index) =>
-      new MonthEvent(`the repository is renamed to ${index}`, async (model, { simulator }) => {
+      new ModelCommand(`the repository is renamed to ${index}`, async (model, { simulator }) => {
         const name = `renamed-${index}`;
         if (model.name.endsWith(name)) return;
         simulator.control.moveRepository({ repository: model.name, name });
@@ -137,72 +138,83 @@ const github = [
   ),
 ];
 
-const ours = [
+const workerCommands = [
   anyIndex.map(
     (index) =>
-      new MonthEvent(`a webhook of job ${index}`, (model, system) => tellOf(model, system, at(model.jobIds, index)), hasJobs),
+      new ModelCommand(
+        `a webhook of job ${index}`,
+        (model, system) => deliverWebhook(model, system, at(model.jobIds, index)),
+        hasJobs,
+      ),
   ),
   fc
     .boolean()
     .map(
       (isFullPass) =>
-        new MonthEvent(isFullPass ? "a full pass" : "a poll", (_model, system) =>
-          system.act(({ fetcher }) => pollRepository(fetcher, system.repositoryId, { isFullPass, signal })),
+        new ModelCommand(isFullPass ? "a full pass" : "a poll", (_model, system) =>
+          system.perform(({ fetcher }) => pollRepository(fetcher, system.repositoryId, { isFullPass, signal })),
         ),
     ),
-  fc.constant(new MonthEvent("a slice of a backfill", (model, system) => backfill(model, system))),
-  anyIndex.map((index) => new MonthEvent(`a log is archived (${index})`, (_model, system) => archiveNext(system, index))),
-  anyIndex.map((index) => new MonthEvent(`rows are loaded (${index})`, (_model, system) => loadNext(system, index))),
-  fc.constant(new MonthEvent("a seal", (_model, system) => system.act(({ seal }) => seal()))),
-  fc.constant(new MonthEvent("the queue is fed", (_model, system) => system.act(({ fetcher }) => feed(fetcher)))),
+  fc.constant(new ModelCommand("a slice of a backfill", (model, system) => backfill(model, system))),
+  anyIndex.map((index) => new ModelCommand(`a log is archived (${index})`, (_model, system) => archiveNext(system, index))),
+  anyIndex.map((index) => new ModelCommand(`rows are loaded (${index})`, (_model, system) => loadNext(system, index))),
+  fc.constant(new ModelCommand("a seal", (_model, system) => system.perform(({ seal }) => seal()))),
+  fc.constant(new ModelCommand("the queue is fed", (_model, system) => system.perform(({ fetcher }) => feed(fetcher)))),
 ];
 
-const faults = [
+const faultCommands = [
   fc
     .nat({ max: 25 })
     .map(
-      (calls) => new MonthEvent(`the workers die in ${calls} calls`, async (_model, { workers }) => workers.life.dieAfter(calls)),
+      (calls) =>
+        new ModelCommand(`the workers crash in ${calls} calls`, async (_model, { workers }) => workers.lifetime.dieAfter(calls)),
     ),
-  fc.constant(new MonthEvent("the workers start again", (_model, system) => system.restart())),
-  fc.constant(new MonthEvent("the queue forgets everything", (_model, system) => system.flushQueue())),
+  fc.constant(new ModelCommand("the workers start again", (_model, system) => system.restart())),
+  fc.constant(new ModelCommand("the queue loses everything", (_model, system) => system.flushQueue())),
   fc.integer({ min: 1, max: 2 }).map(
     (times) =>
-      new MonthEvent(`the store fails ${times} times`, async (_model, { workers }) => {
-        workers.life.storeFaults = times;
+      new ModelCommand(`the store fails ${times} times`, async (_model, { workers }) => {
+        workers.lifetime.storeFaults = times;
       }),
   ),
   fc.boolean().map(
     (isDuring) =>
-      new MonthEvent(isDuring ? "connections drop during what comes" : "connections drop", async (_model, system) => {
+      new ModelCommand(isDuring ? "connections drop during the next operation" : "connections drop", async (_model, system) => {
         system.dropsConnections = isDuring;
         if (!isDuring) await system.dropConnections();
       }),
   ),
-  fc.constant(new MonthEvent("time passes", (_model, system) => system.passTime())),
+  fc.constant(new ModelCommand("time passes", (_model, system) => system.passTime())),
 ];
 
-/** Any of them, those that do the work more often. */
-export const anyCommand: fc.Arbitrary<Command>[] = [...github, ...ours, ...ours, ...ours, ...faults];
+/** Every command, with the workers' operations weighted threefold. */
+export const anyCommand: fc.Arbitrary<Command>[] = [
+  ...githubCommands,
+  ...workerCommands,
+  ...workerCommands,
+  ...workerCommands,
+  ...faultCommands,
+];
 
-/** A delivery of GitHub's, of a job that has ended. */
-async function tellOf(model: LogJobs, system: System, jobId: number): Promise<void> {
+/** Delivers a webhook for a job, if it has completed. */
+async function deliverWebhook(model: LogJobs, system: System, jobId: number): Promise<void> {
   const { simulator, repositoryId } = system;
   const job = simulator.world.jobs.get(jobId);
   if (job === undefined || jobStatus(job, simulator.clock.nowMs()) !== "completed") return;
   const workflow_job = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
   const body = JSON.stringify({ action: "completed", workflow_job, repository: { id: repositoryId, full_name: model.name } });
-  await system.act(async ({ fetcher }) => {
+  await system.perform(async ({ fetcher }) => {
     const outcome = await receiveDelivery(fetcher, { guid: randomUUID(), event: "workflow_job", body });
-    if (outcome === "recorded" || outcome === "stored") model.of(jobId).isTold = true;
+    if (outcome === "recorded" || outcome === "stored") model.of(jobId).wasDelivered = true;
   });
 }
 
-/** Of the last 30 days, made by the operator when there is none. */
+/** Performs a slice of a backfill of the last 30 days, which is created when there is none. */
 export async function backfill(model: LogJobs, system: System): Promise<void> {
   const { repositoryId: repository_id } = system;
   if (model.backfillId === undefined) {
     const nowMs = Date.now();
-    await system.act(async ({ fetcher }) => {
+    await system.perform(async ({ fetcher }) => {
       model.backfillId = await createBackfill(fetcher.db, {
         askedFor: [model.name],
         since: new Date(nowMs - 30 * daySeconds * 1000),
@@ -213,5 +225,5 @@ export async function backfill(model: LogJobs, system: System): Promise<void> {
   }
   const { backfillId: backfill_id } = model;
   if (backfill_id === undefined) return;
-  await system.act(({ fetcher }) => backfillRepository(fetcher, { backfill_id, repository_id }, { signal, sliceMs: 1 }));
+  await system.perform(({ fetcher }) => backfillRepository(fetcher, { backfill_id, repository_id }, { signal, sliceMs: 1 }));
 }

@@ -1,4 +1,4 @@
-// What the queue's consumers do with one entry: its handler, and away with it. What fails stays, and is tried again.
+// Delivers one queue entry to its handler and removes the entry. An entry whose handler fails stays for a retry.
 
 import type { StageName } from "@actions-archive/core/stages";
 import { tryParseArchiveId } from "@actions-archive/core/stages";
@@ -12,7 +12,7 @@ import type { Workers } from "./workers.ts";
 
 const { signal } = new AbortController();
 
-/** Delivers an entry of the archive queue, if there is any. */
+/** Delivers an entry of the archive queue, if there is one. */
 export async function archiveNext(system: System, index: number): Promise<void> {
   await deliver(system, "archive", index, async ({ worker }, id) => {
     const job_id = tryParseArchiveId(id);
@@ -20,7 +20,7 @@ export async function archiveNext(system: System, index: number): Promise<void> 
   });
 }
 
-/** Delivers an entry of the load queue, if there is any. */
+/** Delivers an entry of the load queue, if there is one. */
 export async function loadNext(system: System, index: number): Promise<void> {
   await deliver(system, "load", index, async ({ loader }, id) => {
     const [, kind, first = "", rest = ""] = /^load-(job|record|run)-(\d+)(?:-(.+))?$/.exec(id) ?? [];
@@ -32,16 +32,16 @@ export async function loadNext(system: System, index: number): Promise<void> {
 
 async function deliver(
   system: System,
-  stage: Extract<StageName, "archive" | "load">,
+  queueName: Extract<StageName, "archive" | "load">,
   index: number,
   handle: (workers: Workers, id: string) => Promise<void>,
 ): Promise<void> {
-  await system.act(async (workers) => {
-    const queue = stage === "archive" ? workers.fetcher.archiveQueue : workers.fetcher.loadQueue;
+  await system.perform(async (workers) => {
+    const queue = queueName === "archive" ? workers.fetcher.archiveQueue : workers.fetcher.loadQueue;
     const ids = await queue.ids();
     const id = ids.toSorted()[index % Math.max(1, ids.length)];
     if (id === undefined) return;
     await handle(workers, id);
-    await system.finishWork(stage, id);
+    await system.finishWork(queueName, id);
   });
 }

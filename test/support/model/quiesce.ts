@@ -1,4 +1,4 @@
-// The end of a story: nothing breaks any more, all that is owed is done, and what there is is held against what GitHub has.
+// The end of a history: no more faults, all due work is done, and the archive is compared with what GitHub has.
 
 import { verifyArchive } from "@actions-archive/archive/verify/verify-archive";
 import { pollRepository } from "@actions-archive/fetcher/poll/poll-repository";
@@ -16,17 +16,17 @@ const { signal } = new AbortController();
 
 type Row = { id: number; state: string; reason: string | null; sha256: string | null };
 
-/** Brings everything to its end. @throws when there is none. */
+/** Does all due work. @throws when work remains after `maxRounds`. */
 export async function quiesce(model: LogJobs, system: System): Promise<void> {
   await system.restart();
   for (const runId of model.openRunIds.splice(0)) await system.simulator.control.completeRun({ runId });
   const { repositoryId, ask } = system;
   for (let round = 0; round < maxRounds; round += 1) {
     await system.passTime();
-    await system.act(({ fetcher }) => recordStoredDeliveries(fetcher));
-    await system.act(({ fetcher }) => pollRepository(fetcher, repositoryId, { isFullPass: true, signal }));
+    await system.perform(({ fetcher }) => recordStoredDeliveries(fetcher));
+    await system.perform(({ fetcher }) => pollRepository(fetcher, repositoryId, { isFullPass: true, signal }));
     await backfill(model, system);
-    await system.act(({ fetcher }) => feed(fetcher));
+    await system.perform(({ fetcher }) => feed(fetcher));
     const { archiveQueue, loadQueue } = system.workers.fetcher;
     for (let left = (await archiveQueue.ids()).length; left > 0; left -= 1) await archiveNext(system, 0);
     for (let left = (await loadQueue.ids()).length; left > 0; left -= 1) await loadNext(system, 0);
@@ -36,13 +36,13 @@ export async function quiesce(model: LogJobs, system: System): Promise<void> {
       union all select run_id from archive.attempts where state = 'open' or (state = 'listed' and record_key is null)
       union all select backfill_id from archive.backfills where state <> 'done'`);
     if (owed.length === 0) break;
-    expect(round, `owed after so many rounds: ${JSON.stringify(owed)}`).toBeLessThan(maxRounds - 1);
+    expect(round, `due after ${round + 1} rounds: ${JSON.stringify(owed)}`).toBeLessThan(maxRounds - 1);
   }
-  await system.act(({ seal }) => seal());
-  await system.act(({ seal }) => seal());
+  await system.perform(({ seal }) => seal());
+  await system.perform(({ seal }) => seal());
 }
 
-/** Compares everything with the simulator's truth. */
+/** Compares the archive with the simulator's oracle. */
 export async function checkInvariants(model: LogJobs, system: System): Promise<void> {
   const { ask, simulator, store, publicKey } = system;
   await model.check(system);
@@ -59,7 +59,7 @@ export async function checkInvariants(model: LogJobs, system: System): Promise<v
   expect(wrong).toEqual([]);
   expect(await ask("select kind, reason from audit.gaps where kind not in ('window_open', 'not_sealed')")).toEqual([]);
   expect(await ask("select object_key from archive.objects where sealed_in is null")).toEqual([]);
-  // Every object that is there is in a seal as it is, and every log decodes to what its record says.
+  // Every object is sealed as it is, and every log decodes to what its record says.
   const { findings, chain } = await verifyArchive(store, {
     keys: [publicKey],
     isDeep: () => true,

@@ -1,4 +1,4 @@
-// The system under the model: engines that stay, workers that die and come again, and what an operator, the clock and the network do.
+// The system under the model: engines that stay, workers that crash and restart, and what an operator, time and the network do.
 
 import { generateKeyPairSync, type KeyObject, randomUUID } from "node:crypto";
 import { join } from "node:path";
@@ -20,17 +20,17 @@ import { vi } from "vitest";
 import { openWorkspace, simulatedHost } from "../workspace.ts";
 import { type Engines, openWorkers, type Workers, workersName } from "./workers.ts";
 
-type Ask = <T extends Record<string, unknown>>(query: string, values?: readonly unknown[]) => Promise<T[]>;
+type Query = <T extends Record<string, unknown>>(query: string, values?: readonly unknown[]) => Promise<T[]>;
 
 export class System implements AsyncDisposable {
   readonly #resources: AsyncDisposableStack;
   readonly #engines: Engines;
   readonly #redis: Redis;
   readonly repositoryId: number;
-  /** As an administrator, whose connections no fault touches. */
-  readonly ask: Ask;
+  /** Connected as an administrator. No fault affects this connection. */
+  readonly ask: Query;
   workers: Workers;
-  /** Whether connections to Postgres are dropped while the next act runs. */
+  /** Whether connections to Postgres are dropped during the next operation. */
   dropsConnections = false;
   #hasDropped = false;
 
@@ -39,7 +39,7 @@ export class System implements AsyncDisposable {
     readonly engines: Engines;
     readonly redis: Redis;
     readonly repositoryId: number;
-    readonly ask: Ask;
+    readonly ask: Query;
     readonly workers: Workers;
   }) {
     this.#resources = opened.resources;
@@ -54,7 +54,7 @@ export class System implements AsyncDisposable {
     return this.#engines.simulator;
   }
 
-  /** Not the workers' own: it never fails. */
+  /** A connection of the tests, which never fails. */
   get store(): Store {
     return this.#engines.store;
   }
@@ -64,16 +64,16 @@ export class System implements AsyncDisposable {
   }
 
   /**
-   * Something that the workers do. It may fail where they die of it, where an engine is away, or where a limit is met: whoever called
-   * calls again.
-   * @returns whether it was done.
+   * Performs an operation of the workers. A failure is accepted where the workers crash, an engine is away or a connection was dropped: a
+   * caller repeats the operation.
+   * @returns whether it succeeded. @throws every other error.
    */
-  async act(work: (workers: Workers) => Promise<unknown>): Promise<boolean> {
-    const { life } = this.workers;
-    const hadFault = life.storeFaults > 0;
+  async perform(work: (workers: Workers) => Promise<unknown>): Promise<boolean> {
+    const { lifetime } = this.workers;
+    const hadFault = lifetime.storeFaults > 0;
     const isDropped = this.dropsConnections;
     this.dropsConnections = false;
-    // Connections that were dropped at rest may look alive to the first that takes one.
+    // A pool may hand out a connection that was dropped while it was idle.
     const mayMeetDropped = isDropped || this.#hasDropped;
     this.#hasDropped = false;
     const dropping = isDropped ? this.#dropDuring() : undefined;
@@ -81,17 +81,17 @@ export class System implements AsyncDisposable {
       await work(this.workers);
       return true;
     } catch (error) {
-      if (!life.isDead && !hadFault && !mayMeetDropped) throw error;
+      if (!lifetime.isDead && !hadFault && !mayMeetDropped) throw error;
       return false;
     } finally {
       await dropping;
-      if (life.isDead) await this.restart();
+      if (lifetime.isDead) await this.restart();
     }
   }
 
-  /** Whatever the workers had in memory or in hand is gone; so much time passes that their leases end. */
+  /** Replaces the workers, with the loss of their memory, after so much time that their leases have expired. */
   async restart(): Promise<void> {
-    this.workers.life.dieAfter(0);
+    this.workers.lifetime.dieAfter(0);
     await this.workers[Symbol.asyncDispose]();
     await this.ask("update archive.logs_in_flight set leased_until = null");
     await this.ask("update archive.repositories set leased_until = now() where leased_until is not null");
@@ -100,7 +100,7 @@ export class System implements AsyncDisposable {
     this.workers = await openWorkers(this.#engines);
   }
 
-  /** Whatever waits for its time is due. */
+  /** Makes everything due that waits for a time. */
   async passTime(): Promise<void> {
     await this.ask("update archive.obligations set due_at = now() where log_state in ('pending', 'failed')");
     await this.ask("update archive.attempts set visit_due_at = now() where state = 'open'");
@@ -112,10 +112,10 @@ export class System implements AsyncDisposable {
     if (keys.length > 0) await this.#redis.del(...keys);
   }
 
-  /** Takes an entry from a queue that its handler is done with. */
-  async finishWork(stage: "archive" | "load", id: string): Promise<void> {
-    await this.#redis.lrem(`${this.#prefix}:${stage}:wait`, 0, id);
-    await this.#redis.del(`${this.#prefix}:${stage}:${id}`);
+  /** Removes a queue entry after its handler succeeded. */
+  async finishWork(queueName: "archive" | "load", id: string): Promise<void> {
+    await this.#redis.lrem(`${this.#prefix}:${queueName}:wait`, 0, id);
+    await this.#redis.del(`${this.#prefix}:${queueName}:${id}`);
   }
 
   async dropConnections(): Promise<void> {
@@ -124,7 +124,7 @@ export class System implements AsyncDisposable {
       "select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()",
       [workersName],
     );
-    // A session ends when it hears of it, on a busy machine after some acts.
+    // The backend terminates when it handles the signal, on a busy machine some operations later.
     const pids = dropped.map(({ pid }) => pid);
     await vi.waitUntil(async () => (await this.ask("select from pg_stat_activity where pid = any($1)", [pids])).length === 0, {
       timeout: 30_000,
@@ -151,7 +151,7 @@ export class System implements AsyncDisposable {
   }
 }
 
-/** With one repository, which is selected. */
+/** Opens a system with one selected repository. */
 export async function openSystem(repository: string): Promise<System> {
   await using resources = new AsyncDisposableStack();
   const { folder, archive } = resources.use(await openWorkspace());
@@ -171,7 +171,7 @@ export async function openSystem(repository: string): Promise<System> {
   const sealKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   const engines = { databaseUrl, store, queue, simulator, sealKey, spoolDir: join(folder, `spool-${randomUUID()}`) };
   const workers = await openWorkers(engines);
-  const ask: Ask = async <T extends Record<string, unknown>>(query: string, values: readonly unknown[] = []) =>
+  const ask: Query = async <T extends Record<string, unknown>>(query: string, values: readonly unknown[] = []) =>
     (await pool.query<T>(query, [...values])).rows;
   return new System({ resources: resources.move(), engines, redis, repositoryId, ask, workers });
 }

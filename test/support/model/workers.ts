@@ -1,4 +1,4 @@
-// All three workers as one process of them would have them, without the queue before their handlers, and as mortal as a process is.
+// All three workers in one process, without a queue before their handlers, with a shared lifetime.
 
 import { openSpool } from "@actions-archive/archive/log/spool";
 import type { Store } from "@actions-archive/archive/store/store";
@@ -17,14 +17,14 @@ import { LogLeases } from "@actions-archive/log-worker/log-leases";
 import type { LogWorker } from "@actions-archive/log-worker/log-worker";
 import { RwLock } from "@actions-archive/log-worker/rw-lock";
 
-import { Life } from "./history.ts";
+import { Lifetime } from "./lifetime.ts";
 
 export type Workers = AsyncDisposable & {
-  readonly life: Life;
+  readonly lifetime: Lifetime;
   readonly fetcher: Fetcher;
   readonly worker: LogWorker;
   readonly loader: Loader;
-  /** One seal, as a loader makes it that has just started. */
+  /** Seals once, like a loader that has just started. */
   readonly seal: () => Promise<unknown>;
 };
 
@@ -33,20 +33,20 @@ export type Engines = {
   readonly store: Store;
   readonly queue: QueueSettings;
   readonly simulator: Simulator;
-  /** PEM. */
+  /** Private key, PEM. */
   readonly sealKey: string;
   readonly spoolDir: string;
 };
 
-/** As they stand in pg_stat_activity. */
+/** The application_name in pg_stat_activity. */
 export const workersName = "model's workers";
 
 export async function openWorkers({ databaseUrl, store, queue, simulator, sealKey, spoolDir }: Engines): Promise<Workers> {
   await using resources = new AsyncDisposableStack();
   const log = createLogger("model", "silent");
-  const life = new Life();
+  const lifetime = new Lifetime();
   const database = resources.use(await openDatabase({ url: databaseUrl, applicationName: workersName, log }));
-  const db = life.mortalDatabase(database.db);
+  const db = lifetime.limitDatabase(database.db);
   const github = resources.use(
     openGitHub({
       apiUrl: new URL(simulator.apiUrl),
@@ -56,17 +56,17 @@ export async function openWorkers({ databaseUrl, store, queue, simulator, sealKe
       log,
     }),
   );
-  life.mortal(github.transport, ["callApi", "downloadLog"]);
-  const archiveQueue = life.mortal(resources.use(new Producer("archive", queue, log)), ["add", "ids"]);
-  const loadQueue = life.mortal(resources.use(new Producer("load", queue, log)), ["add", "ids"]);
+  lifetime.limit(github.transport, ["callApi", "downloadLog"]);
+  const archiveQueue = lifetime.limit(resources.use(new Producer("archive", queue, log)), ["add", "ids"]);
+  const loadQueue = lifetime.limit(resources.use(new Producer("load", queue, log)), ["add", "ids"]);
   const logLeases = resources.use(new LogLeases({ db, log }));
   const spool = await openSpool({ dir: spoolDir, maxBytes: 64 * 1024 ** 2 });
   const { host } = queue;
-  const loader = { db, store: life.mortalStore(store), host, log };
+  const loader = { db, store: lifetime.limitStore(store), host, log };
   const limits = { LOG_WAIT_SECONDS: 0, LOG_SETTLE_SECONDS: 0, MAX_LOG_BYTES: 32 * 1024 ** 2 };
   const opened = resources.move();
   return {
-    life,
+    lifetime,
     fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0 } },
     worker: { ...loader, logLeases, gate: new RwLock(), github, spool, loadQueue, settings: limits },
     loader,

@@ -1,5 +1,5 @@
-// Follows a hostile month while it happens: the simulated GitHub with a fast clock in this process, the three workers as
-// processes of their own on real engines. Then calm, one full pass, and the judge.
+// Runs the month scenario: a simulated GitHub with a fast clock in this process, and the three workers as processes on real engines.
+// Afterwards one full pass, and the check of all invariants.
 
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
@@ -20,48 +20,48 @@ import { z } from "zod";
 import { mainOf, type Program, type ProgramOptions, runCli, type Settings, startProgram } from "../processes.ts";
 import { simulatedHost } from "../workspace.ts";
 
-/** A fixed one, so that a seed names one world. */
+/** Fixed, so that a seed reproduces the generated month. */
 const begin = new Date("2026-10-01T00:00:00Z");
-/** What is owed after that is the pass's. */
+/** Limit for the workers after the month; the pass does what is still due. */
 const maxDrainMs = 240_000;
 const workers = ["loader", "log-worker", "fetcher"] as const;
 type Worker = (typeof workers)[number];
 
 export type MonthOptions = {
   readonly seed: number;
-  /** 1: 40,000 runs. */
+  /** 1 is a month of 40,000 runs. */
   readonly scale: number;
-  /** Real time that a day of the month takes. */
+  /** Real seconds per simulated day. */
   readonly secondsPerDay: number;
-  /** Where databases, queues, the store and the spool of this month alone are. */
+  /** Empty engines and folders, for this month only. */
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly folder: string;
-  /** Called every few seconds of the month and of the calm. */
+  /** Called every few seconds, until the pass. */
   readonly onProgress: (line: string) => void;
-  /** Over the workers' settings. */
+  /** Override the workers' settings. */
   readonly settings?: Settings;
   readonly nodeOptions?: string;
 };
 
 export type MonthReport = {
   readonly verdict: CheckResult;
-  /** Exit code of the pass at the end, and what it printed. */
+  /** Exit code and output of the pass at the end. */
   readonly pass: { readonly code: number | null; readonly printed: string };
   readonly calls: ReadonlyMap<string, number>;
   readonly apiCalls: number;
   readonly deliveries: number;
   readonly seconds: { readonly month: number; readonly drain: number; readonly pass: number; readonly checkInvariants: number };
-  /** Of each worker, and of the simulator with the judge: largest resident size in MB, and processor time in seconds. */
+  /** By worker, and for this process with the simulator and the checks: peak resident size in MB, processor time in seconds. */
   readonly use: Readonly<Record<string, Use>>;
-  /** Jobs that were not terminal when the month was over. */
+  /** Jobs without a terminal state at the end of the month. */
   readonly backlog: number;
   readonly runs: number;
-  /** How often the workers logged what. */
+  /** How often the workers logged each message. */
   readonly messages: ReadonlyMap<string, number>;
 };
 
-/** @throws when a worker ends by itself. */
+/** @throws when a worker exits by itself. */
 export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   await using stack = new AsyncDisposableStack();
   const port = await getPort({ host: "127.0.0.1" });
@@ -83,15 +83,15 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const endMs = begin.getTime() + monthDays * daySeconds * 1000;
   await follow(month, async () => simulator.clock.nowMs() >= endMs);
   const monthSeconds = secondsSince(month.began);
-  // Calm: what was planned ends, and the run that never does has been open for more than 35 days.
+  // Planned runs end. The run that never ends has been open for more than 35 days, when GitHub cancels it.
   simulator.clock.setSpeed(1);
   simulator.clock.advance(6 * daySeconds * 1000);
   await databaseClock.settled();
   const { unsettled: backlog } = await countUnsettled(client);
-  const calm = performance.now();
+  const endedAtMs = performance.now();
   await simulator.webhooks.settled();
-  await follow(month, async () => performance.now() - calm > maxDrainMs || isIdle(await countUnsettled(client)));
-  const drain = secondsSince(calm);
+  await follow(month, async () => performance.now() - endedAtMs > maxDrainMs || isIdle(await countUnsettled(client)));
+  const drain = secondsSince(endedAtMs);
   const use = await usesOf(programs);
   await stopAll(programs);
 
@@ -130,7 +130,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   };
 }
 
-/** Passes, days apart as far as attempts know: a run that was deleted before it was listed is closed after a day of 404s. */
+/** Runs passes that are days apart for attempts: a run deleted before it was listed is closed after a day of 404s. */
 async function passUntilClosed(options: ProgramOptions, client: Client) {
   const days = 3;
   for (let day = 1; ; day++) {
@@ -153,7 +153,7 @@ type Month = {
   readonly began: number;
 };
 
-// A GHES: no limits, so that the month ends in the evening; and an App with an installation for each owner.
+// A GHES, without rate limits, so that the month takes little time; and an App with an installation for each owner.
 async function startMonth({ seed, scale, secondsPerDay }: MonthOptions, port: number) {
   const clockSpeed = daySeconds / secondsPerDay;
   const secret = "hush-of-a-hostile-month";
@@ -164,7 +164,7 @@ async function startMonth({ seed, scale, secondsPerDay }: MonthOptions, port: nu
     face: "ghes",
     clockStart: begin,
     clockSpeed,
-    // What GitHub lets live for an hour or a minute lives so long in real time: a worker cannot be faster than it is.
+    // Lifetimes of an hour or a minute at GitHub last as long in real time, since workers run in real time.
     app: { id: 7, tokenLifetimeSeconds: Math.max(3_600, 60 * clockSpeed) },
     linkLifetimeSeconds: 60 * clockSpeed,
     logDelaySeconds: 30,
@@ -175,7 +175,7 @@ async function startMonth({ seed, scale, secondsPerDay }: MonthOptions, port: nu
     },
   });
   const large = { query: "per_page=100", status: 502, times: "forever" } as const;
-  // Two repositories in which large pages never come, and a large page here and there.
+  // Two repositories whose large pages always fail, and occasional failures of other large pages.
   for (const index of [4, 14]) {
     const repository = simulator.world.repositories[index];
     if (repository) simulator.faults.add({ ...large, path: `/repos/${fullNameOf(repository)}/actions/runs` });
@@ -197,7 +197,7 @@ function settingsOf({ databaseUrl, redisUrl, folder, secondsPerDay, settings, no
     SPOOL_DIR: `${folder}/spool`,
     DATABASE_URL: databaseUrl,
     QUEUE_URL: redisUrl,
-    // Some two hours of the month, where the default would be a day and a half.
+    // About two hours of the month. The default would be a day and a half.
     POLL_INTERVAL_SECONDS: String(Math.max(1, Math.round(secondsPerDay / 12))),
     LOG_SETTLE_SECONDS: "1",
     RUN_SETTLE_SECONDS: "0",
@@ -231,7 +231,7 @@ function nextMoment(ms: number): Promise<void> {
   return promise;
 }
 
-/** Attempts that are due alone: those of which webhooks tell are listed later, and by the pass. */
+/** `lagging` counts due attempts only: attempts known by webhooks are listed later, at the latest by the pass. */
 type Counts = { jobs: number; unsettled: number; lagging: number; unloaded: number };
 
 async function countUnsettled(client: Client): Promise<Counts> {
@@ -279,7 +279,7 @@ async function messagesOf(programs: Record<Worker, Program>): Promise<Map<string
   for (const worker of workers) {
     for (const text of (await programs[worker].ended).stdout.split("\n").filter((line) => line.startsWith("{"))) {
       const { level, msg, err } = Line.parse(JSON.parse(text));
-      // One of many of a kind: names and numbers differ.
+      // Names and numbers vary, so they are masked, and similar messages count as one.
       const detail = err === undefined ? "" : `: ${err.message.replaceAll(/\d+/g, "0").slice(0, 100)}`;
       const key = `${worker}${level >= 50 ? " (error)" : ""}: ${msg}${detail}`;
       messages.set(key, (messages.get(key) ?? 0) + 1);

@@ -1,4 +1,4 @@
-// Ends a system as an operator would, and lets the judge look at all that it leaves.
+// Shuts a system down like an operator would, and checks the invariants on all that it leaves.
 
 import { readdir } from "node:fs/promises";
 
@@ -13,25 +13,25 @@ import { Client } from "pg";
 import type { Ended } from "../processes.ts";
 import type { System } from "./system.ts";
 
-/** Of a worker: Node with its modules is 100 MB; logs in flight, their spool and the rows of a batch are the rest. */
+/** Memory limit of a worker: Node with its modules takes 100 MB; logs in flight, their spool and a batch's rows take the rest. */
 const peakCapKb = 400 * 1_024;
 
 export type CheckedSystem = {
   readonly verdict: CheckResult;
-  /** Of `start --once`. */
+  /** Of `start --once`, the full pass. */
   readonly pass: Ended;
-  /** How each worker ended at SIGTERM: exit codes by name. */
+  /** Exit codes after SIGTERM, by name of the worker. */
   readonly ends: Readonly<Record<string, number | null>>;
 };
 
-/** `fresh` is of a system that has come to rest: of no other it says anything how many files are open. */
+/** `fresh` is given for a quiescent system only: the number of open files means nothing in any other. */
 export type CheckOptions = Pick<Evidence, "since" | "hadFaults" | "fresh"> & {
   readonly journal: ArchiveJournal;
-  /** What the queue held before. */
+  /** Texts that the queue held earlier. */
   readonly queue?: readonly string[];
 };
 
-/** Stops every worker, runs one full pass, seals, verifies, and judges. The engines must be whole. */
+/** Stops every worker, runs one full pass, seals, verifies, and checks the invariants. The engines must be up. */
 export async function checkSystem(system: System, options: CheckOptions): Promise<CheckedSystem> {
   await using stack = new AsyncDisposableStack();
   const { simulator, postgres, front, replicas, cli } = system;
@@ -66,17 +66,17 @@ export async function checkSystem(system: System, options: CheckOptions): Promis
   return { verdict, pass, ends: Object.fromEntries(ends) };
 }
 
-const longLifeSamples = 60;
+const minSamples = 60;
 
-/** Of each life of each worker. Its open files are back where they were only where it saw the calm. */
+/** @returns the resource use of each lifetime of each worker. Open files are included only of a lifetime that ended in quiescence. */
 export function usesOf({ replicas }: System): ProcessUse[] {
-  return replicas.flatMap(({ name, lives }) =>
-    lives.map(({ samples, asked }, index) => ({
-      name: `${name}, life ${index + 1}`,
+  return replicas.flatMap(({ name, lifetimes }) =>
+    lifetimes.map(({ samples, sentSignal }, index) => ({
+      name: `${name}, lifetime ${index + 1}`,
       rssKb: samples.map(({ rssKb }) => rssKb),
       peakKb: Math.max(0, ...samples.map(({ peakKb }) => peakKb)),
       fds:
-        asked === "SIGTERM" && index === lives.length - 1 && samples.length > longLifeSamples
+        sentSignal === "SIGTERM" && index === lifetimes.length - 1 && samples.length > minSamples
           ? samples.map(({ fds }) => fds)
           : [],
     })),

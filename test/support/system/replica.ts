@@ -1,4 +1,4 @@
-// One worker as a process that is killed, frozen and started again, as under a supervisor: what ends by itself comes back.
+// A worker process that a test kills, freezes and restarts, under a supervisor that restarts it after an unexpected exit.
 
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,12 +10,12 @@ export type WorkerKind = (typeof workerKinds)[number];
 
 export type Sample = { readonly atMs: number; readonly rssKb: number; readonly peakKb: number; readonly fds: number };
 
-/** From its start to its end. */
-export type Life = {
+/** A process of the replica, from its start to its exit. */
+export type Lifetime = {
   readonly program: Program;
   readonly samples: Sample[];
-  /** What a test did to it last, undefined for what ended by itself. */
-  asked: NodeJS.Signals | undefined;
+  /** The last signal that the test sent; undefined after an unexpected exit. */
+  sentSignal: NodeJS.Signals | undefined;
   isFrozen: boolean;
 };
 
@@ -31,13 +31,14 @@ const restartDelayMs = 1_000;
 export class Replica implements AsyncDisposable {
   readonly name: string;
   readonly kind: WorkerKind;
-  readonly lives: Life[] = [];
-  /** How those ended that nobody had asked to. */
-  readonly unasked: { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly last: string }[] = [];
-  /** Those of its next start: whoever operates it may have changed them. */
+  readonly lifetimes: Lifetime[] = [];
+  /** Exits that no signal of the test caused. */
+  readonly unexpectedExits: { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly last: string }[] =
+    [];
+  /** Take effect at the next start. */
   settings: Settings;
   readonly #cwd: string;
-  #isWanted = false;
+  #isStarted = false;
 
   constructor(options: ReplicaOptions) {
     this.name = options.name;
@@ -46,94 +47,95 @@ export class Replica implements AsyncDisposable {
     this.#cwd = options.cwd;
   }
 
-  get life(): Life | undefined {
-    return this.lives.at(-1);
+  get lifetime(): Lifetime | undefined {
+    return this.lifetimes.at(-1);
   }
 
-  /** Starts it, and again whenever it ends unasked, until `stop`. Does nothing while it runs. */
+  /** Starts the worker, and restarts it after each unexpected exit until `stop`. Idempotent. */
   start(): void {
-    if (this.#isWanted) return;
-    this.#isWanted = true;
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     this.#launch();
   }
 
-  /** SIGKILL, then a start after `awayMs`. */
+  /** Sends SIGKILL, and starts the worker again after `awayMs`. */
   async kill(awayMs = 0): Promise<void> {
-    const { life } = this;
-    if (life === undefined) return;
-    this.#isWanted = false;
-    life.asked = "SIGKILL";
-    life.program.stop("SIGKILL");
-    await life.program.ended;
+    const { lifetime } = this;
+    if (lifetime === undefined) return;
+    this.#isStarted = false;
+    lifetime.sentSignal = "SIGKILL";
+    lifetime.program.stop("SIGKILL");
+    await lifetime.program.ended;
     await sleep(awayMs);
     this.start();
   }
 
-  /** SIGSTOP: it neither works nor ends, and its connections stay. */
+  /** Sends SIGSTOP. The worker's connections stay open. */
   freeze(): void {
-    if (this.life === undefined) return;
-    this.life.isFrozen = true;
-    this.life.program.stop("SIGSTOP");
+    if (this.lifetime === undefined) return;
+    this.lifetime.isFrozen = true;
+    this.lifetime.program.stop("SIGSTOP");
   }
 
   thaw(): void {
-    if (this.life === undefined) return;
-    this.life.isFrozen = false;
-    this.life.program.stop("SIGCONT");
+    if (this.lifetime === undefined) return;
+    this.lifetime.isFrozen = false;
+    this.lifetime.program.stop("SIGCONT");
   }
 
-  /** SIGTERM, and its end. Undefined when it did not run. */
+  /** Sends SIGTERM and waits for the exit. @returns undefined when the worker did not run. */
   async stop(): Promise<Ended | undefined> {
-    this.#isWanted = false;
-    const { life } = this;
-    if (life === undefined) return undefined;
+    this.#isStarted = false;
+    const { lifetime } = this;
+    if (lifetime === undefined) return undefined;
     this.thaw();
-    life.asked = "SIGTERM";
-    life.program.stop("SIGTERM");
-    return life.program.ended;
+    lifetime.sentSignal = "SIGTERM";
+    lifetime.program.stop("SIGTERM");
+    return lifetime.program.ended;
   }
 
-  /** Everything that it has printed, in all of its lives. */
+  /** @returns all output, of all lifetimes. */
   async output(): Promise<string> {
-    const texts = this.lives.map(async ({ program }) => {
+    const texts = this.lifetimes.map(async ({ program }) => {
       const { stdout, stderr } = await program.ended;
       return stdout + stderr;
     });
     return (await Promise.all(texts)).join("");
   }
 
-  /** Notes its memory and open files now. https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+  /** Records the current memory and open files. https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
   async sample(): Promise<void> {
-    const { life } = this;
-    if (life === undefined) return;
-    const { pid } = life.program;
+    const { lifetime } = this;
+    if (lifetime === undefined) return;
+    const { pid } = lifetime.program;
     const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
     const fds = await readdir(`/proc/${pid}/fd`).catch(() => []);
     const kb = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? 0);
-    if (kb("VmRSS") > 0) life.samples.push({ atMs: performance.now(), rssKb: kb("VmRSS"), peakKb: kb("VmHWM"), fds: fds.length });
+    if (kb("VmRSS") > 0)
+      lifetime.samples.push({ atMs: performance.now(), rssKb: kb("VmRSS"), peakKb: kb("VmHWM"), fds: fds.length });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isWanted = false;
-    await this.life?.program[Symbol.asyncDispose]();
+    this.#isStarted = false;
+    await this.lifetime?.program[Symbol.asyncDispose]();
   }
 
   #launch(): void {
-    const life: Life = {
+    const lifetime: Lifetime = {
       program: startProgram(mainOf(this.kind), [], { cwd: this.#cwd, settings: this.settings }),
       samples: [],
-      asked: undefined,
+      sentSignal: undefined,
       isFrozen: false,
     };
-    this.lives.push(life);
-    void this.#watch(life);
+    this.lifetimes.push(lifetime);
+    void this.#watch(lifetime);
   }
 
-  async #watch(life: Life): Promise<void> {
-    const { code, signal, stdout, stderr } = await life.program.ended;
-    if (life.asked !== undefined || !this.#isWanted) return;
-    this.unasked.push({ code, signal, last: (stdout + stderr).slice(-1_000) });
+  async #watch(lifetime: Lifetime): Promise<void> {
+    const { code, signal, stdout, stderr } = await lifetime.program.ended;
+    if (lifetime.sentSignal !== undefined || !this.#isStarted) return;
+    this.unexpectedExits.push({ code, signal, last: (stdout + stderr).slice(-1_000) });
     await sleep(restartDelayMs);
-    if (this.#isWanted && this.life === life) this.#launch();
+    if (this.#isStarted && this.lifetime === lifetime) this.#launch();
   }
 }

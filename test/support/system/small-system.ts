@@ -1,4 +1,4 @@
-// A system over a small world that a test breaks in one way: a hundred jobs to catch up with, and more as it goes.
+// A system on a small simulated GitHub, for tests of one fault: a hundred jobs to catch up with, and more on demand.
 
 import type { SimulatorOptions } from "@actions-archive/github-simulator/options";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -15,15 +15,15 @@ import { untilSettled, watchProcesses } from "./watch.ts";
 export type SmallSystem = System & {
   readonly journal: ArchiveJournal;
   readonly startAll: () => void;
-  /** A run of two jobs that have just ended, told by webhooks. @returns their ids. */
+  /** Adds a run of two jobs that have just ended, announced by webhooks. @returns their ids. */
   readonly addRun: () => readonly number[];
-  /** Waits until nothing is owed of all that the world has. @returns the seconds that it took. */
+  /** Waits until all due work of all repositories is done. @returns seconds. */
   readonly settled: (limitSeconds?: number) => Promise<number>;
-  /** The same, without these jobs, which end otherwise. */
+  /** Like `settled`, except for these jobs, whose logs must end as `failed`. */
   readonly settledBut: (jobIds: readonly number[]) => Promise<void>;
   /** The state of a job's log in audit.jobs. */
   readonly logStateOf: (jobId: number) => Promise<unknown>;
-  /** Once all is settled: ends the system, and expects that no promise was broken, every worker ended with 0, and the pass too. */
+  /** After `settled`: shuts the system down, and expects no violation, exit code 0 of every worker, and a complete pass. */
   readonly expectWhole: () => Promise<CheckedSystem>;
 };
 
@@ -62,12 +62,12 @@ export async function openSmallSystem(options: SmallSystemOptions = {}): Promise
       return rows[0]?.["log_state"];
     },
     async expectWhole() {
-      const judged = await checkSystem(system, { journal, since: undefined, hadFaults: true });
-      const { verdict, pass, ends } = judged;
+      const checked = await checkSystem(system, { journal, since: undefined, hadFaults: true });
+      const { verdict, pass, ends } = checked;
       expect(verdict.violations).toEqual([]);
       expect({ pass: pass.code, printed: pass.stdout }).toEqual({ pass: 0, printed: expect.stringContaining("Complete.") });
       expect(ends).toEqual(Object.fromEntries(system.replicas.map(({ name }) => [name, 0])));
-      return judged;
+      return checked;
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -1,5 +1,5 @@
-// The whole system as in production: replicas of each worker, a Redis, a Postgres and a store of their own, each behind something
-// that can break it, and the simulated GitHub, whose webhooks come through a balancer.
+// The direct system as in production: replicas of each worker, with their own Redis, Postgres and store behind proxies that inject faults,
+// and the simulated GitHub, whose webhooks pass a balancer.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -21,12 +21,12 @@ import { Replica, type WorkerKind, workerKinds } from "./replica.ts";
 
 export type SystemOptions = {
   readonly queue: "redis" | "postgres";
-  /** `s3`: the server that TEST_S3_ENDPOINT names, else npm's s3rver, behind a front that spoils requests. */
+  /** `s3`: the server of TEST_S3_ENDPOINT, else s3rver from npm, behind a proxy that injects faults. */
   readonly store: "folder" | "s3";
   readonly replicas: number;
-  /** Of the webhooks: where they go, and with what they are signed. */
+  /** Starts the simulator with the URL and the secret of its webhooks. */
   readonly startSimulator: (webhook: { readonly url: string; readonly secret: string }) => Promise<Simulator>;
-  /** Over ours, for each worker; `name` is such as `loader-2`. */
+  /** Overrides the default settings of each worker; `name` is for example `loader-2`. */
   readonly settings?: (name: string, simulator: Simulator) => Settings;
 };
 
@@ -34,26 +34,26 @@ export type System = AsyncDisposable & {
   readonly workspace: Workspace;
   readonly simulator: Simulator;
   readonly postgres: OwnPostgres;
-  /** Where the queue is on Redis. */
+  /** Undefined where the queue is on Postgres. */
   readonly redis: OwnRedis | undefined;
   readonly redisProxy: TcpProxy | undefined;
   readonly front: S3Proxy | undefined;
-  /** In front of the fetchers' webhook routes. */
+  /** The proxy of the fetchers' webhook routes. */
   readonly balancer: TcpProxy;
   readonly replicas: readonly Replica[];
   /** Ports of the workers' health routes, by name. */
   readonly ports: ReadonlyMap<string, number>;
-  /** What must not be seen anywhere. */
+  /** Texts that must not appear in any output. */
   readonly secrets: readonly string[];
   readonly spools: readonly string[];
-  /** Over those of each worker and of the operator's program, from its next start on. */
+  /** Overrides settings of the commands, and of each worker from its next start on. */
   readonly configure: (settings: Settings) => void;
-  /** The operator's program on this system, around the proxies. */
+  /** Runs a command of the CLI on this system, past the proxies. */
   readonly cli: (...args: string[]) => Promise<Ended>;
   readonly of: (kind: WorkerKind) => readonly Replica[];
 };
 
-/** Opens the engines, the simulated GitHub, and the workers, which `start` of each replica begins. */
+/** Opens the engines and the simulated GitHub. A worker runs after the `start` of its replica. */
 export async function openSystem(options: SystemOptions): Promise<System> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
@@ -82,16 +82,22 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     ...store.settings,
     ...credentialOf(simulator),
   };
-  const broken = { DATABASE_URL: postgres.url, QUEUE_URL: redisProxy?.before(redis?.url ?? "") ?? postgres.url };
-  const whole = { DATABASE_URL: postgres.directUrl, QUEUE_URL: redis?.url ?? postgres.directUrl };
+  const proxied = { DATABASE_URL: postgres.url, QUEUE_URL: redisProxy?.before(redis?.url ?? "") ?? postgres.url };
+  const direct = { DATABASE_URL: postgres.directUrl, QUEUE_URL: redis?.url ?? postgres.directUrl };
   const spool = join(workspace.folder, "spool", "cli");
-  let settings: Settings = { ...common, SEAL_KEY: sealKey, ...options.settings?.("cli", simulator), ...whole, SPOOL_DIR: spool };
+  let settings: Settings = {
+    ...common,
+    SEAL_KEY: sealKey,
+    ...options.settings?.("cli", simulator),
+    ...direct,
+    SPOOL_DIR: spool,
+  };
   const spools = names.map((name) => join(workspace.folder, "spool", name));
   const replicas = names.map((name, index) => {
     const kind = workerKinds.find((each) => name.startsWith(each)) ?? "loader";
     const own: Settings = {
       ...common,
-      ...broken,
+      ...proxied,
       PORT: String(ports.get(name)),
       SPOOL_DIR: spools[index] ?? "",
       ...(kind === "fetcher" ? { GITHUB_WEBHOOK_SECRET: secret } : {}),
@@ -151,7 +157,7 @@ function credentialOf({ app, token }: Simulator): Settings {
     : { GITHUB_APP_ID: String(app.id), GITHUB_APP_PRIVATE_KEY: app.privateKey };
 }
 
-/** A line from the middle of a PEM. */
+/** @returns a line from the middle of a PEM, which identifies the key. */
 function bodyOf(pem: string): string {
   const lines = pem.trim().split("\n");
   return lines[Math.floor(lines.length / 2)] ?? pem;

@@ -1,4 +1,4 @@
-// What a test of a broken system waits for, and says in the end.
+// What fault tests wait for, and what they expect at the end.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -6,25 +6,25 @@ import { expect, vi } from "vitest";
 
 import type { SmallSystem } from "./small-system.ts";
 
-/** For so long a fault lasts: what a lock, a lease or a deadline does about it is a matter of real time. */
-export async function lasting(seconds: number): Promise<void> {
+/** Waits while a fault lasts. Locks, leases and deadlines expire in real time. */
+export async function sleepSeconds(seconds: number): Promise<void> {
   await sleep(seconds * 1_000);
 }
 
-/** Seconds since a moment of `performance.now()`. */
-export function secondsSince(moment: number): number {
-  return (performance.now() - moment) / 1_000;
+/** @param start a time of `performance.now()` @returns seconds since then */
+export function secondsSince(start: number): number {
+  return (performance.now() - start) / 1_000;
 }
 
-/** The workers have taken up their work: logs are being downloaded. */
-export async function untilAtWork({ simulator }: SmallSystem): Promise<void> {
+/** Waits until the workers are busy: logs are being downloaded. */
+export async function untilDownloading({ simulator }: SmallSystem): Promise<void> {
   await vi.waitFor(() => expect(simulator.journal.entries({ origin: "log" }).length).toBeGreaterThan(10), {
     timeout: 120_000,
     interval: 50,
   });
 }
 
-/** @returns seconds from now until this job's log is archived. */
+/** Waits until this job's log is archived. @returns the seconds that it took, as text */
 export async function untilArchived(system: SmallSystem, jobId: number | undefined, limitSeconds = 240): Promise<string> {
   const began = performance.now();
   await vi.waitFor(async () => expect(await system.logStateOf(jobId ?? 0)).toBe("archived"), {
@@ -34,7 +34,7 @@ export async function untilArchived(system: SmallSystem, jobId: number | undefin
   return secondsSince(began).toFixed(1);
 }
 
-/** Status codes other than 202 that webhooks were answered with. */
+/** @returns the status codes other than 202 with which webhooks were answered */
 export function refusedWebhooks({ simulator }: SmallSystem): number[] {
   return simulator.webhooks.deliveries.map(({ statusCode }) => statusCode).filter((code) => code !== 202);
 }

@@ -1,21 +1,21 @@
-// Looks at a system from outside while it works: what is owed, and what its processes use.
+// Watches a running system from outside: its due work, and the resources of its processes.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { System } from "./system.ts";
 
-export type Owed = {
+export type DueWork = {
   readonly jobs: number;
   /** Logs that are neither archived nor absent. */
   readonly unsettled: number;
-  /** Attempts that are over and due to be listed. */
+  /** Attempts that are completed and due to be listed. */
   readonly lagging: number;
   /** Jobs without their rows. */
   readonly unloaded: number;
 };
 
-/** What the ledger owes; undefined while the database is away. */
-export async function countOwed({ postgres }: System): Promise<Owed | undefined> {
+/** @returns the ledger's counts of due work; undefined while the database is away. */
+export async function countDueWork({ postgres }: System): Promise<DueWork | undefined> {
   const rows = await postgres
     .ask(
       `select count(*) as jobs, count(*) filter (where log_state in ('pending', 'failed')) as unsettled,
@@ -25,34 +25,34 @@ export async function countOwed({ postgres }: System): Promise<Owed | undefined>
     )
     .catch(() => []);
   // The columns of the query above.
-  return rows[0] as Owed | undefined;
+  return rows[0] as DueWork | undefined;
 }
 
-export function isSettled(owed: Owed | undefined): boolean {
-  return owed !== undefined && owed.jobs > 0 && owed.unsettled === 0 && owed.lagging === 0 && owed.unloaded === 0;
+export function isSettled(dueWork: DueWork | undefined): boolean {
+  return dueWork !== undefined && dueWork.jobs > 0 && dueWork.unsettled === 0 && dueWork.lagging === 0 && dueWork.unloaded === 0;
 }
 
 /**
- * Waits until nothing is owed, and there are at least `jobs`. What has failed is tried again as an operator would, since its next try
- * by itself is a day away. @returns the seconds that it took. @throws when it takes longer than `limitSeconds`.
+ * Waits until no work is due and the ledger has at least `jobs` jobs. Failed logs are retried as an operator would, since their
+ * next automatic retry is a day away. @returns seconds. @throws when it takes longer than `limitSeconds`.
  */
 export async function untilSettled(system: System, { jobs = 1, limitSeconds = 240 } = {}): Promise<number> {
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1_000;
   for (let rounds = 1; ; rounds++) {
-    const owed = await countOwed(system);
-    if (owed !== undefined && owed.jobs >= jobs && isSettled(owed)) return seconds();
+    const dueWork = await countDueWork(system);
+    if (dueWork !== undefined && dueWork.jobs >= jobs && isSettled(dueWork)) return seconds();
     if (seconds() > limitSeconds)
       throw new Error(
-        `after ${limitSeconds} s still owed: ${JSON.stringify(owed)}\n${await whatHolds(system)}\n${lastWords(system)}`,
+        `after ${limitSeconds} s there is still work due: ${JSON.stringify(dueWork)}\n${await explainDueWork(system)}\n${lastOutput(system)}`,
       );
     if (rounds % 40 === 0) await system.cli("retry");
     await sleep(250);
   }
 }
 
-/** Why what is owed is not done: in groups, from the ledger and the queue. */
-async function whatHolds({ postgres, redis }: System): Promise<string> {
+/** @returns why work is still due, grouped, from the ledger and the queue. */
+async function explainDueWork({ postgres, redis }: System): Promise<string> {
   const logs = await postgres.ask(
     `select log_state, left(log_detail, 100) as detail, count(*) as logs, max(tries) as tries, min(due_at - now())::text as due_from,
       max(due_at - now())::text as due_to, count(in_flight.job_id) filter (where worker is not null) as in_flight, max(deaths) as deaths
@@ -78,12 +78,12 @@ async function whatHolds({ postgres, redis }: System): Promise<string> {
     .join("\n");
 }
 
-/** The ends of what the workers printed. */
-function lastWords({ replicas }: System): string {
-  return replicas.map(({ name, life }) => `${name}: ${life?.program.printed().slice(-1_500) ?? "never ran"}`).join("\n");
+/** @returns the ends of the workers' output. */
+function lastOutput({ replicas }: System): string {
+  return replicas.map(({ name, lifetime }) => `${name}: ${lifetime?.program.printed().slice(-1_500) ?? "never ran"}`).join("\n");
 }
 
-/** Notes memory and open files of every worker each second, until disposed. */
+/** Samples memory and open files of every worker each second, until disposed. */
 export function watchProcesses({ replicas }: System): AsyncDisposable {
   const stop = new AbortController();
   const watching = (async () => {

@@ -1,6 +1,6 @@
-// Loaded before a worker's own code (`--import`): its clock is off by CLOCK_SHIFT_HOURS. Timers and `performance` go as ever.
+// Loaded before a worker's own code (`--import`). Shifts its clock by CLOCK_SHIFT_HOURS. Timers and `performance` are not affected.
 
-// oxlint-disable-next-line node/no-process-env -- a preload has no other way to be told
+// oxlint-disable-next-line node/no-process-env -- a preloaded module has no other input
 const shiftMs = Number(process.env["CLOCK_SHIFT_HOURS"] ?? 0) * 3_600_000;
 const RealDate = Date;
 

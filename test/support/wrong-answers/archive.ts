@@ -1,5 +1,5 @@
-// An archive of one scenario: a database, a folder and a queue of its own, full passes in this process, and time that passes between
-// them without being waited for.
+// The archive of one scenario: its own database, folder and queue, full passes in this process, and time that is advanced between passes
+// instead of waited for.
 
 import type { PassReport } from "@actions-archive/cli/once/pass-report";
 import { runPass } from "@actions-archive/cli/once/run-pass";
@@ -17,24 +17,24 @@ import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
 import type { SmallWorld } from "./world.ts";
 
-/** Longer than the retries of one call, shorter than the queue's later back-offs. */
+/** Longer than the retries of one call, shorter than the queue's later backoffs. */
 const maxWaitSeconds = 3;
 
 export type Archive = AsyncDisposable & {
   readonly world: SmallWorld;
-  /** The store's root. */
+  /** The root of the store. */
   readonly folder: string;
-  /** Owns the tables; numbers for bigint. */
+  /** Connected as the owner of the tables. Parses bigint as number. */
   readonly client: Client;
   readonly journal: ArchiveJournal;
   readonly pass: () => Promise<PassReport>;
-  /** Moves every time of the database's own clock back, and empties the queue, whose back-offs would go on in real time. */
+  /** Moves all times of the database's clock back by `span`, and empties the queue, whose backoffs run in real time. */
   readonly passTime: (span: string) => Promise<void>;
-  /** GitHub's clock goes on until every run is old enough to be covered. Call it once: it may be 5 minutes ahead, and no more. */
+  /** Advances GitHub's clock until every run is old enough to be covered. Call it once: the clock may be at most 5 minutes ahead. */
   readonly settle: () => void;
 };
 
-/** Opens an empty archive of the world. */
+/** Opens an empty archive for the world. */
 export async function openArchive(world: SmallWorld): Promise<Archive> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
@@ -73,7 +73,7 @@ async function passOnce(settings: Settings): Promise<PassReport> {
   return await runPass(loadStartConfig(settings), service, { maxWaitSeconds, onProgress: () => undefined });
 }
 
-/** Times of GitHub's clock, and of what it says. All others in these tables are the database's. */
+/** Columns with times of GitHub's clock. All others in these tables are of the database's clock. */
 const githubTimes: Readonly<Record<string, readonly string[]>> = {
   repositories: ["archive_since"],
   attempts: ["run_updated_at"],
@@ -113,7 +113,7 @@ async function emptyQueue(client: Client): Promise<void> {
   }
 }
 
-/** A thousand databases of a run would fill a disk. A server ends a session a moment after its client did. */
+/** Frees disk space: a run creates a thousand databases. Waits for backends, which outlive their client's connection briefly. */
 async function dropDatabase(url: string): Promise<void> {
   const name = new URL(url).pathname.slice(1);
   const client = new Client({ connectionString: Object.assign(new URL(url), { pathname: "/postgres" }).href });

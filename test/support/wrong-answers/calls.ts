@@ -1,5 +1,5 @@
-// The calls of a pass: read from the simulator's journal, with labels in place of ids, so that a call can be found again in another
-// simulator with the same world.
+// The calls of a pass, from the simulator's journal, with labels in place of ids, so that a call can be identified in another simulator
+// with the same world.
 
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
@@ -19,14 +19,14 @@ export const routes = [
 ] as const;
 export type Route = (typeof routes)[number];
 
-/** The n-th request for a path, by all that call it. */
+/** One request, identified as the n-th request for its path. */
 export type Call = {
   readonly route: Route;
-  /** With `{label}` in place of an id. */
+  /** With `{label}` in place of ids. */
   readonly path: string;
-  /** From 1. */
+  /** Counts from 1. */
   readonly occurrence: number;
-  /** How many jobs a job list shows; undefined for other routes. */
+  /** Number of jobs in a job list; undefined for other routes. */
   readonly items?: number | undefined;
 };
 
@@ -41,7 +41,7 @@ const apiRoutes: readonly (readonly [Route, RegExp])[] = [
   ["repository", /^\/(?:repos\/[^/]+\/[^/]+|repositories\/[^/]+)$/],
 ];
 
-/** Every GET of the journal, in its order. @throws for one of an unknown route: then the test misses a kind of call. */
+/** @returns every GET of the journal, in order. @throws for an unknown route, since the test would miss that kind of call. */
 export function callsOf({ simulator, labels, repositoryId }: SmallWorld): Call[] {
   const counts = new Map<string, number>();
   return simulator.journal.entries({ method: "GET" }).flatMap((entry) => {
@@ -60,12 +60,12 @@ function countJobs(url: string, { world }: Simulator): number | undefined {
   return world.runs.get(Number(runId))?.attempts[Number(attempt) - 1]?.jobs.length;
 }
 
-/** For a reproduction: one line. */
+/** @returns one line that identifies the call, to reproduce a scenario. */
 export function describeCall({ route, path, occurrence }: Call): string {
   return `${route} ${path} #${occurrence}`;
 }
 
-/** The path of a fault that matches the call in this world. */
+/** @returns the path of a fault that matches the call in this world. */
 export function faultPathOf({ path }: Pick<Call, "path">, { labels, repositoryId }: SmallWorld): string {
   return path.replaceAll(/\{([^}]+)\}/g, (_all, label: string) => {
     if (label === "id") return String(repositoryId);
@@ -77,7 +77,7 @@ export function faultPathOf({ path }: Pick<Call, "path">, { labels, repositoryId
   });
 }
 
-/** Paths of faults that match every request of a route in this world. */
+/** @returns paths of faults that match every request of a route in this world. */
 export function faultPathsOf(route: Route, world: SmallWorld): string[] {
   const { labels, repositoryId, simulator } = world;
   const base = `/repos/${repository}/actions`;

@@ -1,5 +1,5 @@
-// Judges an archive after a wrong answer, by the world of the simulator. Honest: what is missing is named by a gap, its day is not
-// called complete, and no state is wrong. Settled: everything is as if no answer had been wrong.
+// Checks an archive after a wrong answer against the simulator's world. It is honest if every loss is named by a gap, no day with a loss
+// counts as complete, and no state is wrong. It is settled if it equals an archive without wrong answers.
 
 import type { PassReport } from "@actions-archive/cli/once/pass-report";
 import { isOwed } from "@actions-archive/database/audit/gaps";
@@ -12,13 +12,13 @@ import type { Archive } from "./archive.ts";
 import type { Labels } from "./world.ts";
 
 export type CheckResult = {
-  /** Broken promises: losses that are not named, wrong states, a complete report over a loss. */
+  /** Broken invariants: unnamed losses, wrong states, a day with a loss that counts as complete. */
   readonly violations: readonly string[];
-  /** What is missing and named, with the gap. */
+  /** Losses that a gap names, with the gap. */
   readonly named: readonly string[];
-  /** What keeps it from being as if no answer had been wrong; empty: it has healed. */
+  /** Differences from an archive without wrong answers; empty once it has healed. */
   readonly unsettled: readonly string[];
-  /** Of the differences there is none but in fields of jobs: every state is right, and nothing is owed. */
+  /** Whether all differences are in fields of jobs, while every state is right and no work is due. */
   readonly hasOnlyOddFields: boolean;
 };
 
@@ -35,7 +35,7 @@ type GapRow = {
 
 type CoverageRow = { window_start: Date; window_end: Date; complete: boolean };
 
-/** A run, or a job of one, that the archive must have. */
+/** A run or a job that the archive must have. */
 type Item = {
   readonly label: string;
   readonly runId: number;
@@ -84,15 +84,15 @@ export async function checkArchive(archive: Archive, report: PassReport): Promis
   };
 }
 
-/** Wrong states, and what has no terminal state. */
+/** Wrong states, and jobs without a terminal state. */
 type Comparison = {
   readonly states: string[];
   readonly missing: Item[];
-  /** Copies that were archived by themselves, and their originals. */
+  /** Copies that were archived as logs of their own, and their originals. */
   readonly copies: ReadonlySet<number>;
 };
 
-/** The first job that a difference is about. */
+/** @returns the first job id in a difference. */
 function idIn(difference: string): number {
   return Number(/job (\d+)/.exec(difference)?.[1] ?? 0);
 }
@@ -139,7 +139,7 @@ function wantedOf(expected: NonNullable<JobSummary["expected"]>): string {
   return expected.state === "archived" ? `archived ${expected.rawSha256}` : `${expected.state} ${expected.reason}`;
 }
 
-// What an answer hid of a copy may keep it from being known as one: then it is archived, with the bytes of its original.
+// A wrong answer may hide that a job is a copy. Then its log is archived, with the bytes of its original.
 function originalOf({ jobId, runId, expected }: JobSummary, found: string, jobs: readonly JobSummary[]): JobSummary | undefined {
   if (expected?.state !== "absent" || expected.reason !== "copied") return undefined;
   return jobs.find(
@@ -162,7 +162,7 @@ function judgeMissing({ coverage, report }: Case, item: Item, gap: GapRow | unde
   ];
 }
 
-// GitHub says so, and nothing contradicts it: a run in progress is listed and makes no pass incomplete.
+// GitHub reports it as in progress and nothing contradicts that. Such a run is listed and leaves the pass complete.
 function isRunInProgress({ kind, reason }: GapRow): boolean {
   return kind === "run_open" && (reason === "in_progress" || reason === "queued");
 }
@@ -171,7 +171,7 @@ function names(gap: GapRow, { runId, attempt, jobId, createdAtMs }: Item): boole
   if (gap.kind === "not_sealed") return false;
   if (gap.job_id !== null) return gap.job_id === jobId;
   if (gap.run_id !== null) return gap.run_id === runId && (gap.run_attempt === null || gap.run_attempt === attempt);
-  // An unreadable repository, by the configured name: there is one.
+  // The repository is unreadable, and the gap names it as configured. There is only one.
   if (gap.repository_id === null) return gap.kind === "window_open";
   if (gap.kind === "object_unusable")
     return gap.window_start !== null && dayOf(gap.window_start.getTime()) === dayOf(createdAtMs);

@@ -1,4 +1,4 @@
-// Kinds of wrong answers, by the route that they fit. Each has a name for reproductions.
+// The kinds of wrong answers, by route. Each has a name by which a scenario can be reproduced.
 
 import { hourSeconds } from "@actions-archive/core/durations";
 import type { FaultInput } from "@actions-archive/github-simulator/http/faults";
@@ -10,7 +10,7 @@ export type Lie = NonNullable<FaultInput["lie"]>;
 export type Kind = {
   readonly name: string;
   readonly lie: Lie;
-  /** With fewer items than this, the answer is a true one. */
+  /** With fewer items the answer would not be wrong. */
   readonly minItems?: number;
 };
 
@@ -55,7 +55,7 @@ const lists: readonly Kind[] = [
   { name: "total-count 0", lie: { kind: "total-count", value: 0 }, minItems: 1 },
 ];
 
-/** Only where a list has a second page. */
+/** For lists with a second page only. */
 const pagedLists: readonly Kind[] = [
   { name: "no-link", lie: { kind: "no-link" } },
   ...counts.map((totalCount): Kind => ({
@@ -69,7 +69,7 @@ const asOf = [hourSeconds, 4 * 24 * hourSeconds].map((secondsAgo): Kind => ({
   lie: { kind: "as-of", secondsAgo },
 }));
 
-/** Answers that need an earlier one: of use only to faults that last. */
+/** Answers that repeat an earlier one. Only lasting faults can give them. */
 const stale: readonly Kind[] = [
   { name: "stale-page first", lie: { kind: "stale-page", answer: "first" } },
   { name: "not-modified", lie: { kind: "not-modified" } },
@@ -117,7 +117,7 @@ const api = [...errors, ...documents, ...dates];
 const byRoute: Readonly<Record<Route, readonly Kind[]>> = {
   repository: [...api, ...oddRepositories],
   retention: [...api, ...oddRetentions],
-  // In lists of a completed run, the third newest; the newest one is in progress.
+  // In lists of a completed run, the third newest. The newest is in progress.
   "run list": [...api, ...lists, ...asOf, ...odd(runPatches, 2)],
   run: [...api, ...asOf, ...odd(runPatches)],
   attempt: [...api, ...asOf, ...odd(runPatches)],
@@ -133,14 +133,14 @@ const byRoute: Readonly<Record<Route, readonly Kind[]>> = {
 };
 
 export type Fit = {
-  /** Whether a list has a second page. */
+  /** Whether the list has a second page. */
   readonly isPaged: boolean;
-  /** Whether every request gets it. */
+  /** Whether every request gets the wrong answer. */
   readonly isLasting: boolean;
   readonly items?: number | undefined;
 };
 
-/** The kinds that fit a route. */
+/** @returns the kinds that fit a route. */
 export function kindsOf(route: Route, { isPaged, isLasting, items = Infinity }: Fit): readonly Kind[] {
   const isOfTime = route !== "log link" && route !== "log body" && route !== "retention";
   return [

@@ -1,15 +1,15 @@
-// What no second answer can contradict: wrong answers that are documented to stay, each with the reason. A scenario that is named here
-// may end otherwise than healed; the judge says of each how it ended.
+// Documented limits: wrong answers that no later answer contradicts, each with the reason. A scenario of this list may end without
+// healing; the test reports how each ended.
 
 import type { Route } from "./calls.ts";
 
 export type Limit = {
   readonly route: Route;
-  /** Of the kind's name. */
+  /** Matches the kind's name. */
   readonly kind: RegExp;
-  /** It only holds while every answer is wrong: afterwards everything heals. */
+  /** The limit applies only while every answer is wrong; afterwards everything heals. */
   readonly heals: boolean;
-  /** Of what heals, the findings that stay. */
+  /** The findings that remain although the rest heals. */
   readonly remains?: RegExp;
   readonly reason: string;
 };
@@ -46,7 +46,7 @@ export const limits: readonly Limit[] = [
   },
 ];
 
-/** The limit that the scenario meets; undefined where it must heal. One wrong answer is always contradicted by the next, where one heals. */
+/** @returns the limit of the scenario; undefined where it must heal. A single wrong answer is contradicted by the next one, where `heals`. */
 export function findLimit(route: Route, kindName: string, { isLasting }: { readonly isLasting: boolean }): Limit | undefined {
   return limits.find((limit) => limit.route === route && limit.kind.test(kindName) && (isLasting || !limit.heals));
 }

@@ -1,4 +1,4 @@
-// All scenarios of a kind, and a few of them at once; and what their results add up to.
+// Runs all scenarios of a kind, a few at a time, and summarizes the results.
 
 import { describeCall, routes } from "./calls.ts";
 import { kindsOf } from "./kinds.ts";
@@ -13,17 +13,17 @@ import {
 } from "./scenario.ts";
 import { worldNames } from "./world.ts";
 
-/** For two cores: a pass with one wrong answer works most of its time, one in an hour of them waits. */
+/** For two cores: a pass with one wrong answer is busy most of the time, and a pass of an hour of them mostly waits. */
 const onceAtOnce = 4;
 const lastingAtOnce = 8;
 
 const progressEvery = 50;
 
-/** A part of the line that names a scenario: only these are run, to reproduce one. */
-// oxlint-disable-next-line node/no-process-env -- what the tester wants to reproduce
+/** Part of a scenario's line. If set, only matching scenarios run. */
+// oxlint-disable-next-line node/no-process-env -- chosen by the tester, to reproduce a scenario
 const only = process.env["WRONG_ANSWERS_ONLY"] ?? "";
 
-/** Every call of a healthy pass with every kind that fits. The other two runs of a burst are like the first. */
+/** @returns every call of a healthy pass with every kind that fits. One run of the burst represents all three. */
 export async function listOnceScenarios(): Promise<OnceScenario[]> {
   const scenarios: OnceScenario[] = [];
   for (const world of worldNames) {
@@ -37,7 +37,7 @@ export async function listOnceScenarios(): Promise<OnceScenario[]> {
   return scenarios.filter(({ world, call, kind }) => `${world}: ${describeCall(call)}: ${kind.name}`.includes(only));
 }
 
-/** Every route with every kind that fits, to every request. */
+/** @returns every route with every kind that fits, applied to every request. */
 export function listLastingScenarios(): LastingScenario[] {
   const scenarios = worldNames.flatMap((world) =>
     (world === "pages" ? (["run list"] as const) : routes).flatMap((route) =>

@@ -1,4 +1,4 @@
-// One scenario: a fresh world, an empty archive, a wrong answer, and the verdicts after it.
+// One scenario: a new world, an empty archive, a wrong answer, and the checks after it.
 
 import type { PassReport } from "@actions-archive/cli/once/pass-report";
 
@@ -10,28 +10,28 @@ import { findLimit, type Limit } from "./limits.ts";
 import { startSmallWorld, type WorldName } from "./world.ts";
 
 export type Outcome =
-  /** The wrong answer differs from no true one: there is nothing to judge. */
+  /** The wrong answer does not differ from the right one, so there is nothing to check. */
   | "no-hit"
-  /** As if no answer had been wrong, after the pass with the wrong answer. */
+  /** Settled after the pass with the wrong answer. */
   | "healed-a"
   | "healed-b"
-  /** Every state is right and nothing is owed; fields of a job stay as the wrong answer showed them. */
+  /** Every state is right and no work is due; fields of a job stay as the wrong answer showed them. */
   | "fields"
-  /** Missing, and named by a gap. */
+  /** Lost, and named by a gap. */
   | "gap"
-  /** A broken promise that limits.ts names. */
+  /** A broken invariant that limits.ts documents. */
   | "limit"
-  /** A broken promise. */
+  /** A broken invariant. */
   | "broken";
 
 export type Result = {
-  /** One line that names the scenario. */
+  /** One line that identifies the scenario. */
   readonly scenario: string;
   readonly outcome: Outcome;
   readonly details: readonly string[];
 };
 
-/** The calls of a healthy pass. @throws when that pass is not whole. */
+/** @returns the calls of a healthy pass. @throws when that pass is incomplete. */
 export async function recordCalls(name: WorldName): Promise<Call[]> {
   await using world = await startSmallWorld(name);
   await using archive = await openArchive(world);
@@ -44,14 +44,14 @@ export async function recordCalls(name: WorldName): Promise<Call[]> {
 
 export type OnceScenario = { readonly world: WorldName; readonly call: Call; readonly kind: Kind };
 
-/** Gives the wrong answer once, in a first pass. Another one follows a day later where that did not heal. */
+/** Gives the wrong answer once, in a first pass. Runs another pass a day later unless that healed. */
 export async function runOnce({ world: name, call, kind }: OnceScenario): Promise<Result> {
   await using world = await startSmallWorld(name);
   await using archive = await openArchive(world);
   const scenario = `${name}: ${describeCall(call)}: ${kind.name}`;
   const { addFault, clearFaults } = world.simulator.control;
   const fault = addFault({ path: faultPathOf(call, world), skip: call.occurrence - 1, lie: kind.lie });
-  const first = await judgePass(archive);
+  const first = await checkPass(archive);
   const brokenOutcome = findLimit(call.route, kind.name, { isLasting: false }) === undefined ? "broken" : "limit";
   if (first.violations.length > 0) return { scenario, outcome: brokenOutcome, details: described("pass A", first) };
   if (fault.hits === 0) return { scenario, outcome: "no-hit", details: [] };
@@ -59,7 +59,7 @@ export async function runOnce({ world: name, call, kind }: OnceScenario): Promis
   clearFaults({});
   await archive.passTime("26 hours");
   archive.settle();
-  const second = await judgePass(archive);
+  const second = await checkPass(archive);
   if (second.violations.length > 0) return { scenario, outcome: brokenOutcome, details: described("pass B", second) };
   return { scenario, outcome: endOf(second), details: described("pass B", second) };
 }
@@ -70,10 +70,10 @@ const maxLineLength = 300;
 const maxLines = 6;
 
 const lyingPasses = 3;
-/** Hours between the passes after the fault, until everything has healed. */
+/** Time between the passes after the fault, until everything has healed. */
 const healingSpans = ["30 minutes", "6 hours", "12 hours", "12 hours", "18 hours"];
 
-/** Gives the wrong answer to every request of a route in three passes half an hour apart. */
+/** Gives the wrong answer to every request of a route, in three passes half an hour apart. */
 export async function runLasting({ world: name, route, kind }: LastingScenario): Promise<Result> {
   await using world = await startSmallWorld(name);
   await using archive = await openArchive(world);
@@ -84,7 +84,7 @@ export async function runLasting({ world: name, route, kind }: LastingScenario):
   const broken: string[] = [];
   for (let pass = 1; pass <= lyingPasses; pass += 1) {
     if (pass > 1) await archive.passTime("30 minutes");
-    broken.push(...described(`pass ${pass}`, await judgePass(archive), "violations"));
+    broken.push(...described(`pass ${pass}`, await checkPass(archive), "violations"));
     const isHit = listFaults({}).some(({ hits }) => hits > 0);
     if (pass > 1 && !isHit && broken.length === 0) return { scenario, outcome: "no-hit", details: [] };
     if (pass === 1) await world.moveOn();
@@ -114,15 +114,15 @@ async function heal(archive: Archive): Promise<CheckResult> {
   archive.settle();
   for (const span of healingSpans) {
     await archive.passTime(span);
-    verdict = await judgePass(archive);
+    verdict = await checkPass(archive);
     if (verdict.violations.length + verdict.unsettled.length === 0) return verdict;
   }
   if (verdict === undefined) throw new RangeError("no time passed");
   return verdict;
 }
 
-/** A pass may end incomplete. One that throws is a broken promise, too: `start --once` would end with 2. */
-async function judgePass(archive: Archive): Promise<CheckResult> {
+/** A pass may end incomplete. An exception breaks an invariant too: `start --once` would exit with 2. */
+async function checkPass(archive: Archive): Promise<CheckResult> {
   let report: PassReport;
   try {
     report = await archive.pass();

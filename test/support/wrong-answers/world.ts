@@ -1,5 +1,5 @@
-// The simulated GitHub of one scenario: small, always the same, with labels for its runs and jobs. Ids follow the clock and differ
-// from one simulator to the next; labels do not.
+// The simulated GitHub of a scenario: small, always the same, with labels for its runs and jobs. Ids depend on the clock and differ
+// between simulators; labels do not.
 
 import { daySeconds, hourSeconds } from "@actions-archive/core/durations";
 import { type Simulator, startSimulator } from "@actions-archive/github-simulator/simulator";
@@ -10,7 +10,7 @@ export const repository = "octo-org/api";
 const jobBytes = 2_000;
 const logSizes = { medianBytes: jobBytes, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: jobBytes };
 
-/** `jobs`: every case of a run and of a log. `pages`: more runs than a page of the list holds, 30 of them in one second. */
+/** `jobs`: every kind of run and log. `pages`: more runs than fit a page of the list, 30 of them in the same second. */
 export const worldNames = ["jobs", "pages"] as const;
 export type WorldName = (typeof worldNames)[number];
 
@@ -18,11 +18,11 @@ export type SmallWorld = AsyncDisposable & {
   readonly simulator: Simulator;
   readonly repositoryId: number;
   readonly labels: Labels;
-  /** What happens after the first pass: the open run completes, another one is re-run, and a new one completes. */
+  /** After the first pass: the open run completes, another run is rerun, and a new run completes. */
   readonly moveOn: () => Promise<void>;
 };
 
-/** Labels of runs and jobs by id. */
+/** Labels of runs and jobs, by id. */
 export type Labels = {
   readonly runs: ReadonlyMap<number, string>;
   readonly jobs: ReadonlyMap<number, string>;
@@ -68,7 +68,7 @@ class WorldBuilder implements Labels {
     return runId;
   }
 
-  /** Also labels the jobs that it has by now. */
+  /** Labels the run and the jobs that it has by now. */
   label(label: string, runId: number): void {
     this.runs.set(runId, label);
     for (const { number, jobs } of this.simulator.world.runs.get(runId)?.attempts ?? [])
@@ -108,7 +108,7 @@ async function addCases(world: WorldBuilder): Promise<void> {
   world.addRun("fresh", { completedSecondsAgo: 30 });
 }
 
-// Next to a job of each usual kind, one that was cancelled before a runner took it.
+// Next to one job of each usual kind, a job that was cancelled before a runner took it.
 function addMatrix(world: WorldBuilder): void {
   const runId = world.addRun("matrix", {
     completedSecondsAgo: 5 * daySeconds,
@@ -132,7 +132,7 @@ function addWithoutJobs(world: WorldBuilder, label: string, secondsAgo: number):
   world.label(label, run.id);
 }
 
-// The first page ends among the runs of one second.
+// The first page ends among the runs of the same second.
 function addPages(world: WorldBuilder): void {
   const { clock, control } = world.simulator;
   world.addRun("old", { completedSecondsAgo: 40 * daySeconds });

@@ -1,13 +1,13 @@
-// How long a process lives, counted in its calls to the outside. A dead one reaches nothing any more, not even to clean up.
+// The lifetime of a process, limited to a number of external calls. A dead process cannot make any call, not even for cleanup.
 
 import type { Store } from "@actions-archive/archive/store/store";
 import { withCalls } from "@actions-archive/archive/test-support/changed-store";
 import { TransientError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/connection/open-database";
 
-export class Life {
+export class Lifetime {
   isDead = false;
-  /** How many of the store's next calls fail. */
+  /** The number of the store's next calls that fail. */
   storeFaults = 0;
   #callsLeft = Infinity;
 
@@ -15,14 +15,14 @@ export class Life {
     this.#callsLeft = calls;
   }
 
-  /** @throws when the process is dead, or dies of this call. */
+  /** @throws when the process is dead, or dies at this call. */
   call(): void {
     this.#callsLeft -= 1;
     this.isDead ||= this.#callsLeft < 0;
     if (this.isDead) throw new Error("the process is dead");
   }
 
-  mortalDatabase(db: Database): Database {
+  limitDatabase(db: Database): Database {
     return db.withPlugin({
       transformQuery: ({ node }) => {
         this.call();
@@ -32,7 +32,7 @@ export class Life {
     });
   }
 
-  mortalStore(store: Store): Store {
+  limitStore(store: Store): Store {
     return withCalls(store, ({ make }) => {
       this.call();
       if (this.storeFaults > 0) {
@@ -43,16 +43,16 @@ export class Life {
     });
   }
 
-  /** @returns `object`, these methods of which a dead process calls in vain. */
-  mortal<T extends object>(object: T, names: readonly (keyof T & string)[]): T {
+  /** @returns `object`, whose named methods fail once the process is dead. */
+  limit<T extends object>(object: T, names: readonly (keyof T & string)[]): T {
     for (const name of names) {
-      // Whatever the method is, it is called with what it was called with.
+      // Arguments are passed on unchanged, so their types do not matter here.
       const original = object[name] as (...args: unknown[]) => unknown;
-      const mortal = async (...args: unknown[]): Promise<unknown> => {
+      const limited = async (...args: unknown[]): Promise<unknown> => {
         this.call();
         return original.apply(object, args);
       };
-      Object.defineProperty(object, name, { value: mortal });
+      Object.defineProperty(object, name, { value: limited });
     }
     return object;
   }

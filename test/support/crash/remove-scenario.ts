@@ -1,5 +1,5 @@
-// Sealed logs before a loader: one that is too old for the policy, one as old that is held, one that was erased, and one that is not
-// sealed yet and stays.
+// The scenario of a removal: sealed logs of which one is older than its policy allows, one is as old but held, and one was erased; and
+// one log that is not sealed, which stays.
 
 import { createHash, generateKeyPairSync } from "node:crypto";
 
@@ -12,15 +12,15 @@ import { loadRecords } from "@actions-archive/loader/rows/load-records";
 import { sealPending } from "@actions-archive/loader/seal/start-sealing";
 import { archived, type Harness, host } from "@actions-archive/loader/test-support/harness";
 
-import { type LoadStage, openStage } from "./load-stage.ts";
+import { type LoaderScenario, openLoaderScenario } from "./load-scenario.ts";
 
 const keyOf = (job_id: number) => logKey(host, { repository_id: repositoryId, run_id: runId, job_id });
 const [expired, held, erased, young] = [jobId, jobId + 1, jobId + 2, jobId + 3];
 
-export const goes = [keyOf(expired), keyOf(erased)];
-export const stays = [keyOf(held), keyOf(young)];
+export const removedKeys = [keyOf(expired), keyOf(erased)];
+export const keptKeys = [keyOf(held), keyOf(young)];
 
-export async function openRemoveStage(): Promise<LoadStage> {
+export async function openRemoveScenario(): Promise<LoaderScenario> {
   const SEAL_KEY = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   const fill = async (harness: Harness) => {
     const { loader } = harness;
@@ -33,7 +33,7 @@ export async function openRemoveStage(): Promise<LoadStage> {
     await changePolicy(loader.db, { name: "acme", keepDays: 30 });
     await addLog(harness, young, { completed_at: new Date().toISOString() });
   };
-  return openStage("remove", fill, { SEAL_KEY });
+  return openLoaderScenario("remove", fill, { SEAL_KEY });
 }
 
 async function addLog(harness: Harness, id: number, changes: Readonly<Record<string, unknown>> = {}): Promise<void> {

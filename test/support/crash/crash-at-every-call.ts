@@ -1,5 +1,5 @@
-// One act of a worker, cut short by kill -9 at every call that it makes to the outside. Each death has a database and a store of its own,
-// copied from those of the same beginning: so that the end of each can be held against that of an act which nobody disturbed.
+// Kills an operation with SIGKILL at each of its external calls. Each crash has its own database and store, copied from the same initial
+// state, so that the final state can be compared with that of an operation without a crash.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -10,88 +10,88 @@ import { vi } from "vitest";
 
 import type { CrashPoint } from "../crash-at.ts";
 import { type Settings, startProgram } from "../processes.ts";
-import type { InitialState, Evidence } from "./beginning.ts";
 import { readEvidence } from "./evidence.ts";
+import type { InitialState, Evidence } from "./initial-state.ts";
 import { openOperation } from "./operations.ts";
 
 const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const atOnce = 3;
 
-/** `end` is that of the act which nobody disturbed, and so of each. */
+/** `end` is the final state without a crash, which the state after each crash must equal. */
 export type Crashes = { readonly calls: number; readonly deaths: number; readonly end: Evidence };
 
 type Copy = AsyncDisposable & { readonly settings: Settings };
 
-/** Dies at every call of the act, before it and during it, and has each brought to its end, which must be that of an undisturbed act. */
-export async function crashAtEveryCall(beginning: InitialState): Promise<Crashes> {
-  const { settings } = beginning;
-  await asAdministrator(settings, (client) => waitUntilAlone(client, nameOf(settings)));
-  const undisturbed = await doUndisturbed(beginning);
-  const left = everyDeath();
-  const crashes = { calls: 0, deaths: 0, end: undisturbed };
+/** Crashes before and during each call of the operation, completes it afterwards, and compares the final states. @throws when they differ. */
+export async function crashAtEveryCall(initialState: InitialState): Promise<Crashes> {
+  const { settings } = initialState;
+  await asAdministrator(settings, (client) => waitUntilDisconnected(client, nameOf(settings)));
+  const expected = await runWithoutCrash(initialState);
+  const left = everyCrashPoint();
+  const crashes = { calls: 0, deaths: 0, end: expected };
   let isOver = false;
-  const lane = async () => {
+  const worker = async () => {
     for (const at of left) {
       if (isOver) return;
-      // How many calls there are is a matter of time: what is asked for at once shares a statement.
-      if (!(await dieOnce(beginning, at, undisturbed))) isOver = true;
+      // The number of calls varies: concurrent statements may be combined.
+      if (!(await crashOnce(initialState, at, expected))) isOver = true;
       else {
         crashes.calls = Math.max(crashes.calls, at.call);
         crashes.deaths += 1;
       }
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, lane));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   assert.ok(crashes.calls > 0);
   return crashes;
 }
 
-function* everyDeath(): Generator<CrashPoint> {
+function* everyCrashPoint(): Generator<CrashPoint> {
   for (let call = 1; ; call += 1) {
     yield { call, moment: "before" };
     yield { call, moment: "during" };
   }
 }
 
-async function doUndisturbed(beginning: InitialState): Promise<Evidence> {
-  await using copy = await copyOf(beginning, "undisturbed");
-  await using program = start(beginning, copy);
+async function runWithoutCrash(initialState: InitialState): Promise<Evidence> {
+  await using copy = await copyOf(initialState, "expected");
+  await using program = start(initialState, copy);
   const { code, stdout, stderr } = await program.ended;
   assert.equal(code, 0, stdout + stderr);
-  return readEvidence(copy.settings, beginning);
+  return readEvidence(copy.settings, initialState);
 }
 
-/** @returns false where the act had ended before. */
-async function dieOnce(beginning: InitialState, at: CrashPoint, undisturbed: Evidence): Promise<boolean> {
-  const { act, span, checkInvariants } = beginning;
-  const told = `killed ${at.moment} call ${at.call}`;
-  await using copy = await copyOf(beginning, `${at.call}-${at.moment}`);
+/** @returns false where the operation ended before it came to the call. */
+async function crashOnce(initialState: InitialState, at: CrashPoint, expected: Evidence): Promise<boolean> {
+  const { operation, span, checkInvariants } = initialState;
+  const crashPoint = `killed ${at.moment} call ${at.call}`;
+  await using copy = await copyOf(initialState, `${at.call}-${at.moment}`);
   {
-    await using program = start(beginning, copy, at);
+    await using program = start(initialState, copy, at);
     const { code, signal, stdout, stderr } = await program.ended;
     if (code === 0) return false;
-    assert.equal(signal, "SIGKILL", `${told}: ${stdout}${stderr}`);
+    assert.equal(signal, "SIGKILL", `${crashPoint}: ${stdout}${stderr}`);
   }
   await endLeases(copy.settings);
-  if (checkInvariants) checkInvariants(await readEvidence(copy.settings, beginning));
+  if (checkInvariants) checkInvariants(await readEvidence(copy.settings, initialState));
   {
     await using resources = new AsyncDisposableStack();
-    const { perform } = await openOperation(act, { env: copy.settings, resources, span });
+    const { perform } = await openOperation(operation, { env: copy.settings, resources, span });
     await perform();
   }
-  const end = await readEvidence(copy.settings, beginning);
+  const end = await readEvidence(copy.settings, initialState);
   try {
-    assert.deepEqual(end, undisturbed);
+    assert.deepEqual(end, expected);
   } catch (cause) {
-    throw new Error(`${told} and begun again, it ended otherwise`, { cause });
+    throw new Error(`${crashPoint} and repeated, the operation ended in another state`, { cause });
   }
   return true;
 }
 
-function start({ act, span, folder }: InitialState, { settings }: Copy, dieAt?: CrashPoint) {
-  // A program starts in half the time when Node need not compile it again.
+function start({ operation, span, folder }: InitialState, { settings }: Copy, dieAt?: CrashPoint) {
+  // A program starts in half the time with a compile cache.
   const own = { ...settings, NODE_COMPILE_CACHE: join(folder, "compiled") };
-  return startProgram(main, [JSON.stringify({ act, span, dieAt })], { cwd: folder, settings: own });
+  return startProgram(main, [JSON.stringify({ operation, span, dieAt })], { cwd: folder, settings: own });
 }
 
 async function copyOf({ settings, folder, copyStore }: InitialState, name: string): Promise<Copy> {
@@ -106,14 +106,14 @@ async function copyOf({ settings, folder, copyStore }: InitialState, name: strin
   );
   stack.defer(() =>
     asAdministrator(settings, async (client) => {
-      await waitUntilAlone(client, copy);
+      await waitUntilDisconnected(client, copy);
       await client.query(`drop database ${client.escapeIdentifier(copy)}`);
     }),
   );
   url.pathname = `/${copy}`;
   const made = stack.move();
   return {
-    // Those that begin again share a process, and a spool is one process'.
+    // Operations that are completed share a process, but each needs its own spool.
     settings: { ...settings, ...store.settings, DATABASE_URL: url.href, SPOOL_DIR: join(folder, `spool-${name}`) },
     [Symbol.asyncDispose]: () => made.disposeAsync(),
   };
@@ -135,25 +135,25 @@ async function asAdministrator(settings: Settings, work: (client: Client) => Pro
   }
 }
 
-/** A server notices that a client is dead a moment later, and does its last statement until then. */
-async function waitUntilAlone(client: Client, database: string): Promise<void> {
+/** Postgres detects a dead client with a delay, and finishes the client's last statement. */
+async function waitUntilDisconnected(client: Client, database: string): Promise<void> {
   await vi.waitFor(
     async () => {
       const { rowCount } = await client.query("select from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()", [
         database,
       ]);
-      if (rowCount !== 0) throw new Error(`somebody is connected to ${database}`);
+      if (rowCount !== 0) throw new Error(`database ${database} still has connections`);
     },
     { timeout: 60_000, interval: 20 },
   );
 }
 
-/** What the time does that passes once workers are dead. */
+/** Has the leases of dead workers expire. */
 async function endLeases(settings: Settings): Promise<void> {
   const client = new Client({ connectionString: settings["DATABASE_URL"] });
   await client.connect();
   try {
-    await waitUntilAlone(client, nameOf(settings));
+    await waitUntilDisconnected(client, nameOf(settings));
     await client.query(`
       update archive.logs_in_flight set leased_until = null where leased_until is not null;
       update archive.repositories set leased_until = now() where leased_until is not null;

@@ -1,30 +1,30 @@
-// The state from which an operation starts, and from which each crash starts again.
+// The state from which an operation starts, and to which it is reset before each crash.
 
 import type { Settings } from "../processes.ts";
 import type { OperationName, Span } from "./operations.ts";
 
-/** All that an archive holds: every row of the ledger, every object of the store. */
+/** The contents of an archive: every row of the ledger and every object of the store. */
 export type Evidence = {
-  /** By table, in the order of their text. */
+  /** By table, sorted by their JSON text. */
   readonly rows: Readonly<Record<string, readonly unknown[]>>;
   readonly objects: Readonly<Record<string, unknown>>;
 };
 
 export type CopiedStore = { readonly settings: Settings; readonly drop: () => Promise<void> };
 
-/** The beginning of an act. Nobody is connected to its database. */
+/** The state before an operation. No client may be connected to its database: it is the template of each copy. */
 export type InitialState = {
-  readonly act: OperationName;
+  readonly operation: OperationName;
   readonly span?: Span;
   readonly folder: string;
-  /** DATABASE_URL is that of the beginning; ARCHIVE_URL is the copy's. */
+  /** DATABASE_URL is the template's; ARCHIVE_URL is the copy's. */
   readonly settings: Settings;
-  /** A store that holds what the beginning's does. */
+  /** Creates a store with the same objects. */
   readonly copyStore: (name: string) => Promise<CopiedStore>;
-  /** Columns that hold a time or a number of no consequence, by table; all columns of the tables in `*`. */
+  /** By table: columns whose values may differ, such as times and counters. */
   readonly forget?: Readonly<Record<string, readonly string[]>>;
-  /** What remains of an object to be compared; undefined: as for every object. */
+  /** @returns what is compared of an object; undefined: the default, its content. */
   readonly objectOf?: (key: string, bytes: Buffer) => unknown;
-  /** Sees what each death left. */
+  /** Checks what each crash left. */
   readonly checkInvariants?: (left: Evidence) => void;
 };

@@ -1,5 +1,5 @@
-// Four logs before a log-worker whose store is S3: one that goes through the spool's file, the copy of a job of an earlier attempt, one
-// that GitHub does not have, and one that GitHub does not have any more, which a dead worker left in the store without its record.
+// The scenario of a log-worker on S3 with four logs: one large enough for a spool file, a copy of a job of an earlier attempt, one that
+// GitHub does not have, and one that GitHub has deleted, stored by a crashed worker without its record.
 
 import { createHash } from "node:crypto";
 
@@ -23,17 +23,17 @@ import { openLogWorker } from "@actions-archive/log-worker/start-log-worker";
 import { encode } from "../filled-archive.ts";
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace } from "../workspace.ts";
-import type { InitialState } from "./beginning.ts";
 import { parse } from "./evidence.ts";
+import type { InitialState } from "./initial-state.ts";
 
 const repository = "octo-org/api";
-/** Does not compress: its stored form goes to a file of the spool. */
+/** Random, so that it does not compress, and its stored form needs a spool file. */
 const largeBytes = 3_000_000;
 
-export type ArchiveStage = AsyncDisposable & { readonly begin: InitialState; readonly front: StoreProxy };
+export type ArchiveScenario = AsyncDisposable & { readonly begin: InitialState; readonly front: StoreProxy };
 
-/** @param credentials of the S3 server, as the AWS SDK finds them */
-export async function openArchiveStage(credentials: Settings): Promise<ArchiveStage> {
+/** @param credentials of the S3 server, as environment variables of the AWS SDK */
+export async function openArchiveScenario(credentials: Settings): Promise<ArchiveScenario> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
   const front = stack.use(await openStoreProxy());
@@ -56,7 +56,7 @@ export async function openArchiveStage(credentials: Settings): Promise<ArchiveSt
   return {
     front,
     begin: {
-      act: "archive",
+      operation: "archive",
       folder: workspace.folder,
       settings,
       async copyStore(name) {
@@ -66,16 +66,16 @@ export async function openArchiveStage(credentials: Settings): Promise<ArchiveSt
         return { settings: { ARCHIVE_URL: own }, drop: async () => {} };
       },
       forget: { logs_in_flight: ["deaths"] },
-      // That it was found without its record is said of a log whose worker died between the two, and of no other.
+      // The flag for a log found without its record is set after a crash only.
       objectOf: (key, bytes) => (key.endsWith(`/${large.id}.json`) ? withoutFlags(parse(bytes)) : undefined),
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
-type Filling = { readonly simulator: Simulator; readonly settings: Settings; readonly repositoryId: number };
+type Contents = { readonly simulator: Simulator; readonly settings: Settings; readonly repositoryId: number };
 
-async function fill({ simulator, settings, repositoryId }: Filling): Promise<{ large: Job }> {
+async function fill({ simulator, settings, repositoryId }: Contents): Promise<{ large: Job }> {
   await using resources = new AsyncDisposableStack();
   const log = createLogger("test", "fatal");
   const { worker } = await openLogWorker(loadLogWorkerConfig(settings), { log, resources });
@@ -86,26 +86,26 @@ async function fill({ simulator, settings, repositoryId }: Filling): Promise<{ l
     if (job === undefined) throw new Error("no job");
     return job;
   };
-  const see = async (job: Job, listedAttempt = 1) => {
+  const recordListed = async (job: Job, listedAttempt = 1) => {
     const object = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
     await recordJobs(worker.db, repositoryId, [{ object, source: "listing", listedAttempt }]);
     return job;
   };
-  const add = () => see(jobOf(addRun({ repository, completedSecondsAgo: 3_600 }).jobIds[0]));
+  const add = () => recordListed(jobOf(addRun({ repository, completedSecondsAgo: 3_600 }).jobIds[0]));
 
   const jobs = [{ name: "a" }, { name: "b", conclusion: "failure" as const }];
   const first = addRun({ repository, jobs, completedSecondsAgo: 7_200 });
-  const original = await see(jobOf(first.jobIds[0]));
+  const original = await recordListed(jobOf(first.jobIds[0]));
   await archiveAndLoad(worker, original);
   const copy = [...simulator.world.jobs.values()];
   rerun({ runId: first.runId, failedOnly: true });
-  for (const job of simulator.world.jobs.values()) if (!copy.includes(job) && job.copyOf === original) await see(job, 2);
+  for (const job of simulator.world.jobs.values()) if (!copy.includes(job) && job.copyOf === original) await recordListed(job, 2);
 
   const large = await add();
   large.log = { kind: "text", content: randomLog(large, largeBytes) };
   const [absent, orphan] = [await add(), await add()];
   for (const { id: jobId } of [absent, orphan]) setLog({ jobId, kind: "not-found" });
-  // The first 404: what the stage begins with is the second, which decides.
+  // The first 404. The scenario starts before the second, which decides.
   await archiveLog(worker)({ job_id: absent.id }, { signal: AbortSignal.timeout(60_000), attempt: 1, isLastAttempt: false });
   const { stored, totals } = encode(Buffer.from("2026-05-01T10:00:00.0000000Z left by a worker that died\n"));
   const ref = { repository_id: repositoryId, run_id: orphan.run.id, job_id: orphan.id };

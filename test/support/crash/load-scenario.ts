@@ -1,5 +1,5 @@
-// What a loader has before it when it is cut short: jobs without rows, records that nobody loaded, attempts without a run record; or all
-// of that loaded, sealed once, and changed since.
+// The scenarios of a loader: jobs without rows, records that are not loaded, and attempts without a run record; or all of that
+// loaded, sealed once, and changed since.
 
 import { generateKeyPairSync } from "node:crypto";
 import { cp } from "node:fs/promises";
@@ -23,10 +23,10 @@ import { inject } from "vitest";
 
 import type { Settings } from "../processes.ts";
 import { openWorkspace } from "../workspace.ts";
-import type { InitialState } from "./beginning.ts";
-import { copyFolder } from "./fetch-stage.ts";
+import { copyFolder } from "./fetch-scenario.ts";
+import type { InitialState } from "./initial-state.ts";
 
-export type LoadStage = AsyncDisposable & { readonly begin: InitialState };
+export type LoaderScenario = AsyncDisposable & { readonly begin: InitialState };
 
 const attempt = { run_id: runId, run_attempt: 1 };
 const facts = {
@@ -35,19 +35,19 @@ const facts = {
   annotations: [{ step_number: 1, level: "error" as const, line_number: 5, message: "no" }],
 };
 
-/** Jobs whose logs ended in every way, the first in two records; all of one run, which is listed. */
-export async function openLoadStage(): Promise<LoadStage> {
-  return openStage("load", async (harness) => {
+/** Jobs of one listed run whose logs are in each terminal state, the first with two versions of its record. */
+export async function openLoadScenario(): Promise<LoaderScenario> {
+  return openLoaderScenario("load", async (harness) => {
     await owe(harness, [jobId, jobId + 1, jobId + 2]);
-    await leaveRecord(harness, jobId, await harness.record(jobId, absent));
-    await leaveRecord(harness, jobId, await harness.record(jobId, archived(), facts));
-    await leaveRecord(harness, jobId + 1, await harness.record(jobId + 1, absent));
+    await recordWithoutLoading(harness, jobId, await harness.record(jobId, absent));
+    await recordWithoutLoading(harness, jobId, await harness.record(jobId, archived(), facts));
+    await recordWithoutLoading(harness, jobId + 1, await harness.record(jobId + 1, absent));
     await finishCheck(harness.loader.db, attempt, { state: "listed", jobs: 3, missingJobIds: [] });
   });
 }
 
-/** A seal, and after it more records, a run record, a window, a hold, and a log whose worker died before its record. */
-export async function openSealStage(): Promise<LoadStage> {
+/** A seal, and after it: more records, a run record, a window, a hold, and a log whose worker crashed before its record. */
+export async function openSealScenario(): Promise<LoaderScenario> {
   const key = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
   const fill = async (harness: Harness) => {
     const { loader } = harness;
@@ -70,15 +70,15 @@ export async function openSealStage(): Promise<LoadStage> {
     await loader.store.put(logKey(host, orphan), Buffer.from("12"), put);
     await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${jobId + 2}, 'dead')`);
   };
-  return openStage("seal", fill, { SEAL_KEY: key });
+  return openLoaderScenario("seal", fill, { SEAL_KEY: key });
 }
 
-/** The stage of an act on the archive that `fill` makes. @param settings over those that are every loader's */
-export async function openStage(
-  act: InitialState["act"],
+/** The scenario of an operation on the archive that `fill` prepares. @param settings override those of every loader */
+export async function openLoaderScenario(
+  operation: InitialState["operation"],
   fill: (harness: Harness) => Promise<void>,
   settings: Settings = {},
-): Promise<LoadStage> {
+): Promise<LoaderScenario> {
   await using stack = new AsyncDisposableStack();
   const { folder, archive } = stack.use(await openWorkspace());
   await using harness = await openHarness();
@@ -90,7 +90,7 @@ export async function openStage(
   const opened = stack.move();
   return {
     begin: {
-      act,
+      operation,
       folder,
       settings: {
         GITHUB_API_URL: "https://api.github.com",
@@ -109,6 +109,6 @@ async function owe({ owe: oweJob }: Harness, jobIds: readonly number[]): Promise
   for (const id of jobIds) await oweJob({ id, steps: [stepObject(1), stepObject(2)] });
 }
 
-async function leaveRecord({ loader }: Harness, job: number, key: string): Promise<void> {
+async function recordWithoutLoading({ loader }: Harness, job: number, key: string): Promise<void> {
   await recordWrittenRecord(loader.db, job, key);
 }

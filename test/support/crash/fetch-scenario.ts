@@ -1,4 +1,4 @@
-// A simulated GitHub, and what a fetcher has of it before the look or the backfill that is to be cut short.
+// The scenarios of a fetcher against a simulated GitHub, before the poll or the backfill that is to crash.
 
 import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,21 +16,21 @@ import { createTestDatabase } from "@actions-archive/testkit/test-database";
 
 import type { Settings } from "../processes.ts";
 import { engineSettings, githubSettings, openWorkspace, type Workspace } from "../workspace.ts";
-import type { InitialState } from "./beginning.ts";
+import type { InitialState } from "./initial-state.ts";
 
 const repository = "octo-org/api";
-/** More than the first page of the list shows, so that the rest is listed by itself. */
+/** More than the first page of the list shows, so that the fetcher needs a further page. */
 const runsBefore = 105;
 
-export type FetchStage = AsyncDisposable & {
+export type FetchScenario = AsyncDisposable & {
   readonly simulator: Simulator;
-  /** A look back at a repository that was renamed since the last one, with new runs, one that goes on, and one that was run again. */
-  readonly beginPoll: () => Promise<InitialState>;
-  /** No backfill yet, and nothing of its repository. */
-  readonly beginBackfill: () => Promise<InitialState>;
+  /** Before a rerun scan of a repository that was renamed since the last one, with new runs, an open run and a rerun. */
+  readonly preparePoll: () => Promise<InitialState>;
+  /** Before a backfill that does not exist yet, of a repository without rows. */
+  readonly prepareBackfill: () => Promise<InitialState>;
 };
 
-export async function openFetchStage(): Promise<FetchStage> {
+export async function openFetchScenario(): Promise<FetchScenario> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
   const simulator = stack.use(await startSimulator({ scenario: "empty", rateLimits: { perHour: 1_000_000 } }));
@@ -40,7 +40,7 @@ export async function openFetchStage(): Promise<FetchStage> {
   const opened = stack.move();
   return {
     simulator,
-    async beginPoll() {
+    async preparePoll() {
       const { addRun, rerun, moveRepository } = simulator.control;
       for (let run = 0; run < runsBefore; run += 1) addRun({ repository, completedSecondsAgo: daySeconds + run * hourSeconds });
       const { runId } = addRun({
@@ -49,7 +49,7 @@ export async function openFetchStage(): Promise<FetchStage> {
         completedSecondsAgo: 20 * hourSeconds,
       });
       await pollOnce(settings, id);
-      await setBackLookBack(settings);
+      await makeRerunScanDue(settings);
       rerun({ runId, failedOnly: true });
       addRun({
         repository,
@@ -58,11 +58,11 @@ export async function openFetchStage(): Promise<FetchStage> {
       });
       addRun({ repository, state: "in_progress" });
       moveRepository({ repository, name: "service" });
-      return begin(workspace, settings, { act: "poll" });
+      return initialState(workspace, settings, { operation: "poll" });
     },
-    async beginBackfill() {
+    async prepareBackfill() {
       const { addRun, rerun } = simulator.control;
-      const own: Settings = { ...settings, DATABASE_URL: await createTestDatabase({ migrated: true }) };
+      const ownSettings: Settings = { ...settings, DATABASE_URL: await createTestDatabase({ migrated: true }) };
       for (const day of [1, 2, 3])
         addRun({
           repository,
@@ -71,19 +71,23 @@ export async function openFetchStage(): Promise<FetchStage> {
         });
       const { runId } = addRun({ repository, completedSecondsAgo: 4 * daySeconds });
       rerun({ runId });
-      await openOnce(own);
+      await openOnce(ownSettings);
       const span = { since: new Date(Date.now() - 30 * daySeconds * 1000), until: new Date(Date.now() - hourSeconds * 1000) };
-      return begin(workspace, own, { act: "backfill", span });
+      return initialState(workspace, ownSettings, { operation: "backfill", span });
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
-function begin({ folder, archive }: Workspace, settings: Settings, what: Pick<InitialState, "act" | "span">): InitialState {
+function initialState(
+  { folder, archive }: Workspace,
+  settings: Settings,
+  what: Pick<InitialState, "operation" | "span">,
+): InitialState {
   return { ...what, folder, settings, copyStore: (name) => copyFolder(archive, join(folder, name)) };
 }
 
-/** A folder store of its own with all that is in `from`. */
+/** Copies the folder store `from`, with all objects. */
 export async function copyFolder(from: string, to: string) {
   await cp(from, to, { recursive: true });
   return {
@@ -104,7 +108,7 @@ async function pollOnce(settings: Settings, repository_id: number): Promise<void
   await pollRepository(fetcher, repository_id, { isFullPass: true, signal: new AbortController().signal });
 }
 
-async function setBackLookBack({ DATABASE_URL = "" }: Settings): Promise<void> {
+async function makeRerunScanDue({ DATABASE_URL = "" }: Settings): Promise<void> {
   await using database = await openDatabase({ url: DATABASE_URL, applicationName: "test" });
   await database.pool.query("update archive.repositories set rescanned_at = rescanned_at - interval '7 hours'");
 }

@@ -31,7 +31,7 @@ const watchLoop = fileURLToPath(new URL("./watch-loop.ts", import.meta.url));
 /** Of the kernel's clock, in which /proc counts; 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
-export type LogStage = AsyncDisposable & {
+export type LogScenario = AsyncDisposable & {
   /** For the logs' files; goes away. */
   readonly folder: string;
   readonly simulator: Simulator;
@@ -53,7 +53,7 @@ export type Cost = {
   readonly maxBlockMs: number;
 };
 
-export async function openLogStage(): Promise<LogStage> {
+export async function openLogScenario(): Promise<LogScenario> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-bench-"));
   stack.defer(() => rm(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-// A simulated GitHub, a ledger and a store, and log-workers as processes that archive the logs that they are told to.
+// A simulated GitHub, a ledger and a store, and log-worker processes that archive given logs.
 
 import { fileURLToPath } from "node:url";
 
@@ -19,24 +19,24 @@ const repository = "octo-org/api";
 
 export type Order = {
   readonly jobs: readonly Job[];
-  /** At which call to the outside the worker kills itself: before it is made, or once it is on its way. */
+  /** The external call at which the worker kills itself: before it, or while it is in progress. */
   readonly dieAt?: { readonly call: number; readonly moment: "before" | "during" };
 };
 
-export type LogStage = AsyncDisposable & {
+export type LogScenario = AsyncDisposable & {
   readonly workspace: Workspace;
   readonly simulator: Simulator;
   readonly settings: Settings;
-  /** A job of a run of its own, at GitHub and in the ledger. */
+  /** Adds a job with its own run, at GitHub and in the ledger. */
   readonly addJob: (sizeBytes: number) => Promise<Job>;
-  /** A worker that archives these logs at once, and ends. */
+  /** Starts a worker that archives these logs concurrently, and exits. */
   readonly startWorker: (order: Order) => Program;
-  /** What the time does that passes once workers are dead: the queue gives their logs to others no sooner. */
+  /** Has the leases of dead workers expire, as the queue waits for before it redelivers their logs. */
   readonly endLeases: () => Promise<void>;
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
 };
 
-export async function openLogStage(): Promise<LogStage> {
+export async function openLogScenario(): Promise<LogScenario> {
   await using stack = new AsyncDisposableStack();
   const workspace = stack.use(await openWorkspace());
   const simulator = stack.use(await startSimulator({ scenario: "empty", rateLimits: { perHour: 1_000_000 } }));
