@@ -1,5 +1,5 @@
--- Roles belong to the whole server, advisory locks to one database: two archives on one server that migrate at once meet here.
--- Who comes second waits for the first's transaction, and finds that the role or the membership is there.
+-- Creates the roles and their memberships. Roles are global to the server, so migrations of two archives can conflict here, and an
+-- advisory lock covers one database only. The second transaction waits for the first, then finds the role or membership.
 do $$
 declare
   wanted text;
@@ -14,7 +14,7 @@ begin
     end;
   end loop;
 
-  -- A writer reads the views, and sees all owners, since it is a member of the auditor. Who migrates hands objects to the others.
+  -- As a member of the auditor, a writer reads the views of all owners. The migrating role assigns objects to the other roles.
   for edge in
     select * from (values
       ('actions_archive_auditor', 'actions_archive_writer'),
@@ -25,7 +25,7 @@ begin
     ) as edges (granted, member)
   loop
     begin
-      -- Not 'member': from version 16 on, who creates a role is a member that has none of its rights.
+      -- Not 'member': since version 16 the creator of a role is a member without its privileges.
       if not pg_has_role(edge.member, edge.granted, 'usage') then
         execute format('grant %I to %I', edge.granted, edge.member);
       end if;

@@ -1,6 +1,6 @@
--- What each role may do, all of it: what an earlier version granted and this one does not, is taken back.
+-- All privileges of each role. Those of an earlier version that are not granted here are revoked.
 
--- The views' owner has no login and owns no table, so that the policies hold for whoever asks a view.
+-- The views' owner has no login and owns no table, so that the policies apply to every reader of a view.
 grant create on schema audit to actions_archive_views;
 do $$
 declare
@@ -16,13 +16,13 @@ revoke create on schema audit from actions_archive_views;
 grant usage on schema audit to actions_archive_auditor, actions_archive_limited_auditor;
 grant select on all tables in schema audit to actions_archive_auditor, actions_archive_limited_auditor;
 
--- Nobody but the workers and the views' owner reads a table. Partitions are reached through their parents.
+-- Only the workers and the views' owner read tables. Partitions are accessed through their parents.
 revoke all on all tables in schema archive from actions_archive_views, actions_archive_writer;
 grant usage on schema archive to actions_archive_views, actions_archive_writer;
 do $$
 declare
   archive_table regclass;
-  -- What came of work that is done, or of a listing that a newer one replaces. A window goes when it becomes part of a wider one.
+  -- Rows of finished work, and of listings that a newer one replaces. A window is deleted when it is merged into a wider one.
   replaced constant text[] := array[
     'action_uses', 'annotations', 'credential_holders', 'deliveries', 'full_seconds', 'log_facts', 'logs_in_flight', 'permissions',
     'sections', 'unreadable_repositories', 'unusable_objects', 'window_checks', 'windows'
@@ -45,14 +45,14 @@ end
 $$;
 revoke execute on function archive.make_partitions(bigint[]) from public;
 grant execute on function archive.make_partitions(bigint[]) to actions_archive_writer;
--- The ledger's attempts are never deleted but for this.
+-- The only function that deletes attempts of the ledger.
 revoke execute on function archive.retract_attempts(bigint, integer) from public;
 grant execute on function archive.retract_attempts(bigint, integer) to actions_archive_writer;
 grant select, insert on archive.identity to actions_archive_writer;
 grant select on archive.migrations to actions_archive_writer;
 
--- A temporary table or function is nothing that a reader of views needs; BullMQ adds jobs through temporary tables. The database may
--- belong to somebody else: then its owner decides.
+-- Readers of views need no temporary tables or functions; BullMQ adds jobs through temporary tables. If another role owns the
+-- database, that owner decides.
 do $$
 begin
   if pg_has_role((select datdba from pg_database where datname = current_database()), 'usage') then

@@ -1,13 +1,13 @@
--- Which rows the views show, to whom. Each table that a view reads has a policy of its own, so that a condition with side effects,
--- which Postgres runs after policies, never meets a foreign row, and a new view cannot forget to limit itself.
+-- Which rows the views show to which auditor. Each table that a view reads has its own policy. Postgres evaluates policies before a
+-- query's conditions, so a condition with side effects never sees a foreign row, and a new view is limited automatically.
 -- https://www.postgresql.org/docs/current/ddl-rowsecurity.html
 
--- Who asks is archive.asker, in views/asker.sql.
+-- What the current session may see: views/asker.sql.
 grant select on archive.asker to actions_archive_views;
 
--- Made once: enabling and creating lock a table against its readers. A rule that changes does so in archive.asker, or in a migration
--- that drops the policies. What is selected from it is evaluated once a query, when it is first needed. A range holds an id or not
--- by binary search; `in (select …)` let the planner charge each index scan for the list, and audit.coverage took 2.0 s instead of 0.3.
+-- Created once, because creating or enabling a policy locks the table against readers. To change a rule, change archive.asker, or drop
+-- the policies in a migration. A subquery on archive.asker is evaluated once per query, on first use. A multirange is tested by binary
+-- search. With `in (select …)` the planner charged each index scan for the list, and audit.coverage took 2.0 s instead of 0.3 s.
 do $$
 declare
   read_by_views record;
@@ -28,11 +28,11 @@ begin
     execute format('grant select on archive.%I to actions_archive_views', read_by_views.name);
     visible := case
       when read_by_views.name = 'identity' then 'true'
-      -- audit.seals limits itself; of the others a seal gives its number alone.
+      -- audit.seals has its own condition. Other views show only a seal's number.
       when read_by_views.name in ('seals', 'sealing') then 'true'
-      -- Counts over all owners.
+      -- It contains counts over all owners.
       when read_by_views.name = 'removals' then 'false'
-      -- A backfill of which every repository is visible: asked_for names all of them.
+      -- Only if every repository is visible, since asked_for names all of them.
       when read_by_views.name = 'backfill_steps' then 'repository_ids <> ''{}'' and (select bool_and(id <@ (select repositories from archive.asker)) from unnest(repository_ids) as id)'
       when read_by_views.name in ('unreadable_repositories', 'retention_policies') then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
       when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
@@ -40,7 +40,7 @@ begin
       when read_by_views.has_job_id then format('exists (select from archive.jobs where jobs.job_id = %I.job_id)', read_by_views.name)
     end;
     if visible is null then
-      raise exception 'archive.% is read by a view of audit, and nothing says whose rows they are', read_by_views.name;
+      raise exception 'archive.% is read by a view of schema audit, but 3_policies.sql has no rule for its rows: add one', read_by_views.name;
     end if;
     if not read_by_views.has_policy then
       execute format(

@@ -1,4 +1,4 @@
--- What makes an auditor's login, and what runs a statement as the auditor.
+-- Functions that create and drop an auditor's login, and that run a statement as the auditor.
 
 create or replace function archive.create_auditor(login text, owners text[]) returns void
 language plpgsql as $$
@@ -15,9 +15,9 @@ begin
   ) then
     raise exception 'role "%" exists and is not an auditor', login;
   end if;
-  -- A role's settings do not pass to its members: each login has its own. It may change them: they keep accidents away, and plans
-  -- good. Two views joined are up to 12 tables, more than the 8 that Postgres orders by itself: 2.3 s instead of 0.1 at 300,000 jobs.
-  -- Compiling a plan took longer than running it.
+  -- Members do not inherit a role's settings, so each login has its own. The login may change them: they prevent accidents and bad
+  -- plans, and are no protection. A join of two views has up to 12 tables, over the default collapse limit of 8: 2.3 s instead of
+  -- 0.1 s at 300,000 jobs. JIT compilation took longer than execution.
   foreach setting in array array[
     'default_transaction_read_only = on', 'statement_timeout = ''60s''', 'idle_in_transaction_session_timeout = ''60s''',
     'search_path = audit', 'timezone = ''UTC''', 'jit = off', 'join_collapse_limit = 16', 'from_collapse_limit = 16'
@@ -31,14 +31,14 @@ begin
   execute format('grant %I to %I', wanted, login);
   if owners is not null then
     insert into archive.auditor_owners (role, owner) select distinct login, owner from unnest(owners) as owner;
-    -- By a group of which it is a member, or by a grant that is another's to revoke.
+    -- Through a group, or through another role's grant.
     if pg_has_role(login, 'actions_archive_auditor', 'member') then
-      raise exception 'role "%" cannot be limited: it is a member of actions_archive_auditor', login;
+      raise exception 'role "%" cannot be limited to owners: it is still a member of actions_archive_auditor, through another role or grant', login;
     end if;
   end if;
 end
 $$;
-comment on function archive.create_auditor(text, text[]) is 'Makes a login that reads the views: of these owners, or of all when owners is null. Called again, it changes the owners. Sets no password: use \password of psql.';
+comment on function archive.create_auditor(text, text[]) is 'Creates a login that reads the views of these owners, or of all if owners is null, or changes an existing one. Sets no password: use \password of psql.';
 
 create or replace function archive.drop_auditor(login text) returns void
 language plpgsql as $$
@@ -53,12 +53,12 @@ begin
   execute format('drop role %I', login);
 end
 $$;
-comment on function archive.drop_auditor(text) is 'Takes an auditor''s login away. Sessions of it that are open end with pg_terminate_backend.';
+comment on function archive.drop_auditor(text) is 'Drops an auditor''s login. Open sessions remain: end them with pg_terminate_backend.';
 
 revoke execute on function archive.create_auditor(text, text[]), archive.drop_auditor(text) from public;
 
--- In a function with another's rights Postgres lets nobody become another role, by whatever means, and a loop over EXECUTE takes one
--- statement that answers with rows, and no other.
+-- A security definer function cannot change its role by any means, and a loop over EXECUTE accepts exactly one statement that returns
+-- rows.
 -- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
 create or replace function archive.answer_rows_as_auditor(statement text, bound text[])
 returns table (columns text[], answer json, printed text)
@@ -69,13 +69,13 @@ begin
   for found_row in execute statement using bound loop
     answer := to_json(found_row);
     printed := found_row::text;
-    -- Of the first row only: all have the same.
+    -- Only in the first row: all rows have the same columns.
     columns := case when columns is null then array(select json_object_keys(answer)) else '{}' end;
     return next;
   end loop;
 end
 $$;
-comment on function archive.answer_rows_as_auditor(text, text[]) is 'The rows of one statement, with the rights of actions_archive_auditor, each as JSON and as Postgres prints it; the first one names the columns. $1 of the statement is bound. Call it in a read-only transaction.';
+comment on function archive.answer_rows_as_auditor(text, text[]) is 'Rows of one statement, run as actions_archive_auditor, each as JSON and as text; the first row has the column names. bound is $1 of the statement. Call it in a read-only transaction.';
 grant create on schema archive to actions_archive_auditor;
 alter function archive.answer_rows_as_auditor(text, text[]) owner to actions_archive_auditor;
 revoke create on schema archive from actions_archive_auditor;

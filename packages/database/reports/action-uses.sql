@@ -1,30 +1,31 @@
 -- Which jobs ran this action, at this ref or commit.
 --
--- The question of every supply-chain incident. A row for each step that ran it, the newest first, by the runner's own words in the job's log: no call to GitHub is made.
--- The last statement counts what could not be read, so that an empty answer can be believed: logs that are pending, failed or gone,
--- logs that were archived without a search of their text, lists that were cut, and jobs that this archive has not listed.
+-- For supply-chain incidents. One row per step that ran it, newest first, as the runner printed it in the job's log. Sends no request
+-- to GitHub.
+-- The last statement counts what could not be read: pending, failed and missing logs, logs archived without text extraction,
+-- truncated lists, and spans that were never listed. Zero rows are an answer only when nothing was unread.
 --
 -- Parameters:
---   action <owner/name(/path)(@ref or sha)>  the action, reusable workflow or docker://image, at a ref (exactly), a commit, or the
---     first 7 or more digits of one; all of them unless given, which the program sums up by the report actions. Its name ignores case; owner/name
---     means every path of that repository too; owner/name/path also what only says owner/name.
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   action <owner/name(/path)(@ref or sha)>  the action, reusable workflow or docker://image, at an exact ref, a commit, or a
+--     commit prefix of 7 or more digits; all actions unless given, which the program summarizes as report actions. The name ignores
+--     case. owner/name includes every path of that repository, and owner/name/path includes uses logged only as owner/name.
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   used_at  when the runner got the action
---   repository, workflow_name, job_name  whose job it is
+--   used_at  when the runner downloaded the action
+--   repository, workflow_name, job_name  the job
 --   job_id, run_id, run_attempt  GitHub's ids, and the attempt that ran the job
---   step_number  the step that ran it; null where unknown, as for an action inside another
---   action, ref, sha  as the runner got it; sha is null in logs of 2021 and before
+--   step_number  the step that ran it; null if unknown, as for an action within another
+--   action, ref, sha  as the runner downloaded it; sha is null in logs up to 2021
 --   conclusion, event, actor, triggering_actor, head_branch, head_sha  of the job and its run
---   line_number  the line of the raw log that says so
+--   line_number  line of the raw log
 --   log_sha256  SHA-256 of that log: `actions-archive logs JOB_ID --raw` prints it
 -- Cannot know:
---   What an action downloads by itself, and actions of this very repository by ./path, which the runner does not download.
---   Those by $/path are here, as owner/name/path at the commit of the workflow. A job can add to its own rows by printing the
---   runner's words; it cannot take rows away.
+--   What an action downloads itself, and local actions (./path), which the runner does not download. Actions by $/path are
+--   included, as owner/name/path at the commit of the workflow. A job can add rows
+--   of its own by printing the same text; it cannot remove any.
 -- Examples:
 --   actions-archive report action-uses --action tj-actions/changed-files --since 2025-03-14 --until 2025-03-16
 --   actions-archive report action-uses --action actions/checkout@11bd719 --json | jq .unread
@@ -81,7 +82,7 @@ select
   used_at, repository, workflow_name, job_name, job_id, run_id, run_attempt, step_number, action, ref, sha,
   conclusion, event, actor, triggering_actor, head_branch, head_sha, line_number, log_sha256
 from uses
--- The limit keeps the job's id inside: without it a view that is a security barrier is read as a whole.
+-- The limit pushes the job's id down. Without it Postgres reads the whole view, which is a security barrier.
 cross join lateral (
   select repository, workflow_name, job_name, run_id, run_attempt, conclusion, event, actor, triggering_actor, head_branch, head_sha,
     log_sha256
@@ -91,7 +92,7 @@ cross join lateral (
 ) as job
 order by used_at desc nulls last, job_id desc, line_number, step_number;
 
--- What could not be read: another row may hide there.
+-- What could not be read, where further rows may be.
 select unread, count
 from audit.unread('actions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
 order by count desc, unread;

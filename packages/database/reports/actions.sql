@@ -1,22 +1,22 @@
 -- Which actions ran, at which refs and commits, and how often.
 --
--- A row for each action, ref and commit, what most jobs used first. Two commits behind one ref are two rows: a tag that was moved.
--- The last statement counts what could not be read, so that an empty answer can be believed: logs that are pending, failed or gone,
--- logs that were archived without a search of their text, lists that were cut, and jobs that this archive has not listed.
+-- One row per action, ref and commit, most used first. Two commits of one ref, as of a moved tag, are two rows.
+-- The last statement counts what could not be read: pending, failed and missing logs, logs archived without text extraction,
+-- truncated lists, and spans that were never listed. Zero rows are an answer only when nothing was unread.
 --
 -- Parameters:
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   action, ref, sha  as the runner got it; names of actions in lower case
---   jobs, repositories  how many jobs, of how many repositories, ran it
---   first_used_at, last_used_at  by the times of the logs
+--   action, ref, sha  as the runner downloaded it; action in lower case
+--   jobs, repositories  number of jobs that ran it, and of their repositories
+--   first_used_at, last_used_at  times in the logs
 --   last_job_id  the largest id of these jobs
 -- Cannot know:
---   What an action downloads by itself, and actions of this very repository by ./path, which the runner does not download.
---   Those by $/path are here, as owner/name/path at the commit of the workflow.
+--   What an action downloads itself, and local actions (./path), which the runner does not download. Actions by $/path are
+--   included, as owner/name/path at the commit of the workflow.
 -- Examples:
 --   actions-archive report actions --since 90 --csv > actions.csv
 --   actions-archive report actions --repository my-org/app
@@ -53,7 +53,7 @@ group by action_lower, ref, sha
 order by jobs desc, action, ref, sha
 limit :'limit'::bigint;
 
--- What could not be read: another row may hide there.
+-- What could not be read, where further rows may be.
 select unread, count
 from audit.unread('actions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
 order by count desc, unread;

@@ -1,21 +1,21 @@
 -- How much of each repository's runs and logs is archived.
 --
--- A row for each repository, incomplete ones first. Here the span of time is that of the runs' created_at, by whole days.
+-- One row per repository, incomplete ones first. The span applies to the runs' created_at, in whole days.
 --
 -- Parameters:
---   since <date or days>  runs created at this instant or later; 30 days ago unless given
---   until <date or days>  runs created before this instant; to the newest unless given
---   repository <owner/name>  this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  runs created at or after this time; 30 days ago unless given
+--   until <date or days>  runs created before this time; no limit unless given
+--   repository <owner/name>  only this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
 --   repository  the current owner/name
---   complete  true when every run of the span is listed, every job loaded, and every log archived or absent by a record
---   days, incomplete_days  days (or parts) in which all runs were listed, and those of them where something is owed
---   open_windows  spans of time in which runs are not listed
---   covered_from, covered_until  the first and the last instant that was listed
+--   complete  true if every run of the span is listed, every job loaded, and every log archived or absent with a record
+--   days, incomplete_days  days (or parts) in which all runs were listed, and those that still owe jobs or logs
+--   open_windows  spans in which runs are not listed
+--   covered_from, covered_until  start and end of the listed time
 --   runs_found, attempts_found, jobs_found, jobs_loaded, logs_archived, logs_absent, logs_pending, logs_failed  counts
 -- Cannot know:
---   Runs that were deleted at GitHub before this archive first saw them.
+--   Runs that were deleted at GitHub before this archive saw them.
 -- Examples:
 --   actions-archive report coverage
 --   actions-archive report coverage --since 2026-01-01 --json | jq '.rows[] | select(.complete | not) | .repository'

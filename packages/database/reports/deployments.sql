@@ -1,26 +1,26 @@
 -- Who deployed what and when, with the proof of each log.
 --
--- From which commit, by whom, on which runner. A row for each job whose name, or whose workflow's name, looks like a deployment, the newest first.
+-- One row per job whose own or workflow's name matches job_pattern, newest first, with its commit, actor and runner.
 --
 -- Parameters:
---   job_pattern <regex>  what the name of the job or of its workflow must match, in any case (a regular expression of Postgres);
+--   job_pattern <regex>  case-insensitive Postgres regular expression for the name of the job or its workflow;
 --     deploy, release, publish, rollout, promote, ship and go-live unless given
---   branch <name>  jobs of this branch or tag alone, exactly
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   branch <name>  only jobs of exactly this branch or tag
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
 --   completed_at, started_at  of the job
---   repository, workflow_name, job_name, conclusion  which job, and how it ended
+--   repository, workflow_name, job_name, conclusion  the job, and how it ended
 --   head_branch, head_sha  what was deployed
---   event, actor, triggering_actor  who triggered the run, and who the attempt that ran the job
+--   event, actor, triggering_actor  what and who triggered the run, and who triggered the attempt
 --   runner_name, runner_group_name  where it ran
 --   job_id, run_id, run_attempt  GitHub's ids, and the attempt that ran the job
 --   log_state, log_key, log_sha256  the log's object in the store, and the SHA-256 of the raw log
---   record_key, record_sha256  the record that says all this, and its SHA-256
+--   record_key, record_sha256  the record with these facts, and its SHA-256
 -- Cannot know:
---   Deployments under other names; who approved a deployment: GitHub's environments are not archived.
+--   Deployments under other names. Who approved a deployment: GitHub's environments are not archived.
 -- Examples:
 --   actions-archive report deployments --repository my-org/app --branch main --since 2026-01-01 --until 2026-04-01 --csv
 --   actions-archive report deployments --job-pattern '^(terraform|helm) '

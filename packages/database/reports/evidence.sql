@@ -1,16 +1,16 @@
--- Everything known of one job, as one JSON document.
+-- Everything known about one job, as one JSON document.
 --
--- What GitHub said of it, and the proof of what is kept.
+-- GitHub's facts, and the hashes and seals of the archived objects.
 --
 -- Parameters:
 --   job_id  GitHub's id of the job
 -- Columns:
---   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and how the ledger came to know it),
---     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a log that was removed), its
---     objects in the store, each with the number of its seal, and the seal of its record, which is null until it is sealed, and
---     for an auditor who is limited to owners
+--   evidence  the document: job (with keys, version ids and SHA-256s of its log and record, and the source of its job object),
+--     attempts of its run, steps, action_uses, annotations, permissions, runner, holds, tombstones (of a removed log), its objects
+--     in the store, each with the number of its seal, and the seal of its record, which is null until the record is sealed, and for
+--     a limited auditor
 -- Cannot know:
---   What was not archived. The record in the store is the proof, this document its index: compare its SHA-256.
+--   What was not archived. The proof is the record in the store, and this document is its index: compare the SHA-256.
 -- Examples:
 --   actions-archive report evidence 61901817921 > evidence.json
 

@@ -1,19 +1,19 @@
 -- What GitHub will delete next, and whether it is archived.
 --
--- A row for each repository and day of expiry; days with logs that are still owed first. `missing-logs` lists those one by one.
+-- One row per repository and day of expiry; days with pending or failed logs first. `missing-logs` lists these logs.
 --
 -- Parameters:
---   within <days>  logs that expire in so many days from now; 7 unless given
---   repository <owner/name>  logs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   within <days>  logs that expire within this number of days; 7 unless given
+--   repository <owner/name>  only logs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   expires_on  the day (UTC) on which GitHub's retention removes the logs, as far as we know
+--   expires_on  the day (UTC) on which GitHub's known retention removes the logs
 --   repository  the current owner/name
---   logs  how many logs expire
---   archived, absent, pending, failed  what became of them here
---   first_owed_expires_at, first_owed_job_id  the pending or failed log that expires first; null where none is owed
+--   logs  number of logs
+--   archived, absent, pending, failed  number of them in each state
+--   first_owed_expires_at, first_owed_job_id  the pending or failed log that expires first; null if there is none
 -- Cannot know:
---   Retention that was changed since the repository was last looked at; logs that somebody deletes earlier.
+--   Changes of the retention since the repository was last checked. Logs that are deleted earlier.
 -- Examples:
 --   actions-archive report expiring --within 3
 

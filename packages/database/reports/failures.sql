@@ -1,29 +1,28 @@
 -- Which jobs failed, at which step, with which errors.
 --
--- A row for each job that failed or timed out, and one for each run that failed before it had a job: the newest first.
--- GitHub ends a run without a job as startup_failure, or as failure, where the workflow file is invalid. Such a row has no job, no
--- step and no log.
--- Three other endings without a job are no failure and are left out: action_required (the run waits for an approval), cancelled
--- (a decision of a person or of a concurrency group) and stale (GitHub gave up a run that waited for 14 days).
+-- One row per job that failed or timed out, and per run that failed before it had a job, newest first.
+-- A run with an invalid workflow file ends without a job as startup_failure or failure. Its row has no job, step or log.
+-- Three other conclusions without a job are not failures and are omitted: action_required (waits for an approval), cancelled
+-- (by a person or a concurrency group) and stale (GitHub closed a run that had waited for 14 days).
 --
 -- Parameters:
---   since <date or days>  jobs and runs that ended at this instant or later; 30 days ago unless given
---   until <date or days>  jobs and runs that ended before this instant; to the newest unless given
---   repository <owner/name>  those of this repository alone, by its name as GitHub writes it
---   branch <name>  those of this branch or tag alone, exactly
---   limit <number>  so many rows at most
+--   since <date or days>  jobs and runs that ended at or after this time; 30 days ago unless given
+--   until <date or days>  jobs and runs that ended before this time; no limit unless given
+--   repository <owner/name>  only those of this repository; the name is case-sensitive
+--   branch <name>  only those of exactly this branch or tag
+--   limit <number>  maximum number of rows
 -- Columns:
---   completed_at, repository, workflow_name, conclusion  which job or run, and how it ended
---   job_name, job_id  the job, and GitHub's id of it; null where the run ended before it had a job
+--   completed_at, repository, workflow_name, conclusion  the job or run, and how it ended
+--   job_name, job_id  the job and its id; null if the run ended before it had a job
 --   head_branch, head_sha, actor  of its run
 --   run_id, run_attempt  GitHub's id of the run, and the attempt that failed
---   step_number, step_name  the first step that failed; null where none did, as when no runner came
---   error_lines  the first 20 errors of that step, and of lines that no step owns for certain, each with all of its lines; null
---     where the log has none
---   log_state, log_reason  whether there is a log: without one there are no errors; null where there is no job
+--   step_number, step_name  the first step that failed; null if none did, as without a runner
+--   error_lines  the first 20 errors of that step, and of lines that belong to no certain step, each with all its lines; null if
+--     the log has none
+--   log_state, log_reason  of the log, without which there are no error_lines; null without a job
 -- Cannot know:
---   Errors that a program prints in other words than the runner's marks; those between the first and the last 200 of a log. Why a
---   run failed before it had a job: GitHub shows that on the run's page and nowhere in its API.
+--   Errors printed without the runner's error marker, and those between the first and the last 200 of a log. Why a run failed
+--   before it had a job: GitHub shows this on the run's page and not in its API.
 -- Examples:
 --   actions-archive report failures --since 1
 --   actions-archive report failures --repository my-org/app --branch main --json | jq '.rows[].error_lines'
@@ -61,7 +60,7 @@ with failed_jobs as (
   order by completed_at desc, job_id desc
   limit :'limit'::bigint
 ),
--- A run of conclusion failure has no job only once its list of jobs says so: until then its jobs may be on their way.
+-- A run with conclusion failure counts as one without jobs only once its empty job list was read.
 failed_runs as (
   select coalesce(updated_at, created_at) as completed_at, repository, workflow_name, null::text as job_name, conclusion, head_branch,
     head_sha, actor, null::bigint as job_id, run_id, run_attempt, null::text as log_state, null::text as log_reason

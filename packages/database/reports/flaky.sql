@@ -1,21 +1,21 @@
 -- Which jobs failed, then passed on the same commit.
 --
--- A row for each job of a workflow, what was flaky on most commits first. The same workflow and job name on the same commit, in a
--- re-run or in another run, is the same job.
+-- One row per job of a workflow, flaky on most commits first. Equal workflow and job names on one commit, in a re-run or another
+-- run, are the same job.
 --
 -- Parameters:
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   repository, workflow_name, job_name  which job
---   flaky_commits, commits  on how many commits it failed and then passed, of how many it ended on
---   jobs, failed_jobs  how often it ran, and failed, on all of these commits
---   last_sha, last_passed_at  the newest such commit, and when it passed there
+--   repository, workflow_name, job_name  the job
+--   flaky_commits, commits  number of commits on which it failed and then passed, and of all its commits
+--   jobs, failed_jobs  number of its executions and failures on all these commits
+--   last_sha, last_passed_at  the newest flaky commit, and when it passed there
 --   failed_job_id, passed_job_id  its first failure and its last success on that commit
 -- Cannot know:
---   Failures before the span that passed in it. A job that passes since something outside of the repository changed looks flaky.
+--   Failures before the span that passed within it. A job that passes because of a change outside the repository counts as flaky.
 -- Examples:
 --   actions-archive report flaky --repository my-org/app --since 14
 
@@ -53,7 +53,7 @@ with commits as (
     and head_sha is not null
   group by repository, workflow_name, job_name, head_sha
 ),
-judged as (
+commits_with_flakiness as (
   select commits.*, coalesce(failed_at < passed_at, false) as is_flaky from commits
 )
 select
@@ -66,7 +66,7 @@ select
   max(passed_at) filter (where is_flaky) as last_passed_at,
   (array_agg(failed_job_id order by passed_at desc) filter (where is_flaky))[1] as failed_job_id,
   (array_agg(passed_job_id order by passed_at desc) filter (where is_flaky))[1] as passed_job_id
-from judged
+from commits_with_flakiness
 group by repository, workflow_name, job_name
 having bool_or(is_flaky)
 order by flaky_commits desc, failed_jobs desc, repository, workflow_name, job_name

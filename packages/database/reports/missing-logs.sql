@@ -1,26 +1,26 @@
 -- Which logs are not archived, and why.
 --
--- A row for each job: what can still be had first, the earliest expiry before all. Then a row for each run that ended without a job
--- and for which no one decided that: startup_failure, failure, timed_out and stale. There is no log to explain such an end.
--- What never had a log of its own is left out: jobs that were skipped or had no runner, copies of an earlier attempt's job, and runs
--- that were cancelled before they had a job or wait for an approval (action_required).
+-- One row per job, logs that can still be downloaded first, by expiry; then one row per run that ended without a job as
+-- startup_failure, failure, timed_out or stale, which no log explains.
+-- Jobs without a log of their own are omitted: skipped jobs, jobs without a runner, and copies of an earlier attempt's job. So are
+-- runs without a job that were cancelled or wait for an approval (action_required).
 --
 -- Parameters:
---   since <date or days>  jobs and runs that ended at this instant or later; 90 days ago unless given, as long as GitHub keeps logs by default
---   until <date or days>  jobs and runs that ended before this instant; to the newest unless given
---   repository <owner/name>  those of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  jobs and runs that ended at or after this time; 90 days ago unless given, GitHub's default retention
+--   until <date or days>  jobs and runs that ended before this time; no limit unless given
+--   repository <owner/name>  only those of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   log_state, log_reason  pending and failed are retried; absent is final; null where the run ended without a job
---   log_detail  more of why; null where there is no more to say
---   expires_at  when GitHub removes the log; null where the ledger does not say
---   completed_at, repository, workflow_name, conclusion  which job or run, and how it ended
---   job_name, job_id  the job, and GitHub's id of it; null where the run ended without a job
+--   log_state, log_reason  pending and failed are retried, absent is final; null if the run ended without a job
+--   log_detail  the last error, as text; null if none
+--   expires_at  when GitHub removes the log; null if unknown
+--   completed_at, repository, workflow_name, conclusion  the job or run, and how it ended
+--   job_name, job_id  the job and its id; null if the run ended without a job
 --   run_id, run_attempt  GitHub's id of the run, and the attempt that ran the job or ended without one
---   log_tries  how many requests for it failed; null where there is no job
+--   log_tries  failed downloads; null without a job
 --   first_seen_at  when this archive first saw the job as completed, or the attempt
 -- Cannot know:
---   Jobs that this archive never saw: `actions-archive gaps` lists where those may be.
+--   Jobs that this archive never saw: `actions-archive gaps` lists the spans where these may be.
 -- Examples:
 --   actions-archive report missing-logs
 --   actions-archive report missing-logs --repository my-org/app --since 2026-01-01 --json | jq '.rows[].job_id'
@@ -55,7 +55,7 @@ with missing as (
       or (log_state = 'absent' and log_reason in ('expired', 'deleted', 'removed', 'empty'))
     )
   union all
-  -- Of these only startup_failure never has a job. For the others the list of jobs must have said that there is none.
+  -- Only startup_failure never has a job. For the others an empty job list must have been read.
   select
     null, null, 'the run ended without a job', null, coalesce(updated_at, created_at), repository, workflow_name, null, conclusion,
     null, run_id, run_attempt, null, first_seen_at

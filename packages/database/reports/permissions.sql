@@ -1,21 +1,21 @@
 -- Which jobs had a GITHUB_TOKEN that could write, and what.
 --
--- A row for each job of a workflow and set of scopes, the largest set first, by the runner's own words in the jobs' logs.
--- The last statement counts what could not be read, so that an empty answer can be believed: logs that are pending, failed or gone,
--- logs that were archived without a search of their text, lists that were cut, and jobs that this archive has not listed.
+-- One row per job of a workflow and set of scopes, largest set first, as the runner printed them in the jobs' logs.
+-- The last statement counts what could not be read: pending, failed and missing logs, logs archived without text extraction,
+-- truncated lists, and spans that were never listed. Zero rows are an answer only when nothing was unread.
 --
 -- Parameters:
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   repository, workflow_name, job_name  which job
+--   repository, workflow_name, job_name  the job
 --   write_scopes  what its token could write: Contents, Packages, …
---   jobs  how often it ran so
---   first_completed_at, last_completed_at, last_job_id  the first and the last of these times
+--   jobs  how often it ran with these scopes
+--   first_completed_at, last_completed_at, last_job_id  the first and the last of these executions
 -- Cannot know:
---   What other secrets of a job could do, and whether the token was used.
+--   The permissions of a job's other secrets, and whether the token was used.
 -- Examples:
 --   actions-archive report permissions --since 90 --csv
 --   actions-archive report permissions --json | jq '.rows[] | select(.write_scopes | index("Contents"))'
@@ -57,7 +57,7 @@ group by repository, workflow_name, job_name, write_scopes
 order by cardinality(write_scopes) desc, jobs desc, repository, workflow_name, job_name, write_scopes
 limit :'limit'::bigint;
 
--- What could not be read: another row may hide there.
+-- What could not be read, where further rows may be.
 select unread, count
 from audit.unread('permissions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
 order by count desc, unread;

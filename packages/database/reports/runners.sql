@@ -1,26 +1,26 @@
 -- Which runner ran what: self-hosted or GitHub-hosted.
 --
--- With image, version and region. A row for each runner and workflow, self-hosted ones first. GitHub-hosted runners, which get a new name for each job, are told apart
--- by what the log says of them.
--- The last statement counts what could not be read, so that an empty answer can be believed: logs that are pending, failed or gone,
--- logs that were archived without a search of their text, lists that were cut, and jobs that this archive has not listed.
+-- One row per runner and workflow, self-hosted runners first, with image, version and region. A GitHub-hosted runner has a new name
+-- for each job, so these are grouped by the facts in the log.
+-- The last statement counts what could not be read: pending, failed and missing logs, logs archived without text extraction,
+-- truncated lists, and spans that were never listed. Zero rows are an answer only when nothing was unread.
 --
 -- Parameters:
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   kind  self-hosted or hosted; null where neither is known
---   runner_group_name, runner_name  runner_name of self-hosted runners alone
---   labels  what the jobs asked for
+--   kind  self-hosted or hosted; null if unknown
+--   runner_group_name, runner_name  runner_name is null for GitHub-hosted runners
+--   labels  labels of runs-on
 --   os, image, image_version, region  of GitHub-hosted runners, by the log
 --   runner_version  of actions/runner, by the log
---   repository, workflow_name  what ran there
---   jobs  how many jobs
+--   repository, workflow_name  the workflow that ran there
+--   jobs  number of jobs
 --   first_started_at, last_completed_at, last_job_id  the first and the last of them
 -- Cannot know:
---   What runs on a machine beside the runner. A self-hosted runner's log says what its machine wants it to say.
+--   What else runs on a runner's machine. A self-hosted machine controls what its log contains.
 -- Examples:
 --   actions-archive report runners --since 7
 --   actions-archive report runners --json | jq '.rows[] | select(.kind == "self-hosted") | .runner_name'
@@ -59,7 +59,7 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 order by kind desc nulls last, jobs desc, last_job_id desc
 limit :'limit'::bigint;
 
--- What could not be read: another row may hide there.
+-- What could not be read, where further rows may be.
 select unread, count
 from audit.unread('runners', audit.instant(:'since'), audit.instant(:'until'), :'repository')
 order by count desc, unread;

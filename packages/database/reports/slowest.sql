@@ -1,23 +1,24 @@
 -- What takes longest, and whether it became slower.
 --
--- This span of time against the one of the same length before it. A row for each job of a workflow (or workflow, or step), the largest p95 first. Skipped and cancelled ones do not count.
+-- Compares the span with the preceding one of the same length. One row per job of a workflow (or per workflow, or step), largest p95
+-- first. Skipped and cancelled ones are excluded.
 --
 -- Parameters:
---   by <workflow|job|step>  what a row is about, job unless given; a workflow's duration is that of its attempts, from the first start
---     of a job to the last end
---   since <date or days>  jobs that completed at this instant or later; 30 days ago unless given
---   until <date or days>  jobs that completed before this instant; to the newest unless given
---   repository <owner/name>  jobs of this repository alone, by its name as GitHub writes it
---   limit <number>  so many rows at most
+--   by <workflow|job|step>  subject of a row, job unless given; a workflow's duration is that of one attempt, from the first start of
+--     a job to the last end
+--   since <date or days>  jobs that completed at or after this time; 30 days ago unless given
+--   until <date or days>  jobs that completed before this time; no limit unless given
+--   repository <owner/name>  only jobs of this repository; the name is case-sensitive
+--   limit <number>  maximum number of rows
 -- Columns:
---   repository, workflow_name, job_name, step_name  job_name and step_name are null where the row is not about them
---   times  how many durations there are in the span
---   p50_seconds, p95_seconds  of these durations; of a handful, the p95 is the longest
+--   repository, workflow_name, job_name, step_name  job_name and step_name are null if by is a wider subject
+--   times  number of durations in the span
+--   p50_seconds, p95_seconds  percentiles of these durations; with few of them, the p95 is the longest
 --   total_seconds  their sum
---   times_before, p50_seconds_before, p95_seconds_before  the same of the span before; null where nothing ran
---   p50_change_percent  from before to now; null where there is no before
+--   times_before, p50_seconds_before, p95_seconds_before  the same for the preceding span; null if nothing ran
+--   p50_change_percent  relative to the preceding span; null without one
 -- Cannot know:
---   How long a job waited for a runner: durations begin when it starts.
+--   How long a job waited for a runner: durations begin at its start.
 -- Examples:
 --   actions-archive report slowest --since 7
 --   actions-archive report slowest --by step --repository my-org/app --limit 20

@@ -13,7 +13,7 @@ select
   action_uses.line_number,
   jobs.run_id,
   jobs.completed_at as job_completed_at,
-  -- Only a self-repository reference names the very commit that it stands in; a pull request's run has a merge commit instead.
+  -- Only a self-repository reference names its own commit. A pull request's run has a merge commit instead.
   coalesce(
     action_uses.ref ~ '^[0-9a-f]{40}$'
     and (
@@ -28,18 +28,18 @@ cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
 where jobs.status = 'completed';
 
-comment on view audit.action_uses is 'Actions, reusable workflows and images that completed jobs used, by the runner''s own words in their logs. A job can add to its own rows by printing such words, never take from them.';
-comment on column audit.action_uses.host is 'The GitHub host that is archived, as it stands in keys.';
-comment on column audit.action_uses.repository_id is 'GitHub''s id of the repository whose job it is.';
-comment on column audit.action_uses.repository is 'The current owner/name of the repository whose job it is; null when only its id is known.';
-comment on column audit.action_uses.job_id is 'GitHub''s id of the job.';
-comment on column audit.action_uses.step_number is 'The step that ran it; null where unknown, as for actions inside others.';
-comment on column audit.action_uses.action is 'owner/name, owner/name/path, or docker://image. Names of actions ignore case: compare action_lower.';
-comment on column audit.action_uses.ref is 'The branch, tag or commit that the workflow names; an image''s tag or digest. Null where the log names none.';
-comment on column audit.action_uses.sha is 'The commit that the runner got, lower-case hex; sha256:… of an image; null in logs of 2021 and before.';
-comment on column audit.action_uses.used_at is 'When the runner got it; null where that line of the log has no time.';
-comment on column audit.action_uses.action_lower is 'action in lower case: names of actions ignore case. Compare this one; its collation is C, so that a prefix is a range.';
-comment on column audit.action_uses.line_number is 'The line of the raw log that says so, from 1.';
-comment on column audit.action_uses.run_id is 'GitHub''s id of the run.';
-comment on column audit.action_uses.job_completed_at is 'When the job completed; null where the job object lacks it.';
-comment on column audit.action_uses.is_self_repository is 'Whether it is an action of the job''s own repository at a commit: what the runner makes of `uses: $/path`. By the run''s commit, or by the repository''s current name. False for what a called workflow of another repository names so.';
+comment on view audit.action_uses is 'Actions, reusable workflows and images that completed jobs used, as the runner printed them in the log. A job can add rows of its own by printing the same text; it cannot remove any.';
+comment on column audit.action_uses.host is 'GitHub host.';
+comment on column audit.action_uses.repository_id is 'GitHub''s id.';
+comment on column audit.action_uses.repository is 'Current owner/name; null if only the id is known.';
+comment on column audit.action_uses.job_id is 'GitHub''s id.';
+comment on column audit.action_uses.step_number is 'Step that ran it; null if unknown, as for an action within another.';
+comment on column audit.action_uses.action is 'owner/name, owner/name/path or docker://image. Compare action_lower instead.';
+comment on column audit.action_uses.ref is 'Branch, tag or commit in the workflow; tag or digest of an image. Null if the log has none.';
+comment on column audit.action_uses.sha is 'Commit that the runner downloaded; sha256:… of an image; null in logs up to 2021.';
+comment on column audit.action_uses.used_at is 'When the runner downloaded it; null if the line has no time.';
+comment on column audit.action_uses.action_lower is 'action in lower case, since GitHub ignores case. Collation C: a prefix is a range.';
+comment on column audit.action_uses.line_number is 'Line of the raw log.';
+comment on column audit.action_uses.run_id is 'GitHub''s id.';
+comment on column audit.action_uses.job_completed_at is 'Null if the job object lacks it.';
+comment on column audit.action_uses.is_self_repository is 'True for an action of the job''s own repository at a commit (`uses: $/path`), by the run''s commit or the repository''s current name. False where a called workflow of another repository uses its own actions.';

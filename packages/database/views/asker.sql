@@ -1,6 +1,6 @@
--- Not of schema audit: policies stand on it, and a view.
--- Both must allow it: the login, which `set role` and functions with another's rights do not change, and the role that a
--- connection pool took on for its client. Neither can be claimed, as a setting could.
+-- The owners that the current session may see. In schema archive, since policies depend on it.
+-- Both the login and the current role must be allowed: `set role` and security definer functions do not change the login, and a
+-- connection pool sets the role for its client. Unlike a setting, neither can be forged.
 create or replace view archive.asker as
 select
   asking.sees_all,
@@ -28,7 +28,7 @@ from (
       )
     ) as owners
 ) as asking;
-comment on view archive.asker is 'Who asks now, one row. What the policies of the tables read.';
-comment on column archive.asker.sees_all is 'True when the login and the current role are both members of actions_archive_auditor.';
-comment on column archive.asker.owners is 'The owners that both may see, in lower case, by archive.auditor_owners.';
-comment on column archive.asker.repositories is 'The ids of these owners'' repositories, by their current names; null when there is none.';
+comment on view archive.asker is 'What the current session may see, one row. The policies of the tables read it.';
+comment on column archive.asker.sees_all is 'True if the login and the current role are members of actions_archive_auditor.';
+comment on column archive.asker.owners is 'Owners in archive.auditor_owners that both may see, in lower case.';
+comment on column archive.asker.repositories is 'Ids of these owners'' repositories, by current name; null if none.';

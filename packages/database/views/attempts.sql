@@ -10,7 +10,7 @@ select
   runs.workflow_name,
   runs.path,
   runs.event,
-  -- Who triggered the run is the same in all of its attempts; who triggered an attempt is not.
+  -- All attempts of a run have the same actor, but each has its own triggering_actor.
   case when attempts.object is null then runs.actor else attempts.actor end as actor,
   case
     when attempts.object is not null then attempts.triggering_actor
@@ -34,29 +34,29 @@ cross join archive.identity
 left join archive.repositories on repositories.repository_id = attempts.repository_id
 left join archive.runs on runs.run_id = attempts.run_id;
 
-comment on view audit.attempts is 'Attempts of workflow runs, each re-run being one. actor, triggering_actor, pull_request_numbers and head_repository are as the attempt itself shows them; what else is said of the run is as its newest attempt shows it.';
-comment on column audit.attempts.host is 'The GitHub host.';
-comment on column audit.attempts.repository_id is 'GitHub''s id of the repository.';
-comment on column audit.attempts.repository is 'The repository''s current owner/name; null when only its id is known.';
-comment on column audit.attempts.run_id is 'GitHub''s id of the run.';
-comment on column audit.attempts.run_attempt is 'From 1.';
-comment on column audit.attempts.run_number is 'The run''s number in its workflow; null where the run object lacks it.';
-comment on column audit.attempts.workflow_id is 'GitHub''s id of the workflow; null where the run object lacks it.';
-comment on column audit.attempts.workflow_name is 'The run''s name, which is its workflow''s unless that sets another; null where the run object lacks it.';
-comment on column audit.attempts.path is 'The workflow''s file; null where the run object lacks it.';
-comment on column audit.attempts.event is 'What triggered the run, in GitHub''s words; null where the run object lacks it.';
-comment on column audit.attempts.actor is 'Login of who triggered the run; null when the account is gone, and until the run was seen.';
-comment on column audit.attempts.triggering_actor is 'Login of who triggered this attempt; null when the account is gone, and until the attempt itself was seen.';
-comment on column audit.attempts.head_branch is 'The run''s branch or tag; null where the run object lacks it.';
-comment on column audit.attempts.head_sha is 'The run''s commit, lower-case hex; null where the run object lacks it.';
+comment on view audit.attempts is 'Attempts of workflow runs; each re-run is one. actor, triggering_actor, pull_request_numbers and head_repository are of this attempt, other facts of the run as of its newest attempt. A fact that the run object lacks is null.';
+comment on column audit.attempts.host is 'GitHub host.';
+comment on column audit.attempts.repository_id is 'GitHub''s id.';
+comment on column audit.attempts.repository is 'Current owner/name; null if only the id is known.';
+comment on column audit.attempts.run_id is 'GitHub''s id.';
+comment on column audit.attempts.run_attempt is 'Counted from 1.';
+comment on column audit.attempts.run_number is 'Number within the workflow; null if unknown.';
+comment on column audit.attempts.workflow_id is 'GitHub''s id; null if unknown.';
+comment on column audit.attempts.workflow_name is 'The run''s name: the workflow''s, unless the workflow sets another; null if unknown.';
+comment on column audit.attempts.path is 'Workflow file; null if unknown.';
+comment on column audit.attempts.event is 'What triggered the run; null if unknown.';
+comment on column audit.attempts.actor is 'Who triggered the run; null if the account is gone or the run is not fetched.';
+comment on column audit.attempts.triggering_actor is 'Who triggered this attempt; null if the account is gone or the attempt is not fetched.';
+comment on column audit.attempts.head_branch is 'Branch or tag; null if unknown.';
+comment on column audit.attempts.head_sha is 'Commit; null if unknown.';
 comment on column audit.attempts.created_at is 'When the run was created.';
-comment on column audit.attempts.state is 'open: jobs may still come. listed: its jobs were listed after it completed. gone: its run answered 404 for a day. never_completed: closed at 35 days. Whatever shows the run again reopens it.';
-comment on column audit.attempts.status is 'The attempt''s status at GitHub; null until the attempt itself was seen.';
-comment on column audit.attempts.conclusion is 'How the attempt ended; null before that.';
-comment on column audit.attempts.updated_at is 'GitHub''s updated_at of the attempt, which of a completed one is its end unless GitHub changed it later; null until the attempt itself was seen.';
-comment on column audit.attempts.listed_at is 'When its final list of jobs was read, by the database''s clock; null before that.';
-comment on column audit.attempts.listed_jobs is 'How many jobs that list had; null before it was read.';
-comment on column audit.attempts.record_key is 'Its run record in the store, relative to the prefix; null until it is written.';
-comment on column audit.attempts.first_seen_at is 'When this archive first saw it, by the database''s clock.';
-comment on column audit.attempts.pull_request_numbers is 'Numbers of the pull requests that GitHub names in the run object of this attempt: open ones of the same repository, none for a fork. Null until the attempt itself was seen, and where the object lacks them.';
-comment on column audit.attempts.head_repository is 'owner/name that the commit is from: a fork, or the repository itself; null until the attempt itself was seen, and where the object lacks it, as after a fork was deleted.';
+comment on column audit.attempts.state is 'open: jobs may follow. listed: jobs listed after completion. gone: the run answered 404 for a day. never_completed: closed after 35 days. The last two reopen when the run is seen again.';
+comment on column audit.attempts.status is 'GitHub''s status; null until the attempt is fetched.';
+comment on column audit.attempts.conclusion is 'Null until it has ended.';
+comment on column audit.attempts.updated_at is 'GitHub''s updated_at, usually the end of a completed attempt; null until the attempt is fetched.';
+comment on column audit.attempts.listed_at is 'When the final job list was read; null before.';
+comment on column audit.attempts.listed_jobs is 'Length of that list; null before.';
+comment on column audit.attempts.record_key is 'Run record, relative to the store''s prefix; null until written.';
+comment on column audit.attempts.first_seen_at is 'When this archive first saw it.';
+comment on column audit.attempts.pull_request_numbers is 'Open pull requests of the same repository that GitHub names for this attempt, none for a fork; null if unknown.';
+comment on column audit.attempts.head_repository is 'owner/name of the commit, which may be a fork; null if unknown, as after the fork was deleted.';

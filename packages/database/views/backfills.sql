@@ -18,19 +18,19 @@ select
 from archive.backfill_steps
 cross join archive.identity;
 
-comment on view audit.backfills is 'What operators did with backfills, one row per step: begun, paused, resumed or cancelled.';
-comment on column audit.backfills.host is 'The GitHub host.';
-comment on column audit.backfills.repository_id is 'Always null: a backfill can be of many repositories, see repository_ids.';
-comment on column audit.backfills.backfill_id is 'The backfill''s number.';
+comment on view audit.backfills is 'Steps of backfills that operators took: begin, pause, resume, cancel.';
+comment on column audit.backfills.host is 'GitHub host.';
+comment on column audit.backfills.repository_id is 'Always null: see repository_ids.';
+comment on column audit.backfills.backfill_id is 'Number of the backfill.';
 comment on column audit.backfills.step is 'begin, pause, resume or cancel.';
 comment on column audit.backfills.asked_for is 'Repositories and patterns as the operator wrote them.';
-comment on column audit.backfills.repository_ids is 'GitHub''s ids of the repositories that these named when it began, in ascending order.';
-comment on column audit.backfills.since is 'Runs created at this instant or later.';
-comment on column audit.backfills.until is 'Runs created before this instant.';
-comment on column audit.backfills.taken_at is 'When the step was taken, by the database''s clock.';
-comment on column audit.backfills.by is 'Who did it, as --by names them, or the operating system''s login; null where it was not recorded.';
-comment on column audit.backfills.os_user is 'Login of the operating system''s user whose process did it, or the user''s number; null where it was not recorded.';
-comment on column audit.backfills.database_user is 'Login (session_user) of the database connection that did it; null where it was not recorded.';
-comment on column audit.backfills.reason is 'In the operator''s words; null where none was given.';
-comment on column audit.backfills.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
-comment on column audit.backfills.step_id is 'In the order of the steps.';
+comment on column audit.backfills.repository_ids is 'Repositories that these named at the beginning, in ascending order.';
+comment on column audit.backfills.since is 'Runs created at or after this time.';
+comment on column audit.backfills.until is 'Runs created before this time.';
+comment on column audit.backfills.taken_at is 'When the step was taken.';
+comment on column audit.backfills.by is 'Who did it: --by, or the operating system''s login; null if not recorded.';
+comment on column audit.backfills.os_user is 'Operating system user of the process, by login or number; null if not recorded.';
+comment on column audit.backfills.database_user is 'session_user of the connection; null if not recorded.';
+comment on column audit.backfills.reason is 'The operator''s words; null if none were given.';
+comment on column audit.backfills.sealed_in is 'Seal that contains the row; null until it is sealed.';
+comment on column audit.backfills.step_id is 'Ascending in the order of the steps.';

@@ -1,5 +1,5 @@
--- A covered span is cut at each midnight, so that one failed log makes a day incomplete and not a year. Repository by repository: one
--- is counted without the others, and each out of indexes that have its runs in order, without sorting and hashing the whole archive.
+-- A covered span is split at midnight, so that one failed log makes a day incomplete and not a year. A lateral join counts each
+-- repository separately, from indexes in the order of its runs, without sorting and hashing the whole archive.
 create view audit.coverage as
 with missing_jobs as (
   select attempts.run_id, count(*)::integer as missing
@@ -96,18 +96,18 @@ cross join lateral (
     and placed_at >= counted.window_start and placed_at < counted.window_end
 ) as unusable;
 
-comment on view audit.coverage is 'Spans of time in which every run was listed, by the run''s created_at, a row for each day (UTC) at most: disjoint and half-open. What no row covers stands in audit.gaps.';
-comment on column audit.coverage.host is 'The GitHub host.';
-comment on column audit.coverage.repository_id is 'GitHub''s id of the repository, which renames and transfers keep.';
-comment on column audit.coverage.repository is 'The repository''s current owner/name.';
-comment on column audit.coverage.window_start is 'Runs created at this instant or later.';
-comment on column audit.coverage.window_end is 'Runs created before this instant.';
-comment on column audit.coverage.runs_found is 'Runs that were listed.';
-comment on column audit.coverage.attempts_found is 'Attempts of these runs, each re-run being one.';
-comment on column audit.coverage.jobs_found is 'Jobs of these attempts, each id once.';
-comment on column audit.coverage.jobs_loaded is 'Jobs whose rows stand in audit.jobs and are up to date.';
+comment on view audit.coverage is 'Spans of a run''s created_at in which every run was listed: disjoint, half-open, and at most one UTC day each. Spans without a row are in audit.gaps.';
+comment on column audit.coverage.host is 'GitHub host.';
+comment on column audit.coverage.repository_id is 'GitHub''s id.';
+comment on column audit.coverage.repository is 'Current owner/name.';
+comment on column audit.coverage.window_start is 'Inclusive.';
+comment on column audit.coverage.window_end is 'Exclusive.';
+comment on column audit.coverage.runs_found is 'Runs listed.';
+comment on column audit.coverage.attempts_found is 'Attempts of these runs.';
+comment on column audit.coverage.jobs_found is 'Jobs of these attempts; each id counts once.';
+comment on column audit.coverage.jobs_loaded is 'Jobs with current rows in audit.jobs.';
 comment on column audit.coverage.logs_archived is 'Jobs whose log is archived.';
-comment on column audit.coverage.logs_absent is 'Jobs that have no log, for a checked reason.';
-comment on column audit.coverage.logs_pending is 'Jobs whose log is still asked for.';
-comment on column audit.coverage.logs_failed is 'Jobs whose log could not be had, and is tried again.';
-comment on column audit.coverage.complete is 'True only when each attempt was listed after it completed, with all the jobs that GitHub promised, each job is loaded, and each log is archived or absent by a record.';
+comment on column audit.coverage.logs_absent is 'Jobs without a log, for a verified reason.';
+comment on column audit.coverage.logs_pending is 'Jobs whose log is not decided.';
+comment on column audit.coverage.logs_failed is 'Jobs whose log could not be downloaded; retried.';
+comment on column audit.coverage.complete is 'True if each attempt was listed after its completion with all promised jobs, each job is loaded, and each log is archived or absent with a record.';

@@ -1,7 +1,7 @@
--- A row for each thing that is owed or lost. Reasons are words to group by; detail says more, for people.
+-- One row per owed or lost item. reason has few values, to group by; detail is text.
 create view audit.gaps as
 with spans as (
-  -- By GitHub's clock, which ended the last window; what passed since then is counted by ours, when nobody looked.
+  -- GitHub's clock ended the last window. The time since then, without polls, is measured by the database's clock.
   select
     repositories.repository_id,
     archive_since,
@@ -39,7 +39,7 @@ open_windows as (
   ) as span
   where archive_since is not null and (owed_until is null or archive_since < owed_until)
   union all
-  -- The first look goes from now to the past, and ends by writing down where it ended.
+  -- The first scan runs backwards from now, and sets archive_since at its end.
   select repository_id, null, (select min(window_start) from archive.windows where windows.repository_id = spans.repository_id), covered_until
   from spans
   where archive_since is null
@@ -63,7 +63,7 @@ all_gaps as (
   join archive.repositories using (repository_id)
 
   union all
-  -- What an operator asked for and no fetcher has listed yet, where it is not owed by the polls anyway.
+  -- Spans of backfills that are not listed yet, except those that polls owe.
   select
     'window_open', repository_id, full_name, null, null, null, lower(span), upper(span),
     case
@@ -83,7 +83,7 @@ all_gaps as (
   where backfills.state in ('running', 'paused') and work.listed_from > backfills.since
 
   union all
-  -- Spans in which GitHub showed fewer runs than it promised. What was listed whole since then is covered.
+  -- Spans in which GitHub showed fewer runs than it counted. Parts that were listed completely since then are covered.
   select
     case when incomplete_since is null then 'window_open' else 'list_incomplete' end,
     repository_id, full_name, null, null, null, lower(span), upper(span), 'incomplete',
@@ -200,7 +200,7 @@ all_gaps as (
   where log_state in ('archived', 'absent') and record_key is null
 
   union all
-  -- What is younger than two intervals is on its way.
+  -- Within two intervals a seal is not overdue.
   select
     'not_sealed', null, null, null, null, null, null, null,
     case
@@ -221,16 +221,16 @@ select
 from all_gaps
 cross join archive.identity;
 
-comment on view audit.gaps is 'What the archive owes or has lost, a row for each. A row of audit.coverage is complete exactly when none of its runs and jobs stands here.';
-comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: more runs in a second than GitHub lists. run_open: an attempt whose jobs are not all listed. list_incomplete: a list of runs or jobs that GitHub keeps showing short, empty or not at all; it is read again, less and less often. object_unusable: a run or job object that the ledger cannot use. never_completed, attempt_gone: closed, and reopened by whatever shows the run again. job_not_loaded, log_pending, log_failed: a job''s rows or log are owed. log_without_record: a log said to be decided, without a record; one that only the store knows cannot be seen from here. not_sealed: objects wait for a seal, one row for the archive.';
-comment on column audit.gaps.host is 'The GitHub host.';
-comment on column audit.gaps.repository_id is 'GitHub''s id of the repository; null where it is unknown, and for the archive as a whole.';
-comment on column audit.gaps.repository is 'The repository''s current owner/name, or the configured name that leads nowhere; null for the archive as a whole.';
-comment on column audit.gaps.run_id is 'GitHub''s id of the run; null unless the gap is of one.';
-comment on column audit.gaps.run_attempt is 'The attempt of the run; null unless the gap is of one.';
-comment on column audit.gaps.job_id is 'GitHub''s id of the job; null unless the gap is of one.';
-comment on column audit.gaps.window_start is 'Of window_open, list_incomplete and second_full: runs created at this instant or later; null while the start is not known. Of object_unusable: about when the run was created.';
-comment on column audit.gaps.window_end is 'Of window_open, list_incomplete and second_full: runs created before this instant; null: until now.';
-comment on column audit.gaps.reason is 'Why, in a word. window_open: problem, overdue (no fetcher polls), unlisted (not listed so far), paused (a backfill), incomplete (GitHub shows fewer runs than it promises). run_open: the run''s status; of one that is over, unlisted, not_selected, or what the last check found: settling (it completed moments ago and is listed once more), lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable; the last six stand for list_incomplete, too. object_unusable: run or job. log_failed: the reason of audit.jobs; null where it gives none. not_sealed: no_key (no loader has had a sealing key), problem, overdue (no loader that seals is running).';
-comment on column audit.gaps.detail is 'What happened the last time, in words for people; null when there is nothing to say.';
-comment on column audit.gaps.since is 'When the gap began: when the ledger first owed it, by the database''s clock; null where that is not known.';
+comment on view audit.gaps is 'Everything the archive owes or has lost, one row each. A row of audit.coverage is complete exactly if none of its runs and jobs is here.';
+comment on column audit.gaps.kind is 'window_open: runs not listed. second_full: a second with more runs than GitHub lists. run_open: an attempt with unlisted jobs. list_incomplete: a list of runs or jobs that GitHub repeatedly returned short, empty or not at all; retried with backoff. object_unusable: a run or job object that the ledger cannot use. never_completed, attempt_gone: closed, reopened when the run is seen again. job_not_loaded, log_pending, log_failed: rows or log owed. log_without_record: a decided log without a record in the ledger. not_sealed: objects wait for a seal; one row for the archive.';
+comment on column audit.gaps.host is 'GitHub host.';
+comment on column audit.gaps.repository_id is 'Null if unknown, and for the whole archive.';
+comment on column audit.gaps.repository is 'Current owner/name, or a configured name that GitHub does not know; null for the whole archive.';
+comment on column audit.gaps.run_id is 'Null unless the gap is of a run.';
+comment on column audit.gaps.run_attempt is 'Null unless the gap is of an attempt.';
+comment on column audit.gaps.job_id is 'Null unless the gap is of a job.';
+comment on column audit.gaps.window_start is 'Of a span of created_at, inclusive; of object_unusable, about when the run was created; null if unknown or not a span.';
+comment on column audit.gaps.window_end is 'Of a span of created_at, exclusive; null if it lasts until now or is not a span.';
+comment on column audit.gaps.reason is 'window_open: problem, overdue (not polled), unlisted (not yet listed), paused (backfill), incomplete (fewer runs than GitHub counts). run_open: the run''s status; if it has ended, unlisted, not_selected, settling (listed once more after its completion), or as list_incomplete. list_incomplete: lagging (a job is not completed), incomplete, empty, unusable, list_not_found, run_not_found, unreadable. object_unusable: run or job. log_failed: log_reason of audit.jobs, which may be null. not_sealed: no_key (no loader had a sealing key), problem, overdue (no sealing loader is running).';
+comment on column audit.gaps.detail is 'Last error, as text; null if none.';
+comment on column audit.gaps.since is 'When the ledger first owed it; null if unknown.';

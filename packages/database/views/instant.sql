@@ -1,5 +1,4 @@
--- What the reports and the program's options take for a time. No `set` clause: Postgres then puts the expression in the place of
--- the call, and plans with the time itself.
+-- Parses the times of reports and options. Without a `set` clause Postgres inlines the function and plans with the constant time.
 create function audit.instant(moment text) returns timestamptz
 language sql stable parallel safe
 return case
@@ -8,4 +7,4 @@ return case
   else moment::timestamptz
 end;
 
-comment on function audit.instant(text) is 'A number of days before now, or a date or time, which is in UTC where it names no zone; infinity and -infinity.';
+comment on function audit.instant(text) is 'Parses a number of days before now, or a date or time (UTC unless it has a zone), or infinity and -infinity.';

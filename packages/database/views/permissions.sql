@@ -16,14 +16,14 @@ cross join archive.identity
 left join archive.repositories on repositories.repository_id = jobs.repository_id
 where jobs.status = 'completed';
 
-comment on view audit.permissions is 'What the GITHUB_TOKEN of completed jobs was allowed, by the runner''s own words in their logs.';
-comment on column audit.permissions.host is 'The GitHub host.';
-comment on column audit.permissions.repository_id is 'GitHub''s id of the repository.';
-comment on column audit.permissions.repository is 'The repository''s current owner/name; null when only its id is known.';
-comment on column audit.permissions.run_id is 'GitHub''s id of the run.';
-comment on column audit.permissions.job_id is 'GitHub''s id of the job.';
-comment on column audit.permissions.workflow_name is 'The workflow''s name; null where the job object lacks it.';
-comment on column audit.permissions.job_name is 'GitHub''s name of the job; null where the job object lacks it.';
-comment on column audit.permissions.scope is 'In the log''s words: Contents, PullRequests, …';
-comment on column audit.permissions.access is 'In the log''s words: read or write.';
-comment on column audit.permissions.job_completed_at is 'When the job completed; null where the job object lacks it.';
+comment on view audit.permissions is 'Permissions of the GITHUB_TOKEN of completed jobs, as the runner printed them in the log.';
+comment on column audit.permissions.host is 'GitHub host.';
+comment on column audit.permissions.repository_id is 'GitHub''s id.';
+comment on column audit.permissions.repository is 'Current owner/name; null if only the id is known.';
+comment on column audit.permissions.run_id is 'GitHub''s id.';
+comment on column audit.permissions.job_id is 'GitHub''s id.';
+comment on column audit.permissions.workflow_name is 'Null if unknown.';
+comment on column audit.permissions.job_name is 'Null if unknown.';
+comment on column audit.permissions.scope is 'Contents, PullRequests, …, as printed.';
+comment on column audit.permissions.access is 'read or write.';
+comment on column audit.permissions.job_completed_at is 'Null if the job object lacks it.';

@@ -11,12 +11,12 @@ select
 from archive.removals
 cross join archive.identity;
 
-comment on view audit.removals is 'What the owner removed from this database; the store keeps it. audit.coverage begins at the latest runs_before.';
-comment on column audit.removals.host is 'The GitHub host.';
-comment on column audit.removals.runs_before is 'Runs created before this instant are no longer counted, nor asked for. Of their jobs'' rows some may still stand.';
-comment on column audit.removals.removed_at is 'When, by the database''s clock.';
-comment on column audit.removals.runs is 'How many runs were removed.';
-comment on column audit.removals.jobs is 'How many of their jobs were removed, each with its log archived or absent.';
-comment on column audit.removals.closed_gaps is 'How many attempts among them had vanished or never completed: gaps that stood in audit.gaps until then.';
-comment on column audit.removals.sealed_in is 'Sequence of the seal that carries it as it is now; null while it waits for one. Until then verify --against-database calls the removed rows missing.';
-comment on column audit.removals.database_user is 'Login (session_user) of the database connection that removed them; null where it was not recorded.';
+comment on view audit.removals is 'Runs that the owner removed from this database; the store keeps them. audit.coverage begins at the largest runs_before.';
+comment on column audit.removals.host is 'GitHub host.';
+comment on column audit.removals.runs_before is 'Runs created before this time are neither counted nor fetched. Some rows of their jobs may remain.';
+comment on column audit.removals.removed_at is 'When they were removed.';
+comment on column audit.removals.runs is 'Runs removed.';
+comment on column audit.removals.jobs is 'Jobs removed; the log of each was archived or absent.';
+comment on column audit.removals.closed_gaps is 'Removed attempts in state gone or never_completed, which were gaps.';
+comment on column audit.removals.sealed_in is 'Seal that contains the row as it is now; null until then, while verify --against-database reports the removed rows as missing.';
+comment on column audit.removals.database_user is 'session_user of the connection; null if not recorded.';

@@ -1,4 +1,4 @@
--- Reports end with this. One statement and no `set` clause: Postgres puts it in the place of the call, and plans with the times themselves.
+-- Last statement of reports. As a single statement without a `set` clause it is inlined, and planned with constant times.
 create function audit.unread(list text, span_start timestamptz, span_end timestamptz, of_repository text)
 returns table (unread text, count bigint)
 language sql stable parallel safe
@@ -25,7 +25,7 @@ as $$
       and conclusion is distinct from 'skipped'
       and (of_repository = '' or repository = of_repository)
     union all
-    -- A window is one of runs; a job may complete 35 days after its run was created.
+    -- A window is a span of the runs' created_at, and a job may complete 35 days after its run was created.
     select 'gap: ' || kind
     from audit.gaps
     where kind in (
@@ -39,4 +39,4 @@ as $$
   group by cause
 $$;
 
-comment on function audit.unread(text, timestamptz, timestamptz, text) is 'What could not be read of the jobs that completed in a span: logs that are pending, failed, gone or not searched, lists that were cut, and what was never listed, by cause. list: actions, permissions or runners. An empty repository means all of them.';
+comment on function audit.unread(text, timestamptz, timestamptz, text) is 'Counts by cause what could not be read of the jobs that completed in a span: pending, failed, missing and unextracted logs, truncated lists, and spans never listed. list is actions, permissions or runners. An empty repository means all.';

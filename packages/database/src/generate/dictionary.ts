@@ -1,13 +1,12 @@
-// The data dictionary: every view of schema audit and every table of schema archive, as the database's own catalogue and comments
-// describe them.
+// Generates the data dictionary of all views of schema audit and tables of schema archive from the catalogue and its comments.
 
 import type pg from "pg";
 
 type Column = { readonly name: string; readonly type: string; readonly nullable: boolean; readonly comment: string };
 type Relation = { readonly name: string; readonly comment: string; readonly columns: readonly Column[] };
 
-// A view's columns have no `not null`: their comments say when they are null, and a test holds them to it. Partitions, indexes and
-// the migrator's own tables are left out. Types as psql writes them, but for the two long names of times.
+// The catalogue has no `not null` for a view's columns, so their comments say when they are null, which a test checks. Partitions,
+// indexes and the migrator's tables are excluded. Types are printed as in psql, except timestamptz.
 const relationsOf = `
   select
     relname as name,
@@ -26,7 +25,7 @@ const relationsOf = `
   group by pg_class.oid
   order by relname`;
 
-/** @returns Markdown: the introduction, then what the catalogue of the migrated database says. */
+/** @returns Markdown: the introduction, then the sections of the views and tables. */
 export async function writeDictionary(client: pg.ClientBase, introduction: string): Promise<string> {
   const [views, tables] = [await listRelations(client, "audit"), await listRelations(client, "archive")];
   return [
@@ -35,10 +34,10 @@ export async function writeDictionary(client: pg.ClientBase, introduction: strin
     "## How the views join",
     ["```mermaid", ...entityDiagram(views), "```"].join("\n"),
     "## Views of schema `audit`",
-    "“null” says that a column can be null; its meaning says when.",
+    "“null” marks a column that can be null; its meaning says when.",
     ...views.flatMap((view) => section(view, "audit")),
     "## Tables of schema `archive`",
-    "Free to change with any release: ask the views. They stand here for those who operate or change the program.",
+    "Tables may change in any release: query the views. They are listed for operators and developers.",
     ...tables.flatMap((table) => section(table, "archive")),
   ].join("\n\n");
 }
@@ -58,7 +57,7 @@ function section({ name, comment, columns }: Relation, schema: string): string[]
   return [`### ${schema}.${name}`, escapeText(comment), table.map((cells) => `| ${cells.join(" | ")} |`).join("\n")];
 }
 
-/** Each view by the ids that it has, and a line to what it is about: a job, else a run's jobs, else a repository's. */
+/** Each view with its ids, joined to jobs by job, else by run, else by repository. */
 function entityDiagram(views: readonly Relation[]): string[] {
   const keys = ["repository_id", "run_id", "run_attempt", "job_id", "step_number"];
   const has = (view: Relation, key: string) => view.columns.some(({ name }) => name === key);

@@ -1,5 +1,4 @@
-// Writes what is made from a freshly migrated database: schema.ts, the types of every table and view, and docs/sql.md, the data
-// dictionary; and the lists of docs/verify.md. With `verify` it only compares.
+// Generates schema.ts (types), docs/sql.md (data dictionary) and the lists of docs/verify.md from a freshly migrated database.
 
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -20,8 +19,8 @@ const coverageFile = fileURLToPath(new URL("../../../../docs/verify.md", import.
 const dictionaryFile = fileURLToPath(new URL("../../../../docs/sql.md", import.meta.url));
 
 /**
- * @param serverUrl a server on which a scratch database may be made.
- * @returns the files that are out of date, which without `verify` are written: then none.
+ * @param serverUrl a server on which a scratch database may be created.
+ * @returns the files that are out of date. Without `verify` it writes them first and returns none.
  * @throws Error when a generator fails.
  */
 export async function generateFiles(serverUrl: string, { verify }: { verify: boolean }): Promise<string[]> {
@@ -59,7 +58,7 @@ async function generateTypes(url: string, verify: boolean): Promise<boolean> {
   ];
   const { status } = spawnSync("kysely-codegen", options, { stdio: ["ignore", "ignore", "inherit"] });
   if (status !== 0) throw new Error(`kysely-codegen failed with ${status}`);
-  // The comments are those of the tables, which docs/sql.md has; there were more of them than types.
+  // The tables' comments are in docs/sql.md; here they would outnumber the types.
   const after = (await readFile(file, "utf8")).replace(/^ +\/\*\*\n(?: +\*.*\n)+/gm, "");
   if (!verify) await writeFile(schemaFile, after);
   return !verify || (await readFile(schemaFile, "utf8")) === after;
@@ -76,7 +75,7 @@ async function generateCoverage(verify: boolean): Promise<boolean> {
   return !verify || before === after;
 }
 
-/** In the format of the project, so that its check passes whatever stands in the catalogue. */
+/** Formats like the project, so that its format check passes. */
 function format(text: string, file: string): string {
   const { status, stdout, stderr } = spawnSync("oxfmt", [`--stdin-filepath=${file}`], { input: text, encoding: "utf8" });
   if (status !== 0) throw new Error(`oxfmt failed: ${stderr}`);
