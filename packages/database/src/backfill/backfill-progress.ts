@@ -1,4 +1,4 @@
-// How far backfills have come: what `backfill list` and `backfill show` tell, and what `--wait` watches.
+// Progress of backfills, for `backfill list`, `backfill show` and `--wait`.
 
 import { sql } from "kysely";
 
@@ -18,7 +18,7 @@ export type BackfillSummary = {
   repositories_done: number;
 };
 
-/** The newest first. */
+/** Newest first. */
 export async function listBackfills(db: Database): Promise<BackfillSummary[]> {
   return summaries(db, null);
 }
@@ -43,11 +43,11 @@ async function summaries(db: Database, backfillId: number | null): Promise<Backf
 export type RepositoryProgress = {
   repository: string;
   done: boolean;
-  /** The part of the span whose runs are listed, in percent. */
+  /** Listed share of the span, in percent. */
   listed_percent: number;
   estimated_runs: number | null;
   runs: number;
-  /** Attempts whose jobs are not all listed yet, of runs in progress included. */
+  /** Attempts with unlisted jobs, including those of runs in progress. */
   attempts_open: number;
   jobs: number;
   archived: number;
@@ -57,7 +57,7 @@ export type RepositoryProgress = {
   problem: string | null;
 };
 
-/** By name. Counts all runs of the span, also those that a poll found before. Costs a second for some 300,000 jobs. */
+/** By name. Counts all runs of the span, also those that a poll found. Takes a second for some 300,000 jobs. */
 export async function listRepositoryProgress(db: Database, backfillId: number): Promise<RepositoryProgress[]> {
   const { rows } = await sql<RepositoryProgress>`
     with work as (
@@ -102,7 +102,7 @@ export async function listRepositoryProgress(db: Database, backfillId: number): 
   return rows;
 }
 
-/** What is missing of the span of a backfill, as audit.gaps tells it. */
+/** Gaps of audit.gaps within the span of a backfill. */
 export async function listBackfillGaps(db: Database, backfillId: number, limit: number): Promise<Gap[]> {
   const { rows } = await sql<Gap>`
     select gaps.kind, gaps.repository, gaps.run_id, gaps.run_attempt, gaps.job_id, gaps.window_start, gaps.window_end, gaps.reason, gaps.detail, gaps.since
@@ -120,7 +120,7 @@ export async function listBackfillGaps(db: Database, backfillId: number, limit: 
   return rows;
 }
 
-/** Whether a fetcher works on this database: somebody's who carries backfills out. */
+/** Whether any fetcher, which runs backfills, works on this database. */
 export async function isFetcherConnected(db: Database, applicationName: string): Promise<boolean> {
   const { rows } = await sql`
     select from pg_stat_activity where datname = current_database() and application_name = ${applicationName} limit 1

@@ -1,4 +1,4 @@
-// Backfills: made and steered by an operator's command, carried out by fetchers, a slice of one repository at a time.
+// Backfills: an operator's command creates and controls them, fetchers run them in slices of one repository.
 
 import { type RawBuilder, sql } from "kysely";
 
@@ -22,8 +22,7 @@ export type NewBackfill = {
 };
 
 /**
- * Makes a backfill that runs from now on. Its repositories become known to the ledger where they are not; which ones are
- * polled stays as it is.
+ * Creates a running backfill. Unknown repositories are added to the ledger; which repositories are polled does not change.
  * @returns its id.
  */
 export async function createBackfill(
@@ -49,7 +48,7 @@ export async function createBackfill(
   });
 }
 
-// A rebuilt database has the steps of earlier backfills, and their numbers must not come again.
+// A rebuilt database has the steps of earlier backfills, whose numbers must not be reused.
 async function insertBackfill(
   trx: Database,
   { askedFor, since, until }: Pick<NewBackfill, "askedFor" | "since" | "until">,
@@ -89,7 +88,7 @@ async function recordStep(trx: Database, { backfill_id, step }: RecordedStep, { 
   `.execute(trx);
 }
 
-/** What an operator wants of a backfill, and the states from which that can be had. */
+/** An operator's action on a backfill, and the states in which it is possible. */
 const steps = {
   pause: { from: ["running"], to: "paused" },
   resume: { from: ["paused"], to: "running" },
@@ -98,9 +97,9 @@ const steps = {
 export type BackfillStep = keyof typeof steps;
 
 /**
- * Pauses, resumes or cancels, and records who did it. Idempotent: a backfill that is where it should be stays there, and nothing is
+ * Pauses, resumes or cancels a backfill, and records who did it. Idempotent: if the state is already the wanted one, nothing is
  * recorded.
- * @returns its state now; undefined when there is none of this id. Another state than the wanted one says that it was too late.
+ * @returns its state now; undefined if there is no such id. A state other than the wanted one means that it was too late.
  */
 export async function changeBackfillState(
   db: Database,
@@ -115,7 +114,7 @@ export async function changeBackfillState(
       .select("state")
       .where("backfill_id", "=", backfillId)
       .executeTakeFirst();
-    // The column has a check constraint with exactly these words.
+    // A check constraint restricts the column to these words.
     return row?.state as BackfillState | undefined;
   });
 }
@@ -143,7 +142,7 @@ async function takeStep(
 
 export type BackfillRef = { readonly backfill_id: number; readonly repository_id: number };
 
-/** What is due of running backfills and nobody's, the longest due first, so that at most `atOnce` are worked on by all fetchers together. */
+/** Due, unleased repositories of running backfills, longest due first; at most `atOnce` are leased by all fetchers together. */
 export async function listDueBackfills(db: Database, atOnce: number): Promise<BackfillRef[]> {
   const { rows } = await sql<BackfillRef>`
     select backfill_id, repository_id
@@ -164,7 +163,7 @@ export type BackfillWork = BackfillRef & {
   listed_from: Date;
 };
 
-/** @returns what there is to do, or undefined when it is another's, done, or no longer running. */
+/** @returns the slice's work, or undefined if it is leased by another fetcher, done, or no longer running. */
 export async function takeBackfill(
   db: Database,
   { backfill_id, repository_id }: BackfillRef,
@@ -184,7 +183,7 @@ export async function takeBackfill(
   return rows[0];
 }
 
-/** Runs created from here on are listed. It only moves back in time. Idempotent. */
+/** Runs created at or after this time are listed. It only moves back in time. Idempotent. */
 export async function recordListedFrom(
   db: Database,
   { backfill_id, repository_id }: BackfillRef,
@@ -199,13 +198,13 @@ export async function recordListedFrom(
 }
 
 export type BackfillRest = {
-  /** An attempt that is over, or was never checked, still owes its jobs, and is no gap of its own yet. */
+  /** A completed or unchecked attempt still owes its jobs, and is not a gap of its own yet. */
   readonly isUnlisted: boolean;
   /** The log or the rows of a job are owed. */
   readonly isOwed: boolean;
 };
 
-/** What is still owed of the runs of a repository that were created in `window`. */
+/** Counts what the runs of a repository created in `window` still owe. */
 export async function findBackfillRest(db: Database, repositoryId: number, { start, end }: Window): Promise<BackfillRest> {
   const inWindow = sql`runs.created_at >= ${start} and runs.created_at < ${end}`;
   const isOwedWhere = (condition: RawBuilder<unknown>) => sql`exists (
@@ -226,12 +225,12 @@ export async function findBackfillRest(db: Database, repositoryId: number, { sta
 
 export type BackfillSlice =
   | { readonly kind: "done" }
-  /** All is listed; logs or rows are owed. To be looked at again in `seconds`. */
+  /** All runs are listed; logs or rows are owed. Checked again in `seconds`. */
   | { readonly kind: "waiting"; readonly seconds: number }
-  /** There is more to do, in `seconds` or later. `problem`: why it could not go on; null when it could. */
+  /** More work is due in `seconds` or later. `problem`: why it could not continue; null if it could. */
   | { readonly kind: "more"; readonly seconds: number; readonly problem: string | null };
 
-/** Writes down how a slice ended, gives the lease back, and ends the backfill with its last repository. */
+/** Records the result of a slice, releases the lease, and ends the backfill with its last repository. */
 export async function finishSlice(
   db: Database,
   { backfill_id, repository_id }: BackfillRef,
@@ -256,7 +255,7 @@ export async function finishSlice(
       .where("lease_holder", "=", holder)
       .execute();
     if (slice.kind !== "done") return;
-    // Two last repositories that end at once: the lock makes one of them see the other's end.
+    // Two last repositories may end concurrently: the lock makes one of them see the other's end.
     await sql`select from archive.backfills where backfill_id = ${backfill_id} for no key update`.execute(trx);
     await sql`
       update archive.backfills set state = 'done', ended_at = now()

@@ -1,4 +1,4 @@
-// The one statement behind a request's budget: it tells Postgres what ended, and asks what may start.
+// The statement behind a request's budget: it reports ended requests and asks for permission to start others.
 
 import type { Pause, RateLimitReading } from "@actions-archive/core/budget";
 import { sql } from "kysely";
@@ -6,15 +6,15 @@ import { sql } from "kysely";
 import type { Database } from "../connection/open-database.ts";
 
 export type BudgetLimits = {
-  /** Of GitHub's own limit, this much is left to others. */
+  /** Share of GitHub's limit reserved for other clients. */
   readonly reservePercent: number;
-  /** Our own cap per credential and hour, for a server without limits too. */
+  /** Own cap per credential and hour; also applies to a server without limits. */
   readonly maxPerHour?: number | undefined;
 };
 
 /**
- * What a process has to tell. `counted` requests ended and cost one each, `unread` ones of them without a reading.
- * `beganAgoMs`: when the request began whose answer brought the reading; it counts all that had ended by then.
+ * What a process reports. `counted` requests ended and cost one each; `unread` of them returned no reading. `beganAgoMs`: age of the
+ * request whose response has the reading, which counts all requests that had ended by then.
  */
 export type UsageReport = {
   readonly counted: number;
@@ -25,21 +25,21 @@ export type UsageReport = {
 
 export type BudgetRequest = {
   readonly credential: string;
-  /** This process. */
+  /** Id of this process. */
   readonly holder: string;
-  /** How many requests it runs, as a whole count: a call whose outcome was lost is set right by the next one. */
+  /** Total number of its running requests: the next call corrects a call whose result was lost. */
   readonly running: number;
   readonly wanted: number;
   readonly tidings: UsageReport;
 };
 
-/** `waitMs`: until the pause ends, or until it is worth asking again. */
+/** `waitMs`: until the pause ends, or until the next call is useful. */
 export type BudgetGrant = { granted: number; wait_ms: number; is_paused: boolean; reason: string | null };
 
-/** `clock` is the database's, once the answer was found: the statement may have waited for its turn. */
+/** `clock` is the database's, read when the answer was computed, since the statement may have waited for a lock. */
 export type TimedBudgetGrant = BudgetGrant & { clock: Date };
 
-/** @throws the driver's errors as they are. */
+/** @throws the driver's errors, untranslated. */
 export async function requestBudget(
   db: Database,
   { reservePercent, maxPerHour }: BudgetLimits,

@@ -1,5 +1,5 @@
-// One credential's budget as this process sees it: who waits, what runs, what Postgres has yet to hear. Requests that come
-// while a statement is under way share the next one, so that hundreds a second cost no more statements than a few.
+// One credential's budget in this process: waiting and running requests, and usage not yet reported to Postgres. Requests that arrive
+// during a statement share the next one, so hundreds a second need only a few statements.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -13,17 +13,17 @@ export type Ask = (question: { running: number; wanted: number; tidings: UsageRe
 
 export type BudgetAccountOptions = {
   readonly ask: Ask;
-  /** How long a request waits for its turn (pace, requests at once) before its job had better be delayed. */
+  /** How long a request waits for its turn (pace, concurrent requests) before its job is delayed instead. */
   readonly maxTurnMs: number;
-  /** This machine's time in milliseconds: for telling when a pause ends, never for deciding. */
+  /** This machine's time in milliseconds: estimates the end of a pause, and never decides. */
   readonly now: () => number;
 };
 
-/** A permission is for now: one that took longer to arrive is dropped, since a pause may have come meanwhile. */
+/** A permission is dropped if it took longer to arrive, since a pause may have begun meanwhile. */
 const permissionLivesMs = 500;
-/** A process that waits asks so often at least: its count of what runs lives for a minute. */
+/** Maximum interval between calls of a waiting process: its count of running requests lives for a minute. */
 const maxBackoffMs = 20_000;
-/** What ended is told with the next question; where none comes, after this time. */
+/** Ended requests are reported with the next call, or after this time. */
 const reportAfterMs = 50;
 
 type Waiter = { readonly since: number; readonly grant: () => void; readonly refuse: (error: unknown) => void };
@@ -37,7 +37,7 @@ export class BudgetAccount {
   readonly #waiting: Waiter[] = [];
   #news: News = { counted: 0, unread: 0 };
   #running = 0;
-  /** How many requests Postgres holds to be running here. */
+  /** Requests that Postgres counts as running here. */
   #toldRunning = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #isServing = false;
@@ -69,7 +69,7 @@ export class BudgetAccount {
     }
   }
 
-  /** Told at once; kept and told with the next question where Postgres is away, when nothing can start anyway. */
+  /** Reported at once; if Postgres is unavailable, kept for the next call, since nothing can start anyway. */
   async pause(pause: Pause): Promise<Date> {
     const known = this.#news.pause;
     if (known === undefined || leftMs(known, known.value.waitMs) < pause.waitMs)
@@ -115,12 +115,12 @@ export class BudgetAccount {
 
   async #rest(ms: number): Promise<void> {
     this.#nap = new AbortController();
-    // Ended early when nobody waits any more.
+    // Ends early if no request waits any more.
     await sleep(ms, undefined, { signal: this.#nap.signal }).catch(() => undefined);
     this.#nap = undefined;
   }
 
-  // One statement at a time: each tells how many requests run, and an older count must not overwrite a younger one.
+  // One statement at a time: each reports the number of running requests, and an older count must not overwrite a newer one.
   async #exchange(): Promise<BudgetGrant> {
     const exchange = this.#turn.then(async () => {
       const news = this.#news;
@@ -131,7 +131,7 @@ export class BudgetAccount {
         const answer = await this.#options.ask({ running, wanted: this.#waiting.length, tidings: usageReportsOf(news) });
         this.#toldRunning = running + answer.granted;
         const isFresh = performance.now() - asked < permissionLivesMs;
-        // What nobody takes any more is set right by the next count.
+        // The next count corrects permissions that no request takes.
         const granted = isFresh ? this.#waiting.splice(0, answer.granted) : [];
         for (const waiter of granted) waiter.grant();
         if (granted.length < answer.granted) void this.#reportSoon();
@@ -156,7 +156,7 @@ export class BudgetAccount {
       const hasNews = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#toldRunning;
       if (hasNews) await this.#exchange();
     } catch {
-      // It is told with the next question; without one nobody needs it, and the count of this process lapses.
+      // Reported with the next call. Without one it is not needed, and this process's count lapses.
     } finally {
       this.#isTellingSoon = false;
     }
@@ -166,7 +166,7 @@ export class BudgetAccount {
     for (const waiter of this.#waiting.splice(0)) waiter.refuse(error);
   }
 
-  /** Who would have to wait too long is told so at once. */
+  /** Requests that would have to wait too long are refused at once. */
   #refuseLate(waitMs: number): void {
     const maxMs = this.#options.maxTurnMs - waitMs;
     while (performance.now() - (this.#waiting[0]?.since ?? Infinity) > maxMs)
@@ -196,7 +196,7 @@ function leftMs({ at }: Dated<unknown>, waitMs: number): number {
   return Math.max(0, waitMs - (performance.now() - at));
 }
 
-/** Of two readings of one window the one that saw more use; of two windows the one that was read last. */
+/** Of two readings of one window, the one with more use; of two windows, the one read last. */
 function later(known: Read | undefined, read: Read): Read {
   const isSameWindow = known !== undefined && Math.abs(known.value.resetAtSeconds - read.value.resetAtSeconds) <= 60;
   return isSameWindow && known.value.used > read.value.used ? known : read;

@@ -1,4 +1,4 @@
-// API hosts whose dates are refused: recorded by whoever refuses them, read by `status`.
+// API hosts whose Date headers are refused: recorded where they are refused, read by `status`.
 
 import { sql } from "kysely";
 

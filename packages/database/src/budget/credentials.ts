@@ -1,4 +1,4 @@
-// The budget of each GitHub credential, in Postgres: when one is told to wait, every worker waits.
+// Budgets of GitHub credentials, in Postgres: a pause of a credential applies to every worker.
 
 import { randomUUID } from "node:crypto";
 
@@ -10,21 +10,21 @@ import { requestBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import { openReferenceClock } from "./reference-clock.ts";
 
-/** The pace lets nobody wait longer than 63 seconds. */
+/** The pace delays no request longer than 63 seconds. */
 const maxPaceMs = 90_000;
 
 export type DatabaseBudgetOptions = BudgetLimits & {
-  /** How long `acquire` waits for a turn before it refuses; a minute's pace is waited for unless told. */
+  /** How long `acquire` waits for a turn before it refuses; one minute of the pace by default. */
   readonly maxTurnMs?: number;
-  /** This machine's time in milliseconds, for saying when a pause ends. What may start is decided by the database's clock. */
+  /** This machine's time in milliseconds, to report the end of a pause. The database's clock decides what may start. */
   readonly now?: () => number;
 };
 
 /**
  * A budget that all processes on one database share. A database belongs to one GitHub host, so a credential's id is its key.
- * `reservePercent` of GitHub's limit is never touched; at most 100 requests run at once, and at most 900 start in any minute, by
- * the database's clock; `maxPerHour` is our own cap. Processes that wait get equal shares.
- * `acquire` fails with TransientError `database/unavailable` while Postgres is away: no database, no request.
+ * `reservePercent` of GitHub's limit is never used; at most 100 requests run at once, and at most 900 start in any minute, by the
+ * database's clock; `maxPerHour` is our own cap. Waiting processes get equal shares. `acquire` throws TransientError
+ * `database/unavailable` while Postgres is unavailable: without the database no request is sent.
  */
 export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions): Budget {
   const { now = Date.now, maxTurnMs = maxPaceMs, ...limits } = options;
@@ -55,15 +55,15 @@ export function openDatabaseBudget(db: Database, options: DatabaseBudgetOptions)
 
 export type CredentialState = {
   credential: string;
-  /** Null when it does not pause now. */
+  /** Null if it is not paused now. */
   paused_until: Date | null;
   pause_reason: string | null;
-  /** GitHub's limit in its current window, all of its users together; null on a server without limits, or not told yet. */
+  /** GitHub's limit in its current window, over all clients; null on a server without limits, or before the first reading. */
   limit: number | null;
   used: number | null;
   remaining: number | null;
   reset_at: Date | null;
-  /** Our own requests in the hour that our count is in. */
+  /** Own requests in the current hour of our count. */
   requests_this_hour: number;
   running: number;
 };

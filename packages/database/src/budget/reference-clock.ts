@@ -1,4 +1,4 @@
-// The database's clock, for comparing GitHub's dates with. A request's budget is asked for in one statement, which reads it, too.
+// The database's clock, with which GitHub's dates are compared. The statement of a request's budget reads it, too.
 
 import type { ReferenceClock } from "@actions-archive/core/budget";
 import { sql } from "kysely";
@@ -8,11 +8,11 @@ import type { Database } from "../connection/open-database.ts";
 import { clearClockSkew, recordClockSkew } from "./clock-skews.ts";
 
 export type DatabaseClock = ReferenceClock & {
-  /** Takes over a reading of `archive.clock()` that arrived just now. */
+  /** Accepts a reading of `archive.clock()` that arrived just now. */
   readonly observe: (reading: Date) => void;
 };
 
-/** Opens the clock; nothing is read yet. */
+/** Opens the clock without reading it. */
 export function openReferenceClock(db: Database): DatabaseClock {
   let last: { readonly readingMs: number; readonly arrivedAt: number } | undefined;
   const observe = (reading: Date): Date => {

@@ -1,20 +1,20 @@
-// Who does what an operator's command does: recorded with each act, and sealed with it.
+// Who ran an operator's command: recorded with each act, and sealed with it.
 
 import { userInfo } from "node:os";
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
 
-/** The columns of every act; null where it was not recorded. */
+/** Columns of every act; null if not recorded, as before migration 0031. */
 export type Actor = {
-  /** Whom the act is ascribed to: `--by`, else the operating system's login. */
+  /** Person who is responsible: `--by`, else the operating system's login. */
   readonly by: string | null;
   readonly os_user: string | null;
-  /** The login of the database connection, which Postgres itself says. */
+  /** Login of the database connection, as Postgres reports it. */
   readonly database_user: string | null;
 };
 
-/** What an operator can say of an act. */
+/** What an operator can state about an act. */
 export type Ascription = {
   /** Undefined: the operating system's login. */
   readonly by?: string | undefined;
@@ -30,7 +30,7 @@ export const actorColumns = sql`by, os_user, database_user`;
 /** What `database_user` holds: the login, which `set role` does not change. */
 export const databaseUser = sql<string>`session_user::text`;
 
-/** The login of the operating system's user who runs this process; the user's number where it has no name, as in many containers. */
+/** Login of the operating system's user who runs this process, or the user's number if it has no name, as in many containers. */
 export function findOsUser(): string {
   try {
     return userInfo().username;

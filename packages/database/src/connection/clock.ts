@@ -1,4 +1,4 @@
-// The database's clock: the one that leases, pauses and the queue's delays are measured by, since processes' own differ.
+// The database's clock, which measures leases, pauses and the queue's delays, because the clocks of processes differ.
 
 import { sql } from "kysely";
 

@@ -1,5 +1,5 @@
-// Locks of the archive, each a row of archive.locks. Every role may take an advisory lock, an auditor's too; these take the right to
-// update the table.
+// Locks of the archive, each a row of archive.locks. Any role, an auditor's too, can take an advisory lock; a row lock requires the
+// right to update the table.
 
 import { sql } from "kysely";
 
@@ -7,18 +7,21 @@ import { type Database, transact } from "./open-database.ts";
 
 export type LockName = "sealing" | "seals" | "rebuild" | "removal" | `reread ${number}`;
 
-/** Takes a lock until the end of the caller's transaction, waiting for it. @throws TransientError after the session's lock_timeout. */
+/**
+ * Waits for a lock and holds it until the end of the caller's transaction.
+ * @throws TransientError after the session's lock_timeout.
+ */
 export async function lock(trx: Database, name: LockName): Promise<void> {
   await sql`select from archive.locks where name = ${name} for update`.execute(trx);
 }
 
 /**
- * Runs `work`, which uses connections of its own, under a lock that ends with this call or with the process.
- * @returns undefined, without a call of `work`, when another process holds the lock.
+ * Runs `work`, which uses its own connections, under a lock that ends with this call or with the process.
+ * @returns undefined, without calling `work`, if another process holds the lock.
  */
 export async function withLock<T>(db: Database, name: LockName, work: () => Promise<T>): Promise<T | undefined> {
   return transact(db, async (trx) => {
-    // The session does nothing while `work` runs, for hours where a database is rebuilt.
+    // The session is idle while `work` runs, for hours in a rebuild.
     await sql`set local idle_in_transaction_session_timeout = 0`.execute(trx);
     const { rows } = await sql`select from archive.locks where name = ${name} for update skip locked`.execute(trx);
     return rows.length === 0 ? undefined : work();
@@ -35,7 +38,7 @@ export type Blocker = {
   application: string | null;
 };
 
-/** Sessions of this archive's programs that have waited for a lock for `seconds`, each with those that hold it up. */
+/** Sessions of this archive's programs that have waited for a lock for `seconds`, each with the sessions that block it. */
 export async function listBlockers(db: Database, seconds: number): Promise<Blocker[]> {
   const { rows } = await sql<Blocker>`
     select

@@ -1,4 +1,4 @@
-// A pool of connections to Postgres with Kysely over it; the one place where the driver's types and errors are tamed.
+// Opens a pool of Postgres connections with Kysely, and translates the driver's types and errors.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ConfigError } from "@actions-archive/core/errors";
@@ -22,16 +22,16 @@ export type OpenDatabaseOptions = {
 
 export type OpenDatabase = AsyncDisposable & { readonly db: Database; readonly pool: pg.Pool };
 
-/** BullMQ's and our oldest supported server: security_invoker views and `merge` came with it. */
+/** Minimum version of BullMQ and of this program, which uses security_invoker views and `merge`. */
 const oldestMajorVersion = 15;
 
 const int8Oid = 20;
 const int8ArrayOid = 1016;
 
 /**
- * Opens a pool. bigint columns arrive as numbers: GitHub's ids and byte counts are far below 2^53, and a larger one throws.
- * Every session has time-outs, so that a lock or a lost client cannot hold the pipeline.
- * @throws ConfigError when Postgres does not answer or is older than 15.
+ * Opens a pool. bigint columns are returned as numbers: GitHub's ids and byte counts are far below 2^53, and a larger value throws.
+ * Every session has timeouts, so that a lock or a lost client cannot block the pipeline.
+ * @throws ConfigError if Postgres does not answer or is older than 15.
  */
 export async function openDatabase({
   url,
@@ -55,12 +55,12 @@ export async function openDatabase({
           : parse;
       },
     },
-    // Compiling the plan of audit.coverage took longer than running it: 650 of 1,300 ms at 134,000 jobs.
+    // JIT compilation of audit.coverage took 650 of 1,300 ms at 134,000 jobs, longer than its execution.
     options: "-c jit=off -c timezone=UTC -c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
   });
-  // An idle client that loses its server emits here; unheard, it would end the process.
+  // An idle client that loses its server emits 'error', which would end the process without a listener.
   let isClosing = false;
-  // A server that stops with us cuts connections that are being closed anyway.
+  // A server that stops at the same time closes connections that are closing anyway.
   pool.on("error", (error) => isClosing || log?.warn({ err: error }, "idle database connection lost"));
   pool.on("connect", (client) => client.on("error", (error: Error) => log?.debug({ err: error }, "database connection lost")));
   try {
@@ -80,7 +80,7 @@ export async function openDatabase({
   };
 }
 
-/** Runs `use` in one transaction, in the caller's where there is one; a foreign error leaves as one of ours. */
+/** Runs `use` in a transaction, or in the caller's if there is one. Translates the driver's errors. */
 export async function transact<T>(db: Database, use: (trx: Database) => Promise<T>): Promise<T> {
   try {
     if (db.isTransaction) return await use(db);

@@ -1,11 +1,11 @@
-// Kysely's PostgreSQL, with another lock around migrations: its own is an advisory lock, which every role may take and keep.
+// Kysely's PostgreSQL dialect with a row lock around migrations, since any role can take and keep an advisory lock.
 
 import { type DialectAdapter, type Kysely, type MigrationLockOptions, PostgresAdapter, PostgresDialect } from "kysely";
 import pg from "pg";
 
 class RowLockedAdapter extends PostgresAdapter {
   readonly #pool: pg.Pool;
-  /** Holds the lock, in a transaction of its own: the migrator begins and ends its own ones. */
+  /** Holds the lock in a separate transaction: the migrator begins and ends its own. */
   #holder: pg.PoolClient | undefined;
 
   constructor(pool: pg.Pool) {
@@ -25,7 +25,7 @@ class RowLockedAdapter extends PostgresAdapter {
   override async releaseMigrationLock(): Promise<void> {
     const holder = this.#holder;
     this.#holder = undefined;
-    // The lock ends with the connection, whatever state that is in.
+    // The lock ends with the connection, in any state.
     holder?.release(true);
   }
 }

@@ -1,4 +1,4 @@
-// The schema whose tables a statement writes. One set of statements makes the auditor's rows, and those that they are held against.
+// The schema that a statement writes to. The same statements write the auditor's rows and the expected rows of a comparison.
 
 import { type RawBuilder, sql } from "kysely";
 

@@ -1,8 +1,8 @@
-// The .sql files of a folder.
+// Reads the .sql files of a folder.
 
 import { readdir, readFile } from "node:fs/promises";
 
-/** @returns their texts by name without the ending, in the order of names. */
+/** @returns their texts by name without extension, ordered by name. */
 export async function readSqlFolder(folder: URL): Promise<Record<string, string>> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
   const texts = await Promise.all(names.map((name) => readFile(new URL(name, folder), "utf8")));

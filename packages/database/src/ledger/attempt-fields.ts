@@ -1,4 +1,4 @@
-// What a run object says of one attempt alone: the next attempt's object can say something else.
+// Fields of a run object that belong to one attempt and can differ in the next.
 
 import { sql } from "kysely";
 
@@ -15,7 +15,7 @@ export type AttemptFields = {
   readonly head_repository: string | null;
 };
 
-/** The same columns for `unnest`; the numbers travel as JSON. */
+/** The same columns for `unnest`; the numbers are sent as JSON. */
 export const attemptFieldTypes = {
   actor: "text",
   triggering_actor: "text",
@@ -23,11 +23,11 @@ export const attemptFieldTypes = {
   head_repository: "text",
 } as const;
 
-/** From the `pull_request_numbers` that `unnest` gives, the column. */
+/** Converts the `pull_request_numbers` of `unnest` to the column. */
 export const pullRequestNumbers = sql`
   case when json_typeof(pull_request_numbers) = 'array' then array(select json_array_elements_text(pull_request_numbers)::bigint) end`;
 
-/** Never throws: one odd field must not cost an attempt. Null for each field that the object lacks. */
+/** Never throws, so that one invalid field does not lose an attempt. Null for each missing or invalid field. */
 export function attemptFields(object: unknown): AttemptFields {
   const run = asFields(object);
   const pulls = run["pull_requests"];

@@ -1,4 +1,4 @@
-// Attempts of runs: which of them still owe a listing of their jobs, and which a run record.
+// Attempts of runs, and which of them still owe a job list or a run record.
 
 import { sql } from "kysely";
 
@@ -14,19 +14,19 @@ export type LedgerAttempt = {
   newest_attempt: number;
   status: string | null;
   conclusion: string | null;
-  /** GitHub's updated_at of the attempt's object; null where none was seen. */
+  /** GitHub's updated_at of the attempt's object; null before it was fetched. */
   run_updated_at: Date | null;
   visits: number;
   check_reason: CheckReason | null;
   check_failures: number;
   same_reason_checks: number;
-  /** For how long checks have ended with this reason, by the database's clock. */
+  /** How long checks have ended with this reason, by the database's clock. */
   same_reason_seconds: number;
   first_seen_at: Date;
   run_created_at: Date;
 };
 
-/** Why a check did not close an attempt; the column's comment says what each means. */
+/** Why a check did not close an attempt; the column's comment defines each. */
 export type CheckReason =
   | "settling"
   | "lagging"
@@ -38,8 +38,8 @@ export type CheckReason =
   | "unreadable";
 
 /**
- * A webhook told of an attempt, and others tell of its jobs: it is not visited before `seconds` have passed. The visit is for
- * what no webhook told. A delivery from before the end (`isOver` false) that comes after it puts nothing off. Idempotent.
+ * Defers the check of an attempt that a webhook reported by `seconds`, since further webhooks report its jobs. The check is for jobs
+ * that no webhook reported. A delivery from before the end (`isOver` false) that arrives after it defers nothing. Idempotent.
  */
 export async function leaveToWebhooks(
   db: Database,
@@ -88,7 +88,7 @@ export async function listOpenAttempts(
   return asLedgerAttempts(await wanted.execute());
 }
 
-/** Open attempts of runs created in `window` whose visit is due: what expires first, and at the end what must have expired. */
+/** Open attempts of runs created in `window` whose check is due: by expiry, those that must have expired last. */
 export async function listAttemptsByExpiry(
   db: Database,
   repositoryId: number,
@@ -107,7 +107,7 @@ export async function listAttemptsByExpiry(
   return asLedgerAttempts(await query.execute());
 }
 
-// The column has a check constraint with exactly these words.
+// A check constraint restricts the column to these words.
 function asLedgerAttempts(rows: readonly (Omit<LedgerAttempt, "check_reason"> & { check_reason: string | null })[]) {
   return rows.map((row) => ({ ...row, check_reason: row.check_reason as CheckReason | null }));
 }
@@ -136,7 +136,7 @@ function openAttempts(db: Database, repositoryId: number) {
 }
 
 export type CheckOutcome =
-  /** Its jobs were listed, all of them, by a listing that began after it completed. */
+  /** All its jobs were listed, by a listing that began after it completed. */
   | {
       readonly state: "listed";
       readonly jobs: number;
@@ -146,7 +146,7 @@ export type CheckOutcome =
       readonly etag?: string | undefined;
       readonly object?: unknown;
     }
-  /** It is checked again in `againInSeconds`. `reason`: what stands in the way; null while its run goes on. */
+  /** Checked again in `againInSeconds`. `reason`: what prevents closing; null while its run is in progress. */
   | {
       readonly state: "open";
       readonly againInSeconds: number;
@@ -157,10 +157,10 @@ export type CheckOutcome =
   /** Its run was deleted before its jobs were listed, or never completed: a closed gap. */
   | { readonly state: "gone" | "never_completed" };
 
-/** After so many failed checks in a row an attempt is a gap of its own, and is checked less often. */
+/** After this number of consecutive failed checks an attempt is a gap of its own, and is checked less often. */
 export const maxFailedChecks = 5;
 
-/** Writes how a check of an open attempt ended. An attempt that is not open stays as it is. */
+/** Records the result of a check of an open attempt. An attempt in another state is unchanged. */
 export async function finishCheck(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
@@ -182,7 +182,7 @@ export async function finishCheck(
       check_failures: isFailed ? sql<number>`check_failures + 1` : 0,
       same_reason_checks: reason === null ? 0 : sql<number>`case when ${isSame} then same_reason_checks + 1 else 1 end`,
       same_reason_since: reason === null ? null : sql<Date>`case when ${isSame} then same_reason_since else now() end`,
-      // A job that lags behind its run is GitHub's to complete, and no gap of a list.
+      // A job that lags behind its run is for GitHub to complete, and is not a gap of a list.
       incomplete_since:
         isFailed && reason !== "lagging"
           ? sql<Date>`case when check_failures + 1 >= ${maxFailedChecks} then coalesce(incomplete_since, now()) end`
@@ -205,14 +205,14 @@ export async function finishCheck(
 }
 
 /**
- * Removes the attempts above `newestAttempt` that one wrong run object claimed: open ones of which no job was ever seen. Should they
- * exist after all, the next list that shows the run brings them back. Idempotent.
+ * Removes the attempts above `newestAttempt` that a wrong run object claimed: open ones without any job. If they do exist, the next
+ * list that shows the run adds them again. Idempotent.
  */
 export async function retractAttempts(db: Database, runId: number, newestAttempt: number): Promise<void> {
   await sql`select archive.retract_attempts(${runId}::bigint, ${newestAttempt}::integer)`.execute(db);
 }
 
-/** Reopens attempts of a run that were closed as gone: a webhook shows that the run exists. Idempotent. */
+/** Reopens attempts closed as gone, because a webhook shows that the run exists. Idempotent. */
 export async function reopenGoneAttempts(db: Database, runId: number): Promise<void> {
   await db
     .updateTable("archive.attempts")
@@ -223,8 +223,8 @@ export async function reopenGoneAttempts(db: Database, runId: number): Promise<v
 }
 
 /**
- * Jobs of an attempt that were seen before and that GitHub's list of it must show: listed before, or run by a runner. Check runs, which
- * webhooks report as jobs, are in no list; a job that GitHub denies by itself is none.
+ * Known jobs of an attempt that GitHub's list of it must contain: listed before, or run by a runner. Excluded are check runs, which
+ * webhooks report as jobs but no list contains, and jobs whose log is deleted, expired or not a job's.
  */
 export async function listKnownJobs(
   db: Database,

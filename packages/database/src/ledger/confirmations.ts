@@ -1,4 +1,4 @@
-// Listed attempts whose jobs are listed once more, a day later. Nothing waits for it: an attempt stays listed until the second list
+// Listed attempts whose jobs are listed again a day later. Nothing waits for it: an attempt stays listed unless the second list
 // contradicts the first.
 
 import { sql } from "kysely";
@@ -7,12 +7,12 @@ import type { Database } from "../connection/open-database.ts";
 
 export type ListedAttempt = { run_id: number; run_attempt: number; jobs_etag: string | null };
 
-/** GitHub may refuse an answer for days; later than this nothing is expected of it. */
+/** GitHub may refuse an answer for days; after this time none is expected. */
 const maxConfirmDays = 7;
 
 /**
  * Attempts of a repository whose confirmation is due, oldest first. None while over half of the credential's limit is used: a request
- * whose ETag no longer holds costs one, and new jobs come first.
+ * with a stale ETag costs one, and new jobs come first.
  */
 export async function listAttemptsToConfirm(db: Database, repositoryId: number, limit: number): Promise<ListedAttempt[]> {
   const { rows } = await sql<ListedAttempt>`
@@ -30,13 +30,13 @@ export async function listAttemptsToConfirm(db: Database, repositoryId: number, 
 }
 
 /**
- * - `confirmed`: the second list shows nothing that the first one did not. It is not listed again.
- * - `contradicted`: the attempt is open again, and checked now.
+ * - `confirmed`: the second list shows nothing new. It is not listed again.
+ * - `contradicted`: the attempt is open again, and due now.
  * - `unanswered`: it is listed again a day later, for a week.
  */
 export type Confirmation = "confirmed" | "contradicted" | "unanswered";
 
-/** Writes how a confirmation ended. An attempt that is no longer listed stays as it is. */
+/** Records the result of a confirmation. An attempt that is no longer listed is unchanged. */
 export async function finishConfirmation(
   db: Database,
   { run_id, run_attempt }: { readonly run_id: number; readonly run_attempt: number },
@@ -55,7 +55,7 @@ export async function finishConfirmation(
     .execute();
 }
 
-/** The ids of a run's completed jobs that the ledger has for this attempt. */
+/** Ids of a run's completed jobs in the ledger for this attempt. */
 export async function listRecordedJobs(
   db: Database,
   { run_id, run_attempt }: { readonly run_id: number; readonly run_attempt: number },

@@ -1,5 +1,5 @@
-// Webhook deliveries, by GitHub's guid: each is written into the ledger once, kept while it cannot be, and asked for again when
-// GitHub could not deliver it.
+// Webhook deliveries, by GitHub's guid: each is written into the ledger once, stored while that fails, and requested again if GitHub
+// could not deliver it.
 
 import { sql } from "kysely";
 
@@ -12,16 +12,16 @@ export type DeliveryRef = {
   readonly repository_id: number;
 };
 
-/** What became of a delivery; nothing is kept of one whose repository is not archived. */
+/** Outcome of a delivery; nothing is kept of a repository that is not archived. */
 export type DeliveryOutcome = "recorded" | "ignored" | "duplicate" | "not_selected";
 
-/** The repository as the payload names it. `seenAt` is when the payload was true, by GitHub's clock. */
+/** The repository as the payload names it. `seenAt` is the payload's time, by GitHub's clock. */
 export type PayloadRepository = { readonly full_name: string; readonly seenAt: Date };
 
 /**
- * Writes a delivery and what it tells in one transaction. One that was written before changes nothing, one that waits is
- * written now. Idempotent by guid.
- * @param write what it tells; undefined when it holds nothing to write. Runs inside the transaction.
+ * Writes a delivery and its facts in one transaction. Idempotent by guid: a repeated one changes nothing, and a stored one is written
+ * now.
+ * @param write writes the facts, inside the transaction; undefined if there are none.
  * @throws TransientError or PermanentError of the database; then nothing is written.
  */
 export async function recordDelivery(
@@ -50,7 +50,7 @@ export async function recordDelivery(
   });
 }
 
-// A webhook never selects or unselects a repository. It may tell a new name, if it is younger than the one that is known.
+// A webhook never selects or unselects a repository. It may change the name if it is newer than the known one.
 async function findSelected(trx: Database, repositoryId: number, { full_name, seenAt }: PayloadRepository): Promise<boolean> {
   const known = await trx
     .selectFrom("archive.repositories")
@@ -70,7 +70,10 @@ async function findSelected(trx: Database, repositoryId: number, { full_name, se
   return true;
 }
 
-/** Keeps a delivery that could not be written into the ledger now, as it was received. Idempotent. @throws as above. */
+/**
+ * Stores a delivery that could not be written into the ledger, as received. Idempotent.
+ * @throws as above.
+ */
 export async function storeDelivery(db: Database, delivery: DeliveryRef, body: Uint8Array, problem: string): Promise<void> {
   await transact(db, (trx) =>
     sql`
@@ -90,7 +93,7 @@ export async function storeDelivery(db: Database, delivery: DeliveryRef, body: U
 
 export type StoredDelivery = { guid: string; event: string; body: Buffer };
 
-/** Deliveries that wait, those that failed least and then the oldest first; without those that failed `maxTries` times. */
+/** Stored deliveries, fewest failures first, then oldest first; without those that failed `maxTries` times. */
 export async function listStoredDeliveries(
   db: Database,
   { limit, maxTries }: { limit: number; maxTries: number },
@@ -107,15 +110,15 @@ export async function listStoredDeliveries(
   return rows.flatMap(({ guid, event, body }) => (body === null ? [] : [{ guid, event, body }]));
 }
 
-/** Forgets a delivery that waits, because its repository is not archived any more. Idempotent. */
+/** Deletes a stored delivery whose repository is no longer archived. Idempotent. */
 export async function dropStoredDelivery(db: Database, guid: string): Promise<void> {
   await db.deleteFrom("archive.deliveries").where("guid", "=", guid).where("outcome", "=", "stored").execute();
 }
 
 /**
- * Takes the right to ask GitHub for a delivery again: at most `maxRequests` times, `gapSeconds` apart, by one process, and never
- * for one that arrived.
- * @returns whether the caller is to ask.
+ * Claims the right to request a delivery from GitHub again: at most `maxRequests` times, `gapSeconds` apart, by one process, and never
+ * for a delivery that arrived.
+ * @returns whether the caller is to send the request.
  */
 export async function claimRedelivery(
   db: Database,
@@ -133,7 +136,7 @@ export async function claimRedelivery(
   return rows.length > 0;
 }
 
-/** Forgets deliveries that were first seen more than `days` ago: GitHub sends none again that is older than a week. */
+/** Deletes deliveries first seen more than `days` ago: GitHub redelivers none older than a week. */
 export async function pruneDeliveries(db: Database, days: number): Promise<void> {
   await db
     .deleteFrom("archive.deliveries")

@@ -1,5 +1,5 @@
-// What the feeder asks: whose log is to be asked for next? The ledger may owe millions, so each repository's lanes are read from
-// the front of an index, and never more than there is room for.
+// Selects the logs that the feeder enqueues next. The ledger may owe millions, so each repository's lanes are read from the front of an
+// index, up to the free room.
 
 import { sql } from "kysely";
 
@@ -8,14 +8,14 @@ import type { Database } from "../connection/open-database.ts";
 export type FeedState = {
   /** Jobs that wait or run in the queue now. */
   readonly queued: readonly number[];
-  /** The queue holds no more jobs of one credential. */
+  /** Maximum number of queued jobs per credential. */
   readonly maxPerCredential: number;
 };
 
 /**
- * Jobs whose log is due and not queued, most urgent first: what expires within 48 hours, then live jobs, the newest first, then
- * failed logs and second looks, then what backfills found, by expiry, with what must have expired already at the end. As many as
- * there is room for, counted by credential. None of a credential that pauses, none of a paused backfill.
+ * Jobs whose log is due and not queued, most urgent first: logs that expire within 48 hours; live jobs, newest first; failed logs and
+ * rechecks; backfilled jobs by expiry, with those that must have expired last. As many as there is room for per credential. Excludes
+ * paused credentials and paused backfills.
  */
 export async function listDueLogs(db: Database, { queued, maxPerCredential }: FeedState): Promise<number[]> {
   const { rows } = await sql<{ job_id: number }>`
@@ -46,7 +46,7 @@ export async function listDueLogs(db: Database, { queued, maxPerCredential }: Fe
   return rows.map(({ job_id }) => job_id);
 }
 
-// A lane is a range of one index in its own order. No job stands in two.
+// A lane is a range of one index in its own order. No job is in two lanes.
 function lanes(queued: readonly number[]) {
   const isFree = sql`
     obligations.repository_id = open_repositories.repository_id

@@ -1,4 +1,4 @@
-// What came before a job in its run: whether all of it is known, and which job of an earlier attempt this one is a copy of.
+// Earlier attempts of a job's run: whether all are known, and which of their jobs this one is a copy of.
 
 import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
@@ -9,13 +9,13 @@ import { asFields, instant } from "../rows/job-rows.ts";
 export type EarlierAttempts = {
   /** Earlier attempts whose jobs the ledger has, or will never have. */
   settled: number;
-  /** Earlier attempts that the ledger knows. */
+  /** Earlier attempts in the ledger. */
   known: number;
-  /** When the job's own attempt began; null while the run was not seen in that attempt. */
+  /** When the job's own attempt began; null until that attempt was fetched. */
   startedAt: Date | null;
 };
 
-/** What the ledger knows of the attempts before a job's own. A copy can only be told for sure when all of them are settled. */
+/** The ledger's state of the attempts before a job's own. A copy is certain only once all of them are settled. */
 export async function findEarlierAttempts(
   db: Database,
   { run_id, run_attempt }: { run_id: number; run_attempt: number },
@@ -39,8 +39,8 @@ export async function findEarlierAttempts(
 export type Original = { job_id: number; log_state: LogState; log_reason: string | null };
 
 /**
- * The job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start
- * and end. "Re-run failed jobs" lists the passed jobs again under new ids. The earliest one, but rather one that is archived.
+ * Finds the job of an earlier attempt of the same run that this one is a copy of: same name and the same non-null runner, start and
+ * end. "Re-run failed jobs" lists the passed jobs again under new ids. An archived one is preferred, then the earliest.
  */
 export async function findOriginal(db: Database, jobId: number): Promise<Original | undefined> {
   const row = await db
@@ -66,8 +66,8 @@ export async function findOriginal(db: Database, jobId: number): Promise<Origina
 }
 
 /**
- * Makes the pending copies of these jobs due now: their original has ended. A copy that another transaction has locked is left out, and
- * waits for its own retry.
+ * Makes the pending copies of these jobs due now, since their original has ended. A copy that another transaction has locked is skipped
+ * and waits for its own retry.
  */
 export async function makeCopiesDue(db: Database, jobIds: readonly number[]): Promise<void> {
   await sql`

@@ -1,4 +1,4 @@
-// Which archive this database belongs to.
+// The archive that this database belongs to.
 
 import { ConfigError } from "@actions-archive/core/errors";
 
@@ -12,7 +12,7 @@ export async function findIdentity(db: Database): Promise<Identity | undefined> 
 
 /**
  * Binds the database to an archive, once. Idempotent, and safe when several processes start at once.
- * @throws ConfigError when it already belongs to another archive or host.
+ * @throws ConfigError if it already belongs to another archive or host.
  */
 export async function claimIdentity(db: Database, identity: Identity): Promise<void> {
   await db

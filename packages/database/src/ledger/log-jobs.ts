@@ -1,4 +1,4 @@
-// What is owed: one row for each completed job, from its first sighting to the terminal state of its log.
+// The backlog: one row per completed job, from its first sighting to the terminal state of its log.
 
 import { createHash } from "node:crypto";
 
@@ -12,9 +12,9 @@ import { fullnessOf, type JobColumns, jobColumns } from "../rows/job-rows.ts";
 export type JobSnapshot = {
   readonly object: unknown;
   readonly source: "listing" | "webhook" | "get";
-  /** The attempt whose listing showed it. The object's own run_attempt only echoes the attempt that was asked for. */
+  /** The attempt whose listing showed it. The object's own run_attempt only echoes the requested attempt. */
   readonly listedAttempt: number;
-  /** ISO 8601, where it came earlier than now: it is read from the store. */
+  /** ISO 8601, if it was received earlier than now, as when it is read from the store. */
   readonly receivedAt?: string | undefined;
 };
 
@@ -37,7 +37,7 @@ export type LogJob = {
   unsettled_at: Date | null;
   unconfirmed_answer: string | null;
   unconfirmed_at: Date | null;
-  /** Null also until it is due. */
+  /** Also null until it is due. */
   relook_at: Date | null;
   record_key: string | null;
 };
@@ -76,19 +76,19 @@ const logJobTypes = {
   received_at: "timestamptz",
 } as const;
 
-/** So many more objects of one job are kept: GitHub sends two or three that differ, and nobody may fill the ledger with them. */
+/** Maximum number of further objects kept per job: GitHub sends two or three that differ, and a sender must not fill the ledger. */
 const maxOtherObjects = 7;
 
-/** GitHub's default retention of logs, where its endpoint does not say. https://docs.github.com/rest/actions/permissions */
+/** GitHub's default retention of logs, used if its endpoint does not return one. https://docs.github.com/rest/actions/permissions */
 export const defaultRetentionDays = 90;
 
 export type JobSnapshotOf = JobSnapshot & { readonly repositoryId: number };
 
 /**
- * Writes completed jobs into the ledger; others are passed over, their attempt stays open. An object that says more of its steps
- * (`fullnessOf`) takes the place of one that says less, never the other way round; each that says something new is kept, and the job's
- * rows are owed again. Idempotent.
- * @returns how many of the sightings were completed jobs.
+ * Writes completed jobs into the ledger; others are skipped, and their attempt stays open. An object with more facts about steps
+ * (`fullnessOf`) replaces one with fewer, never the reverse. Each object with new facts is kept, and makes the job's rows owed again.
+ * Idempotent.
+ * @returns the number of sightings of completed jobs.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSnapshot[]): Promise<number> {
   return writeSightings(
@@ -98,7 +98,7 @@ export async function recordJobs(db: Database, repositoryId: number, sightings: 
   );
 }
 
-/** As `recordJobs`, of any repositories, for a caller that writes all rows of these jobs in the same transaction: none are owed. */
+/** Like `recordJobs`, for any repositories. The caller writes all rows of these jobs in the same transaction, so none are owed. */
 export async function recordLoadedJobs(trx: Database, sightings: readonly JobSnapshotOf[]): Promise<void> {
   await writeSightings(trx, sightings, true);
 }
@@ -112,7 +112,7 @@ async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[],
   return rows.length;
 }
 
-// What the columns say of a job follows its object, and null never takes the place of a value.
+// The columns follow the object, and null never replaces a value.
 async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areLoaded: boolean): Promise<void> {
   const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
   const isBetter = sql`excluded.object_steps > obligations.object_steps`;
@@ -182,8 +182,8 @@ function logJobColumns(sighting: JobSnapshotOf): LogJobColumns | undefined {
   };
 }
 
-// Hashes of what the rows hold: of the job, without the attempt, which only echoes the request, and of each step. A webhook and
-// a listing spell the same differently, and one whose steps GitHub has dropped says nothing new.
+// Hashes of what the rows contain: of the job, without the attempt, which echoes the request, and of each step. Webhooks and listings
+// format equal facts differently, and an object without its steps has nothing new.
 function contentsOf({ run_attempt: _echoed, steps, ...columns }: JobColumns): number[] {
   return [columns, ...steps].map((piece) => createHash("sha256").update(JSON.stringify(piece)).digest().readUIntBE(0, 6));
 }
@@ -228,7 +228,7 @@ export async function findLogJob(db: Database, jobId: number): Promise<LogJob | 
     ])
     .where("job_id", "=", jobId)
     .executeTakeFirst();
-  // The column has a check constraint with exactly these words.
+  // A check constraint restricts the column to these words.
   return row && { ...row, log_state: row.log_state as LogState };
 }
 
@@ -237,7 +237,7 @@ export type UnloadedJob = {
   repository_id: number;
   run_attempt: number;
   last_listed_attempt: number;
-  /** All that were received and say something of their own. */
+  /** All received objects with facts of their own. */
   objects: unknown[];
 };
 
@@ -255,8 +255,8 @@ export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[])
 }
 
 /**
- * Locks what is owed for these jobs, in the order of their ids: the first lock of everything that then writes their rows.
- * @returns by job, when the object was received whose rows are loaded; jobs whose rows are owed or were refused are not in it.
+ * Locks the log jobs, in the order of their ids: the first lock of everything that then writes their rows.
+ * @returns by job, when the object of the loaded rows was received; jobs whose rows are owed or were refused are excluded.
  */
 export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<Map<number, Date>> {
   const rows = await trx
@@ -278,7 +278,7 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
     .execute();
 }
 
-/** Whether `atLeast` records are written whose rows are not loaded yet; those that no table takes are not waited for. */
+/** Whether at least `atLeast` records are written but not loaded; refused ones do not count. */
 export async function hasUnloadedRecords(db: Database, atLeast = 1): Promise<boolean> {
   const row = await db
     .selectFrom("archive.obligations")

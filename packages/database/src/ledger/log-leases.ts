@@ -1,26 +1,26 @@
-// Logs that a worker works on: who, how many workers died of it, and what it read, until the record is loaded.
+// Leases of logs: the worker of each, how many workers crashed on it, and what was read, until the record is loaded.
 
 import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
 
-/** A log that was in flight at so many deaths of its worker runs alone; one more, and it was the log. */
+/** After this number of crashes of its worker a log runs exclusively; at one more it is failed as crashed. */
 export const crashLimit = 3;
 
-/** A worker renews its leases more often than that; one that does not is dead, or as good as dead. */
+/** A worker renews its leases more often than this; one that does not is presumed dead. */
 const leaseSeconds = 25;
 
 const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
-// While Postgres was away nobody could renew: then the lease counts from its start.
+// No worker could renew while Postgres was unavailable: then the lease counts from its start.
 const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
 const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
 
 export type AcquiredLogLease = { readonly deaths: number } | { readonly heldForMs: number };
 
 /**
- * Marks the log as in flight with `worker`, a name that no other process bears, unless its deaths say that it must run alone
- * and it does not. The mark of another process is a death once its lease has run out; until then nothing changes.
- * @returns how many workers died of the log so far, or how long another worker has it for itself.
+ * Leases the log to `worker`, a name unique to the process, unless its crashes require exclusive execution and it does not run
+ * exclusively. An expired lease of another process is a crash; before its expiry nothing changes.
+ * @returns how many workers crashed on the log so far, or how long another worker has its lease.
  */
 export async function acquireLogLease(
   db: Database,
@@ -46,7 +46,7 @@ export async function acquireLogLease(
   return { heldForMs: held.rows[0]?.ms ?? 0 };
 }
 
-/** The worker still works on these logs. */
+/** Renews the leases of these logs. */
 export async function renewLogLeases(
   db: Database,
   { jobIds, worker }: { readonly jobIds: readonly number[]; readonly worker: string },
@@ -57,7 +57,7 @@ export async function renewLogLeases(
   `.execute(db);
 }
 
-/** The worker is done with the log for now, well or not. Idempotent. */
+/** Releases the lease, whatever the result. Idempotent. */
 export async function releaseLogLease(
   db: Database,
   { jobId, worker }: { readonly jobId: number; readonly worker: string },
@@ -70,7 +70,7 @@ export async function releaseLogLease(
     .execute();
 }
 
-/** The log killed its worker while it ran alone. Whoever tries it again runs it alone again. */
+/** The worker crashed while the log ran exclusively. The next try runs exclusively, too. */
 export async function resetCrashCount(db: Database, jobId: number): Promise<void> {
   await db
     .updateTable("archive.logs_in_flight")
@@ -82,8 +82,8 @@ export async function resetCrashCount(db: Database, jobId: number): Promise<void
 export type ReadLog = { readonly jobId: number; readonly rawSha256: string; readonly rawBytes: number };
 
 /**
- * Says what was read, and then looks for another job whose log has the same raw bytes, archived or about to be. Of two that do so
- * at the same moment, one sees the other at least.
+ * Records what was read, then searches for another job with the same raw bytes, archived or about to be. Of two concurrent calls at
+ * least one sees the other.
  * @returns the smallest id of such a job.
  */
 export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: ReadLog): Promise<number | undefined> {
@@ -109,7 +109,7 @@ export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: 
 
 export type LeasedLog = { repository_id: number; run_id: number; job_id: number; raw_sha256: string | null };
 
-/** Logs in flight that may lie in the store already: they were read, or a worker works on them, or died of them. */
+/** Leased logs that may be in the store already: they were read, or a worker has or had them. */
 export async function listLeasedLogs(db: Database, limit: number): Promise<LeasedLog[]> {
   return db
     .selectFrom("archive.logs_in_flight")
@@ -121,7 +121,7 @@ export async function listLeasedLogs(db: Database, limit: number): Promise<Lease
     .execute();
 }
 
-/** Their records are loaded: what they say is in the auditor's rows from now on. */
+/** Ends the leases of logs whose records are loaded: the auditor's rows have their facts now. */
 export async function forgetLogLeases(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx
     .deleteFrom("archive.logs_in_flight")

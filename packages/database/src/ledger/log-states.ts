@@ -14,8 +14,8 @@ import { defaultRetentionDays } from "./log-jobs.ts";
 const expiry = sql<Date>`coalesce(obligations.expires_at, obligations.first_seen_at + make_interval(days => ${defaultRetentionDays}))`;
 
 /**
- * The log is retried in `seconds`; its state stays. The recheck of a log in a terminal state is deferred alike, and ends once the log
- * has expired.
+ * Defers the log by `seconds`; its state stays. The recheck of a log in a terminal state is deferred alike, and ends once the log has
+ * expired.
  */
 export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   const later = sql<Date>`now() + make_interval(secs => ${seconds})`;
@@ -32,7 +32,7 @@ export async function deferLog(db: Database, jobId: number, seconds: number, det
     .execute();
 }
 
-/** The log was read without its end: it is read once more in `seconds`, and then stored as it is. */
+/** The log was read without an end marker: it is read again in `seconds`, and then stored as it is. */
 export async function deferIncompleteLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   await deferLog(db, jobId, seconds, detail);
   await db
@@ -45,7 +45,7 @@ export async function deferIncompleteLog(db: Database, jobId: number, seconds: n
 
 export type UnconfirmedAnswer = { readonly answer: string; readonly at: Date };
 
-/** Defers the log until a second answer confirms or contradicts this one. `undefined` forgets an answer that proved nothing. */
+/** Defers the log until a second answer confirms or contradicts this one. `undefined` clears an answer that proved nothing. */
 export async function deferUntilConfirmed(
   db: Database,
   jobId: number,
@@ -59,7 +59,7 @@ export async function deferUntilConfirmed(
     .execute();
 }
 
-/** Pending logs whose absence is in doubt are due now. Idempotent; how long an answer must last is measured from its first. */
+/** Makes pending logs with an unconfirmed absence due now. Idempotent; the required age of an answer is measured from the first. */
 export async function makeUnconfirmedDue(db: Database): Promise<void> {
   await db
     .updateTable("archive.obligations")
@@ -71,8 +71,8 @@ export async function makeUnconfirmedDue(db: Database): Promise<void> {
 }
 
 /**
- * The recheck of a log in a terminal state is done. It is checked an hour and a day after it was decided, and an absent one a last time
- * two days before its expiry: an outage of GitHub's may last for hours.
+ * Ends the recheck of a log in a terminal state. It is checked an hour and a day after the decision, and an absent one a last time two
+ * days before its expiry, because an outage of GitHub may last for hours.
  */
 export async function finishRecheck(db: Database, jobId: number): Promise<void> {
   const dayLater = sql`decided_at + interval '1 day'`;
@@ -92,8 +92,8 @@ export async function finishRecheck(db: Database, jobId: number): Promise<void> 
 const day = 24 * 60 * 60;
 
 /**
- * The log could not be had. It is tried again daily until its expiry, a last time then, and monthly after that;
- * a log that is too large only by `retry`. A terminal state is never left: a second look that failed is taken a day later.
+ * Records that the download failed. The log is retried daily until its expiry, a last time then, and monthly after that; a log that is
+ * too large only by `retry`. A terminal state never changes to failed: a failed recheck is repeated a day later.
  */
 export async function failLog(db: Database, jobId: number, reason: FailedReason, detail: string): Promise<void> {
   const dueAt =
@@ -120,7 +120,7 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
   await makeCopiesDue(db, [jobId]);
 }
 
-/** The record is in the store and its load is queued: not due again for a minute, in which the loader takes it over. */
+/** The record is in the store and its load is queued: the log is not due for a minute, in which the loader loads it. */
 export async function recordWrittenRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
   await db
     .updateTable("archive.obligations")
@@ -131,10 +131,9 @@ export async function recordWrittenRecord(db: Database, jobId: number, recordKey
 }
 
 /**
- * Takes the terminal states of these jobs' logs over from `archive.logs`, which has the record in force. Archived outranks absent;
- * what is archived can only be removed. A log that is deleted, empty or without timestamps is checked again an hour later, and
- * then as `finishRecheck` says.
- * Call it in the transaction of `upsertLogs`, after it. Idempotent.
+ * Copies the terminal states of these jobs' logs from `archive.logs`, which has the record in force. Archived outranks absent; an
+ * archived log can only become removed. A log that is deleted, empty or without timestamps is rechecked an hour later, then by
+ * `finishRecheck`. Call it after `upsertLogs`, in the same transaction. Idempotent.
  */
 export async function recordTerminalStates(trx: Database, jobIds: readonly number[]): Promise<void> {
   await sql`
@@ -167,19 +166,19 @@ export async function recordTerminalStates(trx: Database, jobIds: readonly numbe
 }
 
 export type RetryChoice = {
-  /** None: every job. */
+  /** If empty, every job. */
   readonly jobIds?: readonly number[];
   readonly reason?: FailedReason | undefined;
-  /** owner/name, in any case. */
+  /** owner/name, case-insensitive. */
   readonly repository?: string | undefined;
 };
 
 export type RetriedLog = { job_id: number; repository: string; reason: string | null };
 
 /**
- * Makes failed logs pending and due now, those that are too large included, so that a pass waits for them; a job whose rows
- * were refused is loaded again. Each is recorded in archive.retries. A second call finds nothing more.
- * @returns what was made due, by job id, with the reason for which it had failed.
+ * Makes failed logs pending and due now, including those that are too large, so that a pass waits for them. A job whose rows were
+ * refused is loaded again. Each is recorded in archive.retries. Idempotent.
+ * @returns the logs made due, by job id, with the reason of their failure.
  */
 export async function retryFailedLogs(
   db: Database,
@@ -233,7 +232,7 @@ async function recordRetries(
 
 export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };
 
-/** How the logs of these jobs stand; a job that the ledger does not know is left out. */
+/** States of the logs of these jobs; unknown jobs are omitted. */
 export async function listLogStandings(db: Database, jobIds: readonly number[]): Promise<LogStanding[]> {
   return db
     .selectFrom("archive.obligations")

@@ -1,4 +1,4 @@
-// What the loader knows to lie in the store: each object waits here for a seal, once.
+// Objects that the loader knows to be in the store; each waits for one seal.
 
 import { tryParseKey } from "@actions-archive/core/object-key";
 import { sql } from "kysely";
@@ -7,9 +7,9 @@ import type { Database } from "../connection/open-database.ts";
 import { unnest } from "../connection/unnest.ts";
 
 export type StoredObject = {
-  /** Under the prefix of ARCHIVE_URL. */
+  /** Relative to the prefix of ARCHIVE_URL. */
   readonly key: string;
-  /** Null where the store has no versions, or did not tell. */
+  /** Null if the store has no versions, or did not return one. */
   readonly version_id: string | null;
   /** Stored bytes. */
   readonly size: number;
@@ -29,8 +29,8 @@ const objectTypes = {
 type ObjectColumns = ReturnType<typeof columnsOf>;
 
 /**
- * Writes these objects down, to be sealed. What is known stays as it was first seen: an object that reads otherwise today was
- * changed, and the seal must say what it was. Idempotent.
+ * Records these objects for sealing. A known object stays as first recorded: if it differs today, it was changed, and the seal must
+ * have the first hash. Idempotent.
  */
 export async function recordObjects(trx: Database, objects: readonly StoredObject[]): Promise<void> {
   if (objects.length === 0) return;
@@ -42,7 +42,7 @@ export async function recordObjects(trx: Database, objects: readonly StoredObjec
   `.execute(trx);
 }
 
-/** Writes down what a seal of the store holds, as sealed by it; of a key in two seals the first one counts. Idempotent. */
+/** Records objects of a seal in the store as sealed by it; of a key in two seals the first counts. Idempotent. */
 export async function recordSealedObjects(trx: Database, sequence: number, objects: readonly StoredObject[]): Promise<void> {
   if (objects.length === 0) return;
   await sql`
@@ -58,7 +58,7 @@ export async function recordSealedObjects(trx: Database, sequence: number, objec
   `.execute(trx);
 }
 
-/** Those of `keys` that are not written down yet. */
+/** Those of `keys` that are not recorded. */
 export async function listUnknownKeys(db: Database, keys: readonly string[]): Promise<string[]> {
   const { rows } = await sql<{ key: string }>`
     select key from unnest(${sql.val(keys)}::text[]) as key
@@ -68,11 +68,11 @@ export async function listUnknownKeys(db: Database, keys: readonly string[]): Pr
 }
 
 export type KnownObject = StoredObject & {
-  /** The seal that holds it; null while it waits for one that is published. */
+  /** The seal that contains it; null until that seal is published. */
   readonly sealed_in: number | null;
 };
 
-/** What is known of `keys`; those that are not known are left out. */
+/** Recorded objects among `keys`; others are omitted. */
 export async function findObjects(db: Database, keys: readonly string[]): Promise<KnownObject[]> {
   const { rows } = await sql<KnownObject>`
     select object_key as key, objects.version_id, size_bytes as size, objects.sha256, seals.sequence as sealed_in
@@ -88,7 +88,7 @@ function columnsOf({ key, version_id, size, sha256 }: StoredObject) {
   return { object_key: key, version_id, size_bytes: size, sha256, ...idsOfKey(key) };
 }
 
-/** Of what the object is, by its key; null where it is of no such thing. */
+/** Ids parsed from the key; null for those that it does not have. */
 export function idsOfKey(key: string): { repository_id: number | null; run_id: number | null; job_id: number | null } {
   const parsed = tryParseKey(key);
   const ids = parsed !== undefined && "run_id" in parsed ? parsed : undefined;
@@ -99,7 +99,7 @@ export function idsOfKey(key: string): { repository_id: number | null; run_id: n
   };
 }
 
-// Each key once, and in order: two loaders that write the same keys wait for each other instead of ending in a deadlock.
+// Unique and sorted, so that two loaders that write the same keys wait for each other instead of deadlocking.
 function distinctRows(objects: readonly StoredObject[]): ObjectColumns[] {
   const byKey = new Map(objects.map((object) => [object.key, columnsOf(object)]));
   return [...byKey.values()].toSorted((a, b) => (a.object_key < b.object_key ? -1 : 1));

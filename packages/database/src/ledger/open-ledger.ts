@@ -1,4 +1,4 @@
-// The database as a worker opens it: up to date, or refused.
+// Opens the database for a worker, and refuses an outdated schema.
 
 import { sql } from "kysely";
 
@@ -7,7 +7,7 @@ import { checkSchema } from "../migration/migrate.ts";
 
 export type Ledger = OpenDatabase & { /** Resolves while Postgres answers. */ readonly ping: () => Promise<void> };
 
-/** @throws ConfigError when Postgres does not answer, is too old, or its schema is not this program's. */
+/** @throws ConfigError if Postgres does not answer, is too old, or has the schema of another version. */
 export async function openLedger(options: OpenDatabaseOptions): Promise<Ledger> {
   const database = await openDatabase(options);
   try {

@@ -1,5 +1,5 @@
-// Which repositories a pass polls once more: those with attempts that are over and not listed, or with spans that GitHub showed
-// incompletely, as long as these are retried soon.
+// Repositories that a pass polls once more: those with ended but unlisted attempts, or with spans that GitHub showed incompletely,
+// while these are retried soon.
 
 import { sql } from "kysely";
 
@@ -8,22 +8,22 @@ import type { Database } from "../connection/open-database.ts";
 export type Recheck = {
   repository_id: number;
   full_name: string;
-  /** Until its first check is due, by the database's clock; 0 when one is due. */
+  /** Seconds until its first check is due, by the database's clock; 0 if one is due. */
   due_in_seconds: number;
 };
 
 /**
- * An attempt that is over, or that a check failed on, and whose next check comes soon: not one that completed moments ago, and not one
- * that is a gap of its own after several checks. For a query of `archive.attempts` with `archive.runs`.
+ * Matches attempts that have ended, or whose check failed, and whose next check is soon. Excludes attempts that completed moments ago,
+ * and those that are gaps of their own. For a query of `archive.attempts` with `archive.runs`.
  */
 export const isLagging = sql<boolean>`attempts.state = 'open'
   and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null)
   and check_reason is distinct from 'settling' and attempts.incomplete_since is null`;
 
-/** A span that is listed again soon. For a query of `archive.window_checks`. */
+/** Matches spans that are listed again soon. For a query of `archive.window_checks`. */
 export const isWindowIncomplete = sql<boolean>`window_checks.reason = 'incomplete' and window_checks.incomplete_since is null`;
 
-/** Selected repositories that are worth another poll, the first due first; attempts of backfills are left to these. */
+/** Selected repositories that need another poll, first due first. Excludes attempts of backfills, which check their own. */
 export async function listRechecks(db: Database): Promise<Recheck[]> {
   const { rows } = await sql<Recheck>`
     select repository_id, full_name, greatest(0, extract(epoch from min(due_at) - now()))::float8 as due_in_seconds

@@ -1,8 +1,8 @@
-// Listed attempts and their run records: what a record holds, and which attempts still have none.
+// Listed attempts and their run records: the content of a record, and the attempts without one.
 
 import type { Database } from "../connection/open-database.ts";
 
-/** Listed attempts that have no run record in the store yet and whose jobs have all arrived in the ledger. */
+/** Listed attempts without a run record whose jobs are all in the ledger. */
 export async function listUnrecordedAttempts(db: Database, limit: number): Promise<{ run_id: number; run_attempt: number }[]> {
   return db
     .selectFrom("archive.attempts")
@@ -19,14 +19,14 @@ export type AttemptSnapshot = {
   full_name: string;
   object: unknown;
   listed_at: Date;
-  /** How many jobs its final listing showed, and which of them were not completed. */
+  /** Number of jobs in its final listing, and those of them that were not completed. */
   listed_jobs: number;
   missing_job_ids: number[];
-  /** Those of them that completed, each with every object that says something of its own, and how and when the fullest one came. */
+  /** The completed ones, each with every object with facts of its own, and the source and time of the fullest. */
   jobs: { job_id: number; objects: unknown[]; source: string; received_at: Date }[];
 };
 
-/** An attempt, for its run record. Undefined until it is listed. */
+/** Content of an attempt's run record. Undefined until the attempt is listed. */
 export async function findListedAttempt(
   db: Database,
   attempt: { run_id: number; run_attempt: number },

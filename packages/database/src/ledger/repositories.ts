@@ -1,4 +1,4 @@
-// Repositories of the ledger: which are archived, when each is due, and who polls it.
+// Repositories of the ledger: which are archived, when each is due, and which process has its lease.
 
 import { sql } from "kysely";
 
@@ -16,7 +16,7 @@ export type LedgerRepository = {
   problem: string | null;
   runs_etag: string | null;
   runs_etag_credential: string | null;
-  /** Whose budget pays for it, as of its last poll. */
+  /** Credential whose budget its last poll used. */
   credential: string | null;
 };
 
@@ -33,7 +33,7 @@ const columns = [
   "credential",
 ] as const;
 
-/** Selects exactly `sightings` for archiving; keeps the rest, unselected. Idempotent. */
+/** Selects exactly `sightings` for archiving, and unselects all others. Idempotent. */
 export async function selectRepositories(db: Database, sightings: readonly RepositorySnapshot[]): Promise<void> {
   const isSameName = sql`repositories.full_name = excluded.full_name`;
   const namedAt = sql<Date | null>`case when ${isSameName} then repositories.named_at else now() end`;
@@ -68,7 +68,7 @@ export async function findRepository(db: Database, repositoryId: number): Promis
   return db.selectFrom("archive.repositories").select(columns).where("repository_id", "=", repositoryId).executeTakeFirst();
 }
 
-/** Ids of selected repositories whose next poll is due, the longest due first. */
+/** Ids of selected repositories whose poll is due, longest due first. */
 export async function listDueRepositories(db: Database, limit: number): Promise<number[]> {
   const rows = await db
     .selectFrom("archive.repositories")
@@ -81,7 +81,7 @@ export async function listDueRepositories(db: Database, limit: number): Promise<
   return rows.map(({ repository_id }) => repository_id);
 }
 
-/** @returns false while another holder has it. The lease ends by itself, by the database's clock. */
+/** @returns false if another holder has it. The lease expires by the database's clock. */
 export async function takeLease(db: Database, repositoryId: number, holder: string, seconds: number): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("archive.repositories")
@@ -107,13 +107,13 @@ export type PollOutcome = {
   nextPollSeconds: number;
   rescannedAt?: Date | undefined;
   archiveSince?: Date | undefined;
-  /** Of the first page of the run list, and whose it is. Left as it is when undefined. */
+  /** ETag of the first page of the run list, and its credential. Unchanged if undefined. */
   runsEtag?: { readonly etag: string; readonly credential: string } | undefined;
-  /** Why the listing failed; null when it did not. */
+  /** Why the listing failed; null if it did not. */
   problem: string | null;
 };
 
-/** Writes down how a poll ended and when the next one is due. */
+/** Records the result of a poll and when the next one is due. */
 export async function finishPoll(db: Database, repositoryId: number, outcome: PollOutcome): Promise<void> {
   await db
     .updateTable("archive.repositories")
@@ -130,7 +130,7 @@ export async function finishPoll(db: Database, repositoryId: number, outcome: Po
     .execute();
 }
 
-/** The current name, after a rename or transfer was seen. Idempotent. */
+/** Records the new name after a rename or transfer. Idempotent. */
 export async function renameRepository(db: Database, repositoryId: number, fullName: string): Promise<void> {
   await db
     .updateTable("archive.repositories")
@@ -140,8 +140,8 @@ export async function renameRepository(db: Database, repositoryId: number, fullN
 }
 
 /**
- * For how many days GitHub keeps logs here, as its retention endpoint says. The expiry of logs that are owed follows it. What was called
- * expired under a shorter retention, and would not be under this one, is checked again. Idempotent.
+ * Records how many days GitHub keeps logs of the repository, as its retention endpoint returns. The expiry of pending and failed logs
+ * follows it. Logs that are expired under a shorter retention, and would not be under this one, are rechecked. Idempotent.
  */
 export async function recordLogRetention(db: Database, repositoryId: number, days: number): Promise<void> {
   const expiry = sql<Date>`completed_at + make_interval(days => ${days}::integer)`;
@@ -169,14 +169,14 @@ export async function recordLogRetention(db: Database, repositoryId: number, day
   });
 }
 
-/** Whose budget pays for it: nothing is fed for a credential that pauses. Idempotent. */
+/** Records whose budget pays for it: the feeder skips paused credentials. Idempotent. */
 export async function recordCredential(db: Database, repositoryId: number, credential: string): Promise<void> {
   await db.updateTable("archive.repositories").set({ credential }).where("repository_id", "=", repositoryId).execute();
 }
 
 /**
- * Records a log whose 410 was confirmed, and its age then. The retention of the repository is the youngest age that two different jobs
- * confirm: a single odd job changes nothing. Idempotent.
+ * Records a log whose 410 was confirmed, with its age. The repository's retention is the youngest age that two different jobs confirm,
+ * so a single odd job changes nothing. Idempotent.
  */
 export async function recordGoneLog(
   db: Database,
@@ -202,7 +202,7 @@ export async function recordGoneLog(
 
 export type UnreadableRepository = { name: string; problem: string };
 
-/** Replaces the list of configured names that lead nowhere. Idempotent. */
+/** Replaces the list of configured names that GitHub does not know. Idempotent. */
 export async function recordUnreadableRepositories(db: Database, unreadable: readonly UnreadableRepository[]): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const names = unreadable.map(({ name }) => name);

@@ -1,5 +1,5 @@
-// Archived logs that are owed another reading, since a newer extraction knows more of them or their job object shows more steps
-// than the record in force was written with.
+// Archived logs that are owed a reread, because a newer extraction knows more, or the job object shows more steps than the record in
+// force has.
 
 import { type RawBuilder, sql } from "kysely";
 
@@ -9,14 +9,14 @@ import { lockJobs } from "./log-jobs.ts";
 
 export type RereadChoice = {
   readonly jobIds?: readonly number[] | undefined;
-  /** owner/name, in any case. */
+  /** owner/name, case-insensitive. */
   readonly repository?: string | undefined;
-  /** Jobs that completed at this instant or later, and before `until`. A job whose time is not known is always meant. */
+  /** Jobs that completed at or after this time, and before `until`. A job without a time always matches. */
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
 };
 
-/** An archived log whose record is loaded, and what the ledger knows of its job. */
+/** An archived log whose record is loaded, with the ledger's facts about its job. */
 export type Reread = {
   job_id: number;
   repository_id: number;
@@ -25,14 +25,14 @@ export type Reread = {
   record_key: string;
   record_version: number;
   record_sha256: string;
-  /** The fullest job object that was received, as JSON. */
+  /** The fullest job object received, as JSON. */
   object: unknown;
   object_source: string;
   object_received_at: Date;
   is_owed: boolean;
 };
 
-// The only definition of what is owed. What a newer extraction wrote is left to it.
+// The only definition of an owed reread. Records of a newer extraction are left to newer programs.
 const isArchived = sql<boolean>`(obligations.log_state = 'archived'
   and exists (select from archive.logs where logs.job_id = obligations.job_id and logs.log_state = 'archived'))`;
 const isOlder = (extractionVersion: number) => sql<boolean>`obligations.extraction_version < ${extractionVersion}`;
@@ -42,9 +42,8 @@ const isOwed = (extractionVersion: number) =>
   sql<boolean>`((${isOlder(extractionVersion)} or ${isFuller(extractionVersion)}) and ${isArchived})`;
 
 /**
- * Jobs whose archived log is owed another reading, the newest first, by GitHub's ids, which grow. Page by page: give the last id of the
- * page before.
- * @param skipsBackedOff leaves out those whose last reading did not end well, until their back-off ends.
+ * Jobs whose archived log is owed a reread, newest first (GitHub's ids ascend). For paging, pass the last id of the previous page.
+ * @param skipsBackedOff excludes those whose last reread failed and still backs off.
  */
 export async function listOwedRereads(
   db: Database,
@@ -67,13 +66,13 @@ export async function listOwedRereads(
       .orderBy("obligations.job_id", "desc")
       .limit(limit)
       .execute();
-  // Each by an index of its own: with both in one condition Postgres expects a third of all jobs, and reads the whole ledger.
+  // Separate queries with an index each: with both conditions in one, Postgres expects a third of all jobs and scans the whole ledger.
   const pages = await Promise.all([list(isOlder(extractionVersion)), list(isFuller(extractionVersion))]);
   const jobIds = new Set(pages.flat().map(({ job_id }) => job_id));
   return [...jobIds].toSorted((a, b) => b - a).slice(0, limit);
 }
 
-/** How many logs of the choice are owed another reading. */
+/** Number of selected logs that are owed a reread. */
 export async function measureRereads(db: Database, extractionVersion: number, choice: RereadChoice): Promise<number> {
   const { logs } = await chosen(db, choice)
     .where(isOwed(extractionVersion))
@@ -95,11 +94,11 @@ function chosen(db: Database, { jobIds, repository, since, until }: RereadChoice
 }
 
 export type RereadCounts = {
-  /** Archived logs that an older version of the extraction read. */
+  /** Archived logs that an older extraction read. */
   older_extraction: number;
-  /** Archived logs whose job object shows more steps now; some may be in both. */
+  /** Archived logs whose job object has more steps now; some are counted in both. */
   fuller_object: number;
-  /** Of both, those whose last reading did not end well. */
+  /** Of both, those whose last reread failed. */
   failing: number;
 };
 
@@ -117,7 +116,7 @@ export async function countRereads(db: Database, extractionVersion: number): Pro
 
 export type RereadProblem = { job_id: number; repository: string; problem: string; tries: number; next_try_at: Date | null };
 
-/** Logs that are owed another reading and could not be read, the newest first. */
+/** Logs that are owed a reread and could not be read, newest first. */
 export async function listRereadProblems(db: Database, extractionVersion: number, limit: number): Promise<RereadProblem[]> {
   return db
     .selectFrom("archive.obligations as obligations")
@@ -131,7 +130,7 @@ export async function listRereadProblems(db: Database, extractionVersion: number
     .execute();
 }
 
-/** The job's archived log; undefined where none is archived, or its record is not loaded. */
+/** The job's archived log; undefined if none is archived, or its record is not loaded. */
 export async function findReread(db: Database, extractionVersion: number, jobId: number): Promise<Reread | undefined> {
   return db
     .selectFrom("archive.obligations as obligations")
@@ -147,17 +146,17 @@ export async function findReread(db: Database, extractionVersion: number, jobId:
 }
 
 /**
- * Runs `use` while no other process reads this log again. The lock ends with the process that holds it.
- * @returns undefined, without a call, where another reads this log, or one that shares its lock: try again later.
+ * Runs `use` while no other process rereads this log. The lock ends with the process that holds it.
+ * @returns undefined, without calling `use`, if another process rereads this log or one that shares its lock: try again later.
  */
 export async function whileRereading<T>(db: Database, jobId: number, use: () => Promise<T>): Promise<T | undefined> {
   return withLock(db, `reread ${jobId % 256}`, use);
 }
 
 /**
- * Runs `use` while this record is the one in force of an archived log, and no removal, load or hold of it can begin. What `use` does must
- * take seconds: those wait for it.
- * @returns undefined, without a call, where the log was removed or another record is in force.
+ * Runs `use` while this record is in force and no removal, load or hold of the archived log can begin. These wait for `use`, which must
+ * take only seconds.
+ * @returns undefined, without calling `use`, if the log was removed or another record is in force.
  */
 export async function whileInForce<T>(
   db: Database,
@@ -179,8 +178,8 @@ export async function whileInForce<T>(
 }
 
 /**
- * A reading begins, and counts as failed until `finishReread`: a log that ends its reader must not be read at once by the next one.
- * The back-off doubles from a minute to a day.
+ * Counts a reread as failed until `finishReread`, so that a log that crashes its reader is not read again at once. The backoff doubles
+ * from a minute to a day.
  */
 export async function beginReread(db: Database, jobId: number): Promise<void> {
   await db

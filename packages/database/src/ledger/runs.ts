@@ -1,4 +1,4 @@
-// Runs of the ledger, as lists and deliveries show them, and an attempt for each number up to the newest.
+// Runs of the ledger, as lists and deliveries show them, with one attempt per number up to the newest.
 
 import { sql } from "kysely";
 
@@ -8,10 +8,12 @@ import { roundsOf, unnest } from "../connection/unnest.ts";
 import { asFields, id, instant, text } from "../rows/job-rows.ts";
 import { type AttemptFields, attemptFields, attemptFieldTypes, pullRequestNumbers } from "./attempt-fields.ts";
 
-/** A run can be re-run 50 times (https://docs.github.com/actions/reference/limits): a wild number must not become so many rows. */
+/**
+ * GitHub allows 50 re-runs of a run (https://docs.github.com/actions/reference/limits). A wrong number must not create that many rows.
+ */
 const maxAttempts = 1_000;
 
-/** What claims to be this much younger than GitHub's clock is wrong: nothing true that follows could ever be newer. */
+/** An object this far ahead of GitHub's clock is wrong. If it were written, no later object could be newer. */
 const maxFutureMs = 24 * 60 * 60 * 1000;
 
 type RunColumns = AttemptFields & {
@@ -60,16 +62,15 @@ const runTypes = { ...columnTypes, ...attemptFieldTypes, object: "json" } as con
 export type UnusableRun = { readonly object: unknown; readonly problem: string };
 
 export type RecordRunsOptions = {
-  /** The backfill whose listing it was; a run that is known already keeps its own. */
+  /** The backfill whose listing it was; a known run keeps its own. */
   readonly backfillId?: number | undefined;
-  /** GitHub's clock: a run of a later day is unusable. Undefined: whatever it claims. */
+  /** GitHub's clock: a run of a later day is unusable. If undefined, any time is accepted. */
   readonly now?: Date | undefined;
 };
 
 /**
- * Writes runs as a listing showed them, newest attempt first known, and an open attempt for each number up to it.
- * A run that was seen newer before is left as it is; an open attempt whose run changed is due at once; an attempt that was closed and
- * whose run shows otherwise is open again. Idempotent.
+ * Writes runs as a listing showed them, and an open attempt for each number up to the newest. A run that is known in a newer state is
+ * unchanged. An open attempt of a changed run is due at once. A closed attempt is reopened if the run contradicts it. Idempotent.
  * @param objects run objects as GitHub sent them.
  * @returns the objects that were not written.
  */
@@ -90,17 +91,17 @@ export async function recordRuns(
   return unusable;
 }
 
-/** The rows of runs alone, as these objects give them one after the other, in a schema of the caller's. Idempotent. */
+/** Writes only the rows of runs, in the order of these objects, in a given schema. Idempotent. */
 export async function upsertRunsOf(trx: Database, runs: readonly RunOf[], schema: Schema): Promise<void> {
   for (const round of roundsOf(readRunsOf(runs), ({ run_id }) => [run_id])) await upsertRuns(trx, round, schema);
 }
 
-/** As `recordRuns`, of any repositories, where the attempts that these objects show are in the ledger already, with the objects. */
+/** Like `recordRuns`, for any repositories whose attempts are in the ledger already, with their objects. */
 export async function recordRunsOf(db: Database, runs: readonly RunOf[]): Promise<void> {
   await writeRuns(db, readRunsOf(runs));
 }
 
-// Objects are most of what travels, and nothing here reads them.
+// The objects are most of the data, and are not read here.
 function readRunsOf(runs: readonly RunOf[]): RunColumns[] {
   return runs.flatMap(({ repositoryId, object }) => {
     const run = readRun(object, undefined);
@@ -133,8 +134,8 @@ const changeTypes = {
   updated_at: "timestamptz",
 } as const;
 
-// A scan for re-runs shows thousands of runs that have not changed since the last one: their objects need not travel and be parsed
-// again. A run with a closed attempt is no such run: that it is shown at all may reopen it.
+// A re-run scan shows thousands of unchanged runs, whose objects need not be sent and parsed again. A run with a closed attempt is not
+// skipped, since showing it may reopen the attempt.
 async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promise<ReadonlySet<number>> {
   const { rows: unchanged } = await sql<{ run_id: number }>`
     select run_id
@@ -149,7 +150,7 @@ async function findUnchanged(trx: Database, rows: readonly RunColumns[]): Promis
   return new Set(unchanged.map(({ run_id }) => run_id));
 }
 
-// A run that a seal names and no run record is known by its id alone until a list shows it.
+// A run that only a seal names is known by its id alone until a list shows it.
 async function upsertRuns(trx: Database, rows: readonly RunColumns[], schema: Schema = archiveSchema): Promise<void> {
   await sql`
     insert into ${schema}.runs (run_id, repository_id, run_number, run_attempt, workflow_id, workflow_name, path, event, actor,
@@ -177,7 +178,7 @@ async function upsertRuns(trx: Database, rows: readonly RunColumns[], schema: Sc
   `.execute(trx);
 }
 
-// Only the newest attempt is described by a run of the list; the earlier ones are asked for one by one when visited.
+// A run in a list describes only its newest attempt. The earlier ones are requested one by one when they are checked.
 async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     insert into archive.attempts (run_id, run_attempt, repository_id, status, conclusion, actor, triggering_actor,
@@ -218,8 +219,8 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
 const attemptTypes = { run_id: "bigint", run_attempt: "integer" } as const;
 const reopenTypes = { ...attemptTypes, status: "text", updated_at: "timestamptz" } as const;
 
-// No single answer closes an attempt for good: one that was called gone exists when a list shows its run, one that never completed
-// has completed when a list says so, and a list of jobs is old when its run changed afterwards.
+// No single answer closes an attempt permanently. One closed as gone exists if a list shows its run, one closed as never completed has
+// completed if a list shows that, and a job list is outdated if its run changed afterwards.
 async function reopenAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     update archive.attempts set
@@ -235,7 +236,7 @@ async function reopenAttempts(trx: Database, rows: readonly RunColumns[]): Promi
   `.execute(trx);
 }
 
-// There is a later attempt, so it is over, whatever was to be waited for: copies in the later one wait for its jobs.
+// A later attempt exists, so this one has ended and is due now: copies in the later one wait for its jobs.
 async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   const rerun = rows.filter(({ run_attempt }) => run_attempt > 1);
   if (rerun.length === 0) return;
@@ -253,7 +254,7 @@ function readRun(object: unknown, now: Date | undefined): Omit<RunColumns, "repo
   const [run_id, created_at, updated_at] = [id(run["id"]), instant(run["created_at"]), instant(run["updated_at"])];
   if (run_id === null) return problemOf(run, "id", "no id of GitHub's");
   if (created_at === null) return problemOf(run, "created_at", "no time");
-  // A GHES of 2021 names no attempt.
+  // GHES of 2021 sends no attempt.
   const run_attempt = run["run_attempt"] == null ? 1 : id(run["run_attempt"]);
   if (run_attempt === null || run_attempt > maxAttempts)
     return problemOf(run, "run_attempt", `no number from 1 to ${maxAttempts}`);

@@ -1,4 +1,4 @@
-// Counts and lists for operators: what is archived, what is owed, what went wrong.
+// Counts and lists for operators: archived, owed and failed.
 
 import { sql } from "kysely";
 
@@ -8,7 +8,7 @@ import { isWindowIncomplete, isLagging } from "./rechecks.ts";
 export type WorkCounts = {
   jobs: number;
   pending: number;
-  /** Of those, the ones of paused backfills: nobody asks for them now. */
+  /** Those of paused backfills, whose logs are not requested. */
   paused: number;
   archived: number;
   absent: number;
@@ -18,17 +18,17 @@ export type WorkCounts = {
   /** Listed attempts whose run record is owed. */
   unrecordedAttempts: number;
   /**
-   * Attempts that are over and whose jobs are still owed, but for those that completed moments ago, and those that are gaps of their
-   * own after several checks; without those of backfills, which check their own.
+   * Attempts that have ended and still owe jobs. Excludes those that completed moments ago, those that are gaps of their own, and those
+   * of backfills, which check their own.
    */
   laggingAttempts: number;
   /** Spans that GitHub showed incompletely and that are listed again soon. */
   incompleteWindows: number;
-  /** Repositories of running backfills that can go on, and are not done. */
+  /** Repositories of running backfills that can continue and are not done. */
   openBackfills: number;
 };
 
-/** What is done and what is owed, in one look. */
+/** Counts of archived and owed items, in one query. */
 export async function countWork(db: Database): Promise<WorkCounts> {
   const { rows } = await sql<WorkCounts>`
     select
@@ -75,7 +75,7 @@ export async function hasLogsDueWithin(db: Database, seconds: number): Promise<b
 
 export type ReasonCount = { log_state: string; reason: string | null; jobs: number; raw_bytes: number; stored_bytes: number };
 
-/** Jobs and bytes by the state of their log and its reason. */
+/** Jobs and bytes by log state and reason. */
 export async function countByReason(db: Database): Promise<ReasonCount[]> {
   const { rows } = await sql<ReasonCount>`
     select obligations.log_state, obligations.log_reason as reason, count(*)::int as jobs,

@@ -1,4 +1,4 @@
-// Run and job objects that the ledger cannot use: kept as they came, and gaps until a later list shows them otherwise or not at all.
+// Run and job objects that the ledger cannot use: kept as received, and gaps until a later list shows a usable object or none.
 
 import { createHash } from "node:crypto";
 
@@ -10,16 +10,16 @@ import type { Window } from "./windows.ts";
 
 export type UnusableObject = {
   readonly object: unknown;
-  /** What is wrong with it, in words for people. */
+  /** What is wrong with it, as text. */
   readonly problem: string;
 };
 
-/** GitHub's objects have a few tens of KB; what is larger is kept as a text that is cut. */
+/** GitHub's objects have a few tens of KB; a larger one is kept as truncated text. */
 const maxObjectLength = 200_000;
 
 /**
- * Keeps runs that a list showed and that cannot be used. Idempotent.
- * @param positionedAt about when each was created: the day of coverage that it makes incomplete.
+ * Keeps unusable runs of a list. Idempotent.
+ * @param positionedAt the approximate creation of each, whose day of coverage becomes incomplete.
  * @returns the problems of those that were not kept before.
  */
 export async function recordUnusableRuns(
@@ -43,7 +43,7 @@ export async function recordUnusableRuns(
   return found;
 }
 
-/** Runs of these ids can be used after all. Idempotent. */
+/** Runs with these ids can be used after all. Idempotent. */
 export async function forgetUnusableRuns(db: Database, repositoryId: number, runIds: readonly number[]): Promise<void> {
   await db
     .deleteFrom("archive.unusable_objects")
@@ -53,7 +53,7 @@ export async function forgetUnusableRuns(db: Database, repositoryId: number, run
     .execute();
 }
 
-/** A span was listed whole, and each of its runs can be used. Idempotent. */
+/** A span was listed completely, and each of its runs can be used. Idempotent. */
 export async function forgetUnusableRunsIn(db: Database, repositoryId: number, { start, end }: Window): Promise<void> {
   await db
     .deleteFrom("archive.unusable_objects")
@@ -66,7 +66,7 @@ export async function forgetUnusableRunsIn(db: Database, repositoryId: number, {
 
 type AttemptOf = { readonly repository_id: number; readonly run_id: number; readonly run_attempt: number };
 
-/** Replaces what is kept of the jobs of an attempt by what its last list showed. Idempotent. */
+/** Replaces the unusable jobs of an attempt by those of its last list. Idempotent. */
 export async function replaceUnusableJobs(db: Database, attempt: AttemptOf, jobs: readonly UnusableObject[]): Promise<void> {
   const { repository_id, run_id, run_attempt } = attempt;
   const rows = jobs.map(({ object, problem }): Row => {
@@ -112,7 +112,7 @@ async function insert(db: Database, row: Row): Promise<boolean> {
         .columns(["repository_id", "kind", "object_key"])
         .doUpdateSet({ object, problem: row.problem, last_seen_at: sql<Date>`now()` }),
     )
-    // Of a row that the statement inserted, no transaction has deleted or locked the version.
+    // xmax is 0 for a row version that this statement inserted.
     .returning(sql<boolean>`xmax = 0`.as("is_new"))
     .executeTakeFirstOrThrow();
   return is_new;

@@ -1,5 +1,5 @@
-// Spans of run created_at that are to be listed again: GitHub promised more runs than it showed, showed one that cannot be used, or
-// showed the span only once, long before anything else would list it again.
+// Spans of created_at that are listed again: GitHub counted more runs than it showed, showed an unusable run, or showed the span only
+// once, long before any other listing of it.
 
 import { sql } from "kysely";
 
@@ -12,19 +12,19 @@ export type WindowCheckReason = "incomplete" | "unusable" | "second_listing";
 export type WindowCheck = Window & {
   readonly reason: WindowCheckReason;
   readonly isDue: boolean;
-  /** Whether it is a gap of its own after several tries, and listed less and less often. */
+  /** Whether it is a gap of its own after several tries, and listed with backoff. */
   readonly isGap: boolean;
 };
 
-/** How many runs GitHub promised in a span, and how many distinct ones it showed. */
+/** How many runs GitHub counted in a span, and how many distinct ones it showed. */
 export type Shortfall = { readonly promised: number; readonly shown: number };
 
 const firstRetrySeconds = 10;
 const maxRetrySeconds = 6 * 60 * 60;
 
 /**
- * A span is not covered: GitHub promised more runs than it showed. It is taken out of every window and listed again later, each time
- * later than the last. Not idempotent: each call counts as one try.
+ * A span is not covered, because GitHub counted more runs than it showed. It is removed from every window and listed again with
+ * backoff. Not idempotent: each call counts as one try.
  */
 export async function recordIncompleteWindow(
   db: Database,
@@ -39,14 +39,14 @@ export async function recordIncompleteWindow(
   });
 }
 
-/** A span is covered but for a run that cannot be used: it is listed again later, each time later than the last. Counts as one try. */
+/** A span is covered except for an unusable run: it is listed again with backoff. Counts as one try. */
 export async function recordUnusableWindow(db: Database, repositoryId: number, window: Window): Promise<void> {
   await recordCheck(db, repositoryId, window, { reason: "unusable", promised: null, shown: null });
 }
 
 type Check = { reason: WindowCheckReason; promised: number | null; shown: number | null };
 
-// The span of an earlier check was listed whole: what is still wrong with it is recorded part by part, and takes its tries over.
+// The span of an earlier check was listed completely. Parts that are still incomplete are recorded again, and inherit its tries.
 async function recordCheck(db: Database, repositoryId: number, { start, end }: Window, check: Check): Promise<void> {
   const { reason, promised, shown } = check;
   await sql`
@@ -76,7 +76,7 @@ async function recordCheck(db: Database, repositoryId: number, { start, end }: W
   `.execute(db);
 }
 
-/** A covered span is listed a second time in `seconds`. It joins the spans of the same kind that it touches. Idempotent. */
+/** Schedules a second listing of a covered span in `seconds`. Adjacent spans of the same kind are merged. Idempotent. */
 export async function scheduleSecondListing(
   db: Database,
   repositoryId: number,
@@ -101,7 +101,7 @@ export async function scheduleSecondListing(
   });
 }
 
-/** The spans of a repository that are to be listed again, oldest first. */
+/** Spans of a repository that are to be listed again, due or not, oldest first. */
 export async function listWindowChecks(db: Database, repositoryId: number): Promise<WindowCheck[]> {
   const rows = await db
     .selectFrom("archive.window_checks")
@@ -110,7 +110,7 @@ export async function listWindowChecks(db: Database, repositoryId: number): Prom
     .where("repository_id", "=", repositoryId)
     .orderBy("window_start")
     .execute();
-  // The column has a check constraint with exactly these words.
+  // A check constraint restricts the column to these words.
   return rows.map((row) => ({ ...row, reason: row.reason as WindowCheckReason }));
 }
 

@@ -1,5 +1,5 @@
-// Spans of run created_at that were listed to their end. Disjoint and half-open; touching ones become one row, so that a
-// poll every minute does not leave a row every minute.
+// Spans of created_at that were listed completely: disjoint and half-open. Adjacent ones are merged, so that a poll every minute does
+// not add a row every minute.
 
 import { sql } from "kysely";
 
@@ -8,8 +8,8 @@ import { type Database, transact } from "../connection/open-database.ts";
 export type Window = { readonly start: Date; readonly end: Date };
 
 /**
- * Adds a listed window, merged with every one that it overlaps or touches. A second that was too full is not in it. Spans that were
- * to be listed again because they were incomplete, or held an unusable run, and that are covered now, are so no more. Idempotent.
+ * Adds a listed window, merged with every window that it overlaps or touches. It excludes full seconds. Checks of spans that were
+ * incomplete, or held an unusable run, and that are covered now, are removed. Idempotent.
  */
 export async function addWindow(db: Database, repositoryId: number, window: Window): Promise<void> {
   if (window.start >= window.end) return;
@@ -57,8 +57,8 @@ export async function listWindows(db: Database, repositoryId: number): Promise<W
 }
 
 /**
- * A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. It is taken out of every
- * window: a later scan opens what an earlier one had closed. Idempotent.
+ * A second in which GitHub shows 1,000 runs, its cap: a gap until a later listing shows fewer. It is removed from every window, so a
+ * later scan can reopen what an earlier one closed. Idempotent.
  */
 export async function markFullSecond(db: Database, repositoryId: number, secondStart: Date): Promise<void> {
   const secondEnd = new Date(secondStart.getTime() + 1000);
@@ -73,7 +73,7 @@ export async function markFullSecond(db: Database, repositoryId: number, secondS
   });
 }
 
-/** Takes a span out of every window. Call it in a transaction that holds the repository's row. Idempotent. */
+/** Removes a span from every window. Call it in a transaction that holds the repository's row. Idempotent. */
 export async function uncover(trx: Database, repositoryId: number, { start, end }: Window): Promise<void> {
   await sql`
     with opened as (
