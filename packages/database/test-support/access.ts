@@ -1,4 +1,4 @@
-// Two owners with rows in every table that a view reads, and logins to ask with.
+// Two owners with rows in every table that a view reads, and logins to query them.
 
 import { randomBytes } from "node:crypto";
 
@@ -15,11 +15,11 @@ export type Login = AsyncDisposable & {
 };
 
 type LoginOptions = {
-  /** Makes the role, whose name is a plain identifier; it gets a password afterwards. */
+  /** Creates the role, whose name is a plain identifier; its password is set afterwards. */
   readonly make: (name: string) => string;
 };
 
-/** A role that the statement makes, connected. Disposing ends the connection and drops the role. */
+/** Creates a role with the statement and connects as it. Disposing closes the connection and drops the role. */
 export async function openLogin({ pool, url }: TestDatabase, { make }: LoginOptions): Promise<Login> {
   const name = `login_${randomBytes(6).toString("hex")}`;
   const password = randomBytes(12).toString("hex");
@@ -34,7 +34,7 @@ export async function openLogin({ pool, url }: TestDatabase, { make }: LoginOpti
     name,
     url: address.href,
     ask: async (statement) => {
-      // pg answers several statements with several results, which its types do not say.
+      // pg returns several results for several statements, which its types omit.
       const answer: unknown = await client.query(statement);
       const last = (Array.isArray(answer) ? answer.at(-1) : answer) as pg.QueryResult<Record<string, unknown>>;
       return last.rows;
@@ -47,13 +47,13 @@ export async function openLogin({ pool, url }: TestDatabase, { make }: LoginOpti
   };
 }
 
-/** An auditor's login, of all owners unless told. */
+/** An auditor's login, of all owners by default. */
 export function openAuditor(database: TestDatabase, owners?: readonly string[]): Promise<Login> {
   const list = owners ? `array[${owners.map((owner) => `'${owner}'`).join(", ")}]::text[]` : "null";
   return openLogin(database, { make: (name) => `select archive.create_auditor('${name}', ${list})` });
 }
 
-/** The owner of the seed whose rows others must not see. Stands in every text of them. */
+/** The owner whose rows others must not see. Every text of its rows contains the name. */
 export const foreignOwner = "umbrella";
 export const ownOwner = "acme";
 

@@ -1,4 +1,4 @@
-// A ledger as its views see it, written row by row: any state of runs, attempts and jobs, reached in whatever way.
+// A ledger written row by row: any state of runs, attempts and jobs, without the functions that lead to it.
 
 import type { Database } from "../src/connection/open-database.ts";
 import { claimIdentity } from "../src/ledger/identity.ts";
@@ -7,7 +7,7 @@ import { addRepository, jobObject } from "./samples.ts";
 export type AttemptRow = {
   readonly state: "open" | "listed" | "gone" | "never_completed";
   readonly status?: string;
-  /** Beyond those that the ledger knows. */
+  /** Beyond those that the ledger has. */
   readonly missing?: number;
 };
 
@@ -50,7 +50,7 @@ export async function setRepository(db: Database, repositoryId: number, change: 
   await db.updateTable("archive.repositories").set(change).where("repository_id", "=", repositoryId).execute();
 }
 
-/** A job's id: that of its run, and its place in it. */
+/** A job's id, from its run and its index in it. */
 export const jobIdOf = (run_id: number, index: number): number => run_id * 100 + index;
 
 export async function addRun(db: Database, repository_id: number, { run_id, createdAt, attempts, jobs }: RunRow): Promise<void> {

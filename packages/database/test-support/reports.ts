@@ -1,4 +1,4 @@
-// An archive small enough to know by heart, which every report is asked about.
+// A small archive with known content, on which every report is run.
 
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 
@@ -28,7 +28,7 @@ type Job = {
   readonly repository?: typeof app;
   readonly attempt?: number;
   readonly object: Json;
-  /** What the record says of the log; undefined: it did not look. */
+  /** What the record has of the log; undefined: not extracted. */
   readonly facts?: Partial<LogFactsOfRecord>;
   readonly log: "archived" | "pending" | "forbidden" | "deleted" | "not_run" | "copied";
 };
@@ -39,7 +39,7 @@ const [failed, failedAgain] = [
 ];
 const hosted = { version: "2.330.0", os: "Ubuntu 24.04", image: "ubuntu-24.04", image_version: "20260420.1", region: "westus" };
 
-/** Job `n` completes at hour `n` of the first of May, after an hour less ten minutes. */
+/** Job `n` completes at hour `n` of 1 May, after 50 minutes. */
 export const jobs: readonly Job[] = [
   {
     object: { name: "build" },
@@ -113,7 +113,7 @@ export type ReportedArchive = TestDatabase & {
   readonly report: (name: string, values?: Readonly<Record<string, string>>) => Promise<ReportAnswer>;
 };
 
-/** The span of all of its jobs. */
+/** The span of all its jobs. */
 export const wholeSpan = { since: "2026-05-01", until: "2026-05-02" };
 
 export async function openReportedArchive(): Promise<ReportedArchive> {

@@ -1,4 +1,4 @@
-// Archived logs as the tests of holds, retention and erase need them: rows, objects and seals, without a store.
+// Archived logs for tests of holds, retention and erase: rows, objects and seals, without a store.
 
 import type { TestDatabase } from "@actions-archive/testkit/test-database";
 
@@ -57,7 +57,7 @@ export function openRetention({ db, pool }: TestDatabase) {
       });
       return id;
     },
-    /** What waits for a seal is in one, which is published unless told. */
+    /** Seals what waits; the seal is published by default. */
     seal: async (isPublished = true) => {
       const [last] = await ask("select coalesce(max(sequence), 0) + 1 as sequence from archive.seals");
       const sequence = Number(last?.["sequence"]);

@@ -1,4 +1,4 @@
-// What tests of the ledger write into it: runs and jobs as GitHub sends them, with only what a test changes to be said.
+// Sample runs and jobs as GitHub sends them; a test states only what it changes.
 
 import type { Database } from "../src/connection/open-database.ts";
 import { selectRepositories } from "../src/ledger/repositories.ts";
@@ -7,7 +7,7 @@ import type { LogRow } from "../src/rows/rows.ts";
 export type Json = Readonly<Record<string, unknown>>;
 
 export const repositoryId = 700_000_001;
-/** Above 2^32, as GitHub's ids are by now. */
+/** Above 2^32, like GitHub's present ids. */
 export const runId = 26_365_060_973;
 export const jobId = 61_901_817_921;
 
@@ -76,7 +76,7 @@ export function stepObject(number: number, changes: Json = {}): Json {
   };
 }
 
-/** How the log of the sample job ended, as one version of its record says. */
+/** The log state of the sample job, by one version of its record. */
 export function logRow({ state, version, job_id = jobId, reason = "deleted", flags = [] }: LogEnd): LogRow {
   const hash = `${job_id}${version}`.padStart(64, "0");
   const common = {

@@ -1,4 +1,4 @@
-// The loader's settings: the common ones, and the sealing key. It calls GitHub never, and holds no credential.
+// The loader's settings: the common ones and the sealing key. It sends no request to GitHub and has no credential.
 
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { commonSettings, objectLockRule, sealKeyRule, sealSettings } from "@actions-archive/core/settings";

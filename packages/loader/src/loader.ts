@@ -1,4 +1,4 @@
-// What every part of the loader works with.
+// Dependencies of every part of the loader.
 
 import type { Store } from "@actions-archive/archive/store/store";
 import type { Logger } from "@actions-archive/core/logger";
@@ -7,10 +7,10 @@ import type { Database } from "@actions-archive/database/connection/open-databas
 export type Loader = {
   readonly db: Database;
   readonly store: Store;
-  /** As it stands in keys. */
+  /** As in keys. */
   readonly host: string;
   readonly log: Logger;
 };
 
-/** What is enough to write rows of objects that are read already. */
+/** What writing rows of already read objects needs. */
 export type RowWriter = Pick<Loader, "db" | "log">;

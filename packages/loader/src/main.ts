@@ -1,4 +1,4 @@
-// The loader as a process: writes rows from the ledger and from records, seals, and reads the archive again.
+// The loader process: loads rows from ledger and records, seals, applies retention, scrubs and rereads logs.
 
 import { runService } from "@actions-archive/core/service";
 

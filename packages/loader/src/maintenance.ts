@@ -1,4 +1,4 @@
-// All that the loader does beside the queue, while it runs.
+// The loader's periodic work outside the queue.
 
 import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
@@ -11,15 +11,15 @@ import { makeBlockerReport } from "./seal/report-blockers.ts";
 import { scrubArchive } from "./seal/scrub-archive.ts";
 import { type OpenLoader, startSealing } from "./seal/start-sealing.ts";
 
-/** How often the archive is looked after: a turn of each is bounded, so that none keeps the others waiting for long. */
+/** Interval of maintenance. Each task is bounded, so that none delays the others for long. */
 const turnMs = 30_000;
 const blockersMs = 5_000;
 
-/** How soon after the job's full listing its log is split again, and how long a loader reads on end. */
+/** How soon after the job's full listing its log is split again, and how long a loader rereads without a break. */
 const rereadRestMs = 10_000;
 const rereadTurnMs = 10_000;
 
-/** Seals, applies retention, scrubs and reads logs again until the service's resources end it. Returns at once. */
+/** Seals, applies retention, scrubs and rereads logs until the service's resources end it. Returns at once. */
 export function startMaintenance(
   config: Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS" | "SCRUB_DAYS">,
   open: OpenLoader,
@@ -46,7 +46,7 @@ async function reread(loader: Loader, signal: AbortSignal): Promise<void> {
   }
 }
 
-// The store or the database may be away, and each of these goes on where it was: the next turn tries again.
+// The store or the database may be unavailable; the next turn continues each task.
 async function lookAfter({ SCRUB_DAYS }: Pick<LoaderConfig, "SCRUB_DAYS">, loader: Loader): Promise<void> {
   const works = {
     "the policies of retention": () => applyPolicies(loader),

@@ -1,4 +1,4 @@
-// Opens what the loader needs, and takes work from the load queue.
+// Opens the loader's resources, and processes the load queue.
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
@@ -17,12 +17,12 @@ import { loadRecords, type RecordToLoad } from "./rows/load-records.ts";
 import { loadRun } from "./rows/load-run.ts";
 import type { OpenLoader } from "./seal/start-sealing.ts";
 
-/** What gathers while other batches run. */
+/** Collects items while other batches run. */
 const concurrency = 2 * loadBatches.maxItems * loadBatches.maxRunning;
 
 /**
- * Returns once the loader takes work; `resources` end it. It does not seal: `startSealing` does.
- * @throws ConfigError when an engine is refused.
+ * Returns once the loader processes work; `resources` end it. It does not seal: `startSealing` does.
+ * @throws ConfigError if an engine is refused.
  */
 export async function startLoader(
   config: LoaderConfig,

@@ -1,4 +1,4 @@
-// Logs with real bytes in a bench's store, as a log-worker archives them, and as one of an older version did.
+// Logs with real bytes in a harness' store, as a log-worker archives them, and as an older version did.
 
 import { extractLog } from "@actions-archive/archive/log/facts/extraction";
 import { LogEncoder } from "@actions-archive/archive/log/log-format";
@@ -32,7 +32,7 @@ const step = (number: number, name: string, [from, to]: readonly [number, number
   stepObject(number, { name, started_at: at(from), completed_at: at(to) });
 const times = { created_at: at(0), started_at: at(0), completed_at: at(31) };
 
-/** As a listing shows the job of `text`. */
+/** The job of `text` in a listing. */
 export const listed = (id = jobId, changes: Json = {}): Json =>
   jobObject({
     id,
@@ -47,7 +47,7 @@ export const listed = (id = jobId, changes: Json = {}): Json =>
     ...changes,
   });
 
-/** As its webhook does: the last steps are not over. https://github.com/octokit/webhooks.net/issues/169 */
+/** The same in its webhook: the last steps are in progress. https://github.com/octokit/webhooks.net/issues/169 */
 export function delivered(id = jobId): Json {
   const [first, second, third, last] = listed(id)["steps"] as Json[];
   const open = { conclusion: null, completed_at: null };
@@ -63,7 +63,7 @@ export function delivered(id = jobId): Json {
 
 export const refOf = (job_id: number) => ({ repository_id: repositoryId, run_id: runId, job_id });
 
-/** What GitHub says of a job, into the ledger. */
+/** Writes a job object of GitHub into the ledger. */
 export async function see({ loader }: Harness, object: Json, source: "listing" | "webhook" | "get" = "listing"): Promise<void> {
   await recordJobs(loader.db, repositoryId, [{ object, source, listedAttempt: 1 }]);
 }
@@ -71,12 +71,15 @@ export async function see({ loader }: Harness, object: Json, source: "listing" |
 export type ArchiveOptions = {
   readonly object?: Json;
   readonly log?: string;
-  /** Whose facts the record holds; by default none. */
+  /** Whose facts the record has; none by default. */
   readonly writtenBy?: "an older extraction" | "an extraction of equal facts" | "this extraction" | "a newer extraction";
   readonly isLoaded?: boolean;
 };
 
-/** A job of the ledger with its log and its record. @returns the record's key */
+/**
+ * Creates a job of the ledger with its log and its record.
+ * @returns the record's key
+ */
 export async function archiveText(harness: Harness, id = jobId, options: ArchiveOptions = {}): Promise<string> {
   const { object = listed(id), log = text, writtenBy = "an older extraction", isLoaded = true } = options;
   await see(harness, object);

@@ -1,4 +1,4 @@
-// A store with all that an archive may hold and the ledger that it came from, and what cuts its rebuilding short.
+// A store with every kind of object and its ledger, and faults that interrupt its rebuild.
 
 import { generateKeyPairSync } from "node:crypto";
 
@@ -30,7 +30,7 @@ import { auditorRows, type EmptyDatabase, ledgerRows } from "./rebuilt.ts";
 
 const newKey = () => generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
 export const newSigner = () => openSigner(newKey());
-/** PEM, as SEAL_KEY takes it. */
+/** PEM, as SEAL_KEY. */
 export const sealKeyPem = newKey();
 export const signer = openSigner(sealKeyPem);
 export const { publicKey } = signer;
@@ -49,7 +49,7 @@ export async function seal({ loader, ask }: Harness): Promise<void> {
   await sealArchive({ ...loader, archiveId: String(identity?.["archive_id"]), signer });
 }
 
-/** Loads what is owed, and writes the run records of what is listed. */
+/** Loads what is owed, and writes the run records of listed attempts. */
 export async function settle({ loader, ask }: Harness): Promise<void> {
   await loadJobs(loader, await listUnloadedJobs(loader.db, 1000));
   const listed = await ask(
@@ -74,15 +74,15 @@ const received = async ({ ask }: Harness, job_id: number) =>
   ).toISOString();
 
 /**
- * All that an archive may hold: attempts in each state, jobs that a re-run lists again, objects of webhooks and listings, records in several
- * versions, a job that waits and one that failed, windows with a hole, a renamed repository; some of it before the first seal, some after.
+ * Every content of an archive: attempts in each state, jobs that a re-run lists again, objects of webhooks and listings, records in
+ * several versions, a pending and a failed job, windows with a hole, a renamed repository; some before the first seal, some after.
  */
 export async function fill(harness: Harness): Promise<void> {
   const { db } = harness.loader;
   const run = (index: number, changes = {}) =>
     runObject({ id: runId + index, created_at: `2026-05-01T1${index}:00:00Z`, ...changes });
   await recordRuns(db, repositoryId, [run(1), run(2, { status: "in_progress", conclusion: null }), run(3), run(4)]);
-  // Run 0: told by a webhook first, then listed; a re-run lists the passed job again.
+  // Run 0: reported by a webhook first, then listed; a re-run lists the passed job again.
   const webhook = jobObject({ steps: [stepObject(1), stepObject(2, { status: "in_progress", conclusion: null })] });
   await see(harness, [{ object: webhook, source: "webhook", listedAttempt: 1 }]);
   await load(harness, jobId, absent, {
@@ -118,7 +118,7 @@ export async function fill(harness: Harness): Promise<void> {
     { object: jobObject({ id: jobId + 2, run_attempt: 2 }), ...own },
   ]);
   await finishCheck(db, { run_id: runId, run_attempt: 2 }, { state: "listed", jobs: 3, missingJobIds: [] });
-  // Run 1: a job that waits for its log, and one that failed; run 2 goes on; run 3 vanished; run 4 has no jobs.
+  // Run 1: a pending and a failed job; run 2 is in progress; run 3 vanished; run 4 has no jobs.
   const ofRun1 = { run_id: runId + 1 };
   await see(harness, [
     { object: jobObject({ id: jobId + 10, ...ofRun1 }), source: "listing", listedAttempt: 1 },
@@ -136,7 +136,7 @@ export async function fill(harness: Harness): Promise<void> {
   await harness.ask(`insert into archive.holds (job_id, is_held, reason) values (${jobId}, true, 'case 7')`);
   await settle(harness);
   await seal(harness);
-  // In no seal.
+  // Not sealed.
   await load(harness, jobId + 2, absent, {
     job: jobObject({ id: jobId + 2, run_attempt: 2 }) as never,
     run_attempt: 2,
@@ -145,12 +145,12 @@ export async function fill(harness: Harness): Promise<void> {
   });
 }
 
-/** The rows of the auditor, and all else in the ledger that follows from the store. */
+/** The auditor's rows, and all other rows of the ledger that follow from the store. */
 export async function all(database: Pick<EmptyDatabase, "ask">): Promise<{ rows: unknown; ledger: unknown }> {
   return { rows: await auditorRows(database.ask), ledger: await ledgerRows(database.ask) };
 }
 
-/** `loader`, whose n-th call to the outside fails: of the database before or after it, of the store before it. */
+/** `loader`, whose n-th external call fails: of the database before or after it, of the store before it. */
 export function failing({ db, store }: { db: Database; store: Store }, at: number, moment: "before" | "after") {
   let calls = 0;
   const count = (when: "before" | "after") => {

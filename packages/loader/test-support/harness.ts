@@ -1,4 +1,4 @@
-// A loader as tests need it: a database and a folder store of its own, and a repository with a run in the ledger.
+// A loader for tests: its own database and folder store, and a repository with a run in the ledger.
 
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -35,20 +35,26 @@ export type Harness = AsyncDisposable & {
   readonly loader: Loader;
   /** Its database, for logins of other roles. */
   readonly database: TestDatabase;
-  /** Messages of the lines that were logged as errors. */
+  /** Messages that were logged as errors. */
   readonly errors: string[];
   /** A job of the ledger, its rows owed. */
   readonly owe: (changes?: Json) => Promise<number>;
-  /** A record of a job in the store. @returns its key */
+  /**
+   * Puts a record of a job into the store.
+   * @returns its key
+   */
   readonly record: (job_id: number, log: LogRecord["log"], changes?: Partial<LogRecord>) => Promise<string>;
-  /** The same, as nobody of ours would write it: whatever it says, under the next key of the job's records. @returns the key */
+  /**
+   * The same with any content, as no worker would write it, under the next key of the job's records.
+   * @returns the key
+   */
   readonly plant: Harness["record"];
   readonly ask: (query: string) => Promise<Record<string, unknown>[]>;
   /** Every row of the auditor's tables, without the times of loading. */
   readonly rows: () => Promise<unknown>;
 };
 
-/** @param archive instead of a folder of its own */
+/** @param archive replaces the harness' own folder */
 export async function openHarness({ archive }: { readonly archive?: StoreSettings } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-loader-"));

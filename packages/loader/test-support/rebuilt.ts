@@ -1,4 +1,4 @@
-// A second database for the store of a bench, rebuilt from it; and all that both must have in common.
+// A second database rebuilt from a harness' store, and everything that both must have in common.
 
 import { type OpenDatabase } from "@actions-archive/database/connection/open-database";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
@@ -9,8 +9,8 @@ import type { Harness } from "./harness.ts";
 type Ask = (query: string) => Promise<Record<string, unknown>[]>;
 
 /**
- * In the store times have milliseconds. Not in it, and left out: when things were first seen, how logs failed, and what GitHub showed of
- * an attempt that has no run record.
+ * Times in the store have milliseconds. Excluded, because the store lacks them: when things were first seen, how logs failed, and what
+ * GitHub showed of an attempt without a run record.
  */
 const ledger = {
   repositories: "select repository_id, full_name from archive.repositories",
@@ -57,7 +57,7 @@ export async function auditorRows(ask: Ask): Promise<unknown> {
   return Object.fromEntries(await Promise.all(rows));
 }
 
-/** What follows from the store of everything else in the ledger. */
+/** All other rows of the ledger that follow from the store. */
 export async function ledgerRows(ask: Ask): Promise<unknown> {
   const rows = Object.entries(ledger).map(async ([name, query]) => [
     name,
@@ -73,7 +73,10 @@ export async function openEmptyDatabase(): Promise<EmptyDatabase> {
   return { ...database, ask: async (query) => (await database.pool.query<Record<string, unknown>>(query)).rows };
 }
 
-/** Rebuilds `database` from the bench's store. @param options nothing stops it, unless told */
+/**
+ * Rebuilds `database` from the harness' store.
+ * @param options by default nothing stops it
+ */
 export async function rebuildInto(
   { db }: Pick<OpenDatabase, "db">,
   { loader }: Harness,

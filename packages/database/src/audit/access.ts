@@ -1,4 +1,4 @@
-// Who may read and write what: roles, grants and row-level security, from access/*.sql, made anew by each migration.
+// Roles, grants and row-level security, from access/*.sql, applied by each migration.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
@@ -11,8 +11,8 @@ const folder = new URL("../../access/", import.meta.url);
 const insufficientPrivilege = "42501";
 
 /**
- * Runs access/*.sql, all or nothing, in the transaction that rebuilt the views. Idempotent.
- * @returns why it could not: the user may not create roles or hand objects to them. Then nobody but the owner reads the views.
+ * Runs access/*.sql, all or nothing, in the transaction that recreated the views. Idempotent.
+ * @returns why it failed: the user may not create roles or assign objects to them. Then only the owner can read the views.
  */
 export async function setUpAccess(trx: Database): Promise<string | undefined> {
   await sql`savepoint access`.execute(trx);

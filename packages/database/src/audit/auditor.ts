@@ -1,4 +1,4 @@
-// A query as the auditor: who may read the views of schema audit, and nothing else.
+// Runs a query as the auditor's role, which may only read the views of schema audit.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -9,21 +9,21 @@ import { parseRecordText } from "../rows/record-text.ts";
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** The same rows in two forms, both of them Postgres's own: no number and no time passes through a type of JavaScript's. */
+/** The same rows in two forms, both formatted by Postgres: no number or time passes through a JavaScript type. */
 export type Answer = {
-  /** In their order. A name may stand more than once; empty where there are no rows. */
+  /** In order. A name may occur more than once; empty without rows. */
   readonly columns: readonly string[];
-  /** As to_json writes them in UTC. Numbers keep their digits: see `parseExactJson`. */
+  /** As to_json prints them in UTC. Numbers keep their digits: see `parseExactJson`. */
   readonly rows: readonly Row[];
   /** For each row and column what psql prints in UTC; null for null. */
   readonly texts: readonly (readonly (string | null)[])[];
 };
 
 /**
- * Runs one statement in a read-only transaction, as the auditor's role, with `audit` on the search path and a time-out of a
- * minute. The connection's own role must be a member of the auditor, as the owner and the writers are.
- * @param values are the statement's one parameter, an array: `($1)[1]`, `($1)[2]`, … are texts, whatever they hold.
- * @throws PermanentError `usage/invalid` with Postgres' own words when it refuses the statement.
+ * Runs one statement in a read-only transaction as the auditor's role, with `audit` as search path and a timeout of a minute. The
+ * connection's own role must be a member of the auditor, as the owner and the writers are.
+ * @param values the elements of the statement's one parameter, an array of text: `($1)[1]`, `($1)[2]`, …
+ * @throws PermanentError `usage/invalid` with Postgres' message if it refuses the statement.
  */
 export async function answerAsAuditor(pool: pg.Pool, statement: string, values: readonly string[] = []): Promise<Answer> {
   const client = await pool.connect();
@@ -46,12 +46,12 @@ export async function answerAsAuditor(pool: pg.Pool, statement: string, values: 
   } catch (error) {
     throw new PermanentError("usage/invalid", `Postgres refuses the query: ${errorMessage(error)}`, { cause: error });
   } finally {
-    // Neither the transaction nor the connection is of any more use.
+    // Neither the transaction nor the connection can be used again.
     client.release(true);
   }
 }
 
-/** As `answerAsAuditor`: the rows as JSON has them. */
+/** Like `answerAsAuditor`, but only the JSON form. */
 export async function queryAsAuditor(pool: pg.Pool, statement: string, values: readonly string[] = []): Promise<readonly Row[]> {
   return (await answerAsAuditor(pool, statement, values)).rows;
 }

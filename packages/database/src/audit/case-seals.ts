@@ -1,8 +1,8 @@
-// Which seals an exported case needs: those that carry a tombstone, and those that lead from an earlier key to the one at hand.
+// Seals that an exported case needs: those with a tombstone, and those that lead from an earlier key to the current one.
 
 import type { Database } from "../connection/open-database.ts";
 
-/** The seal that carries the tombstone of the log `key`: null while it waits for one, undefined when the log was not removed. */
+/** The seal with the tombstone of the log `key`: null if it is not sealed yet, undefined if the log was not removed. */
 export async function findTombstoneSeal(db: Database, key: string): Promise<number | null | undefined> {
   const row = await db
     .selectFrom("archive.tombstones")
@@ -15,7 +15,7 @@ export async function findTombstoneSeal(db: Database, key: string): Promise<numb
   return row?.sequence;
 }
 
-/** The seals from `first` on that are known to be in the store, in their order, each with the key that it is signed with. */
+/** Published seals from `first` on, in order, each with its signing key. */
 export async function listSealKeys(db: Database, first: number): Promise<{ sequence: number; key_id: string }[]> {
   return db
     .selectFrom("archive.seals")

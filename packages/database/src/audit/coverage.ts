@@ -1,4 +1,4 @@
-// How far each repository is covered, in a line: what `status` shows of audit.coverage and audit.gaps.
+// A summary of audit.coverage and audit.gaps per repository, for `status`.
 
 import { sql } from "kysely";
 
@@ -6,19 +6,19 @@ import type { Database } from "../connection/open-database.ts";
 
 export type RepositoryCoverage = {
   repository: string;
-  /** Runs created from here on, and before `covered_until`, are listed, but for gaps. Null before the first look. */
+  /** Runs created at or after this time, and before `covered_until`, are listed, except for gaps. Null before the first scan. */
   covered_from: Date | null;
   covered_until: Date | null;
-  /** No gap at all: each row of audit.coverage is complete, and nothing lies between them. */
+  /** No gaps: each row of audit.coverage is complete, and the rows are contiguous. */
   complete: boolean;
-  /** How many gaps of each kind. */
+  /** Number of gaps of each kind. */
   gaps: Record<string, number>;
   problem: string | null;
   polled_at: Date | null;
   poll_due_at: Date;
 };
 
-/** Selected repositories by name. Costs what the gaps cost, however many jobs there are. */
+/** Selected repositories by name. The cost depends on the number of gaps, not of jobs. */
 export async function listRepositoryCoverage(db: Database): Promise<RepositoryCoverage[]> {
   const { rows } = await sql<RepositoryCoverage>`
     with gaps as (

@@ -1,4 +1,4 @@
-// What is owed or lost, from audit.gaps: the one definition that `gaps`, `status` and the end of a pass share.
+// Reads audit.gaps, the one definition of a gap for `gaps`, `status` and the end of a pass.
 
 import type { GapKind } from "@actions-archive/core/states";
 import { sql } from "kysely";
@@ -22,7 +22,10 @@ export type GapChoice = { readonly kind?: GapKind | undefined; readonly reposito
 
 export type GapCount = { kind: GapKind; reason: string | null; gaps: number };
 
-/** How many gaps there are of each kind and reason. @param choice.repository owner/name, in any case. */
+/**
+ * Number of gaps of each kind and reason.
+ * @param choice.repository owner/name, case-insensitive.
+ */
 export async function countGaps(db: Database, choice: GapChoice = {}): Promise<GapCount[]> {
   const rows = await chosen(db, choice)
     .select(({ fn }) => ["kind", "reason", fn.countAll<number>().as("gaps")])
@@ -30,11 +33,11 @@ export async function countGaps(db: Database, choice: GapChoice = {}): Promise<G
     .orderBy("kind")
     .orderBy("reason")
     .execute();
-  // The view has no other words.
+  // The view has no other values.
   return rows.map((row) => ({ ...row, kind: row.kind as GapKind }));
 }
 
-/** Gaps of one kind after another, the longest open first. */
+/** Gaps by kind, longest open first. */
 export async function listGaps(
   db: Database,
   { reason, limit, ...choice }: GapChoice & { readonly reason?: string | null | undefined; readonly limit: number },
@@ -58,7 +61,7 @@ function chosen(db: Database, { kind, repository }: GapChoice) {
     .$if(repository !== undefined, (query) => query.where(sql<boolean>`lower(repository) = lower(${repository ?? null}::text)`));
 }
 
-/** What a check found of an attempt that is over. The others are its run's own status. */
+/** Reasons of ended attempts. Others are the run's own status. */
 const owedReasons: ReadonlySet<string | null> = new Set([
   "unlisted",
   "lagging",
@@ -71,8 +74,8 @@ const owedReasons: ReadonlySet<string | null> = new Set([
 ]);
 
 /**
- * Whether a gap makes a pass incomplete: not a run that goes on or completed moments ago, not a closed gap, not what nothing has
- * listed since the pass began, and not the seals.
+ * Whether a gap makes a pass incomplete. Excluded are runs in progress or completed moments ago, closed gaps, gaps that no listing has
+ * checked since the pass began, and missing seals.
  */
 export function isOwed({ kind, reason }: Pick<GapCount, "kind" | "reason">): boolean {
   switch (kind) {

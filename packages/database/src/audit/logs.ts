@@ -10,11 +10,11 @@ export type ArchivedLogLocation = {
   stored_bytes: number | null;
   raw_bytes: number | null;
   record_key: string;
-  /** The job whose log this is, when the reason is `copied`. */
+  /** The job whose log this is, if the reason is `copied`. */
   copied_from_job_id: number | null;
 };
 
-/** Where a job's log lies, or why there is none. Undefined when no record of the job is loaded. */
+/** Where a job's log is, or why there is none. Undefined if no record of the job is loaded. */
 export async function findLog(db: Database, jobId: number): Promise<ArchivedLogLocation | undefined> {
   return db
     .selectFrom("archive.logs")
@@ -34,7 +34,7 @@ export async function findLog(db: Database, jobId: number): Promise<ArchivedLogL
 
 export type LogStep = { step_number: number; step_name: string | null; conclusion: string | null };
 
-/** A job's steps as GitHub listed them, by number. */
+/** Steps of a job as GitHub listed them, by number. */
 export async function listSteps(db: Database, jobId: number): Promise<LogStep[]> {
   return db
     .selectFrom("archive.steps")
@@ -46,7 +46,7 @@ export async function listSteps(db: Database, jobId: number): Promise<LogStep[]>
 
 export type StepSection = { step_number: number; first_line: number; line_count: number; raw_start: number; raw_bytes: number };
 
-/** Where a step's lines are in the log of its job; undefined when it has none that are known to be its own. */
+/** Lines of a step in its job's log; undefined if none are known to be its own. */
 export async function findSection(db: Database, jobId: number, stepNumber: number): Promise<StepSection | undefined> {
   return db
     .selectFrom("archive.sections")

@@ -1,4 +1,4 @@
-// The reports: reports/*.sql, each the answer to a question of an audit.
+// Runs the reports of reports/*.sql.
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -11,7 +11,7 @@ export type Report = ReportFile & { readonly name: string };
 
 const folder = new URL("../../reports/", import.meta.url);
 
-/** All reports, by name. Reads their files at once: some 1 ms for a dozen. */
+/** All reports, by name. Reads their files synchronously: some 1 ms for a dozen. */
 export function listReports(): Report[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith(".sql"))
@@ -20,14 +20,14 @@ export function listReports(): Report[] {
 }
 
 export type ReportAnswer = Answer & {
-  /** How many logs (or spans, or runs) could not be read, for each cause; undefined where the report does not ask. */
+  /** Number of logs (or spans, or runs) that could not be read, by cause; undefined if the report does not count them. */
   readonly unread: Readonly<Record<string, number>> | undefined;
 };
 
 /**
  * Runs a report as the auditor.
- * @param values by the names of its parameters; the others are what the file says.
- * @throws PermanentError `usage/invalid` when Postgres refuses a value, or one is missing.
+ * @param values by parameter name; others have the file's defaults.
+ * @throws PermanentError `usage/invalid` if Postgres refuses a value, or one is missing.
  */
 export async function runReport(
   pool: pg.Pool,

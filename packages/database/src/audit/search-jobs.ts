@@ -1,16 +1,16 @@
-// The jobs whose logs a search reads, and those among its range whose logs it cannot read: a search that finds nothing must
-// tell one from the other.
+// Jobs whose logs a search reads, and selected jobs whose logs it cannot read, so that an empty result can be told from an incomplete
+// one.
 
 import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
 
 export type SearchChoice = {
-  /** owner/name, in any case. */
+  /** owner/name, case-insensitive. */
   readonly repository?: string | undefined;
   readonly workflow?: string | undefined;
   readonly conclusion?: string | undefined;
-  /** Jobs that completed at this instant or later, and before `until`. A job whose time is not known is always meant. */
+  /** Jobs that completed at or after this time, and before `until`. A job without a time always matches. */
   readonly since?: Date | undefined;
   readonly until?: Date | undefined;
 };
@@ -32,10 +32,10 @@ export type SearchJob = {
   record_key: string | null;
 };
 
-/** Absent logs of these reasons were there once: what they said cannot be searched. Others never had text of their own. */
+/** Absent logs with these reasons existed once, and cannot be searched. Others never had text of their own. */
 const lostReasons = ["expired", "deleted", "removed"];
 
-/** How many logs of the choice are archived, and their raw size. */
+/** Number and raw size of the selected archived logs. */
 export async function measureSearch(db: Database, choice: SearchChoice): Promise<{ logs: number; bytes: number }> {
   return chosen(db, choice)
     .where("jobs.log_state", "=", "archived")
@@ -44,8 +44,8 @@ export async function measureSearch(db: Database, choice: SearchChoice): Promise
 }
 
 /**
- * The chosen jobs that have a log or should have one, the newest first, by GitHub's ids, which grow. Page by page: give the
- * last id of the page before.
+ * Selected jobs that have a log or should have one, newest first (GitHub's ids ascend). For paging, pass the last id of the previous
+ * page.
  */
 export async function listSearchJobs(
   db: Database,
@@ -80,8 +80,8 @@ export async function listSearchJobs(
 }
 
 /**
- * Jobs of the ledger that have no row among the auditor's yet, so that no other choice than by repository, conclusion and time
- * can be made among them. Ask before `listSearchJobs`: a job that is loaded meanwhile is then in both, never in neither.
+ * Jobs of the ledger without a row among the auditor's, which can only be selected by repository, conclusion and time. Call it before
+ * `listSearchJobs`: a job that is loaded in between is then in both results, never in neither.
  */
 export async function listUnloadedSearchJobs(
   db: Database,
@@ -132,7 +132,10 @@ export async function listUnloadedSearchJobs(
     .execute();
 }
 
-/** Whether the archive knows this repository. @param fullName owner/name, in any case. */
+/**
+ * Whether the archive knows this repository.
+ * @param fullName owner/name, case-insensitive.
+ */
 export async function knowsRepository(db: Database, fullName: string): Promise<boolean> {
   const row = await db
     .selectFrom("archive.repositories")

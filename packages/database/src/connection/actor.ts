@@ -5,7 +5,7 @@ import { userInfo } from "node:os";
 import { errorMessage } from "@actions-archive/core/error-message";
 import { sql } from "kysely";
 
-/** Columns of every act; null if not recorded, as before migration 0031. */
+/** Columns of every act; null if not recorded. */
 export type Actor = {
   /** Person who is responsible: `--by`, else the operating system's login. */
   readonly by: string | null;

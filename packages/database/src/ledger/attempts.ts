@@ -61,8 +61,8 @@ export async function leaveToWebhooks(
 }
 
 /**
- * Open attempts of a repository, newest run first; without those that a backfill found and still looks after.
- * @param onlyDue leaves out those whose next visit is later.
+ * Open attempts of a repository, newest run first, without those that a running backfill checks.
+ * @param onlyDue excludes those whose next check is later.
  */
 export async function listOpenAttempts(
   db: Database,

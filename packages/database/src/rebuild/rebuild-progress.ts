@@ -1,4 +1,4 @@
-// How far the rebuilding of this database has come, and what it passed over.
+// Progress of a rebuild of this database, and the objects that it skipped.
 
 import { sql } from "kysely";
 
@@ -9,7 +9,7 @@ export type RebuildPhase = "seals" | "records" | "ledger" | "closing" | "done";
 export type RebuildState = {
   readonly archive_id: string;
   readonly phase: RebuildPhase;
-  /** In that phase: what is done. */
+  /** Position within that phase. */
   readonly position: string;
   readonly objects_listed: number | null;
   readonly objects_read: number;
@@ -28,11 +28,11 @@ export async function findRebuild(db: Database): Promise<RebuildState | undefine
     .selectFrom("archive.rebuild")
     .select(["archive_id", "phase", "position", "objects_listed", "objects_read", "jobs", "seconds", "began_at", "ended_at"])
     .executeTakeFirst();
-  // The column has a check constraint with exactly these words.
+  // A check constraint restricts the column to these words.
   return row && { ...row, phase: row.phase as RebuildPhase };
 }
 
-/** Whether the ledger holds nothing that a worker found or loaded. */
+/** Whether the ledger contains nothing that a worker found or loaded. */
 export async function isLedgerEmpty(db: Database): Promise<boolean> {
   const { rows } = await sql<{ is_empty: boolean }>`
     select not (
@@ -42,7 +42,7 @@ export async function isLedgerEmpty(db: Database): Promise<boolean> {
   return rows[0]?.is_empty === true;
 }
 
-/** Idempotent: one that began goes on. */
+/** Idempotent: a rebuild that has begun continues. */
 export async function beginRebuild(db: Database, archiveId: string): Promise<void> {
   await db
     .insertInto("archive.rebuild")
@@ -51,7 +51,7 @@ export async function beginRebuild(db: Database, archiveId: string): Promise<voi
     .execute();
 }
 
-/** Call it after what it tells of is committed. */
+/** Call it after the work that it records is committed. */
 export async function saveRebuild(db: Database, progress: RebuildProgress): Promise<void> {
   await db
     .updateTable("archive.rebuild")
@@ -81,7 +81,7 @@ export async function listRefusals(db: Database, limit: number): Promise<Refusal
   return db.selectFrom("archive.rebuild_refusals").select(["object_key", "problem"]).orderBy("object_key").limit(limit).execute();
 }
 
-/** Adds what a published seal holds and what was not found where it should be: run records and records of jobs. Idempotent. */
+/** Adds run records and records that a published seal contains and the store lacks. Idempotent. */
 export async function recordMissingObjects(db: Database): Promise<void> {
   await sql`
     insert into archive.rebuild_refusals (object_key, problem)
@@ -118,7 +118,7 @@ const analyzedTables = [
   "archive.log_facts",
 ];
 
-/** Tells Postgres what is in the tables now: it learns that by itself only a minute after, and plans badly until then. */
+/** Analyzes the tables: autovacuum does so only after a minute, and plans are bad until then. */
 export async function analyzeTables(db: Database): Promise<void> {
   await transact(db, async (trx) => {
     await sql`set local statement_timeout = 0`.execute(trx);

@@ -1,5 +1,5 @@
-// What a rebuilt ledger has of repositories, attempts and windows, as run records and seals say it. What ends an attempt or a window
-// anywhere else is a visit or a listing.
+// Restores repositories, attempts and windows of a ledger from run records and seals. Otherwise only a check or a listing closes an
+// attempt or window.
 
 import { sql } from "kysely";
 
@@ -16,8 +16,9 @@ export type NamedRepository = {
 };
 
 /**
- * Writes repositories down by the newest name that is known. Policies wait a week for each: for how long it had its name is not known. They are selected until a fetcher looks: it takes those that its settings
- * do not mean out by itself, and follows by their ids, of those that are selected, the ones that it does not find by their names. Idempotent.
+ * Writes repositories with their newest known name. Policies wait a week for each, since it is unknown how long it had its name. They
+ * are selected until a fetcher polls: it unselects those that its settings exclude, and finds selected ones whose name has changed by
+ * their id. Idempotent.
  */
 export async function restoreRepositories(db: Database, repositories: readonly NamedRepository[]): Promise<void> {
   if (repositories.length === 0) return;
@@ -39,7 +40,7 @@ export type RecordedAttempt = AttemptFields & {
   repository_id: number;
   status: string | null;
   conclusion: string | null;
-  /** The run as GitHub showed this attempt; null where it never did. */
+  /** The run as GitHub showed this attempt; null if it never did. */
   object: unknown;
   run_updated_at: string | null;
   listed_at: string;
@@ -48,7 +49,7 @@ export type RecordedAttempt = AttemptFields & {
   record_key: string;
 };
 
-/** Attempts that have a run record: listed, whatever else was known of them. Idempotent. */
+/** Marks attempts with a run record as listed. Idempotent. */
 export async function restoreAttempts(
   trx: Database,
   attempts: readonly RecordedAttempt[],
@@ -76,7 +77,7 @@ export async function restoreAttempts(
       ${pullRequestNumbers}, head_repository,
       case when json_typeof(object) = 'object' then object end, run_updated_at, listed_at, listed_jobs,
       array(select json_array_elements_text(missing_job_ids)::bigint), record_key, listed_at,
-      -- Who has the sealed record has what the seal says of the attempt.
+      -- Whoever has the sealed record has the seal's facts about the attempt.
       (select sealed_in from archive.objects where object_key = record_key)
     from ${unnest<RecordedAttempt>(types, attempts)}
     order by run_id, run_attempt
@@ -119,8 +120,8 @@ export type SealedLedger = {
 };
 
 /**
- * Takes over what a seal says of windows and attempts, after all run records. An attempt that it calls listed and that has no run record
- * is open: its jobs are to be listed again. Call it for one seal after another; of an attempt the last one counts. Idempotent.
+ * Adopts a seal's windows and attempts, after all run records. An attempt that the seal has as listed without a run record becomes
+ * open, so that its jobs are listed again. Call it for each seal in order; the last one of an attempt counts. Idempotent.
  */
 export async function restoreSealedLedger(trx: Database, seal: SealedLedger): Promise<void> {
   await restoreRepositories(
@@ -135,7 +136,7 @@ export async function restoreSealedLedger(trx: Database, seal: SealedLedger): Pr
   await restoreWindows(trx, seal);
 }
 
-/** Attempts of a seal as rows, without their repository's name. */
+/** Attempts of a seal as rows, without the repository's name. */
 export function unnestSealedAttempts(attempts: readonly SealedAttempt[]) {
   const types = {
     repository_id: "bigint",
@@ -168,7 +169,7 @@ async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attem
     on conflict (run_id, run_attempt) do update set state = excluded.state, sealed_in = excluded.sealed_in
     where attempts.record_key is null
   `.execute(trx);
-  // One that has its run record was reopened, or listed again, where a seal after its record's carries it.
+  // An attempt with a run record was reopened or listed again if a seal after its record's contains it.
   await sql`
     update archive.attempts set state = incoming.state, sealed_in = ${sequence}::bigint
     from ${incoming}
@@ -177,7 +178,7 @@ async function restoreSealedAttempts(trx: Database, { sequence, sealed_at, attem
   `.execute(trx);
 }
 
-/** Takes over the windows of a seal, merged with those that are there. Idempotent. */
+/** Adopts the windows of a seal, merged with existing ones. Idempotent. */
 export async function restoreWindows(
   trx: Database,
   { sequence, sealed_at, windows }: Omit<SealedLedger, "attempts">,
@@ -204,7 +205,7 @@ export async function restoreWindows(
   `.execute(trx);
 }
 
-/** Takes the seconds that stood as full in the last seal out of the windows: an earlier seal may have held a window without the hole. Idempotent. */
+/** Removes the seconds that are full in the last seal from the windows, since an earlier seal's window may include them. Idempotent. */
 export async function restoreFullSeconds(
   trx: Database,
   seconds: readonly { repository_id: number; second_start: string }[],
@@ -234,8 +235,8 @@ export async function restoreFullSeconds(
 }
 
 /**
- * The next poll of a rebuilt repository compares for re-runs from a day before its last window ended: the last comparison, of which
- * nothing is kept, was not earlier than that unless polling stood still. Idempotent.
+ * The first re-run scan of a rebuilt repository begins a day before its last window ended: the last scan, of which nothing is stored,
+ * was not earlier unless polling had stopped. Idempotent.
  */
 export async function restoreRerunScans(db: Database): Promise<void> {
   await sql`

@@ -1,4 +1,4 @@
-// One log that must go, by an operator's decision: a printed secret, a lawful request.
+// Erases one log by an operator's decision, such as a printed secret or a lawful request.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
@@ -11,10 +11,10 @@ export type ErasedObject = {
   size_bytes: number;
   cause: string;
   reason: string;
-  /** Null where it was not recorded. */
+  /** Null if not recorded. */
   by: string | null;
   decided_at: Date;
-  /** The published seal that carries its tombstone; null while it waits for one. */
+  /** The published seal with its tombstone; null until then. */
   sealed_in: number | null;
   removed_at: Date | null;
   retained_until: Date | null;
@@ -23,15 +23,15 @@ export type ErasedObject = {
 
 export type Erasure = {
   job_id: number;
-  /** False when its log had been removed before: then nothing was changed. */
+  /** False if its log had been removed before: then nothing was changed. */
   is_new: boolean;
   objects: ErasedObject[];
-  /** Lines of the log that the database quoted, and the record in the store still quotes; 0 when it had been removed before. */
+  /** Lines of the log that the database quoted, and that the record in the store still quotes; 0 if it had been removed before. */
   annotations: number;
   record_key: string;
   /** Other jobs whose logs have the same bytes, the first hundred by id. */
   same_text: number[];
-  /** Jobs of later attempts of which this one is the original: they have no log of their own. */
+  /** Jobs of later attempts that are copies of this one, without a log of their own. */
   copies: number[];
 };
 
@@ -42,14 +42,14 @@ export type ErasurePlan = Pick<Erasure, "job_id" | "annotations" | "record_key" 
   run_attempt: number;
   workflow_name: string | null;
   job_name: string | null;
-  /** Those that go, each with the published seal that holds it. */
+  /** Objects to remove, each with the published seal that contains it. */
   objects: { object_key: string; version_id: string | null; size_bytes: number; sealed_in: number }[];
 };
 
 /**
- * What erasing the log of a job removes. Changes nothing.
- * @returns undefined when its log was removed before.
- * @throws PermanentError `usage/invalid` where `eraseLog` would.
+ * Previews the erasure of a job's log. Changes nothing.
+ * @returns undefined if the log was removed before.
+ * @throws PermanentError `usage/invalid` in the cases of `eraseLog`.
  */
 export async function planErasure(db: Database, jobId: number): Promise<ErasurePlan | undefined> {
   return transact(db, async (trx) => {
@@ -76,7 +76,10 @@ export async function planErasure(db: Database, jobId: number): Promise<ErasureP
   });
 }
 
-/** Its archived log, locked; undefined when it was removed before. @throws PermanentError `usage/invalid` when it cannot be erased. */
+/**
+ * Its archived log, locked; undefined if it was removed before.
+ * @throws PermanentError `usage/invalid` if it cannot be erased.
+ */
 async function findErasable(trx: Database, jobId: number): Promise<RemovableLog | undefined> {
   const [log] = await lockArchivedLogs(trx, [jobId]);
   if (log === undefined) {
@@ -91,10 +94,10 @@ async function findErasable(trx: Database, jobId: number): Promise<RemovableLog 
 }
 
 /**
- * Decides that the log of a job goes: its row says so from now on, and its tombstone waits for a seal. A job whose log was removed
- * before is told as it stands: repeating changes nothing.
- * @param by who decided it; undefined: the operating system's login.
- * @throws PermanentError `usage/invalid` when there is no archived log, it is held, or it is not in a published seal.
+ * Decides to remove the log of a job: its row says so from now on, and its tombstone waits for a seal. Idempotent: for a removed log it
+ * returns the present state.
+ * @param by who decided it; by default the operating system's login.
+ * @throws PermanentError `usage/invalid` if there is no archived log, it is held, or it is not in a published seal.
  */
 export async function eraseLog(db: Database, jobId: number, reason: string, by?: string): Promise<Erasure> {
   return transact(db, async (trx) => {
@@ -122,7 +125,7 @@ async function readErasure(trx: Database, jobId: number): Promise<Pick<Erasure, 
   return { objects, record_key: log?.record_key ?? "" };
 }
 
-/** Asked before the row goes, which holds the hash. */
+/** Queried before the row, which has the hash, is changed. */
 async function findKin(trx: Database, jobId: number): Promise<Pick<Erasure, "same_text" | "copies">> {
   const { rows } = await sql<{ same_text: number[]; copies: number[] }>`
     select
@@ -141,7 +144,7 @@ async function findKin(trx: Database, jobId: number): Promise<Pick<Erasure, "sam
     where logs.job_id = ${jobId}
   `.execute(trx);
   const [row] = rows;
-  // The driver parses bigint, not arrays of it.
+  // The driver parses bigint, but not arrays of it.
   return { same_text: (row?.same_text ?? []).map(Number), copies: (row?.copies ?? []).map(Number) };
 }
 

@@ -1,4 +1,4 @@
-// Legal holds: rows are only ever added, the newest of a job is in force. What is held is not removed, whatever the reason.
+// Legal holds: an append-only table whose newest row of a job is in force. A held log is never removed.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
@@ -7,10 +7,7 @@ import { actorOf, type Ascription } from "../connection/actor.ts";
 import { type Database, transact } from "../connection/open-database.ts";
 import { lockJobs } from "../ledger/log-jobs.ts";
 
-/**
- * The jobs whose logs must stay, as `(select job_id …)`: those on hold, and those of which a held job is a copy, whose log is the
- * same object.
- */
+/** Jobs whose logs must stay, as `(select job_id …)`: held jobs, and originals of held copies, whose log is the same object. */
 export const heldJobs = sql`(
   with newest as (
     select distinct on (job_id) job_id, is_held from archive.holds order by job_id, hold_id desc
@@ -24,7 +21,7 @@ export type HoldRequest = Pick<Ascription, "by"> & {
   readonly jobIds: readonly number[];
   /** False releases. */
   readonly isHeld: boolean;
-  /** In the operator's words. */
+  /** The operator's words. */
   readonly reason: string | null;
 };
 
@@ -33,7 +30,7 @@ export type HeldJob = {
   repository: string;
   is_held: boolean;
   reason: string | null;
-  /** Who set or released it; null where it was not recorded. */
+  /** Who set or released it; null if not recorded. */
   by: string | null;
   changed_at: Date;
   /** Whether this call changed it. */
@@ -43,9 +40,9 @@ export type HeldJob = {
 };
 
 /**
- * Sets or releases holds, all or none. A job that is held already, for the same reason or with none given, stays as it is: a repeated
- * call changes nothing. Waits for a removal of these logs that is under way, so that what is held when this returns stays.
- * @throws PermanentError `usage/invalid` for a job that is not known, and for one to release that is not held.
+ * Sets or releases holds, all or none. Idempotent: a job that is held for the same reason, or held when none is given, is unchanged.
+ * Waits for a removal of these logs in progress, so that what is held when this returns stays.
+ * @throws PermanentError `usage/invalid` for an unknown job, and for the release of a job that is not held.
  */
 export async function holdJobs(db: Database, { jobIds, isHeld, reason, by: named }: HoldRequest): Promise<HeldJob[]> {
   const { by, os_user } = actorOf(named);
@@ -76,7 +73,7 @@ export async function holdJobs(db: Database, { jobIds, isHeld, reason, by: named
   });
 }
 
-// In the order of those that write these rows. A removal holds its tombstone while the store removes the object.
+// In the lock order of the writers of these rows. A removal locks its tombstone while the store removes the object.
 async function lockLogs(trx: Database, jobIds: readonly number[]): Promise<void> {
   await lockJobs(trx, jobIds);
   const ofJobs = sql`where job_id = any(${sql.val(jobIds)}::bigint[])`;
@@ -117,7 +114,7 @@ async function listHoldsOf(trx: Database, jobIds: readonly number[]): Promise<Jo
 
 export type Hold = Omit<HeldJob, "is_held" | "is_changed">;
 
-/** The jobs that are on hold now, the newest hold first. */
+/** Held jobs, newest hold first. */
 export async function listHolds(db: Database): Promise<Hold[]> {
   const { rows } = await sql<Hold>`
     select

@@ -1,4 +1,4 @@
-// The last step of a removal: the object. Only under a tombstone that a published seal carries, never while its job is held.
+// Last step of a removal: deletes an object whose tombstone is in a published seal, unless its job is held.
 
 import { sql } from "kysely";
 
@@ -14,9 +14,9 @@ export type DueRemoval = {
 };
 
 export type RemovalOutcome =
-  /** Now, or it was gone already. */
+  /** Removed now, or already missing. */
   | { readonly kind: "removed" | "absent" }
-  /** `until` where the store says it. */
+  /** `until` if the store reports it. */
   | { readonly kind: "retained"; readonly until?: Date | undefined };
 
 const mayGo = sql<boolean>`
@@ -32,7 +32,7 @@ const mayGo = sql<boolean>`
   )
   and job_id not in ${heldJobs}`;
 
-/** Keys whose objects may be removed now, the longest due first. */
+/** Keys whose objects may be removed now, longest due first. */
 export async function listDueRemovals(db: Database, limit: number): Promise<string[]> {
   const rows = await db
     .selectFrom("archive.tombstones")
@@ -45,10 +45,10 @@ export async function listDueRemovals(db: Database, limit: number): Promise<stri
 }
 
 /**
- * Calls `remove` for the object under `key` while its tombstone is locked, so that a hold waits for the end of it or is seen before
- * it, and writes down what came of it. A crash at any instant leaves it due, and `remove` must be safe to repeat. A lock without a
- * known end is asked about again in a day.
- * @returns undefined, without a call, when it may not go (any more) or another process is at it.
+ * Calls `remove` for the object under `key` while its tombstone is locked, so that a hold either waits for the end or is seen before
+ * it, and records the result. After a crash it is due again, so `remove` must be idempotent. A lock without a known end is checked
+ * again in a day.
+ * @returns undefined, without calling `remove`, if the object may not be removed (any more) or another process removes it.
  */
 export async function removeOnce(
   db: Database,
@@ -64,7 +64,7 @@ export async function removeOnce(
       .skipLocked()
       .executeTakeFirst();
     if (locked === undefined) return undefined;
-    // After the lock, in a statement of its own: a hold that was set while this one waited is seen.
+    // A separate statement after the lock, so that it sees a hold that was set while this one waited.
     const removal = await trx
       .selectFrom("archive.tombstones")
       .select(["object_key", "version_id", "job_id", "repository_id", "cause"])
@@ -81,7 +81,7 @@ export async function removeOnce(
 function columnsOf(outcome: RemovalOutcome) {
   if (outcome.kind === "retained") {
     if (outcome.until !== undefined) {
-      // Not at once again, where its clock and ours differ.
+      // Not at once, in case the store's clock differs.
       const dueAt = sql<Date>`greatest(${outcome.until}::timestamptz, now() + interval '10 minutes')`;
       return { due_at: dueAt, retained_until: outcome.until, problem: null };
     }
@@ -93,7 +93,7 @@ function columnsOf(outcome: RemovalOutcome) {
   return { due_at: null, removed_at: removedAt, retained_until: null, problem: null };
 }
 
-/** It could not be removed: it is asked for again in `minutes`, after what was due meanwhile. */
+/** The removal failed: it is retried in `minutes`, after those that were due meanwhile. */
 export async function recordFailedRemoval(
   db: Database,
   key: string,
@@ -109,16 +109,16 @@ export async function recordFailedRemoval(
 
 export type RemovalCounts = {
   waiting_for_seal: number;
-  /** Sealed, and not asked for yet, or kept from it by a hold. */
+  /** Sealed and not tried yet, or prevented by a hold. */
   waiting_for_removal: number;
-  /** The store has locked them until a time that it says. */
+  /** Locked by the store until a known time. */
   retained: number;
-  /** The store refused: `problem` of the tombstone says why. */
+  /** Refused by the store: `problem` of the tombstone has the reason. */
   refused: number;
   removed: number;
 };
 
-/** How far removals are. */
+/** Progress of the removals. */
 export async function countRemovals(db: Database): Promise<RemovalCounts> {
   const isDue = sql`due_at is not null`;
   const isRetained = sql`retained_until > now()`;

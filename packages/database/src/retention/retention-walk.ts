@@ -1,6 +1,6 @@
-// The rolling walk that applies the policies: over the jobs of each governed repository, the oldest first, a page at a time, so that a
-// turn never reads a whole table. A round looks at every job that is old enough, also at those whose log went long ago; so the next one
-// begins after ten times its duration, an hour at least, or at once when a policy has changed.
+// Applies the policies in a rolling walk over the jobs of each governed repository, oldest first, in pages, so that a turn never reads
+// a whole table. A round checks every job that is old enough, even if its log was removed long ago. The next one begins after ten times
+// its duration, at least an hour, or at once after a change of a policy.
 
 import { sql } from "kysely";
 
@@ -9,9 +9,9 @@ import { endsBefore, governedRepositories, type GovernedRepository } from "./ret
 import { insertTombstones, isSealed, lockArchivedLogs } from "./tombstones.ts";
 
 export type WalkLimits = {
-  /** Jobs that are looked at in one page. */
+  /** Jobs checked per page. */
   readonly maxChecked: number;
-  /** Logs that are decided in one page. */
+  /** Logs decided per page. */
   readonly maxDecided: number;
 };
 
@@ -20,8 +20,9 @@ export type WalkedPage = { readonly repository: string; readonly policy: string;
 type Position = { repository_id: number; completed_at: string; job_id: number };
 
 /**
- * Decides the next page of the round: what is old enough, sealed and not held, goes; the rest is looked at again in the next round.
- * @returns undefined when no round is due, when one has just ended, or while another process walks.
+ * Decides the next page of the round: logs that are old enough, sealed and not held are removed; the others are checked again in the
+ * next round.
+ * @returns undefined if no round is due, when one has just ended, or while another process walks.
  */
 export async function walkPolicies(db: Database, limits: WalkLimits): Promise<WalkedPage | undefined> {
   return transact(db, async (trx) => {
@@ -55,14 +56,14 @@ function firstOf(repository_id: number): Position {
   return { repository_id, completed_at: "-infinity", job_id: 0 };
 }
 
-/** Where the round is, locked; undefined when none is due, or another process has it. */
+/** Position of the round, locked; undefined if none is due, or another process has it. */
 async function takePosition(trx: Database): Promise<Position | undefined> {
   const { rows: policies } = await sql<{ newest: number | null }>`
     select max(policy_id) as newest from archive.retention_policies
   `.execute(trx);
   const newest = policies[0]?.newest ?? null;
   if (newest === null) return undefined;
-  // Only where there is none: a conflict would wait for whoever has the row.
+  // Only if there is none: a conflict would wait for the lock of the row.
   await sql`
     insert into archive.retention_walk (policy_id)
     select ${newest} where not exists (select from archive.retention_walk)
@@ -98,14 +99,14 @@ async function findRepositoryFrom(trx: Database, repositoryId: number): Promise<
   return rows[0];
 }
 
-/** The jobs of the next page that have a log, and where the one after it begins. What is held is found out under the lock. */
+/** Jobs of the next page that have a log, and where the next page begins. Holds are checked under the lock. */
 async function readPage(
   trx: Database,
   { repository_id, keep_days }: GovernedRepository,
   { completed_at, job_id }: Position,
   { maxChecked, maxDecided }: WalkLimits,
 ): Promise<{ jobIds: number[]; next: Position }> {
-  // The first of the two conditions on time is what an index answers.
+  // The first of the two conditions on time uses an index.
   const { rows } = await sql<{ job_id: number; completed_at: string; may_go: boolean }>`
     select page.job_id, page.completed_at::text, logs.log_state = 'archived' and ${endsBefore(sql`${keep_days}::integer`)} as may_go
     from (

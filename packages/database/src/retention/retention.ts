@@ -1,5 +1,5 @@
-// Policies of retention: for how many days after a job's end its log is kept, by owner or by repository. Rows are only ever added;
-// the newest of a name is in force, a repository's own goes before its owner's, and a log without a policy is kept for ever.
+// Retention policies: how many days after a job's end its log is kept, by owner or repository. The table is append-only: the newest row
+// of a name is in force, a repository's policy overrides its owner's, and without a policy a log is kept indefinitely.
 
 import { type RawBuilder, sql } from "kysely";
 
@@ -10,13 +10,13 @@ import { heldJobs } from "./holds.ts";
 export type PolicyChange = {
   /** owner or owner/name, in lower case. */
   readonly name: string;
-  /** Null takes the policy of this name away. */
+  /** Null removes the policy of this name. */
   readonly keepDays: number | null;
 };
 
 /**
- * A name counts a week after this archive first saw it, by the database's clock and never by a payload's time: a rename or a transfer to
- * where logs are kept for less must not remove them at once. The name under which a repository was found counts from the beginning.
+ * A name counts a week after this archive first saw it, by the database's clock and not by a payload's time, so that a rename or
+ * transfer to a shorter retention does not remove logs at once. A repository's first known name counts immediately.
  */
 const nameDays = 7;
 
@@ -36,7 +36,7 @@ function policiesInForce(change?: PolicyChange) {
   )`;
 }
 
-/** `(repository_id, full_name, policy, keep_days)` of the repositories that a policy governs. */
+/** `(repository_id, full_name, policy, keep_days)` of governed repositories. */
 export function governedRepositories(change?: PolicyChange) {
   return sql`(
     select repository_id, full_name, governing.name as policy, governing.keep_days
@@ -52,9 +52,9 @@ export function governedRepositories(change?: PolicyChange) {
 }
 
 /**
- * Whether an archived log, a row of archive.logs, ended more than `keepDays` ago. A job's end comes from GitHub, through a webhook too,
- * and can be claimed too early; the log's last line, which its runner wrote, cannot be older than that. A runner's clock that is ahead
- * counts up to the moment when this archive had the log.
+ * Whether an archived log, a row of archive.logs, ended more than `keepDays` ago. A job's end is from GitHub, or from a webhook, and
+ * may be too early. The time of the log's last line, which the runner wrote, bounds it from below, capped at the time of archiving in
+ * case the runner's clock is ahead.
  */
 export function endsBefore(keepDays: RawBuilder<unknown>) {
   return sql<boolean>`(
@@ -71,7 +71,7 @@ export type Policy = {
   repositories: number;
 };
 
-/** The policies in force, by name, each with how many repositories it governs. */
+/** Policies in force, by name, each with its number of governed repositories. */
 export async function listPolicies(db: Database): Promise<Policy[]> {
   const { rows } = await sql<Policy>`
     select name, keep_days, changed_at, by, reason, (select count(*) from ${governedRepositories()} as governed where policy = name) as repositories
@@ -84,7 +84,10 @@ export async function listPolicies(db: Database): Promise<Policy[]> {
   return rows;
 }
 
-/** Sets or takes away a policy. One that is in force already changes nothing. @returns whether it changed something. */
+/**
+ * Sets or removes a policy. Idempotent.
+ * @returns whether it changed something.
+ */
 export async function changePolicy(
   db: Database,
   { name, keepDays }: PolicyChange,
@@ -107,20 +110,20 @@ export async function changePolicy(
 export type GovernedRepository = { repository_id: number; repository: string; policy: string; keep_days: number };
 
 export type PlannedRemoval = GovernedRepository & {
-  /** Logs that may go now. */
+  /** Logs that may be removed now. */
   logs: number;
   /** Their stored bytes. */
   bytes: number;
-  /** Logs that are old enough and stay: on hold. */
+  /** Held logs that are old enough. */
   held: number;
-  /** Logs that are old enough and wait for a seal first. */
+  /** Unsealed logs that are old enough. */
   unsealed: number;
   oldest_completed_at: Date | null;
 };
 
 /**
- * What the policies remove now, as if `change` had been made: a row for each governed repository, by id. Reads every job of theirs that
- * is old enough, in one statement, since one a repository takes several times as long: some 15 seconds for a million on two cores.
+ * What the policies remove now, as if `change` had been made: a row per governed repository, by id. Reads every job of theirs that is
+ * old enough, in one statement, since one per repository takes several times as long: some 15 seconds for a million jobs on two cores.
  */
 export async function planRemovals(db: Database, change?: PolicyChange): Promise<PlannedRemoval[]> {
   return transact(db, async (trx) => {

@@ -1,5 +1,5 @@
-// Logs that go: first the row, with the tombstone, in one transaction; then the tombstone in a published seal; then the object.
-// A tombstone is never taken back, and the rows of its job say `absent`, `removed` from then on, whatever is loaded later.
+// Removal of logs: first the row and the tombstone, in one transaction; then the tombstone in a published seal; then the object. A
+// tombstone is permanent: the rows of its job say `absent`, `removed` from then on, whatever is loaded later.
 
 import { tryParseKey } from "@actions-archive/core/object-key";
 import type { AbsentReason } from "@actions-archive/core/states";
@@ -15,9 +15,9 @@ import { heldJobs } from "./holds.ts";
 
 export type Removal = {
   readonly cause: "erase" | "retention";
-  /** In the operator's words, or the policy. */
+  /** The operator's words, or the policy. */
   readonly reason: string;
-  /** Who decided it; undefined: the operating system's login. */
+  /** Who decided it; by default the operating system's login. */
   readonly by?: string | undefined;
 };
 
@@ -27,7 +27,7 @@ export type LogObject = {
   version_id: string | null;
   size_bytes: number;
   sha256: string;
-  /** In a published seal. */
+  /** Contained in a published seal. */
   is_sealed: boolean;
 };
 
@@ -36,13 +36,13 @@ export type RemovableLog = {
   repository_id: number;
   log_key: string | null;
   is_held: boolean;
-  /** Those that the loader has written down. */
+  /** Those that the loader has recorded. */
   objects: LogObject[];
 };
 
 /**
- * What is known of these jobs' archived logs and their objects, locked for the rest of the transaction: nobody else's load, hold or
- * removal changes it. Jobs without an archived log are left out.
+ * Archived logs of these jobs and their objects, locked for the rest of the transaction against loads, holds and removals. Jobs without
+ * an archived log are omitted.
  */
 export async function lockArchivedLogs(trx: Database, jobIds: readonly number[]): Promise<RemovableLog[]> {
   await lockJobs(trx, jobIds);
@@ -52,7 +52,7 @@ export async function lockArchivedLogs(trx: Database, jobIds: readonly number[])
     order by job_id
     for no key update
   `.execute(trx);
-  // A statement of its own: what others committed while this one waited for the locks must be seen.
+  // A separate statement, so that it sees what others committed while this one waited for the locks.
   const folder = sql`'logs/' || host || '/' || jobs.repository_id || '/' || jobs.run_id || '/' || jobs.job_id`;
   const { rows } = await sql<RemovableLog>`
     select
@@ -63,7 +63,7 @@ export async function lockArchivedLogs(trx: Database, jobIds: readonly number[])
           'is_sealed', seals.sequence is not null) order by object_key)
         from archive.objects
         left join archive.seals on seals.sequence = objects.sealed_in and published_at is not null
-        -- The range of the keys that begin as the job's do.
+        -- The range of keys with the job's prefix.
         where object_key > (${folder} || '.') collate "C" and object_key < (${folder} || '/') collate "C"
       ), '[]') as objects
     from archive.logs
@@ -75,12 +75,12 @@ export async function lockArchivedLogs(trx: Database, jobIds: readonly number[])
   return rows;
 }
 
-/** True when every object of the log is in a published seal, and the one that its row names is among them. */
+/** True if every object of the log is in a published seal, including the one that its row names. */
 export function isSealed({ log_key, objects }: Pick<RemovableLog, "log_key" | "objects">): boolean {
   return objects.every(({ is_sealed }) => is_sealed) && objects.some(({ object_key }) => object_key === log_key);
 }
 
-/** Tombstones for these logs, and their rows. They must be locked, sealed and not held. Idempotent. */
+/** Writes tombstones for these logs, and updates their rows. They must be locked, sealed and not held. Idempotent. */
 export async function insertTombstones(trx: Database, logs: readonly RemovableLog[], removal: Removal): Promise<void> {
   const tombstones = logs.flatMap(({ job_id, repository_id, objects }) =>
     objects.map(({ is_sealed: _sealed, ...object }) => ({ ...object, job_id, repository_id })),
@@ -137,8 +137,8 @@ export type NamedLog = {
 };
 
 /**
- * What a record names of a job whose log was removed before, goes too, for the same reason: a worker had it in flight. A log under a
- * key that is gone already is looked for once more. Call it in the transaction that loads these records. Idempotent.
+ * Removes logs that records name after their job's log was removed, for the same reason: a worker had them in flight. A log under an
+ * already removed key is checked once more. Call it in the transaction that loads these records. Idempotent.
  */
 export async function propagateTombstones(trx: Database, named: readonly NamedLog[]): Promise<void> {
   const rows = named
@@ -171,8 +171,8 @@ export async function propagateTombstones(trx: Database, named: readonly NamedLo
 }
 
 /**
- * Makes the rows of those jobs that have a tombstone say that their log was removed; what its text said goes with it, as far as it
- * quotes it. Call it after everything else that writes their rows. Idempotent.
+ * Marks the logs of jobs with a tombstone as removed, and deletes the rows that quote their text. Call it after everything else that
+ * writes their rows. Idempotent.
  */
 export async function applyTombstones(trx: Database, jobIds: readonly number[]): Promise<void> {
   const { rows } = await sql<{ job_id: number }>`
@@ -185,7 +185,7 @@ export async function applyTombstones(trx: Database, jobIds: readonly number[]):
   );
 }
 
-/** Makes the rows of these jobs say that their log was removed. Idempotent. */
+/** Marks the logs of these jobs as removed. Idempotent. */
 export async function writeRemovals(trx: Database, jobIds: readonly number[], schema: Schema = archiveSchema): Promise<void> {
   const removed: AbsentReason = "removed";
   const ofJobs = sql`job_id = any(${sql.val(jobIds)}::bigint[])`;
@@ -214,7 +214,7 @@ export async function writeRemovals(trx: Database, jobIds: readonly number[], sc
   `.execute(trx);
 }
 
-/** Those of these jobs that have a tombstone which no seal up to `sequence` carries. */
+/** Those of these jobs with a tombstone that no seal up to `sequence` contains. */
 export async function listUnsealedRemovals(trx: Database, jobIds: readonly number[], sequence: number): Promise<number[]> {
   const { rows } = await sql<{ job_id: number }>`
     select distinct job_id from archive.tombstones

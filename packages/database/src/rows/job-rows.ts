@@ -1,5 +1,5 @@
-// Turns a job object, as GitHub sent it, into column values. Field by field and never throwing: GitHub leaves fields out,
-// sends null for what its schema calls required, and puts anything into a name; one odd field must not cost a job.
+// Converts a job object, as GitHub sent it, to column values, field by field and without throwing. GitHub omits fields, sends null for
+// required ones, and puts any text into names; one invalid field must not lose a job.
 export type StepColumns = {
   step_number: number;
   step_name: string | null;
@@ -31,7 +31,7 @@ export type JobColumns = {
   steps: StepColumns[];
 };
 
-/** @returns undefined when the object has no usable job and run id: then it is not a job at all. */
+/** @returns undefined if the object has no usable job and run id, and so is no job. */
 export function jobColumns(object: unknown): JobColumns | undefined {
   const job = asFields(object);
   const [job_id, run_id] = [id(job["id"]), id(job["run_id"])];
@@ -60,8 +60,8 @@ export function jobColumns(object: unknown): JobColumns | undefined {
 }
 
 /**
- * How much an object says of its steps: they are counted, and of each whether it is completed, its conclusion and its two times are known.
- * A webhook's last steps may still be in progress, and a later listing shows them completed.
+ * Measures the facts about steps in an object: the number of steps, and for each whether it is completed and whether its conclusion and
+ * its two times are known. A webhook's last steps may still be in progress, and a later listing shows them completed.
  */
 export function fullnessOf({ steps }: Pick<JobColumns, "steps">): number {
   const known = steps.flatMap(({ status, conclusion, started_at, completed_at }) => [
@@ -74,7 +74,7 @@ export function fullnessOf({ steps }: Pick<JobColumns, "steps">): number {
   return known.filter(Boolean).length;
 }
 
-// A number twice would break the batch; the later of two steps wins, as GitHub lists them in order.
+// A repeated number would break the batch; the later of two steps wins, in GitHub's order.
 function stepColumns(steps: unknown): StepColumns[] {
   const byNumber = new Map<number, StepColumns>();
   for (const entry of Array.isArray(steps) ? steps : []) {
@@ -93,28 +93,28 @@ function stepColumns(steps: unknown): StepColumns[] {
   return [...byNumber.values()].toSorted((a, b) => a.step_number - b.step_number);
 }
 
-/** Text that Postgres takes: U+0000 and half a surrogate pair become U+FFFD. Null when it is no string. */
+/** Text that Postgres accepts: U+0000 and half a surrogate pair become U+FFFD. Null if it is not a string. */
 export function text(value: unknown): string | null {
   return typeof value === "string" ? value.replaceAll("\0", "\uFFFD").toWellFormed() : null;
 }
 
-/** An instant with its offset resolved, as ISO 8601 in UTC; null when it is none that Postgres takes. */
+/** A time as ISO 8601 in UTC; null if Postgres accepts none like it. */
 export function instant(value: unknown): string | null {
   if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T/.test(value)) return null;
   const date = new Date(value);
   if (Number.isNaN(date.getTime())) return null;
   const iso = date.toISOString();
-  // Its offset may carry it out of the four digits; and Postgres knows no year 0.
+  // The offset may lead out of four-digit years, and Postgres has no year 0.
   return /^\d{4}-/.test(iso) && !iso.startsWith("0000") ? iso : null;
 }
 
-/** A GitHub id; null when it is none. */
+/** A GitHub id; null if it is none. */
 export function id(value: unknown): number | null {
   const number = integer(value);
   return number !== null && number > 0 ? number : null;
 }
 
-/** The fields of an object; none when it is not one. */
+/** The fields of an object; none if it is not one. */
 export function asFields(value: unknown): Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

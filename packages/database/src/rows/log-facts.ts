@@ -1,5 +1,5 @@
-// Rows of what a log's text says: which lines are a step's, the actions that were used, annotations, the token's permissions and
-// the runner. Always those of the record in force, whatever comes when: its rows take the place of those of an earlier version.
+// Rows extracted from a log's text: lines of steps, used actions, annotations, the token's permissions and the runner. They always
+// match the record in force, in any order of loads: its rows replace those of an earlier version.
 
 import { type RawBuilder, sql } from "kysely";
 
@@ -8,7 +8,7 @@ import { archiveSchema, type Schema } from "../connection/schema-name.ts";
 import { type ColumnTypes, unnest } from "../connection/unnest.ts";
 import { instant, text } from "./job-rows.ts";
 
-/** A step's lines without gap, from its first: later sections of the same step are in the record alone. */
+/** A step's contiguous lines from its first; later sections of the same step are only in the record. */
 function firstOfEach(sections: NonNullable<LogFactsOfRecord["sections"]>) {
   const first = new Map<number, Omit<(typeof sections)[number], "step_number">>();
   for (const { step_number, ...place } of sections)
@@ -16,7 +16,7 @@ function firstOfEach(sections: NonNullable<LogFactsOfRecord["sections"]>) {
   return [...first].map(([step_number, place]) => ({ step_number, ...place }));
 }
 
-/** A record, and what it says of its log; nothing where it does not. */
+/** A record and its extracted facts; none if the log was not extracted. */
 export type LogFactsOfRecord = {
   readonly job_id: number;
   readonly record_key: string;
@@ -50,7 +50,7 @@ export type LogFactsOfRecord = {
   readonly runner?: Readonly<Record<string, string>> | undefined;
   readonly token_permissions?: Readonly<Record<string, string>> | undefined;
   readonly locked_actions?: boolean | undefined;
-  /** How much of each list the record's cap cost. */
+  /** Number of items over the record's cap in each list. */
   readonly left_out?: LeftOut | undefined;
 };
 
@@ -102,8 +102,8 @@ const factTypes = {
 } as const;
 
 /**
- * Writes the rows of those of `records` that `archive.logs` has in force; others change nothing. Call it in the transaction of
- * `upsertLogs`, after it: its row locks keep two loaders of one job apart. Idempotent: a repeated call changes no row.
+ * Writes the rows of those `records` that are in force in `archive.logs`; others change nothing. Call it after `upsertLogs`, in the
+ * same transaction: its row locks separate two loaders of one job. Idempotent: a repeated call changes no row.
  */
 export async function replaceLogFacts(
   trx: Database,
@@ -162,20 +162,20 @@ export async function replaceLogFacts(
   });
   await replaceRows(trx, jobIds, {
     table: sql`${schema}.log_facts`,
-    // One row a job at most.
+    // At most one row per job.
     key: sql`job_id`,
     types: factTypes,
     rows: inForce.flatMap(factRow),
   });
 }
 
-// Two names can become one when Postgres takes no NUL: the later wins.
+// Two names can become one since Postgres does not accept NUL: the later wins.
 function permissionRows({ job_id, token_permissions = {} }: LogFactsOfRecord) {
   const accesses = new Map(Object.entries(token_permissions).map(([scope, access]) => [text(scope), text(access)]));
   return [...accesses].map(([scope, access]) => ({ job_id, scope, access }));
 }
 
-/** Nothing for a record that did not look at its log, as of an absent one. */
+/** None for a record without extraction, as of an absent log. */
 function factRow(record: LogFactsOfRecord) {
   const { job_id, action_uses, annotations, runner, token_permissions, locked_actions, left_out = {} } = record;
   if (action_uses === undefined && annotations === undefined && runner === undefined && token_permissions === undefined)
@@ -203,7 +203,7 @@ function factRow(record: LogFactsOfRecord) {
   ];
 }
 
-// Sorted by job, which avoids deadlocks; a record that came twice counts once.
+// Sorted by job, which avoids deadlocks; a repeated record counts once.
 async function recordsInForce(trx: Database, schema: Schema, records: readonly LogFactsOfRecord[]): Promise<LogFactsOfRecord[]> {
   const named = records.map(({ job_id, record_key }) => ({ job_id, record_key }));
   const { rows } = await sql<{ job_id: number; record_key: string }>`
@@ -216,7 +216,7 @@ async function recordsInForce(trx: Database, schema: Schema, records: readonly L
   return rows.flatMap(({ record_key }) => byKey.get(record_key) ?? []);
 }
 
-// Almost always none: then there is nothing to take away.
+// Almost always empty: then nothing is deleted.
 async function jobsWithFacts(trx: Database, schema: Schema, jobIds: readonly number[]): Promise<number[]> {
   const ofJobs = sql`where job_id = any(${sql.val(jobIds)}::bigint[])`;
   const { rows } = await sql<{ job_id: number }>`
@@ -231,7 +231,7 @@ async function jobsWithFacts(trx: Database, schema: Schema, jobIds: readonly num
 
 type Rows<R extends object> = {
   readonly table: RawBuilder<unknown>;
-  /** The column that tells a job's rows apart. */
+  /** The column that distinguishes a job's rows. */
   readonly key: RawBuilder<unknown>;
   readonly types: ColumnTypes<R>;
   readonly rows: readonly R[];

@@ -1,9 +1,10 @@
-// The text that Postgres prints for a whole row, taken apart into what psql prints for each of its columns.
+// Parses Postgres' text form of a row into what psql prints for each column.
 
 /**
- * @param text a row in Postgres's own form, such as `(1,,"a ""b"", c")`: an empty field is null, and in quotes a doubled quote or a
- * backslash stands for the character itself (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX).
- * @returns one text a column; null for null. A row without columns and one whose only column is null have the same text: `columns` decides.
+ * @param text a row in Postgres' text form, such as `(1,,"a ""b"", c")`: an empty field is null, and within quotes a doubled quote or a
+ * backslash escapes the character (https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX).
+ * @returns one text per column; null for null. A row without columns and one whose only column is null have the same text: `columns`
+ * decides.
  */
 export function parseRecordText(text: string, columns: number): (string | null)[] {
   if (columns === 0) return [];

@@ -1,7 +1,7 @@
-// The auditor's tables. Rows are joined field by field instead of by arrival: a completed status outranks an open one, null
-// never replaces a value (`greatest` passes over it), steps are merged by number, an archived log outranks an absent one.
-// `greatest` settles the rest by content alone, so that any order and repetition of deliveries ends in the same rows: by bytes, in
-// collation C, since a rebuilt database may have another locale.
+// Writes the auditor's tables. Rows are merged field by field, independent of arrival: a completed status outranks an open one, null
+// never replaces a value (`greatest` ignores it), steps are merged by number, and an archived log outranks an absent one. `greatest`
+// decides the rest by content alone, so that any order and repetition of deliveries gives the same rows: by bytes, in collation C,
+// since a rebuilt database may have another locale.
 
 import type { AbsentReason, LogFlag } from "@actions-archive/core/states";
 import { sql } from "kysely";
@@ -39,9 +39,9 @@ export type LogRow = {
   record_key: string;
   record_version: number;
   record_sha256: string;
-  /** Null for an absent log, and where the record does not say. */
+  /** Null for an absent log, or if the record lacks it. */
   extraction_version: number | null;
-  /** `fullnessOf` the record's job object; null where it is none. */
+  /** `fullnessOf` the record's job object; null if it is none. */
   object_steps: number | null;
 };
 
@@ -110,8 +110,8 @@ const logTypes = {
 
 /**
  * Upserts jobs and their steps. Call it in a transaction. Idempotent.
- * @param schema another one than `archive` has tables alike, without partitions.
- * @returns the ids of the jobs that were written.
+ * @param schema one other than `archive` has the same tables, without partitions.
+ * @returns the ids of the written jobs.
  */
 export async function upsertJobs(trx: Database, stories: readonly JobInput[], schema: Schema = archiveSchema): Promise<number[]> {
   const parsed = stories.flatMap((story) => {
@@ -192,7 +192,10 @@ async function writeSteps(
   `.execute(trx);
 }
 
-/** Upserts how logs ended, from their records. The jobs' rows must be there. Call it in a transaction, and `applyTombstones` after it. Idempotent. */
+/**
+ * Upserts log states from their records. The jobs' rows must exist. Call it in a transaction, and `applyTombstones` after it.
+ * Idempotent.
+ */
 export async function upsertLogs(trx: Database, logs: readonly LogRow[], schema: Schema = archiveSchema): Promise<void> {
   for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, schema, round);
 }
@@ -227,7 +230,7 @@ async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[])
       extraction_version = excluded.extraction_version,
       object_steps = excluded.object_steps
     where (excluded.log_state = 'archived', excluded.record_version)
-      -- Only a tombstone says removed, and only of what was archived.
+      -- Only a tombstone sets removed, and only for an archived log.
       > (logs.log_state = 'archived' or logs.log_reason = 'removed', logs.record_version)
   `.execute(trx);
 }

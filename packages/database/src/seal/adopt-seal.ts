@@ -1,5 +1,5 @@
-// Seals that the store has and this database does not: it was restored from a backup, or is being rebuilt, or another one of the same
-// archive went on. The chain in the store is the one that counts.
+// Adopts seals that the store has and this database lacks: it was restored from a backup, or is being rebuilt, or another database of
+// the same archive continued. The chain in the store is authoritative.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { sql } from "kysely";
@@ -15,7 +15,7 @@ import { applyTombstones } from "../retention/tombstones.ts";
 import { insertSealedLists, type SealedLists } from "./sealed-changes.ts";
 import { findHead, findPreparedSeal, publishSeal } from "./seals.ts";
 
-/** Of a seal that was read from the store, what it says; instants as text. */
+/** Content of a seal that was read from the store; times as text. */
 export type SealToAdopt = SealedLists & {
   readonly sealed_at: string;
   readonly previous_sha256: string;
@@ -23,20 +23,20 @@ export type SealToAdopt = SealedLists & {
   readonly key_id: string;
   readonly next_key_id: string | null;
   readonly entries: readonly StoredObject[];
-  /** Who had it announce its next key, or correct earlier seals; undefined where it does neither. */
+  /** Who announced its next key, or corrected earlier seals; undefined if it does neither. */
   readonly operator?: (Actor & { readonly reason: string | null }) | undefined;
   /**
-   * Whether a key of ours stands for the chain. Where none does, whoever can write the store could have written the seal, and nothing
-   * may be removed for what it says: no log by its tombstones, none by its policies, none whose hold it releases.
+   * Whether a trusted key signed the chain. Otherwise anyone who can write to the store could have written the seal, and it must not
+   * cause a removal: no log by its tombstones, none by its policies, none whose hold it releases.
    */
   readonly isTrusted: boolean;
 };
 
 /**
- * Takes a seal of the store over as the next of the chain, with what it holds and the lists that it carries. What was
- * prepared under its number and says something else, waits for a later seal. The ledger stays as it is: a database that does not have a
- * window's runs must not take the window over. Idempotent.
- * @throws PermanentError `store/corrupt` when it does not follow the head of this database.
+ * Adopts a seal of the store as the next of the chain, with its objects and lists. A different seal that was prepared under its number
+ * is discarded, and its content waits for a later seal. The ledger is unchanged: a database must not adopt a window without its runs.
+ * Idempotent.
+ * @throws PermanentError `store/corrupt` if it does not follow the head of this database.
  */
 export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> {
   await transact(db, async (trx) => {

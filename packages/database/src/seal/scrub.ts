@@ -1,4 +1,4 @@
-// The rolling reading of the whole archive: how far it has come, and what it found damaged.
+// State of the scrub: its position, and the damage that it found.
 
 import { sql } from "kysely";
 
@@ -6,7 +6,7 @@ import { type Database, transact } from "../connection/open-database.ts";
 import { idsOfKey, type StoredObject } from "../ledger/objects.ts";
 
 export type ScrubBatch = {
-  /** Where the round stood when the batch was chosen. */
+  /** Position of the round when the batch was selected. */
   readonly position: string;
   readonly objects: readonly StoredObject[];
 };
@@ -15,8 +15,8 @@ const notRemoved = sql`not exists (select from archive.tombstones where tombston
 const allObjects = sql<number>`(select count(*) from archive.objects where ${notRemoved})`;
 
 /**
- * What is to be read next so that every object is read once in `days`: none while the round is ahead of its time, or over. Objects
- * that are removed, or about to be, are passed over.
+ * Selects the next objects so that every object is read once in `days`; none while the round is ahead of schedule, or over. Removed
+ * objects, and those about to be, are skipped.
  */
 export async function chooseScrubBatch(
   db: Database,
@@ -36,7 +36,7 @@ export async function chooseScrubBatch(
 
 function findRound(db: Database, days: number): Promise<{ position: string; due: number } | undefined> {
   const elapsed = sql`extract(epoch from now() - round_began_at) / (${days}::float8 * 86400)`;
-  // What came after the round began is read at its end.
+  // Objects recorded after the round began are read at its end.
   const due = sql<number>`case when ${elapsed} < 1 then ceil(objects * ${elapsed})::bigint - objects_read else 1000000000 end`;
   return db.selectFrom("archive.scrub").select("position").select(due.as("due")).executeTakeFirst();
 }
@@ -50,7 +50,7 @@ async function beginFirstRound(db: Database, days: number): Promise<{ position: 
   return (await findRound(db, days)) ?? { position: "", due: 0 };
 }
 
-/** Where the round was at `batch.position`, it is at the batch's last key now; without objects it is over. Idempotent. */
+/** Moves the round from `batch.position` to the batch's last key; an empty batch ends it. Idempotent. */
 export async function recordScrubbed(db: Database, { position, objects }: ScrubBatch): Promise<void> {
   const last = objects.at(-1);
   if (last === undefined) {
@@ -70,7 +70,7 @@ export async function recordScrubbed(db: Database, { position, objects }: ScrubB
   `.execute(db);
 }
 
-/** Whether the round stands at `position` still and has nothing after it. */
+/** Whether the round is still at `position` and no object follows. */
 export async function isRoundOver(db: Database, position: string): Promise<boolean> {
   const { rows } = await sql<{ is_over: boolean }>`
     select
@@ -86,9 +86,9 @@ export async function isRoundOver(db: Database, position: string): Promise<boole
 export type Damage = { readonly key: string; readonly finding: "missing" | "damaged" };
 
 /**
- * Writes damages down, to be carried by the next seal; one that is known stays as it was. A log in force that is damaged is asked for
- * again, and then stored beside. What has a tombstone is no damage. Idempotent.
- * @returns the keys of those that were not known.
+ * Records damage for the next seal; known damage is unchanged. A damaged log in force is requested again, and then stored under an
+ * extra key. An object with a tombstone is not damage. Idempotent.
+ * @returns the keys of new damage.
  */
 export async function recordDamages(db: Database, damages: readonly Damage[]): Promise<string[]> {
   return transact(db, async (trx) => {
@@ -117,7 +117,7 @@ export async function recordDamages(db: Database, damages: readonly Damage[]): P
   });
 }
 
-// What was removed between the choice of the batch and its reading is not missing.
+// An object removed between its selection and its reading is not missing.
 async function listRemovedKeys(trx: Database, keys: readonly string[]): Promise<Set<string>> {
   const rows = await trx
     .selectFrom("archive.tombstones")
@@ -127,7 +127,7 @@ async function listRemovedKeys(trx: Database, keys: readonly string[]): Promise<
   return new Set(rows.map(({ object_key }) => object_key));
 }
 
-/** The key of a damaged log of this job that nothing stands in for yet. */
+/** Key of an unrepaired damaged log of this job. */
 export async function findDamagedLog(db: Database, jobId: number): Promise<string | undefined> {
   const row = await db
     .selectFrom("archive.damages")
@@ -141,7 +141,7 @@ export async function findDamagedLog(db: Database, jobId: number): Promise<strin
   return row?.object_key;
 }
 
-/** `repairedBy` holds the raw bytes of the damaged log: the next seal says so. Idempotent. */
+/** Records that `repairedBy` holds the raw bytes of the damaged log, for the next seal. Idempotent. */
 export async function recordRepair(db: Database, objectKey: string, repairedBy: string): Promise<void> {
   await db
     .updateTable("archive.damages")
@@ -158,7 +158,7 @@ export type Scrub = {
   readonly last_round_ended_at: Date | null;
 };
 
-/** How the reading stands; undefined before it began. */
+/** State of the scrub; undefined before it began. */
 export async function findScrub(db: Database): Promise<Scrub | undefined> {
   return db
     .selectFrom("archive.scrub")

@@ -1,4 +1,5 @@
-// What the next seal carries: objects, the ledger's change, tombstones, holds, policies, damages and removals.
+// Selects the content of the next seal: objects, the ledger's change, tombstones, holds, policies, damages, removals, retries and
+// backfill steps.
 
 import { sql } from "kysely";
 
@@ -6,7 +7,7 @@ import { type Actor, actorColumns, databaseUser } from "../connection/actor.ts";
 import type { Database } from "../connection/open-database.ts";
 import type { StoredObject } from "../ledger/objects.ts";
 
-/** As in the seal, but for its times, which are the database's and become text there. */
+/** As in the seal, but its times are the database's, and become text there. */
 export type SealContent = {
   readonly sequence: number;
   /** By the database's clock. */
@@ -70,12 +71,12 @@ export type SealContent = {
   readonly damages: readonly { key: string; finding: "missing" | "damaged"; found_at: Date; repaired_by: string | null }[];
 };
 
-/** What a list of a seal holds at most, but for its entries: some 2 MB. What is left out is in the next seal. */
+/** Maximum length of each list of a seal, except its entries: some 2 MB. The rest is in the next seal. */
 export const maxListItems = 10_000;
 
 /**
- * Takes what has no seal yet, and stamps it with `sequence`: never a range of time. Rows that others write at this moment wait for the
- * next seal. Call it in the transaction that writes the seal.
+ * Takes everything unsealed, and stamps it with `sequence`; it never selects by time. Uncommitted rows of others wait for the next
+ * seal. Call it in the transaction that writes the seal.
  */
 export async function pickContent(trx: Database, sequence: number, maxSealEntries: number): Promise<SealContent> {
   const clock = await sql<{ sealed_at: Date; database_user: string }>`
@@ -145,8 +146,8 @@ async function pickActs(trx: Database, sequence: number): Promise<Pick<SealConte
   return { retries, backfills };
 }
 
-// A window says that all of its runs are known. So it goes with the attempts of them, or waits: who rebuilds the ledger from seals
-// would else never ask for what was open. Windows first: the attempts of what is seen here are committed.
+// A window states that all its runs are known, so it is sealed with the attempts of these runs, or waits: otherwise a rebuild from
+// seals would never request an open attempt. Windows are selected first: the attempts of visible windows are committed.
 async function pickLedgerChange(trx: Database, sequence: number) {
   const fullName = sql`(select full_name from archive.repositories where repositories.repository_id = stamped.repository_id) as repository`;
   const windows = await stamp<SealContent["windows"][number]>(trx, sequence, {
@@ -180,13 +181,13 @@ async function countUnsealed(trx: Database, table: "archive.windows" | "archive.
 type Stamped = {
   readonly table: string;
   readonly key: readonly string[];
-  /** The key unless told. */
+  /** The key by default. */
   readonly order?: string;
   readonly most?: number;
   readonly returning: ReturnType<typeof sql>;
 };
 
-// Rows that others write at this moment wait for the next seal, instead of this one for them. In the order of their keys.
+// Locked rows are skipped and wait for the next seal. In the order of their keys.
 async function stamp<Row>(trx: Database, sequence: number, { table, key, order, most, returning }: Stamped): Promise<Row[]> {
   const columns = sql.join(key.map((column) => sql.ref(column)));
   const { rows } = await sql<Row>`

@@ -1,6 +1,5 @@
-// Writes what a seal carries besides its objects: tombstones, holds, policies, damages, removals, retries and steps of
-// backfills. The same statements fill the tables
-// of a database that takes the seal over, and the temporary tables that a verifier compares them with. Instants are ISO 8601.
+// Writes the lists of a seal: tombstones, holds, policies, damages, removals, retries and backfill steps. The same statements fill the
+// tables of a database that adopts the seal, and the temporary tables that a verifier compares. Times are ISO 8601.
 
 import { sql } from "kysely";
 
@@ -53,7 +52,7 @@ export type SealedRemoval = Pick<SealedActor, "database_user"> & {
   closed_gaps: number;
 };
 
-/** What a seal carries, as it says it. */
+/** The lists of a seal. */
 export type SealedLists = {
   readonly sequence: number;
   readonly tombstones: readonly SealedTombstone[];
@@ -66,9 +65,9 @@ export type SealedLists = {
 };
 
 /**
- * Writes the lists of one seal into the tables of `schema`; seal after seal, in the order of the chain. Idempotent.
- * @param isTrusted whether a trusted key signed the chain. Where none did, no policy and no release of a hold is taken over, since a log
- * could go by them.
+ * Writes the lists of one seal into the tables of `schema`; call it for each seal in the order of the chain. Idempotent.
+ * @param isTrusted whether a trusted key signed the chain. Otherwise no policy and no release of a hold is adopted, since they could
+ * remove a log.
  */
 export async function insertSealedLists(
   trx: Database,
@@ -114,7 +113,7 @@ async function insertSealedTombstones(
   `.execute(trx);
 }
 
-// A hold that stands there and waits for a seal is the one that the seal carries, whose times have milliseconds.
+// An existing hold that waits for a seal is the one in the seal, whose times have milliseconds.
 async function insertSealedHolds(trx: Database, sequence: number, holds: readonly SealedHold[], schema: Schema): Promise<void> {
   if (holds.length === 0) return;
   const incoming = unnest<SealedHold>(
@@ -169,7 +168,7 @@ async function insertSealedPolicies(
   `.execute(trx);
 }
 
-// Of one key the last seal counts; a repair that was once sealed stays one.
+// Of one key the last seal counts; a sealed repair stays.
 async function insertSealedDamages(
   trx: Database,
   sequence: number,
@@ -199,7 +198,7 @@ async function insertSealedDamages(
   `.execute(trx);
 }
 
-// Of one instant the last seal counts.
+// Of one time the last seal counts.
 async function insertSealedRemovals(
   trx: Database,
   sequence: number,
@@ -228,7 +227,7 @@ async function insertSealedRemovals(
     select runs_before, removed_at, runs, jobs, closed_gaps, database_user from ${incoming}
     where not exists (select from ${schema}.removals where ${isSame})
   `.execute(trx);
-  // By itself: what changes the counts makes the row wait for a seal. Counts that are newer than the seal's do wait for one.
+  // Separate, because a change of the counts makes the row wait for a seal, and counts newer than the seal's must wait.
   await sql`
     update ${schema}.removals set sealed_in = ${sequence}::bigint
     from ${incoming}
@@ -276,7 +275,7 @@ async function insertSealedBackfills(
   const types = {
     backfill_id: "bigint",
     step: "text",
-    // Arrays travel as JSON.
+    // Arrays are sent as JSON.
     asked_for: "json",
     repository_ids: "json",
     since: "timestamptz",

@@ -1,4 +1,4 @@
-// How sealing stands, for operators: what the loader that seals said last, and what waits.
+// State of sealing, for operators: the last report of the sealing loader, and what waits.
 
 import { sql } from "kysely";
 
@@ -8,11 +8,11 @@ import { findHead, type SealHead } from "./seals.ts";
 export type SealingStatus = {
   readonly keyId: string;
   readonly intervalSeconds: number;
-  /** Why it does not seal; null when it does. */
+  /** Why it does not seal; null if it does. */
   readonly problem: string | null;
 };
 
-/** Says that a loader looked whether a seal is due, and what stood in its way. */
+/** Records that a loader checked whether a seal is due, and its problem. */
 export async function recordSealing(db: Database, { keyId, intervalSeconds, problem }: SealingStatus): Promise<void> {
   await sql`
     insert into archive.sealing as noted (key_id, interval_seconds, problem, problem_since)
@@ -30,7 +30,7 @@ export type Sealing = {
   /** The newest published seal. */
   readonly head: SealHead | null;
   readonly unsealed_objects: number;
-  /** Null while no loader has had a sealing key. */
+  /** Null if no loader had a sealing key. */
   readonly key_id: string | null;
   readonly problem: string | null;
   readonly problem_since: Date | null;

@@ -1,5 +1,5 @@
-// The chain of seals in the database. A seal is prepared in one transaction, which stamps what it
-// carries with its sequence; then it is put into the store; then it is published. At most one is between the two.
+// The chain of seals in the database. A seal is prepared in one transaction, which stamps its content with its sequence; then it is put
+// into the store; then it is published. At most one seal is between the first and the last step.
 
 import { sql } from "kysely";
 
@@ -18,11 +18,11 @@ export type PreparedSeal = {
   readonly sequence: number;
   readonly sha256: string;
   readonly key_id: string;
-  /** The canonical bytes of what it says. */
+  /** The canonical bytes of its payload. */
   readonly payload: Buffer;
 };
 
-/** The newest seal that is known to be in the store. */
+/** The newest published seal. */
 export async function findHead(db: Database): Promise<SealHead | undefined> {
   return db
     .selectFrom("archive.seals")
@@ -45,9 +45,9 @@ export async function findPreparedSeal(db: Database): Promise<PreparedSeal | und
 
 export type MadeSeal = Omit<PreparedSeal, "sequence"> & {
   readonly previous_sha256: string;
-  /** Of the key that it announces. */
+  /** Id of the announced key. */
   readonly next_key_id: string | null;
-  /** Who had it announce that key, or correct earlier seals; null in a seal that does neither. */
+  /** Who announced that key, or corrected earlier seals; null in a seal that does neither. */
   readonly operator: { by: string; os_user: string; database_user: string; reason: string | null } | null;
 };
 
@@ -58,8 +58,8 @@ export type SealRequest = {
 };
 
 /**
- * Whether the next seal is due: it is asked for now, one is prepared or there is none, the last is as old as the interval, or as much
- * waits as one seal holds.
+ * Whether the next seal is due: it is requested now, one is prepared or there is none, the last is as old as the interval, or enough
+ * waits to fill a seal.
  */
 export async function isSealDue(db: Database, { maxSealEntries, intervalSeconds }: SealRequest): Promise<boolean> {
   if (intervalSeconds === undefined) return true;
@@ -77,9 +77,10 @@ export async function isSealDue(db: Database, { maxSealEntries, intervalSeconds 
 }
 
 /**
- * Prepares the next seal, unless one is prepared already or none is due. What it carries is what has no seal yet, whenever it was written: never a range of time.
- * @param make says what the seal's bytes are; it must not change anything.
- * @returns the seal to put into the store next; undefined when none is due.
+ * Prepares the next seal, unless one is prepared already or none is due. It contains everything unsealed, whenever it was written; it
+ * never selects by time.
+ * @param make makes the seal's bytes, without side effects.
+ * @returns the seal to put into the store next; undefined if none is due.
  */
 export async function prepareSeal(
   db: Database,
@@ -90,7 +91,7 @@ export async function prepareSeal(
     await lock(trx, "seals");
     const prepared = await findPreparedSeal(trx);
     if (prepared) return prepared;
-    // Another loader may have sealed since the caller looked.
+    // Another loader may have sealed since the caller's check.
     if (!(await isSealDue(trx, request))) return undefined;
     const previous = await findHead(trx);
     const content = await pickContent(trx, (previous?.sequence ?? 0) + 1, request.maxSealEntries);
@@ -110,7 +111,7 @@ export async function prepareSeal(
   });
 }
 
-/** The seal is in the store. Idempotent. */
+/** Marks the seal as published. Idempotent. */
 export async function publishSeal(db: Database, { sequence, sha256 }: Pick<PreparedSeal, "sequence" | "sha256">): Promise<void> {
   await db
     .updateTable("archive.seals")
@@ -121,7 +122,7 @@ export async function publishSeal(db: Database, { sequence, sha256 }: Pick<Prepa
     .execute();
 }
 
-/** The seals after `after` that are known to be in the store, in their order. */
+/** Published seals after `after`, in order. */
 export async function listSealHashes(db: Database, after: number): Promise<{ sequence: number; sha256: string }[]> {
   return db
     .selectFrom("archive.seals")

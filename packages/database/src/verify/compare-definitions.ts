@@ -1,5 +1,5 @@
-// Compares the views, functions, triggers, rules and policies of a database with those that this version creates. They are created in
-// schemas of their own, from the same files, in a transaction that is rolled back.
+// Compares views, functions, triggers, rules and policies of a database with those of this version, which are created from the same
+// files in separate schemas, in a transaction that is rolled back.
 
 import { randomBytes } from "node:crypto";
 
@@ -12,7 +12,7 @@ import { withoutTimeout } from "./compare-ledger.ts";
 
 export type DefinitionDifference = {
   readonly kind: string;
-  /** As `audit.jobs`; of a function with its arguments, of a trigger, rule or policy with its table. */
+  /** Such as `audit.jobs`; a function with its arguments, a trigger, rule or policy with its table. */
   readonly name: string;
   readonly actual: string | null;
   readonly expected: string | null;
@@ -20,7 +20,7 @@ export type DefinitionDifference = {
 
 export type DefinitionComparison = {
   readonly differences: readonly DefinitionDifference[];
-  /** Why something was not compared; null when all was. */
+  /** Why something was not compared; null if all was. */
   readonly refusal: string | null;
 };
 
@@ -67,7 +67,7 @@ function isRefused(error: unknown): boolean {
 
 type Schemas = { readonly archive: string; readonly audit: string };
 
-/** @returns false where the roles are not there, or this one may not give anything to them: then nothing of access/ was created. */
+/** @returns false if the roles are missing, or this role may not assign objects to them: then nothing of access/ was created. */
 async function createExpected(trx: Database, scratch: Schemas): Promise<boolean> {
   const folder = (name: string) => readSqlFolder(new URL(`../../${name}/`, import.meta.url));
   const run = (text: string) => sql.raw(elsewhere(text, scratch)).execute(trx);
@@ -77,7 +77,7 @@ async function createExpected(trx: Database, scratch: Schemas): Promise<boolean>
   for (const text of Object.values(await folder("views"))) await run(text);
   await sql`savepoint access`.execute(trx);
   try {
-    // Roles and grants belong to the server and to the database, which stay as they are.
+    // Roles and grants are global to the server and the database, and are unchanged.
     const { "3_policies": policies = "", "4_auditors": auditors = "" } = await folder("access");
     await run(policies);
     await run(auditors);
@@ -98,7 +98,7 @@ function inPlace(text: string, scratch: Schemas): string {
 }
 
 async function listDefinitions(trx: Database, schemas: Schemas): Promise<Definition[]> {
-  // Every name is then written with its schema.
+  // Then every name is printed with its schema.
   await sql`set local search_path = pg_catalog`.execute(trx);
   const names = sql`array[${sql.val(schemas.archive)}, ${sql.val(schemas.audit)}]::text[]`;
   const { rows } = await sql<Definition>`

@@ -1,11 +1,11 @@
-// Finds the rows of the ledger that differ from what the seals and the run records say, which `expected-ledger.ts` has put into temporary
-// tables. What a difference means is for the caller to decide: an archive at work changes rows after its newest seal.
+// Finds rows of the ledger that differ from the seals and run records, which `expected-ledger.ts` has written into temporary tables.
+// The caller interprets a difference, since a working archive changes rows after its newest seal.
 
 import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
 
-/** These read whole tables, which may take longer than a session's statements are allowed. */
+/** These read whole tables, which may exceed the session's statement_timeout. */
 export async function withoutTimeout<T>(db: Database, query: (trx: Database) => Promise<T>): Promise<T> {
   return transact(db, async (trx) => {
     await sql`set local statement_timeout = 0`.execute(trx);
@@ -15,7 +15,7 @@ export async function withoutTimeout<T>(db: Database, query: (trx: Database) => 
 
 export type Content = Readonly<Record<string, unknown>>;
 
-/** In a seal times have milliseconds. */
+/** Times in seals have milliseconds. */
 export const millis = (column: string) => sql`date_trunc('milliseconds', ${sql.ref(column)})`;
 
 export type WindowRow = {
@@ -24,7 +24,10 @@ export type WindowRow = {
   readonly window_end: Date;
   readonly scanned_at: Date;
   readonly sealed_in: number | null;
-  /** Whether a listing since the newest seal can have made it: up to now, from where the seals, the repository or a backfill begin. */
+  /**
+   * Whether a listing since the newest seal can have added it: up to now, from the beginning of the seals, the repository or a
+   * backfill.
+   */
   readonly is_plausible: boolean;
 };
 
@@ -33,9 +36,9 @@ export async function listWiderWindows(db: Database): Promise<WindowRow[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<WindowRow>`
       select repository_id, window_start, window_end, scanned_at, sealed_in,
-        -- GitHub's clock and ours may differ by five minutes.
+        -- GitHub's clock and the database's may differ by five minutes.
         window_end <= now() + interval '1 hour' and (
-          -- Null until the first look at the repository has ended.
+          -- Null until the first scan of the repository has ended.
           spans is null or archive_since is null or window_start >= least(lower(spans), archive_since) or exists (
             select from archive.backfill_repositories join archive.backfills using (backfill_id)
             where backfill_repositories.repository_id = windows.repository_id and since <= window_start
@@ -57,9 +60,9 @@ export async function listWiderWindows(db: Database): Promise<WindowRow[]> {
 export type FullSecondDifference = {
   readonly repository_id: number;
   readonly second_start: Date;
-  /** When the row was written; null when there is none. */
+  /** When the row was written; null if there is none. */
   readonly seen_at: Date | null;
-  /** When the window that covers the second now was scanned; null when none does. */
+  /** When the window that covers the second now was scanned; null if none does. */
   readonly covered_at: Date | null;
 };
 
@@ -84,13 +87,13 @@ export async function findFullSecondDifferences(db: Database): Promise<FullSecon
 export type RunDifference = {
   readonly run_id: number;
   readonly actual: Content | null;
-  /** By its run records, in the order of their attempts; null when there is none that shows the run. */
+  /** By its run records, in the order of their attempts; null if none shows the run. */
   readonly recorded: Content | null;
-  /** By the seals; null when none carries an attempt of it. */
+  /** By the seals; null if none contains an attempt of it. */
   readonly sealed: { readonly repository_id: number; readonly created_at: string } | null;
 };
 
-/** Columns of a run that its run records hold. GitHub changes the others after the record, or no object holds them. */
+/** Columns of a run that its run records have. GitHub changes the others after the record, or no object has them. */
 const runColumns = [
   "run_id",
   "repository_id",
@@ -111,7 +114,7 @@ const runColumns = [
 const contentOf = (table: string, columns: readonly string[]) =>
   sql`jsonb_build_object(${sql.join(columns.flatMap((column) => [sql`${column}::text`, sql.ref(`${table}.${column}`)]))})`;
 
-/** Runs that an object of the store holds, and whose rows are not as it says. */
+/** Runs in objects of the store whose rows differ from them. */
 export async function findRunDifferences(db: Database): Promise<RunDifference[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<RunDifference>`
@@ -140,12 +143,12 @@ export type AttemptDifference = {
   readonly actual: AttemptContent | null;
   /** By its run record. `sealed_in`: of that record. */
   readonly recorded: AttemptContent | null;
-  /** By the last seal that carries it. */
+  /** By the last seal that contains it. */
   readonly sealed: { readonly state: string; readonly sequence: number; readonly repository_id: number } | null;
   readonly first_seen_at: Date | null;
   /** Of its run, by the seals or the run record. */
   readonly run_created_at: Date | null;
-  /** Of its run, by the ledger: the newest attempt that is known. */
+  /** Of its run, by the ledger: the newest known attempt. */
   readonly newest_attempt: number | null;
 };
 
@@ -168,7 +171,7 @@ export type AttemptContent = {
 /** Columns of an attempt that a later object of the same attempt can change. */
 export const ofAttemptObject = ["actor", "triggering_actor", "pull_request_numbers", "head_repository"] as const;
 
-/** Attempts whose rows are not as their run record and the last seal that carries them say, or that neither of them knows. */
+/** Attempts whose rows differ from their run record and the last seal that contains them, or that neither has. */
 export async function findAttemptDifferences(db: Database): Promise<AttemptDifference[]> {
   const shown = ["repository_id", "status", "conclusion", ...ofAttemptObject, "listed_jobs", "missing_job_ids", "record_key"];
   const content = (table: string) => sql`
@@ -201,7 +204,7 @@ export async function findAttemptDifferences(db: Database): Promise<AttemptDiffe
 
 export type LooseRun = { readonly run_id: number; readonly first_seen_at: Date };
 
-/** Runs that no object of the store holds. */
+/** Runs that no object of the store has. */
 export async function listLooseRuns(db: Database): Promise<LooseRun[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<LooseRun>`
@@ -214,7 +217,7 @@ export async function listLooseRuns(db: Database): Promise<LooseRun[]> {
   return rows;
 }
 
-/** When these runs were created, by the seals or their run records; those that neither holds are left out. */
+/** Creation times of these runs, by the seals or their run records; unknown runs are omitted. */
 export async function listRunTimes(trx: Database, runIds: readonly number[]): Promise<Map<number, Date>> {
   const { rows } = await sql<{ run_id: number; created_at: Date }>`
     select run_id, coalesce(

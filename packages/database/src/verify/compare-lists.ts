@@ -1,5 +1,5 @@
-// Finds the rows of the lists that seals carry (tombstones, holds, policies, damages, removals, retries, backfills) that are not as the seals say, which
-// `expected-ledger.ts` has put into temporary tables.
+// Finds rows of the lists in seals (tombstones, holds, policies, damages, removals, retries, backfills) that differ from the seals,
+// which `expected-ledger.ts` has written into temporary tables.
 
 import { sql } from "kysely";
 
@@ -9,7 +9,7 @@ import { type Content, millis, withoutTimeout } from "./compare-ledger.ts";
 const actor = sql`jsonb_build_object('by', by, 'os_user', os_user, 'database_user', database_user)`;
 const isoMillis = (column: string) => sql`to_char(${sql.ref(column)}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-/** Columns that one of a seal's lists carries. In a seal times have milliseconds. */
+/** Columns of one of a seal's lists. Times in seals have milliseconds. */
 const sealedLists = {
   tombstones: {
     key: sql`object_key`,
@@ -58,14 +58,14 @@ export const sealedListNames = Object.keys(sealedLists) as SealedList[];
 
 export type ListDifference = {
   readonly key: string;
-  /** Null when there is no such row. */
+  /** Null if there is no such row. */
   readonly actual: Content | null;
   readonly expected: Content | null;
   /** The row's own time: when it was decided, set, found or removed. */
   readonly at: Date | null;
 };
 
-/** Rows of one list that are not as the seals carry them. */
+/** Rows of one list that differ from the seals. */
 export async function findListDifferences(db: Database, list: SealedList): Promise<ListDifference[]> {
   const { key, at, content } = sealedLists[list];
   const rowsOf = (schema: string) => sql`
@@ -82,7 +82,7 @@ export async function findListDifferences(db: Database, list: SealedList): Promi
   return rows;
 }
 
-/** Jobs and policies whose rows, in the order of their ids, are not in the order of the seals that carry them: the last one counts. */
+/** Jobs and policies whose rows, by id, are in another order than their seals: the last one is in force. */
 export async function listReorderedRows(db: Database): Promise<{ table: "holds" | "retention_policies"; key: string }[]> {
   const reordered = (table: string, id: string, of: string) => sql`
     select distinct ${table} as table, of::text as key

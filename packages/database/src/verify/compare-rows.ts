@@ -1,4 +1,4 @@
-// Holds the auditor's rows against those that the store's objects give, which stand in temporary tables of the same shape.
+// Compares the auditor's rows with those of the store's objects, which are in temporary tables of the same shape.
 
 import { sql } from "kysely";
 
@@ -6,7 +6,7 @@ import type { Database } from "../connection/open-database.ts";
 import { unnest } from "../connection/unnest.ts";
 import { withoutTimeout } from "./compare-ledger.ts";
 
-/** The auditor's tables, and the column that tells a job's rows apart. */
+/** The auditor's tables, and the column that distinguishes a job's rows. */
 const tables = {
   jobs: undefined,
   steps: "step_number",
@@ -25,19 +25,19 @@ const tableNames = Object.keys(tables) as ComparedTable[];
 export type RowDifference = {
   readonly table: ComparedTable;
   readonly job_id: number;
-  /** `column=value` of the column that tells the job's rows apart; empty where it has one row. */
+  /** `column=value` of the column that distinguishes the job's rows; empty if it has one row. */
   readonly place: string;
-  /** Null when there is none. */
+  /** Null if there is none. */
   readonly actual: Row | null;
   readonly expected: Row | null;
 };
 
-/** All statements of the transaction then see the tables as they are now. Call it first in the transaction. */
+/** Gives all statements of the transaction one snapshot. Call it first in the transaction. */
 export async function takeSnapshot(trx: Database): Promise<void> {
   await sql`set transaction isolation level repeatable read`.execute(trx);
 }
 
-/** Makes the temporary tables, or empties them. They go with the transaction. */
+/** Creates or truncates the temporary tables. They are dropped with the transaction. */
 export async function makeExpectedTables(trx: Database): Promise<void> {
   for (const table of tableNames) {
     await sql`create temporary table if not exists ${sql.id(table)} (like archive.${sql.id(table)} including defaults including generated including indexes) on commit drop`.execute(
@@ -47,7 +47,7 @@ export async function makeExpectedTables(trx: Database): Promise<void> {
   }
 }
 
-/** Rows of these jobs that are not alike, in the order of tables and jobs. When a row was loaded is no part of it. */
+/** Rows of these jobs that differ, by table and job. The time of loading is not compared. */
 export async function findDifferences(trx: Database, jobIds: readonly number[]): Promise<RowDifference[]> {
   const found: RowDifference[] = [];
   for (const table of tableNames) {
@@ -79,7 +79,7 @@ export type LedgerSnapshot = {
   readonly log_state: string;
 };
 
-/** What the ledger holds of these jobs. */
+/** The ledger's facts about these jobs. */
 export async function listLedgerSnapshots(trx: Database, jobIds: readonly number[]): Promise<LedgerSnapshot[]> {
   const rows = await trx
     .selectFrom("archive.obligations")
@@ -95,15 +95,18 @@ export type LedgerDifference = {
   readonly job_id: number;
   readonly run_id: number;
   readonly has_row: boolean;
-  /** Of the ledger's row: values of its objects. */
+  /** Values of the ledger's job objects. */
   readonly actual: Readonly<Record<ObjectColumn, string | null>>;
-  /** Attempts, run or repository contradict the store. */
+  /** Whether attempts, run or repository contradict the store. */
   readonly problem: string | null;
 };
 const objectColumns = ["job_name", "runner_name", "conclusion", "started_at", "completed_at"] as const;
 export type ObjectColumn = (typeof objectColumns)[number];
 
-/** Jobs in the temporary tables whose part in the ledger is missing, or is not what the job's row should be. Call it before the ledger's objects are added to them. */
+/**
+ * Jobs in the temporary tables whose log job is missing or differs from the expected job. Call it before the ledger's objects are added
+ * to them.
+ */
 export async function findLedgerDifferences(trx: Database): Promise<LedgerDifference[]> {
   const isOther = sql.join(
     objectColumns.map((column) => sql`ledger.${sql.ref(column)} is distinct from expected.${sql.ref(column)}`),
@@ -131,8 +134,8 @@ export async function findLedgerDifferences(trx: Database): Promise<LedgerDiffer
 }
 
 /**
- * Those of these jobs of which a partition for their rows exists: a removal by the owner takes whole partitions. None where a backfill
- * from before `horizon` may have brought other jobs of a partition back.
+ * Those of these jobs whose partition exists: a removal by the owner drops whole partitions. None if a backfill from before `horizon`
+ * may have restored other jobs of a partition.
  */
 export async function listPartitionedJobs(trx: Database, jobIds: readonly number[], horizon: Date): Promise<Set<number>> {
   const { rows } = await sql<{ job_id: number }>`
@@ -154,7 +157,7 @@ export type RecentJob = {
   readonly first_seen_at: Date | null;
 };
 
-/** Jobs after a job, by id, that have rows and no row of how their log ended, with what the ledger says of them. */
+/** Jobs after a job, by id, that have rows but no row of a log state, with the ledger's facts about them. */
 export async function listRecentJobs(db: Database, afterJobId: number, limit: number): Promise<RecentJob[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<RecentJob>`
@@ -170,7 +173,7 @@ export async function listRecentJobs(db: Database, afterJobId: number, limit: nu
   return rows;
 }
 
-/** Jobs that have a row and no part in the ledger: of those removed from it, or written by nobody of us. */
+/** Jobs that have a row but no log job: removed from the ledger, or not written by this program. */
 export async function listJobsOutsideLedger(db: Database): Promise<number[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<{ job_id: number }>`
@@ -180,7 +183,7 @@ export async function listJobsOutsideLedger(db: Database): Promise<number[]> {
   return rows.map(({ job_id }) => job_id);
 }
 
-/** Rows of `archive.logs` after a job, by id: page by page all of them. */
+/** Rows of `archive.logs` after a job, by id, as a page. */
 export async function listLogRows(db: Database, afterJobId: number, limit: number) {
   return db
     .selectFrom("archive.logs")
@@ -191,7 +194,7 @@ export async function listLogRows(db: Database, afterJobId: number, limit: numbe
     .execute();
 }
 
-/** Rows of what a log says, of jobs that have no row of how their log ended. */
+/** Rows extracted from logs of jobs without a row of a log state. */
 export async function listLooseFacts(db: Database): Promise<{ table: ComparedTable; job_id: number }[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<{ table: ComparedTable; job_id: number }>`
@@ -209,7 +212,7 @@ export async function listLooseFacts(db: Database): Promise<{ table: ComparedTab
   return rows;
 }
 
-/** Of the seals that this database has, published or prepared; 0 where there is none. */
+/** Newest sequence in this database, published or prepared; 0 if there is none. */
 export async function findNewestSequence(db: Database): Promise<number> {
   const row = await db
     .selectFrom("archive.seals")
@@ -218,7 +221,7 @@ export async function findNewestSequence(db: Database): Promise<number> {
   return row?.newest ?? 0;
 }
 
-/** The chain as this database has it; of the last, `is_published` may be false: it is in the store, or will be. */
+/** The chain in this database; `is_published` of the last may be false: it is in the store, or will be. */
 export async function listSealRows(db: Database) {
   return db
     .selectFrom("archive.seals")
@@ -229,7 +232,7 @@ export async function listSealRows(db: Database) {
     .execute();
 }
 
-/** What was written down of the store after a key, by key: page by page all of it. */
+/** Recorded objects after a key, by key, as a page. */
 export async function listObjectRows(db: Database, afterKey: string, limit: number) {
   return db
     .selectFrom("archive.objects")
@@ -249,7 +252,7 @@ export type OtherVersion = {
   readonly sealed_version_id: string | null;
 };
 
-/** Those of these objects that a row puts into seal `sequence` with another version. */
+/** Those of these objects that have another version in a row of seal `sequence`. */
 export async function listOtherVersions(
   db: Database,
   sequence: number,

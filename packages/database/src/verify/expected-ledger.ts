@@ -1,4 +1,4 @@
-// The ledger as the seals and the run records give it, in temporary tables: what a verifier compares the ledger's rows with.
+// The ledger according to seals and run records, in temporary tables, with which a verifier compares the ledger's rows.
 
 import { sql } from "kysely";
 
@@ -23,7 +23,7 @@ const tables = [
 ] as const;
 
 /**
- * Makes the temporary tables of the ledger, empty. They last as long as the session, or until `dropLedgerTables`: `db` must be one session.
+ * Creates the empty temporary tables of the ledger. They last until the session ends, or `dropLedgerTables`: `db` must be one session.
  */
 export async function makeLedgerTables(db: Database): Promise<void> {
   await dropLedgerTables(db);
@@ -38,7 +38,7 @@ export async function makeLedgerTables(db: Database): Promise<void> {
       repository_id bigint not null,
       run_created_at timestamptz not null,
       state text not null,
-      -- Of the last seal that carries it.
+      -- Of the last seal that contains it.
       sequence bigint not null,
       primary key (run_id, run_attempt)
     )
@@ -49,7 +49,7 @@ export async function dropLedgerTables(db: Database): Promise<void> {
   for (const table of [...tables, "sealed_attempts"]) await sql`drop table if exists pg_temp.${sql.id(table)}`.execute(db);
 }
 
-/** What a seal says of the ledger. Instants are ISO 8601. */
+/** The ledger's change in a seal. Times are ISO 8601. */
 export type SealedChanges = SealedLists & {
   readonly sealed_at: string;
   readonly ledger: {
@@ -59,7 +59,7 @@ export type SealedChanges = SealedLists & {
   };
 };
 
-/** Adds what a seal says, after those before it. */
+/** Adds a seal, after all earlier ones. */
 export async function addSealedChanges(db: Database, seal: SealedChanges): Promise<void> {
   const { sequence, sealed_at, ledger } = seal;
   await transact(db, async (trx) => {
@@ -81,7 +81,7 @@ async function addSealedAttempts(trx: Database, sequence: number, attempts: read
   `.execute(trx);
 }
 
-// Each seal holds all that stand.
+// Each seal has all of them.
 async function replaceFullSeconds(trx: Database, seconds: SealedChanges["ledger"]["full_seconds"]): Promise<void> {
   await sql`delete from pg_temp.full_seconds`.execute(trx);
   if (seconds.length === 0) return;
@@ -93,7 +93,7 @@ async function replaceFullSeconds(trx: Database, seconds: SealedChanges["ledger"
   `.execute(trx);
 }
 
-/** Postgres learns nothing of temporary tables by itself, and plans for empty ones. */
+/** Postgres does not analyze temporary tables itself, and plans for empty ones. */
 export async function analyzeLedgerTables(db: Database): Promise<void> {
   for (const table of [...tables, "sealed_attempts"]) await sql`analyze pg_temp.${sql.id(table)}`.execute(db);
 }

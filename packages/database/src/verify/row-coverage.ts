@@ -1,7 +1,7 @@
-// What `verify --against-database` holds of each table and column of schema archive. The one list: the report, docs/verify.md and the
-// tests are made from it.
+// What `verify --against-database` compares of each table and column of schema archive. The report, docs/verify.md and the tests are
+// generated from this list.
 
-/** Why no object of the store, and no seal, holds a column. */
+/** Why neither an object of the store nor a seal contains a column. */
 const reasons = {
   work: "when work is due, who has it, and how often it was tried",
   clock: "when the database or a worker did something, which no object holds",
@@ -18,7 +18,7 @@ type Reason = keyof typeof reasons;
 type Table = {
   /** What its rows are compared with. */
   readonly with?: string;
-  /** Columns, with spaces between. */
+  /** Columns, separated by spaces. */
   readonly compared?: string;
   readonly not: Readonly<Partial<Record<Reason, string>>>;
 };
@@ -199,7 +199,7 @@ const tables: Readonly<Record<string, Table>> = {
 
 export type CoveredTable = {
   readonly table: string;
-  /** What its rows are compared with; null where no column is compared. */
+  /** What its rows are compared with; null if no column is compared. */
   readonly compared_with: string | null;
   readonly compared: readonly string[];
   readonly not_covered: readonly { readonly columns: readonly string[]; readonly reason: string }[];
@@ -216,7 +216,7 @@ export const rowCoverage: readonly CoveredTable[] = Object.entries(tables).map((
   })),
 }));
 
-/** What is not covered, by reason: `table (columns)`, or the table alone where none of its columns is compared. */
+/** What is not covered, by reason: `table (columns)`, or the table alone if none of its columns is compared. */
 export function listNotCovered(): { readonly reason: string; readonly columns: string }[] {
   const entries = rowCoverage.flatMap(({ table, compared, not_covered }) =>
     not_covered.map(({ columns, reason }) => ({

@@ -1,4 +1,4 @@
-// The rows that records and run records of the store give, by the statements of the loader and of rebuild, in temporary tables.
+// Expected rows of the store's records and run records, in temporary tables, by the statements of the loader and of rebuild.
 
 import type { RunRecord } from "@actions-archive/archive/record/record";
 import type { FoundRecord } from "@actions-archive/archive/record/records";
@@ -14,11 +14,11 @@ import { logRow } from "../rows/write-records.ts";
 import { attemptsOf } from "./restore-runs.ts";
 
 /**
- * Writes the runs and attempts of these run records into the temporary tables that `makeLedgerTables` made. Idempotent.
+ * Writes the runs and attempts of these run records into the temporary tables of `makeLedgerTables`. Idempotent.
  * @param runRecords of any runs; those of one run in the order of their attempts.
  */
 export async function writeExpectedLedger(trx: Database, runRecords: readonly ReadRunRecord[]): Promise<void> {
-  // Without the objects, which are most of what travels, and are compared with nothing.
+  // Without the objects, which are most of the data and are not compared.
   const attempts = attemptsOf({ runRecords }).map((attempt) => ({ ...attempt, object: null }));
   await restoreAttempts(trx, attempts, temporarySchema);
   await upsertRunsOf(
@@ -28,7 +28,7 @@ export async function writeExpectedLedger(trx: Database, runRecords: readonly Re
   );
 }
 
-/** Into the temporary tables that `makeExpectedTables` made. Every version of each job's record; their order does not matter. */
+/** Writes into the temporary tables of `makeExpectedTables`. Takes every version of each job's record, in any order. */
 export async function writeExpectedRows(
   trx: Database,
   records: readonly FoundRecord[],
@@ -48,7 +48,7 @@ export async function writeExpectedRows(
   );
 }
 
-/** What a run record says of its jobs. */
+/** A run record's facts about its jobs. */
 export function inputsOf({ repository_id, run_attempt, jobs = [] }: RunRecord): JobInput[] {
   return jobs.flatMap(({ objects }) =>
     objects.map((object) => ({ repository_id, run_attempt, last_listed_attempt: run_attempt, object })),

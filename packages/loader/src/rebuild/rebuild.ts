@@ -1,6 +1,5 @@
-// Makes an empty database whole from the store: the chain of seals; run by run everything that run records and records hold, by the
-// code that loads them every day; what the seals say of windows and of attempts without a record. What is committed is done once, but
-// for the last batches.
+// Rebuilds an empty database from the store: the chain of seals; then, run by run, run records and records, by the code that loads them
+// in operation; then windows and attempts without a record, from the seals. A restart repeats only the last batches.
 
 import type { KeyObject } from "node:crypto";
 
@@ -33,38 +32,38 @@ import { restoreRuns } from "./restore-runs.ts";
 import { restoreSeals } from "./restore-seals.ts";
 
 export type RebuildOptions = {
-  /** Of the newest seal. Undefined: the chain is followed by its hashes, and nobody vouches for its end. */
+  /** Of the newest seal. If undefined, the chain is followed by its hashes, and its end is not verified. */
   readonly publicKey: KeyObject | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: RebuildProgress) => void;
-  /** How many objects make a batch, roughly; 300 unless told. */
+  /** Approximate number of objects per batch; 300 by default. */
   readonly batchObjects?: number;
 };
 
-/** As many jobs as the loader writes at once, with the run records of their runs. */
+/** The loader's batch size of jobs, with the run records of their runs. */
 const defaultBatchObjects = 300;
-/** A run of thousands of jobs is not held in memory whole. */
+/** A run of thousands of jobs is not held in memory completely. */
 const recordsOfPart = 1_000;
-/** Batches that are read while others are written, and their runs that are read at once: 64 reads at most. */
+/** Batches that are read while others are written, and runs of a batch that are read concurrently: 64 reads at most. */
 const batchesRead = 2;
 const runsRead = 4;
-/** One is made while Postgres writes the other, as in the loader. */
+/** One is prepared while Postgres writes the other, as in the loader. */
 const batchesWritten = 2;
-/** Postgres knows nothing of tables that were just filled, and plans for empty ones. */
+/** Postgres has no statistics of tables that were just filled, and plans for empty ones. */
 const analyzedAfterJobs = [2_000, 20_000];
 const writeRetries = 5;
 
-/** `path` is that of its last run; undefined where more of that run follows. */
+/** `path` is that of its last run; undefined if more of that run follows. */
 type KeysOfBatch = { readonly path: string | undefined; readonly runs: readonly RunKeys[] };
 type Batch = { readonly path: string | undefined; readonly runs: readonly ReadRun[] };
 type Rebuild = Loader & { readonly archiveId: string; readonly options: RebuildOptions; progress: RebuildProgress };
 
 /**
- * Rebuilds the database, or goes on where an earlier call stopped; one that is done changes nothing. Workers should not run meanwhile:
- * they would do no harm, and ask GitHub for what is not read yet.
- * @throws ConfigError where the store is no archive, or not this database's.
- * @throws PermanentError `usage/invalid` where the database is not empty, or another process rebuilds it.
- * @throws TransientError, or the signal's reason; the next call goes on.
+ * Rebuilds the database, or continues an earlier call. Idempotent. Workers should not run meanwhile: they would do no harm, but request
+ * from GitHub what is not restored yet.
+ * @throws ConfigError if the store is no archive, or not this database's.
+ * @throws PermanentError `usage/invalid` if the database is not empty, or another process rebuilds it.
+ * @throws TransientError, or the signal's reason; the next call continues.
  */
 export async function rebuild({ db, store, log }: Omit<Loader, "host">, options: RebuildOptions): Promise<RebuildState> {
   const identity = await findArchiveIdentity(store);
@@ -114,7 +113,7 @@ async function runPhases(rebuilding: Rebuild): Promise<void> {
 type Save = (progress: Partial<RebuildProgress>) => Promise<void>;
 
 async function takeSeals({ db, store, host, archiveId, log, options: { publicKey } }: Rebuild, save: Save): Promise<void> {
-  // Without its chain an archive is not whole; the correction needs a database, which is made here.
+  // Without its chain an archive is incomplete, but a correction needs a database, which is created here.
   const mayNameOtherHost = publicKey !== undefined;
   await adoptSeals({ db, store, host, archiveId, publicKey, log, mayNameOtherHost }, ({ sequence }) =>
     save({ position: String(sequence) }),
@@ -139,7 +138,7 @@ async function takeRecords(rebuilding: Rebuild, save: Save): Promise<void> {
     }),
     { concurrency: batchesRead, backpressure: batchesRead },
   );
-  // One after another: a repository is in the ledger before anything of it is written.
+  // Sequential: a repository is in the ledger before its rows are written.
   const checked = pMapIterable(
     read,
     async ({ path, runs }): Promise<Batch> => {
@@ -193,7 +192,7 @@ async function* batchesOf(runs: AsyncIterable<RunKeys>, batchObjects: number): A
     for (let part = 0; part < parts; part += 1) {
       const isLast = part === parts - 1;
       const recordKeys = run.recordKeys.slice(part * recordsOfPart, (part + 1) * recordsOfPart);
-      // What its run records say of all jobs is written with the first part.
+      // The run records' facts about all jobs are written with the first part.
       batch.push({ ...run, runKeys: part === 0 ? run.runKeys : [], recordKeys });
       objects += recordKeys.length + run.runKeys.length;
       if (objects < batchObjects && isLast) continue;
@@ -204,7 +203,7 @@ async function* batchesOf(runs: AsyncIterable<RunKeys>, batchObjects: number): A
   if (batch.length > 0) yield { path: batch.at(-1)?.path, runs: batch };
 }
 
-// Bytes that are not the sealed ones are no evidence of anything.
+// Bytes that differ from the sealed ones prove nothing.
 async function refuseChanged({ db }: Rebuild, runs: readonly ReadRun[]): Promise<ReadRun[]> {
   const known = await findObjects(
     db,
@@ -230,7 +229,7 @@ async function refuseChanged({ db }: Rebuild, runs: readonly ReadRun[]): Promise
   });
 }
 
-// In a transaction of its own and only what is new: batches of one repository would else wait for each other.
+// In a separate transaction and only new ones: otherwise batches of one repository would wait for each other.
 async function nameRepositories({ db }: Rebuild, names: Map<number, string>, runs: readonly ReadRun[]): Promise<void> {
   const newer = new Map<number, NamedRepository>();
   for (const told of runs.flatMap(namesOf)) {

@@ -1,5 +1,5 @@
-// Writes what was read of runs: the ledger's runs, attempts and jobs, and the auditor's rows, in one transaction for many runs. Where
-// a row is refused, run by run and by the loader's own way, which finds out whose row it is.
+// Writes runs that were read from the store: the ledger's runs, attempts and jobs, and the auditor's rows, in one transaction for many
+// runs. If a row is refused, it writes run by run, then as the loader does, which finds the refused row.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { type Database, transact } from "@actions-archive/database/connection/open-database";
@@ -18,20 +18,20 @@ import type { ReadRun, ReadRunRecord } from "../rows/read-run.ts";
 import { readExtraLogs } from "../rows/record-objects.ts";
 import { writeRecords, writeRows } from "../rows/write-records.ts";
 
-/** All that is known of one job of a run. */
+/** All known facts of one job of a run. */
 type RestoredJob = {
   readonly job_id: number;
   readonly repository_id: number;
   readonly run_attempt: number;
   readonly last_listed_attempt: number;
-  /** Each once; of two that say as much, the one that the ledger had comes first. */
+  /** Unique; of two with equally many facts, the one that the ledger had first is first. */
   readonly objects: readonly Omit<JobSnapshot, "listedAttempt">[];
 };
 
 /**
  * Writes these runs. Their repositories must be in the ledger. Idempotent.
- * @returns what is passed over since Postgres takes none of it. A job whose rows alone are refused is listed as `unloadable` instead.
- * @throws TransientError when Postgres cannot work now.
+ * @returns objects that Postgres refuses, which are skipped. A job of which only rows are refused becomes `unloadable` instead.
+ * @throws TransientError if Postgres cannot work now.
  */
 export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Promise<Refusal[]> {
   const jobs = runs.flatMap(jobsOf);
@@ -75,7 +75,7 @@ async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
   return [];
 }
 
-// What has a record first: then the attempts that the runs count and that have none are left, and are open.
+// Attempts with a record first: the remaining ones that the runs count have none, and are open.
 async function restoreLedger(trx: Database, runs: readonly ReadRun[]): Promise<void> {
   await recordObjects(
     trx,
@@ -90,7 +90,7 @@ async function restoreLedger(trx: Database, runs: readonly ReadRun[]): Promise<v
   );
 }
 
-/** Its attempts as its run records say them. */
+/** Its attempts according to its run records. */
 export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): RecordedAttempt[] {
   return runRecords.map(({ key, record }) => {
     const { repository_id, run_id, run_attempt, run_received_at, job_ids } = record;
@@ -103,7 +103,7 @@ export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): Recorde
       status: text(run["status"]),
       conclusion: text(run["conclusion"]),
       ...attemptFields(run),
-      // What nobody saw is written as {}.
+      // An attempt that was never fetched is written as {}.
       object: Object.keys(run).length > 0 ? run : null,
       run_updated_at: instant(run["updated_at"]),
       listed_at: run_received_at,
@@ -120,7 +120,7 @@ function jobsOf({ repository_id, runRecords, records }: ReadRun): RestoredJob[] 
   const add = (jobId: number, told: Omit<JobSnapshot, "listedAttempt">) => {
     const known = objects.get(jobId) ?? new Map();
     objects.set(jobId, known);
-    // Both came out of canonical JSON: equal objects have equal texts.
+    // Both are from canonical JSON: equal objects have equal texts.
     const name = JSON.stringify(told.object);
     if (!known.has(name)) known.set(name, told);
   };
@@ -129,7 +129,7 @@ function jobsOf({ repository_id, runRecords, records }: ReadRun): RestoredJob[] 
     add(record.job_id, { object: record.job, source: record.job_source, receivedAt: record.job_received_at });
     listed(record.job_id, record.run_attempt, record.last_listed_attempt);
   }
-  // The latest record knows best how the fullest object came.
+  // The latest record has the source of the fullest object.
   for (const { record } of runRecords.toReversed()) {
     for (const told of objectsOf(record)) add(told.job_id, told);
     for (const jobId of record.job_ids) listed(jobId, record.run_attempt);

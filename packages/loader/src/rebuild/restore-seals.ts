@@ -1,4 +1,4 @@
-// What the seals say of the ledger: windows, and attempts that have no run record. Taken over after the chain is, seal by seal.
+// Restores windows, and attempts without a run record, from the seals, after the chain is adopted.
 
 import type { Seal } from "@actions-archive/archive/seal/seal";
 import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
@@ -11,13 +11,13 @@ import { restoreFullSeconds, restoreSealedLedger } from "@actions-archive/databa
 import { listSealHashes } from "@actions-archive/database/seal/seals";
 import { pMapIterable } from "p-map";
 
-/** Some 8 MB each at most. */
+/** Up to some 8 MB each. */
 const readsAtOnce = 4;
 
 /**
- * Takes over the ledger of the seals that this database has, from the one after `after` on. Idempotent.
- * @param onSeal called after each: what it tells is committed.
- * @throws PermanentError `store/corrupt` for a seal that is not the one whose hash the chain has.
+ * Restores the ledger from the seals in this database that follow `after`. Idempotent.
+ * @param onSeal called after the content of each seal is committed.
+ * @throws PermanentError `store/corrupt` for a seal whose hash is not the chain's.
  */
 export async function restoreSeals(
   { db, store }: { readonly db: Database; readonly store: Store },
@@ -29,7 +29,7 @@ export async function restoreSeals(
   for await (const { sequence, sealed_at, ledger } of read) {
     await transact(db, async (trx) => {
       await restoreSealedLedger(trx, { sequence, sealed_at, ...ledger });
-      // What was full in an earlier seal may have been listed since.
+      // A full second of an earlier seal may have been listed since.
       if (sequence === seals.at(-1)?.sequence) await restoreFullSeconds(trx, ledger.full_seconds);
     });
     await onSeal(sequence);

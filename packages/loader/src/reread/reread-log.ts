@@ -1,5 +1,5 @@
-// Reads one archived log again, and writes what the extraction says of it now as the next version of the job's record. The loader's
-// maintenance and `reindex` both use this function.
+// Rereads one archived log, and writes the result of the present extraction as the next version of the job's record. Used by the
+// loader's maintenance and by `reindex`.
 
 import { extractionVersion, extractLog, replaceTextFlags } from "@actions-archive/archive/log/facts/extraction";
 import { readLogTotals, type ReadTotals } from "@actions-archive/archive/log/logs";
@@ -27,25 +27,25 @@ import { reportDamages } from "../seal/scrub-archive.ts";
 export type RereadResult =
   /** A new version of the record was written and loaded. */
   | { readonly outcome: "written" }
-  /** The record in force says the same already; one that was not loaded is now. */
+  /** The record in force has the same content; if it was not loaded, it is now. */
   | { readonly outcome: "unchanged" }
-  /** It was read meanwhile, or removed, or another record came into force. */
+  /** It was reread or removed meanwhile, or another record came into force. */
   | { readonly outcome: "not_owed" }
-  /** Another process reads it. */
+  /** Another process rereads it. */
   | { readonly outcome: "busy" }
-  /** It could not be read: logged, and recorded in the ledger with a back-off. Nothing was written. */
+  /** The reread failed: it is logged, and recorded in the ledger with a backoff. Nothing was written. */
   | { readonly outcome: "failed"; readonly error: ActionsArchiveError };
 
 export type RereadOptions = {
-  /** Reads a log that is not owed another reading, too. */
+  /** Rereads a log even if no reread is owed. */
   readonly isForced?: boolean;
   readonly signal?: AbortSignal | undefined;
 };
 
 /**
- * Idempotent: two callers at once write one version, and after a crash at any instant the next call ends what it left. The raw bytes must
- * be those that the record names; else nothing is written, and the log is reported as the scrub reports damage.
- * @throws TransientError when the database does not answer; the signal's reason.
+ * Idempotent: two concurrent calls write one version, and after a crash the next call completes the work. If the raw bytes differ from
+ * the record's, nothing is written, and the log is reported as damage.
+ * @throws TransientError if the database does not answer; the signal's reason.
  */
 export async function rereadLog(loader: Loader, jobId: number, options: RereadOptions = {}): Promise<RereadResult> {
   const { db, log } = loader;
@@ -56,14 +56,14 @@ export async function rereadLog(loader: Loader, jobId: number, options: RereadOp
     await beginReread(db, jobId);
     try {
       const outcome = await retry(() => rereadOnce(loader, jobId, options), { signal });
-      // Mostly not: a fuller object that came meanwhile waits for the back-off, as does what no reading settles.
+      // Usually false: a fuller object that arrived meanwhile waits for the backoff, as does a log that no reread settles.
       const isStillOwed = (await findReread(db, extractionVersion, jobId))?.is_owed === true;
       if (isStillOwed) await failReread(db, jobId, "The log was read, and is owed another reading");
       else await finishReread(db, jobId);
       return { outcome };
     } catch (error) {
       if (signal?.aborted || !(error instanceof ActionsArchiveError)) throw error;
-      // Removed while it was read: that it cannot be read is no failure.
+      // If the log was removed meanwhile, its unreadable object is not a failure.
       if ((await findReread(db, extractionVersion, jobId)) === undefined) return { outcome: "not_owed" };
       await failReread(db, jobId, error.message);
       const context = { repository: owed.repository, runId: owed.run_id, jobId, err: error };
@@ -84,7 +84,7 @@ async function rereadOnce(
   const inForce = await findLoadedRecord(loader, jobId);
   const owed = await findReread(db, extractionVersion, jobId);
   if (inForce === undefined || owed === undefined) return "not_owed";
-  // A version that a dead process wrote is loaded now, and may be all that was owed.
+  // A version that a dead process wrote is loaded now, and may settle what was owed.
   if (!owed.is_owed && !isForced) return "unchanged";
   const { record } = inForce;
   if (record.log.state !== "archived") return "not_owed";
@@ -106,9 +106,9 @@ async function rereadOnce(
 }
 
 /**
- * The record in force; a version that is not loaded yet is loaded first. Undefined when no log is archived.
- * @throws PermanentError `store/corrupt` when the store holds other bytes than were loaded: a record that was changed must not be the
- * ground of one that will be sealed.
+ * The record in force; a version that is not loaded yet is loaded first. Undefined if no log is archived.
+ * @throws PermanentError `store/corrupt` if the store's bytes differ from the loaded ones, since a changed record must not be the basis
+ * of a sealed one.
  */
 async function findLoadedRecord(loader: Loader, jobId: number): Promise<FoundRecord | undefined> {
   const { db, store, host } = loader;
@@ -127,7 +127,10 @@ async function findLoadedRecord(loader: Loader, jobId: number): Promise<FoundRec
   );
 }
 
-/** Loads the record `written`, which takes the place of the one under `earlierKey`. @throws PermanentError `database/refused` */
+/**
+ * Loads the record `written`, which replaces the one under `earlierKey`.
+ * @throws PermanentError `database/refused`
+ */
 async function loadWritten(loader: Loader, jobId: number, written: FoundRecord, earlierKey: string): Promise<void> {
   await loadRecords(loader, [{ job_id: jobId, key: written.key }]);
   const loaded = await findReread(loader.db, extractionVersion, jobId);
@@ -152,14 +155,14 @@ async function readTotals(loader: Loader, log: ArchivedLog, signal: AbortSignal 
   }
 }
 
-/** Everything that does not follow from the log's text stays as it was recorded, but for a job object that shows fewer steps. */
+/** Keeps every recorded fact that does not follow from the log's text, except a job object with fewer steps. */
 function makeRecord(owed: Reread, record: LogRecord, log: ArchivedLog, totals: ReadTotals): NewLogRecord {
   const { host, repository_id, repository, run_id, job_id, run_attempt, last_listed_attempt, decided_at } = record;
   const [recorded, known] = [record.job, owed.object].map((object) => fullnessOf(jobColumns(object) ?? { steps: [] }));
   const isFuller = (known ?? 0) > (recorded ?? 0);
   const job = isFuller
     ? {
-        // The ledger holds the object as JSON, as it was received.
+        // The ledger has the object as JSON, as received.
         job: owed.object as LogRecord["job"],
         job_source: owed.object_source as LogRecord["job_source"],
         job_received_at: owed.object_received_at.toISOString(),

@@ -1,4 +1,4 @@
-// Many logs that are owed another reading: a turn of the loader's maintenance, which yields to loading, and a whole `reindex`.
+// Rereads many logs: in a turn of the loader's maintenance, which yields to loading, or in a complete `reindex`.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -16,15 +16,16 @@ const batchLogs = 20;
 const pageLogs = 500;
 /** Each holds two connections to Postgres, and a few MiB. */
 const readAtOnce = 3;
-/** So many failures of the store in a row are the store's. */
+/** After this number of consecutive failures the store is presumed unavailable. */
 const maxTransientFailures = 5;
 const busyRetryMs = 1_000;
 const maxBusyRetries = 60;
 
 /**
- * Reads logs that are owed another reading, the newest first and one at a time, for `budgetMs` at most and a log. Reads none while a full
- * batch of records waits to be loaded, and ends early when the store does not answer.
- * @returns how many logs were read. @throws TransientError when the database does not answer; the signal's reason.
+ * Rereads logs that are owed a reread, newest first and one at a time, for at most `budgetMs` and one log. Rereads none while a full
+ * batch of records waits to be loaded, and ends early if the store does not answer.
+ * @returns the number of reread logs.
+ * @throws TransientError if the database does not answer; the signal's reason.
  */
 export async function rereadOwedLogs(
   loader: Loader,
@@ -42,13 +43,13 @@ export async function rereadOwedLogs(
       if (result.outcome === "failed" && result.error instanceof TransientError) return read;
       if (result.outcome !== "busy") read += 1;
     }
-    // None is left, or other processes read all of them.
+    // None is left, or other processes reread all of them.
     if (read === before) return read;
   }
 }
 
 export type ReindexTotals = {
-  /** Logs that were read. */
+  /** Logs that were reread. */
   read: number;
   /** New versions of records. */
   written: number;
@@ -61,9 +62,9 @@ export type ReindexOptions = Pick<RereadOptions, "signal"> & {
 };
 
 /**
- * Reads every log of the choice that is owed another reading, the newest first; with `jobIds` these, owed or not. What is done is not
- * owed any more: a call after a crash goes on where it was. Memory does not grow with their number, but for the failures.
- * @throws TransientError when the database or the store does not answer; the signal's reason.
+ * Rereads every selected log that is owed a reread, newest first; with `jobIds` these, owed or not. A call after a crash continues,
+ * since finished logs are no longer owed a reread. Memory grows only with the number of failures.
+ * @throws TransientError if the database or the store does not answer; the signal's reason.
  */
 export async function reindex(loader: Loader, { choice, signal, onProgress }: ReindexOptions): Promise<ReindexTotals> {
   const totals: ReindexTotals = { read: 0, written: 0, failed: [] };
@@ -80,7 +81,7 @@ export async function reindex(loader: Loader, { choice, signal, onProgress }: Re
     if (result.outcome === "failed" && transientFailures >= maxTransientFailures) throw result.error;
   };
   for await (const page of pagesOf(loader, choice)) await pMap(page, readOne, { concurrency: readAtOnce });
-  // Mostly a loader's, which ends within seconds.
+  // Usually a loader's reread, which ends within seconds.
   for (let tries = 0; busy.length > 0 && tries < maxBusyRetries; tries += 1) {
     await sleep(busyRetryMs, undefined, { signal });
     await pMap(busy.splice(0), readOne, { concurrency: readAtOnce });

@@ -1,5 +1,5 @@
-// How archived logs go: the policies decide which, and what a published seal says goes, is removed from the store. The same for what
-// an operator erases. Both are turns of a timer: bounded, and safe to repeat, at once, and after a crash at any instant.
+// Applies retention: the policies decide which logs to remove, and objects with a sealed tombstone are removed from the store,
+// including erased ones. Both are bounded turns of a timer, safe to run concurrently and to repeat after a crash.
 
 import type { RemoveOutcome, Store } from "@actions-archive/archive/store/store";
 import { errorMessage } from "@actions-archive/core/error-message";
@@ -11,18 +11,18 @@ import type { Loader } from "../loader.ts";
 
 /** Each holds a connection of the pool while the store answers. */
 const removedAtOnce = 4;
-/** Some seconds of a store's answers. */
+/** Some seconds of requests to the store. */
 const maxRemoved = 400;
 
 const page: WalkLimits = { maxChecked: 10_000, maxDecided: 200 };
 const maxDecided = 1_000;
-/** 50,000 jobs a turn are some seconds of Postgres' work. */
+/** 50,000 jobs per turn take Postgres some seconds. */
 const maxPages = 5;
 
 /**
- * Decides which logs the policies in force remove now: their rows say `removed` from here on, and their tombstones wait for a seal. A
- * bounded turn of a rolling walk. Idempotent.
- * @returns how many logs were decided.
+ * Decides which logs the policies in force remove now: their rows become `removed`, and their tombstones wait for a seal. One bounded
+ * turn of a rolling walk. Idempotent.
+ * @returns the number of decided logs.
  */
 export async function applyPolicies({ db, log }: Pick<Loader, "db" | "log">): Promise<number> {
   let decided = 0;
@@ -37,9 +37,9 @@ export async function applyPolicies({ db, log }: Pick<Loader, "db" | "log">): Pr
 }
 
 /**
- * Removes the objects of tombstones that a published seal carries, unless their jobs are held or the store retains them. One that
- * cannot be removed is put off, and ends the turn: what failed it, fails the others, too. Idempotent.
- * @returns how many objects are gone.
+ * Removes objects whose tombstone a published seal contains, unless their jobs are held or the store retains them. An object that
+ * cannot be removed is deferred, and ends the turn, since the others would fail, too. Idempotent.
+ * @returns the number of removed objects.
  */
 export async function removeTombstoned(loader: Loader): Promise<number> {
   const keys = await listDueRemovals(loader.db, maxRemoved);
@@ -71,7 +71,7 @@ async function removeLog({ db, store, log }: Loader, key: string): Promise<"gone
   }
 }
 
-// The sealed version, then whatever is seen under the key after it: a worker that had the log in flight may have stored it again.
+// Removes the sealed version, then whatever is found under the key: a worker that had the log in flight may have stored it again.
 async function removeVersions(store: Store, { object_key, version_id }: DueRemoval): Promise<RemoveOutcome> {
   const sealed = await store.remove(object_key, version_id ?? undefined);
   if (sealed.kind === "retained" || !store.capabilities?.versioned) return sealed;

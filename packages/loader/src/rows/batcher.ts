@@ -1,14 +1,14 @@
-// Gathers what arrives one by one into batches, by size and time.
+// Collects single items into batches, by size and time.
 export type BatchLimits = {
   readonly maxItems: number;
   readonly maxWaitMs: number;
-  /** Batches that run at the same time. */
+  /** Maximum number of concurrent batches. */
   readonly maxRunning: number;
 };
 
 /**
- * @param run gets each batch; while as many as may be are running, the next one gathers.
- * @returns a function that resolves when its item's batch has run, or rejects as that batch did.
+ * @param run receives each batch; while the maximum number of batches runs, the next one collects items.
+ * @returns a function that settles as the batch of its item does.
  */
 export function createBatcher<T>(
   { maxItems, maxWaitMs, maxRunning }: BatchLimits,
@@ -44,5 +44,8 @@ export function createBatcher<T>(
   };
 }
 
-/** Large enough to make a transaction cheap, small enough to hold rows and locks for milliseconds; one is made while Postgres writes another. */
+/**
+ * Large enough for a cheap transaction, small enough to hold rows and locks for milliseconds; one is prepared while Postgres writes
+ * another.
+ */
 export const loadBatches: BatchLimits = { maxItems: 200, maxWaitMs: 20, maxRunning: 2 };

@@ -1,4 +1,4 @@
-// Rows of jobs and steps from the ledger's job objects, so that a job can be asked for before its log is archived.
+// Loads rows of jobs and steps from the ledger's job objects, so that a job can be queried before its log is archived.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { transact } from "@actions-archive/database/connection/open-database";
@@ -9,8 +9,8 @@ import { upsertJobs } from "@actions-archive/database/rows/rows";
 import type { RowWriter } from "../loader.ts";
 
 /**
- * Loads the rows of these jobs in one transaction; a row that no table takes is found out one by one, listed as
- * `unloadable`, and the rest loads. Idempotent.
+ * Loads the rows of these jobs in one transaction. If a row is refused, jobs are loaded one by one, and the refused one becomes
+ * `unloadable`. Idempotent.
  */
 export async function loadJobs(loader: RowWriter, jobIds: readonly number[]): Promise<void> {
   try {

@@ -1,4 +1,4 @@
-// Rows from record objects: the job, its steps and how its log ended. The same code fills an empty database.
+// Loads rows from records: the job, its steps and the state of its log. A rebuild uses the same code.
 
 import { type FoundRecord, maxVersions, readRecordVersion } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -10,7 +10,7 @@ import { writeRecords } from "./write-records.ts";
 
 export type RecordToLoad = { readonly job_id: number; readonly key: string };
 
-/** Loads these records in one transaction; one that is no record of its job is passed over, as is one that no table takes. Idempotent. */
+/** Loads these records in one transaction; a record that is not of its job, or that Postgres refuses, is skipped. Idempotent. */
 export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[]): Promise<void> {
   const named = await Promise.all(toLoad.map((item) => withEarlierVersions(loader, item)));
   const read = await Promise.all(named.flat().map((item) => readRecord(loader, item)));
@@ -19,8 +19,8 @@ export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[
   await writeRecords(loader, records, await readExtraLogs(loader, records));
 }
 
-// Nobody else may ever tell of them: the queue that forgot one version was told of the next. They are looked for only where that one
-// is, so that a made-up version costs one look.
+// Also loads earlier versions, since no other message may name them: a queue that lost one version received the next. They are read
+// only if the named version exists, so that a forged version costs one request.
 async function withEarlierVersions({ store }: Loader, { job_id, key }: RecordToLoad): Promise<RecordToLoad[]> {
   const parsed = tryParseKey(key);
   if (parsed?.kind !== "record" || parsed.version === 1 || parsed.version > maxVersions) return [{ job_id, key }];
@@ -29,7 +29,7 @@ async function withEarlierVersions({ store }: Loader, { job_id, key }: RecordToL
   return Array.from({ length: version }, (_, index) => ({ job_id, key: recordKey(host, parsed, index + 1) }));
 }
 
-// The message only names the record; what is loaded must follow from the object alone, and its key from its content.
+// The message only names the record: the loaded content depends on the object alone, and the key must match it.
 async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordToLoad): Promise<FoundRecord | undefined> {
   try {
     const parsed = tryParseKey(key);

@@ -1,4 +1,4 @@
-// The run record of a listed attempt: the run as GitHub showed it, and its final list of jobs.
+// Writes the run record of a listed attempt: the run as GitHub showed it, and its final job list.
 
 import type { RunRecord } from "@actions-archive/archive/record/record";
 import { putRunRecord } from "@actions-archive/archive/record/records";
@@ -20,7 +20,7 @@ export async function loadRun(
     host,
     ...ref,
     repository: story.full_name,
-    // The ledger holds objects as JSON, as they were received.
+    // The ledger has objects as JSON, as received.
     run: (story.object ?? {}) as RunRecord["run"],
     run_received_at: story.listed_at.toISOString(),
     job_ids: story.jobs.map(({ job_id }) => job_id),

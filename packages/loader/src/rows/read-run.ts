@@ -1,5 +1,4 @@
-// Reads what the store has of a run: its run records and the records of its jobs, each held against its key, and told of when it is not
-// what its key says.
+// Reads a run's run records and records from the store, checks each against its key, and reports mismatches.
 
 import { createHash } from "node:crypto";
 
@@ -24,15 +23,15 @@ export type ReadRun = {
   /** By attempt. */
   readonly runRecords: readonly ReadRunRecord[];
   readonly records: readonly FoundRecord[];
-  /** The objects that were read and are what their keys say. */
+  /** Objects that were read and match their keys. */
   readonly objects: readonly StoredObject[];
   readonly refusals: readonly Refusal[];
 };
 
-/** Reads of one run at once; several runs are read at the same time. */
+/** Concurrent reads per run; several runs are read concurrently. */
 const readsOfRun = 8;
 
-/** @throws TransientError when the store does not answer. */
+/** @throws TransientError if the store does not answer. */
 export async function readRun(store: Store, host: string, run: RunKeys): Promise<ReadRun> {
   const runRecords: ReadRunRecord[] = [];
   const records: FoundRecord[] = [];
@@ -55,7 +54,7 @@ export async function readRun(store: Store, host: string, run: RunKeys): Promise
     repository_id: run.repository_id,
     run_id: run.run_id,
     runRecords: runRecords.toSorted((a, b) => a.record.run_attempt - b.record.run_attempt),
-    // Of two records of a job the older one first: it is what the ledger had first.
+    // Of two records of a job the older one first, as in the ledger.
     records: records.toSorted((a, b) => a.record.job_id - b.record.job_id || a.version - b.version),
     objects,
     refusals,
@@ -76,7 +75,7 @@ function parseObject(bytes: Buffer, of: ObjectName) {
   return { kind: "run" as const, record: parseRunRecord(bytes, of), object };
 }
 
-// Whoever may write into the store could else write rows of any run, or attempts that never were.
+// Otherwise anyone who can write to the store could add rows to any run, or forge attempts.
 function parseRunRecord(bytes: Buffer, { host, key, name }: ObjectName): RunRecord {
   const record = parseRecord(RunRecord, bytes, name);
   const { id = record.run_id, run_attempt = record.run_attempt } = asFields(record.run);

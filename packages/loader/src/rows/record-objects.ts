@@ -1,5 +1,4 @@
-// What is to be sealed: each object of the store, with the hash of the bytes that the loader itself has seen, or that the record
-// says of a log.
+// Records objects of the store to be sealed, with the hash of the bytes that the loader has read, or a log's hash in its record.
 
 import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
@@ -10,7 +9,7 @@ import { listUnknownKeys, recordObjects, type StoredObject } from "@actions-arch
 
 import type { Loader } from "../loader.ts";
 
-/** So many logs without a record are looked for before each seal; more of them are a matter for the next one. */
+/** Maximum number of logs without a record that are checked before each seal; others wait for the next. */
 const maxOrphans = 2_000;
 
 /** The record, and the log that it names. */
@@ -21,8 +20,8 @@ export function objectsOf({ key, size, sha256, record: { log } }: FoundRecord): 
 }
 
 /**
- * The logs under the job's own key that these records do not name, since other bytes were read later: no record ever names them, and
- * they are sealed all the same. Reads each that is not known yet.
+ * Finds logs under the job's own key that these records do not name, because other bytes were downloaded later. No record ever names
+ * them, but they are sealed. Reads each that is not recorded yet.
  */
 export async function readExtraLogs({ db, store, host }: Loader, records: readonly FoundRecord[]): Promise<StoredObject[]> {
   const own = records.flatMap(({ record }) => {
@@ -32,7 +31,7 @@ export async function readExtraLogs({ db, store, host }: Loader, records: readon
   return own.length === 0 ? [] : readObjects(store, await listUnknownKeys(db, own));
 }
 
-/** Notes logs whose record is not written yet, or whose worker died before it: they lie in the store as everything else does. Idempotent. */
+/** Records logs without a record, whose worker is still working or crashed: they are objects of the store like others. Idempotent. */
 export async function recordOrphanLogs({ db, store, host }: Loader): Promise<void> {
   const logLeases = await listLeasedLogs(db, maxOrphans);
   const keys = logLeases.flatMap(({ raw_sha256, ...job }) => [

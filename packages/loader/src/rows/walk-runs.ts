@@ -1,5 +1,4 @@
-// The runs of the store, in the order of their keys: two listings, of run records and of records, side by side. One listing of
-// each, and all that tells of a run at once.
+// Lists the runs of the store in the order of their keys, by merging the listings of run records and records.
 
 import type { Store } from "@actions-archive/archive/store/store";
 import { tryParseKey } from "@actions-archive/core/object-key";
@@ -7,7 +6,7 @@ import { tryParseKey } from "@actions-archive/core/object-key";
 export type RunKeys = {
   readonly repository_id: number;
   readonly run_id: number;
-  /** `repository_id/run_id/`: what its keys have in common, and where it stands in the order. */
+  /** `repository_id/run_id/`: the common part of its keys, which also orders it. */
   readonly path: string;
   readonly runKeys: readonly string[];
   readonly recordKeys: readonly string[];
@@ -15,12 +14,12 @@ export type RunKeys = {
 
 type Found = { readonly key: string; readonly path: string; readonly repository_id: number; readonly run_id: number };
 
-/** @param after the path of the run after which to begin; "" for the first. What is no record, by its key, is passed over. */
+/** @param after path of the run after which to begin; "" for the first. A key that is no record's is skipped. */
 export async function* walkRuns(store: Store, host: string, after = ""): AsyncGenerator<RunKeys> {
   const listings = { run: list(store, `runs/${host}/`, after), record: list(store, `records/${host}/`, after) };
   let [run, record] = await Promise.all([next(listings.run), next(listings.record)]);
   while (run !== undefined || record !== undefined) {
-    // Both listings are in the order of bytes, which is that of these paths: they hold ASCII alone.
+    // Both listings are in byte order, which is that of these ASCII paths.
     const first = run === undefined || (record !== undefined && record.path < run.path) ? record : run;
     if (first === undefined) return;
     const { path, repository_id, run_id } = first;
@@ -32,7 +31,7 @@ export async function* walkRuns(store: Store, host: string, after = ""): AsyncGe
 }
 
 async function* list(store: Store, prefix: string, after: string): AsyncGenerator<Found> {
-  // Every key of the run `after` begins with its path, and `~` comes behind all that a key may hold.
+  // Every key of the run `after` begins with its path, and `~` sorts after any character of a key.
   for await (const { key } of store.list(prefix, after === "" ? undefined : `${prefix}${after}~`)) {
     const parsed = tryParseKey(key);
     if (parsed?.kind !== "run" && parsed?.kind !== "record") continue;

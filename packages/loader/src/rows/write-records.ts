@@ -1,4 +1,4 @@
-// The rows of records that were read: jobs, steps, how their logs ended and what these say.
+// Writes the rows of records that were read: jobs, steps, log states and extracted facts.
 
 import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -16,8 +16,8 @@ import type { RowWriter } from "../loader.ts";
 import { objectsOf } from "./record-objects.ts";
 
 /**
- * Writes these records' rows in one transaction, and notes their objects, with those `besides` them, to be sealed; where a row is
- * refused, each record in one of its own, and the refused one is listed as `unloadable`. Idempotent.
+ * Writes these records' rows in one transaction, and records their objects, and those of `besides`, for sealing. If a row is refused,
+ * each record is written in a separate transaction, and the refused one becomes `unloadable`. Idempotent.
  */
 export async function writeRecords(
   loader: RowWriter,
@@ -33,7 +33,10 @@ export async function writeRecords(
   }
 }
 
-/** As `writeRecords`, all or nothing. @throws PermanentError when a row is refused. */
+/**
+ * Like `writeRecords`, all or nothing.
+ * @throws PermanentError if a row is refused.
+ */
 export async function writeRows(
   { db }: Pick<RowWriter, "db">,
   records: readonly FoundRecord[],
@@ -41,9 +44,9 @@ export async function writeRows(
 ): Promise<void> {
   const jobIds = records.map(({ record }) => record.job_id);
   await transact(db, async (trx) => {
-    // As `loadJobs` does, which writes rows of the same jobs at the same time: in another order the two would wait for each other.
+    // The lock order of `loadJobs`, which writes rows of the same jobs: another order would deadlock.
     const loaded = await lockJobs(trx, jobIds);
-    // Almost always the same object: its rows, which are half of all, need not be written a second time.
+    // The object is almost always the same: its rows, half of all, need not be written again.
     const unknown = records.filter(({ record }) => loaded.get(record.job_id)?.getTime() !== Date.parse(record.job_received_at));
     await upsertJobs(
       trx,
@@ -76,7 +79,7 @@ function namedLog({ record: { job_id, repository_id, log } }: FoundRecord): Name
   return log.state === "archived" ? [{ job_id, repository_id, log }] : [];
 }
 
-/** How the log ended, as a row. */
+/** The log's state, as a row. */
 export function logRow({ key, version, sha256, record }: FoundRecord): LogRow {
   const { log, job_id, decided_at } = record;
   const job = jobColumns(record.job);
@@ -125,7 +128,7 @@ export function logRow({ key, version, sha256, record }: FoundRecord): LogRow {
   };
 }
 
-// All of its digits, but only of a day that there is: a value of several lines can hold what looks like the 31st of February.
+// All digits, but only of an existing day: a value of several lines can contain what resembles 31 February.
 function timeOfLine(time: string | null): string | null {
   return time !== null && instant(time)?.slice(0, 10) === time.slice(0, 10) ? time : null;
 }

@@ -1,5 +1,5 @@
-// At its start, and where its own seal meets another, the loader compares the head of its database with the store's: a database that was
-// restored from an old backup goes on where the chain in the store ends.
+// Compares the head of the database with the store's, at the start and when a seal is refused. A database that was restored from an old
+// backup adopts the newer seals of the store.
 
 import type { KeyObject } from "node:crypto";
 
@@ -20,19 +20,19 @@ export type SealedArchive = {
   readonly store: Store;
   readonly archiveId: string;
   readonly host: string;
-  /** Signs the newest seal of the store. Undefined: nobody vouches for it, and the chain is followed by its hashes alone. */
+  /** Verifies the newest seal of the store. If undefined, the chain is followed by its hashes, and its end is not verified. */
   readonly publicKey: KeyObject | undefined;
   readonly log: Logger;
-  /** True where a signed chain with a seal of another host, which no later one corrects, is taken all the same, with a warning. */
+  /** If true, a signed chain with a seal of another host that no later seal corrects is adopted with a warning. */
   readonly mayNameOtherHost?: boolean;
 };
 
 /**
- * Takes over every seal of the store that the database does not have. The newest must be signed by `publicKey`, where there is one; each
- * one before it is the one that its follower names, down to the head of the database. Idempotent, and safe when several do it at once.
- * @param onAdopted is told of each seal that was taken over, after it was, oldest first.
- * @returns how many were taken over.
- * @throws PermanentError `store/corrupt` when the store's chain is not the database's, or its end is missing.
+ * Adopts every seal of the store that the database lacks. The newest must be signed by `publicKey`, if given; each earlier one must
+ * have the hash in its successor, down to the head of the database. Idempotent, and safe when several processes do it at once.
+ * @param onAdopted called after each adopted seal, oldest first.
+ * @returns the number of adopted seals.
+ * @throws PermanentError `store/corrupt` if the store's chain is not the database's, or its end is missing.
  */
 export async function adoptSeals(
   archive: SealedArchive,
@@ -65,7 +65,7 @@ async function findNewest(store: Store): Promise<number> {
   return newest;
 }
 
-// A database that was rebuilt without a key may have taken over what nobody of ours signed.
+// A database that was rebuilt without a key may have adopted an untrusted chain.
 async function checkEnd({ store, publicKey }: SealedArchive, head: SealHead | undefined): Promise<void> {
   if (head === undefined) return;
   const parse = (bytes: Buffer, name: string) => {

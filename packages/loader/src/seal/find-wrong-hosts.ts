@@ -1,4 +1,4 @@
-// Seals that name another host than the archive's: made by a process whose settings named another one.
+// Finds seals that name another host than the archive's, from a process with wrong settings.
 
 import type { Correction } from "@actions-archive/archive/seal/seal";
 import { parseSeal } from "@actions-archive/archive/seal/seal-envelope";
@@ -10,10 +10,10 @@ import { listSealHashes } from "@actions-archive/database/seal/seals";
 import type { Loader } from "../loader.ts";
 
 /**
- * Reads every seal that the database knows, one at a time, and changes nothing.
- * @param reason in the operator's words.
+ * Reads every seal in the database, one at a time, and changes nothing.
+ * @param reason the operator's words.
  * @returns a correction for each seal of another host that no later seal corrects, in the order of the chain.
- * @throws PermanentError `store/corrupt` when a seal is missing, or not the one that the database names.
+ * @throws PermanentError `store/corrupt` if a seal is missing, or its hash is not the database's.
  */
 export async function findWrongHosts(
   { db, store, host }: Pick<Loader, "db" | "store" | "host">,

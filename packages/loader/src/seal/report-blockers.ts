@@ -1,16 +1,16 @@
-// Says who holds the archive's programs up in the database: a session that keeps a lock is seen nowhere else.
+// Reports sessions that block the archive's programs in the database, since a lock's holder is shown nowhere else.
 
 import { listBlockers } from "@actions-archive/database/connection/locks";
 
 import type { Loader } from "../loader.ts";
 
-/** Locks of the pipeline's own last milliseconds. */
+/** Excludes the pipeline's own locks, which last milliseconds. */
 const idleTimeoutSeconds = 5;
 const againSeconds = 60;
 
 /**
- * Makes a turn of a timer that warns of each session for which a program of this archive has waited 5 seconds, and again each minute for
- * as long as it does. It changes nothing, and ends no session.
+ * Creates a turn of a timer that warns of each session that has blocked a program of this archive for 5 seconds, and again each minute.
+ * It changes nothing, and ends no session.
  */
 export function makeBlockerReport({ db, log }: Pick<Loader, "db" | "log">): () => Promise<void> {
   let reported = new Map<string, number>();
@@ -22,7 +22,7 @@ export function makeBlockerReport({ db, log }: Pick<Loader, "db" | "log">): () =
     )) {
       const key = `${blocked_pid}/${pid}`;
       const before = reported.get(key);
-      // A pid that waits for less than before waits for something new.
+      // A pid that has waited for less than before waits for another lock.
       const isDue = before === undefined || seconds < before || seconds >= before + againSeconds;
       waits.set(key, isDue ? seconds : before);
       if (isDue)

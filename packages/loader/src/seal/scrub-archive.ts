@@ -1,5 +1,5 @@
-// The scrub: reads every object of the archive again, a little at a time, and compares it with what was sealed. A store that loses or
-// changes something is found out while GitHub may still have the log.
+// The scrub: rereads every object of the archive gradually and compares it with its seal, to detect loss or change while GitHub may
+// still have the log.
 
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
 import type { StoredObject } from "@actions-archive/database/ledger/objects";
@@ -7,13 +7,14 @@ import { chooseScrubBatch, type Damage, isRoundOver, recordDamages, recordScrubb
 
 import type { Loader } from "../loader.ts";
 
-/** Of one turn: what was not read while no loader ran is made up for in small steps. */
+/** Per turn: what was not read while no loader ran is caught up in small steps. */
 const maxPerTurn = 500;
 
 /**
- * Reads what is due, so that the whole archive is read once in `days`. What is missing or changed is noted, for the next seal to say,
- * and a damaged log is asked for again. Two loaders at once read the same objects; nothing else comes of it.
- * @returns how many objects were read. @throws TransientError when the store does not answer, or contradicts itself: the next turn begins where this one did.
+ * Reads what is due, so that the whole archive is read once in `days`. Missing or changed objects are recorded for the next seal, and a
+ * damaged log is requested again. Two concurrent loaders read the same objects, without harm.
+ * @returns the number of read objects.
+ * @throws TransientError if the store does not answer, or contradicts itself: the next turn begins at the same object.
  */
 export async function scrubArchive(loader: Loader, days: number): Promise<number> {
   const { db } = loader;
@@ -25,8 +26,8 @@ export async function scrubArchive(loader: Loader, days: number): Promise<number
 }
 
 /**
- * Reads these objects, and records those that are missing or changed, for the next seal to carry; a damaged log in force is requested
- * again. Idempotent. @throws TransientError when the store does not answer, or contradicts itself.
+ * Reads these objects, and records missing or changed ones for the next seal; a damaged log in force is requested again. Idempotent.
+ * @throws TransientError if the store does not answer, or contradicts itself.
  */
 export async function reportDamages(loader: Loader, objects: readonly StoredObject[]): Promise<void> {
   const { db, store, log } = loader;
@@ -39,8 +40,8 @@ export async function reportDamages(loader: Loader, objects: readonly StoredObje
     log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
 }
 
-// What is no finding at the first reading costs no other. A finding is the object's own only when a HEAD and a second reading agree
-// with it: a proxy that cuts would else put a false damage into a seal, where it stays.
+// An object that is intact at the first reading is read once. Damage must be confirmed by a HEAD and a second reading, since a proxy
+// that truncates would otherwise put false damage into a seal permanently.
 async function examine({ store }: Loader, { key, size, sha256 }: StoredObject): Promise<Damage["finding"] | undefined> {
   const found = await readFingerprint(store, key, { expected: { size, sha256 } });
   if (found === undefined) return "missing";

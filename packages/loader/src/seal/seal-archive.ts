@@ -1,5 +1,5 @@
-// Sealing: what has no seal yet gets one. Prepared in one transaction, put once, published; a crash between any two is made good by
-// whoever comes next, with the same bytes.
+// Seals what has no seal yet: prepared in one transaction, put once, published. After a crash in between, the next call completes the
+// seal with the same bytes.
 
 import { createHash, type KeyObject } from "node:crypto";
 
@@ -37,30 +37,29 @@ export type Sealer = Loader & { readonly archiveId: string; readonly signer: Sig
 export type SealOptions = {
   /** Undefined: now, whether or not a seal is due. */
   readonly intervalSeconds?: number | undefined;
-  /** The key that seals from the next one on. */
+  /** The key that signs the seals after the next one. */
   readonly nextKey?: KeyObject | undefined;
-  /** Of earlier seals, which stay as they are. */
+  /** Of earlier seals, which stay unchanged. */
   readonly corrections?: readonly Correction[] | undefined;
-  /** Who asks for the next key or the corrections, and why. */
+  /** Who requests the next key or the corrections, and why. */
   readonly ascription?: Ascription | undefined;
 };
 
 export type PublishedSeal = {
   readonly sequence: number;
   readonly sha256: string;
-  /** False where a seal that a crash had left prepared was published first: it has neither `nextKey` nor the corrections. */
+  /** False if a prepared seal that a crash had left was published first: it has neither `nextKey` nor the corrections. */
   readonly isAsAsked: boolean;
 };
 
 /**
- * Publishes one seal, when one is due. Safe to repeat after a crash, and for two loaders at once: of one number there is one seal.
- * @returns the seal that is in the store now; undefined when none was due, another loader seals at this moment, or its seal took the
- * number.
- * @throws ConfigError when another key than the signer's is due. PermanentError `store/corrupt` when the store holds a foreign seal.
+ * Publishes one seal, if one is due. Safe to repeat after a crash, and for two concurrent loaders: each sequence number has one seal.
+ * @returns the seal that is in the store now; undefined if none was due, another loader is sealing, or its seal took the number.
+ * @throws ConfigError if another key than the signer's is due. PermanentError `store/corrupt` if the store has a foreign seal.
  */
 export async function sealArchive(sealer: Sealer, options: SealOptions = {}): Promise<PublishedSeal | undefined> {
-  // Two puts of one seal have the same bytes. A store that ignores conditions would keep both as versions, though, and a verifier asks
-  // who wrote the second.
+  // Two puts of one seal have the same bytes. A store that ignores conditions would keep both as versions, though, and a verifier would
+  // question the second.
   return withLock(sealer.db, "sealing", () => sealAlone(sealer, options));
 }
 
@@ -70,7 +69,7 @@ async function sealAlone(
 ): Promise<PublishedSeal | undefined> {
   const { db, store, signer, log } = sealer;
   const request = { maxSealEntries, intervalSeconds };
-  // Looked at before the store is asked for anything: the clock asks every half minute.
+  // Checked before any request to the store, since maintenance runs every half minute.
   if (!(await isSealDue(db, request))) return undefined;
   await recordOrphanLogs(sealer);
   const prepared = await prepareSeal(db, request, (content, previous) =>
@@ -91,7 +90,7 @@ async function sealAlone(
   return { sequence, sha256, isAsAsked: announces && carried.length === corrections.length };
 }
 
-/** @returns whether the store holds `object` under the seal's key now. */
+/** @returns whether the store has `object` under the seal's key now. */
 async function putSeal({ store }: Sealer, { sequence }: PreparedSeal, object: Buffer): Promise<boolean> {
   const key = sealKey(sequence);
   const sha256 = createHash("sha256").update(object).digest("hex");
@@ -177,7 +176,7 @@ function changesOf(content: SealContent): Pick<Seal, Changes> {
   };
 }
 
-// An empty list would give a seal without removals other bytes than a version had that knew none.
+// Undefined instead of an empty list, so that a seal without removals keeps the bytes of versions without this list.
 function removalsOf({ removals }: SealContent): Pick<Seal, "removals"> {
   if (removals.length === 0) return {};
   return {
@@ -189,7 +188,7 @@ function removalsOf({ removals }: SealContent): Pick<Seal, "removals"> {
   };
 }
 
-// As `removalsOf`.
+// As in `removalsOf`.
 function actsOf({ retries, backfills }: SealContent): Pick<Seal, "retries" | "backfills"> {
   return {
     ...(retries.length > 0 && {

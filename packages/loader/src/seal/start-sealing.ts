@@ -1,4 +1,4 @@
-// The clock of sealing: seals what is due, hour after hour, also when nothing happened.
+// Seals periodically, even if nothing changed.
 
 import { openSigner } from "@actions-archive/archive/seal/seal-key";
 import { readFingerprint } from "@actions-archive/archive/store/fingerprint";
@@ -17,25 +17,25 @@ import type { Loader } from "../loader.ts";
 import { adoptSeals } from "./adopt-seals.ts";
 import { sealArchive, type Sealer } from "./seal-archive.ts";
 
-/** How late a seal may be; two loaders look twice as often. */
+/** Maximum delay of a seal; two loaders check twice as often. */
 const maxTurnMs = 30_000;
-/** After a start, for how long a backlog of records puts a seal off: a million jobs are loaded in that time. */
+/** How long after a start a backlog of records delays a seal: a million jobs are loaded in that time. */
 const maxCatchUpMs = 10 * 60_000;
 
 export type OpenLoader = { readonly loader: Loader; readonly archiveId: string };
 export type SealingConfig = Pick<LoaderConfig, "SEAL_KEY" | "SEAL_KEY_FILE" | "SEAL_INTERVAL_SECONDS">;
 
 /**
- * What seals with the configured key, after it has taken over what the store's chain has and the database does not. Undefined
- * without a key: then nothing is sealed.
- * @throws ConfigError when the database belongs to another archive or host. PermanentError `store/corrupt` when the store's chain is not
+ * Creates the function that seals with the configured key, after adopting seals of the store that the database lacks. Undefined without
+ * a key: then nothing is sealed.
+ * @throws ConfigError if the database belongs to another archive or host. PermanentError `store/corrupt` if the store's chain is not
  * the database's.
  */
 export async function openSealer(config: SealingConfig, { loader, archiveId }: OpenLoader): Promise<Sealer | undefined> {
   const pem = config.SEAL_KEY ?? config.SEAL_KEY_FILE;
   if (pem === undefined) return undefined;
   const sealer = { ...loader, archiveId, signer: openSigner(pem) };
-  // A seal of another host cannot be taken back: every verification finds it.
+  // A seal of another host is permanent: every verification finds it.
   await claimIdentity(loader.db, { archive_id: archiveId, host: loader.host });
   await recordIdentity(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
@@ -43,10 +43,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   return sealer;
 }
 
-/**
- * Seals what waits now, whatever the hour: the end of a pass, after which nobody may look for long. Idempotent. What goes wrong is
- * noted, as by the clock.
- */
+/** Seals what waits now, at the end of a pass, whatever the interval. Idempotent. A failure is recorded, as in periodic sealing. */
 export async function sealPending(config: SealingConfig, open: OpenLoader): Promise<void> {
   const turn = makeTurn(config, open, async (sealer) => {
     while ((await findSealing(sealer.db)).unsealed_objects > 0 && (await sealArchive(sealer)) !== undefined);
@@ -55,7 +52,7 @@ export async function sealPending(config: SealingConfig, open: OpenLoader): Prom
   await turn();
 }
 
-/** Seals by the clock until `resources` end it. Returns at once. */
+/** Seals periodically until `resources` end it. Returns at once. */
 export function startSealing(
   config: SealingConfig,
   open: OpenLoader,
@@ -67,7 +64,7 @@ export function startSealing(
   }
   const began = performance.now();
   const turn = makeTurn(config, open, async (sealer) => {
-    // What was stored while no loader ran is loaded first: a seal without it would make it look as if somebody had slipped it in.
+    // Objects stored while no loader ran are loaded first: otherwise the seal would lack them, and they would appear as foreign.
     if (performance.now() - began < maxCatchUpMs && (await hasUnloadedRecords(sealer.db))) return;
     await sealWhatIsDue(config, sealer);
   });
@@ -78,7 +75,7 @@ async function sealWhatIsDue({ SEAL_INTERVAL_SECONDS: intervalSeconds }: Sealing
   while ((await sealArchive(sealer, { intervalSeconds })) !== undefined);
 }
 
-// Nothing that goes wrong here may end the loader: it is noted, seen in status and audit.gaps, and tried again.
+// A failure must not end the loader: it is recorded, shown in status and audit.gaps, and retried.
 function makeTurn(config: SealingConfig, open: OpenLoader, seal: (sealer: Sealer) => Promise<void>): () => Promise<void> {
   const { db, log } = open.loader;
   const intervalSeconds = config.SEAL_INTERVAL_SECONDS;
@@ -92,7 +89,7 @@ function makeTurn(config: SealingConfig, open: OpenLoader, seal: (sealer: Sealer
     } catch (error) {
       log.error({ err: error }, "sealing failed");
       await recordProblem(config, open, errorMessage(error));
-      // A chain that was not the store's is compared again: somebody may have put it right.
+      // A chain that differed from the store's is compared again, since an operator may have repaired it.
       if (error instanceof PermanentError) sealer = undefined;
     }
   };
