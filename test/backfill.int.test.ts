@@ -118,7 +118,7 @@ test("a wrong argument is reported, and nothing is started", async () => {
     const { code, stdout, stderr } = await runCli(["backfill", ...args], options);
     expect({ args, code, stdout, stderr }).toEqual({ args, code: 2, stdout: "", stderr: expect.stringContaining(told) });
   }
-  expect((await runCli(["backfill", "list"], options)).stdout).toBe("No backfill was ever begun.\n");
+  expect((await runCli(["backfill", "list"], options)).stdout).toBe("There are no backfills.\n");
 });
 
 test("a backfill is paused, resumed and cancelled, and its due work is a gap meanwhile", async () => {

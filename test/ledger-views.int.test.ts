@@ -164,7 +164,7 @@ test("a log that failed is listed with advice, makes the pass incomplete, and is
   expect(refused.code).toBe(2);
   expect(refused.stderr).toMatch(new RegExp(`job ${good} of run \\d+ in acme/app has not failed, it is archived`));
   expect(refused.stderr).toMatch(/No job 7 is known.*Nothing was retried/);
-  expect((await runCli(["retry", "--reason", "too_large"], options)).stdout).toBe("No failed log is meant.\n");
+  expect((await runCli(["retry", "--reason", "too_large"], options)).stdout).toBe("No log has failed; nothing to retry.\n");
   expect((await runCli(["retry", "--reason", "nonsense"], options)).code).toBe(2);
 
   simulator.control.clearFaults({});

@@ -149,12 +149,12 @@ test("retention shows what will be removed before it changes anything, and the l
   await archive.archive({ job_id: young, completed_at: daysAgo(1) }, secret);
   await archive.archive({ job_id: foreign, repository: "acme/web", completed_at: daysAgo(100) }, secret);
   await archive.seal();
-  expect((await run("retention")).stdout).toContain("No policy: every log is kept for ever.");
+  expect((await run("retention")).stdout).toContain("No policies: all logs are kept indefinitely.");
 
   const set = ["retention", "set", "ACME", "--keep-days", "30"];
   const unsure = await run(...set);
   expect(unsure.code).toBe(2);
-  expect(unsure.stdout).toContain("2 logs go now");
+  expect(unsure.stdout).toContain("2 logs are removed now");
   expect(unsure.stderr).toContain("repeat it with --yes");
   expect(await json(...set, "--dry-run")).toMatchObject({ changed: false, dry_run: true, logs: 2, held: 0, unsealed: 0 });
   expect(await json("retention", "list")).toMatchObject({ policies: [] });

@@ -1,4 +1,4 @@
-// `backfill --wait`: until the backfill is over. Where no fetcher works on the database, this process does the work.
+// `backfill --wait`: waits until the backfill ends. Without a running fetcher, this process does the work.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -18,8 +18,8 @@ import { type BackfillRunner, openBackfillRunner } from "./run-backfill-slices.t
 
 const turnMs = 250;
 const reportEveryMs = 1_000;
-/** A worker that died is missed so soon. */
-const lookForFetcherMs = 15_000;
+/** How soon a crashed fetcher is replaced. */
+const checkFetcherMs = 15_000;
 
 export type AwaitOptions = {
   readonly config: StartConfig;
@@ -27,31 +27,31 @@ export type AwaitOptions = {
   readonly log: Logger;
   readonly stopping: AbortSignal;
   readonly resources: AsyncDisposableStack;
-  /** For how long nothing may move; a credential's pause is not counted. */
+  /** The maximum wait without progress, apart from pauses of credentials. */
   readonly maxWaitSeconds: number;
   readonly onProgress: (report: ProgressReport) => void;
 };
 
 /**
- * @returns how the backfill stands when it is done, cancelled or paused, or when nothing has moved for `maxWaitSeconds`.
+ * @returns the backfill's state once it is done, cancelled or paused, or once there was no progress for `maxWaitSeconds`.
  * @throws the signal's reason when it was stopped.
  */
 export async function awaitBackfill(backfillId: number, options: AwaitOptions): Promise<BackfillReport> {
   const { fetcher, stopping, resources } = options;
   const { maxWaitSeconds } = options;
-  // Counting a large backfill takes long: a pause that progress ends is not counted.
+  // Counting a large backfill takes long, so a pause that ends with progress does not count.
   const timeout = new IdleTimeout({ maxWaitSeconds, maxPauseSeconds: maxWaitSeconds });
-  let lane: BackfillRunner | undefined;
+  let runner: BackfillRunner | undefined;
   let last = "";
   let [reportDueAt, checkDueAt] = [0, 0];
   for (;;) {
     stopping.throwIfAborted();
-    if (lane === undefined && performance.now() >= checkDueAt) {
-      checkDueAt = performance.now() + lookForFetcherMs;
-      if (!(await isFetcherConnected(fetcher.db, fetcherName))) lane = resources.use(await openWorkers(options));
+    if (runner === undefined && performance.now() >= checkDueAt) {
+      checkDueAt = performance.now() + checkFetcherMs;
+      if (!(await isFetcherConnected(fetcher.db, fetcherName))) runner = resources.use(await openWorkers(options));
     }
-    await lane?.turn();
-    if (lane) await feed(fetcher);
+    await runner?.turn();
+    if (runner) await feed(fetcher);
     if (performance.now() >= reportDueAt) {
       const startedAt = performance.now();
       const report = await readBackfill(fetcher.db, backfillId);
@@ -62,7 +62,7 @@ export async function awaitBackfill(backfillId: number, options: AwaitOptions): 
       last = state;
       options.onProgress(progressReport(report, timeout.waitedSeconds));
       if (report.backfill.state !== "running" || timeout.isOver) return report;
-      // Counting a large backfill takes seconds: most of the time is the work's.
+      // Counting a large backfill takes seconds; at least four fifths of the time are left to the work.
       reportDueAt = performance.now() + Math.max(reportEveryMs, 4 * (performance.now() - startedAt));
     }
     await sleep(turnMs);
@@ -85,7 +85,7 @@ function progressReport(report: BackfillReport, waitedSeconds: number): Progress
     details: [
       `${progress.listed_percent} % listed`,
       `${progress.logs_per_hour} logs/h`,
-      leftText(progress),
+      ...leftText(progress),
       ...credentials.flatMap(budgetText),
       ...waitingText(waitedSeconds),
     ],

@@ -1,4 +1,4 @@
-// What a backfill is and how far it has come: one document for programs, and the same in words for people.
+// A backfill and its progress, as a document and as text.
 
 import {
   type BackfillSummary,
@@ -10,13 +10,15 @@ import { type CredentialState, listCredentials } from "@actions-archive/database
 import type { Database } from "@actions-archive/database/connection/open-database";
 import type { BackfillPlan } from "@actions-archive/fetcher/backfill/plan-backfill";
 
+import { countText } from "../count-text.ts";
 import { formatTable } from "../format-table.ts";
+import { pauseText } from "../pause-text.ts";
 
 export type BackfillReport = {
   readonly backfill: BackfillSummary;
   readonly progress: BackfillProgress;
   readonly repositories: readonly RepositoryProgress[];
-  /** The budgets that pay, as they stand. */
+  /** The current budgets of the credentials in use. */
   readonly credentials: readonly CredentialState[];
 };
 
@@ -26,11 +28,11 @@ export type BackfillProgress = {
   readonly jobs: number;
   /** Archived, absent or failed. */
   readonly settled: number;
-  /** By what GitHub counted and what was found so far; never fewer than `jobs`. */
+  /** Estimated from GitHub's counts and the jobs found so far; at least `jobs`. */
   readonly expected_jobs: number;
-  /** Since the backfill was made. */
+  /** Average since the backfill was created. */
   readonly logs_per_hour: number;
-  /** At that rate; null while there is none. */
+  /** At that rate; null while there is none, 0 once the backfill has ended. */
   readonly hours_left: number | null;
 };
 
@@ -70,12 +72,12 @@ export function progressOf(
   };
 }
 
-// Runs that are listed and whose jobs are known tell how many jobs the others will have.
+// Extrapolates from the runs whose jobs are known.
 function expectedJobs({ done, runs, jobs, attempts_open, estimated_runs, listed_percent }: RepositoryProgress): number {
-  const visited = runs - attempts_open;
-  if (done || visited <= 0) return jobs;
+  const checked = runs - attempts_open;
+  if (done || checked <= 0) return jobs;
   const expectedRuns = listed_percent === 100 ? runs : Math.max(runs, estimated_runs ?? 0);
-  return (jobs / visited) * expectedRuns;
+  return (jobs / checked) * expectedRuns;
 }
 
 export function formatBackfill({ backfill, progress, repositories, credentials }: BackfillReport): string {
@@ -83,7 +85,11 @@ export function formatBackfill({ backfill, progress, repositories, credentials }
   const problems = repositories.flatMap(({ repository, problem }) => (problem === null ? [] : [{ repository, problem }]));
   const lines = [
     `Backfill ${backfill_id} is ${state}: ${asked_for.join(" ")}, runs created from ${time(since)} to ${time(until)}`,
-    `${progress.settled} of about ${progress.expected_jobs} logs settled, ${progress.listed_percent} % listed, ${progress.logs_per_hour} logs an hour, ${leftText(progress)}`,
+    `${progress.settled} of about ${countText(progress.expected_jobs, "log")} done, ${progress.listed_percent} % listed, ${progress.logs_per_hour} logs an hour${leftText(
+      progress,
+    )
+      .map((text) => `, ${text}`)
+      .join("")}`,
     ...credentials.flatMap(budgetText),
     "",
     formatTable(
@@ -95,12 +101,13 @@ export function formatBackfill({ backfill, progress, repositories, credentials }
       })),
     ),
   ];
-  if (problems.length > 0) lines.push("", "Tried again by themselves:", formatTable(problems));
+  if (problems.length > 0) lines.push("", "Retried automatically:", formatTable(problems));
   return lines.join("\n");
 }
 
-export function leftText({ hours_left }: BackfillProgress): string {
-  return hours_left === null ? "time left unknown" : `about ${hoursText(hours_left)} left`;
+export function leftText({ hours_left }: BackfillProgress): string[] {
+  if (hours_left === 0) return [];
+  return [hours_left === null ? "time left unknown" : `about ${hoursText(hours_left)} left`];
 }
 
 export function hoursText(hours: number): string {
@@ -110,15 +117,15 @@ export function hoursText(hours: number): string {
 }
 
 export function budgetText({ credential, limit, used, paused_until, pause_reason }: CredentialState): string[] {
-  if (paused_until !== null) return [`${credential} pauses until ${time(paused_until)}: ${pause_reason ?? "limit"}`];
+  if (paused_until !== null) return [`${credential}: ${pauseText({ paused_until, pause_reason })}`];
   return limit === null || used === null ? [] : [`${credential}: ${used} of ${limit} requests used`];
 }
 
-/** What a dry run says, and what is said before a backfill begins. */
+/** The forecast that a dry run prints, and that is printed before a backfill is created. */
 export function formatPlan(plan: BackfillPlan, { since, until }: { readonly since: Date; readonly until: Date }): string {
   const { repositories, hours, runs_expired, runs_expiring } = plan;
   const lines = [
-    `Runs created from ${time(since)} to ${time(until)}, by GitHub's own count:`,
+    `Runs created from ${time(since)} to ${time(until)}, by GitHub's count:`,
     "",
     formatTable(
       repositories.map(({ repository, runs, runs_at_least, jobs, api_calls }) => ({
@@ -129,13 +136,15 @@ export function formatPlan(plan: BackfillPlan, { since, until }: { readonly sinc
       })),
     ),
     "",
-    `About ${plan.jobs} jobs and ${plan.api_calls} API calls: ${hours === null ? "no limit is known, so no time can be told" : `${hoursText(hours)} under the limit`}.`,
+    `About ${countText(plan.jobs, "job")} and ${countText(plan.api_calls, "API call")}: ${hours === null ? "no limit is known, so the time is unknown" : `${hoursText(hours)} under the limit`}.`,
   ];
   if (runs_expired > 0)
-    lines.push(`${runs_expired} runs are older than GitHub keeps logs: their jobs are recorded, their logs most likely gone.`);
+    lines.push(
+      `${countText(runs_expired, "run is", "runs are")} older than GitHub keeps logs: the jobs are recorded, the logs are most likely gone.`,
+    );
   if (runs_expiring > 0)
     lines.push(
-      `${runs_expiring} runs will lose their logs before they are reached. A later --since, an App with a higher limit, or a smaller GITHUB_RESERVE_PERCENT helps.`,
+      `The logs of ${countText(runs_expiring, "run")} will expire before they are reached. Use a later --since, an App with a higher limit, or a smaller GITHUB_RESERVE_PERCENT.`,
     );
   return lines.join("\n");
 }

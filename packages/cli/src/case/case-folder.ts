@@ -1,4 +1,4 @@
-// A folder that appears whole or not at all: it is filled under a temporary name next to its place, then renamed.
+// A folder that appears atomically: it is filled under a temporary name next to its target, then renamed.
 
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
@@ -8,35 +8,36 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 import { canonicalBytes } from "@actions-archive/archive/store/canonical-bytes";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 
 export type CaseFile = { readonly path: string; readonly size: number; readonly sha256: string };
 
-/** Disposed before `publish`, it leaves nothing. */
+/** Disposing before `publish` removes everything. */
 export type CaseFolder = AsyncDisposable & {
-  /** Where it is filled. */
+  /** The folder while it is filled. */
   readonly temporary: string;
-  /** Where it will be. */
+  /** The folder once it is published. */
   readonly target: string;
   readonly files: readonly CaseFile[];
-  /** Streams a new file into the folder, and lists it. @throws the signal's reason. */
+  /** Streams a new file into the folder and lists it. @throws the signal's reason. */
   readonly add: (path: string, content: AsyncIterable<Buffer> | Buffer) => Promise<CaseFile>;
   /** Writes the manifest of all files. @returns its SHA-256 */
   readonly addManifest: () => Promise<string>;
-  /** @throws PermanentError `usage/invalid` when something was put into the target meanwhile. */
+  /** @throws PermanentError `usage/invalid` when the target was filled meanwhile. */
   readonly publish: () => Promise<void>;
 };
 
-/** @throws PermanentError `usage/invalid` when the target is not an empty folder, or cannot be made. */
+/** @throws PermanentError `usage/invalid` when the target is not an empty folder, or cannot be created. */
 export async function openCaseFolder(to: string, signal: AbortSignal): Promise<CaseFolder> {
   const target = resolve(to);
-  await refuseFilled(target);
+  await assertEmpty(target);
   let temporary: string;
   try {
     await mkdir(dirname(target), { recursive: true });
     temporary = await mkdtemp(join(dirname(target), `.${basename(target)}.partial-`));
   } catch (error) {
-    throw new PermanentError("usage/invalid", `The case cannot be written next to ${target}: ${String(error)}.`, {
+    throw new PermanentError("usage/invalid", `The case cannot be written next to ${target}: ${errorMessage(error)}.`, {
       cause: error,
     });
   }
@@ -80,7 +81,7 @@ export async function openCaseFolder(to: string, signal: AbortSignal): Promise<C
       try {
         await rename(temporary, target);
       } catch (error) {
-        await refuseFilled(target);
+        await assertEmpty(target);
         throw error;
       }
     },
@@ -88,19 +89,19 @@ export async function openCaseFolder(to: string, signal: AbortSignal): Promise<C
   };
 }
 
-async function refuseFilled(target: string): Promise<void> {
+async function assertEmpty(target: string): Promise<void> {
   let names: string[];
   try {
     names = await readdir(target);
   } catch (error) {
     if (Error.isError(error) && "code" in error && error.code === "ENOENT") return;
-    throw new PermanentError("usage/invalid", `${target} of --to is not a folder that can be used: ${String(error)}.`, {
+    throw new PermanentError("usage/invalid", `${target} of --to is not a usable folder: ${errorMessage(error)}.`, {
       cause: error,
     });
   }
   if (names.length > 0)
     throw new PermanentError(
       "usage/invalid",
-      `${target} of --to is not empty, and nothing in it is overwritten: name a folder that does not exist yet.`,
+      `${target} of --to is not empty, and files are never overwritten: name a folder that does not exist yet.`,
     );
 }

@@ -1,4 +1,4 @@
-// `backfill`: archives the history of repositories, and its steps `list`, `show`, `pause`, `resume`, `cancel`.
+// `backfill`: archives the history of repositories; subcommands `list`, `show`, `pause`, `resume`, `cancel`.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -44,27 +44,33 @@ type BackfillOptions = AscriptionOptions & {
 const maxPrintedChars = 20;
 const maxGaps = 1_000;
 const stateAfter: Readonly<Record<BackfillStep, string>> = { pause: "paused", resume: "running", cancel: "cancelled" };
+const participles: Readonly<Record<BackfillStep, string>> = { pause: "paused", resume: "resumed", cancel: "cancelled" };
 
 export function addBackfill(program: Command, context: CommandContext): void {
   const backfill = addAscription(program.command("backfill"))
-    .description("archive the history of repositories, by the creation of their runs; and steer that")
+    .description("archive the history of repositories, by the creation time of their runs")
     .argument("[repository...]", "owner/name, owner/*, !owner/private-*")
-    .option("--since <date|days>", "runs created from here on; default: as far back as GitHub keeps logs", parseTime)
+    .option("--since <date|days>", "runs created at or after; default: as far back as GitHub keeps logs", parseTime)
     .option("--until <date|days>", "runs created before; default: now", parseTime)
-    .option("--dry-run", "tell runs, API calls and hours, and begin nothing")
-    .option("--wait", "wait until it is over; where no fetcher runs, do the work here")
-    .option("--max-wait <seconds>", "with --wait: for how long nothing may move, limits of GitHub's aside", parseSeconds, 600)
+    .option("--dry-run", "print runs, API calls and hours, and create no backfill")
+    .option("--wait", "wait until it ends; without a running fetcher, this process does the work")
+    .option(
+      "--max-wait <seconds>",
+      "with --wait: how long to wait without progress, apart from GitHub's limits",
+      parseSeconds,
+      600,
+    )
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
-      "\nExamples:\n  actions-archive backfill my-org/app --since 2026-06-01 --dry-run\n  actions-archive backfill 'my-org/*' '!my-org/private-*' --since 30\n  actions-archive backfill my-org/app --wait\n  actions-archive backfill show 3\n\nThe workers take it up at once where they run; else the next start does. It survives their end, and goes on where it was.\nExit codes of --wait: 0 complete, 3 something failed, is pending or not covered.",
+      "\nExamples:\n  actions-archive backfill my-org/app --since 2026-06-01 --dry-run\n  actions-archive backfill 'my-org/*' '!my-org/private-*' --since 30\n  actions-archive backfill my-org/app --wait\n  actions-archive backfill show 3\n\nRunning workers start it at once; otherwise the next start does. It survives restarts and continues where it stopped.\nExit codes of --wait: 0 complete, 3 something failed, is pending or not covered.",
     )
-    .action((names: string[], options: BackfillOptions) => beginBackfill(context, names, options));
+    .action((names: string[], options: BackfillOptions) => startBackfill(context, names, options));
   addReaders(backfill, context);
   for (const step of ["pause", "resume", "cancel"] as const) addStep(backfill, context, step);
 }
 
-async function beginBackfill(context: CommandContext, names: readonly string[], options: BackfillOptions): Promise<void> {
+async function startBackfill(context: CommandContext, names: readonly string[], options: BackfillOptions): Promise<void> {
   const patterns = parsePatterns(names);
   const ascription = ascriptionOf(options);
   loadStartConfig(withPlaceholders(context.env));
@@ -83,12 +89,12 @@ async function beginBackfill(context: CommandContext, names: readonly string[], 
   }
   const repositories = prepared.repositories.map(rowOf);
   const id = await createBackfill(fetcher.db, { askedFor: names, ...prepared, repositories }, ascription);
-  if (!options.wait) return tellBegun(context, { id, prepared, fetcher, json: options.json });
-  if (!options.json) print(context, `\nBackfill ${id} has begun.`);
+  if (!options.wait) return printCreated(context, { id, prepared, fetcher, json: options.json });
+  if (!options.json) print(context, `\nBackfill ${id} created.`);
   using progress = openProgress(context.stderr);
   const waiting = { config, fetcher, log, stopping, resources, maxWaitSeconds: options.maxWait, onProgress: progress.show };
   const report = await awaitBackfill(id, waiting);
-  await tellEnd(context, { report, gaps: await listBackfillGaps(fetcher.db, id, maxGaps), json: options.json });
+  await printEnd(context, { report, gaps: await listBackfillGaps(fetcher.db, id, maxGaps), json: options.json });
 }
 
 function planDocument({ since, until, plan }: PreparedBackfill) {
@@ -99,18 +105,18 @@ function rowOf({ id, full_name, private: isPrivate, estimatedRuns }: PreparedBac
   return { repository_id: id, full_name, is_private: isPrivate ?? null, estimated_runs: estimatedRuns };
 }
 
-type Begun = { id: number; prepared: PreparedBackfill; fetcher: Fetcher; json: true | undefined };
+type Created = { id: number; prepared: PreparedBackfill; fetcher: Fetcher; json: true | undefined };
 
-async function tellBegun(context: CommandContext, { id, prepared, fetcher, json }: Begun): Promise<void> {
+async function printCreated(context: CommandContext, { id, prepared, fetcher, json }: Created): Promise<void> {
   const isWorked = await isFetcherConnected(fetcher.db, fetcherName);
   if (json) return printJson(context, { backfill_id: id, fetcher_connected: isWorked, plan: planDocument(prepared) });
-  const next = isWorked ? "The workers carry it out" : "No fetcher runs now: `actions-archive start` carries it out";
-  print(context, `\nBackfill ${id} has begun. ${next}; \`actions-archive backfill show ${id}\` tells how far it is.`);
+  const next = isWorked ? "The workers run it" : "No fetcher runs now: `actions-archive start` runs it";
+  print(context, `\nBackfill ${id} created. ${next}; \`actions-archive backfill show ${id}\` prints its progress.`);
 }
 
 type End = { report: BackfillReport; gaps: readonly Gap[]; json: true | undefined };
 
-async function tellEnd(context: CommandContext, { report, gaps, json }: End): Promise<void> {
+async function printEnd(context: CommandContext, { report, gaps, json }: End): Promise<void> {
   const owed = gaps.filter(isOwed);
   const isComplete = report.backfill.state === "done" && owed.length === 0;
   process.exitCode = isComplete ? 0 : exitIncomplete;
@@ -119,7 +125,7 @@ async function tellEnd(context: CommandContext, { report, gaps, json }: End): Pr
   if (owed.length > 0)
     print(
       context,
-      `\nWhat is owed${owed.length > maxPrintedChars ? ` (${maxPrintedChars} of ${owed.length}${owed.length === maxGaps ? " or more" : ""}; actions-archive gaps lists more)` : ""}:\n${formatTable(owed.slice(0, maxPrintedChars).map(describeGap))}`,
+      `\nStill missing${owed.length > maxPrintedChars ? ` (${maxPrintedChars} of ${owed.length}${owed.length === maxGaps ? " or more" : ""}; actions-archive gaps lists more)` : ""}:\n${formatTable(owed.slice(0, maxPrintedChars).map(describeGap))}`,
     );
   print(context, isComplete ? "Complete." : "Not complete.");
 }
@@ -127,13 +133,13 @@ async function tellEnd(context: CommandContext, { report, gaps, json }: End): Pr
 function addReaders(backfill: Command, context: CommandContext): void {
   backfill
     .command("list")
-    .description("all backfills, the newest first")
+    .description("list all backfills, newest first")
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => {
       await withLedger(context, {}, async (db) => {
         const backfills = await listBackfills(db);
         if (isJson(command)) return printJson(context, { backfills });
-        if (backfills.length === 0) return print(context, "No backfill was ever begun.");
+        if (backfills.length === 0) return print(context, "There are no backfills.");
         print(
           context,
           formatTable(
@@ -148,7 +154,7 @@ function addReaders(backfill: Command, context: CommandContext): void {
     });
   backfill
     .command("show")
-    .description("how far one has come: logs, rate, time left, budget")
+    .description("print its progress: logs, rate, time left, budget")
     .argument("<id>", "its number", parseId)
     .option("--json", "one JSON document")
     .action(async (id: number, _options: unknown, command: Command) => {
@@ -163,22 +169,22 @@ function addReaders(backfill: Command, context: CommandContext): void {
 
 function addStep(backfill: Command, context: CommandContext, step: BackfillStep): void {
   const what = {
-    pause: "nothing more of it is asked of GitHub, until it is resumed",
-    resume: "goes on where it was paused",
-    cancel: "looks for nothing more; what it has found is archived all the same",
+    pause: "send no further requests to GitHub until it is resumed",
+    resume: "continue where it was paused",
+    cancel: "stop listing; logs found so far are still archived",
   }[step];
   addAscription(backfill.command(step))
     .description(what)
     .argument("<id>", "its number", parseId)
     .option("--json", "one JSON document")
     .action(async (id: number, _options: unknown, command: Command) => {
-      // As --json: the parent command takes them wherever they stand.
+      // Like --json, the parent command takes these options wherever they stand.
       const ascription = ascriptionOf(command.optsWithGlobals<AscriptionOptions>());
       await withLedger(context, { writes: true }, async (db) => {
         const state = await changeBackfillState(db, id, step, ascription);
         if (state === undefined) throw unknownBackfill(id);
         if (state !== stateAfter[step])
-          throw new PermanentError("usage/invalid", `Backfill ${id} is ${state}: it cannot be ${stateAfter[step]} any more`);
+          throw new PermanentError("usage/invalid", `Backfill ${id} is ${state} and cannot be ${participles[step]}.`);
         if (isJson(command)) printJson(context, { backfill_id: id, state });
         else print(context, `Backfill ${id} is ${state}.`);
       });
@@ -195,18 +201,15 @@ async function withLedger(
   await use(db);
 }
 
-/** The parent command has --json too, and takes it wherever it stands. */
+/** The parent command also has --json, and takes it wherever it stands. */
 function isJson(command: Command): boolean {
   return command.optsWithGlobals<{ json?: true }>().json === true;
 }
 
-/** @throws PermanentError when no repository is named, or an entry is of another form. */
+/** @throws PermanentError when no repository is named, or an entry is invalid. */
 function parsePatterns(names: readonly string[]): RepositoryPatterns {
   if (names.every((name) => name.startsWith("!")))
-    throw new PermanentError(
-      "usage/invalid",
-      "Name a repository (owner/name) or an owner (owner/*); --help shows how it is used",
-    );
+    throw new PermanentError("usage/invalid", "Name a repository (owner/name) or an owner (owner/*); see --help");
   try {
     return parseRepositoryPatterns(names.join(","), "backfill");
   } catch (error) {

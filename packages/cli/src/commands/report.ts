@@ -51,7 +51,7 @@ function addOne(parent: Command, context: CommandContext, { report, reports }: C
     .description([report.summary, report.description].filter(Boolean).join("\n\n"));
   for (const parameter of args) command.addArgument(reportArgument(parameter));
   for (const parameter of options) command.addOption(reportOption(parameter));
-  const csv = new Option("--csv", "RFC 4180, with an apostrophe before what a spreadsheet would take for a formula");
+  const csv = new Option("--csv", "RFC 4180, with an apostrophe before values that a spreadsheet would read as a formula");
   if (!isDocument) command.addOption(csv.conflicts("json"));
   command
     .option("--json", isDocument ? "one JSON document, in any case" : "one JSON document: rows, and what could not be read")

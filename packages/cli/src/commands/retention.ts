@@ -1,4 +1,4 @@
-// `retention`: how long logs are kept, by owner or by repository, and what goes by that.
+// `retention`: policies that remove logs after some days, by owner or repository.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/connection/open-database";
@@ -16,6 +16,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { addAscription, ascriptionOf, type AscriptionOptions } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
+import { countText } from "../count-text.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
 import type { EngineConfig } from "../engine-config.ts";
 import { formatTable } from "../format-table.ts";
@@ -33,8 +34,8 @@ Examples:
   actions-archive retention set my-org/sandbox --keep-days 30 --dry-run
   actions-archive retention remove my-org/sandbox
 
-Without a policy, logs are kept for ever. A repository's own policy goes before its owner's, by the current name; a new name counts after
-a week. Days count from a job's end. What goes: the log object. What stays: the job, its steps, its record. What is on hold stays.`;
+Without a policy, logs are kept indefinitely. A repository's policy takes precedence over its owner's, by the current name; a new name
+counts after a week. Days count from a job's end. The log object is removed; the job, its steps and its record stay. Held logs stay.`;
 
 export function addRetention(program: Command, context: CommandContext): void {
   const retention = program
@@ -45,12 +46,12 @@ export function addRetention(program: Command, context: CommandContext): void {
     .action(async (_options: unknown, command: Command) => list(context, command));
   retention
     .command("list")
-    .description("the policies in force, and how far removals are")
+    .description("list the policies in force, and the progress of removals")
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => list(context, command));
   retention
     .command("plan")
-    .description("what the policies in force would remove now, repository by repository; changes nothing")
+    .description("print what the policies in force would remove now, by repository; change nothing")
     .option("--json", "one JSON document")
     .action(async (_options: unknown, command: Command) => {
       await withLedger(context, {}, async (db) => {
@@ -61,12 +62,12 @@ export function addRetention(program: Command, context: CommandContext): void {
     });
   addChange(retention, context, {
     name: "set",
-    description: "keep logs for so many days; what is older goes at the loader's next turns",
+    description: "keep logs for some days; the loader removes older ones at its next runs",
     hasDays: true,
   });
   addChange(retention, context, {
     name: "remove",
-    description: "take a policy away: its owner's holds then, or none",
+    description: "remove a policy; the owner's applies then, or none",
     hasDays: false,
   });
 }
@@ -79,8 +80,8 @@ function addChange(retention: Command, context: CommandContext, { name, descript
     .argument("<name>", "owner or owner/name", parseName);
   if (hasDays) command.requiredOption("--keep-days <days>", "after a job's end", parseDays);
   command
-    .option("--dry-run", "say what would go at once, and change nothing")
-    .option("--yes", "go on where logs would go at once")
+    .option("--dry-run", "print what would be removed at once, and change nothing")
+    .option("--yes", "confirm that logs are removed at once")
     .option("--json", "one JSON document")
     .action(async (policyName: string, { keepDays, dryRun, yes, ...ascribed }: ChangeOptions, self: Command) => {
       const ascription = ascriptionOf(ascribed);
@@ -101,35 +102,45 @@ function addChange(retention: Command, context: CommandContext, { name, descript
             dry_run: dryRun === true,
             ...planDocument(plan),
           });
-        else print(context, [formatPlan(plan), ...notes(change, { plan, config, isChanged, dryRun })].join("\n"));
+        else print(context, [formatPlan(plan), ...notes(change, { policies, plan, config, isChanged, dryRun })].join("\n"));
         if (isRefused)
           throw new PermanentError(
             "usage/invalid",
-            `With this, ${more} more ${more === 1 ? "log goes" : "logs go"} for good at the loader's next turns. Nothing was changed; repeat it with --yes`,
+            `This change removes ${countText(more, "more log", "more logs")} permanently at the loader's next runs. Nothing was changed; repeat it with --yes`,
           );
       });
     });
 }
 
+const ownerOf = (name: string): string => name.split("/")[0] ?? name;
+
 type ChangeNotes = {
+  /** In force before the change. */
+  readonly policies: readonly Policy[];
   readonly plan: readonly PlannedRemoval[];
   readonly config: EngineConfig;
   readonly isChanged: boolean;
   readonly dryRun: true | undefined;
 };
 
-function notes({ name, keepDays }: PolicyChange, { plan, config, isChanged, dryRun }: ChangeNotes): string[] {
+function notes({ name, keepDays }: PolicyChange, { policies, plan, config, isChanged, dryRun }: ChangeNotes): string[] {
+  const inherited = policies.some((policy) => policy.name === ownerOf(name) && policy.name !== name);
   const lockDays = config.S3_OBJECT_LOCK_DAYS;
   const isGoverning = plan.some(({ policy }) => policy === name);
-  const what = keepDays === null ? `${name} has no policy of its own` : `${name} keeps logs for ${keepDays} days`;
+  const changed =
+    keepDays === null
+      ? `${name} has no policy; ${inherited ? `the policy of ${ownerOf(name)} applies` : "its logs are kept indefinitely"}.`
+      : `${name} keeps logs for ${countText(keepDays, "day")}. Older logs are removed at the loader's next runs.`;
   return [
-    ...(isChanged ? [`\n${what} now. What is too old goes at the loader's next turns.`] : []),
+    ...(isChanged ? [`\n${changed}`] : []),
     ...(!isChanged && dryRun ? ["\nNothing was changed: --dry-run."] : []),
     ...(keepDays !== null && !isGoverning
-      ? [`No repository is governed by it now: none has this name, or each has a policy of its own.`]
+      ? ["The policy applies to no repository now: none has this name, or each has a policy of its own."]
       : []),
     ...(keepDays !== null && lockDays !== undefined && lockDays > keepDays
-      ? [`S3_OBJECT_LOCK_DAYS is ${lockDays}: the store keeps each log until its lock ends. Its row says removed before.`]
+      ? [
+          `S3_OBJECT_LOCK_DAYS is ${lockDays}: the store keeps each log until its lock ends, although its row is already marked as removed.`,
+        ]
       : []),
   ];
 }
@@ -144,18 +155,18 @@ async function list(context: CommandContext, command: Command): Promise<void> {
 }
 
 function formatPolicies(policies: readonly Policy[]): string {
-  return policies.length === 0 ? "No policy: every log is kept for ever." : formatTable(policies);
+  return policies.length === 0 ? "No policies: all logs are kept indefinitely." : formatTable(policies);
 }
 
 function formatRemovals({ removed, waiting_for_seal, waiting_for_removal, retained, refused }: RemovalCounts): string {
   const waiting = [
-    [waiting_for_seal, "wait for a seal"],
-    [waiting_for_removal, "wait for the loader, or are on hold"],
-    [retained, "are retained by the store's lock"],
-    [refused, "could not be removed: audit.tombstones.problem says why"],
+    [waiting_for_seal, "waiting for a seal"],
+    [waiting_for_removal, "waiting for the loader or on hold"],
+    [retained, "retained by the store's lock"],
+    [refused, "not removable: see audit.tombstones.problem"],
   ] as const;
   const parts = waiting.flatMap(([logs, what]) => (logs > 0 ? [`${logs} ${what}`] : []));
-  return `Logs removed until now: ${removed}${parts.length > 0 ? `; ${parts.join("; ")}` : ""}.`;
+  return `Logs removed so far: ${removed}${parts.length > 0 ? `; ${parts.join("; ")}` : ""}.`;
 }
 
 const logsOf = (plan: readonly PlannedRemoval[]): number => plan.reduce((sum, { logs }) => sum + logs, 0);
@@ -168,13 +179,14 @@ function planDocument(plan: readonly PlannedRemoval[]) {
 function formatPlan(plan: readonly PlannedRemoval[]): string {
   const affected = plan.filter(({ logs, held, unsealed }) => logs + held + unsealed > 0);
   const { logs, bytes } = planDocument(plan);
-  const of = `${affected.length} of the ${plan.length} repositories that a policy governs`;
-  if (affected.length === 0) return `No log is older than its policy allows (${plan.length} repositories have one).`;
+  const of = `${affected.length} of the ${countText(plan.length, "repository", "repositories")} with a policy`;
+  if (affected.length === 0)
+    return `No log is older than its policy allows (${countText(plan.length, "repository has", "repositories have")} one).`;
   const rows = affected
     .slice(0, maxPrintedChars)
     .map(({ repository_id: _id, bytes: size, ...row }) => ({ ...row, size: formatBytes(size) }));
   const more = affected.length > maxPrintedChars ? `\n… and ${affected.length - maxPrintedChars} more; --json lists all.` : "";
-  return `${logs} ${logs === 1 ? "log goes" : "logs go"} now, ${formatBytes(bytes)}, in ${of}; held ones stay, unsealed ones wait for a seal:\n\n${formatTable(rows)}${more}`;
+  return `${countText(logs, "log is", "logs are")} removed now, ${formatBytes(bytes)}, in ${of}; held logs stay, unsealed logs wait for a seal:\n\n${formatTable(rows)}${more}`;
 }
 
 async function withLedger(
@@ -187,20 +199,20 @@ async function withLedger(
   await use(db, config);
 }
 
-/** The parent command has --json too, and takes it wherever it stands. */
+/** The parent command also has --json, and takes it wherever it stands. */
 function isJson(command: Command): boolean {
   return command.optsWithGlobals<{ json?: true }>().json === true;
 }
 
-/** @throws InvalidArgumentError when it can be no owner's and no repository's name. */
+/** @throws InvalidArgumentError when it is neither an owner's nor a repository's name. */
 function parseName(text: string): string {
   if (!/^[a-z\d](?:[a-z\d_-]*)(?:\/[\w.-]{1,100})?$/i.test(text)) throw new InvalidArgumentError("must be owner or owner/name");
   return text.toLowerCase();
 }
 
-/** @throws InvalidArgumentError when it is no whole number from 1 to 36500. */
+/** @throws InvalidArgumentError when it is not a whole number from 1 to 36500. */
 function parseDays(text: string): number {
   const days = parseCount(text);
-  if (days > 36_500) throw new InvalidArgumentError("must be 36500 at most; without a policy, logs are kept for ever");
+  if (days > 36_500) throw new InvalidArgumentError("must be 36500 at most; without a policy, logs are kept indefinitely");
   return days;
 }

@@ -1,4 +1,4 @@
-// `retry`: failed logs, now.
+// `retry`: retries failed logs immediately.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { FailedReason } from "@actions-archive/core/states";
@@ -9,6 +9,7 @@ import { type Command, Option } from "commander";
 import { addBy, ascriptionOf } from "../ascription.ts";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
+import { countText } from "../count-text.ts";
 import { formatTable } from "../format-table.ts";
 import { parseJobId } from "../parse-job-id.ts";
 
@@ -18,15 +19,15 @@ const maxPrintedChars = 50;
 
 export function addRetry(program: Command, context: CommandContext): void {
   addBy(program.command("retry"))
-    .description("ask again, now, for logs that failed: these jobs', or all that the options leave")
+    .description("retry failed logs immediately: those of the given jobs, or all that the options select")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
-    .addOption(new Option("--reason <reason>", "only those that failed for this").choices(FailedReason.options))
-    .option("--repository <owner/name>", "only those of this repository")
-    .option("--why <text>", "why you retry them, for the auditor; it is sealed (--reason is the logs' own)")
+    .addOption(new Option("--reason <reason>", "only logs that failed for this reason").choices(FailedReason.options))
+    .option("--repository <owner/name>", "only logs of this repository")
+    .option("--why <text>", "why the logs are retried, for the auditor; it is sealed (--reason selects by the logs' reason)")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
-      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app --why 'permission granted, CHG-7'\n\naudit.retries shows who retried what, and why. The workers take them at once where they run; else the next start does.",
+      "\nExamples:\n  actions-archive retry\n  actions-archive retry 399444496\n  actions-archive retry --reason forbidden --repository my-org/app --why 'permission granted, CHG-7'\n\naudit.retries shows who retried which logs, and why. Running workers retry them at once; otherwise the next start does.",
     )
     .action(async (jobIds: number[], { json, by, why, ...choice }: RetryOptions) => {
       const ascription = ascriptionOf({ ...(by !== undefined && { by }), ...(why !== undefined && { reason: why }) });
@@ -35,16 +36,16 @@ export function addRetry(program: Command, context: CommandContext): void {
       if (jobIds.length > 0) await checkFailed(db, jobIds);
       const retried = await retryFailedLogs(db, { ...choice, ...(jobIds.length > 0 ? { jobIds } : {}) }, ascription);
       if (json) return printJson(context, { retried: retried.length, jobs: retried });
-      if (retried.length === 0) return print(context, "No failed log is meant.");
+      if (retried.length === 0) return print(context, "No log has failed; nothing to retry.");
       const more = retried.length > maxPrintedChars ? `\n… and ${retried.length - maxPrintedChars} more; --json lists all.` : "";
       print(
         context,
-        `${retried.length} failed ${retried.length === 1 ? "log is" : "logs are"} due now:\n\n${formatTable(retried.slice(0, maxPrintedChars))}${more}`,
+        `${countText(retried.length, "failed log is", "failed logs are")} due now:\n\n${formatTable(retried.slice(0, maxPrintedChars))}${more}`,
       );
     });
 }
 
-/** @throws PermanentError that says of each job that has not failed how it stands; then nothing is retried. */
+/** @throws PermanentError that names the state of each job whose log has not failed; then nothing is retried. */
 async function checkFailed(db: Database, jobIds: readonly number[]): Promise<void> {
   const standings = new Map((await listLogStandings(db, jobIds)).map((standing) => [standing.job_id, standing]));
   const wrong = jobIds.flatMap((id) => {

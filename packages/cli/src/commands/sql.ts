@@ -1,11 +1,14 @@
-// `sql QUERY`: read-only SQL as the auditor, for those without psql.
+// `sql QUERY`: runs read-only SQL as the auditor, without psql.
 
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { type Answer, answerAsAuditor } from "@actions-archive/database/audit/auditor";
 import { type Command, Option } from "commander";
+import type pg from "pg";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
+import { countText } from "../count-text.ts";
 import { formatAnswer } from "../format-table.ts";
 import { printCsv } from "../print-csv.ts";
 
@@ -21,29 +24,41 @@ each: a program that reads JSON numbers as 64-bit floats rounds those beyond 2^5
 export function addSql(program: Command, context: CommandContext): void {
   program
     .command("sql")
-    .description("one read-only SQL statement on the views of schema audit")
+    .description("run one read-only SQL statement on the views of schema audit")
     .argument("<query>", "a statement; audit is on the search path")
     .option("--json", "one JSON document: the rows")
     .addOption(
-      new Option("--csv", "RFC 4180, with an apostrophe before what a spreadsheet would take for a formula").conflicts("json"),
+      new Option("--csv", "RFC 4180, with an apostrophe before values that a spreadsheet would read as a formula").conflicts(
+        "json",
+      ),
     )
     .addHelpText("after", examples)
     .action(async (query: string, { json, csv }: { json?: true; csv?: true }) => {
       await using resources = new AsyncDisposableStack();
       const { pool } = await attachLedger(context, { command: "sql", resources });
-      const answer = await answerAsAuditor(pool, query);
+      const answer = await answerOne(pool, query);
       if (csv) return printCsv(context, answer);
       if (json) return printJson(context, namedRows(answer));
-      print(context, `${formatAnswer(answer)}\n(${answer.rows.length} ${answer.rows.length === 1 ? "row" : "rows"})`);
+      print(context, `${formatAnswer(answer)}\n(${countText(answer.rows.length, "row")})`);
     });
 }
 
-// An object has one value of a name: the others would be lost in silence.
+async function answerOne(pool: pg.Pool, query: string): Promise<Answer> {
+  try {
+    return await answerAsAuditor(pool, query);
+  } catch (error) {
+    // Postgres's message about none or several statements is about its cursor.
+    if (!errorMessage(error).includes("cannot open multi-query plan as cursor")) throw error;
+    throw new PermanentError("usage/invalid", "Give one statement.", { cause: error });
+  }
+}
+
+// A JSON object has one value per name: others would be lost silently.
 function namedRows({ columns, rows }: Answer): Answer["rows"] {
   const twice = columns.find((name, index) => columns.indexOf(name) !== index);
   if (twice === undefined) return rows;
   throw new PermanentError(
     "usage/invalid",
-    `Two columns of the query are called ${JSON.stringify(twice)}, and JSON has one value of a name: name them with \`as\``,
+    `Two columns of the query are named ${JSON.stringify(twice)}, and a JSON object has one value per name: rename one with \`as\``,
   );
 }

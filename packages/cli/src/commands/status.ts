@@ -1,4 +1,4 @@
-// `status`: what is archived, what is owed, what waits.
+// `status`: what is archived, what is missing, and why.
 
 import { extractionVersion } from "@actions-archive/archive/log/facts/extraction";
 import { listRepositoryCoverage, type RepositoryCoverage } from "@actions-archive/database/audit/coverage";
@@ -17,14 +17,18 @@ import type { Command } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, print, printJson } from "../command-context.ts";
+import { countText } from "../count-text.ts";
 import { formatTable } from "../format-table.ts";
+import { pauseText } from "../pause-text.ts";
 
 const maxProblems = 10;
+/** A repository's problem while its credential is paused. */
+const isPause = /^GitHub credential \S+ waits until /;
 
 export function addStatus(program: Command, context: CommandContext): void {
   program
     .command("status")
-    .description("what is archived, what is owed, what waits")
+    .description("print what is archived, what is missing, and why")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
@@ -68,7 +72,7 @@ function formatStatus(status: Status): string {
   const { host, archive_id, size, logs, coverage, unreadable, gaps, credentials } = status;
   const lines = [
     host === null ? "Nothing is archived yet." : `Archive ${archive_id} of ${host}`,
-    `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
+    `${countText(size.repositories, "repository", "repositories")}, ${countText(size.runs, "run")} in ${countText(size.attempts, "attempt")}, ${countText(size.jobs, "job")}, ${countText(size.steps, "step")}`,
   ];
   if (logs.length > 0) lines.push("", formatTable(logs.map(({ log_state, ...rest }) => ({ log: log_state, ...rest }))));
   if (coverage.length > 0) lines.push("", formatTable(coverage.map(coverageRow)));
@@ -76,8 +80,11 @@ function formatStatus(status: Status): string {
     ...coverage.flatMap(({ repository, problem }) => (problem === null ? [] : [{ repository, problem }])),
     ...unreadable.map(({ name, problem }) => ({ repository: name, problem })),
   ];
-  if (problems.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(problems));
-  if (gaps.some(({ kind }) => kind !== "not_sealed")) lines.push("", "What is missing, and why: actions-archive gaps");
+  const waiting = problems.filter(({ problem }) => isPause.test(problem));
+  const failing = problems.filter(({ problem }) => !isPause.test(problem));
+  if (waiting.length > 0) lines.push("", "Waiting for GitHub:", formatTable(waiting));
+  if (failing.length > 0) lines.push("", "Repositories that cannot be listed:", formatTable(failing));
+  if (gaps.some(({ kind }) => kind !== "not_sealed")) lines.push("", "Missing, with reasons: actions-archive gaps");
   if (host !== null) lines.push("", ...sealingText(status.sealing), ...scrubText(status.scrub), ...rereadText(status.rereads));
   if (credentials.length > 0)
     lines.push(
@@ -96,41 +103,45 @@ function formatStatus(status: Status): string {
   lines.push(...status.clock_skew.map(skewText));
   for (const { credential, paused_until, pause_reason } of credentials) {
     if (paused_until === null) continue;
-    lines.push(`Credential ${credential} pauses until ${paused_until.toISOString()}: ${pause_reason ?? "limit"}`);
+    lines.push(`Credential ${credential}: ${pauseText({ paused_until, pause_reason })}`);
   }
   return lines.join("\n");
 }
 
 function skewText({ host, skew_seconds, since, last_seen_at }: Status["clock_skew"][number]): string {
   const skew = `The Date header of ${host} is ${describeSkew(skew_seconds * 1_000)} the database's clock`;
-  return `${skew} since ${since.toISOString()} (last seen ${last_seen_at.toISOString()}): it is refused for windows and ages. Check the clock of the GitHub server and of the database.`;
+  return `${skew} since ${since.toISOString()} (last seen ${last_seen_at.toISOString()}): it is not used for windows and ages. Check the clock of the GitHub server and of the database.`;
 }
 
 function sealingText({ head, unsealed_objects, key_id, problem, problem_since }: Sealing): string[] {
   return [
     head === null
       ? "Nothing is sealed."
-      : `Sealed at ${head.sealed_at.toISOString()}, head ${head.sequence}:${head.sha256}; ${unsealed_objects} objects wait for the next seal.`,
+      : `Sealed at ${head.sealed_at.toISOString()}, head ${head.sequence}:${head.sha256}; ${countText(unsealed_objects, "object waits", "objects wait")} for the next seal.`,
     ...(key_id === null ? ["No loader has a SEAL_KEY: nothing that is archived can be proved."] : []),
     ...(problem === null ? [] : [`Sealing fails since ${problem_since?.toISOString() ?? "?"}: ${problem}`]),
   ];
 }
 
 function scrubText({ objects, objects_read, last_round_ended_at, damaged, repaired }: Status["scrub"]): string[] {
-  const whole = last_round_ended_at ? `; all of it last by ${last_round_ended_at.toISOString()}` : "";
+  const completed = last_round_ended_at ? `; last complete round ended at ${last_round_ended_at.toISOString()}` : "";
   return [
-    ...(objects === undefined ? [] : [`Read again for damage: ${objects_read} of ${objects} objects of this round${whole}.`]),
+    ...(objects === undefined
+      ? []
+      : [`Scrub: ${objects_read} of ${countText(objects, "object")} of this round read${completed}.`]),
     ...(damaged === 0
       ? []
-      : [`${damaged} objects are missing or were changed, ${repaired} of them repaired: see audit.damages.`]),
+      : [
+          `${countText(damaged, "object is", "objects are")} missing or changed, ${repaired} of them repaired: see audit.damages.`,
+        ]),
   ];
 }
 
 function rereadText({ older_extraction, fuller_object, failing, problems }: Status["rereads"]): string[] {
   if (older_extraction + fuller_object === 0) return [];
   return [
-    `${older_extraction} logs were read by an older version of the extraction, and ${fuller_object} have a job object with more steps now: loaders read them again, or now: actions-archive reindex`,
-    ...(failing === 0 ? [] : [`${failing} of them could not be read; the newest:`, formatTable(problems)]),
+    `${countText(older_extraction, "log was", "logs were")} read by an older version of the extraction, and the job objects of ${fuller_object} have more steps now: loaders read them again; to read them now: actions-archive reindex`,
+    ...(failing === 0 ? [] : [`${failing} of them could not be read; most recent:`, formatTable(problems)]),
   ];
 }
 

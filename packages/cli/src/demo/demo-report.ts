@@ -1,4 +1,4 @@
-// What a demo proved: every job's state against the simulator's truth, what it cost, and what can be asked now.
+// The demo's report: every job's state compared with the simulator's oracle, the cost, and example queries.
 
 import { type Answer, answerAsAuditor } from "@actions-archive/database/audit/auditor";
 import type { OpenDatabase } from "@actions-archive/database/connection/open-database";
@@ -7,6 +7,7 @@ import { findHead } from "@actions-archive/database/seal/seals";
 import { expectedOf } from "@actions-archive/github-simulator/log/expected";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 
+import { countText } from "../count-text.ts";
 import { formatAnswer, formatTable } from "../format-table.ts";
 import type { PassReport } from "../once/pass-report.ts";
 import { formatBytes } from "./format-bytes.ts";
@@ -17,10 +18,10 @@ export type DemoReport = {
   readonly size: ArchiveSize;
   readonly logs: readonly ReasonCount[];
   readonly in_progress: number;
-  /** Jobs whose state, reason or bytes are not what the simulator knows to be right. */
+  /** Jobs whose state, reason or bytes differ from the simulator's oracle. */
   readonly wrong: readonly string[];
   readonly compared: number;
-  /** This run's requests, those of the log host aside. */
+  /** API requests of this run, without those to the log host. */
   readonly api_calls: number;
   readonly downloads: number;
   readonly archive: string;
@@ -28,7 +29,7 @@ export type DemoReport = {
   readonly dir: string;
   /** A failed job whose log is archived, for the commands that the report offers; null when there is none. */
   readonly example_job_id: number | null;
-  /** Of the chain of seals, `sequence:sha256`; null when nothing could be sealed. */
+  /** The head of the chain of seals, `sequence:sha256`; null when nothing could be sealed. */
   readonly head: string | null;
   readonly database: string;
   readonly queries: readonly { readonly question: string; readonly sql: string; readonly answer: Answer }[];
@@ -59,7 +60,7 @@ const examples = [
   },
 ];
 
-/** Compares the archive with the simulator's truth, and asks the example queries as the auditor. */
+/** Compares the archive with the simulator's oracle, and runs the example queries as the auditor. */
 export async function makeDemoReport({
   pass,
   simulator,
@@ -105,7 +106,7 @@ async function compareWithTruth(
   const wrong: string[] = [];
   let compared = 0;
   for (const job of world.jobs.values()) {
-    // What the first demo archived stays archived once the retention has passed.
+    // A log that an earlier demo archived stays archived after its retention has passed.
     const expected = (await expectedOf(job, clock.start.getTime())) ?? (await expectedOf(job, clock.nowMs()));
     if (expected === undefined) continue;
     compared++;
@@ -121,12 +122,12 @@ async function compareWithTruth(
   return { wrong, compared };
 }
 
-/** The report for programs: of each query its rows. */
+/** The report as a document, with the rows of each query. */
 export function demoDocument({ queries, ...report }: DemoReport) {
   return { ...report, queries: queries.map(({ question, sql, answer: { rows } }) => ({ question, sql, rows })) };
 }
 
-/** The report for people. */
+/** The report as text. */
 export function formatDemoReport(report: DemoReport): string {
   const { size, logs, wrong } = report;
   const total = (state: string, key: "jobs" | "raw_bytes" | "stored_bytes") =>
@@ -135,14 +136,16 @@ export function formatDemoReport(report: DemoReport): string {
   const [raw, stored] = [total("archived", "raw_bytes"), total("archived", "stored_bytes")];
   return [
     "",
-    `${size.repositories} repositories, ${size.runs} runs in ${size.attempts} attempts, ${size.jobs} jobs, ${size.steps} steps`,
+    `${countText(size.repositories, "repository", "repositories")}, ${countText(size.runs, "run")} in ${countText(size.attempts, "attempt")}, ${countText(size.jobs, "job")}, ${countText(size.steps, "step")}`,
     "",
     formatTable(logs.map(({ log_state, reason, jobs }) => ({ log: log_state, reason, jobs }))),
     "",
     `${formatBytes(raw)} of logs in, ${formatBytes(stored)} stored${stored > 0 ? ` (${(raw / stored).toFixed(1)} ×)` : ""}`,
-    `${report.api_calls} API calls and ${report.downloads} downloads in this run${report.downloads > 0 ? `: ${(report.api_calls / archived).toFixed(2)} calls for each archived job` : ": nothing was left to do"}`,
+    `${countText(report.api_calls, "API call")} and ${countText(report.downloads, "download")} in this run${report.downloads > 0 ? `: ${(report.api_calls / archived).toFixed(2)} calls for each archived job` : ": nothing was left to do"}`,
     ...(report.in_progress > 0
-      ? [`${report.in_progress} attempts still run at the simulated GitHub; a later pass takes them`]
+      ? [
+          `${countText(report.in_progress, "attempt is", "attempts are")} still in progress at the simulated GitHub; a later pass archives them`,
+        ]
       : []),
     "",
     `Objects:  ${report.archive}`,
@@ -152,7 +155,7 @@ export function formatDemoReport(report: DemoReport): string {
     ...wrong.slice(0, 20).map((line) => `WRONG: ${line}`),
     report.proven
       ? `Proven: ${report.compared} of ${report.compared} jobs are in the state, and their logs have the bytes, that the simulated GitHub knows to be right (${report.seconds} s).`
-      : `Not proven: ${wrong.length} of ${report.compared} jobs are wrong, or something is still owed (${report.seconds} s).`,
+      : `Not proven: ${wrong.length} of ${report.compared} jobs are wrong, or logs are still missing (${report.seconds} s).`,
     "",
     "Go on with:",
     ...nextCommands(report).map((command) => `  npx pnpm actions-archive ${command} --dir ${report.dir}`),

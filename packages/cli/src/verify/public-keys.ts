@@ -1,18 +1,19 @@
-// The public keys that `verify` trusts: given ones, else the public half of the key that this archive seals with.
+// Finds the public keys that `verify` trusts: the given ones, else the public half of this archive's sealing key.
 
 import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { parsePublicKey } from "@actions-archive/archive/seal/seal-key";
+import { errorMessage } from "@actions-archive/core/error-message";
 import { PermanentError } from "@actions-archive/core/errors";
 import { sealKeyFile } from "@actions-archive/embedded/seal-key-file";
 
 import type { CommandContext } from "../command-context.ts";
 
 /**
- * The keys of the files that `--public-key` named; without any, that of SEAL_KEY, SEAL_KEY_FILE, or the embedded archive.
- * @throws PermanentError `usage/invalid` when there is none, with the way to get one, or when a file holds none.
+ * Reads the keys of the `--public-key` files; without any, that of SEAL_KEY, SEAL_KEY_FILE or the embedded archive.
+ * @throws PermanentError `usage/invalid` when there is no key, with the way to create one, or when a file holds none.
  */
 export async function findPublicKeys(
   files: readonly string[],
@@ -27,7 +28,7 @@ export async function findPublicKeys(
   if (ownKey !== undefined) return [parseKey(ownKey, embedded)];
   throw new PermanentError(
     "usage/invalid",
-    "There is no key to verify the seals with: name the archive's public key with --public-key FILE. Who holds the sealing key makes it with: openssl pkey -in seal-key.pem -pubout -out seal-key.pub",
+    "There is no key to verify the seals with: give the archive's public key with --public-key FILE. The holder of the sealing key creates it with: openssl pkey -in seal-key.pem -pubout -out seal-key.pub",
   );
 }
 
@@ -36,7 +37,9 @@ async function readKey(file: string, name: string): Promise<KeyObject> {
   try {
     pem = await readFile(file, "utf8");
   } catch (error) {
-    throw new PermanentError("usage/invalid", `The file ${file} of ${name} cannot be read: ${String(error)}.`, { cause: error });
+    const isMissing = Error.isError(error) && "code" in error && error.code === "ENOENT";
+    const problem = isMissing ? "does not exist" : `cannot be read: ${errorMessage(error)}`;
+    throw new PermanentError("usage/invalid", `The file ${file} of ${name} ${problem}.`, { cause: error });
   }
   return parseKey(pem, `${file} of ${name}`);
 }
@@ -45,7 +48,7 @@ function parseKey(pem: string, name: string): KeyObject {
   try {
     return parsePublicKey(pem);
   } catch {
-    // OpenSSL's message says nothing that helps, and may repeat the key.
+    // OpenSSL's message does not help, and may repeat the key.
     throw new PermanentError("usage/invalid", `${name} holds no Ed25519 key in PEM.`);
   }
 }

@@ -1,4 +1,4 @@
-// What `verify` found, for people and as a document.
+// The result of `verify`, as text and as a document.
 
 import type { KeyObject } from "node:crypto";
 
@@ -7,21 +7,22 @@ import type { Finding } from "@actions-archive/archive/verify/findings";
 import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import { listNotCovered, rowCoverage } from "@actions-archive/database/verify/row-coverage";
 
+import { countText } from "../count-text.ts";
 import { formatBytes } from "../demo/format-bytes.ts";
 
 export type Verified = {
   readonly result: VerifyResult;
   readonly url: string;
   readonly keys: readonly KeyObject[];
-  /** In percent: logs that were to be read from end to end. */
+  /** The percentage of logs read from end to end. */
   readonly depth: number;
   readonly hasExpectedHead: boolean;
   readonly hasSpan: boolean;
-  /** Rows that were compared; undefined without a database. */
+  /** Jobs whose rows were compared; undefined without a database. */
   readonly rows: number | undefined;
 };
 
-/** Of one verdict, for people; --json has more. */
+/** Findings printed per verdict; --json has all. */
 const maxShown = 20;
 
 export function verifyDocument({ result, url, keys, depth, rows }: Verified) {
@@ -86,15 +87,15 @@ function summary({ result, url, keys, depth, hasSpan, rows }: Verified): string[
   const lines = [
     `${url}: archive ${chain.head.archive_id} of ${chain.head.host}`,
     `Seals: ${chain.links.length}, from ${first.sealed_at} to ${chain.head.sealed_at}, every link followed.`,
-    `Keys: ${keys.map(keyIdOf).join(", ")} given; ${chain.links.length - byHash} seals are signed by them or by keys that they announced${byHash > 0 ? `, ${byHash} before them are held by their hashes alone` : ""}.`,
-    `Objects: ${totals.listed} listed${hasVersions ? " with their versions" : "; this store does not tell versions, so that none were looked for"}; ${sealed.entries} sealed entries of ${formatBytes(sealed.bytes)} checked${hasSpan ? `, those of the ${sealed.seals} seals in the span alone` : ""}.`,
-    `Read: ${totals.records} records, ${totals.runRecords} run records, and of ${totals.logs} logs their size and metadata; ${depthText(depth, result)}.`,
+    `Keys: ${keys.map(keyIdOf).join(", ")} given; ${countText(chain.links.length - byHash, "seal is", "seals are")} signed by them or by keys that they announced${byHash > 0 ? `, ${countText(byHash, "earlier seal is", "earlier seals are")} verified only by hash` : ""}.`,
+    `Objects: ${totals.listed} listed${hasVersions ? " with their versions" : "; this store lists no versions, so none were checked"}; ${sealed.entries} sealed entries of ${formatBytes(sealed.bytes)} checked${hasSpan ? `, those of the ${sealed.seals} seals in the span alone` : ""}.`,
+    `Read: ${countText(totals.records, "record")}, ${countText(totals.runRecords, "run record")}, and the size and metadata of ${countText(totals.logs, "log")}; ${depthText(depth, result)}.`,
   ];
-  if (totals.removed > 0) lines.push(`Removed by decision, with a tombstone: ${totals.removed} logs.`);
-  if (totals.withoutMetadata > 0) lines.push(`Without metadata, as in a copy: ${totals.withoutMetadata} logs.`);
+  if (totals.removed > 0) lines.push(`Removed by decision, with a tombstone: ${countText(totals.removed, "log")}.`);
+  if (totals.withoutMetadata > 0) lines.push(`Without metadata, as in a copy: ${countText(totals.withoutMetadata, "log")}.`);
   if (rows !== undefined)
     lines.push(
-      `Rows: ${rows} jobs compared with their records, both ways; the ledger, seals, views and functions, too.`,
+      `Rows: ${countText(rows, "job")} compared with their records in both directions; also the ledger, seals, views and functions.`,
       "Not covered, of schema archive:",
       ...listNotCovered().map(({ reason, columns }) => `  ${columns}: ${reason}`),
     );
@@ -118,14 +119,14 @@ function conclusion({ result, hasExpectedHead }: Verified): string[] {
   const { chain, findings } = result;
   const verdict =
     findings.tamperCount > 0
-      ? [`TAMPERED: ${findings.tamperCount} findings. Keep the archive as it is, and compare it with a copy.`]
+      ? [`TAMPERED: ${countText(findings.tamperCount, "finding")}. Keep the archive as it is, and compare it with a copy.`]
       : ["CLEAN: what is sealed is there, unchanged, and nothing was added."];
   if (!chain.head) return verdict;
   const { sequence, sha256 } = headOf(result);
   const anchor = hasExpectedHead
     ? []
     : [
-        "The chain's end is not anchored: who can delete the newest seals and objects leaves no trace. Note this head elsewhere, and give it with --expect-head the next time.",
+        "The chain's end is not anchored: someone who deletes the newest seals and objects leaves no trace. Record this head elsewhere, and give it with --expect-head the next time.",
       ];
   return [...verdict, `Head: ${sequence}:${sha256}`, ...anchor];
 }

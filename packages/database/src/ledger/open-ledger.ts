@@ -16,6 +16,12 @@ export async function openLedger(options: OpenDatabaseOptions): Promise<Ledger> 
     await database[Symbol.asyncDispose]();
     throw error;
   }
-  const ping = async () => void (await sql`select 1`.execute(database.db));
+  const ping = async () => {
+    try {
+      await sql`select 1`.execute(database.db);
+    } catch (cause) {
+      throw new Error("Postgres does not answer", { cause });
+    }
+  };
   return { ...database, ping };
 }
