@@ -1,18 +1,17 @@
-// BullMQ's queue on Postgres, where Postgres refuses for a while or ends sessions.
+// BullMQ's Postgres backend with workarounds for a Postgres that refuses connections or ends sessions.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { createPostgresBackend } from "bullmq";
 import pg from "pg";
 
-/** A Postgres that refuses is asked again after this, by each consumer. */
+/** Delay before each consumer retries a Postgres that refuses. */
 const refusalPauseMs = 1_000;
 
 /**
- * BullMQ's own, but for three things of 6.7. It keeps for ever what Postgres answered its first look at the schema, a refusal too:
- * `checkQueueEngine` has looked at the schema. What it cannot take it asks for again at once, and no other code gets a turn meanwhile: a
- * refusal is waited out. And it hears the errors of the session that listens neither in the instant in which that is begun nor while it
- * is closed: one that Postgres ends then would end the process.
+ * Works around three bugs of BullMQ 6.7. It caches the result of its first schema check indefinitely, even a failure; the check is skipped,
+ * since `checkQueueEngine` has done it. It retries a failed fetch without yielding to the event loop; a delay is added. It does not handle
+ * 'error' events of its listening session while that connects and closes, so a session that Postgres ends then would end the process.
  */
 export const createBullmqPostgresBackend: typeof createPostgresBackend = (...choice) => {
   const backend = createPostgresBackend(...choice);
@@ -26,12 +25,12 @@ export const createBullmqPostgresBackend: typeof createPostgresBackend = (...cho
       throw error;
     }
   };
-  // What it makes that session with; there is no option for it. Its pool hears for itself.
+  // The module that creates the listening session; there is no option for it. The pool handles its own errors.
   Reflect.set(backend.connection, "pgModule", { ...pg, Client: DeferredErrorClient });
   return backend;
 };
 
-/** Tells an error that nobody hears a moment later to who listens by then, instead of throwing it. */
+/** Emits an error without a listener again in the next turn of the event loop, instead of throwing it. */
 class DeferredErrorClient extends pg.Client {
   override emit(...event: Parameters<pg.Client["emit"]>): boolean {
     const [name] = event;

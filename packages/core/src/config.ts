@@ -1,4 +1,4 @@
-// Reads settings from an environment: once, whole, and with every wrong one named in one error.
+// Reads settings from an environment and reports all wrong settings in one error.
 
 import type { z } from "zod";
 
@@ -7,12 +7,12 @@ import { ConfigError } from "./errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A rule over more than one setting; answers what is wrong as `NAME: what to do`, or nothing. */
+/** A rule for several settings; returns what is wrong as `NAME: what to do`, or undefined. */
 export type SettingsRule = (env: Environment) => string | undefined;
 
 /**
- * Parses the environment with `schema` and checks `rules`. An empty variable counts as unset: compose files pass those.
- * @throws ConfigError that names every wrong setting and what it should be, and repeats no value.
+ * Parses the environment with `schema` and checks `rules`. Empty variables count as unset, since compose files pass them.
+ * @throws ConfigError that names every wrong setting and what it must be, without any values.
  */
 export function loadConfig<S extends z.ZodType>(
   schema: S,
@@ -29,7 +29,7 @@ export function loadConfig<S extends z.ZodType>(
   throw new ConfigError(`These settings are missing or wrong:\n${[...new Set(wrong)].map((line) => `  ${line}`).join("\n")}`);
 }
 
-/** The variables that are set to something. */
+/** The variables that are not empty, with surrounding white space removed. */
 export function presentSettings(env: Environment): Record<string, string> {
   return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value?.trim() ? [[name, value.trim()]] : [])));
 }
@@ -39,7 +39,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   return isMissing ? "is required" : issue.message;
 }
 
-/** A rule from a parser that throws: what it said of the setting, once. */
+/** Converts the error of a parser to a rule's text, with the setting's name once. */
 export function settingError(name: string, env: Environment, parse: (value: string) => unknown): string | undefined {
   const value = env[name];
   if (value === undefined) return undefined;

@@ -1,4 +1,4 @@
-// JSON whose numbers keep their digits: a bigint beyond 2^53 and a numeric with 30 digits are valid JSON and no float64.
+// Parses JSON without losing digits of numbers, such as a bigint beyond 2^53 or a numeric with 30 digits.
 
 declare global {
   // ECMAScript's "JSON.parse source text access", which TypeScript's library does not describe yet: https://tc39.es/proposal-json-parse-with-source/
@@ -10,8 +10,8 @@ declare global {
 }
 
 /**
- * Parses JSON as JSON.parse does, except for numbers whose digits JSON.stringify would not print again: each of these becomes an object
- * that JSON.stringify prints with exactly the digits of `text`.
+ * Parses JSON like JSON.parse, except that a number which JSON.stringify would print differently becomes an object that JSON.stringify
+ * prints with exactly the digits of `text`.
  * @throws SyntaxError when `text` is not JSON.
  */
 export function parseExactJson(text: string): unknown {
@@ -20,7 +20,7 @@ export function parseExactJson(text: string): unknown {
   );
 }
 
-/** True for a number of `parseExactJson`, whether or not a float64 holds it. */
+/** True for a number from `parseExactJson`, whether or not it fits a float64. */
 export function isJsonNumber(value: unknown): boolean {
   return typeof value === "number" || JSON.isRawJSON(value);
 }

@@ -1,4 +1,4 @@
-// /livez, /readyz and /metrics on PORT. Live: the process makes progress; ready: its engines answer.
+// Serves /livez, /readyz and /metrics on PORT. Live: the process makes progress; ready: its engines answer.
 
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
@@ -6,13 +6,13 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 
 import { errorMessage } from "./error-message.ts";
 
-/** More than GitHub, probes and scrapers together need; whoever opens more would take memory and descriptors from the work. */
+/** More than GitHub, probes and scrapers need together. The limit protects memory and file descriptors. */
 const maxConnections = 1_000;
 /**
- * Node waits a minute for a head and five for a body, and looks every half minute. A webhook's own route cuts its body sooner.
+ * Node.js waits a minute for headers and five for a body, and checks every 30 s. The webhook's route has a shorter limit for the body.
  * https://nodejs.org/api/http.html#serverrequesttimeout
  */
-const patience = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5_000 };
+const serverTimeouts = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5_000 };
 
 export type HealthChecks = {
   /** Resolves while the process makes progress; rejects with the reason when it is stuck. */
@@ -21,14 +21,14 @@ export type HealthChecks = {
   readonly ready: () => Promise<void>;
 };
 
-/** A registry of the process' metrics, Node's own included. One per process. */
+/** The registry of the process's metrics, including those of Node.js. One per process. */
 export function createMetrics(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
 }
 
-/** The three routes every worker has; the fetcher adds its webhook route to the same app. */
+/** The three routes of every worker; the fetcher adds its webhook route to the same app. */
 export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
   const app = new Hono();
   const answer = async (check: (() => Promise<void>) | undefined) => {
@@ -52,12 +52,12 @@ export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
 }
 
 /**
- * Serves `app` on `port` (0: any free one) until disposed; open requests are cut after two seconds. Connections that are slow, or too
- * many, are cut at any time.
+ * Serves `app` on `port` (0: any free port) until disposed, then closes open requests after two seconds. Slow connections and those beyond
+ * the limit are closed at any time.
  */
 export async function listen(app: Hono, port: number): Promise<AsyncDisposable & { readonly port: number }> {
   const { promise: listening, resolve, reject } = Promise.withResolvers<number>();
-  const server = serve({ fetch: app.fetch, port, serverOptions: patience }, (address) => resolve(address.port));
+  const server = serve({ fetch: app.fetch, port, serverOptions: serverTimeouts }, (address) => resolve(address.port));
   server.maxConnections = maxConnections;
   server.once("error", reject);
   const boundPort = await listening;

@@ -1,4 +1,4 @@
-// One root logger per process, passed as an argument and narrowed by `child` where a job starts. JSON on stdout, unless told.
+// Creates a process's root logger, which writes JSON to stdout. It is passed as an argument, with a `child` for each job.
 
 import { type DestinationStream, type Logger, pino, stdSerializers } from "pino";
 
@@ -19,12 +19,12 @@ const secretNames = [
   "QUEUE_URL",
 ];
 
-/** Where a secret could reach a log line by mistake: alone, in a configuration, in a request's headers. */
+/** Places where a secret could be logged by mistake: as a field, in a configuration, in a request's headers. */
 const redactedPaths = secretNames.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]);
 
 /**
- * What is written of an error. Others hang more on theirs than anybody may read: ioredis the command that failed, which is AUTH with
- * the password when Redis refuses it, and pg the client with its settings.
+ * The fields of an error that are logged. Other fields may contain secrets: ioredis adds the failed command, which is AUTH with the password
+ * when Redis refuses it, and pg adds the client with its settings.
  */
 const errorFields = [
   ["type", "message", "stack", "code", "retryAt", "aggregateErrors"],
@@ -34,7 +34,7 @@ const errorFields = [
 
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
-/** @param destination where the lines go; stdout by default. */
+/** Creates a root logger. @param destination stdout by default. */
 export function createLogger(name: string, level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     name,

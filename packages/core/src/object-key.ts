@@ -1,16 +1,16 @@
-// Keys in the bucket, relative to the prefix of ARCHIVE_URL. Made of the host and of ids only, so that no name that a user
-// chose can reach a path.
+// Object keys, relative to the prefix of ARCHIVE_URL. They consist of the host and ids only, so that no user-chosen name can reach a
+// path.
 
 import { type AttemptRef, GitHubId, type JobRef } from "./ids.ts";
 
 export const archiveIdentityKey = "archive.json";
 
-/** The folder that the start-up check may write to; `verify` ignores it. */
+/** The prefix of the probe's objects, which `verify` ignores. */
 export const probePrefix = "probe/";
 
 const probeKey = /^probe\/\d{4}-\d{2}-\d{2}(?:-wrong-(?:sha256|md5))?$/;
 
-/** True for a key that the start-up check writes: one of a day, and those of its wrong bodies. */
+/** True for a key that the probe writes: one for each day, and those of its bodies with wrong digests. */
 export function isProbeKey(key: string): boolean {
   return probeKey.test(key);
 }
@@ -19,12 +19,12 @@ export function logKey(host: string, { repository_id, run_id, job_id }: JobRef):
   return `logs/${host}/${repository_id}/${run_id}/${job_id}.log.zst`;
 }
 
-/** Where a log goes when `logKey` is taken by other raw bytes. */
+/** The extra key of a log when `logKey` holds other raw bytes. */
 export function conflictingLogKey(host: string, { repository_id, run_id, job_id }: JobRef, rawSha256: string): string {
   return `logs/${host}/${repository_id}/${run_id}/${job_id}.${rawSha256}.log.zst`;
 }
 
-/** Versions count from 1 without holes; the first has no number in its name. */
+/** Versions are numbered from 1 without gaps; the first has no number in its key. */
 export function recordKey(host: string, { repository_id, run_id, job_id }: JobRef, version: number): string {
   return `records/${host}/${repository_id}/${run_id}/${job_id}.${version === 1 ? "" : `${version}.`}json`;
 }
@@ -33,21 +33,21 @@ export function runRecordKey(host: string, { repository_id, run_id, run_attempt 
   return `runs/${host}/${repository_id}/${run_id}/${run_attempt}.json`;
 }
 
-/** Seals count from 1 without holes; twelve digits, so that keys sort as their sequences do. */
+/** Seals are numbered from 1 without gaps; twelve digits, so that keys sort by sequence number. */
 export function sealKey(sequence: number): string {
   return `seals/${String(sequence).padStart(12, "0")}.json`;
 }
 
-/** What a key of ours says; `probe/…` and whatever nobody of us writes has no such meaning. */
+/** A parsed key of the archive; `probe/…` and foreign keys have none. */
 export type ParsedKey =
   | { readonly kind: "identity" }
   | { readonly kind: "seal"; readonly sequence: number }
   | ({ readonly kind: "run"; readonly host: string } & AttemptRef)
   | ({ readonly kind: "record"; readonly host: string; readonly version: number } & JobRef)
-  /** `rawSha256` is there in a key beside the job's own. */
+  /** `rawSha256` is set for an extra key. */
   | ({ readonly kind: "log"; readonly host: string; readonly rawSha256: string | undefined } & JobRef);
 
-/** The inverse of the functions above: undefined for every text that none of them makes. */
+/** The inverse of the functions above; undefined for any text that none of them returns. */
 export function tryParseKey(key: string): ParsedKey | undefined {
   const parsed = parseParts(key);
   return parsed !== undefined && formatKey(parsed) === key ? parsed : undefined;

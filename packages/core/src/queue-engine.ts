@@ -1,4 +1,4 @@
-// Whether a queue engine can be trusted, and its tables when it is Postgres.
+// Checks a queue engine, and migrates its tables if it is Postgres.
 
 import { assertSchemaCompatibility, runMigrations, SchemaMigrationRequiredError, SchemaVersionMismatchError } from "bullmq";
 import { Redis } from "ioredis";
@@ -9,14 +9,14 @@ import { ConfigError } from "./errors.ts";
 import { queueSchema } from "./queue.ts";
 
 /**
- * Refuses an engine that would lose work: a Redis that evicts, a Postgres without the queue's schema.
- * @throws ConfigError with the reason and the cure.
+ * Refuses an engine that would lose work: a Redis that evicts keys, or a Postgres without the queue's schema.
+ * @throws ConfigError with the reason and the remedy.
  */
 export async function checkQueueEngine(url: URL): Promise<void> {
   await (url.protocol.startsWith("redis") ? checkRedis(url) : checkPostgres(url));
 }
 
-/** Brings the queue's tables up to date when the queue is on Postgres; does nothing on Redis. Idempotent. */
+/** Migrates the queue's tables if the queue is on Postgres; does nothing on Redis. Idempotent. */
 export async function migrateQueue(url: URL): Promise<void> {
   if (url.protocol.startsWith("redis")) return;
   await withClient(url, async (client) => {
@@ -25,8 +25,8 @@ export async function migrateQueue(url: URL): Promise<void> {
   });
 }
 
-// The role is the database package's; on a server of the queue's own it is not there. BullMQ makes a sequence for each queue when
-// the first jobs come (add_jobs_bulk), thus `create`.
+// The role belongs to the database package and does not exist on a separate server for the queue. BullMQ creates a sequence for each
+// queue with the first jobs (add_jobs_bulk), hence `create`.
 const grantToWriter = `do $$
 begin
   if exists (select from pg_roles where rolname = 'actions_archive_writer') then
@@ -58,7 +58,7 @@ async function checkRedis(url: URL): Promise<void> {
     retryStrategy: (times) => (times > 3 ? null : 300),
     connectTimeout: 5_000,
   });
-  // What is thrown in the end says that the connection is closed; why, was told here.
+  // The error that `connect` throws only says that the connection is closed; this event has the cause.
   let cause: Error | undefined;
   redis.on("error", (error) => {
     cause = error;

@@ -1,5 +1,5 @@
-// BullMQ on Redis or on Postgres, behind two small classes. The one place where our errors become BullMQ's, and where its
-// measured pitfalls are answered: error listeners, stalls, late rate limits, a close that never returns.
+// BullMQ on Redis or Postgres behind two small classes. Only this file converts the archive's errors to BullMQ's, and handles its
+// pitfalls: error listeners, stalls, late rate limits, a close that never returns.
 
 import {
   DelayedError,
@@ -21,32 +21,32 @@ import { maxStalledCount, type Payload, queueId, type StageName, stages } from "
 /** Postgres schema of the queue's tables. */
 export const queueSchema = "queue";
 
-/** A dead worker's job is seen within lock + stalled interval: under a minute. */
+/** A dead worker's job is taken over within lock duration + stalled interval: under a minute. */
 const lockDurationMs = 25_000;
 const stalledIntervalMs = 15_000;
 
-/** The longest back-off of a stage ends before; what must wait longer, waits in the ledger. */
+/** No stage backs off for longer; work that must wait longer waits in the ledger. */
 const maxDelayMs = 10 * 60_000;
-/** Entries that are removed with one look. */
+/** Maximum number of entries that are listed and removed at a time. */
 const prunePage = 1_000;
 
 export type QueueSettings = {
   /** redis://, rediss:// or postgres:// */
   readonly url: URL;
-  /** With the host it names the queue, so that two archives never share one. */
+  /** Part of the queue's name, with the host, so that two archives never share a queue. */
   readonly archiveId: string;
   readonly host: string;
 };
 
 export type Delivery = {
-  /** Aborts when the worker must let go: shutdown deadline, or its lock was lost. Every fetch and store call takes it. */
+  /** Aborts when the worker must stop: at the shutdown deadline, or when its lock was lost. Pass it to every request and store call. */
   readonly signal: AbortSignal;
-  /** From 1; waiting for a rate limit spends none. */
+  /** From 1; waiting for a rate limit uses none. */
   readonly attempt: number;
   readonly isLastAttempt: boolean;
 };
 
-/** May be called twice for one payload, in two processes at once. */
+/** Must be idempotent: it may run twice for one payload, concurrently in two processes. */
 export type Handler<S extends StageName> = (payload: Payload<S>, delivery: Delivery) => Promise<void>;
 
 export type PruneResult = { readonly wasPaused: boolean; readonly removed: number };
@@ -71,22 +71,22 @@ export class Producer<S extends StageName> implements AsyncDisposable {
       defaultJobOptions: {
         attempts,
         backoff: { type: "exponential", delay: backoffMs, jitter: 0.5 },
-        // The ledger remembers outcomes; a kept job would swallow the next one with its id (taskforcesh/bullmq#941).
+        // The ledger stores outcomes; a kept job would block the next one with the same id (taskforcesh/bullmq#941).
         removeOnComplete: true,
         removeOnFail: true,
       },
     });
-    // An engine that stops with us cuts connections that are being closed anyway.
+    // Errors of connections that are being closed are expected.
     this.#queue.on("error", (error) => this.#isClosing || log.warn({ err: error, queue: name }, "queue connection failed"));
   }
 
-  /** Idempotent while the same work waits or runs. */
+  /** Adds work. Idempotent while the same work waits or runs. */
   async add(payloads: readonly Payload<S>[]): Promise<void> {
     if (payloads.length === 0) return;
     await this.#queue.addBulk(payloads.map((data) => ({ name: this.#stage, data, opts: { jobId: queueId(this.#stage, data) } })));
   }
 
-  /** One `payload` every `everySeconds`, whoever asks how often; set anew by each supervisor, since a flushed Redis forgets. */
+  /** Adds `payload` every `everySeconds`. Idempotent; each supervisor calls it again, since a flush of Redis removes it. */
   async schedule(payload: Payload<S>, everySeconds: number): Promise<void> {
     const id = queueId(this.#stage, payload);
     await this.#queue.upsertJobScheduler(id, { every: everySeconds * 1000 }, { name: this.#stage, data: payload });
@@ -101,16 +101,15 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     };
   }
 
-  /** The stable ids of all work that waits, runs or is delayed, as `queueId` made them. */
+  /** The ids (from `queueId`) of all work that waits, runs or is delayed. */
   async ids(): Promise<string[]> {
     return this.#queue.getRanges(["waiting", "prioritized", "active", "delayed"], 0, -1);
   }
 
   /**
-   * Takes away what keeps work from being done, and no program of ours leaves behind for long: a pause, a limit, and entries that
-   * never run but swallow whatever is added with their id. That something is owed, the ledger knows, and it is added again.
-   * Idempotent; any process may call it at any time.
-   * @param now the database's clock: an entry's time is that of the process that delayed it, and may be years off.
+   * Removes what prevents work from running and the archive itself never leaves behind: a pause, a limit, and entries that never run but
+   * block new entries with their id. The ledger has all owed work, which is added again. Idempotent; any process may call it at any time.
+   * @param now the database's time: an entry's time comes from the clock of the process that delayed it, which may be years off.
    */
   async prune(now: Date): Promise<PruneResult> {
     const wasPaused = await this.#queue.isPaused();
@@ -126,7 +125,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     }
   }
 
-  // Our entries have no priority and no children, and are gone once they are done or have failed.
+  // The archive's own entries have no priority and no children, and are removed when they complete or fail.
   async #parked(now: Date): Promise<string[]> {
     const latest = now.getTime() + maxDelayMs;
     const [parked, soon] = await Promise.all([
@@ -136,7 +135,7 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     return [...parked, ...(await this.#queue.getRanges(["delayed"], soon, soon + prunePage - 1, true))];
   }
 
-  // A scheduler's next entry goes with the scheduler, which its owner sets anew.
+  // A scheduler's next entry is removed with the scheduler, which its owner sets again.
   async #remove(id: string): Promise<boolean> {
     const scheduler = /^repeat:(.+):\d+$/.exec(id)?.[1];
     if (scheduler !== undefined && (await this.#queue.removeJobScheduler(scheduler))) return true;
@@ -157,7 +156,7 @@ export type ConsumerOptions = {
   readonly log: Logger;
 };
 
-/** Takes work from one stage until it is disposed: then it takes no more, and waits for what runs. */
+/** Takes work from one stage. Disposing it takes no more work and waits for running work. */
 export class Consumer<S extends StageName> implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #disconnect: () => void;
@@ -204,15 +203,14 @@ async function deliver<S extends StageName>(
   signal?: AbortSignal,
 ): Promise<void> {
   const payload = stages[stage].payload.safeParse(job.data);
-  if (!payload.success)
-    throw new UnrecoverableError(`queue ${stage}: a message that is not understood: ${payload.error.message}`);
+  if (!payload.success) throw new UnrecoverableError(`queue ${stage}: unknown message: ${payload.error.message}`);
   const attempt = job.attemptsMade + 1;
   try {
-    // The schema was chosen by the same stage as the handler; TypeScript cannot follow that through the table.
+    // Schema and handler belong to the same stage, which TypeScript cannot infer through the table.
     await handler(payload.data as Payload<S>, {
       signal: signal ?? new AbortController().signal,
       attempt,
-      // Not the message's own number: a forged one would make the first error the last.
+      // The stage's number and not the message's: a forged message could make the first error the last.
       isLastAttempt: attempt >= stages[stage].attempts,
     });
   } catch (error) {
@@ -225,7 +223,7 @@ async function deliver<S extends StageName>(
   }
 }
 
-// A queue in Postgres has no prefix of its own, so there the name carries the archive.
+// Queues in Postgres have no prefix, so the name contains the archive.
 function queueNameOf(stage: StageName, { url, archiveId, host }: QueueSettings): string {
   return isRedis(url) ? stage : `${archiveId}/${host.replaceAll(":", "-")}/${stage}`;
 }
@@ -259,7 +257,7 @@ function engineOf(stage: StageName, { url, archiveId, host }: QueueSettings, rol
   };
 }
 
-// The engines' classes differ in the type of their connection alone, which nothing behind this function looks at.
+// The engines' classes differ only in the type of their connection, which callers of this function do not use.
 type QueueClass = new (name: string, options: QueueOptions) => Queue;
 type WorkerClass = new (
   name: string,

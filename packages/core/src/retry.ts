@@ -1,13 +1,13 @@
-// In-call retries: seconds, same process, same attempt. Minutes and other processes are BullMQ's.
+// Retries a call for seconds, within one attempt of a job. BullMQ retries for minutes and in other processes.
 
 import pRetry from "p-retry";
 
 import { TransientError } from "./errors.ts";
 
 /**
- * Calls `fn` until it resolves, at most `1 + retries` times (2 retries unless told), waiting longer each time with jitter.
- * Only a TransientError is tried again; everything else, and the last TransientError, is thrown as it is.
- * `fn` gets the attempt, from 1. Ends at once when `signal` aborts.
+ * Calls `fn` until it resolves, at most `1 + retries` times (default: 2 retries), with exponential backoff and jitter. Only a
+ * TransientError is retried; any other error, and the last TransientError, is thrown unchanged. `fn` receives the attempt, from 1.
+ * Ends immediately when `signal` aborts.
  */
 export async function retry<T>(
   fn: (attempt: number) => Promise<T>,

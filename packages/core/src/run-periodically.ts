@@ -1,17 +1,17 @@
-// What a worker does by the clock, beside its queue.
+// Runs a worker's periodic maintenance, apart from its queue.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Calls `turn` now, and again `restMs` after each has ended: never two at once, and no hurry after a long one.
- * When `resources` end it they wait for the turn in hand, so what it needs is put in there before.
+ * Calls `turn` now, and again `restMs` after each call has ended. Calls never overlap, and a long call delays the next one.
+ * Disposing `resources` waits for the running call, so resources that it needs must be added before.
  * @param turn must not throw.
- * @returns the first turn's end.
+ * @returns a promise of the end of the first call.
  */
 export function runPeriodically(resources: AsyncDisposableStack, restMs: number, turn: () => Promise<void>): Promise<void> {
   const stop = new AbortController();
   const first = turn();
-  const running = first.then(() => furtherTurns(restMs, turn, stop.signal));
+  const running = first.then(() => repeat(restMs, turn, stop.signal));
   resources.defer(async () => {
     stop.abort();
     await running;
@@ -19,7 +19,7 @@ export function runPeriodically(resources: AsyncDisposableStack, restMs: number,
   return first;
 }
 
-async function furtherTurns(restMs: number, turn: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function repeat(restMs: number, turn: () => Promise<void>, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       await sleep(restMs, undefined, { signal });

@@ -1,4 +1,4 @@
-// The life of a process: settings, start, signal, stop. The only place with signal handlers and exit codes of workers.
+// Runs a worker process: settings, start, signals, stop, exit codes.
 
 import { once } from "node:events";
 
@@ -6,23 +6,23 @@ import { ConfigError } from "./errors.ts";
 import { loadEnvFile } from "./load-env-file.ts";
 import { createLogger, type Logger, type LogLevel } from "./logger.ts";
 
-/** sysexits.h EX_CONFIG: settings are wrong, or an engine is refused. */
+/** EX_CONFIG of sysexits.h: settings are wrong, or an engine is unusable. */
 export const exitConfig = 78;
 
 export type Service = {
   readonly log: Logger;
-  /** Aborts with the signal's name when the process is asked to stop. */
+  /** Aborts with the signal's name when the process receives SIGTERM or SIGINT. */
   readonly stopping: AbortSignal;
-  /** What is opened goes in here and is closed last opened first. Open the consumer last, so that it drains first. */
+  /** Opened resources, closed in reverse order. Open the consumer last, so that it drains first. */
   readonly resources: AsyncDisposableStack;
 };
 
 export type ServiceConfig = { readonly LOG_LEVEL: LogLevel; readonly SHUTDOWN_GRACE_SECONDS: number };
 
 /**
- * Runs one worker until SIGTERM or SIGINT, then closes its resources and lets the process end with 0. Work still running
- * after SHUTDOWN_GRACE_SECONDS is abandoned: the process ends with 2, the queue hands the work to another.
- * Wrong settings end it with 78, a failed start with 2.
+ * Runs one worker until SIGTERM or SIGINT, then closes its resources, and the process exits with 0. Work that still runs after
+ * SHUTDOWN_GRACE_SECONDS is abandoned: the process exits with 2, and the queue gives the work to another. Wrong settings exit with 78, a
+ * failed start with 2.
  */
 export async function runService<C extends ServiceConfig>(
   name: string,
@@ -52,14 +52,14 @@ export async function runService<C extends ServiceConfig>(
   log.info("stopped");
 }
 
-/** 78 for settings and refused engines, 2 for everything else. */
+/** 78 for wrong settings and unusable engines, 2 for all other errors. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return exitConfig;
   if (error instanceof SuppressedError) return Math.max(exitCodeOf(error.error), exitCodeOf(error.suppressed));
   return 2;
 }
 
-// The single unref of the code base: a deadline must not keep alive what it exists to end.
+// Unreferenced, since the deadline must not keep the process alive.
 function exitAfter(seconds: number, log: Logger): void {
   setTimeout(() => {
     log.fatal({ afterSeconds: seconds }, "shutdown deadline passed");

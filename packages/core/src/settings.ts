@@ -1,4 +1,4 @@
-// Every setting of the program, each parsed in one place; a process takes those that it uses.
+// The schemas of all settings. Each process selects those that it uses.
 
 import { createPrivateKey, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -89,10 +89,10 @@ export const settings = {
   SHUTDOWN_GRACE_SECONDS: integer(1, 25),
 } as const;
 
-/** The names, as `.env.example` lists them. */
+/** The names of all settings. */
 export const settingNames: readonly string[] = Object.keys(settings);
 
-/** What every worker needs, whatever it does. */
+/** Settings of every worker. */
 export const commonSettings = {
   GITHUB_API_URL: settings.GITHUB_API_URL,
   GITHUB_HOST: settings.GITHUB_HOST,
@@ -109,7 +109,7 @@ export const commonSettings = {
   SHUTDOWN_GRACE_SECONDS: settings.SHUTDOWN_GRACE_SECONDS,
 } as const;
 
-/** What the workers that call GitHub need. */
+/** Settings of the workers that call GitHub. */
 export const githubSettings = {
   GITHUB_TOKEN: settings.GITHUB_TOKEN,
   GITHUB_APP_ID: settings.GITHUB_APP_ID,
@@ -120,7 +120,7 @@ export const githubSettings = {
   GITHUB_MAX_REQUESTS_PER_HOUR: settings.GITHUB_MAX_REQUESTS_PER_HOUR,
 } as const;
 
-/** What whoever seals needs. */
+/** Settings of the processes that seal. */
 export const sealSettings = {
   SEAL_KEY: settings.SEAL_KEY,
   SEAL_KEY_FILE: settings.SEAL_KEY_FILE,
@@ -145,7 +145,7 @@ export const credentialRule: SettingsRule = (env) => {
     : undefined;
 };
 
-/** A token cannot tell which of all repositories are meant; an App's installations can. */
+/** With a token the repositories must be named; an App archives the repositories of its installations. */
 export const repositoriesRule: SettingsRule = (env) =>
   env["GITHUB_APP_ID"] === undefined && env["ARCHIVE_REPOSITORIES"] === undefined
     ? "ARCHIVE_REPOSITORIES: is required with a token, such as my-org/*,!my-org/private-*"
@@ -157,7 +157,7 @@ export const spoolRule: SettingsRule = (env) => {
     settings.MAX_LOG_BYTES.safeParse(env["MAX_LOG_BYTES"]),
   ];
   return spool.success && log.success && spool.data < log.data
-    ? "SPOOL_MAX_BYTES: must not be under MAX_LOG_BYTES, or the largest log never fits"
+    ? "SPOOL_MAX_BYTES: must be at least MAX_LOG_BYTES, or the largest log never fits"
     : undefined;
 };
 
@@ -166,7 +166,7 @@ export const objectLockRule: SettingsRule = (env) =>
     ? "S3_OBJECT_LOCK_DAYS: goes with S3_OBJECT_LOCK_MODE; set both or none"
     : undefined;
 
-/** The host's name in keys and views: github.com, acme.ghe.com, or a GHES's own host, with its port if it is not the default. */
+/** The host's name in keys and views: github.com, acme.ghe.com, or the host of a GHES with its port if it is not the default. */
 export function githubHost(apiUrl: URL, override: string | undefined): string {
   if (override !== undefined) return override;
   const host = apiUrl.hostname
@@ -178,7 +178,7 @@ export function githubHost(apiUrl: URL, override: string | undefined): string {
   return dataResidency ?? (apiUrl.port ? `${host}_${apiUrl.port}` : host);
 }
 
-/** A date, or days before now. Undefined when it is neither. */
+/** Parses a date, or a number of days before now; undefined for any other text. */
 export function parseSince(text: string, now = new Date()): Date | undefined {
   if (/^\d+$/.test(text)) return new Date(now.getTime() - Number(text) * days);
   const isIso = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text);
@@ -192,7 +192,7 @@ function sealKey(read: (text: string) => string) {
       const pem = read(text);
       if (createPrivateKey(pem).asymmetricKeyType === "ed25519") return pem;
     } catch {
-      // What it was is nobody's business in a log.
+      // The cause may quote the key, so it is dropped.
     }
     context.addIssue("must be, or name a file with, an Ed25519 private key in PEM: openssl genpkey -algorithm ed25519");
     return z.NEVER;

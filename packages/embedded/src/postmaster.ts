@@ -1,4 +1,4 @@
-// One Postgres server process: start it, wait until it answers, stop it, and find one that outlived whoever started it.
+// Starts and stops a Postgres server process, and stops one that outlived its parent.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,10 +21,10 @@ export type PostmasterSpec = {
   readonly settings: Readonly<Record<string, string>>;
 };
 
-/** Nothing of ours may reach Postgres: PGDATA, PGOPTIONS and a locale would change what it does. Messages must stay English. */
+/** Postgres does not inherit this process's environment: PGDATA, PGOPTIONS and a locale would change its behaviour. Messages are matched in English. */
 export const postgresEnvironment = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
-// Crash recovery after a kill -9 replays at most max_wal_size; a minute is far more than that takes.
+// Crash recovery after a kill -9 replays at most max_wal_size, which takes far less than a minute.
 const startTimeoutMs = 60_000;
 // https://www.postgresql.org/docs/18/server-shutdown.html: fast, then immediate.
 const stopSteps = [
@@ -35,10 +35,10 @@ const pollMs = 50;
 const maxLogBytes = 10 * 1024 * 1024;
 
 /**
- * Starts Postgres on `port` and waits until it takes connections, through crash recovery and the dying of an earlier server's
- * processes, up to 60 s. It is in a session of its own: Ctrl-C in the terminal reaches us, not it, so that we end before it.
- * @returns undefined when somebody else listens on `port`.
- * @throws ConfigError with the end of Postgres' log; `signal.reason` when aborted, after the server has stopped.
+ * Starts Postgres on `port` and waits up to 60 s until it accepts connections, including crash recovery and the end of an earlier server's
+ * processes. It has a session of its own, so Ctrl-C in the terminal reaches only this process, which stops it last.
+ * @returns undefined if another process listens on `port`.
+ * @throws ConfigError with the end of Postgres's log; `signal.reason` when aborted, after the server has stopped.
  */
 export async function startPostmaster(
   spec: PostmasterSpec,
@@ -54,20 +54,21 @@ export async function startPostmaster(
     signal.throwIfAborted();
     const log = await readLogFrom(spec.logFile, logOffset);
     if (log.includes("could not create any TCP/IP sockets")) return undefined;
-    // An orphan that was still starting when we looked, or, where we cannot see them, the children of a killed server: the next
-    // round finds the first, and the others end by themselves.
-    const passes = log.includes("pre-existing shared memory block") || log.includes('lock file "postmaster.pid" already exists');
-    if (passes && Date.now() < deadline) {
+    // An orphan that was still starting during the check, or, where they cannot be listed, the children of a killed server. The next
+    // iteration finds the former; the latter end by themselves.
+    const isTemporary =
+      log.includes("pre-existing shared memory block") || log.includes('lock file "postmaster.pid" already exists');
+    if (isTemporary && Date.now() < deadline) {
       await sleep(pollMs);
       continue;
     }
     throw new ConfigError(
-      `The embedded Postgres in ${spec.dataFolder} did not start within ${startTimeoutMs / 1000} s. The cause is at the end of ${spec.logFile}:\n${lastLines(log)}\nCure it, or move that folder away, or set DATABASE_URL and QUEUE_URL`,
+      `The embedded Postgres in ${spec.dataFolder} did not start within ${startTimeoutMs / 1000} s. The cause is at the end of ${spec.logFile}:\n${lastLines(log)}\nRemove the cause, move the folder away, or set DATABASE_URL and QUEUE_URL`,
     );
   }
 }
 
-/** Fast shutdown: clients are cut, everything is written. Resolves when the process has ended; does nothing to an ended one. */
+/** Fast shutdown: disconnects clients and writes all data. Resolves when the process has ended; does nothing if it had ended before. */
 export async function stopPostmaster(child: ChildProcess): Promise<void> {
   const ended = waitForEnd(child);
   const [[fast, idleTimeoutMs], [immediate]] = stopSteps;
@@ -77,17 +78,17 @@ export async function stopPostmaster(child: ChildProcess): Promise<void> {
   clearTimeout(force);
 }
 
-/** Resolves when the process has ended, at once when it has before. */
+/** Resolves when the process has ended, immediately if it had ended before. */
 export async function waitForEnd(child: ChildProcess): Promise<void> {
   if (!hasEnded(child)) await once(child, "exit");
 }
 
 /**
- * Ends what a killed process of ours left running on `dataFolder`: a whole server, or the children of a killed one, which must
- * not write beside a new one. Then clears a `postmaster.pid` whose number now belongs to another program (after a reboot, or in
- * a container), which Postgres would take for a server. Idempotent.
- * @param dataFolder its real path.
- * @throws ConfigError when something does not end.
+ * Stops the processes that a killed owner left running on `dataFolder`: a complete server, or the children of a killed one, which must not
+ * write concurrently with a new server. Then removes a `postmaster.pid` whose pid now belongs to another program (after a reboot, or in a
+ * container), which Postgres would mistake for a server. Idempotent.
+ * @param dataFolder the real path.
+ * @throws ConfigError when a process does not end.
  */
 export async function stopOrphan(dataFolder: string): Promise<void> {
   for (const [signal, timeoutMs] of stopSteps) {
@@ -98,13 +99,13 @@ export async function stopOrphan(dataFolder: string): Promise<void> {
         if (postmaster && kill(postmaster.pid, 0)) await rm(join(dataFolder, "postmaster.pid"), { force: true });
         return;
       }
-      // To a child, SIGINT means something else; without a server it ends by itself.
+      // SIGINT has another meaning for a child process, which ends by itself without a server.
       for (const pid of running) if (signal === "SIGQUIT" || pid === postmaster?.pid) kill(pid, signal);
     }
   }
   const pids = (await findProcesses(dataFolder)).join(" ");
   throw new ConfigError(
-    `Postgres of an earlier run (${dataFolder}) does not stop: end it with kill -9 ${pids}, then start again`,
+    `Postgres of an earlier run in ${dataFolder} does not stop: end it with kill -9 ${pids}, then start again`,
   );
 }
 
@@ -127,7 +128,7 @@ async function spawnPostmaster(spec: PostmasterSpec, port: number): Promise<{ ch
   try {
     await once(child, "spawn");
   } catch (error) {
-    throw new ConfigError(`Cannot run ${spec.binary}: install again, or set DATABASE_URL and QUEUE_URL`, { cause: error });
+    throw new ConfigError(`Cannot run ${spec.binary}: reinstall, or set DATABASE_URL and QUEUE_URL`, { cause: error });
   }
   return { child, logOffset: size > maxLogBytes ? 0 : size };
 }
@@ -153,7 +154,7 @@ async function readPostmasterFile(dataFolder: string): Promise<{ pid: number; is
   return Number.isSafeInteger(pid) && pid > 1 ? { pid, isReady: lines[7]?.trim() === "ready" } : undefined;
 }
 
-/** The processes of Postgres on exactly this folder; on macOS the server alone. Zombies, which do nothing any more, are left out. */
+/** The Postgres processes on exactly this folder, without zombies; on macOS only the server. */
 async function findProcesses(dataFolder: string): Promise<number[]> {
   if (process.platform !== "linux") {
     const { stdout } = await promisify(execFile)("ps", ["-axo", "pid=,command="]);
@@ -163,7 +164,7 @@ async function findProcesses(dataFolder: string): Promise<number[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
-      // Postgres works in its data folder. A process that has ended, or that we may not look at, is none of ours.
+      // Postgres's working directory is its data folder. A process that has ended or cannot be inspected is not ours.
       if ((await readlink(`/proc/${pid}/cwd`).catch(() => "")) !== dataFolder) return [];
       const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
       return name.trim() === "postgres" ? [Number(pid)] : [];
@@ -172,7 +173,7 @@ async function findProcesses(dataFolder: string): Promise<number[]> {
   return found.flat();
 }
 
-/** @returns false when there is no such process, or it is not ours to signal. */
+/** @returns false if there is no such process, or it may not be signalled. */
 function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);

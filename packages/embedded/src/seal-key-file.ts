@@ -1,16 +1,16 @@
-// The sealing key of an embedded archive: made once, beside the archive's folder.
+// Creates the sealing key of an embedded archive, in the engines' folder.
 
 import { generateKeyPairSync } from "node:crypto";
 import { link, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 
-/** In the engines' folder. */
+/** File names in the engines' folder. */
 export const sealKeyFile = "seal-key.pem";
 export const sealPublicKeyFile = "seal-key.pub";
 
 /**
- * Makes the key where there is none: `seal-key.pem` (mode 0600), and `seal-key.pub` for those who verify. Never replaces one; two
- * processes that start at once end with the same key.
+ * Creates the key if there is none: `seal-key.pem` (mode 0600), and `seal-key.pub` for verification. Never replaces a key: two processes
+ * that start at once get the same key.
  * @returns the path of the private key.
  */
 export async function ensureSealKey(dir: string): Promise<string> {

@@ -1,5 +1,5 @@
-// One request to GitHub's API, whole: whose credential, is there budget, send, what did the limits say, is it an answer.
-// The endpoints' own files say what is asked; nothing else in the code base talks to GitHub.
+// The GitHub client: selects the credential, acquires budget, sends the request, and reads limits and errors from the response. All
+// requests to GitHub go through it; the files of the endpoints define them.
 
 import type { Budget, RequestOutcome } from "@actions-archive/core/budget";
 import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
@@ -29,17 +29,17 @@ export type GitHubOptions = {
   readonly timeouts?: Partial<Timeouts>;
 };
 
-/** 2026-03-10 exists too; this one is what GitHub assumes when none is named. A GHES before 3.9 ignores the header. */
+/** GitHub's default version; 2026-03-10 exists, too. A GHES before 3.9 ignores the header. */
 const apiVersion = "2022-11-28";
 const defaultUserAgent = "actions-archive";
 const unauthorizedPauseMs = 5 * 60_000;
 const maxRedirects = 2;
-/** Far above a page of 100 jobs with hundreds of steps each, far below what would hurt. */
+/** Far more than a page of 100 jobs with hundreds of steps each needs. The limit bounds the memory. */
 const maxAnswerBytes = 64 * 1024 * 1024;
 
 /**
- * Opens the client; nothing is sent yet. Dispose it to cut what is in flight.
- * @throws ConfigError when the URL is not one that a credential may be sent to, or the App's key is no key.
+ * Opens the client without sending a request. Disposing it aborts running requests.
+ * @throws ConfigError when the URL may not receive a credential, or the App's key is invalid.
  */
 export function openGitHub(options: GitHubOptions): GitHub {
   return new GitHub(options);
@@ -55,11 +55,11 @@ export class GitHub implements ApiClient, AsyncDisposable {
   readonly #userAgent: string;
   readonly #credentials: CredentialStore;
   /**
-   * The last answer for each repository that was asked for: while GitHub says that it still holds, asking again costs nothing.
-   * Kept by `repositories.ts`.
+   * The last answer for each requested repository, by path: while its ETag matches, another request costs nothing. Managed by
+   * `repositories.ts`.
    */
   readonly repositoryAnswers = new Map<string, Answer<Repository>>();
-  /** Of a GHES, as its last answer named it; undefined for github.com. */
+  /** The version of a GHES from its last response; undefined for github.com. */
   enterpriseVersion: string | undefined;
   readonly #clock: GitHubClock;
 
@@ -80,38 +80,38 @@ export class GitHub implements ApiClient, AsyncDisposable {
     this.#credentials = new CredentialStore(options.credentials, this, () => this.#clock.rawNowMs());
   }
 
-  /** GitHub's time by its last accepted Date, moved on by this machine's clock; before the first one, the database's. */
+  /** GitHub's time by its last accepted Date, advanced by this machine's clock; the database's before the first one. */
   now(): Date {
     return this.#clock.now();
   }
 
-  /** The id (never the secret) of the credential that pays for this repository: the key of its budget and of its ETags. */
+  /** The id (never the secret) of this repository's credential, the key of its budget and its ETags. */
   async credentialFor(repository: RepositoryPath, signal?: AbortSignal): Promise<string> {
     return (await this.#credentials.find({ repository }, signal)).id;
   }
 
-  /** Which installation sees the repository is asked anew the next time that it is asked for by its id. */
+  /** Drops the cached installation of the repository, so that the next request by id searches for it. */
   forgetInstallationOf(repositoryId: number): void {
     this.#credentials.forget(repositoryId);
   }
 
-  /** The credential that sees most of what an owner has. @throws PermanentError when the App is not installed there. */
+  /** The credential with the most access to an owner's repositories. @throws PermanentError when the App is not installed there. */
   async credentialForOwner(owner: string): Promise<Credential> {
     return this.#credentials.find({ owner });
   }
 
-  /** Every credential there is: the token, or one per installation of the App. */
+  /** All credentials: the token, or one for each installation of the App. */
   async listCredentials(): Promise<readonly Credential[]> {
     return this.#credentials.list();
   }
 
-  /** The App itself, for what only it may ask; undefined with a token. */
+  /** The App itself, for the endpoints that only it may use; undefined with a token. */
   get app(): Credential | undefined {
     return this.#credentials.app;
   }
 
   /**
-   * Asks for JSON of a known shape. `data` is GitHub's object as received, unknown keys included.
+   * Requests JSON and checks its shape. `data` is GitHub's object as received, including unknown keys.
    * @throws RateLimitedError, PermanentError, TransientError as `failure.ts` maps them.
    */
   async get<S extends z.ZodType>(
@@ -123,7 +123,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
     return answer;
   }
 
-  /** As `get`; with an `etag`, the answer may be that nothing changed. */
+  /** Like `get`; with an `etag`, the result may be `NotModified`. */
   async getIfChanged<S extends z.ZodType>(
     request: ApiRequest & { readonly schema: S },
   ): Promise<(Answer<z.output<S>> & { hasNext: boolean }) | NotModified> {
@@ -136,13 +136,13 @@ export class GitHub implements ApiClient, AsyncDisposable {
   }
 
   /**
-   * Asks, and returns GitHub's answer whatever its status, but for limits, 401 and 5xx, which are thrown; transient ones after
-   * `retries` (2) more tries. A repository that moved is followed inside the API.
+   * Sends a request and returns GitHub's response with any status except limits, 401 and 5xx, which are thrown, transient errors after
+   * `retries` (default 2) retries. Follows the redirect of a moved repository within the API.
    */
   async ask(request: ApiRequest): Promise<ApiAnswer> {
     const { signal, retries, needsDate } = request;
-    const ask = () => retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
-    return needsDate ? this.#clock.retryWhileSkewed(ask, signal) : ask();
+    const send = () => retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
+    return needsDate ? this.#clock.retryWhileSkewed(send, signal) : send();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -154,7 +154,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
     let url = this.#urlOf(request);
     for (let moves = 0; ; moves++) {
       const answer = await this.#sendAs(credential, url, request);
-      // 301 for a renamed or transferred repository, to /repositories/ID of the same API; 307 and 308 say the same.
+      // 301 for a renamed or transferred repository, to /repositories/ID of the same API; 307 and 308 mean the same.
       const location = [301, 307, 308].includes(answer.status) ? answer.headers.location : undefined;
       const target = location === undefined ? null : URL.parse(location, url);
       if (target === null || moves === maxRedirects || !isApiUrl(target, this.apiUrl)) return answer;
@@ -173,12 +173,12 @@ export class GitHub implements ApiClient, AsyncDisposable {
     return answer;
   }
 
-  /** Pauses a credential that GitHub refuses altogether, and says so. */
+  /** Pauses a credential that GitHub refuses. @throws PermanentError `github/unauthorized` always. */
   async refuse(credentialId: string, message: string): Promise<never> {
     await this.#budget.pause(credentialId, { waitMs: unauthorizedPauseMs, reason: message, isGuess: false });
     throw new PermanentError(
       "github/unauthorized",
-      `${message} The credential ${credentialId} is refused: replace it or its rights.`,
+      `${message} GitHub refuses the credential ${credentialId}: replace it or change its permissions.`,
     );
   }
 
@@ -222,9 +222,9 @@ export class GitHub implements ApiClient, AsyncDisposable {
     const { statusCode: status, headers: received } = response;
     const version = received["x-github-enterprise-version"];
     if (typeof version === "string") this.enterpriseVersion = version;
-    // Something in between may quote what it was sent, and what a refusal says is logged, and kept in the ledger.
-    const shown = status < 400 ? text : text.replaceAll(authorization.replace(/^\w+ /, ""), "[redacted]");
-    return { status, headers: received, text: shown, ...(await this.#clock.readDate(received["date"], sentAt)) };
+    // A proxy may quote the request, and the text of an error is logged and stored in the ledger.
+    const redacted = status < 400 ? text : text.replaceAll(authorization.replace(/^\w+ /, ""), "[redacted]");
+    return { status, headers: received, text: redacted, ...(await this.#clock.readDate(received["date"], sentAt)) };
   }
 
   async #read(call: Parameters<Transport["callApi"]>[0], what: string) {
@@ -244,7 +244,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
   }
 }
 
-/** Method and path: the query may hold search terms, never anything needed to find the request. */
+/** Method and path, without the query, which is not needed to identify the request. */
 function describe({ method = "GET", path }: ApiRequest): string {
   return `${method} ${path}`;
 }
@@ -261,7 +261,7 @@ async function readText(response: Dispatcher.ResponseData): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** The body of an answer in a known shape, as received. @throws TransientError when it has another. */
+/** Parses the body of a response and checks its shape. Returns it as received. @throws TransientError when it has another shape. */
 export function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what: string): z.output<S> {
   let body: unknown;
   try {
@@ -277,10 +277,10 @@ export function parseAs<S extends z.ZodType>(schema: S, answer: ApiAnswer, what:
   if (!parsed.success) {
     throw new TransientError(
       "github/unexpected-answer",
-      `GitHub's answer to ${what} is not of the documented shape: ${describeIssues(parsed.error, body)}`,
+      `GitHub's answer to ${what} does not have the documented shape: ${describeIssues(parsed.error, body)}`,
     );
   }
-  // Our schemas check and never transform, so the object as received, keys in its own order, is of their output type.
+  // The schemas validate without transforming, so the object as received, with its order of keys, has their output type.
   return body as z.output<S>;
 }
 

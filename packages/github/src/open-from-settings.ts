@@ -1,4 +1,4 @@
-// The client as the settings name it: server, credential, log hosts.
+// Opens the client from settings.
 
 import { ConfigError } from "@actions-archive/core/errors";
 
@@ -15,7 +15,7 @@ export type GitHubSettings = {
   readonly GITHUB_APP_PRIVATE_KEY_FILE?: string | undefined;
 };
 
-/** Opens the client. @throws ConfigError when there is no credential, or a setting names what a credential may not be sent to. */
+/** Opens the client. @throws ConfigError when there is no credential, or the API's URL may not receive one. */
 export function openGitHubFrom(settings: GitHubSettings, { budget, log }: Pick<GitHubOptions, "budget" | "log">): GitHub {
   const logHosts = logHostsFrom(settings);
   return openGitHub({ apiUrl: settings.GITHUB_API_URL, credentials: credentialsFrom(settings), logHosts, budget, log });

@@ -1,8 +1,8 @@
-// Paths below the API's root. A name that could climb out of its place in a path is refused here, wherever it came from.
+// Builds paths below the API's root. Refuses names that could change the path.
 
 import { PermanentError } from "@actions-archive/core/errors";
 
-/** `owner/name`, or the repository's id: the form that survives a rename and that GitHub's own redirects use. */
+/** `owner/name`, or the repository's id, which survives a rename and is what GitHub's redirects use. */
 export type RepositoryPath = string | number;
 
 const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]+$/;
@@ -21,7 +21,7 @@ export function ownerOf(repository: string): string {
   return repository.split("/")[0] ?? repository;
 }
 
-/** @throws PermanentError when it is not a name that GitHub gives to owners and repositories. */
+/** @throws PermanentError when it is not a valid name of an owner or a repository. */
 export function nameOf(name: string): string {
   if (!namePattern.test(name)) throw new PermanentError("usage/invalid", `Not a name on GitHub: ${JSON.stringify(name)}`);
   return name;
@@ -33,12 +33,12 @@ export function idOf(id: number): string {
   return String(id);
 }
 
-/** The path of an endpoint on the server, `/api/v3` of a GHES included. */
+/** The path of an endpoint on the server, including `/api/v3` of a GHES. */
 export function apiPathOf(apiUrl: URL, path: string): string {
   return `${apiUrl.pathname.replace(/\/$/, "")}${path}`;
 }
 
-/** Whether a URL is the API itself, where the credential may go: same origin, below its root, no user or password in it. */
+/** Whether a URL belongs to the API and may receive the credential: same origin, below its root, without user and password. */
 export function isApiUrl(url: URL, apiUrl: URL): boolean {
   return (
     url.origin === apiUrl.origin && url.username === "" && url.password === "" && url.pathname.startsWith(apiPathOf(apiUrl, "/"))

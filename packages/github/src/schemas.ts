@@ -1,6 +1,5 @@
-// What we rely on in GitHub's objects: as little as possible. Status and conclusion are open sets, older servers leave fields
-// out, and null turns up where the published description forbids it; a schema that insisted would lose the whole page.
-// No schema transforms anything: what passes is handed on as received, keys that nobody knows yet included.
+// Schemas of GitHub's objects, as lenient as possible: status and conclusion are open sets, older servers omit fields, and null occurs
+// where the published description forbids it. No schema transforms: objects are passed on as received, including unknown keys.
 
 import { GitHubId } from "@actions-archive/core/ids";
 import { z } from "zod";
@@ -25,21 +24,21 @@ export const Repository = z.looseObject({
 });
 export type Repository = z.output<typeof Repository>;
 
-/** A run as lists and single answers carry it: https://docs.github.com/en/rest/actions/workflow-runs */
+/** A run in lists and single responses: https://docs.github.com/en/rest/actions/workflow-runs */
 export const WorkflowRun = z.looseObject({
   id: GitHubId,
   name: text,
   path: text,
   workflow_id: z.number().nullish(),
   run_number: z.number().nullish(),
-  /** Missing on a GHES of 2021, where only the first attempt can be told. */
+  /** Missing on a GHES of 2021, where only the first attempt can be identified. */
   run_attempt: z.number().nullish(),
   event: text,
   status: text,
   conclusion: text,
   head_branch: text,
   head_sha: text,
-  /** Fixed when the run is re-run; `run_started_at` and `updated_at` are not. */
+  /** Unchanged by a re-run, unlike `run_started_at` and `updated_at`. */
   created_at: z.string(),
   updated_at: time,
   run_started_at: time,
@@ -52,7 +51,7 @@ export const WorkflowRun = z.looseObject({
 });
 export type WorkflowRun = z.output<typeof WorkflowRun>;
 
-/** Numbers have gaps in most jobs, so a step is known by its number and never by its place. */
+/** Numbers have gaps in most jobs, so a step is identified by its number and never by its position. */
 export const WorkflowStep = z.looseObject({
   number: z.int(),
   name: text,
@@ -75,7 +74,7 @@ export const WorkflowJob = z.looseObject({
   status: text,
   conclusion: text,
   created_at: time,
-  /** Null has been seen, whatever the description says. */
+  /** Null has occurred, although the description forbids it. */
   started_at: time,
   completed_at: time,
   runner_id: z.number().nullish(),
@@ -83,7 +82,7 @@ export const WorkflowJob = z.looseObject({
   runner_group_id: z.number().nullish(),
   runner_group_name: text,
   labels: z.array(z.string()).nullish(),
-  /** Missing on older servers; empty on old jobs whose steps GitHub dropped, and on check runs posing as jobs. */
+  /** Missing on older servers; empty for old jobs whose steps GitHub dropped, and for check runs that are listed as jobs. */
   steps: z.array(WorkflowStep).nullish(),
 });
 export type WorkflowJob = z.output<typeof WorkflowJob>;

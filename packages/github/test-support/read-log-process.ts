@@ -1,5 +1,5 @@
-// A process of its own that reads a log of the GitHub at argv[2] and prints how many bytes it has, or what went wrong: Node reads
-// NODE_EXTRA_CA_CERTS once, when a process starts.
+// A separate process that reads a log from the GitHub at argv[2] and prints its number of bytes or the error, since Node.js reads
+// NODE_EXTRA_CA_CERTS only when a process starts.
 
 import { createLogger } from "@actions-archive/core/logger";
 

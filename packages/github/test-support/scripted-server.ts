@@ -1,17 +1,17 @@
-// A server on this machine that answers as a test says and remembers what it was asked: for answers that no well-behaved
-// GitHub gives, and for proving what was never sent. For tests only.
+// A local HTTP server for tests that answers as scripted and records its requests: for responses that GitHub should not send, and to
+// check what was never sent.
 
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 
-type Asked = { readonly method: string; readonly path: string; readonly headers: IncomingHttpHeaders };
+type RecordedRequest = { readonly method: string; readonly path: string; readonly headers: IncomingHttpHeaders };
 
 export type ScriptedServer = AsyncDisposable & {
   readonly origin: string;
-  readonly journal: readonly Asked[];
+  readonly journal: readonly RecordedRequest[];
 };
 
-/** What a handler may return instead of writing the answer itself. */
+/** A response that a handler returns instead of writing it itself. */
 export type ScriptedAnswer = {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string | string[]>>;
@@ -23,7 +23,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse, index: numbe
 
 /** Listens on a free port of 127.0.0.1 until disposed. `index` counts the requests from 0. */
 export async function startScriptedServer(handler: Handler): Promise<ScriptedServer> {
-  const journal: Asked[] = [];
+  const journal: RecordedRequest[] = [];
   const server = createServer((request, response) => {
     const { method = "", url = "", headers } = request;
     const index = journal.push({ method, path: url, headers }) - 1;

@@ -1,5 +1,5 @@
-// Who asks: one token, or a GitHub App with a token per installation. A secret leaves this file only as the value of an
-// Authorization header; everything else knows a credential by its id.
+// Provides credentials: one token, or a GitHub App with a token for each installation. Secrets leave this file only as Authorization
+// headers; all other code uses a credential's id.
 
 import { createPrivateKey, type KeyObject, sign } from "node:crypto";
 
@@ -16,13 +16,13 @@ export type Credentials =
   | { readonly kind: "app"; readonly appId: string; readonly privateKey: string };
 
 const minute = 60_000;
-/** How long a list of installations is believed, and how soon it may be doubted when an owner is not in it. */
+/** Lifetime of the cached list of installations, and its lifetime when an owner is not in it. */
 const installationsTtlMs = 10 * minute;
-const installationsDoubtMs = 1 * minute;
-/** A token lives an hour; one with less than this left is replaced. */
+const missingOwnerTtlMs = 1 * minute;
+/** A token is valid for an hour; it is replaced when less than this remains. */
 const tokenMarginMs = 5 * minute;
 
-/** Finds the credential for a subject. Installations are discovered and their tokens kept, in this process. */
+/** Finds the credential for a subject. Discovers installations and caches their tokens in this process. */
 export class CredentialStore {
   readonly #github: ApiClient;
   readonly #now: () => number;
@@ -32,7 +32,7 @@ export class CredentialStore {
   readonly #installationOfRepository = new Map<number, number>();
   #installations: { readonly at: number; readonly list: Promise<readonly Installation[]> } | undefined;
 
-  /** @param now GitHub's time in milliseconds, as far as it is known */
+  /** @param now GitHub's time in milliseconds, by its last Date header */
   constructor(credentials: Credentials, github: ApiClient, now: () => number) {
     this.#github = github;
     this.#now = now;
@@ -40,7 +40,7 @@ export class CredentialStore {
     this.#single = credentials.kind === "token" ? tokenCredential(credentials.token) : appCredential(credentials, now);
   }
 
-  /** @throws PermanentError when the App is not installed where the subject lives. */
+  /** The credential for a subject. @throws PermanentError when the App is not installed on the subject's account. */
   async find(subject: Subject, signal?: AbortSignal): Promise<Credential> {
     if ("credential" in subject) return subject.credential;
     if (!this.#isApp) return this.#single;
@@ -61,7 +61,7 @@ export class CredentialStore {
     return this.#isApp ? this.#single : undefined;
   }
 
-  /** The token, or one credential per installation that is not suspended. */
+  /** The token, or one credential for each installation that is not suspended. */
   async list(): Promise<readonly Credential[]> {
     if (!this.#isApp) return [this.#single];
     const installations = await this.#listInstallations(installationsTtlMs);
@@ -69,20 +69,23 @@ export class CredentialStore {
   }
 
   async #findByOwner(owner: string): Promise<Credential> {
-    for (const maxAgeMs of [installationsTtlMs, installationsDoubtMs]) {
+    for (const maxAgeMs of [installationsTtlMs, missingOwnerTtlMs]) {
       const installations = await this.#listInstallations(maxAgeMs);
       const found = installations.find((installation) => installation.account?.login?.toLowerCase() === owner.toLowerCase());
       if (found !== undefined) return this.#credentialOf(found.id);
     }
-    throw new PermanentError("github/not-found", `The App is not installed on ${owner}, or suspended there. Install it there.`);
+    throw new PermanentError(
+      "github/not-found",
+      `The App is not installed on ${owner}, or suspended there. Install it or lift the suspension.`,
+    );
   }
 
-  /** Another installation may see the repository by now. */
+  /** Drops the cached installation of a repository, which may have moved to another account. */
   forget(repositoryId: number): void {
     this.#installationOfRepository.delete(repositoryId);
   }
 
-  // An id names no owner. With several installations their lists of repositories tell; they are walked when an id is new.
+  // An id does not contain the owner. With several installations, their lists of repositories are searched for a new id.
   async #findByRepositoryId(repositoryId: number, signal: AbortSignal | undefined): Promise<Credential> {
     const known = this.#installationOfRepository.get(repositoryId);
     if (known !== undefined) return this.#credentialOf(known);
@@ -97,7 +100,7 @@ export class CredentialStore {
     }
     throw new PermanentError(
       "github/not-found",
-      `No installation of the App sees the repository ${repositoryId}. Install it there.`,
+      `No installation of the App has access to the repository ${repositoryId}. Grant it access.`,
     );
   }
 
@@ -112,7 +115,7 @@ export class CredentialStore {
     });
   }
 
-  // No caller's signal here and for tokens: what is fetched is everybody's, and who gives up must not take it from the others.
+  // Without a caller's signal, as for tokens: the result is shared, so one caller's abort must not fail the others.
   async #fetchInstallations(): Promise<readonly Installation[]> {
     const found: Installation[] = [];
     for await (const page of listInstallations(this.#github, { credential: this.#single })) found.push(...page.data);
@@ -133,10 +136,10 @@ export class CredentialStore {
 }
 
 type Token = { readonly authorization: string; readonly expiresAt: number };
-/** `authorization` is known once somebody got it. */
+/** `authorization` is set once the token was used. */
 type TokenInUse = { readonly token: Promise<Token>; authorization?: string };
 
-/** The token of one installation, kept until it is old or refused. */
+/** Caches the token of one installation until it expires or is refused. */
 class InstallationCredential implements Credential {
   readonly id: string;
   readonly #fetch: () => Promise<Token>;
@@ -150,17 +153,17 @@ class InstallationCredential implements Credential {
   }
 
   async authorization(): Promise<string> {
-    const asked = this.#current ?? this.#replace();
-    const token = await asked.token;
-    asked.authorization = token.authorization;
+    const used = this.#current ?? this.#replace();
+    const token = await used.token;
+    used.authorization = token.authorization;
     if (token.expiresAt - this.#now() >= tokenMarginMs) return token.authorization;
-    // Only the first to notice replaces it; the others find the new one in its place.
-    const next = this.#current === asked || this.#current === undefined ? this.#replace() : this.#current;
+    // Only the first caller replaces the token; the others use the new one.
+    const next = this.#current === used || this.#current === undefined ? this.#replace() : this.#current;
     next.authorization = (await next.token).authorization;
     return next.authorization;
   }
 
-  // Of many that were refused with one token, the first drops it; the others find the new one in its place, or on its way.
+  // Of several callers that were refused with one token, only the first drops it; the others wait for or use the new one.
   renew(authorization: string): boolean {
     if (this.#current?.authorization === authorization) this.#current = undefined;
     return true;
@@ -181,7 +184,7 @@ function tokenCredential(token: string): Credential {
 }
 
 /**
- * The App itself, which may only list installations, get their tokens, and look after its webhook.
+ * The App itself, which may only list installations, create their tokens, and manage its webhook.
  * https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
  */
 function appCredential({ appId, privateKey }: { appId: string; privateKey: string }, now: () => number): Credential {
@@ -189,7 +192,7 @@ function appCredential({ appId, privateKey }: { appId: string; privateKey: strin
   return {
     id: `app-${appId}`,
     authorization: async () => `Bearer ${signJwt(appId, key, now())}`,
-    // The answer told GitHub's time: a token that was refused for its times is taken when signed again.
+    // The response contained GitHub's time: a token that was refused for its times is accepted when it is signed again.
     renew: () => true,
   };
 }
@@ -199,7 +202,7 @@ function parseKey(pem: string): KeyObject {
     const key = createPrivateKey(pem.replaceAll(String.raw`\n`, "\n"));
     if (key.asymmetricKeyType === "rsa") return key;
   } catch {
-    // Node's reason may quote the key.
+    // Node.js's message may quote the key.
   }
   throw new ConfigError("GITHUB_APP_PRIVATE_KEY (or its file) is not the App's RSA private key in PEM");
 }
@@ -207,7 +210,7 @@ function parseKey(pem: string): KeyObject {
 function signJwt(issuer: string, key: KeyObject, nowMs: number): string {
   const nowSeconds = Math.floor(nowMs / 1_000);
   const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
-  // At most ten minutes of life, and a minute back for clocks that differ, as GitHub advises.
+  // Valid for at most ten minutes, and issued a minute ago to allow for clock drift, as GitHub recommends.
   const unsigned = `${encode({ alg: "RS256", typ: "JWT" })}.${encode({ iat: nowSeconds - 60, exp: nowSeconds + 540, iss: issuer })}`;
   return `${unsigned}.${sign("RSA-SHA256", Buffer.from(unsigned), key).toString("base64url")}`;
 }

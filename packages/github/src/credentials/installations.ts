@@ -1,4 +1,4 @@
-// Where a GitHub App is installed, and what it sees there.
+// Lists a GitHub App's installations and their repositories, and creates their tokens.
 
 import { z } from "zod";
 
@@ -13,7 +13,7 @@ type As = { readonly credential: Credential; readonly signal?: AbortSignal | und
 const InstallationToken = z.looseObject({ token: z.string().min(1), expires_at: z.iso.datetime({ offset: true }) });
 type InstallationToken = z.output<typeof InstallationToken>;
 
-/** The repositories that one installation sees. @throws TransientError when GitHub showed fewer than it counted. */
+/** The repositories that one installation can access. @throws TransientError when GitHub lists fewer than its `total_count`. */
 export async function* listRepositoriesOf(
   github: ApiClient,
   { credential, signal }: As,
@@ -57,7 +57,7 @@ export async function* listInstallations(
 }
 
 /**
- * A token of one installation, good for an hour. `credential` is the App itself.
+ * Creates a token of one installation, valid for an hour. `credential` is the App itself.
  * https://docs.github.com/en/rest/apps/apps#create-an-installation-access-token-for-an-app
  */
 export async function createInstallationToken(

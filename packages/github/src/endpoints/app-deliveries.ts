@@ -1,4 +1,4 @@
-// The deliveries of an App's webhook: which of them did not arrive, and the request to send one again.
+// Lists failed deliveries of an App's webhook and requests redeliveries.
 // https://docs.github.com/en/rest/apps/webhooks
 
 import { GitHubId } from "@actions-archive/core/ids";
@@ -12,7 +12,7 @@ import { errorFromAnswer } from "../transport/failure.ts";
 
 type AsApp = { readonly credential: Credential; readonly signal?: AbortSignal | undefined };
 
-/** One try to deliver; a redelivery has another id and the same guid. */
+/** One attempt of a delivery; a redelivery has another id and the same guid. */
 export const AppDelivery = z.looseObject({
   id: GitHubId,
   guid: z.string().min(1),
@@ -24,12 +24,12 @@ export const AppDelivery = z.looseObject({
 });
 export type AppDelivery = z.output<typeof AppDelivery>;
 
-/** A page holds 100; GitHub's lists of a busy App have no end that is worth reaching. */
+/** GitHub's maximum. */
 const perPage = 100;
 
 /**
- * Deliveries of the App's webhook, newest first, page by page; GitHub keeps them for three days, a GHES for seven. Those that
- * failed alone, where the server knows that filter: check `status_code`. `credential` is the App itself.
+ * Deliveries of the App's webhook, newest first, page by page. GitHub keeps them for three days, a GHES for seven. Only failed ones if the
+ * server supports that filter, so check `status_code`. `credential` is the App itself.
  * https://docs.github.com/en/rest/apps/webhooks#list-deliveries-for-an-app-webhook
  * @throws PermanentError, RateLimitedError, TransientError.
  */
@@ -50,21 +50,21 @@ export async function* listAppDeliveries(
 }
 
 /**
- * Has a delivery sent again, soon and under its guid. GitHub does not send one again by itself. `credential` is the App itself.
+ * Requests a redelivery, which GitHub sends soon and with the same guid; it does not redeliver by itself. `credential` is the App itself.
  * https://docs.github.com/en/rest/apps/webhooks#redeliver-a-delivery-for-an-app-webhook
- * @throws PermanentError when GitHub has forgotten it; RateLimitedError, TransientError.
+ * @throws PermanentError when GitHub no longer has the delivery; RateLimitedError, TransientError.
  */
 export async function redeliverAppDelivery(
   github: GitHub,
   { credential, deliveryId, signal }: AsApp & { readonly deliveryId: number },
 ): Promise<void> {
   const path = `/app/hook/deliveries/${idOf(deliveryId)}/attempts`;
-  // Asked once: a try that seemed to fail may have been heard, and the next sweep sees whether it was.
+  // Without retries: a request that seemed to fail may have succeeded, which the next sweep finds out.
   const answer = await github.ask({ method: "POST", path, subject: { credential }, signal, retries: 0 });
   if (answer.status !== 202) throw errorFromAnswer(answer, `POST ${path}`);
 }
 
-// The URL itself is not followed: it may name another path, the cursor in it is all that is needed.
+// Only the cursor of the URL is used, since the URL may have another path.
 function nextCursor(link: string | string[] | undefined): string | undefined {
   const next = /<([^>]+)>;\s*rel="?next"?/.exec(String(link ?? ""))?.[1];
   return (next === undefined ? null : URL.parse(next, "https://api.github.com")?.searchParams.get("cursor")) ?? undefined;

@@ -1,4 +1,4 @@
-// Repositories: what they are called now, which ones an owner has, and how long they keep logs.
+// Repositories: their current names, an owner's repositories, and their log retention.
 
 import { ConfigError } from "@actions-archive/core/errors";
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
@@ -15,9 +15,9 @@ import { Repository } from "../schemas.ts";
 type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
 
 /**
- * Every repository that the App's installations see, page by page, each once.
+ * All repositories that the App's installations can access, page by page, each once.
  * https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation
- * @throws ConfigError when the credential is a token: it sees more than anybody meant to archive.
+ * @throws ConfigError when the credential is a token, which can access more than is meant to be archived.
  */
 export async function* listInstallationRepositories(
   github: GitHub,
@@ -30,27 +30,28 @@ export async function* listInstallationRepositories(
   }
 }
 
-/** Of 7 KB each. */
+/** Maximum number of cached answers of 7 KB each. */
 const maxKnown = 5_000;
 
 const Retention = z.looseObject({ days: z.int().positive() });
 
 /**
- * A repository by `owner/name` or id; free while it is as this client saw it last. An old name leads to the new one: compare `full_name` and, above all, `id`.
+ * Gets a repository by `owner/name` or id. Costs nothing of the primary limit while it has not changed since this client's last request. An
+ * old name leads to the renamed repository: compare `full_name` and, above all, `id`.
  * https://docs.github.com/en/rest/repos/repos#get-a-repository
  * @throws PermanentError `github/not-found`; `github/unauthorized` (401, or 403 on the repository itself) after pausing the
  * credential; RateLimitedError; TransientError.
  */
 export async function getRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
   try {
-    return await askForRepository(github, { repository, signal });
+    return await requestRepository(github, { repository, signal });
   } catch (error) {
     if (!(error instanceof PermanentError) || error.code !== "github/forbidden") throw error;
     return github.refuse(await github.credentialFor(repository, signal), error.message);
   }
 }
 
-async function askForRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
+async function requestRepository(github: GitHub, { repository, signal }: InRepository): Promise<Answer<Repository>> {
   const path = repositoryPath(repository);
   const known = github.repositoryAnswers.get(path);
   const answer = await github.getIfChanged({ path, subject: { repository }, schema: Repository, signal, etag: known?.etag });
@@ -62,7 +63,7 @@ async function askForRepository(github: GitHub, { repository, signal }: InReposi
 }
 
 /**
- * A repository by its id, whatever it is called by now. Not in GitHub's reference, but the form of its own redirects and links.
+ * Gets a repository by id, whatever its current name. Not in GitHub's reference, but the form of its own redirects and links.
  * @throws as `getRepository`.
  */
 export async function getRepositoryById(
@@ -73,8 +74,8 @@ export async function getRepositoryById(
 }
 
 /**
- * The repository of this id, which renames and transfers keep: asked for by the name that it had, and by its id where that name
- * leads nowhere, or to a repository that took it over.
+ * Gets the repository with this id, which renames and transfers keep. Requests it by its last known name, then by id if that name does not
+ * exist or belongs to another repository.
  * @throws as `getRepository`.
  */
 export async function getKnownRepository(
@@ -87,14 +88,14 @@ export async function getKnownRepository(
 ): Promise<Answer<Repository>> {
   const named = await unlessNotFound(getRepository(github, { repository: fullName, signal }));
   if (named?.data.id === repositoryId) return named;
-  // After a transfer another installation sees it.
+  // After a transfer another installation has access.
   github.forgetInstallationOf(repositoryId);
   if (named === undefined) return getRepositoryById(github, { repositoryId, signal });
   const moved = await unlessNotFound(getRepositoryById(github, { repositoryId, signal }));
   if (moved !== undefined) return moved;
   throw new PermanentError(
     "github/not-found",
-    `${fullName} is now another repository (id ${named.data.id}, was ${repositoryId}), and the other one is nowhere to be seen.`,
+    `${fullName} is now another repository (id ${named.data.id}), and the repository with the id ${repositoryId} is not found. It is deleted, or this credential may not see it.`,
   );
 }
 
@@ -108,8 +109,8 @@ async function unlessNotFound<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 /**
- * What an organisation or a user has and this credential sees, page by page, each repository once.
- * With an App, what its installation there sees.
+ * The repositories of an organisation or a user that this credential can access, page by page, each once. With an App, those of its
+ * installation on that account.
  * https://docs.github.com/en/rest/repos/repos#list-organization-repositories ·
  * https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user (a user's private ones) ·
  * https://docs.github.com/en/rest/repos/repos#list-repositories-for-a-user
@@ -136,7 +137,7 @@ export async function* listOwnerRepositories(
   if (isOrganisation) return;
 
   const seen = new Set<number>();
-  // A fine-grained or App token may not have this list; then the public one is what it sees.
+  // A fine-grained or App token may not be allowed to read this list; then only the public list remains.
   const own = unlessAbsent(list("/user/repos", { affiliation: "owner,collaborator" }));
   for await (const page of own) {
     const data = page.data.filter((repository) => repository.owner.login.toLowerCase() === owner.toLowerCase());
@@ -149,8 +150,8 @@ export async function* listOwnerRepositories(
 }
 
 /**
- * For how many days logs are kept; undefined where this credential may not know (it takes the right to administer the
- * repository) or the server cannot tell (GHES before 3.19).
+ * The log retention in days; undefined if this credential may not read it (it needs the right to administer the repository) or the server
+ * does not support it (GHES before 3.19).
  * https://docs.github.com/en/rest/actions/permissions#get-artifact-and-log-retention-settings-for-a-repository
  * @throws RateLimitedError; TransientError.
  */
@@ -165,7 +166,7 @@ export async function getLogRetention(github: GitHub, { repository, signal }: In
   }
 }
 
-/** Yields the pages; whether there was such a list at all. */
+/** Yields the pages. Returns false if there is no such list or it may not be read. */
 async function* unlessAbsent<T>(pages: AsyncGenerator<T, void, undefined>): AsyncGenerator<T, boolean, undefined> {
   try {
     yield* pages;

@@ -1,4 +1,4 @@
-// What the server says about itself and about our credential.
+// The server's description and the rate limit of a credential.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { z } from "zod";
@@ -15,7 +15,7 @@ const RateLimit = z.looseObject({ resources: z.looseObject({ core: Rate }) });
 type Rate = z.output<typeof Rate>;
 
 /**
- * The server's own description; `installed_version` on a GHES alone.
+ * The server's description; `installed_version` only on a GHES.
  * https://docs.github.com/en/rest/meta/meta#get-github-meta-information
  * @throws PermanentError, RateLimitedError, TransientError.
  */
@@ -27,8 +27,8 @@ export async function getMeta(
 }
 
 /**
- * What is left of a credential's primary limit, `reset` in seconds since 1970; undefined on a GHES without limits. Asking is
- * free, and fails with `github/unauthorized` where the credential is not taken.
+ * The remaining primary limit of a credential, `reset` in seconds since 1970; undefined on a GHES without limits. The request is free, and
+ * fails with `github/unauthorized` if the credential is refused.
  * https://docs.github.com/en/rest/rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user
  * @throws PermanentError, RateLimitedError, TransientError.
  */

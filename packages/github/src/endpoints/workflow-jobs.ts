@@ -14,9 +14,9 @@ type InRepository = { readonly repository: RepositoryPath; readonly signal?: Abo
 const JobList = listOf("jobs");
 
 /**
- * One job with its steps.
+ * Gets one job with its steps.
  * https://docs.github.com/en/rest/actions/workflow-jobs#get-a-job-for-a-workflow-run
- * @throws PermanentError `github/not-found` when it is gone or not to be seen, `github/forbidden`; RateLimitedError; TransientError.
+ * @throws PermanentError `github/not-found` when it is deleted or not visible, `github/forbidden`; RateLimitedError; TransientError.
  */
 export async function getJob(
   github: GitHub,
@@ -27,9 +27,9 @@ export async function getJob(
 }
 
 /**
- * The jobs of a run: of its latest attempt, or of `all` attempts. Page by page, each job once; order is GitHub's and means nothing.
+ * The jobs of a run, of its latest attempt or of `all` attempts, page by page, each once, in GitHub's unspecified order.
  * https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run
- * @throws as `getJob`; what was yielded before is no whole list then.
+ * @throws as `getJob`; the pages yielded before are then incomplete.
  */
 export function listJobsForRun(
   github: GitHub,
@@ -39,10 +39,10 @@ export function listJobsForRun(
 }
 
 /**
- * The jobs of one attempt, copies of jobs that were not run again included. Page by page, each job once.
- * Not on a GHES before 3.5: there `listJobsForRun` with `all` gives every attempt.
+ * The jobs of one attempt, including copies of jobs that were not re-run, page by page, each once.
+ * Not on a GHES before 3.5, where `listJobsForRun` with `all` lists the jobs of every attempt.
  * https://docs.github.com/en/rest/actions/workflow-jobs#list-jobs-for-a-workflow-run-attempt
- * @throws as `getJob`; what was yielded before is no whole list then.
+ * @throws as `getJob`; the pages yielded before are then incomplete.
  */
 export function listJobsForRunAttempt(
   github: GitHub,
@@ -53,11 +53,11 @@ export function listJobsForRunAttempt(
 }
 
 /**
- * As `listJobsForRunAttempt`, unless the list is the one whose only page came with `etag`. Its first page is requested at once: while
- * the ETag holds, the answer is 304, which costs nothing of the primary limit. An ETag depends on the credential: a token that an App
- * has rotated since never matches.
+ * Like `listJobsForRunAttempt`, but only if the list has changed since its only page had `etag`. Requests the first page before it returns:
+ * while the ETag matches, the response is 304, which does not count against the primary limit. An ETag depends on the credential, so it
+ * never matches after an App's token was rotated.
  * https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
- * @returns undefined when nothing changed.
+ * @returns undefined if nothing changed.
  * @throws as `getJob`.
  */
 export async function listJobsIfChanged(
@@ -79,7 +79,7 @@ export async function listJobsIfChanged(
 const JobCount = z.looseObject({ total_count: z.int().nonnegative() });
 
 /**
- * How many jobs the latest attempt of a run has by GitHub's own count: good for a forecast, never for a proof.
+ * GitHub's count of the jobs of a run's latest attempt. Use it for estimates only, since it may be wrong.
  * @throws as `getJob`.
  */
 export async function countJobs(
@@ -93,7 +93,7 @@ export async function countJobs(
 type JobListRequest = InRepository & {
   readonly path: string;
   readonly filter?: "latest" | "all";
-  /** The first page, where it was read already. */
+  /** The first page, if it was read already. */
   readonly first?: Page<WorkflowJob>;
 };
 

@@ -11,7 +11,7 @@ import { WorkflowRun } from "../schemas.ts";
 
 type InRepository = { readonly repository: RepositoryPath; readonly signal?: AbortSignal | undefined };
 
-/** GitHub's own filters. With any of them a list ends after 1,000 runs, whatever there is. */
+/** GitHub's filters. A filtered list ends after 1,000 runs even if there are more. */
 export type RunFilter = {
   /** GitHub's date search: `2026-01-01T00:00:00Z..2026-01-02T00:00:00Z`, `>=2026-01-01`. */
   readonly created?: string;
@@ -20,7 +20,7 @@ export type RunFilter = {
   readonly branch?: string;
   readonly event?: string;
   readonly headSha?: string;
-  /** Leaves out `pull_requests`, which nobody reads here. Default: true. */
+  /** Leaves out `pull_requests`, which the archive does not use. Default: true. */
   readonly excludePullRequests?: boolean;
 };
 
@@ -35,12 +35,12 @@ export type ListRuns = InRepository &
 
 const RunList = listOf("workflow_runs");
 
-/** GitHub shows no more runs of a filtered list. https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository */
+/** GitHub's limit of runs in a filtered list. https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-repository */
 export const filteredListCap = 1_000;
 
 /**
- * One page (100 runs unless told) of a repository's runs, newest first as far as anybody saw. With the `etag` of an earlier
- * answer to the same question by the same credential it may be `NotModified`.
+ * One page of a repository's runs (default: 100 runs). The order is not documented, but has been newest first. With the `etag` of an earlier
+ * response to the same request with the same credential, the result may be `NotModified`.
  * https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
  * @throws PermanentError `github/not-found`, `github/forbidden`; RateLimitedError; TransientError.
  */
@@ -79,8 +79,8 @@ export async function listRuns(
 }
 
 /**
- * The first page of the whole list, of 100 runs or fewer where so many fail. A list that is asked for again and again by one URL
- * costs nothing while nothing changes.
+ * The first page of the unfiltered list, with 100 runs, or fewer if GitHub fails to serve 100. Repeated requests of the same URL cost
+ * nothing while nothing changes.
  * @throws as `listRuns`.
  */
 export function listNewestRuns(
@@ -90,7 +90,7 @@ export function listNewestRuns(
   return fetchFirstPage((request) => listRuns(github, { ...params, ...request, needsDate: true }));
 }
 
-/** All pages of `listRuns`, each run once, with smaller pages where large ones fail. Filtered, it ends after 1,000 runs. */
+/** All pages of `listRuns`, each run once, with smaller pages if large ones fail. A filtered list ends after 1,000 runs. */
 export function listAllRuns(
   github: GitHub,
   params: InRepository & RunFilter,
@@ -98,13 +98,13 @@ export function listAllRuns(
   return paginate((request) => listRuns(github, { ...params, ...request }), { cap: filteredListCap });
 }
 
-/** GitHub reports no larger count of a filtered list. https://github.blog/changelog/ (2026-09-25) */
+/** GitHub's maximum count of a filtered list. https://github.blog/changelog/ (2026-09-25) */
 export const maxCount = 2_500;
 
 const RunCount = z.looseObject({ total_count: z.int().nonnegative() });
 
 /**
- * How many runs a filtered list has by GitHub's own count: good for a forecast, never for a proof; `maxCount` stands for more.
+ * GitHub's count of the runs of a filtered list, at most `maxCount`. Use it for estimates only, since it may be wrong.
  * @throws as `listRuns`.
  */
 export async function countRuns(github: GitHub, { repository, created, signal }: ListRuns): Promise<number> {
@@ -114,7 +114,7 @@ export async function countRuns(github: GitHub, { repository, created, signal }:
 }
 
 /**
- * A run as it stands now: its latest attempt.
+ * Gets the current state of a run: its latest attempt.
  * https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run
  * @throws as `listRuns`.
  */
@@ -134,7 +134,7 @@ export async function getRun(
 }
 
 /**
- * One attempt of a run; its `created_at` is the attempt's.
+ * Gets one attempt of a run; its `created_at` is the attempt's.
  * https://docs.github.com/en/rest/actions/workflow-runs#get-a-workflow-run-attempt
  * @throws as `listRuns`.
  */

@@ -1,11 +1,11 @@
-// The items of a list, one by one: GitHub sent lists in which one object was not of the documented shape, and the others must
-// not be lost with it.
+// Validates the items of a list one by one: GitHub has sent lists with one object of an undocumented shape, which must not lose the
+// others.
 
 import { z } from "zod";
 
 import type { UnusableItem } from "../api.ts";
 
-/** The shape of a list whose items stand under `key`; the items themselves are not checked. */
+/** The schema of a list whose items are under `key`; the items themselves are not checked. */
 export function listOf<Key extends string>(key: Key) {
   // A computed key widens to an index signature; the schema has exactly this key.
   const shape = { total_count: z.int().nonnegative().nullish(), [key]: z.array(z.unknown()) } as {
@@ -14,7 +14,7 @@ export function listOf<Key extends string>(key: Key) {
   return z.looseObject(shape);
 }
 
-/** Sorts items into those of the shape, as received, and the others with what is wrong with them. Never throws. */
+/** Separates items that match the schema, as received, from those that do not, with their problems. Never throws. */
 export function splitItems<S extends z.ZodType>(
   schema: S,
   items: readonly unknown[],
@@ -23,14 +23,14 @@ export function splitItems<S extends z.ZodType>(
   const unusable: UnusableItem[] = [];
   for (const item of items) {
     const parsed = schema.safeParse(item);
-    // Our schemas check and never transform, so the item as received is of their output type.
+    // The schemas validate without transforming, so the item as received has their output type.
     if (parsed.success) data.push(item as z.output<S>);
     else unusable.push({ object: item, problem: describeIssues(parsed.error, item), place: data.length });
   }
   return { data, unusable };
 }
 
-/** The first problems of an object, each with its place and the value there. */
+/** Describes the first three problems of an object, each with its path and the value there. */
 export function describeIssues({ issues }: z.ZodError, object: unknown): string {
   return issues
     .slice(0, 3)

@@ -1,5 +1,5 @@
-// Walks a list of GitHub's page by page: smaller pages when large ones fail, each item once, and `total_count` only ever as a
-// reason to read more.
+// Reads a list of GitHub page by page, with smaller pages if large ones fail, and each item once. `total_count` is only used to read
+// more, never to stop.
 
 import { TransientError } from "@actions-archive/core/errors";
 
@@ -9,8 +9,8 @@ import type { Page, UnusableItem } from "../api.ts";
 export const maxPerPage = 100;
 
 /**
- * 100 items in one page answered 502 where 30 worked: open-telemetry/opentelemetry-java-instrumentation#18649.
- * The smallest is asked for most patiently, since nothing comes after it.
+ * A page of 100 items failed with 502 where 30 worked: open-telemetry/opentelemetry-java-instrumentation#18649.
+ * The smallest size has the most retries, since no smaller size follows.
  */
 const pageSizes = [
   { perPage: maxPerPage, retries: 1 },
@@ -18,12 +18,12 @@ const pageSizes = [
   { perPage: 10, retries: 2 },
 ] as const;
 
-/** More pages than any list of ours has: what goes on and on is an error and not a list. */
+/** More pages than any real list has. The limit ends a list that never ends. */
 const maxPages = 2_000;
 
 export type PageRequest = { readonly page: number; readonly perPage: number; readonly retries: number };
 
-/** The first page of a list, smaller where a larger one cannot be had. @throws as `paginate`. */
+/** The first page of a list, with fewer items if a larger page fails. @throws as `paginate`. */
 export async function fetchFirstPage<T>(fetchPage: (request: PageRequest) => Promise<T>): Promise<T> {
   for (const [size, attempt] of pageSizes.entries()) {
     try {
@@ -32,7 +32,7 @@ export async function fetchFirstPage<T>(fetchPage: (request: PageRequest) => Pro
       if (size === pageSizes.length - 1 || !isUnavailable(error)) throw error;
     }
   }
-  throw new Error("there is a smallest page");
+  throw new Error("unreachable: the smallest page size either succeeds or throws");
 }
 
 function isUnavailable(error: unknown): boolean {
@@ -40,16 +40,15 @@ function isUnavailable(error: unknown): boolean {
 }
 
 export type PagingOptions = {
-  /** GitHub shows no more items of this list, whatever its `total_count` says. Default: no such cap. */
+  /** GitHub lists at most this many items, whatever its `total_count`. Default: no limit. */
   readonly cap?: number;
 };
 
 /**
- * Yields page after page. A page is the last when it names no next one, unless it is full and `total_count` promises more: a proxy
- * that strips `Link` must not end a list. An empty page always ends it. A page that cannot be had restarts the list with smaller
- * pages; items that were yielded before are left out, so that each id comes once, in GitHub's order.
- * The date of the first page is when the listing began.
- * @throws what `fetchPage` throws; TransientError when even the smallest pages fail or the list has no end.
+ * Yields the pages of a list. A page is the last if it has no next link, unless it is full and `total_count` is larger: a proxy that strips
+ * `Link` must not end a list. An empty page always ends it. If a page fails, the list restarts with smaller pages; items that were yielded
+ * before are left out, so each id is yielded once, in GitHub's order. The date of the first page is the start of the listing.
+ * @throws what `fetchPage` throws; TransientError when even the smallest pages fail or the list has more than 2,000 pages.
  */
 export async function* paginate<T extends { readonly id: number }>(
   fetchPage: (request: PageRequest) => Promise<Page<T>>,
@@ -71,10 +70,10 @@ export async function* paginate<T extends { readonly id: number }>(
       continue;
     }
     const shownItems = answer.data.length + (answer.unusable?.length ?? 0);
-    // Also of one page, which can show an item twice in the place of another.
+    // Also within a page, which can contain an item twice in place of another.
     const fresh = answer.data.filter(({ id }) => !seen.has(id) && seen.add(id));
-    const isOwedFor = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
-    const hasNext = shownItems > 0 && (answer.hasNext || isOwedFor);
+    const hasUnseen = shownItems === attempt.perPage && seen.size < Math.min(answer.totalCount ?? 0, cap);
+    const hasNext = shownItems > 0 && (answer.hasNext || hasUnseen);
     yield { ...answer, data: fresh, hasNext };
     if (!hasNext) return;
     page += 1;
@@ -83,7 +82,7 @@ export async function* paginate<T extends { readonly id: number }>(
 }
 
 /**
- * The pages as they are; a list that ends with fewer items than GitHub counted throws at its end.
+ * Yields the pages unchanged, and throws at the end if there were fewer items than GitHub's `total_count`.
  * @param what names the items in the error.
  * @throws TransientError `github/unexpected-answer`; what the pages throw.
  */
@@ -97,7 +96,7 @@ export async function* requireComplete<T>(pages: AsyncIterable<Page<T>>, what: s
   if (shown < promised)
     throw new TransientError(
       "github/unexpected-answer",
-      `GitHub promised ${promised} ${what} and showed ${shown}. They are listed again.`,
+      `GitHub listed ${shown} of ${promised} ${what}. The list is requested again.`,
     );
 }
 
@@ -105,15 +104,15 @@ export type CompleteList<T> = {
   /** Each id once, in GitHub's order. */
   readonly items: readonly T[];
   readonly unusable: readonly UnusableItem[];
-  /** The largest `total_count` of its pages, at most the cap; undefined where GitHub gives none. */
+  /** The largest `total_count` of its pages, at most the cap; undefined if GitHub sends none. */
   readonly promised: number | undefined;
-  /** Whether it shows as many distinct items as it promises. Never rely on this alone to end a list. */
+  /** Whether the list has at least `promised` distinct items. Not sufficient to end a list. */
   readonly isWhole: boolean;
-  /** Of its only page; undefined where it has several, or GitHub sent none. */
+  /** ETag of its only page; undefined if it has several pages, or GitHub sent none. */
   readonly etag: string | undefined;
 };
 
-/** All pages of a list, with whether they show what GitHub promised. @throws as `paginate`. */
+/** Collects all pages of a list, and whether they have as many items as GitHub's `total_count`. @throws as `paginate`. */
 export async function collectPages<T>(
   pages: AsyncIterable<Page<T>>,
   { cap = Infinity }: PagingOptions = {},

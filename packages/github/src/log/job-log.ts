@@ -1,4 +1,4 @@
-// A job's log: the link of about one minute that the API hands out, followed at once by a request that carries nothing of ours.
+// Requests a job's log: the API returns a link that is valid for about a minute, which is followed immediately and without a credential.
 
 import { TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
@@ -19,17 +19,17 @@ type JobLogOutcome =
       readonly kind: "log";
       /** From Content-Length; undefined for a chunked body. */
       readonly declaredBytes: number | undefined;
-      /** The type of an error document (HTML, XML, JSON), which proves nothing alone: a proxy may call a log so. */
+      /** The Content-Type is that of an error document (HTML, XML, JSON). Not sufficient evidence: a proxy may send a log with it. */
       readonly hasDocumentType: boolean;
       /**
-       * To be read once. A large log that is cut goes on over a fresh link where its store offers that. Throws TransientError
-       * `log/incomplete` when it is cut for good, short, long or stalled, and RateLimitedError of the fresh link.
+       * Can be read once. If the download of a large log is cut, it is resumed with a fresh link if its store supports that. Throws
+       * TransientError `log/incomplete` when it is cut, too short, too long or stalled, and RateLimitedError of the fresh link.
        */
       readonly body: AsyncIterable<Buffer>;
-      /** Lets go of the connection when `body` is not read after all. */
+      /** Closes the connection if `body` is not read. */
       readonly discard: () => void;
     }
-  /** Not there yet, or not any more: the caller knows the job's age. */
+  /** The log does not exist yet, or no longer: the caller knows the job's age. */
   | { readonly kind: "not-found"; readonly from: "api" | "blob" }
   | { readonly kind: "gone" };
 
@@ -40,11 +40,11 @@ export type JobLogRequest = {
 };
 
 /**
- * Asks for a job's log and follows the answer. Costs one request of the limit; the download costs none. Safe to repeat.
+ * Requests a job's log and follows the link. Costs one request of the limit; the download costs none. Idempotent.
  * https://docs.github.com/en/rest/actions/workflow-jobs#download-job-logs-for-a-workflow-run
  * @throws RateLimitedError; PermanentError `github/forbidden`, `github/unauthorized`, `log/redirect-refused`;
- * TransientError `github/unavailable`, `github/unexpected-answer`, `log/upstream-error` (ask again: the link was too old, or the log
- * host failed), `log/incomplete` (a body that cannot be told from a cut one); the signal's reason.
+ * TransientError `github/unavailable`, `github/unexpected-answer`, `log/upstream-error` (retry: the link had expired, or the log host
+ * failed), `log/incomplete` (a body whose end cannot be verified); the signal's reason.
  */
 export async function requestJobLog(github: GitHub, request: JobLogRequest): Promise<JobLogAnswer> {
   const { answer, link } = await requestLink(github, request, { needsDate: true });
@@ -61,7 +61,7 @@ export async function requestJobLog(github: GitHub, request: JobLogRequest): Pro
     : { ...accept(github, response, request), ...dated };
 }
 
-/** The API's answer, with the link where it is a redirect. */
+/** The API's response, with the link if it is a redirect. */
 async function requestLink(
   github: GitHub,
   request: JobLogRequest,
@@ -92,7 +92,7 @@ function accept(
 
   const problem =
     length === undefined && !isChunked
-      ? new TransientError("log/incomplete", `${what} came without a length: a cut one could not be told from a whole one`)
+      ? new TransientError("log/incomplete", `${what} has no declared length, so a truncated download could not be detected`)
       : !isUnencoded(headers)
         ? new TransientError(
             "log/upstream-error",

@@ -1,19 +1,18 @@
-// The bytes of a log as they come, counted, and an end that can be trusted: a body that is cut, short, long or hardly moving
-// throws and never just ends.
+// Streams the bytes of a log and verifies its end: a body that is cut, too short, too long or stalled throws.
 
 import { TransientError } from "@actions-archive/core/errors";
 
 import { redactSecrets } from "../transport/failure.ts";
 
-/** Less than this in `stallMs` is no download: a byte now and then would hold a worker's slot for ever. */
-const leastBytesPerStall = 16 * 1024;
+/** A download with fewer bytes in `stallMs` is stalled: a byte now and then would occupy a worker's slot indefinitely. */
+const minBytesPerStall = 16 * 1024;
 
 /**
- * Reads a download once, as it comes.
- * @param startBytes how many bytes of the log came before: a download that goes on counts from there
- * @param declaredBytes of the whole log
- * @param stallMs how long it may be waited for bytes; the reader's own time does not count
- * @param what names the log in errors; never holds the link
+ * Streams a download once.
+ * @param startBytes number of bytes received before, for a resumed download
+ * @param declaredBytes size of the complete log
+ * @param stallMs maximum time to wait for bytes; the reader's own time does not count
+ * @param what names the log in errors; never contains the link
  * @throws TransientError `log/incomplete`; the signal's reason.
  */
 export async function* readLogBody(
@@ -44,7 +43,7 @@ export async function* readLogBody(
       if (declaredBytes !== undefined && receivedBytes > declaredBytes)
         throw incomplete(`is longer than its ${declaredBytes} bytes`);
       if (waitedMs >= stallMs) {
-        if (windowBytes < leastBytesPerStall) throw incomplete(`stalled after ${receivedBytes} bytes`);
+        if (windowBytes < minBytesPerStall) throw incomplete(`stalled after ${receivedBytes} bytes`);
         waitedMs = 0;
         windowBytes = 0;
       }

@@ -1,5 +1,5 @@
-// Follows a log's link to the host that has it, with a request that carries nothing of ours, and says what came of it. The link
-// is a secret: it stays in this file's variables and never enters an error, a log line or a return value.
+// Follows a log's link to the log host, without a credential, and classifies the response. The link is a secret: it never appears in an
+// error, a log line or a return value.
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
@@ -16,14 +16,14 @@ export type LogLink = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** What the API points to, and one redirect from there. */
+/** The host that the API links to, and one redirect from there. */
 const maxHops = 2;
-/** An error's explanation is short; nothing else is read of it. */
+/** An error document is short; more of it is not read. */
 const maxExplanationBytes = 64 * 1024;
 
 /**
- * Follows the link, over two hosts at most, to the log (status 200), or to the `rest` of it (206).
- * @returns undefined when the log host itself says that there is no such log.
+ * Follows the link, over at most two hosts, to the log (status 200) or to the `rest` of it (206).
+ * @returns undefined if the log host's storage reports that the log does not exist.
  * @throws PermanentError `log/redirect-refused`; TransientError `log/upstream-error`; the signal's reason.
  */
 export async function openDownload(
@@ -44,13 +44,16 @@ export async function openDownload(
       response.body.destroy();
       if (hop === maxHops) throw refused(what, `more than ${maxHops} hosts`);
       const next = URL.parse(location, url);
-      if (next === null) throw new TransientError("log/upstream-error", `${what}: the log host's redirect is no URL`);
+      if (next === null) throw new TransientError("log/upstream-error", `${what}: the log host's redirect is not a valid URL`);
       url = next;
       continue;
     }
     if (statusCode === 404 && (await isMissing(response))) return undefined;
     response.body.destroy();
-    throw new TransientError("log/upstream-error", `${what}: ${url.host} answered ${statusCode}. A fresh link is asked for.`);
+    throw new TransientError(
+      "log/upstream-error",
+      `${what}: ${url.host} answered ${statusCode}. It is tried again with a fresh link.`,
+    );
   }
 }
 
@@ -67,7 +70,7 @@ async function send(
   }
 }
 
-/** Whether the store itself says that there is no such object; any other 404 may be a proxy's. */
+/** Whether the storage itself reports that the object does not exist; any other 404 may be a proxy's. */
 async function isMissing(response: Dispatcher.ResponseData): Promise<boolean> {
   const header = response.headers["x-ms-error-code"];
   const codes = /^(?:BlobNotFound|NoSuchKey)$/;
@@ -94,6 +97,6 @@ async function isMissing(response: Dispatcher.ResponseData): Promise<boolean> {
 function refused(what: string, where: string): PermanentError {
   return new PermanentError(
     "log/redirect-refused",
-    `${what} is said to be at ${where}. If that is yours, add it to GITHUB_LOG_HOSTS.`,
+    `${what} redirects to ${where}. If the host is yours, add it to GITHUB_LOG_HOSTS.`,
   );
 }

@@ -1,5 +1,5 @@
-// A large log whose download was cut goes on where it stopped, when its store promises that it is still the same log. What
-// came before is not asked for again, and not hashed again.
+// Resumes the download of a large log that was cut, if its store guarantees that it is still the same log. Bytes received before are
+// neither requested nor hashed again.
 
 import { RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Dispatcher } from "undici";
@@ -8,26 +8,26 @@ import { isUnencoded } from "../transport/log-headers.ts";
 import type { RestOfLog } from "../transport/transport.ts";
 import { readLogBody } from "./log-body.ts";
 
-/** A smaller log is soon had again from its start. */
+/** A smaller log is downloaded again from the start. */
 const resumeAboveBytes = 64 * 1024 * 1024;
-/** Each costs a call for a fresh link; a store that cuts more often than this is asked again later. */
+/** Each resume costs a request for a fresh link. After more cuts the log is retried later. */
 const maxResumes = 4;
 
 export type ResumableLog = {
-  /** The answer to the first request. */
+  /** The response to the first request. */
   readonly response: Dispatcher.ResponseData;
   readonly declaredBytes: number | undefined;
   readonly stallMs: number;
   /** Names the log in errors. */
   readonly what: string;
   readonly signal: AbortSignal | undefined;
-  /** Asks for a fresh link and for the rest of the log; undefined when the log is not there any more. */
+  /** Requests a fresh link and the rest of the log; undefined if the log no longer exists. */
   readonly openRest: (rest: RestOfLog) => Promise<Dispatcher.ResponseData | undefined>;
 };
 
 /**
- * Reads a download once, as it comes, over as many connections as it takes.
- * @throws TransientError `log/incomplete` of the cut that could not be mended; RateLimitedError; the signal's reason.
+ * Streams a download once, and resumes it over new connections.
+ * @throws TransientError `log/incomplete` of a cut that could not be resumed; RateLimitedError; the signal's reason.
  */
 export async function* readResumable(log: ResumableLog): AsyncGenerator<Buffer, void, undefined> {
   const { response, declaredBytes, stallMs, what, signal } = log;
@@ -56,15 +56,15 @@ export async function* readResumable(log: ResumableLog): AsyncGenerator<Buffer, 
   }
 }
 
-/** The ETag by which the rest can be asked for; undefined where the log is small, or its store does not offer that. */
+/** The ETag with which the rest can be requested; undefined if the log is small or its store does not support resuming. */
 function resumableEtag({ headers }: Dispatcher.ResponseData, declaredBytes = 0): string | undefined {
   const { etag, "accept-ranges": ranges } = headers;
-  // A weak one says "much the same", and If-Match never matches it: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+  // If-Match never matches a weak ETag: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
   const isStrong = typeof etag === "string" && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag);
   return isStrong && ranges === "bytes" && declaredBytes > resumeAboveBytes ? etag : undefined;
 }
 
-/** The body of a 206 that is exactly the rest, and of the same log; undefined for any other answer: all starts again. */
+/** The body of a 206 with exactly the rest of the same log; undefined for any other response, after which the log is retried. */
 async function openRest(log: ResumableLog, rest: RestOfLog): Promise<Dispatcher.ResponseData["body"] | undefined> {
   let response: Dispatcher.ResponseData | undefined;
   try {
@@ -85,7 +85,7 @@ function isRest(headers: Dispatcher.ResponseData["headers"], { startBytes, etag 
     headers["content-range"] === `bytes ${startBytes}-${declaredBytes - 1}/${declaredBytes}` &&
     headers["content-length"] === String(declaredBytes - startBytes) &&
     isUnencoded(headers) &&
-    // https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7: a 206 carries the ETag that a 200 would have carried.
+    // https://www.rfc-editor.org/rfc/rfc9110#section-15.3.7: a 206 has the ETag that a 200 would have.
     headers["etag"] === etag
   );
 }

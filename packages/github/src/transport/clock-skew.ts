@@ -1,5 +1,5 @@
-// Compares the Date header of GitHub's answers with the database's clock. Windows, ages and retention are measured by that header,
-// so one wrong Date would cover the future or make a log look young.
+// Compares the Date header of GitHub's responses with the database's clock. Windows, ages and retention are measured by that header, so a
+// wrong Date could commit a window in the future or make a log seem young.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -7,25 +7,25 @@ import type { ReferenceClock } from "@actions-archive/core/budget";
 import { TransientError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
 
-/** A Date that differs by more is refused for windows and ages. Clocks that follow NTP differ by less than a second. */
+/** A Date that differs by more is refused for windows and ages. Clocks synchronised by NTP differ by less than a second. */
 export const maxClockSkewMs = 5 * 60_000;
 
-/** One wrong Date comes from one frontend of many: the next request reaches another. */
+/** A single wrong Date comes from one of many frontends; the next request reaches another. */
 const maxDateRetries = 2;
 const dateRetryDelayMs = 250;
 /** A skew that lasts is recorded again after this time, so that `status` shows when it was last seen. */
 const recordEveryMs = 60_000;
 
 export type DatedAnswer = {
-  /** GitHub's `Date`; the database's time where a server sent none. */
+  /** GitHub's `Date`; the database's time if the server sent none. */
   readonly date: Date;
-  /** By how much `date` is ahead of the database's clock (negative: behind); undefined within `maxClockSkewMs`. */
+  /** How far `date` is ahead of the database's clock (negative: behind); undefined within `maxClockSkewMs`. */
   readonly skewMs: number | undefined;
 };
 
 /**
- * The date of an answer, for windows and ages.
- * @throws TransientError `github/clock-skew` when it is refused. The data of the answer is good all the same.
+ * The date of a response, for windows and ages.
+ * @throws TransientError `github/clock-skew` when it is refused. The response's data is still valid.
  */
 export function trustedDate({ apiUrl }: { readonly apiUrl: URL }, { date, skewMs }: DatedAnswer): Date {
   if (skewMs === undefined) return date;
@@ -35,7 +35,7 @@ export function trustedDate({ apiUrl }: { readonly apiUrl: URL }, { date, skewMs
   );
 }
 
-/** The difference in words, to be followed by the other clock: `9 min 58 s ahead of`. */
+/** The difference in words, to be followed by the name of the other clock: `9 min 58 s ahead of`. */
 export function describeSkew(skewMs: number): string {
   const units = [
     ["d", 86_400],
@@ -54,20 +54,20 @@ export function describeSkew(skewMs: number): string {
 }
 
 export type GitHubClockOptions = {
-  /** The API's, for logs and `status`. */
+  /** The API's host, for logs and `status`. */
   readonly host: string;
   readonly reference: ReferenceClock;
   readonly log: Logger;
 };
 
-/** GitHub's time as its answers report it, each compared with the reference clock. */
+/** GitHub's time from its responses, each compared with the reference clock. */
 export class GitHubClock {
   readonly #options: GitHubClockOptions;
-  /** GitHub's clock minus this machine's, by the last Date that was accepted. */
+  /** GitHub's clock minus this machine's, from the last accepted Date. */
   #offsetMs: number | undefined;
-  /** The same by the last Date, accepted or not. */
+  /** The same from the last Date, accepted or not. */
   #rawOffsetMs = 0;
-  /** Undefined before the first accepted Date: an earlier process may have recorded a skew that is over. */
+  /** Undefined before the first accepted Date: an earlier process may have recorded a skew that has ended. */
   #isRefused: boolean | undefined;
   /** When a refused Date was last recorded. */
   #recordedAt = 0;
@@ -82,12 +82,12 @@ export class GitHubClock {
     return new Date(Date.now() + this.#offsetMs);
   }
 
-  /** GitHub's time by its last Date, right or wrong: GitHub compares the times of an App's token with its own clock. */
+  /** GitHub's time by its last Date, even a refused one: GitHub compares the times of an App's token with its own clock. */
   rawNowMs(): number {
     return Date.now() + this.#rawOffsetMs;
   }
 
-  /** @param sentAt the reference clock's time just before the request was sent. */
+  /** Reads and checks a Date header. @param sentAt the reference clock's time just before the request was sent. */
   async readDate(header: string | string[] | undefined, sentAt: Date | undefined): Promise<DatedAnswer> {
     const { reference } = this.#options;
     const date = new Date(String(header));
@@ -102,12 +102,12 @@ export class GitHubClock {
   }
 
   /**
-   * Asks again, at most twice, while the answer's Date is skewed. A skew that stays is logged once and recorded, and the last answer
-   * returned. While it lasts each request is sent once.
+   * Calls `send` again, at most twice, while the response's Date is skewed. A persistent skew is logged once and recorded, and the last
+   * response is returned. While the skew lasts, each request is sent only once.
    */
-  async retryWhileSkewed<T extends DatedAnswer>(ask: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  async retryWhileSkewed<T extends DatedAnswer>(send: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     for (let retries = 0; ; retries++) {
-      const answer = await ask();
+      const answer = await send();
       if (answer.skewMs === undefined) return answer;
       if (this.#isRefused || retries === maxDateRetries) {
         await this.#refuse(answer.skewMs);
@@ -117,8 +117,8 @@ export class GitHubClock {
     }
   }
 
-  // GitHub wrote the Date between the request and its answer. The clock is read again before a Date is called ahead: after a suspension
-  // of this machine the last reading, moved on by the monotonic clock, is late.
+  // GitHub wrote the Date between the request and its response. The clock is read again before a Date counts as ahead: after this machine
+  // was suspended, the last reading, advanced by the monotonic clock, is late.
   async #measureSkew(date: Date, sentAt: Date | undefined): Promise<number | undefined> {
     const { reference } = this.#options;
     const behindMs = sentAt === undefined ? 0 : date.getTime() - sentAt.getTime();
@@ -146,7 +146,7 @@ export class GitHubClock {
     await this.#record(skewMs);
   }
 
-  // For operators alone: the answer is used, or refused, without it.
+  // The record is for operators only, so a failure does not affect the response.
   async #record(skewMs: number | undefined): Promise<void> {
     const { reference, log, host } = this.#options;
     try {

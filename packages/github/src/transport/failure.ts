@@ -1,4 +1,4 @@
-// GitHub's answers and the network's errors in our three classes: the only place where one becomes the other.
+// Maps GitHub's responses and network errors to the archive's error classes.
 
 import type { IncomingHttpHeaders } from "node:http";
 
@@ -8,7 +8,7 @@ import { type ActionsArchiveError, type ErrorCode, PermanentError, TransientErro
 import type { DatedAnswer } from "./clock-skew.ts";
 import { privateAddressCode } from "./log-hosts.ts";
 
-/** An answer of the API, whatever its status. */
+/** A response of the API with any status. */
 export type ApiAnswer = DatedAnswer & {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -16,23 +16,23 @@ export type ApiAnswer = DatedAnswer & {
 };
 
 const second = 1_000;
-/** GitHub asks for at least a minute where a secondary limit names no time. */
+/** GitHub requires a wait of at least a minute if a secondary limit names no time. */
 const secondaryPauseMs = 60 * second;
 const maxPauseMs = 24 * 60 * 60 * second;
 /** The window of the primary limit. https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api */
 const limitWindowMs = 60 * 60 * second;
 
 /**
- * Whether an answer is a limit, and for how long its credential must not ask.
- * A 429 always is; a 403 is when its headers or its text say so, else it is a permission.
+ * Reads a limit and the pause of its credential; undefined if the response is not a limit.
+ * A 429 always is; a 403 is one if its headers or its text say so, else a missing permission.
  * https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
  */
 export function readLimit(answer: ApiAnswer): Pause | undefined {
   if (answer.status !== 429 && answer.status !== 403) return undefined;
   const retryAfterMs = readRetryAfter(answer);
   const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
-  const saysSo = /rate limit|abuse detection/i.test(answer.text);
-  if (answer.status === 403 && retryAfterMs === undefined && remaining !== 0 && !saysSo) return undefined;
+  const namesLimit = /rate limit|abuse detection/i.test(answer.text);
+  if (answer.status === 403 && retryAfterMs === undefined && remaining !== 0 && !namesLimit) return undefined;
 
   const resetMs = remaining === 0 ? readReset(answer) : undefined;
   const namedMs = retryAfterMs ?? resetMs;
@@ -41,7 +41,7 @@ export function readLimit(answer: ApiAnswer): Pause | undefined {
   return { waitMs, reason, isGuess: namedMs === undefined };
 }
 
-/** The state of the primary limit. Undefined where the server has no limits, as most GHES. */
+/** The state of the primary limit; undefined if the server has no limits, like most GHES. */
 export function readRate(answer: ApiAnswer): RateLimitReading | undefined {
   const limit = readNumber(answer.headers, "x-ratelimit-limit");
   const remaining = readNumber(answer.headers, "x-ratelimit-remaining");
@@ -55,32 +55,32 @@ export function readRate(answer: ApiAnswer): RateLimitReading | undefined {
 }
 
 /**
- * The error of an answer that is neither what was asked for nor a limit nor a 401.
- * @param what the request, as method and path; never with a query
+ * The error of a response that is not successful, and not a limit or a 401.
+ * @param what the request's method and path, never the query
  */
 export function errorFromAnswer(answer: ApiAnswer, what: string): ActionsArchiveError {
   const { status } = answer;
   const message = readMessage(answer);
   const said = `GitHub answered ${status} to ${what}${message === undefined ? "" : `: ${message}`}`;
   if (status >= 500 || status === 408) return new TransientError("github/unavailable", `${said}. It is tried again.`);
-  // GitHub explains every refusal in JSON. One without that comes from something in between, and proves nothing.
+  // GitHub explains every refusal in JSON. One without JSON comes from a proxy and is no evidence.
   if (message !== undefined) {
     if (status === 403 || status === 451) {
       return new PermanentError("github/forbidden", `${said}. Grant the credential Actions: read on this repository.`);
     }
     if (status === 404)
-      return new PermanentError("github/not-found", `${said}. It is deleted, or this credential may not see it.`);
+      return new PermanentError("github/not-found", `${said}. It was deleted, or this credential may not see it.`);
     if (status === 410) return new PermanentError("github/gone", `${said}. GitHub's retention has removed it.`);
   }
   return new TransientError(
     "github/unexpected-answer",
-    `${said}. This is not a documented answer; check GITHUB_API_URL and proxies.`,
+    `${said}. This response is not documented: check GITHUB_API_URL and proxies.`,
   );
 }
 
 /**
- * The error of a request that got no whole answer. A refused private address is final, everything else is tried again.
- * @param code the code when it is tried again
+ * The error of a request without a complete response. A refused private address is permanent; any other error is transient.
+ * @param code the code of a transient error
  */
 export function errorFromSendFailure(error: unknown, what: string, code: ErrorCode): ActionsArchiveError {
   const cause = redactSecrets(error);
@@ -96,12 +96,12 @@ export function errorFromSendFailure(error: unknown, what: string, code: ErrorCo
 }
 
 /**
- * A foreign error as far as it may be shown: name, code and message, with every URL cut down to its host. The HTTP client's
- * errors carry raw bytes of the answer, where a signed link stands in full.
+ * A copy of a foreign error that is safe to show: name, code and message, with every URL reduced to its host. The HTTP client's errors
+ * contain raw bytes of the response, which may include a complete signed link.
  */
 export function redactSecrets(error: unknown): Error & { readonly code?: string } {
   if (!Error.isError(error)) return new Error("unknown error");
-  // A refused connection is an AggregateError, one error per address; its own message is empty.
+  // A refused connection is an AggregateError with one error for each address and an empty message.
   const source = error instanceof AggregateError && Error.isError(error.errors[0]) ? error.errors[0] : error;
   const message = source.message.replaceAll(/(https?:\/\/[^/?#\s"'<>]+)[^\s"'<>]*/g, "$1/…").replaceAll(/\?[^\s"'<>]+/g, "?…");
   const clean = new Error(message === "" ? source.name : message);
@@ -110,7 +110,7 @@ export function redactSecrets(error: unknown): Error & { readonly code?: string 
   return code === undefined ? clean : Object.assign(clean, { code });
 }
 
-/** GitHub's own explanation: short, one line, undefined where the body is not GitHub's JSON. */
+/** GitHub's explanation, shortened, on one line; undefined if the body is not GitHub's JSON. */
 function readMessage(answer: ApiAnswer): string | undefined {
   try {
     const body: unknown = JSON.parse(answer.text);
@@ -125,7 +125,7 @@ function readMessage(answer: ApiAnswer): string | undefined {
   }
 }
 
-/** Seconds, or a date that is measured against GitHub's own. In milliseconds from now. */
+/** Retry-After in milliseconds from now: seconds, or a date relative to GitHub's own. */
 function readRetryAfter(answer: ApiAnswer): number | undefined {
   const value = answer.headers["retry-after"];
   if (value === undefined) return undefined;
@@ -134,14 +134,14 @@ function readRetryAfter(answer: ApiAnswer): number | undefined {
   return Number.isNaN(at) ? undefined : spanUntil(at, answer);
 }
 
-/** Milliseconds until the limit is reset. `Date` has whole seconds, hence one more. */
+/** Milliseconds until the limit is reset, plus one second, since `Date` has whole seconds. */
 function readReset(answer: ApiAnswer): number | undefined {
   const reset = readNumber(answer.headers, "x-ratelimit-reset");
   return reset === undefined ? undefined : spanUntil(reset * second, answer);
 }
 
-// A skewed Date is either GitHub's clock, which the instant is by, too, or wrong by itself: then the instant is by a right clock. The
-// longer span that fits the window is taken, so that no request is sent early, and no pause exceeds an hour.
+// A skewed Date comes either from GitHub's clock, from which the instant comes as well, or only the Date is wrong and the instant right. The
+// longer duration that fits the window is used, so that no request is sent early and no pause exceeds an hour.
 function spanUntil(instantMs: number, { date, skewMs }: ApiAnswer): number {
   const spanMs = instantMs - date.getTime() + second;
   if (skewMs === undefined) return spanMs;

@@ -1,5 +1,5 @@
-// Which hosts may serve a log. GitHub's redirect decides where we connect to, so it is held against a list, by name before
-// the request and by address after DNS: a redirect must not turn a worker into a probe of its own network.
+// Restricts the hosts that may serve a log. GitHub's redirect chooses the host, so its name is checked before the request and its address
+// after DNS resolution: a redirect must not make a worker probe its own network.
 
 import { lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
@@ -12,20 +12,20 @@ export type LogHostRule = {
   /** Lower case; IPv6 in brackets, as in a URL. */
   readonly host: string;
   readonly port: string;
-  /** Named without `*`: then it may be a private address, or lead to one. */
+  /** Without `*`: the host may be a private address, or resolve to one. */
   readonly literal: boolean;
 };
 
-/** Thrown into the connection by `guardedLookup`; `failure.ts` knows it by its code. */
+/** Code of the error with which `guardedLookup` fails a connection; `failure.ts` recognises it. */
 export const privateAddressCode = "ERR_LOG_HOST_PRIVATE_ADDRESS";
 
 const defaultPorts = { "https:": "443", "http:": "80" } as const;
 const labelPattern = /^[a-z0-9_*-]+$/;
 
 /**
- * Parses GITHUB_LOG_HOSTS: comma-separated host patterns, `*` for letters, digits and hyphens inside one label, https unless an
- * entry says `http://host:port`; `host:port` is https on that port.
- * @throws ConfigError naming every entry that is wrong.
+ * Parses GITHUB_LOG_HOSTS: comma-separated host patterns in which `*` matches letters, digits and hyphens within one label. The protocol is
+ * https unless an entry is `http://host:port`; `host:port` is https on that port.
+ * @throws ConfigError with all invalid entries.
  */
 export function parseLogHosts(setting: string): readonly LogHostRule[] {
   const entries = setting
@@ -44,7 +44,7 @@ export function parseLogHosts(setting: string): readonly LogHostRule[] {
 }
 
 /**
- * Where GitHub keeps logs when GITHUB_LOG_HOSTS is unset: its own hosts, or the API's host of a GHES.
+ * The log hosts if GITHUB_LOG_HOSTS is unset: GitHub's own hosts, or the API's host of a GHES.
  * https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency/network-details-for-ghecom ·
  * https://github.blog/changelog/2026-10-22-meta-api-endpoints-updated-for-actions-blob-storage
  */
@@ -62,7 +62,7 @@ export function defaultLogHosts(apiUrl: URL): readonly LogHostRule[] {
   return parseLogHosts(apiUrl.origin);
 }
 
-/** Whether a log may be asked of `url`: scheme, host and port named by a rule, and no user or password in it. */
+/** Whether a log may be requested from `url`: a rule allows scheme, host and port, and it has no user or password. */
 export function isAllowed(url: URL, rules: readonly LogHostRule[]): boolean {
   return url.username === "" && url.password === "" && findRule(url, rules) !== undefined;
 }
@@ -73,13 +73,13 @@ export function isLoopback(hostname: string): boolean {
   return parseAddress(hostname)?.range() === "loopback";
 }
 
-/** Whether the address is one of the public internet; private, loopback, link-local, ULA and reserved ones are not. */
+/** Whether the address is public: not private, loopback, link-local, ULA or reserved. */
 export function isPublicAddress(address: string): boolean {
   const parsed = parseAddress(address);
   if (parsed === undefined) return false;
   if (parsed.kind() === "ipv6") {
-    // 64:ff9b::/96 is how an IPv6-only network reaches IPv4 (DNS64): what counts is the IPv4 address inside. The local
-    // translation of RFC 8215, 64:ff9b:1::/48, leads wherever a network likes.
+    // An IPv6-only network reaches IPv4 through 64:ff9b::/96 (DNS64), so the embedded IPv4 address is checked. The local translation of
+    // RFC 8215, 64:ff9b:1::/48, can lead anywhere.
     if (parsed.match(ipaddr.IPv6.parse("64:ff9b::"), 96)) return isPublicAddress(parsed.toByteArray().slice(-4).join("."));
     // Only 2000::/3 is global unicast (RFC 4291, section 2.4): `::10.0.0.1`, an old form of an IPv4 address, is not in it.
     if (!parsed.match(ipaddr.IPv6.parse("2000::"), 3)) return false;
@@ -88,8 +88,8 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * DNS for connections to log hosts: refuses a name that has any address that is not public, unless a rule names it without `*`.
- * Behind a proxy the proxy resolves the name, and this sees nothing of it.
+ * DNS lookup for connections to log hosts: refuses a name with any address that is not public, unless a rule names the host without `*`.
+ * With a proxy, the proxy resolves the name and this check does not apply.
  */
 export function guardedLookup(rules: readonly LogHostRule[]): LookupFunction {
   return (hostname, options, callback) => {
@@ -115,7 +115,7 @@ function tryParseRule(entry: string): LogHostRule | undefined {
   const host = url.hostname;
   const labels = host.split(".");
   const isAddress = parseAddress(host) !== undefined;
-  // `*` as the last label would allow a whole top-level domain, or every host there is.
+  // `*` in the last label would allow a whole top-level domain, or every host.
   if (!isAddress && !(labels.every((label) => labelPattern.test(label)) && !labels.at(-1)?.includes("*"))) return undefined;
   return { protocol, host, port: url.port === "" ? defaultPorts[protocol] : url.port, literal: !host.includes("*") };
 }
@@ -125,13 +125,13 @@ function findRule(url: URL, rules: readonly LogHostRule[]): LogHostRule | undefi
   return rules.find((rule) => {
     if (rule.protocol !== url.protocol) return false;
     if (rule.port !== (url.port === "" ? defaultPorts[rule.protocol] : url.port)) return false;
-    // An address is only ever allowed by its own name: `*.0.0.1` is not a host pattern.
+    // An address is only allowed literally: `*.0.0.1` is not a host pattern.
     return rule.literal ? rule.host === url.hostname : !isAddress && matches(rule.host, url.hostname);
   });
 }
 
 function matches(pattern: string, host: string): boolean {
-  // Letters, digits, `_`, `-` and dots are all that `tryParseRule` lets into a pattern.
+  // `tryParseRule` allows only letters, digits, `_`, `-`, `*` and dots in a pattern.
   const source = pattern.replaceAll(".", "\\.").replaceAll(/\*+/g, "[a-z0-9-]+");
   return new RegExp(`^${source}$`).test(host);
 }
@@ -141,7 +141,7 @@ function parseAddress(host: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 }
 
-/** The rules that the settings name, or GitHub's own hosts. @throws ConfigError that names every wrong entry. */
+/** The rules from the settings, or the default hosts. @throws ConfigError with all invalid entries. */
 export function logHostsFrom(settings: {
   readonly GITHUB_API_URL: URL;
   readonly GITHUB_LOG_HOSTS?: string | undefined;

@@ -1,12 +1,11 @@
-// A budget that lives in this process: for tests and for programs that are alone on their credential. The workers share the
-// one in `database`.
+// An in-memory budget for tests and for programs that use their credential exclusively. The workers share the budget in `database`.
 
 import type { Budget, RateLimitReading } from "@actions-archive/core/budget";
 import { RateLimitedError } from "@actions-archive/core/errors";
 
 /**
- * Remembers pauses, and pauses a credential by itself when GitHub says that nothing remains. Times are this machine's.
- * @param options `now` is the clock that GitHub's dates are compared with; this machine's by default.
+ * Stores pauses, and pauses a credential when GitHub reports that nothing remains. Times are this machine's.
+ * @param options `now`: the clock with which GitHub's dates are compared; this machine's by default.
  */
 export function createProcessBudget({ now = () => new Date() }: { readonly now?: () => Date } = {}): Budget {
   const pauses = new Map<string, { until: Date; reason: string }>();

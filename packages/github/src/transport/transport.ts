@@ -1,5 +1,5 @@
-// The two ways out of this package: to the API, and to a log host. They share nothing, so that neither a credential nor a
-// connection of the one can end up with the other. Redirects are never followed here, bodies never decoded.
+// HTTP connections to the API and to log hosts. The two share nothing, so that no credential or connection of one can be used for the
+// other. Redirects are not followed and bodies not decoded.
 
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from "undici";
 
@@ -7,11 +7,11 @@ import { guardedLookup, isLoopback, type LogHostRule } from "./log-hosts.ts";
 
 export type Timeouts = {
   readonly connectMs: number;
-  /** For one whole answer of the API. */
+  /** Maximum time of one complete response of the API. */
   readonly apiMs: number;
-  /** From the request of a log to its headers: GitHub's link is good for about a minute. */
+  /** Maximum time from the request of a log to its headers; GitHub's link is valid for about a minute. */
   readonly firstByteMs: number;
-  /** Without a byte, or with hardly any, in the middle of a log. */
+  /** Maximum time with no or hardly any bytes in the middle of a log. */
   readonly stallMs: number;
 };
 
@@ -24,10 +24,10 @@ export type ApiCall = {
   readonly signal: AbortSignal | undefined;
 };
 
-/** What is missing of a log that was cut: `etag` is the strong one that its first part came with. */
+/** The missing rest of a log that was cut. `etag`: the strong ETag of its first part. */
 export type RestOfLog = { readonly startBytes: number; readonly etag: string };
 
-/** Opened once per process; disposing it cuts what is still in flight. */
+/** Opened once per process. Disposing it aborts running requests. */
 export class Transport implements AsyncDisposable {
   readonly #timeouts: Timeouts;
   readonly #api: Dispatcher;
@@ -36,9 +36,9 @@ export class Transport implements AsyncDisposable {
 
   constructor(apiUrl: URL, logHosts: readonly LogHostRule[], timeouts: Timeouts) {
     this.#timeouts = timeouts;
-    // HTTP/1.1 alone: there a body's framing is visible, and a log without framing is refused.
+    // HTTP/1.1 only: it shows a body's framing, and a log without framing is refused.
     const common = { allowH2: false, connectTimeout: timeouts.connectMs };
-    // As many connections as requests: what may start was decided by the budget, and one that queues here would start late.
+    // The number of connections is not limited: the budget has decided which requests may start, and a request that queues here would start late.
     const api = { ...common, headersTimeout: timeouts.apiMs, bodyTimeout: timeouts.apiMs };
     const logs = {
       ...common,
@@ -52,7 +52,7 @@ export class Transport implements AsyncDisposable {
     this.#localLogs = new Agent(logs);
   }
 
-  /** @throws undici's errors as they are, and the signal's reason. */
+  /** Sends a request to the API. @throws undici's errors unchanged; the signal's reason. */
   async callApi({ method, url, headers, signal }: ApiCall): Promise<Dispatcher.ResponseData> {
     const deadline = AbortSignal.timeout(this.#timeouts.apiMs);
     return request(url, {
@@ -64,9 +64,9 @@ export class Transport implements AsyncDisposable {
   }
 
   /**
-   * Asks a log host, with nothing that it does not need: no credential, no name, no cookie. With `rest`, for the log's bytes
-   * from there on, if it is still the same log.
-   * @throws undici's errors as they are, and the signal's reason.
+   * Requests a log from a log host without credential, user agent or cookie. With `rest`, requests the remaining bytes if it is still the
+   * same log.
+   * @throws undici's errors unchanged; the signal's reason.
    */
   async downloadLog(
     url: URL,
@@ -79,7 +79,7 @@ export class Transport implements AsyncDisposable {
       dispatcher: isLoopback(url.hostname) ? this.#localLogs : this.#logs,
       ...(signal === undefined ? {} : { signal }),
     });
-    // Whoever reads the body gets its error; a body that is dropped unread must not end the process with one.
+    // A reader of the body receives its error; the error of an unread body must not end the process.
     response.body.on("error", () => undefined);
     return response;
   }

@@ -106,7 +106,7 @@ test("a store that refuses the probe is refused at the start, with the cure", as
   front.faults.push(404);
   await expect(probeStore(front.store)).rejects.toMatchObject({
     code: "config/invalid",
-    message: expect.stringContaining("Make the bucket"),
+    message: expect.stringContaining("Create the bucket"),
   });
 });
 
