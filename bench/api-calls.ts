@@ -1,6 +1,5 @@
-// What an archive costs of GitHub's limit, by the simulator's journal; answers that nothing changed are not counted, since GitHub
-// does not count them. One pass over 1,000 runs by polling; runs that webhooks tell of, while polls go on beside; an idle hour of
-// polls of 100 repositories.
+// The requests that an archive costs against GitHub's limit, from the simulator's journal. A 304 does not count, as at GitHub. Measures one
+// pass over 1,000 runs by polling; runs reported by webhooks while polling continues; and an idle hour of polls of 100 repositories.
 // npx pnpm exec node bench/api-calls.ts
 
 import { randomUUID } from "node:crypto";
@@ -30,7 +29,7 @@ import { until } from "./support/wait.ts";
 
 const secret = "measured";
 const runLastsMs = 4_000;
-/** Far above what is needed: what is counted is calls, and the pace is measured elsewhere. A GHES has none. */
+/** A GHES, which has no limit, since requests are counted here and the pace is measured elsewhere. */
 const unlimited = { face: "ghes" } as const;
 
 type Calls = {
@@ -91,7 +90,7 @@ async function measurePass(): Promise<Figure[]> {
   const archived = await countJobs(databaseUrl, "log_state = 'archived'");
   const skipped = [...simulator.world.jobs.values()].filter(({ conclusion }) => conclusion === "skipped");
   const isOfSkipped = ({ url }: { url: string }) => skipped.some(({ id }) => url.includes(`/jobs/${id}/logs`));
-  // A skipped job's run is listed for it, too; an archived job pays for that.
+  // The run of a skipped job is listed as well, which the archived jobs pay for.
   const perRun = archived / runs;
   return [
     { what: "pass: list calls per 1,000 runs", measured: calls.lists, limit: { kind: "aim", atMost: 12 } },
@@ -106,7 +105,7 @@ async function measurePass(): Promise<Figure[]> {
   ];
 }
 
-/** Runs of four jobs that begin and end under the eyes of `start`, with polls every few seconds beside the webhooks. */
+/** Runs of four jobs that begin and end while `start` runs, reported by webhooks, with polls every few seconds. */
 async function measureWebhooks(): Promise<Figure[]> {
   const port = await getPort({ host: "127.0.0.1" });
   const webhook = { url: `http://127.0.0.1:${port}/webhooks/github`, secret };
@@ -143,7 +142,7 @@ async function measureWebhooks(): Promise<Figure[]> {
   await until(async () => (await countJobs(databaseUrl, "log_state = 'archived'")) === runs * jobs.length, 120_000);
   const archived = runs * jobs.length;
   const calls = countCalls(simulator);
-  // The listing that proves an attempt complete comes two minutes after its end.
+  // The listing that proves an attempt complete takes place two minutes after its end.
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   await until(async () => (await client.query("select from archive.attempts where state = 'open'")).rowCount === 0, 300_000);
@@ -166,7 +165,7 @@ async function measureWebhooks(): Promise<Figure[]> {
   ];
 }
 
-/** Runs of four jobs that complete between polls, without webhooks: each is listed at once, and again when it has settled. */
+/** Runs of four jobs that complete between polls, without webhooks: each is listed immediately, and again when it has settled. */
 async function measurePolledRuns(): Promise<Figure[]> {
   await using simulator = await startSimulator({ ...unlimited, scenario: "empty", logs: { medianBytes: 2_000 } });
   const repository = "octo-org/api";
@@ -198,7 +197,7 @@ async function measurePolledRuns(): Promise<Figure[]> {
   ];
 }
 
-/** Polls as the fetcher's clock makes them, and the selection beside them, on 100 repositories where nothing happens. */
+/** Periodic polls and selections of 100 idle repositories. */
 async function measureIdleHour(): Promise<Figure[]> {
   const options: SimulatorOptions = { ...unlimited, repositories: 100, runsPerDay: 2, days: 2, cases: "plain", jobsPerRun: 1 };
   await using simulator = await startSimulator(options);

@@ -1,7 +1,7 @@
-// One budget for all: four processes, one with a clock two hours off, ask on shared credentials as fast as they may. The
-// simulator's journal judges what they sent. Musts: never a request over 80 % of 5,000 an hour, nor over 900 in any minute; none
-// that starts more than a second after a limiting answer of any kind; another installation goes on undisturbed. Aim: 14 requests
-// a second. Takes 6 minutes, which are GitHub's: a minute's 900 are gone in seconds.
+// The shared budget under load: four processes, one with a clock two hours off, send requests on shared credentials as fast as allowed.
+// Checked against the simulator's journal. Musts: at most 80 % of 5,000 requests an hour, at most 900 in any minute; none that starts more
+// than a second after a limiting answer; another installation is not affected. Aim: 14 requests a second. Takes 6 minutes, because a
+// minute's 900 requests are used within seconds.
 // npx pnpm exec node bench/budget.ts
 
 import { setTimeout as sleep } from "node:timers/promises";
@@ -26,14 +26,14 @@ const world = { repositories: 2, days: 1, cases: "plain" } as const;
 async function openScene(options: SimulatorOptions, pace: Pick<LoadClientsOptions, "atOnce" | "restMs">) {
   await using stack = new AsyncDisposableStack();
   const simulator = stack.use(await startSimulator({ ...world, ...options }));
-  const crowd = stack.use(
+  const clients = stack.use(
     await startLoadClients(simulator, { databaseUrl: await servers.createDatabase(), folder: servers.folder, ...pace }),
   );
   const opened = stack.move();
-  return { simulator, crowd, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+  return { simulator, clients, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-/** The most requests that arrived within any minute. */
+/** @returns the maximum number of requests that arrived within a minute. */
 function maxPerMinute(entries: readonly JournalEntry[]): number {
   const times = entries.map(({ receivedAt }) => receivedAt.getTime());
   let [most, first] = [0, 0];
@@ -44,16 +44,16 @@ function maxPerMinute(entries: readonly JournalEntry[]): number {
   return most;
 }
 
-/** A whole hour's share: all of it is used, by the pace, and not one more. */
+/** The share of a whole hour is used completely, and not exceeded. */
 async function measureHour(): Promise<Figure[]> {
   await using scene = await openScene({ rateLimits: { perHour, perMinute } }, { atOnce: 6 });
-  const { simulator, crowd } = scene;
-  await Promise.all(crowd.programs.map((program) => program.prints("refused", 120)));
-  await crowd.stop();
+  const { simulator, clients } = scene;
+  await Promise.all(clients.programs.map((program) => program.prints("refused", 120)));
+  await clients.stop();
   const asked = requestsOf(simulator);
   const timeOf = (index: number) => asked[index]?.receivedAt.getTime() ?? 0;
   const first = timeOf(0);
-  // A minute's requests are there at once and gone in seconds: what is sustained is counted up to where the last of them begin.
+  // A minute's requests arrive in a burst of seconds. The sustained rate is counted up to the beginning of the last burst.
   const lastBegins = asked.findLastIndex((_, index) => index > 0 && timeOf(index) - timeOf(index - 1) > minuteMs / 2);
   return [
     { what: "requests of 5,000 with a reserve of 20 %", measured: asked.length, limit: { kind: "must", atMost: left } },
@@ -76,15 +76,15 @@ async function measureHour(): Promise<Figure[]> {
   ];
 }
 
-/** Others use up the hour. */
+/** Other clients use up the hour's limit. */
 async function measurePrimary(): Promise<Figure[]> {
   await using scene = await openScene({}, { atOnce: 6, restMs: 500 });
-  const { simulator, crowd } = scene;
+  const { simulator, clients } = scene;
   await until(() => requestsOf(simulator).length > 150, 30_000);
   simulator.control.setRateLimit({ token: simulator.token, remaining: 0, resetInSeconds: 600 });
   const limiting = await simulator.journal.next({ origin: "api", status: 403 });
-  await Promise.all(crowd.programs.map((program) => program.prints("refused", 200)));
-  await crowd.stop();
+  await Promise.all(clients.programs.map((program) => program.prints("refused", 200)));
+  await clients.stop();
   return [lateFigure("primary limit used up by others", startedAfter(simulator, limiting).length)];
 }
 
@@ -93,16 +93,16 @@ type Secondary = { readonly what: string; readonly status: 403 | 429; readonly r
 async function measureSecondary({ what, status, retryAfter }: Secondary): Promise<Figure[]> {
   const options = { owners: 2, app: { id: 7 } };
   await using scene = await openScene(options, { atOnce: 5, restMs: 2_000 });
-  const { simulator, crowd } = scene;
+  const { simulator, clients } = scene;
   const installations = simulator.app?.installations.map(({ id }) => `installation-${id}`) ?? [];
   for (const id of installations) await until(() => requestsOf(simulator, id).length > 60, 60_000);
-  const told = { seconds: "30", date: new Date(simulator.clock.nowMs() + 30_000).toUTCString(), none: undefined }[retryAfter];
+  const header = { seconds: "30", date: new Date(simulator.clock.nowMs() + 30_000).toUTCString(), none: undefined }[retryAfter];
   const ordered = Date.now();
-  simulator.control.secondaryLimit({ status, ...(told === undefined ? {} : { retryAfter: told }) });
+  simulator.control.secondaryLimit({ status, ...(header === undefined ? {} : { retryAfter: header }) });
   const limiting = await simulator.journal.next({ origin: "api", status });
-  await Promise.all(crowd.programs.map((program) => program.prints("refused", 200)));
+  await Promise.all(clients.programs.map((program) => program.prints("refused", 200)));
   await sleep(Math.max(0, ordered + 10_000 - Date.now()));
-  await crowd.stop();
+  await clients.stop();
   const other = requestsOf(
     simulator,
     installations.find((id) => id !== limiting.credential),

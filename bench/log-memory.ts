@@ -1,7 +1,7 @@
-// The largest resident size of a log-worker process, whatever its logs are like, and whether each log is archived byte for byte.
-// For each kind of log a fresh worker process; its largest size is the kernel's (VmHWM, proc_pid_status(5)). The simulated GitHub and
-// its log host run in this process, not in the worker. Must: at most 300 MiB; aim: 256 MiB. Linux only.
-// npx pnpm exec node bench/log-memory.ts [NAME]: with part of a kind's name, those kinds only
+// The peak resident size of a log-worker process (VmHWM, proc_pid_status(5)), for several kinds of logs, with a new process for each kind;
+// and whether each log is archived byte for byte. The simulated GitHub and its log host run in this process. Must: at most 300 MiB; aim:
+// 256 MiB. Linux only.
+// npx pnpm exec node bench/log-memory.ts [NAME]: only the kinds whose name contains NAME
 
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
@@ -19,9 +19,9 @@ const mustBytes = 300 * MiB;
 const aimBytes = 256 * MiB;
 const stamp = "2026-01-01T00:00:00.0000000Z ";
 
-/** Logs of each kind, written line by line. */
+/** By kind: logs, written line by line. */
 const kinds: readonly { readonly name: string; readonly logs: number; readonly write: (path: string) => Promise<void> }[] = [
-  // Eight at once, the worker's default, and one that begins when the first of them ends.
+  // Eight concurrently, the worker's default, and one that begins when the first of them ends.
   { name: "9 logs of 260 MB", logs: 9, write: (path) => writeWithLongLine(path, 260_000_000, 72_000_000) },
   { name: "1 GiB", logs: 1, write: (path) => writeRepeated(path, readSampleText().bytes, 1024 * MiB) },
   {
@@ -41,7 +41,7 @@ const kinds: readonly { readonly name: string; readonly logs: number; readonly w
   { name: "0 bytes", logs: 1, write: (path) => writeRepeated(path, Buffer.from("x"), 0) },
 ];
 
-/** Recorded lines, and one line of `lineBytes` in their middle. */
+/** Writes recorded lines, with one line of `lineBytes` in the middle. */
 async function writeWithLongLine(path: string, sizeBytes: number, lineBytes: number): Promise<void> {
   const { bytes } = readSampleText();
   await using file = await open(path, "w");

@@ -1,6 +1,6 @@
-// What the log path costs: CPU seconds of a whole log-worker process per GiB of raw log, eight logs at once, as a ratio to a loop
-// that does SHA-256 and zstd level 3 on the same bytes and nothing else. Must: 1.8; aim: 1.4. And its throughput, as a ratio to
-// `curl | zstd -3` of the same logs into the same folder. With --profile, where the time goes. Linux only.
+// The cost of the log path: CPU seconds of a log-worker process per GiB of raw log, for eight concurrent logs, as a ratio to a loop that
+// only computes SHA-256 and zstd level 3 of the same bytes. Must: 1.8; aim: 1.4. And its throughput, as a ratio to `curl | zstd -3` of the
+// same logs into the same folder. --profile shows where the time is spent. Linux only.
 // npx pnpm exec node bench/log-path.ts [--profile] [ROUNDS]
 
 import { exec, execFile } from "node:child_process";
@@ -23,13 +23,13 @@ const rounds = Number(process.argv.find((arg) => /^\d+$/.test(arg)) ?? 3);
 const mustRatio = 1.8;
 const aimRatio = 1.4;
 
-/** CPU seconds of the bare loop for as many bytes as one round of logs. */
+/** @returns CPU seconds of the bare loop for as many bytes as one round of logs. */
 async function measureLoop(path: string): Promise<number> {
   const { stdout } = await promisify(execFile)(process.execPath, [bareLoop, path]);
   return Number(stdout) * atOnce;
 }
 
-/** Seconds that eight `curl | zstd -3` take for the same logs, each to a file that is synced. */
+/** @returns seconds of eight concurrent `curl | zstd -3` for the same logs, each into a synced file. */
 async function measureCurl(scenario: LogScenario, jobs: readonly Job[], folder: string): Promise<number> {
   await mkdir(folder, { recursive: true });
   const began = performance.now();
@@ -57,7 +57,7 @@ const Profile = z.object({
   samples: z.array(z.int()),
 });
 
-/** Functions, each with who called it, by their share of the main thread's busy samples, without what they call. */
+/** @returns functions with their callers, by their own share of the main thread's busy samples. */
 async function readProfile(folder: string): Promise<string[]> {
   const [name = ""] = await readdir(folder);
   const { nodes, samples } = Profile.parse(JSON.parse(await readFile(join(folder, name), "utf8")));
@@ -100,7 +100,7 @@ process.stdout.write("round  bare CPU s/GiB  worker CPU s/GiB  ratio  worker MiB
 for (let round = 1; round <= rounds; round++) {
   const before = await measureLoop(path);
   const cost = await scenario.archiveAll(await addJobs());
-  // On both sides of the worker, since the machine's speed drifts.
+  // Measured before and after the worker, since the machine's speed drifts.
   const loop = (before + (await measureLoop(path))) / 2;
   const curlSeconds = await measureCurl(scenario, await addJobs(), join(scenario.folder, "curl"));
   const gib = (logBytes * atOnce) / GiB;

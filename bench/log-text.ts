@@ -1,7 +1,7 @@
-// What the one pass over a log costs, in CPU time: cutting, hashing, compressing, and reading the steps and facts of its lines. As a ratio
-// to a loop that only does what no archive can do without: SHA-256 of the text, zstd level 3 in frames of 1 MiB, SHA-256 of
-// the result. On recorded logs (../shared/fixtures) where they are, else on generated ones; and on floods of lines that the
-// runner writes, against ordinary lines. Run: npx pnpm exec node bench/log-text.ts
+// The CPU time of the single pass over a log: cutting, hashing, compressing, and reading the steps and facts of its lines. As a ratio to a
+// loop of the minimum: SHA-256 of the text, zstd level 3 in frames of 1 MiB, SHA-256 of the result. On recorded logs
+// (../shared/fixtures) where they exist, else on generated ones; and on floods of lines that the runner writes, against ordinary lines.
+// npx pnpm exec node bench/log-text.ts
 
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -64,7 +64,7 @@ function scanAndRead(text: Buffer): void {
   reader.end();
 }
 
-/** The least CPU seconds of several rounds, taken in turns so that all share the machine's weather. */
+/** @returns the minimum CPU seconds of several rounds, which alternate between the parts so that all see the same load of the machine. */
 function measure<K extends string>(parts: Readonly<Record<K, () => void>>): Record<K, number> {
   const names = Object.keys(parts) as K[];
   const best = Object.fromEntries(names.map((name) => [name, Infinity])) as Record<K, number>;
@@ -115,7 +115,7 @@ for (const [name, seconds] of Object.entries(lines)) {
   process.stdout.write(`${name.padEnd(34)} ${perLine} ${(seconds / lines["ordinary lines"]).toFixed(2).padStart(11)}\n`);
 }
 
-// The whole log-worker's limit; the pass alone must leave room for the rest.
+// The limit of a whole log-worker. The pass alone must stay well below it.
 const mustRatio = 2.2;
 const ratio = cost["the pass"] / cost["bare loop"];
 process.stdout.write(`\nmust be at most ${mustRatio}: ${ratio.toFixed(2)}\n`);

@@ -1,11 +1,11 @@
 /**
- * A hostile month, followed while it happens: 40,000 runs in 20 repositories at the default scale of 1, on a real PostgreSQL and a
- * real Redis, judged by the simulator's own truth.
+ * The month scenario: 40,000 runs in 20 repositories at the default scale of 1, on a real PostgreSQL and a real Redis, checked against the
+ * simulator's oracle.
  *
  *   npx pnpm exec node bench/month-scenario.ts [--scale 0.1] [--seed 1] [--seconds-per-day 40]
  *
- * Must: the judge finds nothing, audit.coverage is complete exactly where it is, all within 30 minutes.
- * A smaller month has shorter days, so that the load stays the same. Exits with 1 when a must fails.
+ * Must: no violated invariant, audit.coverage complete exactly where the archive is, within 30 minutes.
+ * Use shorter days for a smaller month, which keeps the load the same. Exits with 1 when a must fails.
  */
 
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -35,7 +35,7 @@ const maxMinutes = 30;
 const began = performance.now();
 await using stack = new AsyncDisposableStack();
 const folder = await mkdtemp(join(tmpdir(), "actions-archive-month-"));
-// Postgres' account passes through when we are root.
+// Lets the account of Postgres pass when this runs as root.
 await chmod(folder, 0o711);
 stack.defer(() => rm(folder, { recursive: true, force: true }));
 const log = createLogger("hostile-month", "warn");
@@ -60,9 +60,9 @@ process.exitCode = musts(report, minutes).every(({ found }) => found === 0) ? 0 
 
 function musts({ verdict, pass }: MonthReport, took: number): { what: string; found: number }[] {
   return [
-    ...verdict.judged.map((judged) => ({
-      what: `violations of ${judged}`,
-      found: verdict.violations.filter(({ invariant }) => invariant === judged).length,
+    ...verdict.checked.map((checked) => ({
+      what: `violations of ${checked}`,
+      found: verdict.violations.filter(({ invariant }) => invariant === checked).length,
     })),
     { what: "pass at the end that is not complete", found: pass.code === 0 ? 0 : 1 },
     { what: `minutes over ${maxMinutes}`, found: Math.max(0, Math.ceil(took - maxMinutes)) },

@@ -1,5 +1,5 @@
-// How fast an empty database is made whole from the store: 20,000 generated jobs in a folder, on a Postgres that writes durably; and whether
-// its tables are those of a database that got the same jobs as they happened.
+// The speed of a rebuild: 20,000 generated jobs in a folder, into an empty Postgres with durable writes; and whether its tables equal those
+// of a database that got the same jobs live.
 // npx pnpm exec node bench/rebuild.ts [--jobs 20000] [--seed rebuild]
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -81,7 +81,7 @@ function runRecordsOf({ repository_id, run, jobs }: GeneratedRun): RunRecord[] {
   });
 }
 
-/** As the fetcher and the loader write it, day by day. */
+/** Writes day by day, like the fetcher and the loader. */
 async function loadAsItHappened(db: Database): Promise<void> {
   await claimIdentity(db, identity);
   await addRepositories(db);

@@ -1,5 +1,5 @@
-// What the reports cost on a large archive, as the auditor, in one session as psql has it: for a month of one repository, and for a
-// month and a year of all. 20 warm runs each; fewer, and at least three, where they would take more than 12 seconds.
+// The time of each report on a large archive, as the auditor, in one session like psql's: for a month of one repository, and for a month
+// and a year of all repositories. 20 warm runs each; fewer, but at least three, where they would take more than 12 seconds.
 // npx pnpm exec node bench/reports.ts --database postgres://…/filled_by_scale [--runs 20] [--plans 3]
 
 import { parseArgs } from "node:util";
@@ -31,7 +31,7 @@ const choices = [
 type Choice = (typeof choices)[number];
 type Turn = { readonly asked: Report; readonly choice: Choice; readonly p50: number; readonly p95: number };
 
-/** All statements of a report, as `runReport` sends them. @returns milliseconds */
+/** Runs all statements of a report, like `runReport`. @returns milliseconds */
 async function run(asked: Report, choice: Choice): Promise<number> {
   const began = performance.now();
   for (const statement of statementsOf(asked))
@@ -63,7 +63,7 @@ async function measure(asked: Report, choice: Choice): Promise<Turn> {
   return turn;
 }
 
-/** The plan that the auditor gets. */
+/** @returns the plan for the auditor. */
 async function explain(asked: Report, choice: Choice): Promise<string> {
   const statement = `explain (analyze, buffers, costs off) ${asked.rows}`;
   const { rows } = await client.query<{ answer: { "QUERY PLAN": string } }>(

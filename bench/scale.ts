@@ -1,5 +1,5 @@
-// The loader at the size of a large archive: how fast it writes rows against a bare COPY of the same rows, at the first and at the
-// last 100,000 jobs of a year, and what a job costs on disk. The database it fills is what the other measurements of scale ask.
+// The loader on a large archive: its speed against a COPY of the same rows, at the first and at the last 100,000 jobs of a year, and the
+// disk space of a job. Fills the database that other benchmarks of scale query.
 // npx pnpm exec node bench/scale.ts --database postgres://…/an_empty_one [--jobs 1000000] [--seed scale]
 
 import { Readable } from "node:stream";
@@ -35,7 +35,7 @@ const { values: options } = parseArgs({
 });
 const jobsPerPart = Number(options["part-jobs"]);
 const shape = { seed: options.seed, parts: Number(options.jobs) / jobsPerPart, jobsPerPart };
-/** What the loader loads before COPY takes its turn. */
+/** Runs that the loader loads before COPY takes its turn. */
 const runsOfTurn = 1_200;
 let turns = 0;
 const url = options.database;
@@ -53,7 +53,7 @@ const addJob = createBatcher<number>(loadBatches, (batch) => loadJobs(writer, ba
 const addRecord = createBatcher<FoundRecord>(loadBatches, (batch) => writeRecords(writer, batch));
 
 type Side = { jobs: number; rows: number; loader: number; copy: number };
-/** `live`: the ledger's job first, its record later. `rebuild`: records alone, without a ledger. */
+/** `live`: the ledger's job first, then its record. `rebuild`: records only, without a ledger. */
 type Part = { live: Side; rebuild: Side };
 
 async function measurePart(part: number): Promise<Part> {
@@ -63,7 +63,7 @@ async function measurePart(part: number): Promise<Part> {
   for (const run of generatePart(shape, part)) {
     runs.push(run);
     if (runs.length < runsOfTurn) continue;
-    // Every fifth is a rebuild: of what it loads, the ledger is written after it.
+    // Every fifth turn is a rebuild: its ledger is written after the rows are loaded.
     const side = spent[(turns += 1) % 5 === 0 ? "rebuild" : "live"];
     await takeTurn(runs, side, side === spent.rebuild);
     runs = [];
@@ -99,7 +99,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - began) / 1000;
 }
 
-/** The peer: what the loader just wrote, as text that is ready, by COPY into tables of the same columns without any index. */
+/** The baseline: COPY of what the loader just wrote, as prepared text, into tables of the same columns without indexes. */
 async function copyRows(jobIds: readonly number[], side: Side): Promise<void> {
   for (const table of auditorTables) {
     const chunks = await client
@@ -118,7 +118,7 @@ async function copyRows(jobIds: readonly number[], side: Side): Promise<void> {
 }
 
 async function measureBytes(): Promise<Figure[]> {
-  // Partitions end in the id that they begin with.
+  // A partition's name ends in its first id.
   const { rows } = await sql<{ name: string; bytes: number; indexes: number }>`
     select regexp_replace(relname, '_\\d+$', '') as name, (sum(pg_total_relation_size(oid)) / jobs.count)::float8 as bytes,
       (sum(pg_indexes_size(oid)) / jobs.count)::float8 as indexes
@@ -140,7 +140,7 @@ await addRepositories(db);
 await client.query("create schema bare");
 const columnsOf = new Map<string, string>();
 for (const table of auditorTables) {
-  // What is generated is written there, too, and not copied.
+  // Generated columns are stored there too, and not copied.
   await client.query(`create table bare.${table} (like archive.${table} including generated)`);
   const { rows } = await client.query<{ names: string }>(
     `select string_agg(attname, ', ') as names from pg_attribute where attrelid = $1::regclass and attnum > 0 and attgenerated = ''`,

@@ -1,7 +1,7 @@
-// `search` over 2 GiB of archived logs, against `zstdcat | rg` on the same objects, both from the page cache, in one run: the
-// better of two turns of each. Real logs of ../shared/fixtures where they are, stored again and again under other ids; else
-// generated text. Whole processes are measured, with their start. Run: npx pnpm exec node bench/search.ts [GiB]
-// Aims: 0.5 of the peer's speed for --fixed, 0.15 for patterns. Must: both find the same number of lines.
+// `search` over 2 GiB of archived logs, against `zstdcat | rg` on the same objects, both from the page cache, alternating; the better of
+// two turns each. Real logs of ../shared/fixtures where they exist, stored repeatedly under other ids; else generated text. Measures whole
+// processes, including their start. Run: npx pnpm exec node bench/search.ts [GiB]
+// Aims: 0.5 of the baseline's speed for --fixed, 0.15 for patterns. Must: both find the same number of lines.
 
 import { spawn, type SpawnOptions, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -115,7 +115,7 @@ function recordOf(ref: JobRef, key: string, totals: LogTotals): LogRecord {
   };
 }
 
-/** Written as files, since the store would make each of them durable; the rows by the loader. */
+/** Written as plain files, since the store would fsync each; the loader writes the rows. */
 async function fill(
   folder: string,
   databaseUrl: string,
@@ -150,7 +150,7 @@ async function fill(
 
 type Turn = { readonly seconds: number; readonly cpuSeconds: number; readonly lines: number };
 
-/** Runs a shell's command to its end, counts the lines that it prints, and asks the shell what its children cost. */
+/** Runs a shell command to its end, counts its lines, and reads its children's CPU time from the shell. */
 async function time(script: string, args: readonly string[], options: SpawnOptions): Promise<Turn> {
   const start = performance.now();
   const child = spawn("sh", ["-c", `${script}; code=$?; times >&3; exit $code`, "sh", ...args], {
@@ -161,17 +161,17 @@ async function time(script: string, args: readonly string[], options: SpawnOptio
   child.stdout?.on("data", (chunk: Buffer) => {
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
   });
-  // The pipe of descriptor 3.
+  // The pipe on descriptor 3.
   const times = readAll(child.stdio[3] as Readable);
   await once(child, "close");
-  // 1: nothing was found.
+  // 1 means no match.
   if (child.exitCode !== 0 && child.exitCode !== 1) throw new Error(`${args.join(" ")} ended with ${child.exitCode}`);
   const ofChildren = (await times).split("\n")[1] ?? "";
   const cpuSeconds = [...ofChildren.matchAll(/(\d+)m([\d.]+)s/g)].reduce((sum, [, m, s]) => sum + Number(m) * 60 + Number(s), 0);
   return { seconds: (performance.now() - start) / 1000, cpuSeconds, lines };
 }
 
-// What else the machine does only ever adds.
+// Other load of the machine can only add time.
 function best(turnsOfOne: readonly Turn[]): Turn {
   return turnsOfOne.toSorted((a, b) => a.seconds - b.seconds)[0] ?? { seconds: NaN, cpuSeconds: NaN, lines: 0 };
 }
@@ -200,7 +200,7 @@ const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.ur
 const rows = [];
 for (const { name, pattern, isFixed, aim, options = [] } of cases) {
   const ours = [process.execPath, main, "search", ...(isFixed ? ["--fixed"] : []), ...options, "--", pattern];
-  // A pattern of ours begins where the line's text does, after its time.
+  // Our patterns match the text after a line's timestamp, also at `^`.
   const theirs = pattern.startsWith("^") ? `^\\S+ ${pattern.slice(1)}` : pattern;
   const rg = ["rg", "--text", "--no-line-number", ...(isFixed ? ["--fixed-strings"] : []), ...options, "--", theirs];
   const [mine, peers]: [Turn[], Turn[]] = [[], []];

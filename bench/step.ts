@@ -1,6 +1,6 @@
-// `logs --step` on a generated log of 260 MB: what each step costs in calls, bytes and time, against reading the whole log.
+// `logs --step` on a generated log of 260 MB: calls, bytes and time of each step, against reading the whole log.
 // Run: npx pnpm exec node bench/step.ts
-// Must: two reads at most a step, and at most 1 MiB of text beyond the frames that hold the step.
+// Must: at most two reads per step, and at most 1 MiB of text beyond the frames that contain the step.
 
 import { readLog } from "@actions-archive/archive/log/read-log";
 import { formatTable } from "@actions-archive/cli/format-table";

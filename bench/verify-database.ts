@@ -1,5 +1,5 @@
-// How fast `verify --against-database` compares a database with its store: 20,000 generated jobs in a folder, in a database that was rebuilt
-// from it and sealed; the store's own verification is not counted.
+// The speed of `verify --against-database`: 20,000 generated jobs in a folder, in a sealed database that was rebuilt from it; without the
+// verification of the store itself.
 // npx pnpm exec node bench/verify-database.ts [--jobs 20000]
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -42,7 +42,7 @@ const result = await verifyArchive(store, { keys: [signer.publicKey], isDeep: ()
 const began = performance.now();
 const jobs = await verifyDatabase({ db, store, result, sealIntervalSeconds });
 const seconds = (performance.now() - began) / 1000;
-// The records name logs that this store does not hold.
+// The records name logs that this store does not contain.
 const ofRows = result.findings.tampering.filter(({ key }) => !key.startsWith("logs/"));
 report([
   { what: "jobs compared", measured: jobs },

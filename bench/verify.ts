@@ -1,6 +1,6 @@
-// `verify` on 100,000 jobs (200,000 sealed objects) in a folder, and its deep reading against a loop that only reads and hashes.
+// `verify` on 100,000 jobs (200,000 sealed objects) in a folder, and --deep against a loop that only reads and hashes.
 // Run: npx pnpm exec node bench/verify.ts
-// Aim: deep at 0.8 of a loop that reads, hashes, decodes and hashes again.
+// Aim: --deep at 0.8 of the speed of a loop that reads, hashes, decodes and hashes again.
 
 import { fork } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -51,7 +51,7 @@ async function measure(): Promise<void> {
     await build(large, signer, { jobs: 250, logBytes: 2_000_000 });
     const base = await run(folder, empty, "no");
     const shallow = await run(folder, many, "no");
-    // In turns, so that what else the machine does falls on both alike.
+    // Alternating, so that other load of the machine affects both.
     const turns: { deep: number; bare: Bare }[] = [];
     for (let turn = 0; turn < 3; turn += 1)
       turns.push({ bare: bareLoop(large), deep: (await run(folder, large, "deep")).seconds });
@@ -109,7 +109,7 @@ async function verifyInChild(): Promise<void> {
 
 type Shape = { readonly jobs: number; readonly logBytes: number };
 
-/** Writes files as the store would, without waiting for the disk. */
+/** Writes files like the store, without fsync. */
 async function build(folder: string, signer: Signer, { jobs, logBytes }: Shape): Promise<void> {
   const entries: SealEntry[] = [];
   const write = (key: string, bytes: Buffer) => {
@@ -204,7 +204,7 @@ function recordOf(ref: { readonly repository_id: number; readonly run_id: number
   };
 }
 
-/** Compresses some eight times, as recorded logs do. */
+/** Compresses eightfold, like recorded logs. */
 function logText(seed: number, bytes: number): Buffer {
   const lines: string[] = [];
   for (let [length, line] = [0, 0]; length < bytes; line += 1) {

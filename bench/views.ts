@@ -1,4 +1,4 @@
-// What the auditor's views cost on a large archive: by job, by run, by repository and month, and whole.
+// The time of the auditor's views on a large archive: by job, by run, by repository and month, and in full.
 // npx pnpm exec node bench/views.ts --database postgres://…/filled_by_scale [--runs 20] [--plans 3]
 
 import { parseArgs } from "node:util";
@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
 await using database = await openDatabase({ url: options.database, applicationName: "bench" });
 const { pool } = database;
 
-// A repository of middling size, and one of its jobs in the middle of the year.
+// A repository of medium size, and one of its jobs in the middle of the year.
 const { rows } = await pool.query<{ repository: string; job_id: number; run_id: number }>(`
   select repository, job_id, run_id from audit.jobs
   where repository = 'org-5/service-5' and completed_at >= '2026-05-10' and log_state = 'archived' order by completed_at limit 1`);

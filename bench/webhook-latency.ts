@@ -1,7 +1,6 @@
-// From webhook to row: `start` (all workers in one process) on a durable Postgres, a Redis and a folder, with the simulator as
-// GitHub. Ten jobs a second end for a minute, each in a run of its own. Measured from the moment when a delivery is sent to our
-// port until the commit that shows its log as archived in audit.jobs, by the times of that commit. Aims: half of them within
-// 250 ms, 99 of 100 within 1 s. Must: all of them archived.
+// From webhook to row: `start` (all workers in one process) on a durable Postgres, a Redis and a folder, with the simulator as GitHub. Ten
+// jobs a second complete for a minute, each in its own run. Measured from the sending of a delivery to the commit that shows its log as
+// archived in audit.jobs, by commit timestamps. Aims: half of them within 250 ms, 99 of 100 within 1 s. Must: all of them archived.
 // npx pnpm exec node bench/webhook-latency.ts
 
 import { stat } from "node:fs/promises";
@@ -28,8 +27,8 @@ const secret = "measured";
 
 type Row = { job_id: number; decided_at: Date; committed_at: Date; record_key: string };
 
-/** One job's times in milliseconds since its delivery was sent. */
-type Story = { answered: number; asked: number; decided: number; recorded: number; committed: number };
+/** Times of one job in milliseconds since its delivery was sent. */
+type Timeline = { answered: number; asked: number; decided: number; recorded: number; committed: number };
 
 await using servers = await openServers();
 const port = await getPort({ host: "127.0.0.1" });
@@ -73,18 +72,18 @@ stack.defer(() => client.end());
 const warm = await endJobs(simulator, warmUpJobs);
 const measured = await endJobs(simulator, jobs);
 await until(async () => (await countArchived()) === warm.length + measured.length, 120_000);
-const stories = await tell(measured);
+const timelines = await readTimelines(measured);
 program.stop("SIGTERM");
 const { stdout } = await program.ended;
 process.stderr.write(stdout);
 
-const share = (part: (story: Story) => number, quantile: number) => at(stories.map(part), quantile);
-const scenario = (what: string, part: (story: Story) => number) => [
+const share = (part: (timeline: Timeline) => number, quantile: number) => at(timelines.map(part), quantile);
+const phase = (what: string, part: (timeline: Timeline) => number) => [
   { what: `${what}, p50 ms`, measured: share(part, 0.5) },
   { what: `${what}, p99 ms`, measured: share(part, 0.99) },
 ];
 report([
-  { what: "jobs archived and queryable", measured: stories.length, limit: { kind: "must", atLeast: jobs } },
+  { what: "jobs archived and queryable", measured: timelines.length, limit: { kind: "must", atLeast: jobs } },
   {
     what: "webhook to queryable, p50 ms",
     measured: share(({ committed }) => committed, 0.5),
@@ -95,14 +94,14 @@ report([
     measured: share(({ committed }) => committed, 0.99),
     limit: { kind: "aim", atMost: 1_000 },
   },
-  ...scenario("webhook to its 202: the ledger", ({ answered }) => answered),
-  ...scenario("to the question for the log: feeder, queue, budget", ({ asked, answered }) => asked - answered),
-  ...scenario("to the log stored: link, download, put", ({ decided, asked }) => decided - asked),
-  ...scenario("to the record written", ({ recorded, decided }) => recorded - decided),
-  ...scenario("to the row: queue, batch, commit", ({ committed, recorded }) => committed - recorded),
+  ...phase("webhook to its 202: the ledger", ({ answered }) => answered),
+  ...phase("to the question for the log: feeder, queue, budget", ({ asked, answered }) => asked - answered),
+  ...phase("to the log stored: link, download, put", ({ decided, asked }) => decided - asked),
+  ...phase("to the record written", ({ recorded, decided }) => recorded - decided),
+  ...phase("to the row: queue, batch, commit", ({ committed, recorded }) => committed - recorded),
 ]);
 
-/** Ends so many jobs, evenly. @returns their ids. */
+/** Completes `count` jobs at a constant rate. @returns their ids. */
 async function endJobs({ control }: Simulator, count: number): Promise<number[]> {
   const ended: Promise<number>[] = [];
   const began = performance.now();
@@ -125,7 +124,7 @@ async function countArchived(): Promise<number> {
   return Number(rows[0]?.count);
 }
 
-async function tell(jobIds: readonly number[]): Promise<Story[]> {
+async function readTimelines(jobIds: readonly number[]): Promise<Timeline[]> {
   const { rows } = await client.query<Row>(
     `select job_id::float8 as job_id, archived_at as decided_at, pg_xact_commit_timestamp(xmin) as committed_at, record_key
       from archive.logs where job_id = any($1::bigint[])`,
@@ -133,7 +132,7 @@ async function tell(jobIds: readonly number[]): Promise<Story[]> {
   );
   const sent = new Map(
     simulator.webhooks.deliveries.flatMap((delivery) => {
-      // A delivery of the simulator's own making.
+      // The simulator itself made this delivery.
       const { workflow_job: job } = JSON.parse(delivery.request.body) as { workflow_job?: { id: number } };
       return delivery.action === "completed" && job !== undefined ? [[job.id, delivery] as const] : [];
     }),

@@ -26,7 +26,7 @@ test(
       violations: [],
       pass: { code: 0, printed: expect.stringContaining("Complete.") },
     });
-    expect(verdict.judged).toEqual(["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I11", "coverage"]);
+    expect(verdict.checked).toEqual(["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I11", "coverage"]);
     expect([...messages.keys()].filter((message) => /deadlock|clock skew/.test(message))).toEqual([]);
     expect(verdict.attempts).toMatchObject({ never_completed: 1, open: 1 });
     expect(verdict.archived).toBeGreaterThan(1_000);

@@ -1,5 +1,5 @@
-// The peer of the log path: nothing but SHA-256 and zstd level 3, in pieces of 1 MiB, over the file that its argument names, held
-// in memory. Prints the CPU seconds that this took.
+// The baseline of the log path: SHA-256 and zstd level 3 of the file named by its argument, from memory, in pieces of 1 MiB. Prints the CPU
+// seconds.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Real log-worker processes on real engines, and logs of any size for them: from a simulated GitHub, through the queue, into a
-// folder. What a process cost is read from /proc (Linux).
+// Log-worker processes on real engines, and logs of any size for them: from a simulated GitHub, through the queue, into a folder. The
+// resources of a process are read from /proc (Linux).
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -28,26 +28,26 @@ const repository = "octo-org/api";
 const host = "github-simulator";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const watchLoop = fileURLToPath(new URL("./watch-loop.ts", import.meta.url));
-/** Of the kernel's clock, in which /proc counts; 100 on every Linux that Node runs on. */
+/** Of the kernel's clock ticks in /proc; 100 on every Linux that Node supports. */
 const ticksPerSecond = 100;
 
 export type LogScenario = AsyncDisposable & {
-  /** For the logs' files; goes away. */
+  /** Temporary, for the logs' files. */
   readonly folder: string;
   readonly simulator: Simulator;
   readonly archive: OpenArchive;
-  /** A job whose log is this file. */
+  /** Adds a job with this file as its log. */
   readonly addJob: (path: string) => Promise<Job>;
-  /** A fresh link to a job's log, as the API gives it out. */
+  /** @returns a new link to a job's log, as issued by the API. */
   readonly linkTo: (job: Job) => Promise<string>;
-  /** Archives these logs in a process of its own, from its start to its end. */
+  /** Archives these logs in a separate process, from its start to its end. */
   readonly archiveAll: (jobs: readonly Job[], options?: { readonly nodeOptions?: readonly string[] }) => Promise<Cost>;
 };
 
 export type Cost = {
-  /** User and system time of the whole process, without its start. */
+  /** User and system time of the process, without its start. */
   readonly cpuSeconds: number;
-  /** From the first job in the queue to the last record in the store. */
+  /** From the first enqueued job to the last stored record. */
   readonly seconds: number;
   readonly peakBytes: number;
   readonly maxBlockMs: number;
@@ -90,7 +90,7 @@ export async function openLogScenario(): Promise<LogScenario> {
       job.log = { kind: "file", path, bytes: (await stat(path)).size };
       const object = renderJob(job, simulator.clock.nowMs(), { api: simulator.apiUrl, web: simulator.apiUrl });
       await recordJobs(database.db, id, [{ object, source: "listing", listedAttempt: 1 }]);
-      // As if it had been read before: its text is of another time, and nobody feeds it a second time here.
+      // Marks a first read as done: the text is old, and no feeder runs here for a second read.
       await database.db
         .updateTable("archive.obligations")
         .set({ unsettled_at: new Date() })
@@ -144,7 +144,7 @@ async function requestLink({ apiUrl, token }: Simulator, { id }: Job): Promise<s
   return answer.headers.get("location") ?? "";
 }
 
-/** `enqueue` gets the logs that the worker wants to read twice, since no feeder runs here. The queue drops those that it still holds. */
+/** `enqueue` gets the logs that the worker wants to read twice, since no feeder runs here. The queue drops those that it still contains. */
 async function untilRecorded(
   { db }: OpenDatabase,
   jobs: readonly Job[],
@@ -173,13 +173,13 @@ async function untilRecorded(
 async function readUsage(pid: number): Promise<Pick<Cost, "cpuSeconds" | "peakBytes">> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   const line = await readFile(`/proc/${pid}/stat`, "utf8");
-  // proc(5): fields 14 and 15, counted after the name, which may hold anything.
+  // proc(5): fields 14 and 15, counted after the name, which may contain anything.
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
   return { cpuSeconds: ticks / ticksPerSecond, peakBytes: Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1024 };
 }
 
-/** The bytes of a file, hashed as they flow. */
+/** Hashes the bytes of a file as a stream. */
 export async function hashInto(hash: { update(chunk: Buffer): unknown }, path: string): Promise<void> {
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) hash.update(chunk);
 }

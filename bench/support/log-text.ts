@@ -1,4 +1,4 @@
-// Text for logs that are measured: real job logs where `../shared/fixtures` is there, lines like theirs where it is not.
+// Text for measured logs: real job logs where `../shared/fixtures` exists, else similar lines.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
@@ -10,7 +10,7 @@ const fixtures = join(import.meta.dirname, "../../../shared/fixtures/job-logs/bu
 
 export type SampleText = { readonly bytes: Buffer; readonly isReal: boolean };
 
-/** Some megabytes of log text, which end with a newline. */
+/** @returns some megabytes of log text that end with a newline. */
 export function readSampleText(): SampleText {
   if (!existsSync(fixtures)) return { bytes: makeText(), isReal: false };
   const files = readdirSync(fixtures, { recursive: true, encoding: "utf8" }).filter((name) => /\.(log|txt)$/.test(name));
@@ -18,7 +18,7 @@ export function readSampleText(): SampleText {
   return { bytes: Buffer.concat(texts), isReal: true };
 }
 
-/** Writes `text` again and again, until the file has `sizeBytes`. */
+/** Writes `text` repeatedly, until the file has `sizeBytes`. */
 export async function writeRepeated(path: string, text: Buffer, sizeBytes: number): Promise<void> {
   await using file = await open(path, "w");
   for (let written = 0; written < sizeBytes; written += text.length)

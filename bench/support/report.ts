@@ -1,17 +1,17 @@
-// What a measurement prints at its end: a table of figures, each held against its limit, and the exit code that follows.
+// Prints the result of a measurement: a table of figures with their limits, and the exit code that follows.
 
 import { formatTable } from "@actions-archive/cli/format-table";
 
 export type Figure = {
   readonly what: string;
   readonly measured: number;
-  /** `at most` and `at least` as the limit says; a figure without one is for information. */
+  /** A figure without a limit is for information. */
   readonly limit?:
     | { readonly kind: "must" | "aim"; readonly atMost: number }
     | { readonly kind: "must" | "aim"; readonly atLeast: number };
 };
 
-/** Prints the figures; the process ends with 1 when a must is missed. */
+/** Prints the figures. Sets exit code 1 when a must is missed. */
 export function report(figures: readonly Figure[]): void {
   const rows = figures.map((figure) => ({
     what: figure.what,

@@ -1,5 +1,5 @@
-// The ledger of a generated year, by the fetcher's own statements for the parts that are measured; the parts between them are the
-// first part again, its ids, times and hashes moved, copied inside the server.
+// The ledger of a generated year. The fetcher's own statements write the measured parts; the parts between them are copies of the first,
+// made inside the server, with other ids, times and hashes.
 
 import type { Database } from "@actions-archive/database/connection/open-database";
 import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
@@ -10,7 +10,7 @@ import type { Client } from "pg";
 
 import { firstIds, type GeneratedRun, partOffsets, repositories, type Shape, yearEnd, yearStart } from "./scale-world.ts";
 
-/** Repositories that were looked through for the whole year and just now. */
+/** Adds repositories that have been scanned for the whole year, most recently just now. */
 export async function addRepositories(db: Database): Promise<void> {
   await selectRepositories(db, repositories);
   const [start, end] = [new Date(yearStart), new Date(yearEnd)];
@@ -24,7 +24,7 @@ export async function addRepositories(db: Database): Promise<void> {
     select repository_id, ${start}::timestamptz, ${end}::timestamptz, now() from archive.repositories`.execute(db);
 }
 
-/** Writes what the fetcher would have found of these runs: all attempts listed, all jobs completed. */
+/** Writes what the fetcher would have recorded of these runs: all attempts listed, all jobs completed. */
 export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): Promise<void> {
   for (const [repositoryId, found] of Map.groupBy(runs, ({ repository_id }) => repository_id)) {
     await recordRuns(
@@ -45,12 +45,12 @@ export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): 
     set state = 'listed', visits = 1, listed_at = now(), record_key = format('runs/github.com/%s/%s/%s.json', repository_id, run_id, run_attempt),
       listed_jobs = (select count(*) from archive.obligations where obligations.run_id = attempts.run_id and obligations.run_attempt = attempts.run_attempt)
     where run_id = any(${sql.val(runIds)}::bigint[])`.execute(db);
-  // The records name this time.
+  // The time in the records.
   const jobIds = runs.flatMap(({ jobs }) => jobs.map(({ ref }) => ref.job_id));
   await sql`
     update archive.obligations set object_received_at = completed_at + interval '60 seconds'
     where job_id = any(${sql.val(jobIds)}::bigint[])`.execute(db);
-  // Without a record, the log is asked for still, or could not be had.
+  // A log without a record is pending or has failed.
   const failed = runs.flatMap(({ jobs }) => jobs).filter(({ record, ref }) => record === undefined && ref.job_id % 2 === 0);
   await sql`
     update archive.obligations set log_state = 'failed', log_reason = 'upstream_error'
@@ -61,7 +61,7 @@ const times = (...names: string[]): [string, string][] => names.map((name) => [n
 const job: [string, string] = ["job_id", "job_id + :job"];
 const run: [string, string] = ["run_id", "run_id + :run"];
 const hash: [string, string] = ["raw_sha256", "encode(sha256((raw_sha256 || :job)::bytea), 'hex')"];
-/** By table, the columns that are not as in the first part. */
+/** By table: columns that differ from the first part. */
 const moved = new Map<string, [string, string][]>([
   ["runs", [run, ...times("created_at", "run_started_at", "updated_at")]],
   ["attempts", [run]],
@@ -76,7 +76,7 @@ const moved = new Map<string, [string, string][]>([
   ["log_facts", [job]],
 ]);
 
-/** Makes part `part` out of the first, in all tables. */
+/** Copies the first part to part `part`, in all tables. */
 export async function repeatFirstPart(client: Client, shape: Shape, part: number): Promise<void> {
   const offsets = partOffsets(shape);
   const values: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
-// A year of a large archive, as GitHub would have told it: runs, jobs and the records of their logs, in parts of equal size. A
-// function of the seed. Its shape: 300 repositories by Zipf's law, 1.75 jobs a run, 10 steps a job, 5 action uses, 1 annotation.
+// A year of a large archive, as GitHub would have reported it: runs, jobs and the records of their logs, in parts of equal size, from a
+// seed. 300 repositories by Zipf's law, 1.75 jobs a run, 10 steps a job, 5 action uses, 1 annotation.
 
 import type { LogRecord } from "@actions-archive/archive/record/record";
 import type { JobRef } from "@actions-archive/core/ids";
@@ -15,7 +15,7 @@ export const repositories = Array.from({ length: 300 }, (_, index) => ({
 export const yearStart = Date.UTC(2025, 10, 1);
 const yearMs = 365 * 24 * 3_600_000;
 export const yearEnd = yearStart + yearMs;
-/** Ids of 2025 and 2026, which grow with time. Jobs' are those of all of github.com, so that few of them are ours. */
+/** Ids of 2025 and 2026, which grow with time. Job ids are shared with all of github.com, so ours are sparse. */
 export const firstIds = { run: 18e9, job: 60e9 };
 const idsOfYear = { run: 10e9, job: 30e9 };
 
@@ -25,7 +25,7 @@ export type GeneratedJob = {
   readonly ref: JobRef;
   readonly run_attempt: number;
   readonly job: LogRecord["job"];
-  /** Undefined while the log is pending, or when it failed. */
+  /** Undefined while the log is pending, and when it failed. */
   readonly record: Omit<LogRecord, "schema_version"> | undefined;
 };
 
@@ -35,12 +35,12 @@ export type GeneratedRun = {
   readonly jobs: readonly GeneratedJob[];
 };
 
-/** By how much times and ids of one part stand before those of the next. */
+/** @returns the distance in time and ids between consecutive parts. */
 export function partOffsets({ parts }: Shape): { readonly ms: number; readonly runId: number; readonly jobId: number } {
   return { ms: Math.floor(yearMs / parts), runId: Math.floor(idsOfYear.run / parts), jobId: Math.floor(idsOfYear.job / parts) };
 }
 
-/** The runs of a part, oldest first. @param part from 0 */
+/** @returns the runs of a part, oldest first. @param part from 0 */
 export function* generatePart(shape: Shape, part: number): Generator<GeneratedRun> {
   const random = createRandom(shape.seed, part);
   const offsets = partOffsets(shape);
@@ -54,7 +54,7 @@ export function* generatePart(shape: Shape, part: number): Generator<GeneratedRu
       createdMs: yearStart + part * offsets.ms + Math.floor(place * offsets.ms),
       runId: firstIds.run + part * offsets.runId + Math.floor(place * offsets.runId),
       jobId: firstIds.job + part * offsets.jobId + Math.floor(place * offsets.jobId),
-      // Of the newest logs, some have not come yet.
+      // Some of the newest logs are still pending.
       pending: part === shape.parts - 1 && place > 0.99 ? 0.2 : 0,
     };
     yield generateRun(random, at, count);
@@ -73,7 +73,7 @@ type Place = {
 function generateRun(random: Random, at: Place, count: number): GeneratedRun {
   const { repository, createdMs, runId } = at;
   const workflow = random.int(1, 6);
-  // A re-run of what failed: the last of its jobs is of the second attempt.
+  // A rerun of failed jobs: the last job is of the second attempt.
   const attempts = count > 1 && random.chance(0.06) ? 2 : 1;
   const common = {
     head_branch: random.chance(0.4) ? "main" : `feature/${random.int(1, 400)}`,
@@ -230,7 +230,7 @@ function jobsOfRun(random: Random): number {
   return chance < 0.995 ? 8 : 24;
 }
 
-/** The item at place n comes 1/n as often as the first. */
+/** @returns a function that draws the item at rank n 1/n as often as the first. */
 function zipf<T>(items: readonly T[], random: Random): () => T {
   let sum = 0;
   const until = items.map((_, index) => (sum += 1 / (index + 1)));
@@ -258,7 +258,7 @@ const repositoryParts =
     " ",
   );
 
-// Most of a run object's bytes are its repository's links, twice.
+// The repository's links, twice, are most of a run object's bytes.
 function renderRepository({ repository_id, full_name, is_private }: (typeof repositories)[number]) {
   const url = `https://api.github.com/repos/${full_name}`;
   const links = Object.fromEntries(repositoryParts.map((part) => [`${part}_url`, `${url}/${part}`]));

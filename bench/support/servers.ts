@@ -1,4 +1,4 @@
-// Real servers for a measurement, outside of a test run: a Postgres that writes durably and remembers when, a Redis, and a folder that goes away.
+// Real servers for a measurement outside of a test run: a Postgres with durable writes and commit timestamps, a Redis, and a temporary folder.
 
 import { randomBytes } from "node:crypto";
 
@@ -12,11 +12,11 @@ import { Client } from "pg";
 export type Servers = AsyncDisposable & {
   readonly folder: string;
   readonly redisUrl: string;
-  /** The URL of a new, migrated database. */
+  /** @returns the URL of a new, migrated database. */
   readonly createDatabase: () => Promise<string>;
 };
 
-/** Starts them; disposing ends them. @throws Error with the cure when there is no Redis. */
+/** Starts the servers; disposing stops them. @throws when redis-server is missing, with instructions. */
 export async function openServers(): Promise<Servers> {
   await using opened = new AsyncDisposableStack();
   const { path: folder } = opened.use(await openRunFolder());

@@ -1,4 +1,4 @@
-// How long statements take on a warm server, and the plans of the slowest.
+// Times statements on a warm server, and prints the plans of the slowest.
 
 import type { Pool } from "pg";
 
@@ -10,7 +10,7 @@ export type Statement = {
 };
 export type Timing = Statement & { readonly p50: number; readonly p95: number };
 
-/** Runs `work` once to warm it, then `runs` times. Milliseconds, as the client sees them. */
+/** Runs `work` once to warm up, then `runs` times. @returns milliseconds, as the client measures them. */
 export async function timed(work: () => Promise<unknown>, runs: number): Promise<{ readonly p50: number; readonly p95: number }> {
   await work();
   const times: number[] = [];
@@ -24,7 +24,7 @@ export async function timed(work: () => Promise<unknown>, runs: number): Promise
   return { p50: at(0.5), p95: at(0.95) };
 }
 
-/** Times each statement on its own. */
+/** Times each statement separately. */
 export async function timeStatements(pool: Pool, statements: readonly Statement[], runs: number): Promise<Timing[]> {
   const timings: Timing[] = [];
   for (const statement of statements)
@@ -32,7 +32,7 @@ export async function timeStatements(pool: Pool, statements: readonly Statement[
   return timings;
 }
 
-/** The plan of a statement, as text. */
+/** @returns the plan of a statement, as text. */
 export async function explain(pool: Pool, { text, values = [] }: Statement): Promise<string> {
   const { rows } = await pool.query<{ "QUERY PLAN": string }>(`explain (analyze, buffers, costs off) ${text}`, [...values]);
   return rows.map((row) => row["QUERY PLAN"]).join("\n");

@@ -1,12 +1,12 @@
-// Waiting for what another process does.
+// Waits for another process.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Looks again and again. @throws Error when it is not so in time. */
+/** Polls until the condition holds. @throws when it does not hold in time. */
 export async function until(isSo: () => boolean | Promise<boolean>, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error("what was waited for did not happen");
+    if (performance.now() > deadline) throw new Error("the awaited condition did not hold in time");
     await sleep(20);
   }
 }

@@ -1,14 +1,14 @@
-// Preloaded into a process that is measured (`node --import`): writes the longest block of its event loop, in milliseconds, to
-// the file that LOOP_DELAY_FILE names, when the process ends.
+// Preloaded into a measured process (`node --import`). At exit it writes the longest block of the event loop, in milliseconds, to the file
+// named by LOOP_DELAY_FILE.
 
 import { writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-// oxlint-disable-next-line node/no-process-env -- a preloaded file has no other way to be told anything
+// oxlint-disable-next-line node/no-process-env -- a preloaded module has no other input
 const file = process.env["LOOP_DELAY_FILE"];
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
-// Until then modules are loaded, and nothing is in flight whose lock must be renewed.
+// Skips the loading of modules, during which no lock needs renewal.
 setTimeout(() => delay.reset(), 3_000).unref();
 process.once("exit", () => {
   if (file !== undefined) writeFileSync(file, String(delay.max / 1e6));

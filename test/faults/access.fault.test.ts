@@ -34,7 +34,7 @@ test("the token is revoked in mid-work, and each worker is started again with a 
   const settled = await system.settled(400);
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${refusals} requests were refused in 20 s, no log was judged by them; with a new token a job told meanwhile was archived after ${recovered} s (what was refused is asked for again 5 min later), all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    `${refusals} requests were refused in 20 s, no log got a state from them; with a new token a job that completed meanwhile was archived after ${recovered} s (refused polls are retried 5 min later), all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
     "F18",
   );
 });

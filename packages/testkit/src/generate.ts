@@ -1,4 +1,4 @@
-// `npx pnpm db:types` and, with --verify, its check: the files that are made from a freshly migrated database of a real Postgres.
+// `npx pnpm db:types`: generates files from a freshly migrated database; with --verify, checks them.
 
 import { createLogger } from "@actions-archive/core/logger";
 import { generateFiles } from "@actions-archive/database/generate/generate";

@@ -1,4 +1,4 @@
-// Vitest runs this once before all integration tests: it starts the servers they need, and takes them away at the end.
+// Vitest's global setup: starts the servers of the integration tests once, and stops them at the end.
 
 import { createLogger } from "@actions-archive/core/logger";
 import type { TestProject } from "vitest/node";
@@ -9,15 +9,15 @@ import { openTestRedis } from "./test-redis.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** A superuser's URL of the server where test databases are made. */
+    /** The superuser's URL of the server with the test databases. */
     testPostgresUrl: string;
-    /** How the databases of this run begin; the template is `<prefix>_template`. */
+    /** The prefix of this run's databases; the template is `<prefix>_template`. */
     testDatabasePrefix: string;
     testRedis: { readonly url: string } | { readonly missing: string };
   }
 }
 
-/** Called by vitest. TEST_DATABASE_URL and TEST_REDIS_URL name servers to use; without them, we start our own. */
+/** Called by Vitest. Uses the servers of TEST_DATABASE_URL and TEST_REDIS_URL; without them, starts its own. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   // oxlint-disable-next-line node/no-process-env -- this is the entry point of the test run
   const { TEST_DATABASE_URL: databaseUrl, TEST_REDIS_URL: redisUrl } = process.env;

@@ -1,4 +1,4 @@
-// A Postgres of one test alone, behind a proxy: it may be killed, locked and kept away, and comes back with every commit.
+// A Postgres for one test, behind a proxy. It may be killed, locked and disconnected, and keeps every commit.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,25 +13,25 @@ import { openTcpProxy, type TcpProxy } from "./tcp-proxy.ts";
 export type OwnPostgres = AsyncDisposable & {
   /** Through the proxy. */
   readonly url: string;
-  /** Around it, for who watches. */
+  /** Past the proxy, for observers. */
   readonly directUrl: string;
   readonly proxy: TcpProxy;
   /**
-   * Ends the server at once, as `pg_ctl stop -m immediate` does: what was committed is there again after its recovery, which
-   * follows by itself. https://www.postgresql.org/docs/18/server-shutdown.html
+   * Stops the server immediately, like `pg_ctl stop -m immediate`. It restarts by itself, and recovers every commit.
+   * https://www.postgresql.org/docs/18/server-shutdown.html
    */
   readonly stopImmediate: () => Promise<void>;
-  /** Ends every session but those of who watches. @returns how many. */
+  /** Terminates every session except those of observers. @returns their number. */
   readonly terminateSessions: () => Promise<number>;
-  /** Asks as the superuser, around the proxy; waits out a recovery. int8 comes as a number. */
+  /** Queries as the superuser, past the proxy; waits for a recovery to end. int8 is parsed as number. */
   readonly ask: (query: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
-  /** The same in another database of the server. */
+  /** Queries another database of the server. */
   readonly askAt: (url: string, query: string) => Promise<Record<string, unknown>[]>;
 };
 
 const watcherName = "watcher";
 const int8Oid = 20;
-/** Ids and counts as numbers: GitHub's are far below 2^53. */
+/** Parses ids and counts as numbers: GitHub's are far below 2^53. */
 export const typesWithNumbers = {
   getTypeParser: (oid: number) => (oid === int8Oid ? Number : types.getTypeParser(oid)),
 };
@@ -41,14 +41,14 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
   const server = resources.use(
     await openEmbeddedPostgres({
       folder,
-      // A process that dies leaves its writes with the kernel: without fsync nothing is lost by that.
+      // The kernel keeps the writes of a killed process, so nothing is lost without fsync.
       settings: { fsync: "off", full_page_writes: "off", max_connections: "200" },
       log: createLogger("tests", "silent"),
     }),
   );
   const proxy = resources.use(await openTcpProxy(server.port));
   const withClient = async <T>(use: (client: Client) => Promise<T>, url = server.url): Promise<T> => {
-    const client = await connectSoon(url);
+    const client = await connectWithRetries(url);
     try {
       return await use(client);
     } finally {
@@ -78,11 +78,11 @@ export async function openOwnPostgres(folder: string): Promise<OwnPostgres> {
   };
 }
 
-/** A superuser's connection, through a recovery of up to half a minute. */
-async function connectSoon(url: string): Promise<Client> {
+/** Connects as the superuser. Retries for half a minute during a recovery. */
+async function connectWithRetries(url: string): Promise<Client> {
   for (const deadline = Date.now() + 30_000; ;) {
     const client = new Client({ connectionString: url, types: typesWithNumbers, application_name: watcherName });
-    // A server that dies meanwhile.
+    // The server may be killed while connected.
     client.on("error", () => {});
     try {
       await client.connect();

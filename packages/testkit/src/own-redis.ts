@@ -1,4 +1,4 @@
-// A Redis of one test alone, which it may kill, freeze, fill and empty.
+// A Redis for one test, which may kill, freeze, fill and empty it.
 
 import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
@@ -12,18 +12,18 @@ import { launchRedis } from "./test-redis.ts";
 export type OwnRedis = AsyncDisposable & {
   readonly url: string;
   readonly isUp: () => boolean;
-  /** SIGKILL, and waits until it has ended. */
+  /** Sends SIGKILL and waits for the exit. */
   readonly kill: () => Promise<void>;
-  /** On the same port, with what it remembers; without: as new. Does nothing while it is up. */
+  /** Starts on the same port, with its data unless `isEmpty`. Does nothing while it runs. */
   readonly start: (options?: { readonly isEmpty?: boolean }) => Promise<void>;
   readonly signal: (signal: "SIGSTOP" | "SIGCONT") => void;
-  /** One command, by a client of its own. */
+  /** Runs one command on a separate connection. */
   readonly ask: (command: string, ...args: string[]) => Promise<unknown>;
-  /** Every key and everything it holds, as text. */
+  /** @returns every key with its value, as text. */
   readonly dump: () => Promise<string[]>;
 };
 
-/** Starts redis-server in `folder`, where it writes every change, as a production server would. */
+/** Starts redis-server in `folder` with an append-only file that is synced every second, like in production. */
 export async function openOwnRedis(folder: string): Promise<OwnRedis> {
   await mkdir(folder, { recursive: true });
   const port = await getPort({ host: "127.0.0.1" });

@@ -1,10 +1,10 @@
-// What a test gets of the run's Redis: its address, and a prefix of its own for queues and keys.
+// Gives a test the run's Redis: its URL, and a unique prefix for queues and keys.
 
 import { randomBytes } from "node:crypto";
 
 import { inject } from "vitest";
 
-/** @throws Error with the cure when there is no Redis: a test that needs it fails, it is never skipped. */
+/** @throws when there is no Redis, with instructions. A test that needs Redis fails and is never skipped. */
 export function requireRedis(): { readonly url: string; readonly prefix: string } {
   const redis = inject("testRedis");
   if ("missing" in redis) throw new Error(redis.missing);

@@ -1,5 +1,5 @@
-// A folder for the servers of one test run. A run that was killed leaves its folder and its servers behind: the next run ends
-// both, told apart from runs beside it by their locks.
+// The folder of a test run's servers. A killed run leaves its folder and its servers behind; the next run removes both. Locks distinguish
+// them from concurrent runs.
 
 import { chmod, mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,16 +15,16 @@ export type RunFolder = AsyncDisposable & { readonly path: string };
 
 const folderPrefix = "actions-archive-tests-";
 
-/** Makes a folder of its own for this run, after clearing those of killed runs. Disposing removes it. */
+/** Removes what killed runs left, and creates a folder for this run. Disposing removes it. */
 export async function openRunFolder(): Promise<RunFolder> {
   const parent = await realpath(tmpdir());
   await removeAbandoned(parent);
   for (;;) {
     const path = await mkdtemp(join(parent, folderPrefix));
-    // Postgres' account passes through when we are root.
+    // Lets the account of Postgres pass when the tests run as root.
     await chmod(path, 0o711);
     const lock = tryLockOwner(lockIn(path));
-    // Another run that was clearing took it for abandoned.
+    // A concurrent run has removed the folder as abandoned.
     if (!lock) continue;
     return {
       path,
@@ -47,7 +47,7 @@ async function removeAbandoned(parent: string): Promise<void> {
       await stopAbandonedRedis(path);
       await rm(path, { recursive: true, force: true });
     } catch {
-      // Another account's run, or one that is being cleared by another: not ours to end, and nothing that this run needs.
+      // Owned by another account, or being removed by another run.
     }
   }
 }

@@ -1,4 +1,4 @@
-// @20minutes/s3rver brings no types: this is the part that we use, as of its version 5.
+// Types for the part of @20minutes/s3rver 5 that we use; it has none.
 declare module "@20minutes/s3rver" {
   import type { Server } from "node:http";
   import type { AddressInfo } from "node:net";

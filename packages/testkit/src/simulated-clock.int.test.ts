@@ -1,4 +1,4 @@
-// The database's clock in step with a simulator's.
+// Synchronizes the database's clock with a simulator's.
 
 import { createClock } from "@actions-archive/github-simulator/clock";
 import { expect, test } from "vitest";
@@ -16,7 +16,7 @@ test.each([0, 1, 10_000])("a database follows a clock of speed %d through every 
     return Math.max(0, before - read.getTime(), read.getTime() - clock.nowMs());
   };
   await using follower = await followClock(database.url, clock);
-  // Both clocks are read in whole milliseconds of real time.
+  // Both clocks have a resolution of one real millisecond.
   const maxSkewMs = 2 + 2 * speed;
   expect(await readSkewMs()).toBeLessThanOrEqual(maxSkewMs);
   clock.advance(86_400_000);

@@ -1,4 +1,4 @@
-// Keeps the clock that GitHub's dates are compared with in step with a simulator's, for tests that simulate time.
+// Synchronizes the clock that GitHub's dates are compared with to a simulator's, for tests with simulated time.
 
 import type { Budget } from "@actions-archive/core/budget";
 import type { Clock } from "@actions-archive/github-simulator/clock";
@@ -8,11 +8,11 @@ import { Client } from "pg";
 export type SimulatedTime = { readonly simulatedMs: number; readonly realMs: number; readonly speed: number };
 
 export type ClockFollower = AsyncDisposable & {
-  /** Resolves once the database's clock is in step with the last `advance` or `setSpeed`. */
+  /** Resolves once the database's clock follows the last `advance` or `setSpeed`. */
   readonly settled: () => Promise<void>;
 };
 
-/** For a client in this process: its budget compares dates with the simulator's clock itself, in step with every `advance`. */
+/** For clients in this process: their budget reads the simulator's clock itself. */
 export function withSimulatedClock(budget: Budget, clock: Pick<Clock, "now">): Budget {
   return { ...budget, clock: { ...budget.clock, now: () => clock.now(), read: async () => clock.now() } };
 }
@@ -41,7 +41,7 @@ export async function followClock(databaseUrl: string, clock: Clock): Promise<Cl
   };
 }
 
-/** @param readTime is called once the connection is open, so that the clock is replaced right after it. */
+/** @param readTime is called after connecting, just before the clock is replaced. */
 export async function setDatabaseClock(databaseUrl: string, readTime: () => SimulatedTime): Promise<void> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();

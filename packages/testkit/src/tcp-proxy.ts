@@ -1,4 +1,4 @@
-// Stands between a program and a server, and does to their connections what networks do.
+// A TCP proxy that injects network faults.
 
 import { connect, createServer, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
@@ -6,21 +6,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export type TcpProxy = AsyncDisposable & {
   readonly port: number;
-  /** `url` with the proxy's address. */
+  /** @returns `url` with the proxy's address. */
   readonly before: (url: string) => string;
-  /** Resets every connection. @returns how many. */
+  /** Resets every connection. @returns their number. */
   readonly cut: () => number;
-  /** While it is set, each new connection is reset at once, as by a server that is away. */
+  /** While set, new connections are reset immediately, as if the server were down. */
   isRefusing: boolean;
-  /** While it is set, nothing passes and nothing ends, as behind a firewall that drops. */
+  /** While set, no data passes and no connection ends, as behind a firewall that drops packets. */
   isSilent: boolean;
-  /** What each piece of data waits on its way, to and fro. */
+  /** Delay of each chunk of data, in both directions. */
   delayMs: number;
 };
 
 const silencePollMs = 50;
 
-/** A proxy on a free port of 127.0.0.1 before `ports` of it: a connection goes to the next of them that takes it. */
+/** Starts a proxy on a free port of 127.0.0.1 for `ports` of the same host, round robin among those that accept. */
 export async function openTcpProxy(...ports: readonly number[]): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let turn = 0;
@@ -58,7 +58,7 @@ export async function openTcpProxy(...ports: readonly number[]): Promise<TcpProx
     }
   };
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // A server that was given a port has an address with one.
+  // The address of a TCP server is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   const proxy: TcpProxy = {
     port,

@@ -1,5 +1,5 @@
-// A migrated database per test: a clone of a template that the first test to ask makes. Clones live until the run's end,
-// because dropping one under a pool that is just closing throws inside that pool.
+// A migrated database per test, cloned from a template that the first test creates. Clones stay until the end of the run, because dropping
+// one under a pool that is just closing throws inside that pool.
 
 import { randomBytes } from "node:crypto";
 
@@ -10,14 +10,14 @@ import { inject } from "vitest";
 
 export type TestDatabase = OpenDatabase & { readonly url: string };
 
-/** Opens a migrated, empty database that no other test sees. Disposing closes its connections. Takes 50 to 100 ms. */
+/** Creates a migrated, empty database and connects to it. Disposing closes the connections. Takes 50 to 100 ms. */
 export async function openTestDatabase(options: { maxConnections?: number } = {}): Promise<TestDatabase> {
   const url = await createTestDatabase({ migrated: true });
   const database = await openDatabase({ url, applicationName: "test", ...options });
   return { ...database, url };
 }
 
-/** The URL of a new database, migrated or with nothing in it, for tests that connect by themselves. */
+/** @returns the URL of a new database, migrated or empty, for tests that connect by themselves. */
 export async function createTestDatabase({ migrated }: { migrated: boolean }): Promise<string> {
   const prefix = inject("testDatabasePrefix");
   const name = `${prefix}_${randomBytes(6).toString("hex")}`;
@@ -40,7 +40,7 @@ async function ensureTemplate(client: Client, template: string): Promise<void> {
   try {
     const made = await client.query("select from pg_database where datname = $1", [template]);
     if (made.rowCount) return;
-    // The name says that it is migrated: a migration that failed, and is tried again by the next test, left another name.
+    // A finished migration gets the final name. A failed one leaves another name, and the next test repeats it.
     const unfinished = `${template}_unfinished`;
     await client.query(`drop database if exists ${unfinished} with (force)`);
     await client.query(`create database ${unfinished} template template0`);

@@ -1,4 +1,4 @@
-// The Postgres server of a test run: the embedded one, the same on every machine, or the one TEST_DATABASE_URL names.
+// The Postgres server of a test run: the embedded one, or the one named by TEST_DATABASE_URL.
 
 import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { Client } from "pg";
 
 export type TestPostgres = AsyncDisposable & { readonly url: string; readonly databasePrefix: string };
 
-// What is lost in a crash of the machine is a test run.
+// A crash of the machine loses only a test run.
 const settings = { fsync: "off", synchronous_commit: "off", full_page_writes: "off", max_connections: "200" };
 
-/** Uses the server at `url`, where disposing drops the run's databases, or starts one in `folder`, which disposing stops. */
+/** Uses the server at `url`, or starts one in `folder`. Disposing drops the run's databases, or stops the server. */
 export async function openTestPostgres(options: { url: string | undefined; folder: string; log: Logger }): Promise<TestPostgres> {
   const databasePrefix = `test_${randomBytes(4).toString("hex")}`;
   const { url } = options;
@@ -24,7 +24,7 @@ export async function openTestPostgres(options: { url: string | undefined; folde
   return { url: server.url, databasePrefix, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** Ends the server that a killed run left in its folder. */
+/** Stops the server that a killed run left. */
 export async function stopAbandonedPostgres(runFolder: string): Promise<void> {
   const dataFolder = await realpath(dataFolderIn(folderIn(runFolder))).catch(() => undefined);
   if (dataFolder) await stopOrphan(dataFolder);

@@ -1,4 +1,4 @@
-// The Redis server of a test run: the one TEST_REDIS_URL names, or redis-server from the PATH, installed where we may.
+// The Redis server of a test run: the one named by TEST_REDIS_URL, or redis-server from the PATH, which is installed where possible.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,8 +19,8 @@ const cure =
   "install redis-server (apt-get install redis-server, brew install redis), or set TEST_REDIS_URL to a Redis that does not evict";
 
 /**
- * Uses the server at `url` or starts one, which disposing stops. Without a server it does not fail: the tests that need one
- * fail, each with the cure.
+ * Uses the server at `url`, or starts one, which disposing stops. Does not fail without a server: the tests that need one fail, with
+ * instructions.
  */
 export async function openTestRedis({ url, folder }: { url: string | undefined; folder: string }): Promise<TestRedisServer> {
   if (url) return { provided: { url }, [Symbol.asyncDispose]: async () => {} };
@@ -33,7 +33,7 @@ export async function openTestRedis({ url, folder }: { url: string | undefined; 
   }
 }
 
-/** Ends the server that a killed run left in its folder; its socket tells that it is this one. */
+/** Stops the server that a killed run left, identified by its socket. */
 export async function stopAbandonedRedis(runFolder: string): Promise<void> {
   if (!(await exists(socketIn(runFolder)))) return;
   const client = new Redis(socketIn(runFolder), { lazyConnect: true, retryStrategy: () => null });
@@ -55,11 +55,11 @@ async function startRedis(folder: string): Promise<TestRedisServer> {
   };
 }
 
-/** Starts redis-server on a port of 127.0.0.1 with what it writes in `folder`, and waits until it answers. It writes no data. */
+/** Starts redis-server on a port of 127.0.0.1 in `folder`, without persistence, and waits until it answers. */
 export async function launchRedis(options: {
   readonly port: number;
   readonly folder: string;
-  /** Over ours: `appendonly: "yes"` for one that remembers. */
+  /** Override the defaults, for example `appendonly: "yes"`. */
   readonly settings?: Readonly<Record<string, string>>;
 }): Promise<ChildProcess> {
   const settings = {
@@ -97,7 +97,7 @@ async function waitUntilItAnswers(url: string, child: ChildProcess): Promise<voi
 
 async function installRedis(): Promise<void> {
   if (process.getuid?.() !== 0 || !(await isInstalled("apt-get"))) throw new Error("redis-server is not on the PATH");
-  // Debian starts a daemon at its installation unless this file says no: https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+  // Without this file Debian starts a daemon on installation: https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
   const guard = "/usr/sbin/policy-rc.d";
   const isGuarded = await exists(guard);
   if (!isGuarded) await writeFile(guard, "#!/bin/sh\nexit 101\n", { mode: 0o755 });

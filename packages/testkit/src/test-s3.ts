@@ -1,5 +1,5 @@
-// S3 for tests: one in this process, for the wire path on any machine, and a real one where TEST_S3_ENDPOINT names it. The first
-// ignores conditions and writes in place: what a store promises can be tested on the second alone.
+// S3 servers for tests: s3rver in this process, and a real one named by TEST_S3_ENDPOINT. s3rver ignores conditions and writes in place, so
+// guarantees of the store need the real one.
 
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,19 +12,19 @@ import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 export type TestS3 = {
   readonly endpoint: string;
   readonly region: string;
-  /** Exists. */
+  /** An existing bucket. */
   readonly bucket: string;
-  /** Of this test alone, without slashes at its ends. */
+  /** Unique to this test, without slashes at its ends. */
   readonly prefix: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 };
 
-/** Starts npm's s3rver in this process, with its data in a temporary folder that disposing removes. Use path-style addresses. */
+/** Starts s3rver in this process, with its data in a temporary folder. Disposing removes it. Use path-style addresses. */
 export async function startTestS3(): Promise<TestS3 & AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), "actions-archive-s3-"));
   const bucket = "test";
-  // s3rver computes other signatures than a current SDK for chunked bodies.
+  // s3rver computes the signatures of chunked bodies otherwise than a current SDK.
   const options = { silent: true, allowMismatchedSignatures: true, vhostBuckets: false };
   const server = new S3rver({ address: "127.0.0.1", port: 0, directory, configureBuckets: [{ name: bucket }], ...options });
   const { port } = await server.run();
@@ -33,7 +33,7 @@ export async function startTestS3(): Promise<TestS3 & AsyncDisposable> {
     region: "us-east-1",
     bucket,
     prefix: randomPrefix(),
-    // The only pair that s3rver knows.
+    // The only credentials that s3rver knows.
     accessKeyId: "S3RVER",
     secretAccessKey: "S3RVER",
     async [Symbol.asyncDispose]() {
@@ -46,12 +46,12 @@ export async function startTestS3(): Promise<TestS3 & AsyncDisposable> {
 }
 
 /**
- * The real store that TEST_S3_ENDPOINT names, with its bucket (TEST_S3_BUCKET, else `actions-archive-tests`, made when missing)
- * and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION as everywhere; with `isLocked`, a bucket beside it that has Object
- * Lock. Undefined where it is not set.
+ * The real store of TEST_S3_ENDPOINT, with its bucket (TEST_S3_BUCKET, default `actions-archive-tests`, created when missing) and the usual
+ * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; with `isLocked`, an extra bucket with Object Lock. Undefined where
+ * TEST_S3_ENDPOINT is unset.
  */
 export async function realS3({ isLocked = false } = {}): Promise<TestS3 | undefined> {
-  // oxlint-disable-next-line node/no-process-env -- names a server of the machine that the tests run on, like a global set-up
+  // oxlint-disable-next-line node/no-process-env -- names a server of the machine, like a global setup
   const env = process.env;
   const endpoint = env["TEST_S3_ENDPOINT"];
   if (!endpoint) return undefined;

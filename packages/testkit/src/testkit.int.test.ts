@@ -1,4 +1,4 @@
-// The fixtures keep their promises, and every server of a test run starts on this machine.
+// The fixtures work, and every server of a test run starts on this machine.
 
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Redis } from "ioredis";

@@ -99,7 +99,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
   const pass = await passUntilClosed({ cwd: options.folder, settings }, client);
   const passSeconds = secondsSince(passBegan);
   month.journal.drain();
-  const judgeBegan = performance.now();
+  const checkStartMs = performance.now();
   const objects = folderSource(`${options.folder}/archive`);
   const { journal } = month;
   const leftovers = await listFiles(`${options.folder}/spool`);
@@ -122,7 +122,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
     calls: journal.calls,
     apiCalls: journal.apiCalls,
     deliveries: simulator.webhooks.sent,
-    seconds: { month: monthSeconds, drain, pass: passSeconds, checkInvariants: secondsSince(judgeBegan) },
+    seconds: { month: monthSeconds, drain, pass: passSeconds, checkInvariants: secondsSince(checkStartMs) },
     use: { ...use, simulator: await useOf(process.pid) },
     backlog,
     runs: simulator.world.runs.size,

@@ -10,7 +10,7 @@ import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { openOwnPostgres, type OwnPostgres } from "@actions-archive/testkit/own-postgres";
 import { openOwnRedis, type OwnRedis } from "@actions-archive/testkit/own-redis";
-import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-front";
+import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-proxy";
 import { openTcpProxy, type TcpProxy } from "@actions-archive/testkit/tcp-proxy";
 import { realS3, startTestS3 } from "@actions-archive/testkit/test-s3";
 import getPort from "get-port";
@@ -85,13 +85,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const proxied = { DATABASE_URL: postgres.url, QUEUE_URL: redisProxy?.before(redis?.url ?? "") ?? postgres.url };
   const direct = { DATABASE_URL: postgres.directUrl, QUEUE_URL: redis?.url ?? postgres.directUrl };
   const spool = join(workspace.folder, "spool", "cli");
-  let settings: Settings = {
-    ...common,
-    SEAL_KEY: sealKey,
-    ...options.settings?.("cli", simulator),
-    ...direct,
-    SPOOL_DIR: spool,
-  };
+  let settings: Settings = { ...common, SEAL_KEY: sealKey, ...options.settings?.("cli", simulator), ...direct, SPOOL_DIR: spool };
   const spools = names.map((name) => join(workspace.folder, "spool", name));
   const replicas = names.map((name, index) => {
     const kind = workerKinds.find((each) => name.startsWith(each)) ?? "loader";

@@ -58,7 +58,7 @@ export async function checkArchive(archive: Archive, report: PassReport): Promis
   const shared: Case = { labels: world.labels, gaps, coverage, report };
   const { states, missing, copies } = await compareStates(archive);
   const named = missing.map((item) => ({ item, gap: gaps.find((gap) => names(gap, item)) }));
-  const violations = [...states, ...named.flatMap(({ item, gap }) => judgeMissing(shared, item, gap))];
+  const violations = [...states, ...named.flatMap(({ item, gap }) => checkMissing(shared, item, gap))];
   const [since] = await ask<{ since: Date | null }>(client, "select max(archive_since) as since from archive.repositories");
   journal.drain();
   const objects = folderSource(folder);
@@ -147,7 +147,7 @@ function originalOf({ jobId, runId, expected }: JobSummary, found: string, jobs:
   );
 }
 
-function judgeMissing({ coverage, report }: Case, item: Item, gap: GapRow | undefined): string[] {
+function checkMissing({ coverage, report }: Case, item: Item, gap: GapRow | undefined): string[] {
   const { label, createdAtMs } = item;
   const day = coverage.find(
     ({ window_start, window_end }) => createdAtMs >= window_start.getTime() && createdAtMs < window_end.getTime(),

@@ -1,9 +1,9 @@
-// What the archiver asked of the simulated GitHub, kept small: the simulator's journal is emptied into it every few moments.
+// A compact summary of the archiver's requests to the simulated GitHub, whose journal is drained into it periodically.
 
 import type { JournalEntry } from "@actions-archive/github-simulator/http/journal";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 
-/** Kinds of calls, by the first pattern that the path matches. */
+/** Kinds of calls; the first pattern that matches the path decides. */
 const kinds: readonly (readonly [string, RegExp])[] = [
   ["log links", /\/actions\/jobs\/\d+\/logs$/],
   ["single jobs", /\/actions\/jobs\/\d+$/],
@@ -17,30 +17,30 @@ const kinds: readonly (readonly [string, RegExp])[] = [
   ["repositories", /\/(repos\/[^/]+\/[^/]+|repositories\/\d+|installation\/repositories|app\/installations)$/],
 ];
 
-/** GitHub asks for at least a minute where a 429 names no time. */
+/** The minimum pause that GitHub asks for where a 429 names no time. */
 const unnamedPauseMs = 60_000;
 
-/** A span of real time in which a credential must not ask: GitHub names seconds, and the archiver waits for real ones. */
+/** A span of real time in which a credential must not send requests. GitHub's answer names seconds, which the archiver waits in real time. */
 export type Pause = { readonly credential: string; readonly fromMs: number; readonly untilMs: number };
 
 /** The requests of a credential in one window of GitHub's primary limit. */
 export type LimitWindow = { readonly credential: string; readonly limit: number; counted: number };
 
 export class ArchiveJournal {
-  /** How many of each kind; answers that nothing changed, redirects and errors are kinds of their own. */
+  /** Number of calls by kind; 304s, redirects and errors are separate kinds. */
   readonly calls = new Map<string, number>();
-  /** How often the log host served each job's log whole. */
+  /** By job: how often the log host served its complete log. */
   readonly served = new Map<number, number>();
   /** By `run/attempt`: when its jobs were last listed, in simulated milliseconds. */
   readonly listed = new Map<string, number>();
-  /** Runs that somebody was told are not there. */
+  /** Runs for which a client got a 404. */
   readonly missed = new Set<number>();
   /** By credential: when requests arrived, in real milliseconds. */
   readonly arrivals = new Map<string, number[]>();
   readonly pauses: Pause[] = [];
   /** By credential and end of the window. */
   readonly windows = new Map<string, LimitWindow>();
-  /** Of signed links that were followed, decoded. */
+  /** Signatures of followed links, decoded. */
   readonly signatures = new Set<string>();
   readonly #simulator: Simulator;
 
@@ -48,17 +48,17 @@ export class ArchiveJournal {
     this.#simulator = simulator;
   }
 
-  /** Takes over what has ended since the last time. */
+  /** Moves entries that have completed since the last call into this summary. */
   drain(): void {
-    for (const entry of this.#simulator.journal.takeFinished()) this.note(entry);
+    for (const entry of this.#simulator.journal.takeFinished()) this.add(entry);
   }
 
   get apiCalls(): number {
     return [...this.calls].reduce((sum, [kind, count]) => (kind.startsWith("not modified") ? sum : sum + count), 0);
   }
 
-  /** Takes over one request. */
-  note(entry: JournalEntry): void {
+  /** Adds one request. */
+  add(entry: JournalEntry): void {
     if (entry.origin === "log") return this.#recordDownload(entry);
     if (entry.origin === "control") return;
     const path = entry.url.split("?")[0] ?? "";
@@ -87,7 +87,7 @@ export class ArchiveJournal {
     const pauseMs = pauseMsOf(entry);
     const fromMs = entry.finishedAt?.getTime();
     if (pauseMs !== undefined && fromMs !== undefined) this.pauses.push({ credential, fromMs, untilMs: fromMs + pauseMs });
-    // What was not changed, and the question for the limit itself, are free.
+    // GitHub does not count 304s and requests for the rate limit itself.
     if (limits["x-ratelimit-limit"] === undefined || entry.status === 304 || path.endsWith("/rate_limit")) return;
     const key = `${credential} ${limits["x-ratelimit-reset"]}`;
     const window = this.windows.get(key) ?? { credential, limit: Number(limits["x-ratelimit-limit"]), counted: 0 };

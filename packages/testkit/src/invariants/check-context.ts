@@ -1,4 +1,4 @@
-// What the checks of the invariants share.
+// The input that the checks of the invariants share.
 
 import type { Evidence } from "./evidence.ts";
 import type { TrueJob } from "./oracle.ts";
@@ -7,5 +7,5 @@ import type { Rows } from "./rows.ts";
 export type CheckContext = {
   readonly evidence: Evidence;
   readonly rows: Rows;
-  readonly truth: ReadonlyMap<number, TrueJob>;
+  readonly oracle: ReadonlyMap<number, TrueJob>;
 };

@@ -1,5 +1,5 @@
-// Every attempt has become what it must, audit.coverage shows each day with the counts that it must, complete exactly where it is; and
-// audit.gaps names what is open or lost, and nothing else.
+// Checks that every attempt has the right state, that audit.coverage has the right counts for each day and is complete exactly where the
+// archive is, and that audit.gaps names exactly what is open or lost.
 
 import { dayMs } from "@actions-archive/core/durations";
 import type { Repository, Run } from "@actions-archive/github-simulator/world/model";
@@ -26,7 +26,7 @@ type CoverageRow = {
   complete: boolean;
 };
 
-/** I1 and I4, as far as attempts tell. */
+/** I1 and I4, for attempts. */
 export function checkAttempts({ evidence, rows }: CheckContext): Violation[] {
   const found: Violation[] = [];
   const { runs } = evidence.simulator.world;
@@ -64,29 +64,29 @@ export async function checkCoverage(
   for (const repository of simulator.world.repositories) {
     const days = byRepository.get(repository.id) ?? [];
     byRepository.delete(repository.id);
-    wrong.push(...judgeSpan(repository, days, { from: since, to: new Date(simulator.clock.nowMs()) }));
-    // Runs of a repository by the day of their creation, those alone that somebody was shown.
+    wrong.push(...checkSpan(repository, days, { from: since, to: new Date(simulator.clock.nowMs()) }));
+    // Runs of a repository by the day of their creation, except those that no client was shown.
     const shown = repository.runs.filter(({ id }) => rows.states.has(id));
     const runsOf = Map.groupBy(shown, ({ createdAtMs }) => Math.floor(createdAtMs / dayMs));
     for (const day of days) {
-      // The last look leaves out what is younger than it.
+      // The last poll excludes runs that are younger than it.
       const end = day.window_end.getTime();
       const runs = (runsOf.get(Math.floor(day.window_start.getTime() / dayMs)) ?? []).filter(
         ({ createdAtMs }) => createdAtMs < end,
       );
-      wrong.push(...judgeDay(day, wantedOf(runs, { jobsOf, states: rows.states })));
+      wrong.push(...checkDay(day, wantedOf(runs, { jobsOf, states: rows.states })));
     }
   }
   for (const id of byRepository.keys()) wrong.push(`audit.coverage has a repository ${id} that there is not`);
-  wrong.push(...(await judgeGaps({ evidence, rows })));
+  wrong.push(...(await checkGaps({ evidence, rows })));
   return {
     violations: violationsOf("coverage", wrong),
     coverage: { days: covered.length, completeDays: covered.filter(({ complete }) => complete).length },
   };
 }
 
-// A row a day, without a hole, from the start to the last look. A backfill may have begun before the start.
-function judgeSpan(repository: Repository, days: readonly CoverageRow[], { from, to }: { from: Date; to: Date }): string[] {
+// A row for each day without a gap, from the start to the last poll. A backfill may have begun before the start.
+function checkSpan(repository: Repository, days: readonly CoverageRow[], { from, to }: { from: Date; to: Date }): string[] {
   const wrong: string[] = [];
   const name = fullNameOf(repository);
   let until = Math.min(from.getTime(), days[0]?.window_start.getTime() ?? Infinity);
@@ -98,7 +98,7 @@ function judgeSpan(repository: Repository, days: readonly CoverageRow[], { from,
     const isCut = until % dayMs === 0 || window_end === days.at(-1)?.window_end;
     if (!isCut || window_start.getTime() + dayMs < until) wrong.push(`${name}: a row until ${window_end.toISOString()}`);
   }
-  // The last look is minutes old, and leaves out the two before it.
+  // The last poll was minutes ago, and excludes its last two minutes.
   if (until > to.getTime() || until < to.getTime() - 3_600_000)
     wrong.push(`${name} is covered until ${new Date(until).toISOString()}, not ${to.toISOString()}`);
   return wrong;
@@ -110,7 +110,7 @@ function wantedOf(
   runs: readonly Run[],
   { jobsOf, states }: { jobsOf: ReadonlyMap<number, readonly JobRow[]>; states: Rows["states"] },
 ): Counts {
-  // The truth of each job and attempt is judged elsewhere: here, whether the view counts them as they are.
+  // Other checks cover the state of each job and attempt. This one checks the view's counts of them.
   const jobs = runs.flatMap(({ id }) => jobsOf.get(id) ?? []);
   const attempts = runs.flatMap(({ id }) => states.get(id) ?? []);
   const count = (state: string) => jobs.filter(({ log_state }) => log_state === state).length;
@@ -128,9 +128,9 @@ function wantedOf(
   };
 }
 
-function judgeDay(day: CoverageRow, wanted: Counts): string[] {
+function checkDay(day: CoverageRow, wanted: Counts): string[] {
   const { repository, window_start } = day;
-  // `wanted` has the columns of the row that are compared.
+  // `wanted` has those columns of the row that are compared.
   const columns = Object.keys(wanted) as (keyof Counts)[];
   const different = columns.filter((column) => day[column] !== wanted[column]);
   return different.map(
@@ -138,7 +138,7 @@ function judgeDay(day: CoverageRow, wanted: Counts): string[] {
   );
 }
 
-async function judgeGaps({ evidence: { client }, rows }: Pick<CheckContext, "evidence" | "rows">): Promise<string[]> {
+async function checkGaps({ evidence: { client }, rows }: Pick<CheckContext, "evidence" | "rows">): Promise<string[]> {
   const gaps = await ask<{ kind: string; gaps: number }>(
     client,
     `select case when kind = 'list_incomplete' and run_id is not null then 'run_open' else kind end as kind, count(*)::int as gaps

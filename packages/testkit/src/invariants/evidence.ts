@@ -1,4 +1,4 @@
-// What the judge is shown of an archive and of its past. What is left out is not judged, and the verdict says so.
+// The input of the invariant checks: an archive and its history. Invariants without input are skipped, and the result lists the others.
 
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import type { Client } from "pg";
@@ -8,37 +8,37 @@ import type { ObjectSource } from "./object-source.ts";
 
 export type Evidence = {
   readonly simulator: Simulator;
-  /** Drained to its end. */
+  /** Must be drained. */
   readonly journal: ArchiveJournal;
-  /** Of the tables' owner: it sees every row. */
+  /** Connected as the owner of the tables, who sees every row. */
   readonly client: Client;
   readonly objects: ObjectSource;
-  /** ARCHIVE_SINCE, where coverage starts. */
+  /** ARCHIVE_SINCE, the start of coverage. */
   readonly since: Date | undefined;
   /**
-   * Workers were killed and engines broken: a log may have been served more often, `adopted` may stand on it, and of a deleted run what
-   * was told to somebody who died of it may be unknown.
+   * Whether workers were killed and engines were broken. If so, a log may have been served several times and be flagged `adopted`, and what a
+   * dead worker was shown of a deleted run may be lost.
    */
   readonly hadFaults: boolean;
-  /** GITHUB_RESERVE_PERCENT; its default where it is left out. */
+  /** GITHUB_RESERVE_PERCENT; undefined: its default. */
   readonly reservePercent?: number;
-  /** What processes printed. */
+  /** The output of processes. */
   readonly outputs?: readonly { readonly name: string; readonly text: string }[];
-  /** Secrets: each line of them that is long enough to be told from chance. */
+  /** Secrets. Each of their lines that is too long to occur by chance is searched for. */
   readonly canaries?: readonly string[];
-  /** Every key and value that the queue's Redis holds. */
+  /** All keys and values in the queue's Redis. */
   readonly queue?: readonly string[];
   readonly processes?: readonly ProcessUse[];
   readonly peakCapKb?: number;
-  /** Files in spools. */
+  /** Files left in spools. */
   readonly leftovers?: readonly string[];
-  /** Of a job that ended when all was calm: seconds until it was archived; undefined when it never was. */
+  /** Of a job that ended after the system was quiescent: seconds until its log was archived; undefined when it never was. */
   readonly fresh?: { readonly seconds: number | undefined; readonly limit: number };
-  /** How `verify --json --deep --against-database` ended, and its document. */
+  /** Exit code and document of `verify --json --deep --against-database`. */
   readonly verify?: { readonly code: number | null; readonly report: unknown };
 };
 
-/** Of one process, in the order of time. */
+/** Samples of one process, in order of time. */
 export type ProcessUse = {
   readonly name: string;
   readonly rssKb: readonly number[];

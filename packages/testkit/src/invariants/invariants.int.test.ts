@@ -1,4 +1,4 @@
-// The judge sees nothing wrong with an archive that is right, and names the one promise that something planted breaks.
+// A correct archive violates no invariant, and each planted defect violates exactly one.
 
 import { spawnSync } from "node:child_process";
 import { createHash, generateKeyPairSync } from "node:crypto";
@@ -25,8 +25,8 @@ const stack = new AsyncDisposableStack();
 let simulator: Simulator;
 let client: Client;
 let entries: readonly JournalEntry[];
-let calm: Evidence;
-/** Of archived logs, in the order of ids. */
+let correct: Evidence;
+/** Archived logs, by id. */
 let logs: { job_id: number; log_key: string; record_key: string }[];
 
 const secret = "a-webhook-secret-that-nobody-prints";
@@ -55,7 +55,7 @@ beforeAll(async () => {
   const { stdout } = await run(["verify", "--json", "--deep", "--against-database"]);
   await watchRows(client);
   entries = simulator.journal.entries();
-  calm = {
+  correct = {
     simulator,
     journal: journalOf(entries),
     client,
@@ -80,13 +80,13 @@ afterAll(() => stack.disposeAsync());
 
 function journalOf(all: readonly JournalEntry[]): ArchiveJournal {
   const journal = new ArchiveJournal(simulator);
-  for (const entry of all) journal.note(entry);
+  for (const entry of all) journal.add(entry);
   return journal;
 }
 
-/** The store with other bytes under some names, or without them. */
+/** @returns the store with some objects replaced or removed. */
 function overlay(changes: Readonly<Record<string, Buffer | undefined>>): ObjectSource {
-  const { objects } = calm;
+  const { objects } = correct;
   const isThere = (key: string) => !(key in changes) || changes[key] !== undefined;
   return {
     list: async () => [...new Set([...(await objects.list()), ...Object.keys(changes)])].filter(isThere),
@@ -100,43 +100,43 @@ function logAt(index: number): (typeof logs)[number] {
   return log;
 }
 
-/** With an update of the database, which is taken back afterwards. */
+/** Checks with an update of the database, which is rolled back afterwards. */
 async function invariantsOf(planted: Partial<Evidence>, sql = "select"): Promise<string[]> {
   await client.query("begin");
   try {
     await client.query(sql);
-    const { violations } = await checkInvariants({ ...calm, ...planted });
+    const { violations } = await checkInvariants({ ...correct, ...planted });
     return [...new Set(violations.map(({ invariant }) => invariant))].toSorted();
   } finally {
     await client.query("rollback");
   }
 }
 
-test("an archive that is right breaks no promise, and all of them are judged", async () => {
-  const verdict = await checkInvariants(calm);
-  expect(verdict.violations).toEqual([]);
-  expect(verdict.judged).toEqual(["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "coverage"]);
-  expect(verdict.archived).toBeGreaterThan(10);
-  expect(verdict.absent).toBeGreaterThan(2);
-  expect(verdict.archived + verdict.absent).toBe(verdict.jobs);
-  expect(verdict.attempts["listed"]).toBeGreaterThan(10);
-  expect(verdict.coverage?.days).toBeGreaterThan(8);
+test("a correct archive violates no invariant, and all of them are checked", async () => {
+  const result = await checkInvariants(correct);
+  expect(result.violations).toEqual([]);
+  expect(result.checked).toEqual(["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "coverage"]);
+  expect(result.archived).toBeGreaterThan(10);
+  expect(result.absent).toBeGreaterThan(2);
+  expect(result.archived + result.absent).toBe(result.jobs);
+  expect(result.attempts["listed"]).toBeGreaterThan(10);
+  expect(result.coverage?.days).toBeGreaterThan(8);
 });
 
-test("what is left out is not judged", async () => {
-  const { objects, journal } = calm;
+test("an invariant without evidence is not checked", async () => {
+  const { objects, journal } = correct;
   await client.query("begin; drop schema checkInvariants cascade");
-  const { judged } = await checkInvariants({ simulator, journal, client, objects, since: undefined, hadFaults: true });
+  const { checked } = await checkInvariants({ simulator, journal, client, objects, since: undefined, hadFaults: true });
   await client.query("rollback");
-  expect(judged).toEqual(["I1", "I2", "I3", "I4", "I6", "I10", "I11"]);
+  expect(checked).toEqual(["I1", "I2", "I3", "I4", "I6", "I10", "I11"]);
 });
 
-test("I1: a job that is lost, or stands wrong, or is owed without a word", async () => {
+test("I1: a job that is lost, or has a wrong state, or is due without a gap", async () => {
   const { job_id } = logAt(0);
   const take = (table: string) => `delete from archive.${table} where job_id = ${job_id};`;
   expect(await invariantsOf({}, take("jobs") + take("steps") + take("obligations"))).toContain("I1");
   expect(await invariantsOf({}, `update archive.steps set conclusion = 'failure' where job_id = ${job_id}`)).toEqual(["I1"]);
-  // Lines may be unassigned, and are never another step's.
+  // Lines may be unassigned, but never assigned to another step.
   const lines = (count: string) => `update archive.sections set line_count = ${count} where job_id = ${job_id};`;
   const strayed = { invariant: "I1", what: expect.stringMatching(`^lines of other steps of job ${job_id}:`) };
   expect((await inTransaction(lines("1"))).violations).not.toContainEqual(strayed);
@@ -159,16 +159,16 @@ test("I1: a job that is lost, or stands wrong, or is owed without a word", async
 async function inTransaction(sql: string) {
   await client.query("begin");
   await client.query(sql);
-  const verdict = await checkInvariants(calm);
+  const result = await checkInvariants(correct);
   await client.query("rollback");
-  return verdict;
+  return result;
 }
 
-test("I2: a log that is cut, or another than the source's", async () => {
+test("I2: a log that is truncated, or differs from the source", async () => {
   const { job_id, log_key } = logAt(0);
-  const bytes = await calm.objects.read(log_key);
+  const bytes = await correct.objects.read(log_key);
   expect(await invariantsOf({ objects: overlay({ [log_key]: bytes.subarray(0, bytes.length / 2) }) })).toEqual(["I2"]);
-  expect(await invariantsOf({ objects: overlay({ [log_key]: await calm.objects.read(logAt(1).log_key) }) })).toEqual(["I2"]);
+  expect(await invariantsOf({ objects: overlay({ [log_key]: await correct.objects.read(logAt(1).log_key) }) })).toEqual(["I2"]);
   expect(await invariantsOf({}, `update archive.logs set raw_bytes = raw_bytes + 1 where job_id = ${job_id}`)).toEqual(["I2"]);
 });
 
@@ -179,9 +179,12 @@ test("I3: a row, a log, a record or a download too many", async () => {
     create view audit.jobs as select * from audit.jobs_then union all select * from audit.jobs_then where job_id = ${job_id}`;
   expect(await invariantsOf({}, twice)).toContain("I3");
   const beside = log_key.replace(".log", `.${createHash("sha256").update("other").digest("hex")}.log`);
-  const { violations } = await checkInvariants({ ...calm, objects: overlay({ [beside]: await calm.objects.read(log_key) }) });
+  const { violations } = await checkInvariants({
+    ...correct,
+    objects: overlay({ [beside]: await correct.objects.read(log_key) }),
+  });
   expect(violations).toContainEqual({ invariant: "I3", what: `${beside} lies beside the log of job ${job_id}` });
-  const second = { [record_key.replace(".json", ".2.json")]: await calm.objects.read(record_key) };
+  const second = { [record_key.replace(".json", ".2.json")]: await correct.objects.read(record_key) };
   expect(await invariantsOf({ objects: overlay(second) })).toEqual(["I11", "I3"]);
   const download = entries.find(({ origin, status }) => origin === "log" && status === 200);
   const again = journalOf([...entries, ...(download ? [download, download] : [])]);
@@ -189,19 +192,19 @@ test("I3: a row, a log, a record or a download too many", async () => {
   expect(await invariantsOf({ journal: again, hadFaults: true })).toEqual([]);
 });
 
-test("I4: a row, a name or an object of nothing that the simulator issued", async () => {
+test("I4: a row, a name or an object of something that the simulator did not issue", async () => {
   const { job_id, log_key } = logAt(0);
   const copy = `insert into archive.jobs select (jsonb_populate_record(jobs, '{"job_id": ${job_id + 1}}')).* from archive.jobs where job_id = ${job_id}`;
   expect(await invariantsOf({}, copy)).toContain("I4");
   for (const name of ["notes.txt", "logs/README", ".unfinished.log", "logs/x/../y.log.zst", "seals/1.json"])
     expect(await invariantsOf({ objects: overlay({ [name]: Buffer.from("x") }) })).toEqual(["I4"]);
   const elsewhere = log_key.replace(String(job_id), "1");
-  expect(await invariantsOf({ objects: overlay({ [elsewhere]: await calm.objects.read(log_key) }) })).toContain("I4");
+  expect(await invariantsOf({ objects: overlay({ [elsewhere]: await correct.objects.read(log_key) }) })).toContain("I4");
   const known = ["probe/1", ".unfinished/1"].map((name) => [name, Buffer.from("x")] as const);
   expect(await invariantsOf({ hadFaults: true, objects: overlay(Object.fromEntries(known)) })).toEqual([]);
 });
 
-test("I5: a row that was set back, whatever it is now", async () => {
+test("I5: a row that once went back to an earlier state", async () => {
   const { job_id } = logAt(0);
   const back = (change: string, restored: string, table = "obligations") =>
     [change, restored].map((set) => `update archive.${table} set ${set} where job_id = ${job_id};`).join("");
@@ -214,7 +217,7 @@ test("I5: a row that was set back, whatever it is now", async () => {
   const attempt = "where run_id = (select min(run_id) from archive.attempts)";
   const reopened = ["gone", "listed"].map((state) => `update archive.attempts set state = '${state}' ${attempt};`);
   expect(await invariantsOf({}, reopened.join(""))).toEqual(["I5"]);
-  // Forward is no step back: what seemed absent is archived, and what failed is tried again.
+  // Legal transitions: an absent log is archived after all, and a failed one is retried.
   const forward = [["absent", "archived"], ["failed", "pending"], ["pending", "failed"]]; // prettier-ignore
   for (const [from, to] of forward) {
     const steps = `alter table archive.obligations disable trigger all; update archive.obligations set log_state = '${from}' where job_id = ${job_id};
@@ -245,9 +248,9 @@ test("I6: a request in a pause, or over the budget", async () => {
 });
 
 test("I7: a secret in an output, an object, a row or the queue", async () => {
-  const [canary = "", , key = ""] = calm.canaries ?? [];
+  const [canary = "", , key = ""] = correct.canaries ?? [];
   const { job_id } = logAt(0);
-  const [signature = ""] = calm.journal.signatures;
+  const [signature = ""] = correct.journal.signatures;
   const detail = (text: string) => `update archive.obligations set log_detail = 'see ${text}' where job_id = ${job_id}`;
   expect(await invariantsOf({ outputs: [{ name: "worker", text: `x${canary}` }] })).toEqual(["I7"]);
   expect(await invariantsOf({ outputs: [{ name: "worker", text: JSON.stringify({ key }) }] })).toEqual(["I7"]);
@@ -272,7 +275,7 @@ test("I8: too much memory, files that stay open, files that stay behind", async 
   expect(await invariantsOf({ objects: overlay({ ".unfinished/1": Buffer.from("x") }) })).toEqual(["I8"]);
 });
 
-test("I9: a fresh job that is archived too late, or never; a worker that fell over", async () => {
+test("I9: a fresh job that is archived too late, or never; a worker that crashed", async () => {
   expect(await invariantsOf({ fresh: { seconds: 31, limit: 30 } })).toEqual(["I9"]);
   expect(await invariantsOf({ fresh: { seconds: undefined, limit: 30 } })).toEqual(["I9"]);
   const { stderr } = spawnSync(process.execPath, ["--eval", "setImmediate(() => { throw new Error('nobody') })"], {
@@ -283,33 +286,33 @@ test("I9: a fresh job that is archived too late, or never; a worker that fell ov
 });
 
 test("I10: what verify finds, and a chain with a hole or another seal in it", async () => {
-  const report = { findings: [{ verdict: "missing", key: "seals/000000000002.json", detail: "" }] };
+  const report = { findings: [{ result: "missing", key: "seals/000000000002.json", detail: "" }] };
   expect(await invariantsOf({ verify: { code: 1, report } })).toEqual(["I10"]);
   expect(await invariantsOf({ verify: { code: 2, report: undefined } })).toEqual(["I10"]);
   expect(await invariantsOf({ verify: { code: 0, report } })).toEqual(["I10"]);
   const [first, second] = ["seals/000000000001.json", "seals/000000000002.json"] as const;
   expect(await invariantsOf({ objects: overlay({ [first]: undefined }) })).toContain("I10");
-  expect(await invariantsOf({ objects: overlay({ [second]: await calm.objects.read(first) }) })).toContain("I10");
+  expect(await invariantsOf({ objects: overlay({ [second]: await correct.objects.read(first) }) })).toContain("I10");
   expect(await invariantsOf({}, `update archive.seals set sha256 = repeat('0', 64) where sequence = 2`)).toEqual(["I10"]);
 });
 
 test("I11: a record, a log or a run record that is missing, and an object that is in no seal", async () => {
   const { record_key, log_key } = logAt(0);
   expect(await invariantsOf({ objects: overlay({ [record_key]: undefined }) })).toEqual(["I11"]);
-  const sidecars = (await calm.objects.list()).filter((name) => name.includes(`.${log_key.split("/").at(-1)}.`));
+  const sidecars = (await correct.objects.list()).filter((name) => name.includes(`.${log_key.split("/").at(-1)}.`));
   const gone = Object.fromEntries([log_key, ...sidecars].map((key) => [key, undefined]));
   expect(await invariantsOf({ objects: overlay(gone) })).toEqual(["I11"]);
-  const runs = (await calm.objects.list()).filter((name) => name.startsWith("runs/"));
+  const runs = (await correct.objects.list()).filter((name) => name.startsWith("runs/"));
   expect(await invariantsOf({ objects: overlay({ [runs[0] ?? ""]: undefined }) })).toEqual(["I11"]);
   const seal = "seals/000000000001.json";
-  const { payload } = JSON.parse((await calm.objects.read(seal)).toString()) as { payload: string };
+  const { payload } = JSON.parse((await correct.objects.read(seal)).toString()) as { payload: string };
   const opened = JSON.parse(Buffer.from(payload, "base64").toString()) as { entries: unknown[] };
   const shorter = { ...opened, entries: opened.entries.slice(1) };
   const planted = Buffer.from(JSON.stringify({ payload: Buffer.from(JSON.stringify(shorter)).toString("base64") }));
   expect(await invariantsOf({ objects: overlay({ [seal]: planted }) })).toEqual(["I10", "I11"]);
 });
 
-test("coverage: a day that is missing, or counted otherwise than it is", async () => {
+test("coverage: a day that is missing, or has wrong counts", async () => {
   const cut = "update archive.windows set window_start = window_start + interval '1 hour'";
   expect(await invariantsOf({}, cut)).toEqual(["coverage"]);
   const full =
@@ -317,7 +320,7 @@ test("coverage: a day that is missing, or counted otherwise than it is", async (
   expect(await invariantsOf({}, full)).toEqual(["coverage"]);
 });
 
-test("of a bucket, what lies under the prefix is listed and read", async () => {
+test("a bucket is listed and read under its prefix", async () => {
   await using s3 = await startTestS3();
   const { endpoint, region, bucket, prefix, accessKeyId, secretAccessKey } = s3;
   const sdk = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
@@ -329,7 +332,7 @@ test("of a bucket, what lies under the prefix is listed and read", async () => {
   expect((await source.read("probe/1")).toString()).toBe(`of ${prefix}/probe/1`);
 });
 
-// The S3 of the test above cannot go on with a list on a current Node, and a thousand objects make a page.
+// s3rver cannot list a second page on a current Node, and a thousand objects make a page.
 test("a bucket is listed over all its pages", async () => {
   const page = (keys: readonly string[], next?: string) =>
     `<ListBucketResult><IsTruncated>${next !== undefined}</IsTruncated>${next === undefined ? "" : `<NextContinuationToken>${next}</NextContinuationToken>`}
@@ -341,7 +344,7 @@ test("a bucket is listed over all its pages", async () => {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  // A TCP server has an address with a port.
+  // The address of a TCP server is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   const keys = { accessKeyId: "x", secretAccessKey: "x" };
   {

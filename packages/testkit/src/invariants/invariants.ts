@@ -1,5 +1,5 @@
-// One judge of all that the archive promises: its rows, its objects, its seals, its requests and its processes, held against the truth
-// of the simulated GitHub. For an archive that has come to rest: faults first, then calm, then the judge.
+// Checks all invariants of an archive: its rows, objects, seals, requests and processes, against the simulator's oracle. The archive must be
+// quiescent.
 
 import type { CheckContext } from "./check-context.ts";
 import { checkAttempts, checkCoverage, type Coverage } from "./coverage.ts";
@@ -18,10 +18,10 @@ import type { Invariant, Violation } from "./violation.ts";
 import { checkUpdates, wasWatched } from "./watch-rows.ts";
 
 export type CheckResult = {
-  /** One for each thing that is not as it must be. */
+  /** One for each broken promise. */
   readonly violations: readonly Violation[];
-  /** The invariants that there was evidence for. */
-  readonly judged: readonly string[];
+  /** The invariants that there was evidence for, and that were checked. */
+  readonly checked: readonly string[];
   readonly jobs: number;
   readonly archived: number;
   readonly absent: number;
@@ -29,15 +29,15 @@ export type CheckResult = {
   readonly pending: number;
   /** Attempts by state. */
   readonly attempts: Readonly<Record<string, number>>;
-  /** Undefined where coverage was not judged. */
+  /** Undefined where coverage was not checked. */
   readonly coverage: Coverage | undefined;
   readonly medianLogBytes: number;
 };
 
-/** Judges an archive that has come to rest. Reads everything, writes nothing. */
+/** Checks a quiescent archive. Reads everything, writes nothing. */
 export async function checkInvariants(evidence: Evidence): Promise<CheckResult> {
   const { client, since, canaries, processes, leftovers, fresh, verify } = evidence;
-  const shared: CheckContext = { evidence, rows: await readRows(client), truth: await listTrueJobs(evidence) };
+  const shared: CheckContext = { evidence, rows: await readRows(client), oracle: await listTrueJobs(evidence) };
   const secrets = secretsOf(canaries ?? [], canaries === undefined ? new Set() : evidence.journal.signatures);
   const store = await readStore(evidence.objects, secrets);
   const held = { ...shared, store, secrets };
@@ -76,8 +76,8 @@ export async function checkInvariants(evidence: Evidence): Promise<CheckResult> 
     I11: true,
     coverage: covered !== undefined,
   };
-  const judged = Object.entries(hasEvidence).flatMap(([invariant, isThere]) => (isThere ? [invariant] : []));
-  return { violations, judged, coverage: covered?.coverage, ...countsOf(shared.rows) };
+  const checked = Object.entries(hasEvidence).flatMap(([invariant, isThere]) => (isThere ? [invariant] : []));
+  return { violations, checked, coverage: covered?.coverage, ...countsOf(shared.rows) };
 }
 
 function countsOf({ jobs, states }: Rows) {

@@ -1,4 +1,4 @@
-// No secret is in anything that the processes printed, stored or queued.
+// Checks that no secret is in anything that processes printed, stored or queued.
 
 import type { CheckContext } from "./check-context.ts";
 import { leaksIn, type Secrets, signaturePattern } from "./leaks.ts";
@@ -19,7 +19,7 @@ export async function checkLeaks({
   return [...violationsOf("I7", [...inOutputs, ...store.leaks, ...inQueue]), ...inRows];
 }
 
-// Postgres looks for candidates, so that not every row of a large archive travels.
+// Postgres filters candidates, so that not every row of a large archive is transferred.
 async function leaksInRows(client: CheckContext["evidence"]["client"], secrets: Secrets): Promise<string[]> {
   const tables = await ask<{ name: string; text: string }>(
     client,

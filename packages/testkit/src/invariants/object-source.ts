@@ -1,4 +1,4 @@
-// The names and bytes of a store, read with nothing of the project's own.
+// Lists and reads the objects of a store, independently of the project's own code.
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,23 +8,23 @@ import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/clien
 import type { TestS3 } from "../test-s3.ts";
 
 export type ObjectSource = {
-  /** Every name in it, relative to its root; of a folder also those that are no keys. */
+  /** @returns every name, relative to the root; of a folder also those that are no keys. */
   readonly list: () => Promise<string[]>;
   readonly read: (key: string) => Promise<Buffer>;
 };
 
-/** Relative to `folder`, with slashes. */
+/** @returns paths relative to `folder`, with slashes. */
 export async function listFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1));
 }
 
-/** The folder store whose root is `path`. */
+/** A folder store with the root `path`. */
 export function folderSource(path: string): ObjectSource {
   return { list: () => listFiles(path), read: (key) => readFile(join(path, key)) };
 }
 
-/** What lies in the bucket under the prefix. Dispose it to end its connections. */
+/** The objects of the bucket under the prefix. Dispose to close the connections. */
 export function s3Source({ endpoint, region, bucket, prefix, accessKeyId, secretAccessKey }: TestS3): ObjectSource & Disposable {
   const client = new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId, secretAccessKey } });
   const root = `${prefix}/`;

@@ -1,5 +1,5 @@
-// What an archive must hold, from the simulator's world and from what it showed. Nothing here comes from the archive, but which of
-// several right ends something took.
+// The oracle: what an archive must contain, from the simulator's world and from what it showed. It uses nothing of the archive, except which
+// of several right outcomes it has.
 
 import { dayMs } from "@actions-archive/core/durations";
 import { type Expected, expectedOf } from "@actions-archive/github-simulator/log/expected";
@@ -9,14 +9,14 @@ import { attemptStatus, jobStatus } from "@actions-archive/github-simulator/worl
 
 import type { ArchiveJournal } from "./archive-journal.ts";
 
-/** GitHub ends a run after 35 days. */
+/** GitHub cancels a run after 35 days. */
 const maxRunDays = 35;
 
 export type TrueJob = {
   readonly job: Job;
-  /** Undefined: the archive cannot know of it. More than one: all of them are right. */
+  /** All right outcomes. Undefined: the archive cannot know the job. */
   readonly ends: readonly Expected[] | undefined;
-  /** Who was told of it may have died of it, and it cannot be found any more. */
+  /** A worker that was shown the job may have crashed, and the job cannot be found any more. */
   readonly isOptional: boolean;
 };
 
@@ -24,7 +24,7 @@ export type AttemptState = "listed" | "gone" | "never_completed" | "open";
 
 export type Past = { readonly simulator: Simulator; readonly journal: ArchiveJournal; readonly hadFaults: boolean };
 
-/** Completed jobs that were shown to the archiver, and those that it had to find; by id. */
+/** @returns by id: the completed jobs that the archiver was shown or had to find. */
 export async function listTrueJobs({ simulator: { world, clock }, ...past }: Past): Promise<Map<number, TrueJob>> {
   const nowMs = clock.nowMs();
   const jobs = new Map<number, TrueJob>();
@@ -37,17 +37,17 @@ export async function listTrueJobs({ simulator: { world, clock }, ...past }: Pas
   return jobs;
 }
 
-// A recorded job is served as it was, whatever the clock says.
+// A recorded job is served as recorded, whatever the clock says.
 function isCompleted(job: Job, nowMs: number): boolean {
   return job.recorded ? job.recorded["status"] === "completed" : jobStatus(job, nowMs) === "completed";
 }
 
-// A copy shows its original's times, and is there only once its attempt is.
+// A copy has its original's times, and appears only with its attempt.
 function exists(job: Job, nowMs: number): boolean {
   return (job.run.attempts.find(({ number }) => number === job.attempt)?.createdAtMs ?? Infinity) <= nowMs;
 }
 
-// Its log was read before it was taken away, or it was not.
+// The log was read before its deletion, or it was not.
 async function endsOf(job: Job, nowMs: number, { journal, hadFaults }: Omit<Past, "simulator">): Promise<Expected[]> {
   const now = job.run.deleted ? ({ state: "absent", reason: "deleted" } as const) : await endAt(job, nowMs);
   if (now.state === "archived") return [now];
@@ -60,7 +60,7 @@ async function endsOf(job: Job, nowMs: number, { journal, hadFaults }: Omit<Past
   return isReadTwice || isSilent || hadFaults ? [then, now] : [then];
 }
 
-// Before anybody deleted anything, or hid the repository. A log tells whether its commit came from another repository.
+// Before any deletion, and before the repository became inaccessible. A log shows whether its commit came from another repository.
 function asItWas(job: Job): Job {
   const { run, copyOf } = job;
   const repository = { ...run.repository, hidden: false };
@@ -78,7 +78,7 @@ async function endAt(job: Job, nowMs: number): Promise<Expected> {
   return expected;
 }
 
-/** What each attempt of the run may have become; undefined when nobody was told of the run. */
+/** @returns the right states of each attempt of the run; undefined when no client was shown the run. */
 export function statesOf({ simulator: { world, clock }, ...past }: Past, run: Run): AttemptState[][] | undefined {
   const nowMs = clock.nowMs();
   if (!world.told.runs.has(run.id)) return undefined;
@@ -94,8 +94,7 @@ function statesOfAttempt(run: Run, attempt: Attempt, { nowMs, journal, hadFaults
     const listedAtMs = journal.listed.get(`${run.id}/${attempt.number}`) ?? -Infinity;
     const endedAtMs = Math.max(attempt.createdAtMs, ...attempt.jobs.map(({ completedAtMs }) => completedAtMs ?? Infinity));
     const wasMissed = journal.missed.has(run.id);
-    // A listing in the moment of its end may have come before the look that told that it was over.
-    // It is closed after a day of 404s.
+    // A listing at the time of its end may precede the poll that saw its end. It is closed after a day of 404s.
     return [...(listedAtMs >= endedAtMs ? (["listed"] as const) : []), ...(wasMissed ? (["open", "gone"] as const) : [])];
   }
   if (attemptStatus(run, attempt, nowMs).status === "completed") return ["listed"];

@@ -1,4 +1,4 @@
-// Reads a whole store once, each object to its end, and keeps what the judge needs of it.
+// Reads every object of a store once, and keeps what the invariant checks need.
 
 import { createHash } from "node:crypto";
 import { zstdDecompressSync } from "node:zlib";
@@ -13,7 +13,7 @@ type KeyOf<Kind extends StoredKey["kind"]> = Extract<StoredKey, { kind: Kind }>;
 
 export type StoredLog = KeyOf<"log"> & {
   readonly storedSha256: string;
-  /** Undefined: it does not decode to its end. */
+  /** Undefined: the object cannot be decoded to its end. */
   readonly raw: { readonly sha256: string; readonly bytes: number } | undefined;
 };
 
@@ -55,7 +55,7 @@ export type StoreView = {
   readonly host: string | undefined;
 };
 
-/** Reads overlap; more of them only hold more memory. */
+/** Concurrent reads. More would only use more memory. */
 const atOnce = 8;
 
 export async function readStore(objects: ObjectSource, secrets: Secrets): Promise<StoreView> {
@@ -63,7 +63,7 @@ export async function readStore(objects: ObjectSource, secrets: Secrets): Promis
   const [logs, records, seals, leaks]: [StoredLog[], StoredRecord[], StoredSeal[], string[]] = [[], [], [], []];
   let host: string | undefined;
   const readOne = async (stored: StoredKey) => {
-    // What is listed and cannot be read is told by what is missing then.
+    // An object that is listed but cannot be read is reported as missing later.
     const bytes = await objects.read(stored.key).catch(() => undefined);
     if (bytes === undefined) return;
     const text = stored.kind === "log" ? decode(bytes) : bytes;

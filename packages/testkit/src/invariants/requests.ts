@@ -1,4 +1,4 @@
-// What was asked of GitHub: nothing while it had said no, never more than the budget, and each log once.
+// Checks the requests to GitHub: none during a pause, never more than the budget, and one per log.
 
 import { minuteMs } from "@actions-archive/core/durations";
 
@@ -6,29 +6,29 @@ import type { Pause } from "./archive-journal.ts";
 import type { CheckContext } from "./check-context.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
-/** What was on its way when the answer came. */
-const onItsWayMs = 1_000;
+/** Grace for requests that were in flight when the answer came. */
+const inFlightMs = 1_000;
 /** https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits */
 const maxPerMinute = 900;
-/** GITHUB_RESERVE_PERCENT, where nothing is set. */
-const usualReservePercent = 20;
+/** The default of GITHUB_RESERVE_PERCENT. */
+const defaultReservePercent = 20;
 
 /** I6. */
-export function checkRate({ evidence: { journal, reservePercent = usualReservePercent } }: CheckContext): Violation[] {
+export function checkRate({ evidence: { journal, reservePercent = defaultReservePercent } }: CheckContext): Violation[] {
   const arrivals = new Map([...journal.arrivals].map(([credential, times]) => [credential, times.toSorted((a, b) => a - b)]));
-  const inPauses = journal.pauses.flatMap((pause) => judgePause(pause, arrivals.get(pause.credential) ?? []));
+  const inPauses = journal.pauses.flatMap((pause) => checkPause(pause, arrivals.get(pause.credential) ?? []));
   const windows = [...journal.windows.values()].flatMap(({ credential, limit, counted }) => {
     const budget = Math.floor((limit * (100 - reservePercent)) / 100);
     return counted > budget ? [`${credential} asked ${counted} times in a window of ${budget}`] : [];
   });
-  // A server that tells of no limit has none.
+  // A server that reports no limit has none.
   const limited = new Set([...journal.windows.values()].map(({ credential }) => credential));
-  const minutes = [...limited].flatMap((credential) => judgeMinutes(credential, arrivals.get(credential) ?? []));
+  const minutes = [...limited].flatMap((credential) => checkMinutes(credential, arrivals.get(credential) ?? []));
   return violationsOf("I6", [...inPauses, ...windows, ...minutes]);
 }
 
-function judgePause({ credential, fromMs, untilMs }: Pause, arrivals: readonly number[]): string[] {
-  const during = arrivals.filter((at) => at > fromMs + onItsWayMs && at < untilMs);
+function checkPause({ credential, fromMs, untilMs }: Pause, arrivals: readonly number[]): string[] {
+  const during = arrivals.filter((at) => at > fromMs + inFlightMs && at < untilMs);
   const [first] = during;
   if (first === undefined) return [];
   const seconds = ((first - fromMs) / 1000).toFixed(1);
@@ -36,7 +36,7 @@ function judgePause({ credential, fromMs, untilMs }: Pause, arrivals: readonly n
   return [`${credential} asked ${during.length} times in a pause of ${pause} s, first ${seconds} s after it began`];
 }
 
-function judgeMinutes(credential: string, arrivals: readonly number[]): string[] {
+function checkMinutes(credential: string, arrivals: readonly number[]): string[] {
   const most = arrivals.reduce(
     (seen, at, index) => {
       let { first } = seen;
@@ -48,7 +48,7 @@ function judgeMinutes(credential: string, arrivals: readonly number[]): string[]
   return most.most > maxPerMinute ? [`${credential} asked ${most.most} times within a minute`] : [];
 }
 
-/** I3: a log that lacks its end is read twice; every other one is served once. */
+/** I3: a log without its end marker is read twice; every other one is served once. */
 export function checkDownloads({ evidence: { journal, hadFaults }, rows }: CheckContext): Violation[] {
   if (hadFaults) return [];
   const wrong = rows.jobs.flatMap(({ job_id, log_flags, log_state }) => {

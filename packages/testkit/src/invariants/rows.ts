@@ -1,14 +1,14 @@
-// What the auditor's views and the ledger say, as the judge reads them.
+// Reads the auditor's views and the ledger for the invariant checks.
 
 import { type Client, types } from "pg";
 
 import type { AttemptState } from "./oracle.ts";
 
 const int8Oid = 20;
-/** Ids and counts as numbers, whatever the client was told: GitHub's are far below 2^53. */
+/** Parses ids and counts as numbers, whatever the client's own parsers: GitHub's are far below 2^53. */
 const getTypeParser = (oid: number, format?: "text" | "binary") => (oid === int8Oid ? Number : types.getTypeParser(oid, format));
 
-/** The rows of a query, with numbers for bigint. */
+/** @returns the rows of a query, with bigint as number. */
 export async function ask<Row extends object>(client: Client, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   return (await client.query<Row>({ text, values: [...values], types: { getTypeParser } })).rows;
 }
@@ -30,11 +30,11 @@ export type JobRow = {
 export type Rows = {
   readonly jobs: readonly JobRow[];
   readonly byJob: ReadonlyMap<number, readonly JobRow[]>;
-  /** By run, in the order of attempts. */
+  /** By run, in order of attempts. */
   readonly states: ReadonlyMap<number, readonly AttemptState[]>;
-  /** Of logs that a tombstone excuses. */
+  /** Logs with a tombstone. */
   readonly tombstones: ReadonlySet<string>;
-  /** Logs that were found damaged, and those that were stored beside them. */
+  /** Damaged logs, and the logs that replace them. */
   readonly repairs: ReadonlySet<string>;
 };
 

@@ -1,4 +1,4 @@
-// The chain: numbered without a hole, each seal naming the one before, known to audit.seals, and holding every object of its time.
+// Checks the chain of seals: consecutive numbers, each seal naming its predecessor, recorded in audit.seals, and covering every object.
 
 import { z } from "zod";
 
@@ -9,12 +9,12 @@ import { parseStoredKey } from "./stored-keys.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 const noPreviousSeal = "0".repeat(64);
-/** A seal that is full leaves the rest to the next one. */
+/** A full seal leaves the remaining objects to the next one. */
 const maxSealEntries = 50_000;
 
 type CheckedSystem = CheckContext & { readonly store: StoreView };
 
-/** I10: what `verify` found, and the chain as it lies in the store. */
+/** I10: the result of `verify`, and the chain in the store. */
 export async function checkChain({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   const { client, verify } = evidence;
   const known = await ask<{ sequence: number; sha256: string }>(client, "select sequence, sha256 from audit.seals order by 1");
@@ -30,24 +30,24 @@ export async function checkChain({ evidence, store }: CheckedSystem): Promise<Vi
   const lost = known
     .filter(({ sequence }) => !sequences.has(sequence))
     .map(({ sequence }) => `seal ${sequence} is not in the store`);
-  return violationsOf("I10", [...wrong, ...lost, ...(verify === undefined ? [] : judgeVerify(verify))]);
+  return violationsOf("I10", [...wrong, ...lost, ...(verify === undefined ? [] : checkVerify(verify))]);
 }
 
 const Report = z.object({ findings: z.array(z.looseObject({ verdict: z.string(), key: z.string() })) });
 
-function judgeVerify({ code, report }: NonNullable<CheckContext["evidence"]["verify"]>): string[] {
+function checkVerify({ code, report }: NonNullable<CheckContext["evidence"]["verify"]>): string[] {
   const { data } = Report.safeParse(report);
   if (data === undefined) return [`verify ended with ${code}, and without a report`];
   const found = data.findings.map(({ verdict, key, ...more }) => `verify: ${verdict} ${key} ${JSON.stringify(more)}`);
   return code === 0 ? found : [`verify ended with ${code}`, ...found];
 }
 
-/** I4: no seal holds anything that the simulator did not issue. */
-export function checkSealEntries({ store, truth, evidence }: CheckedSystem): Violation[] {
+/** I4: no seal has an entry for an object that the simulator did not issue. */
+export function checkSealEntries({ store, oracle, evidence }: CheckedSystem): Violation[] {
   const { runs } = evidence.simulator.world;
   const isIssued = (key: string) => {
     const parsed = parseStoredKey(key);
-    if (parsed.kind === "log" || parsed.kind === "record") return truth.get(parsed.jobId)?.job.run.id === parsed.runId;
+    if (parsed.kind === "log" || parsed.kind === "record") return oracle.get(parsed.jobId)?.job.run.id === parsed.runId;
     return parsed.kind === "identity" || (parsed.kind === "run" && runs.has(parsed.runId));
   };
   const wrong = store.seals.flatMap(({ key: seal, payload }) =>
@@ -57,8 +57,7 @@ export function checkSealEntries({ store, truth, evidence }: CheckedSystem): Vio
 }
 
 /**
- * I11: every object that was there when the last seal was prepared is in a seal, once. One that was written down in that moment may
- * wait for the next.
+ * I11: every object that existed when the last seal was prepared is in exactly one seal. One recorded at that time may wait for the next.
  */
 export async function checkSealed({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   if (store.seals.length === 0) return [];

@@ -1,4 +1,4 @@
-// Every object of the store is of something that the simulator issued, whole, there once, and counted.
+// Checks that every object of the store belongs to something that the simulator issued, is complete, unique and counted.
 
 import type { Expected } from "@actions-archive/github-simulator/log/expected";
 
@@ -10,24 +10,24 @@ import { type Violation, violationsOf } from "./violation.ts";
 
 type CheckedSystem = CheckContext & { readonly store: StoreView };
 
-/** I2, I3 and I4 of the store. */
-export function checkStore(judged: CheckedSystem): Violation[] {
+/** I2, I3 and I4, for the store. */
+export function checkStore(context: CheckedSystem): Violation[] {
   return [
-    ...violationsOf("I2", [...judgeBytes(judged), ...judgeSidecars(judged.store)]),
-    ...violationsOf("I3", [...judgeLogCopies(judged), ...judgeVersions(judged)]),
-    ...violationsOf("I4", [...judgeNames(judged), ...judgeRecordIds(judged.store)]),
+    ...violationsOf("I2", [...checkBytes(context), ...checkSidecars(context.store)]),
+    ...violationsOf("I3", [...checkLogCopies(context), ...checkVersions(context)]),
+    ...violationsOf("I4", [...checkNames(context), ...checkRecordIds(context.store)]),
   ];
 }
 
-function judgeBytes({ rows, truth, store }: CheckedSystem): string[] {
+function checkBytes({ rows, oracle, store }: CheckedSystem): string[] {
   const wrong: string[] = [];
   for (const row of rows.jobs) {
     if (row.log_state !== "archived") continue;
     const log = store.logs.get(row.job_id)?.find(({ key }) => key === row.log_key);
-    // One that is not there is counted.
+    // A missing log is counted elsewhere.
     if (log === undefined) continue;
     const sources: unknown[] =
-      truth
+      oracle
         .get(row.job_id)
         ?.ends?.filter(isArchived)
         .map(({ rawSha256 }) => rawSha256) ?? [];
@@ -37,7 +37,7 @@ function judgeBytes({ rows, truth, store }: CheckedSystem): string[] {
     else if (log.raw.sha256 !== row.log_sha256 || log.raw.bytes !== row.log_bytes)
       wrong.push(`${log.key} holds ${log.raw.bytes} bytes, and is not the log of its row`);
   }
-  // Logs beside those of the rows are evidence, too.
+  // Extra logs, which no row names, are evidence too.
   const extraLogs = [...store.logs.values()].flat().filter((log) => !rows.repairs.has(log.key) && !isOfRow(rows.byJob, log));
   const torn = extraLogs.filter(({ raw, rawSha256 }) => raw === undefined || raw.sha256 !== (rawSha256 ?? raw.sha256));
   return [...wrong, ...torn.map(({ key }) => `${key} is not what its name says, or is cut`)];
@@ -51,22 +51,22 @@ function isOfRow(byJob: CheckContext["rows"]["byJob"], { jobId, key }: StoredLog
   return byJob.get(jobId)?.some(({ log_key }) => log_key === key) ?? false;
 }
 
-// A folder's sidecar tells the hash of the object beside it.
-function judgeSidecars({ keys, logs }: StoreView): string[] {
+// A folder's sidecar contains the hash of its object.
+function checkSidecars({ keys, logs }: StoreView): string[] {
   const sidecars = Map.groupBy(
     keys.filter((stored) => stored.kind === "sidecar"),
     ({ of }) => of,
   );
   if (sidecars.size === 0) return [];
   return [...logs.values()].flat().flatMap(({ key, storedSha256, raw }) => {
-    const told = sidecars.get(key) ?? [];
-    // Told already.
-    if (raw === undefined || (told.length === 1 && told[0]?.sha256 === storedSha256)) return [];
-    return [`${key} has ${told.length} sidecars, and must have the one of its bytes`];
+    const reported = sidecars.get(key) ?? [];
+    // Reported already.
+    if (raw === undefined || (reported.length === 1 && reported[0]?.sha256 === storedSha256)) return [];
+    return [`${key} has ${reported.length} sidecars, and must have the one of its bytes`];
   });
 }
 
-function judgeLogCopies({ rows, store }: CheckedSystem): string[] {
+function checkLogCopies({ rows, store }: CheckedSystem): string[] {
   return [...store.logs].flatMap(([jobId, logs]) => {
     const [row] = rows.byJob.get(jobId) ?? [];
     const others = logs.filter(({ key }) => key !== row?.log_key && !rows.repairs.has(key) && !rows.tombstones.has(key));
@@ -75,22 +75,22 @@ function judgeLogCopies({ rows, store }: CheckedSystem): string[] {
   });
 }
 
-// Versions count from 1 without a hole, and each later one says what the one before could not.
-function judgeVersions({ store, rows, evidence }: CheckedSystem): string[] {
+// Versions count from 1 without a gap, and each adds to its predecessor.
+function checkVersions({ store, rows, evidence }: CheckedSystem): string[] {
   return [...store.records].flatMap(([jobId, records]) => {
     const versions = records.toSorted((a, b) => a.version - b.version);
     const isWhole = versions.every(({ version }, index) => version === index + 1);
     if (!isWhole) return [`record versions of job ${jobId}: ${versions.map(({ version }) => version).join(", ")}`];
     return versions
       .slice(1)
-      .filter((record, index) => !evidence.hadFaults && !saysMore(versions[index], record, rows.repairs))
+      .filter((record, index) => !evidence.hadFaults && !addsInformation(versions[index], record, rows.repairs))
       .map(({ key }) => `${key} is a version more, and says nothing that the one before could not`);
   });
 }
 
-// A log was found after all, read otherwise, or repaired; or it is a copy's original that came late; or the log was read again, since the
-// extraction or the steps of the job object knew more.
-function saysMore(before: StoredRecord | undefined, { record }: StoredRecord, repairs: ReadonlySet<string>): boolean {
+// A log was found after all, read with other bytes, or repaired; or it is a copy's original that came late; or it was read again with more
+// extracted facts or more steps in the job object.
+function addsInformation(before: StoredRecord | undefined, { record }: StoredRecord, repairs: ReadonlySet<string>): boolean {
   const [old, log] = [before?.record?.log, record?.log];
   if (old === undefined || log === undefined) return false;
   if (old.state !== log.state) return log.state === "archived";
@@ -100,13 +100,13 @@ function saysMore(before: StoredRecord | undefined, { record }: StoredRecord, re
   return isReread || log.flags.includes("changed_since") || repairs.has(log.key ?? "");
 }
 
-/** How many values a record's job object has in its steps. */
+/** @returns the number of values in the steps of a record's job object. */
 function knownOf(record: StoredRecord["record"]): number {
   const values = record?.job.steps?.flatMap((step) => Object.values(step)) ?? [];
   return values.filter((value) => value !== null).length;
 }
 
-function judgeNames({ store, evidence, truth }: CheckedSystem): string[] {
+function checkNames({ store, evidence, oracle }: CheckedSystem): string[] {
   const objects = new Set(store.keys.map(({ key }) => key));
   const isIssued = (stored: StoredKey): boolean => {
     switch (stored.kind) {
@@ -116,7 +116,7 @@ function judgeNames({ store, evidence, truth }: CheckedSystem): string[] {
         return objects.has(stored.of);
       case "log":
       case "record": {
-        const known = truth.get(stored.jobId);
+        const known = oracle.get(stored.jobId);
         const isAt = known?.job.run.id === stored.runId && known.job.run.repository.id === stored.repositoryId;
         return isAt && known.ends !== undefined && stored.host === store.host;
       }
@@ -135,7 +135,7 @@ function judgeNames({ store, evidence, truth }: CheckedSystem): string[] {
   return store.keys.filter((stored) => !isIssued(stored)).map(({ key }) => `${key} is of nothing that the simulator issued`);
 }
 
-function judgeRecordIds({ records }: StoreView): string[] {
+function checkRecordIds({ records }: StoreView): string[] {
   return [...records.values()]
     .flat()
     .filter(
@@ -145,10 +145,10 @@ function judgeRecordIds({ records }: StoreView): string[] {
     .map(({ key }) => `${key} is no record of its job`);
 }
 
-/** I11: jobs that the simulator showed, rows, records in force and objects are as many as each other. */
-export function checkCounts({ rows, truth, store }: CheckedSystem): Violation[] {
+/** I11: shown jobs, rows, records in force and objects are equal in number. */
+export function checkCounts({ rows, oracle, store }: CheckedSystem): Violation[] {
   const compare = (what: string, found: number, wanted: number) => (found === wanted ? [] : [`${found} ${what}, not ${wanted}`]);
-  const shown = [...truth.values()].filter(({ job, ends, isOptional }) =>
+  const shown = [...oracle.values()].filter(({ job, ends, isOptional }) =>
     isOptional ? rows.byJob.has(job.id) : ends !== undefined,
   );
   const count = (state: string) => rows.jobs.filter(({ log_state }) => log_state === state).length;
@@ -159,13 +159,13 @@ export function checkCounts({ rows, truth, store }: CheckedSystem): Violation[] 
     ...compare("jobs with a record", store.records.size, count("archived") + count("absent")),
     ...compare("jobs with a log object", logs.length, count("archived")),
     ...compare("run records", store.runs.length, listed),
-    ...rows.jobs.flatMap((row) => judgeForce(row, store)),
+    ...rows.jobs.flatMap((row) => checkRecordInForce(row, store)),
     ...(store.keys.some(({ kind }) => kind === "identity") ? [] : ["archive.json is not in the store"]),
   ]);
 }
 
-// The highest version is in force, and archived outranks absent; a row says what it says, and leads to what is there.
-function judgeForce(row: JobRow, { records, logs }: StoreView): string[] {
+// The highest version is in force, and archived outranks absent. A row equals that record, and names existing objects.
+function checkRecordInForce(row: JobRow, { records, logs }: StoreView): string[] {
   const versions = records.get(row.job_id)?.toSorted((a, b) => a.version - b.version) ?? [];
   const isSettled = row.log_state === "archived" || row.log_state === "absent";
   if (isSettled !== versions.length > 0) return [`job ${row.job_id} is ${row.log_state}, with ${versions.length} records`];

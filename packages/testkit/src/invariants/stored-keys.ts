@@ -1,4 +1,4 @@
-// Names in the store, and what each of them is, by the formats that the archive promises and with nothing of the project's own.
+// Parses names in the store by the documented formats, independently of the project's own code.
 
 export type JobKey = {
   readonly key: string;
@@ -14,9 +14,9 @@ export type StoredKey =
   | ({ readonly kind: "run"; readonly attempt: number } & Omit<JobKey, "jobId">)
   | { readonly kind: "seal"; readonly key: string; readonly sequence: number }
   | { readonly kind: "identity"; readonly key: string }
-  /** Metadata of a folder's object, in a file beside it that is named after the object's hash. */
+  /** Metadata of a folder's object, in a file named by the object's hash. */
   | { readonly kind: "sidecar"; readonly key: string; readonly of: string; readonly sha256: string }
-  /** A write that did not end, which the store sweeps away. */
+  /** An unfinished write, which the store sweeps. */
   | { readonly kind: "unfinished"; readonly key: string }
   | { readonly kind: "probe"; readonly key: string }
   | { readonly kind: "foreign"; readonly key: string };

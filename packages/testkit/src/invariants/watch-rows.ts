@@ -1,4 +1,4 @@
-// Triggers that note each update which takes back what a row said. In a schema of their own, which goes away with the test's database.
+// Triggers that record each illegal update of a row, in their own schema of the test's database.
 
 import type { Client } from "pg";
 
@@ -6,13 +6,13 @@ import { ask } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 type Watch = {
-  /** Of a row, for people. */
+  /** Columns that identify a row in messages. */
   readonly id: string;
   /** Columns that never change once they have a value. */
   readonly fixed?: readonly string[];
   /** Columns that never become null again. */
   readonly kept: readonly string[];
-  /** Further conditions on `old` and `new`, each with what it says. */
+  /** Further conditions on `old` and `new`, each with its message. */
   readonly never: readonly (readonly [condition: string, what: string])[];
 };
 
@@ -20,7 +20,7 @@ const attempts = [
   ["new.run_attempt > old.run_attempt", "run_attempt grew"],
   ["new.last_listed_attempt < old.last_listed_attempt", "last_listed_attempt fell"],
 ] as const;
-// A terminal state is never left; archived outranks absent, and only a removal ends it.
+// A terminal state is final; but archived outranks absent, and a removal ends archived.
 const logStates = [
   ["old.log_state in ('archived', 'absent') and new.log_state in ('pending', 'failed')", "a terminal log is owed again"],
   [
@@ -76,7 +76,7 @@ const watches: Readonly<Record<string, Watch>> = {
     id: "run_id || '/' || run_attempt",
     fixed: ["run_id", "run_attempt", "repository_id"],
     kept: ["object", "record_key", "listed_at", "listed_jobs", "status", "conclusion"],
-    // Whatever shows the run again reopens it.
+    // A new sighting of the run reopens it.
     never: [
       ...notCompleted,
       ["old.state <> 'open' and new.state not in (old.state, 'open')", "a closed attempt changed its state"],
@@ -84,20 +84,20 @@ const watches: Readonly<Record<string, Watch>> = {
   },
 };
 
-/** Begins to watch the database, or goes on after `stopWatchingRows`: before anything works on it, as the owner of the tables. */
+/** Starts watching, or resumes after `stopWatchingRows`. Call it as the owner of the tables, before anything works on the database. */
 export async function watchRows(client: Client): Promise<void> {
   await client.query(`
-    create schema if not exists checkInvariants;
-    create table if not exists checkInvariants.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
+    create schema if not exists invariants;
+    create table if not exists invariants.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
   `);
   for (const [relation, watch] of Object.entries(watches)) await client.query(triggerOf(relation, watch));
   await client.query(windowTrigger);
 }
 
-// Of the owner: a worker's role may write no other schema.
+// Owned by the tables' owner, since a worker's role may not write to another schema.
 function functionOf(relation: string, body: string): string {
   return `
-    create or replace function checkInvariants.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+    create or replace function invariants.watch_${relation}() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
     begin
       ${body}
       return null;
@@ -113,22 +113,22 @@ function triggerOf(relation: string, { id, fixed = [], kept, never }: Watch): st
   ];
   const idOf = `(select (${id})::text from (select old.*) as row)`;
   const note = (what: string) =>
-    `insert into checkInvariants.steps_back (relation, id, what) values ('${relation}', ${idOf}, '${what}');`;
+    `insert into invariants.steps_back (relation, id, what) values ('${relation}', ${idOf}, '${what}');`;
   return `
     ${functionOf(
       relation,
       `if tg_op = 'DELETE' then ${note("deleted")} return null; end if;
       ${conditions.map(([condition, what]) => `if ${condition} then ${note(what)} end if;`).join("\n      ")}`,
     )}
-    create trigger judge_steps_back after update or delete on archive.${relation} for each row execute function checkInvariants.watch_${relation}();`;
+    create trigger check_monotonic after update or delete on archive.${relation} for each row execute function invariants.watch_${relation}();`;
 }
 
-// Windows are extended by making another row. At the end of the transaction, all that was covered is, but for seconds that turned out
-// to be full, and what was removed on purpose.
+// A window is extended by inserting another row. At the end of the transaction everything that was covered must still be covered, except
+// for seconds that turned out to be full, and deliberate removals.
 const windowTrigger = `
   ${functionOf(
     "windows",
-    `insert into checkInvariants.steps_back (relation, id, what)
+    `insert into invariants.steps_back (relation, id, what)
       select 'windows', old.repository_id::text, format('%s is covered no more', lost)
       from (
         select tstzmultirange(tstzrange(old.window_start, old.window_end))
@@ -141,23 +141,23 @@ const windowTrigger = `
       ) as compared
       where not isempty(lost);`,
   )}
-  create constraint trigger judge_steps_back after update or delete on archive.windows
-    deferrable initially deferred for each row execute function checkInvariants.watch_windows();`;
+  create constraint trigger check_monotonic after update or delete on archive.windows
+    deferrable initially deferred for each row execute function invariants.watch_windows();`;
 
-/** Whether somebody watched. */
+/** @returns whether rows were watched. */
 export async function wasWatched(client: Client): Promise<boolean> {
   const [row] = await ask<{ is_there: boolean }>(
     client,
-    "select to_regclass('checkInvariants.steps_back') is not null as is_there",
+    "select to_regclass('invariants.steps_back') is not null as is_there",
   );
   return row?.is_there === true;
 }
 
-/** I5: what the triggers noted. */
+/** I5: the updates that the triggers recorded. */
 export async function checkUpdates(client: Client): Promise<Violation[]> {
   const rows = await ask<{ relation: string; id: string; what: string; times: number }>(
     client,
-    "select relation, id, what, count(*)::int as times from checkInvariants.steps_back group by 1, 2, 3 order by min(noted_at)",
+    "select relation, id, what, count(*)::int as times from invariants.steps_back group by 1, 2, 3 order by min(noted_at)",
   );
   return violationsOf(
     "I5",
@@ -165,8 +165,8 @@ export async function checkUpdates(client: Client): Promise<Violation[]> {
   );
 }
 
-/** Takes the triggers away again, which no archive has; what they recorded stays. Idempotent. */
+/** Drops the triggers, which an archive does not have, and keeps what they recorded. Idempotent. */
 export async function stopWatchingRows(client: Client): Promise<void> {
   for (const table of [...Object.keys(watches), "windows"])
-    await client.query(`drop trigger if exists judge_steps_back on archive.${table}`);
+    await client.query(`drop trigger if exists check_monotonic on archive.${table}`);
 }

@@ -1,5 +1,5 @@
-// A server before an S3 server that misbehaves as told, in PUTs and in GETs. It also holds If-None-Match, which s3rver ignores,
-// unless it is told to ignore it too.
+// A proxy before an S3 server that injects faults into PUTs and GETs. It also implements If-None-Match, which s3rver ignores, unless
+// configured to ignore it as well.
 
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
@@ -10,34 +10,34 @@ import type { TestS3 } from "./test-s3.ts";
 export type PutFault = "lose-answer" | "corrupt" | "refuse-after-body" | 403 | 404 | 409 | 412 | 503 | "error-in-200";
 
 /**
- * What becomes of an object on the way: `cut` breaks the connection in its midst; `short` gives half of it, and says that this is
- * all; `whole` ignores the range; `flip` changes a byte; `huge` says that it has 3 GiB, and sends nothing; 416: as if it were shorter.
+ * The fault of a GET: `cut` closes the connection halfway; `short` sends half of the object as if it were all; `whole` ignores the range;
+ * `flip` changes a byte; `huge` announces 3 GiB and sends nothing; 416: as if the object were shorter.
  */
 export type GetFault = "cut" | "short" | "whole" | "flip" | "huge" | 416 | 503;
 
-/** Faults by chance, for as long as it lasts: one of those of its kind for each request that it hits. */
+/** Random faults while set: with `chance`, a request gets one fault of its kind. */
 export type RandomFaults = {
   readonly puts: readonly PutFault[];
   readonly gets: readonly GetFault[];
   readonly chance: number;
-  /** From 0 to 1, from a seed. */
+  /** @returns a number from 0 to 1, from a seed. */
   readonly random: () => number;
 };
 
 export type S3Proxy = AsyncDisposable & {
-  /** As the server behind it, but for its endpoint. */
+  /** The server behind the proxy, with the proxy's endpoint. */
   readonly s3: TestS3;
-  /** Of the next PUTs. */
+  /** Of the next PUTs, in order. */
   readonly faults: PutFault[];
-  /** Of the next GETs of objects; undefined: none. */
+  /** Of the next GETs of objects, in order; undefined: none. */
   readonly getFaults: (GetFault | undefined)[];
   storm: RandomFaults | undefined;
-  /** How many requests were spoiled. */
+  /** @returns the number of requests with a fault. */
   readonly hitCount: () => number;
-  /** Refuses a body that does not have its Content-MD5, as s3rver does not. */
+  /** Whether to reject a body that does not match its Content-MD5; s3rver does not. */
   checksMd5: boolean;
   ignoresConditions: boolean;
-  /** Of each PUT, before it reaches the server behind, and before its answer leaves. */
+  /** For each PUT: called before it is forwarded, and before its answer is sent. */
   beforePut: () => Promise<void> | void;
   afterPut: () => Promise<void> | void;
   readonly puts: () => number;
@@ -46,12 +46,12 @@ export type S3Proxy = AsyncDisposable & {
 
 const errorBody = (code: string) => `<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`;
 
-/** Older ones are forgotten: a front may stand for hours. */
+/** Older requests are dropped: a proxy may run for hours. */
 const maxRequests = 100_000;
 
 type FrontState = Omit<S3Proxy, "s3" | "hitCount" | "puts" | typeof Symbol.asyncDispose> & {
   hits: number;
-  /** Keys whose conditional put is on its way. */
+  /** Keys with a conditional put in progress. */
   readonly inFlight: Set<string>;
 };
 
@@ -77,7 +77,7 @@ function forward(s3: TestS3, method: string | undefined, from: IncomingMessage, 
 }
 
 async function answerPut(s3: TestS3, front: FrontState, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const fault = front.faults.shift() ?? stormy(front, front.storm?.puts);
+  const fault = front.faults.shift() ?? drawFault(front, front.storm?.puts);
   const body = await bytesOf(incoming);
   const reply = (status: number, code: string) =>
     outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
@@ -98,7 +98,7 @@ async function answerPut(s3: TestS3, front: FrontState, incoming: IncomingMessag
   outgoing.writeHead(result.status, result.headers).end(result.body);
 }
 
-// Of two that race for a key, S3 tells one to come again: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+// S3 answers one of two racing puts of a key with 409: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage, body: Buffer): Promise<Answer | string> {
   const key = (incoming.url ?? "").split("?")[0] ?? "";
   const isConditional = incoming.headers["if-none-match"] === "*" && !front.ignoresConditions;
@@ -113,7 +113,7 @@ async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage,
   }
 }
 
-// Two readings that a line spoils are not spoilt alike.
+// Two corrupted reads must differ from each other.
 function flip(body: Buffer, middle: number, storm: RandomFaults | undefined): void {
   if (body.length === 0) return;
   const place = storm === undefined ? middle : Math.floor(storm.random() * body.length);
@@ -130,7 +130,7 @@ async function answerGet(
   if (fault === 503) return void outgoing.writeHead(503).end(errorBody("SlowDown"));
   if (fault === "whole") delete incoming.headers.range;
   const { status, headers: all, body } = await forward(s3, incoming.method, incoming, Buffer.alloc(0));
-  // The body is here as a whole: what was sent in chunks goes on with its length.
+  // The body is complete, so a chunked one is forwarded with its length.
   const { "transfer-encoding": _framing, ...headers } = all;
   const half = body.subarray(0, Math.floor(body.length / 2));
   if (fault === "huge") return outgoing.writeHead(status, { ...headers, "content-length": 3 * 1024 ** 3 }).flushHeaders();
@@ -141,7 +141,7 @@ async function answerGet(
   outgoing.end(body);
 }
 
-/** Starts a front before the server of `s3`. Signatures are over the front's address, which is why the endpoint must be its own. */
+/** Starts a proxy for the server of `s3`. Signatures include the proxy's address, so clients must use its endpoint. */
 export async function openS3Proxy(s3: TestS3): Promise<S3Proxy> {
   const state: FrontState = {
     faults: [],
@@ -162,7 +162,7 @@ export async function openS3Proxy(s3: TestS3): Promise<S3Proxy> {
     answer(s3, state, incoming, outgoing).catch(() => outgoing.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // A server that was given a port has an address with one.
+  // The address of a TCP server is an AddressInfo.
   const { port } = server.address() as AddressInfo;
   return Object.assign(state, {
     s3: { ...s3, endpoint: `http://127.0.0.1:${port}` },
@@ -184,11 +184,11 @@ async function answer(s3: TestS3, state: FrontState, incoming: IncomingMessage, 
     return void outgoing.writeHead(status, headers).end();
   }
   const isObject = method === "GET" && !/[?&](list-type|versions|versioning|object-lock|retention)\b/.test(url);
-  const fault = isObject ? (state.getFaults.shift() ?? stormy(state, state.storm?.gets)) : undefined;
+  const fault = isObject ? (state.getFaults.shift() ?? drawFault(state, state.storm?.gets)) : undefined;
   return answerGet(s3, { fault, storm: state.storm }, incoming, outgoing);
 }
 
-function stormy<Fault>(state: FrontState, kinds: readonly Fault[] | undefined): Fault | undefined {
+function drawFault<Fault>(state: FrontState, kinds: readonly Fault[] | undefined): Fault | undefined {
   const { storm } = state;
   if (storm === undefined || kinds === undefined || kinds.length === 0 || storm.random() >= storm.chance) return undefined;
   state.hits++;
