@@ -29,7 +29,7 @@ test("a job lags behind its completed run, in progress with steps that have not 
   expect(build).toMatchObject({ status: "in_progress", conclusion: null, completed_at: null });
   expect(JSON.stringify(build)).toContain('"in_progress","conclusion":null,"number"');
   expect(other).toMatchObject({ status: "completed" });
-  expect([...simulator.world.told.jobs]).toEqual([other?.id]);
+  expect([...simulator.world.shown.jobs]).toEqual([other?.id]);
   simulator.clock.advance(60_000);
   expect(await read()).toMatchObject([{ status: "completed", conclusion: "success" }, { status: "completed" }]);
 });

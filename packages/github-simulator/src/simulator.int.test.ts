@@ -283,7 +283,7 @@ test("a run can be deleted in the moment in which a page showed it that is not t
   // The pages have shifted: the second one is empty, the third run on the first.
   expect(await list("per_page=2&page=2")).toBe(0);
   expect(await list("per_page=2")).toBe(1);
-  expect([...simulator.world.told.runs]).toEqual(runs.map(({ runId }) => runId));
+  expect([...simulator.world.shown.runs]).toEqual(runs.map(({ runId }) => runId));
 });
 
 test("the clock goes on from where it is at another speed", async () => {

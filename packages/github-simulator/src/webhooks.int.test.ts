@@ -147,7 +147,7 @@ test("over an unreliable way events are lost, doubled and overtake each other, a
   expect(shuffled).not.toEqual(reliable);
   expect(shuffled.toSorted()).toEqual(reliable.toSorted());
   // What was taken is what can be asked of an archive: all jobs of the one repository as completed, no run.
-  expect([simulator.world.told.jobs.size, simulator.world.told.runs.size]).toEqual([20, 0]);
+  expect([simulator.world.shown.jobs.size, simulator.world.shown.runs.size]).toEqual([20, 0]);
 });
 
 test("a payload tells of the moment of its event, however late it is sent", async () => {

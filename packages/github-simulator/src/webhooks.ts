@@ -132,7 +132,7 @@ export class Webhooks {
     const atMs = options.atMs ?? clock.nowMs();
     const subject = () => ({ workflow_job: renderJob(job, atMs, urls) });
     const isOver = action === "completed" && jobStatus(job, shownAtMs(job, atMs)) === "completed";
-    const recordUsage = () => void (isOver && world.told.jobs.add(job.id));
+    const recordUsage = () => void (isOver && world.shown.jobs.add(job.id));
     return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), recordUsage }), options);
   }
 
@@ -148,7 +148,7 @@ export class Webhooks {
       workflow: { id: workflow.id, name: workflow.name, path: workflow.path, state: "active" },
       workflow_run: renderRun(run, view, urls),
     });
-    const recordUsage = () => void world.told.runs.add(run.id);
+    const recordUsage = () => void world.shown.runs.add(run.id);
     return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), recordUsage }), options);
   }
 

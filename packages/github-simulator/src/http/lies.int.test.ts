@@ -104,7 +104,7 @@ test("what a lie hides is not counted as shown", async () => {
   await using _ = simulator;
   simulator.control.addFault({ ...rest, lie: { kind: "short-list", keepFirst: 1 } });
   const { ids } = await page(1);
-  expect([...simulator.world.told.runs]).toEqual(ids);
+  expect([...simulator.world.shown.runs]).toEqual(ids);
 });
 
 test("a page is stale: the first or the previous answer, with its ETag", async () => {

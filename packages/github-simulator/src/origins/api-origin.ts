@@ -77,8 +77,8 @@ export function createApiOrigin(deps: ApiDeps, { credentials, history, prefix }:
       refusal === undefined
         ? await route({ request, url, credential, lie })
         : { answer: refusal, shown: nothingShown(), miss: refused };
-    for (const id of routed.shown.runs) deps.world.told.runs.add(id);
-    for (const id of routed.shown.jobs) deps.world.told.jobs.add(id);
+    for (const id of routed.shown.runs) deps.world.shown.runs.add(id);
+    for (const id of routed.shown.jobs) deps.world.shown.jobs.add(id);
     if (routed.answer.status === 304) deps.limits.refund(credential);
     const headers = { ...common(), ...deps.limits.headers(credential), ...routed.answer.headers };
     return { ...routed, answer: { ...routed.answer, headers }, done };

@@ -13,7 +13,7 @@ export class World {
   readonly runs = new Map<number, Run>();
   readonly jobs = new Map<number, Job>();
   /** What somebody was shown so far, by a list, a single answer or a webhook: runs, and jobs as completed. */
-  readonly told = { runs: new Set<number>(), jobs: new Set<number>() };
+  readonly shown = { runs: new Set<number>(), jobs: new Set<number>() };
   /** Old `owner/name`, in lower case, of renamed and transferred repositories. */
   readonly #formerNames = new Map<string, Repository>();
   readonly #ids = new Set<number>();

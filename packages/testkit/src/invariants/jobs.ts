@@ -38,18 +38,18 @@ function checkRow(context: CheckContext, { job, ends }: TrueJob, row: JobRow): V
   const isAt = row.run_id === job.run.id && row.repository_id === job.run.repository.id && row.run_attempt === job.attempt;
   if (!isAt) found.push({ invariant: "I4", what: `${name} stands under run ${row.run_id}, attempt ${row.run_attempt}` });
   if (isRemoved(context, row)) return found;
-  const told = (end: unknown) => JSON.stringify(end);
+  const text = (end: unknown) => JSON.stringify(end);
   const wrongEnd = (invariant: "I1" | "I2") =>
-    found.push({ invariant, what: `${name}: expected ${ends.map(told).join(" or ")}, found ${told(endOf(row, hadFaults))}` });
+    found.push({ invariant, what: `${name}: expected ${ends.map(text).join(" or ")}, found ${text(endOf(row, hadFaults))}` });
   // The bytes of an archived log are another invariant.
-  const outcome = (state: string, reason: unknown, flags: unknown) => told([state, reason ?? null, flags ?? []]);
+  const outcome = (state: string, reason: unknown, flags: unknown) => text([state, reason ?? null, flags ?? []]);
   const isRightKind = ends.some(
     (end) =>
       outcome(end.state, "reason" in end ? end.reason : null, "flags" in end ? end.flags : []) ===
       outcome(row.log_state, row.log_reason, flagsOf(row, hadFaults)),
   );
   if (!isRightKind) wrongEnd("I1");
-  else if (!ends.some((end) => told(end) === told(endOf(row, hadFaults)))) wrongEnd("I2");
+  else if (!ends.some((end) => text(end) === text(endOf(row, hadFaults)))) wrongEnd("I2");
   return found;
 }
 

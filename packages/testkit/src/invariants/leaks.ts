@@ -17,8 +17,8 @@ export function secretsOf(canaries: readonly string[], signatures: ReadonlySet<s
 
 /** @returns what leaked into `text`, without repeating the secret. */
 export function leaksIn(text: string, { lines, signatures }: Secrets): string[] {
-  const told = lines.flatMap((line) => (text.includes(line) ? [`a secret that begins with ${line.slice(0, 4)}`] : []));
-  if (signatures.size === 0) return told;
+  const found = lines.flatMap((line) => (text.includes(line) ? [`a secret that begins with ${line.slice(0, 4)}`] : []));
+  if (signatures.size === 0) return found;
   const links = [...text.matchAll(signature)].filter(([found]) => signatures.has(decodeURIComponent(found)));
-  return links.length === 0 ? told : [...told, "the signature of a link"];
+  return links.length === 0 ? found : [...found, "the signature of a link"];
 }

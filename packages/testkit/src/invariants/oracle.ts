@@ -31,7 +31,7 @@ export async function listTrueJobs({ simulator: { world, clock }, ...past }: Pas
   for (const job of world.jobs.values()) {
     if (!isCompleted(job, nowMs) || !exists(job, nowMs)) continue;
     const isOptional = job.run.deleted && past.hadFaults;
-    const isKnown = !job.run.deleted || world.told.jobs.has(job.id);
+    const isKnown = !job.run.deleted || world.shown.jobs.has(job.id);
     jobs.set(job.id, { job, isOptional, ends: isKnown ? await endsOf(job, nowMs, past) : undefined });
   }
   return jobs;
@@ -81,7 +81,7 @@ async function endAt(job: Job, nowMs: number): Promise<Expected> {
 /** @returns the right states of each attempt of the run; undefined when no client was shown the run. */
 export function statesOf({ simulator: { world, clock }, ...past }: Past, run: Run): AttemptState[][] | undefined {
   const nowMs = clock.nowMs();
-  if (!world.told.runs.has(run.id)) return undefined;
+  if (!world.shown.runs.has(run.id)) return undefined;
   const attempts = run.attempts.filter(({ createdAtMs }) => createdAtMs <= nowMs);
   return attempts.map((attempt) => statesOfAttempt(run, attempt, { nowMs, ...past }));
 }

@@ -88,7 +88,7 @@ const watches: Readonly<Record<string, Watch>> = {
 export async function watchRows(client: Client): Promise<void> {
   await client.query(`
     create schema if not exists invariants;
-    create table if not exists invariants.steps_back (noted_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
+    create table if not exists invariants.steps_back (recorded_at timestamptz not null default clock_timestamp(), relation text not null, id text, what text not null);
   `);
   for (const [relation, watch] of Object.entries(watches)) await client.query(triggerOf(relation, watch));
   await client.query(windowTrigger);
@@ -157,7 +157,7 @@ export async function wasWatched(client: Client): Promise<boolean> {
 export async function checkUpdates(client: Client): Promise<Violation[]> {
   const rows = await ask<{ relation: string; id: string; what: string; times: number }>(
     client,
-    "select relation, id, what, count(*)::int as times from invariants.steps_back group by 1, 2, 3 order by min(noted_at)",
+    "select relation, id, what, count(*)::int as times from invariants.steps_back group by 1, 2, 3 order by min(recorded_at)",
   );
   return violationsOf(
     "I5",
