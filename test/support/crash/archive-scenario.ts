@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { putLog } from "@actions-archive/archive/log/logs";
 import { openStore } from "@actions-archive/archive/open-store";
 import type { Store } from "@actions-archive/archive/store/store";
-import { type StoreProxy, openStoreProxy } from "@actions-archive/archive/test-support/s3-front";
+import { type StoreProxy, openStoreProxy } from "@actions-archive/archive/test-support/store-proxy";
 import { createLogger } from "@actions-archive/core/logger";
 import { recordJobs } from "@actions-archive/database/ledger/log-jobs";
 import { selectRepositories } from "@actions-archive/database/ledger/repositories";

@@ -73,15 +73,7 @@ export async function openSystem(options: SystemOptions): Promise<System> {
   const secret = randomBytes(16).toString("hex");
   const simulator = stack.use(await options.startSimulator({ url: `http://127.0.0.1:${balancer.port}/webhooks/github`, secret }));
   const sealKey = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" });
-  const common: Settings = {
-    GITHUB_API_URL: simulator.apiUrl,
-    GITHUB_HOST: simulatedHost,
-    GITHUB_LOG_HOSTS: simulator.logOrigin,
-    LOG_SETTLE_SECONDS: "1",
-    RUN_SETTLE_SECONDS: "0",
-    ...store.settings,
-    ...credentialOf(simulator),
-  };
+  const common = { ...workerSettings(simulator), ...store.settings };
   const proxied = { DATABASE_URL: postgres.url, QUEUE_URL: redisProxy?.before(redis?.url ?? "") ?? postgres.url };
   const direct = { DATABASE_URL: postgres.directUrl, QUEUE_URL: redis?.url ?? postgres.directUrl };
   const spool = join(workspace.folder, "spool", "cli");
@@ -120,6 +112,17 @@ export async function openSystem(options: SystemOptions): Promise<System> {
     cli: (...args) => runCli(args, { cwd: workspace.folder, settings }),
     of: (kind) => replicas.filter((replica) => replica.kind === kind),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function workerSettings(simulator: Simulator): Settings {
+  return {
+    GITHUB_API_URL: simulator.apiUrl,
+    GITHUB_HOST: simulatedHost,
+    GITHUB_LOG_HOSTS: simulator.logOrigin,
+    LOG_SETTLE_SECONDS: "1",
+    RUN_SETTLE_SECONDS: "0",
+    ...credentialOf(simulator),
   };
 }
 

@@ -296,5 +296,7 @@ test("a view over a table whose rows nobody is said to own refuses the migration
     await sql`create view audit.billing as select amount from archive.billing`.execute(trx);
     return setUpAccess(trx);
   });
-  await expect(migrating).rejects.toThrow("archive.billing is read by a view of schema audit, but 3_policies.sql has no rule for its rows");
+  await expect(migrating).rejects.toThrow(
+    "archive.billing is read by a view of schema audit, but 3_policies.sql has no rule for its rows",
+  );
 });

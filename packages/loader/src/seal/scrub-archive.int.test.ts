@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { openStoreProxy } from "@actions-archive/archive/test-support/s3-front";
+import { openStoreProxy } from "@actions-archive/archive/test-support/store-proxy";
 import { logKey } from "@actions-archive/core/object-key";
 import { recordObjects } from "@actions-archive/database/ledger/objects";
 import { findScrub } from "@actions-archive/database/seal/scrub";

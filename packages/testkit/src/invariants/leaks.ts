@@ -19,6 +19,6 @@ export function secretsOf(canaries: readonly string[], signatures: ReadonlySet<s
 export function leaksIn(text: string, { lines, signatures }: Secrets): string[] {
   const found = lines.flatMap((line) => (text.includes(line) ? [`a secret that begins with ${line.slice(0, 4)}`] : []));
   if (signatures.size === 0) return found;
-  const links = [...text.matchAll(signature)].filter(([found]) => signatures.has(decodeURIComponent(found)));
+  const links = [...text.matchAll(signature)].filter(([link]) => signatures.has(decodeURIComponent(link)));
   return links.length === 0 ? found : [...found, "the signature of a link"];
 }

@@ -146,10 +146,7 @@ const windowTrigger = `
 
 /** @returns whether rows were watched. */
 export async function wasWatched(client: Client): Promise<boolean> {
-  const [row] = await ask<{ is_there: boolean }>(
-    client,
-    "select to_regclass('invariants.steps_back') is not null as is_there",
-  );
+  const [row] = await ask<{ is_there: boolean }>(client, "select to_regclass('invariants.steps_back') is not null as is_there");
   return row?.is_there === true;
 }
 

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openStoreProxy } from "../../../test-support/s3-front.ts";
+import { openStoreProxy } from "../../../test-support/store-proxy.ts";
 import { LogEncoder } from "../../log/log-format.ts";
 import { putLog, readLogContent } from "../../log/logs.ts";
 import { openStore, probeStore } from "../../open-store.ts";

@@ -6,10 +6,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 import { retry } from "@actions-archive/core/retry";
-import type { GetFault } from "@actions-archive/testkit/s3-front";
+import type { GetFault } from "@actions-archive/testkit/s3-proxy";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { type StoreProxy, openStoreProxy } from "../../../test-support/s3-front.ts";
+import { type StoreProxy, openStoreProxy } from "../../../test-support/store-proxy.ts";
 import { LogEncoder } from "../../log/log-format.ts";
 import { putLog, readLogContent } from "../../log/logs.ts";
 import { readLog, readLogRange } from "../../log/read-log.ts";

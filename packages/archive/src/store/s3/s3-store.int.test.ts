@@ -2,10 +2,10 @@
 
 import { createHash } from "node:crypto";
 
-import type { PutFault } from "@actions-archive/testkit/s3-front";
+import type { PutFault } from "@actions-archive/testkit/s3-proxy";
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { openStoreProxy } from "../../../test-support/s3-front.ts";
+import { openStoreProxy } from "../../../test-support/store-proxy.ts";
 import { probeStore } from "../../open-store.ts";
 import type { PutOptions } from "../store.ts";
 

@@ -1,6 +1,6 @@
 // A store on an S3 server that misbehaves as told.
 
-import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-front";
+import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-proxy";
 import { startTestS3 } from "@actions-archive/testkit/test-s3";
 
 import { openStore, type StoreSettings } from "../src/open-store.ts";
