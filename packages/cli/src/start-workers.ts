@@ -1,5 +1,6 @@
 // All workers in one process, by the clock.
 
+import { Metrics } from "@actions-archive/core/metrics";
 import type { Service } from "@actions-archive/core/service";
 import { startFetcher } from "@actions-archive/fetcher/start-fetcher";
 import { startMaintenance } from "@actions-archive/loader/maintenance";
@@ -11,7 +12,8 @@ import type { StartConfig } from "./start-config.ts";
 /** Returns once all three run; `resources` end them. One of them serves PORT, which one process has once. */
 export async function startWorkers(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">): Promise<void> {
   const withoutPort = { ...config, PORT: undefined };
-  const named = (worker: string) => ({ ...service, log: service.log.child({ worker }) });
+  const metrics = new Metrics(service.log);
+  const named = (worker: string) => ({ ...service, metrics, log: service.log.child({ worker }) });
   const loader = named("loader");
   startMaintenance(config, await startLoader(withoutPort, loader), loader);
   await startLogWorker(withoutPort, named("log-worker"));

@@ -2,9 +2,8 @@
 
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
-import { collectDefaultMetrics, Registry } from "prom-client";
 
-import { errorMessage } from "./error-message.ts";
+import type { EngineName, Metrics } from "./metrics.ts";
 
 /** More than GitHub, probes and scrapers need together. The limit protects memory and file descriptors. */
 const maxConnections = 1_000;
@@ -14,41 +13,60 @@ const maxConnections = 1_000;
  */
 const serverTimeouts = { headersTimeout: 10_000, requestTimeout: 40_000, connectionsCheckingInterval: 5_000 };
 
-export type HealthChecks = {
-  /** Resolves while the process makes progress; rejects with the reason when it is stuck. */
-  readonly live?: () => Promise<void>;
-  /** Resolves when every engine answers; rejects with the reason. */
-  readonly ready: () => Promise<void>;
-};
+/** Resolves while the engine answers; rejects when it does not. */
+export type EngineChecks = Partial<Readonly<Record<EngineName, () => Promise<void>>>>;
 
-/** The registry of the process's metrics, including those of Node.js. One per process. */
-export function createMetrics(): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  return registry;
+const engineNames: Readonly<Record<EngineName, string>> = { database: "Postgres", queue: "the queue", store: "the store" };
+const maxCheckMs = 5_000;
+/** Probes and scrapers of several systems share one round of checks. */
+const checkTtlMs = 2_000;
+
+/**
+ * The three routes of every worker; the fetcher adds its webhook route to the same app. Ready means that every engine answers. The
+ * answer names the engine that does not, and no more: the port may be reachable from outside.
+ */
+export function createHealthApp(engines: EngineChecks, metrics: Metrics): Hono {
+  const app = new Hono();
+  const check = shareChecks(engines);
+  metrics.addSource(async () => ({
+    engine_up: [...(await check())].map(([engine, isUp]) => ({ labels: { engine }, value: isUp ? 1 : 0 })),
+  }));
+  app.get("/livez", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    const silent = [...(await check())].filter(([, isUp]) => !isUp).map(([engine]) => engineNames[engine]);
+    if (silent.length === 0) return c.json({ status: "ok" });
+    const verb = silent.length === 1 ? "does" : "do";
+    return c.json({ status: "unavailable", reason: `${silent.join(" and ")} ${verb} not answer` }, 503);
+  });
+  app.get("/metrics", async (c) => c.text(await metrics.render(), 200, { "content-type": metrics.registry.contentType }));
+  return app;
 }
 
-/** The three routes of every worker; the fetcher adds its webhook route to the same app. */
-export function createHealthApp(checks: HealthChecks, metrics: Registry): Hono {
-  const app = new Hono();
-  const answer = async (check: (() => Promise<void>) | undefined) => {
-    try {
-      await check?.();
-      return { status: 200 as const, body: { status: "ok" } };
-    } catch (error) {
-      return { status: 503 as const, body: { status: "unavailable", reason: errorMessage(error) } };
-    }
+function shareChecks(engines: EngineChecks): () => Promise<ReadonlyMap<EngineName, boolean>> {
+  let last: { readonly at: number; readonly result: Promise<ReadonlyMap<EngineName, boolean>> } | undefined;
+  return () => {
+    if (last === undefined || performance.now() - last.at > checkTtlMs)
+      last = { at: performance.now(), result: checkEngines(engines) };
+    return last.result;
   };
-  app.get("/livez", async (c) => {
-    const { status, body } = await answer(checks.live);
-    return c.json(body, status);
-  });
-  app.get("/readyz", async (c) => {
-    const { status, body } = await answer(checks.ready);
-    return c.json(body, status);
-  });
-  app.get("/metrics", async (c) => c.text(await metrics.metrics(), 200, { "content-type": metrics.contentType }));
-  return app;
+}
+
+async function checkEngines(engines: EngineChecks): Promise<ReadonlyMap<EngineName, boolean>> {
+  // The keys of an object of this type are names of engines.
+  const names = Object.keys(engines) as EngineName[];
+  return new Map(await Promise.all(names.map(async (name) => [name, await answers(engines[name])] as const)));
+}
+
+async function answers(check: (() => Promise<void>) | undefined): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), maxCheckMs);
+  const checked = Promise.resolve(check?.()).then(
+    () => true,
+    () => false,
+  );
+  const isUp = await Promise.race([checked, late]);
+  clearTimeout(timer);
+  return isUp;
 }
 
 /**

@@ -101,6 +101,11 @@ export class Producer<S extends StageName> implements AsyncDisposable {
     };
   }
 
+  /** Resolves while the engine answers. While Redis is away, it waits for Redis: bound the wait. */
+  async ping(): Promise<void> {
+    await this.#queue.getJobCounts("active");
+  }
+
   /** The ids (from `queueId`) of all work that waits, runs or is delayed. */
   async ids(): Promise<string[]> {
     return this.#queue.getRanges(["waiting", "prioritized", "active", "delayed"], 0, -1);

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { ConfigError } from "./errors.ts";
 import { loadEnvFile } from "./load-env-file.ts";
 import { createLogger, type Logger, type LogLevel } from "./logger.ts";
+import type { Metrics } from "./metrics.ts";
 
 /** EX_CONFIG of sysexits.h: settings are wrong, or an engine is unusable. */
 export const exitConfig = 78;
@@ -15,6 +16,8 @@ export type Service = {
   readonly stopping: AbortSignal;
   /** Opened resources, closed in reverse order. Open the consumer last, so that it drains first. */
   readonly resources: AsyncDisposableStack;
+  /** What the process measures; in a process with several workers, they share it. */
+  readonly metrics?: Metrics | undefined;
 };
 
 export type ServiceConfig = { readonly LOG_LEVEL: LogLevel; readonly SHUTDOWN_GRACE_SECONDS: number };

@@ -1,6 +1,7 @@
 // The dependencies and settings that every part of the fetcher shares.
 
 import type { Logger } from "@actions-archive/core/logger";
+import type { Metrics } from "@actions-archive/core/metrics";
 import type { Producer } from "@actions-archive/core/queue";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import type { GitHub } from "@actions-archive/github/github";
@@ -12,6 +13,7 @@ export type Fetcher = {
   readonly loadQueue: Producer<"load">;
   readonly log: Logger;
   readonly settings: FetcherSettings;
+  readonly metrics?: Metrics | undefined;
 };
 
 export type FetcherSettings = {

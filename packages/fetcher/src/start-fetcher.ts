@@ -3,12 +3,15 @@
 
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
-import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { createHealthApp, listen } from "@actions-archive/core/health";
+import { Metrics, type Reading } from "@actions-archive/core/metrics";
+import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
+import { createStateSource } from "@actions-archive/database/audit/measure-state";
 import { listDueBackfills } from "@actions-archive/database/backfill/backfills";
 import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
@@ -54,27 +57,42 @@ export const fetcherName = "actions-archive fetcher";
  */
 export async function openFetcher(
   config: FetcherConfig,
-  { log, resources }: Pick<Service, "log" | "resources">,
+  { log, resources, metrics = new Metrics(log) }: Pick<Service, "log" | "resources" | "metrics">,
   applicationName: string,
 ): Promise<OpenFetcher> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
   const { db, ping } = resources.use(await openLedger({ url: config.DATABASE_URL.href, applicationName, log }));
-  const { identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
   await claimIdentity(db, identity);
   await checkQueueEngine(config.QUEUE_URL);
   const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: maxPerHour } = config;
-  const github = resources.use(openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, maxPerHour }), log }));
+  const github = resources.use(
+    openGitHubFrom(config, { budget: openDatabaseBudget(db, { reservePercent, maxPerHour }), log, metrics }),
+  );
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const archiveQueue = resources.use(new Producer("archive", queue, log));
   const loadQueue = resources.use(new Producer("load", queue, log));
-  const fetcher: Fetcher = { db, github, archiveQueue, loadQueue, log, settings: config };
+  const fetcher: Fetcher = { db, github, archiveQueue, loadQueue, log, metrics, settings: config };
   const feeder = resources.use(openFeeder(fetcher));
   if (config.PORT !== undefined) {
-    const app = createHealthApp({ ready: ping }, createMetrics());
+    metrics.addSource(createStateSource(db));
+    metrics.addSource(async () => ({
+      queue_jobs: [...(await readQueue(archiveQueue, "archive")), ...(await readQueue(loadQueue, "load"))],
+    }));
+    const engines = {
+      database: ping,
+      queue: () => archiveQueue.ping(),
+      store: async () => void (await store.head(archiveIdentityKey)),
+    };
+    const app = createHealthApp(engines, metrics);
     serveWebhooks(app, fetcher, { secrets: config.GITHUB_WEBHOOK_SECRET ?? [], feeder });
     resources.use(await listen(app, config.PORT));
   }
   return { fetcher, feeder, queue };
+}
+
+async function readQueue(queue: Pick<Producer<"archive" | "load">, "counts">, name: string): Promise<Reading[]> {
+  return Object.entries(await queue.counts()).map(([state, value]) => ({ labels: { queue: name, state }, value }));
 }
 
 // One feeder per process, so that requests of polls, deliveries and the scheduler are debounced together.
@@ -94,7 +112,7 @@ function openFeeder(fetcher: Fetcher): DebouncedFeed {
  */
 export async function startFetcher(
   config: FetcherConfig,
-  service: Pick<Service, "log" | "resources" | "stopping">,
+  service: Pick<Service, "log" | "resources" | "stopping" | "metrics">,
 ): Promise<void> {
   const { log, resources, stopping } = service;
   const { fetcher, feeder, queue } = await openFetcher(config, service, fetcherName);
@@ -147,6 +165,7 @@ function serveWebhooks(app: Hono, fetcher: Fetcher, { secrets, feeder }: Webhook
   addWebhookRoute(app, {
     secrets,
     log,
+    metrics: fetcher.metrics,
     async receive(delivery) {
       const outcome = await receiveDelivery(fetcher, delivery);
       if (outcome === "recorded") feeder.request();

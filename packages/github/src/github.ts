@@ -4,6 +4,7 @@
 import type { Budget, RequestOutcome } from "@actions-archive/core/budget";
 import { ConfigError, PermanentError, RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import type { Logger } from "@actions-archive/core/logger";
+import type { Metrics } from "@actions-archive/core/metrics";
 import { retry } from "@actions-archive/core/retry";
 import type { Dispatcher } from "undici";
 import type { z } from "zod";
@@ -25,6 +26,7 @@ export type GitHubOptions = {
   readonly logHosts: readonly LogHostRule[];
   readonly budget: Budget;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
   readonly userAgent?: string;
   readonly timeouts?: Partial<Timeouts>;
 };
@@ -52,6 +54,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
   readonly timeouts: Timeouts;
   readonly #budget: Budget;
   readonly #log: Logger;
+  readonly #metrics: Metrics | undefined;
   readonly #userAgent: string;
   readonly #credentials: CredentialStore;
   /**
@@ -75,6 +78,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
     this.transport = new Transport(apiUrl, options.logHosts, this.timeouts);
     this.#budget = options.budget;
     this.#log = options.log;
+    this.#metrics = options.metrics;
     this.#clock = new GitHubClock({ host: apiUrl.host, reference: options.budget.clock, log: options.log });
     this.#userAgent = options.userAgent ?? defaultUserAgent;
     this.#credentials = new CredentialStore(options.credentials, this, () => this.#clock.rawNowMs());
@@ -185,9 +189,11 @@ export class GitHub implements ApiClient, AsyncDisposable {
   async #send(credentialId: string, authorization: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
     const permit = await this.#budget.acquire(credentialId, request.signal);
     let outcome: RequestOutcome = { isFree: false };
+    let requestClass = "error";
     try {
       const started = performance.now();
       const answer = await this.#exchange(authorization, url, request);
+      requestClass = classOfAnswer(answer);
       const durationMs = Math.round(performance.now() - started);
       this.#log.debug(
         { request: describe(request), status: answer.status, credential: credentialId, durationMs },
@@ -205,6 +211,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
       );
     } finally {
       permit.end(outcome);
+      this.#metrics?.githubRequests.inc({ class: requestClass });
     }
   }
 
@@ -242,6 +249,13 @@ export class GitHub implements ApiClient, AsyncDisposable {
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
     return url;
   }
+}
+
+/** The status where operators react to it, else its hundred: a closed set. */
+function classOfAnswer(answer: ApiAnswer): string {
+  if (readLimit(answer) !== undefined) return "limited";
+  const { status } = answer;
+  return [304, 401, 403, 404, 410].includes(status) ? String(status) : `${Math.floor(status / 100)}xx`;
 }
 
 /** Method and path, without the query, which is not needed to identify the request. */

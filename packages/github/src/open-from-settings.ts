@@ -16,9 +16,12 @@ export type GitHubSettings = {
 };
 
 /** Opens the client. @throws ConfigError when there is no credential, or the API's URL may not receive one. */
-export function openGitHubFrom(settings: GitHubSettings, { budget, log }: Pick<GitHubOptions, "budget" | "log">): GitHub {
+export function openGitHubFrom(
+  settings: GitHubSettings,
+  { budget, log, metrics }: Pick<GitHubOptions, "budget" | "log" | "metrics">,
+): GitHub {
   const logHosts = logHostsFrom(settings);
-  return openGitHub({ apiUrl: settings.GITHUB_API_URL, credentials: credentialsFrom(settings), logHosts, budget, log });
+  return openGitHub({ apiUrl: settings.GITHUB_API_URL, credentials: credentialsFrom(settings), logHosts, budget, log, metrics });
 }
 
 function credentialsFrom(settings: GitHubSettings): Credentials {

@@ -2,6 +2,7 @@
 
 import type { Store } from "@actions-archive/archive/store/store";
 import type { Logger } from "@actions-archive/core/logger";
+import type { Metrics } from "@actions-archive/core/metrics";
 import type { Database } from "@actions-archive/database/connection/open-database";
 
 export type Loader = {
@@ -10,6 +11,7 @@ export type Loader = {
   /** As in keys. */
   readonly host: string;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
 };
 
 /** What writing rows of already read objects needs. */

@@ -28,7 +28,7 @@ type FailureAction =
  * @throws `error` itself when the queue is to retry.
  */
 export async function handleFailure(
-  { db, log }: LogWorker,
+  { db, log, metrics }: LogWorker,
   job: LogJob,
   error: unknown,
   delivery: Pick<Delivery, "isLastAttempt" | "signal">,
@@ -44,6 +44,7 @@ export async function handleFailure(
       return deferLog(db, job.job_id, action.seconds, detail);
     case "failed":
       log.error({ ...context, err: error, reason: action.reason }, "log failed");
+      metrics?.logs.inc({ state: "failed", reason: action.reason });
       return failLog(db, job.job_id, action.reason, detail);
   }
 }

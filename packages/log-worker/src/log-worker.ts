@@ -3,6 +3,7 @@
 import type { Spool } from "@actions-archive/archive/log/spool";
 import type { Store } from "@actions-archive/archive/store/store";
 import type { Logger } from "@actions-archive/core/logger";
+import type { Metrics } from "@actions-archive/core/metrics";
 import type { Producer } from "@actions-archive/core/queue";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import type { GitHub } from "@actions-archive/github/github";
@@ -23,6 +24,7 @@ export type LogWorker = {
   readonly log: Logger;
   readonly settings: LogWorkerSettings;
   readonly activity?: Activity | undefined;
+  readonly metrics?: Metrics | undefined;
 };
 
 /** Receives progress of log transfers, for a caller that must distinguish it from waiting. */

@@ -2,11 +2,15 @@
 
 import { openSpool } from "@actions-archive/archive/log/spool";
 import { openArchive } from "@actions-archive/archive/open-archive";
-import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { countingStore } from "@actions-archive/archive/store/counting-store";
+import { createHealthApp, listen } from "@actions-archive/core/health";
+import { Metrics } from "@actions-archive/core/metrics";
+import { archiveIdentityKey } from "@actions-archive/core/object-key";
 import { Consumer, Producer, type QueueSettings } from "@actions-archive/core/queue";
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
+import { createStateSource } from "@actions-archive/database/audit/measure-state";
 import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
 import { openLedger } from "@actions-archive/database/ledger/open-ledger";
@@ -21,7 +25,7 @@ import { RwLock } from "./rw-lock.ts";
 /** A log that gets no budget within this time returns to the queue, so that it does not block logs of other credentials. */
 const maxTurnMs = 5_000;
 
-export type LogWorkerService = Pick<Service, "log" | "resources"> & { readonly activity?: Activity };
+export type LogWorkerService = Pick<Service, "log" | "resources" | "metrics"> & { readonly activity?: Activity };
 
 /**
  * Starts the log-worker; `resources` stop it.
@@ -46,7 +50,7 @@ export async function startLogWorker(config: LogWorkerConfig, service: LogWorker
  */
 export async function openLogWorker(
   config: LogWorkerConfig,
-  { log, resources }: Pick<Service, "log" | "resources">,
+  { log, resources, metrics = new Metrics(log) }: Pick<Service, "log" | "resources" | "metrics">,
 ): Promise<{ readonly worker: LogWorker; readonly queue: QueueSettings }> {
   const host = githubHost(config.GITHUB_API_URL, config.GITHUB_HOST);
   const { db, ping } = resources.use(
@@ -57,7 +61,10 @@ export async function openLogWorker(
       log,
     }),
   );
-  const { store, identity } = resources.use(await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }));
+  const { store: opened, identity } = resources.use(
+    await openArchive(config, { host, archiveId: (await findIdentity(db))?.archive_id }),
+  );
+  const store = countingStore(opened, metrics);
   log.info({ store: store.url, ...store.capabilities }, "store probed");
   if (store.capabilities?.conditionalPut === false) {
     const consequence = "concurrent writers of one key may overwrite each other; see docs/decisions/0017-stores-that-lie.md";
@@ -68,10 +75,22 @@ export async function openLogWorker(
   const spool = await openSpool({ dir: config.SPOOL_DIR, maxBytes: config.SPOOL_MAX_BYTES });
   const { GITHUB_RESERVE_PERCENT: reservePercent, GITHUB_MAX_REQUESTS_PER_HOUR: maxPerHour } = config;
   const budget = openDatabaseBudget(db, { reservePercent, maxPerHour, maxTurnMs });
-  const github = resources.use(openGitHubFrom(config, { budget, log }));
+  const github = resources.use(openGitHubFrom(config, { budget, log, metrics }));
   const queue = { url: config.QUEUE_URL, archiveId: identity.archive_id, host };
   const loadQueue = resources.use(new Producer("load", queue, log));
-  if (config.PORT !== undefined) resources.use(await listen(createHealthApp({ ready: ping }, createMetrics()), config.PORT));
+  metrics.addSource(async () => ({ spool_bytes: [{ value: spool.reservedBytes }] }));
+  if (config.PORT !== undefined) {
+    metrics.addSource(createStateSource(db));
+    const engines = {
+      database: ping,
+      queue: () => loadQueue.ping(),
+      store: async () => void (await store.head(archiveIdentityKey)),
+    };
+    resources.use(await listen(createHealthApp(engines, metrics), config.PORT));
+  }
   const logLeases = resources.use(new LogLeases({ db, log }));
-  return { worker: { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, settings: config }, queue };
+  return {
+    worker: { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, metrics, settings: config },
+    queue,
+  };
 }

@@ -9,6 +9,7 @@ import { recordWrittenRecord } from "@actions-archive/database/ledger/log-states
 import { findObjects } from "@actions-archive/database/ledger/objects";
 import { recordDamages } from "@actions-archive/database/seal/scrub";
 
+import { jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 
 type Outcome = LogRecord["log"];
@@ -37,6 +38,7 @@ export async function writeOutcome(worker: LogWorker, job: LogJob, outcome: Outc
     decided_at: new Date().toISOString(),
   });
   await enqueueLoad(worker, job, record);
+  measureOutcome(worker, job, outcome);
   const fields =
     outcome.state === "archived"
       ? { sizeBytes: outcome.raw_bytes, objectKey: outcome.key, flags: outcome.flags }
@@ -45,6 +47,16 @@ export async function writeOutcome(worker: LogWorker, job: LogJob, outcome: Outc
     { repository: full_name, runId: run_id, jobId: job_id, ...fields },
     outcome.state === "archived" ? "log archived" : "log absent",
   );
+}
+
+function measureOutcome({ metrics }: LogWorker, { object }: LogJob, outcome: Outcome): void {
+  const isArchived = outcome.state === "archived";
+  metrics?.logs.inc({ state: outcome.state, reason: isArchived ? "" : outcome.reason });
+  if (!isArchived) return;
+  metrics?.logBytes.inc({ kind: "raw" }, outcome.raw_bytes);
+  metrics?.logBytes.inc({ kind: "stored" }, outcome.stored_bytes);
+  const { completedAt } = jobFacts(object);
+  if (completedAt !== undefined) metrics?.archiveLag.observe(Math.max(0, (Date.now() - completedAt.getTime()) / 1_000));
 }
 
 export async function writeAbsence(

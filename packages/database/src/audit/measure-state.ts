@@ -19,8 +19,19 @@ type LedgerState = {
   uncoveredSeconds: number;
 };
 
-/** Reads the ledger; some 200 ms at a million jobs. @throws TransientError of the database. */
-export async function measureState(db: Database): Promise<Readings> {
+/** Scrapers of several systems share one reading. */
+const ttlMs = 10_000;
+
+/** A source of gauges that reads the database at most every 10 s. */
+export function createStateSource(db: Database): () => Promise<Readings> {
+  let last: { readonly at: number; readonly readings: Promise<Readings> } | undefined;
+  return () => {
+    if (last === undefined || performance.now() - last.at > ttlMs) last = { at: performance.now(), readings: measureState(db) };
+    return last.readings;
+  };
+}
+
+async function measureState(db: Database): Promise<Readings> {
   const [ledger, gaps, credentials, sealing, damages] = await Promise.all([
     measureLedger(db),
     countGaps(db),

@@ -88,7 +88,7 @@ export type JobSnapshotOf = JobSnapshot & { readonly repositoryId: number };
  * Writes completed jobs into the ledger; others are skipped, and their attempt stays open. An object with more facts about steps
  * (`fullnessOf`) replaces one with fewer, never the reverse. Each object with new facts is kept, and makes the job's rows owed again.
  * Idempotent.
- * @returns the number of sightings of completed jobs.
+ * @returns the number of jobs that the ledger did not have.
  */
 export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSnapshot[]): Promise<number> {
   return writeSightings(
@@ -106,14 +106,15 @@ export async function recordLoadedJobs(trx: Database, sightings: readonly JobSna
 async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[], areLoaded: boolean): Promise<number> {
   const rows = sightings.map(logJobColumns).filter((row) => row !== undefined);
   if (rows.length === 0) return 0;
-  await transact(db, async (trx) => {
-    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) await upsertLogJobs(trx, round, areLoaded);
+  return transact(db, async (trx) => {
+    let added = 0;
+    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) added += await upsertLogJobs(trx, round, areLoaded);
+    return added;
   });
-  return rows.length;
 }
 
 // The columns follow the object, and null never replaces a value.
-async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areLoaded: boolean): Promise<void> {
+async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areLoaded: boolean): Promise<number> {
   const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
   const isBetter = sql`excluded.object_steps > obligations.object_steps`;
   const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${maxOtherObjects})`;
@@ -122,7 +123,8 @@ async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areL
     return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
   };
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
-  await sql`
+  // xmax is 0 in a row version that no update has replaced: the row is new.
+  const { rows: written } = await sql<{ is_new: boolean }>`
     insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
       conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, first_seen_at, expires_at,
       backfill_id, rows_loaded_at)
@@ -156,7 +158,9 @@ async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areL
       or excluded.last_listed_attempt > obligations.last_listed_attempt
       or ${isBetter}
       or ${isNew}
+    returning xmax = 0 as is_new
   `.execute(trx);
+  return written.filter(({ is_new }) => is_new).length;
 }
 
 function logJobColumns(sighting: JobSnapshotOf): LogJobColumns | undefined {

@@ -123,7 +123,8 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
 
 async function recordListedJobs({ fetcher, repository, attempt }: Check, { jobs }: AttemptJobs): Promise<void> {
   const sightings = jobs.map((object) => ({ object, source: "listing" as const, listedAttempt: attempt.run_attempt }));
-  await recordJobs(fetcher.db, repository.repository_id, sightings);
+  const added = await recordJobs(fetcher.db, repository.repository_id, sightings);
+  fetcher.metrics?.jobsDiscovered.inc({ source: "listing" }, added);
 }
 
 // An incomplete list with a matching total_count is detected only by a second list. While the ETag is valid, the second request

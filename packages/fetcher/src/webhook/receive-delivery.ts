@@ -19,7 +19,7 @@ import { isKnownEvent, readWebhookEvent, type WebhookEvent } from "./webhook-eve
 
 export type Delivery = { readonly guid: string; readonly event: string; readonly body: string };
 
-type Receiver = Pick<Fetcher, "db" | "github" | "log">;
+type Receiver = Pick<Fetcher, "db" | "github" | "log" | "metrics">;
 
 /** When no webhook reported its end, an attempt in progress is checked after this long. */
 const inProgressCheckSeconds = 60 * 60;
@@ -96,24 +96,32 @@ function refOf({ guid, event }: Delivery, { action, repository }: WebhookEvent) 
   return { guid, event, action, repository_id: repository.id };
 }
 
-async function writeDelivery({ db }: Receiver, delivery: Delivery, event: WebhookEvent): Promise<DeliveryOutcome> {
+async function writeDelivery({ db, metrics }: Receiver, delivery: Delivery, event: WebhookEvent): Promise<DeliveryOutcome> {
   const { repository, seenAt, subject } = event;
-  const write = subject === undefined ? undefined : (trx: Database) => writeSubject(trx, repository.id, subject);
-  return recordDelivery(db, refOf(delivery, event), { full_name: repository.full_name, seenAt }, write);
+  let added = 0;
+  const write =
+    subject === undefined
+      ? undefined
+      : async (trx: Database) => {
+          added = await writeSubject(trx, repository.id, subject);
+        };
+  const outcome = await recordDelivery(db, refOf(delivery, event), { full_name: repository.full_name, seenAt }, write);
+  metrics?.jobsDiscovered.inc({ source: "webhook" }, added);
+  return outcome;
 }
 
 async function writeSubject(
   trx: Database,
   repositoryId: number,
   subject: Exclude<WebhookEvent["subject"], undefined>,
-): Promise<void> {
+): Promise<number> {
   await reopenGoneAttempts(trx, subject.run_id);
   if (subject.kind === "job") {
-    await recordJobs(trx, repositoryId, [{ object: subject.object, source: "webhook", listedAttempt: subject.attempt }]);
-    return;
+    return recordJobs(trx, repositoryId, [{ object: subject.object, source: "webhook", listedAttempt: subject.attempt }]);
   }
   await recordRuns(trx, repositoryId, [subject.object]);
   const attempt = { run_id: subject.run_id, run_attempt: subject.attempt };
   const { isOver } = subject;
   await leaveToWebhooks(trx, attempt, { isOver, seconds: isOver ? completedCheckSeconds : inProgressCheckSeconds });
+  return 0;
 }

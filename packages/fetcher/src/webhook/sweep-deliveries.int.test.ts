@@ -1,7 +1,8 @@
 // Failed deliveries: a simulated GitHub redelivers them to the route and a database when its App requests it.
 
-import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { createHealthApp, listen } from "@actions-archive/core/health";
 import { createLogger } from "@actions-archive/core/logger";
+import { Metrics } from "@actions-archive/core/metrics";
 import { selectRepositories } from "@actions-archive/database/ledger/repositories";
 import { startSimulator, type Simulator } from "@actions-archive/github-simulator/simulator";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
@@ -43,7 +44,7 @@ async function openFetcher(kind: Credentials["kind"] = "app") {
     }),
   );
   const fetcher = { db, github, log };
-  const app = createHealthApp({ ready: async () => undefined }, createMetrics());
+  const app = createHealthApp({}, new Metrics());
   addWebhookRoute(app, { secrets: [secret], receive: (delivery) => receiveDelivery(fetcher, delivery), log });
   const server = stack.use(await listen(app, 0));
   const [selected, other] = simulator.world.repositories;

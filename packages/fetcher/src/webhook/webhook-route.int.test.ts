@@ -2,8 +2,9 @@
 
 import { createHmac } from "node:crypto";
 
-import { createHealthApp, createMetrics, listen } from "@actions-archive/core/health";
+import { createHealthApp, listen } from "@actions-archive/core/health";
 import { createLogger } from "@actions-archive/core/logger";
+import { Metrics } from "@actions-archive/core/metrics";
 import fc from "fast-check";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
@@ -121,7 +122,7 @@ test("over 25 MB it answers 413, whatever length was declared, and stops reading
 });
 
 test("the route coexists with the health routes", async () => {
-  const app = createHealthApp({ ready: async () => undefined }, createMetrics());
+  const app = createHealthApp({}, new Metrics());
   addWebhookRoute(app, { secrets: [secret], receive: async () => "recorded", log });
   expect((await app.request("/livez")).status).toBe(200);
   expect((await app.request(webhookPath)).status).toBe(404);

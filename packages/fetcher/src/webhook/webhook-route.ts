@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 
 import type { Logger } from "@actions-archive/core/logger";
+import type { Metrics } from "@actions-archive/core/metrics";
 import { verifyWithFallback } from "@octokit/webhooks-methods";
 import type { Context, Hono } from "hono";
 
@@ -30,14 +31,19 @@ export type WebhookOptions = {
   /** Stores the delivery; rejects when it could not be stored. */
   readonly receive: (delivery: Delivery) => Promise<string>;
   readonly log: Logger;
+  readonly metrics?: Metrics | undefined;
 };
 
 /**
  * Adds the route to the app of the fetcher's PORT. It answers 202 when the delivery is stored or has nothing to store; 401 for a
  * wrong signature; 413 over 25 MB; 503 when no secret is set, too many deliveries are in progress, or nothing could be stored.
  */
-export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOptions): void {
+export function addWebhookRoute(app: Hono, { secrets, receive, log, metrics }: WebhookOptions): void {
   const buffered: Buffered = { bytes: 0 };
+  app.use(webhookPath, async (c, next) => {
+    await next();
+    if (c.res.status !== 202) metrics?.webhooks.inc({ outcome: outcomeOfStatus[c.res.status] ?? "refused" });
+  });
   app.post(webhookPath, async (c) => {
     const [secret, ...others] = secrets;
     if (secret === undefined) return c.json({ error: "GITHUB_WEBHOOK_SECRET is not set" }, 503);
@@ -53,13 +59,22 @@ export function addWebhookRoute(app: Hono, { secrets, receive, log }: WebhookOpt
     const guid = guidOf(c, body);
     const event = c.req.header("x-github-event") ?? "";
     try {
-      return c.json({ outcome: await receive({ guid, event, body: text }) }, 202);
+      const outcome = await receive({ guid, event, body: text });
+      metrics?.webhooks.inc({ outcome });
+      return c.json({ outcome }, 202);
     } catch (error) {
       log.warn({ err: error, guid }, "delivery not stored");
       return c.json({ error: "the delivery could not be stored; deliver it again" }, 503);
     }
   });
 }
+
+/** Outcomes of deliveries that were not accepted. */
+const outcomeOfStatus: Readonly<Record<number, string>> = {
+  401: "wrong_signature",
+  413: "too_large",
+  503: "not_stored",
+};
 
 function refuse(c: Context): Response {
   return c.json({ error: "the signature does not match" }, 401);

@@ -16,7 +16,12 @@ export async function loadRecords(loader: Loader, toLoad: readonly RecordToLoad[
   const read = await Promise.all(named.flat().map((item) => readRecord(loader, item)));
   const records = read.filter((record) => record !== undefined);
   if (records.length === 0) return;
-  await writeRecords(loader, records, await readExtraLogs(loader, records));
+  const extraLogs = await readExtraLogs(loader, records);
+  const began = performance.now();
+  await writeRecords(loader, records, extraLogs);
+  loader.metrics?.loaderBatch.observe((performance.now() - began) / 1_000);
+  for (const { record } of records)
+    loader.metrics?.loadLag.observe(Math.max(0, (Date.now() - Date.parse(record.decided_at)) / 1_000));
 }
 
 // Also loads earlier versions, since no other message may name them: a queue that lost one version received the next. They are read

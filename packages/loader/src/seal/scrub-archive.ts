@@ -30,14 +30,15 @@ export async function scrubArchive(loader: Loader, days: number): Promise<number
  * @throws TransientError if the store does not answer, or contradicts itself.
  */
 export async function reportDamages(loader: Loader, objects: readonly StoredObject[]): Promise<void> {
-  const { db, store, log } = loader;
+  const { db, store, log, metrics } = loader;
   const damages: Damage[] = [];
   for (const object of objects) {
     const finding = await examine(loader, object);
     if (finding !== undefined) damages.push({ key: object.key, finding });
   }
-  for (const key of await recordDamages(db, damages))
-    log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
+  const recorded = await recordDamages(db, damages);
+  metrics?.scrubMismatches.inc(recorded.length);
+  for (const key of recorded) log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
 }
 
 // An object that is intact at the first reading is read once. Damage must be confirmed by a HEAD and a second reading, since a proxy
