@@ -1,22 +1,22 @@
-// A store that does some things otherwise than the one it is made of: tests have it fail, wait, lie or take notes.
+// Wraps a store and replaces some of its methods, so that tests can make it fail, wait, return wrong data or record calls.
 
 import type { Store } from "../src/store/store.ts";
 
-/** `store`, of which these methods are others. */
+/** Returns `store` with these methods replaced. */
 export function withMethods(store: Store, methods: Partial<Store>): Store {
   return new Proxy(store, {
     get(target, name) {
       const other: unknown = Reflect.get(methods, name);
-      // Bound: what a class keeps to itself is not its proxy's.
+      // Bound to the target, since a proxy has no private fields.
       return other ?? bound(target, name);
     },
   });
 }
 
-/** A call of a method, which `make` makes, as often as it is called: never, for a store that fails. */
+/** A call of a method. `make` performs it; a failing store never calls it. */
 export type StoreCall = { readonly method: string; readonly args: readonly unknown[]; readonly make: () => unknown };
 
-/** `store`, whose calls are answered by `answer`. Its end is its own. */
+/** Returns `store` with all calls except its disposal passed to `answer`. */
 export function withCalls(store: Store, answer: (call: StoreCall) => unknown): Store {
   return new Proxy(store, {
     get(target, name) {

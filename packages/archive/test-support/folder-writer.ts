@@ -1,4 +1,4 @@
-// A process for the folder store's crash test: puts objects of every size without end, until it is killed.
+// A process for the folder store's crash test: puts objects of all sizes until it is killed.
 
 import { createHash } from "node:crypto";
 import { mkdtemp, writeFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// Jobs that no one ran, as actions/runner would have run them: a job object, its log, and the step that printed each line. The order
-// of steps, their numbers and the texts follow src/Runner.Worker of actions/runner 2.336: StepsRunner, BackgroundStepCoordinator,
+// Generates jobs as actions/runner would run them: a job object, its log, and the step that printed each line. The order of steps, their
+// numbers and the texts follow src/Runner.Worker of actions/runner 2.336: StepsRunner, BackgroundStepCoordinator,
 // CompositeActionHandler, JobExtension. Steps' times and lines' stamps come from one clock, the runner's (ExecutionContext.Start and
 // Complete, PagingLogger.Write).
 
@@ -9,19 +9,19 @@ import type { JobStep } from "../src/log/steps/step-cost.ts";
 import { type JobTraits, planJob, type PlannedStep } from "./generated-plan.ts";
 import { iso, stamp } from "./log-lines.ts";
 
-/** `ms`: true time. `more`: the rest of a value of several lines, written in one piece and without a time. */
+/** `ms`: true time. `more`: the further lines of a multi-line value, written in one piece without timestamps. */
 type Printed = { readonly ms: number; readonly step: number | null; readonly text: string; readonly more: readonly string[] };
 type Ran = { readonly plan: PlannedStep; conclusion: string; startMs: number; endMs: number };
 
 export type GeneratedJob = {
   readonly steps: readonly JobStep[];
   readonly bytes: Buffer;
-  /** The step of each line; null for what comes before the runner. */
+  /** The step of each line; null for lines before the runner's. */
   readonly owners: readonly (number | null)[];
   readonly texts: readonly string[];
 };
 
-/** Depends on `seed` and `traits` alone. */
+/** Generates a job. Deterministic for `seed` and `traits`. */
 export function generateJob(seed: number, traits: JobTraits): GeneratedJob {
   const random = createRandom(seed);
   const runner = new Runner(random, traits);
@@ -108,13 +108,13 @@ class Runner {
         started_at: null,
         completed_at: null,
       };
-    // A skipped step is in progress for no time at all.
+    // A skipped step takes no time.
     if (endMs > cutMs || (lateness === 0 && conclusion !== "skipped"))
       return { ...listed, conclusion: null, started_at, completed_at: null };
     return { ...listed, conclusion, started_at, completed_at: second(endMs) };
   }
 
-  /** From true time to what the runner's clock shows. */
+  /** Converts true time to the runner's clock. */
   #clock(): (ms: number) => number {
     const { clock } = this.#traits;
     if (clock === undefined) return (ms) => ms;
@@ -140,7 +140,7 @@ class Runner {
     this.#now = ran.endMs;
   }
 
-  // Its first line comes before the next step begins, unless it waits for a slot.
+  // The step's first line comes before the next step begins, unless it waits for a slot.
   #startBackground(plan: PlannedStep): void {
     const ends = [...this.#background.values()].map(({ endMs }) => endMs).filter((endMs) => endMs > this.#now);
     const slots = 10;
@@ -182,7 +182,7 @@ class Runner {
     this.#ran.push({ plan: { ...plan, number, name, control }, conclusion, startMs, endMs: this.#now });
   }
 
-  // The runner gives it 7.5 seconds; a process that does not end prints on for some seconds more.
+  // The runner waits 7.5 seconds; a process that does not end continues to print for some seconds.
   #cancel(ran: Ran): void {
     if (ran.endMs <= this.#now) return;
     const takes = this.#random.pick([20, 300, 2_000, 9_000]);

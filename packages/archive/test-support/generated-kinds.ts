@@ -1,4 +1,4 @@
-// The kinds of generated jobs, each named for what can mislead a splitter, and how well their lines are attributed.
+// The kinds of generated jobs, named after what can mislead a splitter, and measures how well their lines are attributed.
 
 import { logFacts } from "../src/log/facts/log-facts.ts";
 import { generateJob } from "./generated-job.ts";
@@ -6,9 +6,8 @@ import type { JobTraits } from "./generated-plan.ts";
 import { encode, stepOfLine } from "./log-lines.ts";
 
 /**
- * Not among them, since nothing in log and job object decides it: a log that ends before the line of the step that waits for a step in
- * the background which ended within a second of the next step's start, but after it, and whose head did not stand right above the
- * next one's.
+ * Not included, since log and job object do not determine it: a log that ends before the control line for a background step that ended
+ * within a second after the next step's start, and whose head was not directly above the next one's.
  */
 export const jobKinds: Readonly<Record<string, JobTraits>> = {
   "ordinary steps": {},
@@ -43,13 +42,13 @@ export type KindFigures = {
   readonly kind: string;
   readonly jobs: number;
   readonly lines: number;
-  /** Lines, and annotations, that were given to a step that did not print them. */
+  /** Lines and annotations assigned to a step that did not print them. */
   readonly wrong: number;
-  /** Lines of a step that were given to none, in percent of all. */
+  /** Lines of a step that were not assigned, in percent of all. */
   readonly unassignedPercent: number;
-  /** Of the steps that printed something, those whose first line is known, in percent. */
+  /** Steps whose first line is known, in percent of those that printed something. */
   readonly firstLinePercent: number;
-  /** What repeats a job with wrong lines. */
+  /** Parameters that reproduce a job with wrong lines. */
   readonly wrongSeeds: readonly number[];
 };
 

@@ -1,4 +1,4 @@
-// What a generated job is going to do: its steps with the texts that the runner and the steps print, and how long they take.
+// Plans a generated job: its steps, the texts that the runner and the steps print, and how long they take.
 
 import type { Random } from "@actions-archive/github-simulator/random";
 
@@ -11,7 +11,7 @@ export type JobTraits = {
   readonly isLate?: boolean;
   /** The runner dies: the log ends in the middle. */
   readonly isCut?: boolean;
-  /** Steps print what the runner prints. */
+  /** Steps print texts of the runner. */
   readonly isAdversarial?: boolean;
   readonly hasBoms?: boolean;
 };
@@ -26,9 +26,9 @@ export type PlannedStep = {
   readonly isBackground: boolean;
   /** `group`: waits for all steps of a parallel group. */
   readonly control?: "wait" | "group" | "wait-all" | "cancel" | undefined;
-  /** What the runner prints before the head: it gets the actions of a local composite action. */
+  /** Lines that the runner prints before the head when it downloads the actions of a local composite action. */
   readonly prelude: readonly string[];
-  /** How long that takes. */
+  /** Duration of the downloads. */
   readonly prepareMs: number;
   /** Expressions such as hashFiles() are evaluated between a step's start and its first line. */
   readonly headDelayMs: number;
@@ -53,7 +53,7 @@ const names = ["Build", "Test", "Lint", "Report, then stop", "Set up", "Post Bui
 
 const nothing = { isSkipped: false, isBackground: false, prelude: [], prepareMs: 0, headDelayMs: 0, head: [], output: [] };
 
-/** Numbers are the runner's: those of post steps follow twice the number of the steps before (CreatePostChild). */
+/** Plans a job. Steps are numbered as by the runner: post steps begin at twice the number of the steps before (CreatePostChild). */
 export function planJob(random: Random, traits: JobTraits): JobPlan {
   const planner = new Planner(random, traits);
   const main = planner.main();
@@ -85,7 +85,7 @@ export function planJob(random: Random, traits: JobTraits): JobPlan {
 class Planner {
   readonly #random: Random;
   readonly #traits: JobTraits;
-  /** What adversarial steps print: the marks of this job's own steps among others. */
+  /** Lines of adversarial steps, including the marks of this job's own steps. */
   readonly #titles: string[] = [];
   #ids = 0;
 
@@ -108,7 +108,7 @@ class Planner {
     return steps.map((step, index) => ({ ...step, number: index + 2 }));
   }
 
-  /** As CreatePostChild counts: down from twice the number of steps, so that the last one that was registered comes first. */
+  /** Numbers post steps like CreatePostChild: down from twice the number of steps, so that the last registered one comes first. */
   numberPosts(main: readonly PlannedStep[]): PlannedStep[] {
     let next = 2 * ((main.at(-1)?.number ?? 1) + main.length);
     return main.map((step) =>
@@ -152,7 +152,7 @@ class Planner {
         ...(inner?.output ?? this.#output(random.int(0, 6))),
         ...(isFailed ? ["##[error]it failed", "##[error]Process completed with exit code 1."].map((text) => at(text, 3)) : []),
       ],
-      // A composite action's post step says nothing itself (CompositeActionHandler).
+      // A composite action's post step prints nothing itself (CompositeActionHandler).
       post: hasPost ? this.#post(isComposite ? posts : this.#output(random.int(0, 2))) : undefined,
     };
   }
@@ -161,7 +161,7 @@ class Planner {
     return { ...nothing, number: 0, name: "", conclusion: "success", head: ["Post job cleanup."], output };
   }
 
-  /** The steps inside a composite action, and what its post step prints for them. */
+  /** The steps inside a composite action, and the lines that its post step prints for them. */
   #inner(scope: string, depth: number): { output: Output[]; posts: Output[] } {
     const random = this.#random;
     const [output, posts]: [Output[], Output[]] = [[], []];
@@ -210,8 +210,8 @@ class Planner {
     });
   }
 
-  // Not generated, for nothing decides it: a main step that prints "Post job cleanup." within the second in which the post step of a
-  // composite action begins. Both orders are what honest runners print, since such a post step holds any number of these lines.
+  // Not generated, since log and job object do not determine it: a main step that prints "Post job cleanup." within the second in which the
+  // post step of a composite action begins. A runner can print both orders, since such a post step has any number of these lines.
   #fake(): string {
     const random = this.#random;
     if (this.#traits.composites === undefined && random.chance(0.1)) return "Post job cleanup.";

@@ -1,11 +1,11 @@
-// Logs for tests, given line by line with the step that printed each line.
+// Builds logs for tests from lines with the step that printed each line.
 
 import { LogEncoder, type LogTotals } from "../src/log/log-format.ts";
 import { splitLog } from "../src/log/steps/split-log.ts";
 import type { JobStep } from "../src/log/steps/step-cost.ts";
 import type { Section } from "../src/record/record.ts";
 
-/** `at`: seconds after 12:00; undefined: no time, the rest of the line above. `step`: the step that printed it; null: it must stay unassigned. */
+/** `at`: seconds after 12:00; undefined: no timestamp, continues the line above. `step`: the step that printed it; null: must be unassigned. */
 export type OwnedLine = { readonly at: number | undefined; readonly text: string; readonly step: number | null };
 
 const startMs = Date.UTC(2026, 4, 1, 12);
@@ -14,7 +14,7 @@ export function iso(at: number): string {
   return new Date(startMs + at * 1000).toISOString();
 }
 
-/** `2026-05-01T12:00:07.2500000Z `, as the runner stamps a line. */
+/** A timestamp as the runner prints it: `2026-05-01T12:00:07.2500000Z `. */
 export function stamp(at: number): string {
   return `${iso(at).slice(0, -1)}0000Z `;
 }
@@ -39,7 +39,7 @@ export function jobStep(
   return { step_number, step_name, conclusion: "success", started_at: iso(from), completed_at: iso(to), ...changes };
 }
 
-/** The step of every line, by the sections. */
+/** The step of every line according to the sections. */
 export function stepOfLine(sections: readonly Section[]): (number | null)[] {
   return sections.flatMap(({ step_number, line_count }) => Array.from({ length: line_count }, () => step_number));
 }
@@ -73,7 +73,7 @@ export const post = (step: number | null, at: number, ...output: string[]) => [
   ...output.map((text) => line(step, at, text)),
 ];
 
-/** The step of each line as it is, and as the splitter finds it. */
+/** The actual step of each line, and the step that the splitter found. */
 export function split(lines: readonly OwnedLine[], steps: readonly JobStep[]) {
   const expected = lines.map(({ step }) => step);
   return { expected, found: stepOfLine(splitLog(encode(logBytes(lines)), steps)) };

@@ -1,4 +1,4 @@
-// A small archive in any store, sealed over what lies in it: jobs with their logs, and a run's record.
+// Builds a small sealed archive in any store: jobs with logs, and a run record.
 
 import { createHash } from "node:crypto";
 
@@ -20,7 +20,7 @@ export const refOf = (job_id: number) => ({ repository_id: 1, run_id: 2, job_id 
 
 export type SealedStore = {
   readonly store: Store;
-  /** Seals what no seal holds. @returns the hash of its payload */
+  /** Seals all unsealed objects. @returns the hash of the seal's payload */
   readonly seal: (signer: Signer, changes?: Partial<NewSeal>) => Promise<string>;
   /** @returns the key of the log */
   readonly addJob: (jobId: number, text: string | Buffer) => Promise<string>;
@@ -28,7 +28,7 @@ export type SealedStore = {
   readonly entryOf: (key: string) => SealEntry;
 };
 
-/** Seals count from now on, an hour apart, the first at `firstSealedAt`. */
+/** Opens the archive. Seals are an hour apart, the first at `firstSealedAt`. */
 export async function openSealedStore(store: Store, firstSealedAt = new Date()): Promise<SealedStore> {
   const { archive_id } = await ensureArchiveIdentity(store, { host });
   const sealed = new Map<string, SealEntry>();

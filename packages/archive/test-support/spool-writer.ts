@@ -6,5 +6,5 @@ const spool = await openSpool({ dir: process.argv[2] ?? "", maxBytes: 64 * 1024 
 const file = spool.open(0);
 await file.write(Buffer.alloc(5 * 1024 * 1024));
 process.send?.("written");
-// Who listens for messages lives until the channel is closed, or until it is killed.
+// A process with a message listener runs until the channel is closed or it is killed.
 process.on("message", () => undefined);

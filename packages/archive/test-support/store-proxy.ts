@@ -1,4 +1,4 @@
-// A store on an S3 server that misbehaves as told.
+// A store behind a proxy that injects faults into an S3 server's responses.
 
 import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-proxy";
 import { startTestS3 } from "@actions-archive/testkit/test-s3";
@@ -8,7 +8,7 @@ import type { Store } from "../src/store/store.ts";
 
 export type StoreProxy = S3Proxy & { readonly settings: StoreSettings; readonly store: Store };
 
-/** @param settings over those that lead to the front. */
+/** @param settings override those of the proxy. */
 export async function openStoreProxy(settings: Partial<StoreSettings> = {}): Promise<StoreProxy> {
   await using resources = new AsyncDisposableStack();
   const front = resources.use(await openS3Proxy(resources.use(await startTestS3())));

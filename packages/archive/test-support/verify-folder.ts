@@ -1,4 +1,4 @@
-// A sealed archive in a folder, and what verifying it finds, told in short.
+// A sealed archive in a folder, and a summary of its verification.
 
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { openSealedStore, type recordOf, type SealedStore } from "./sealed-store
 
 export const [signer, next, stranger] = [newSigner(), newSigner(), newSigner()];
 
-/** An archive in a folder, which goes with it. */
+/** Opens an archive in a temporary folder, which is removed when it is disposed. */
 export async function openFolder(firstSealedAt?: Date): Promise<SealedStore & AsyncDisposable> {
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-verify-"));
   const store = await openStore({ ARCHIVE_URL: pathToFileURL(folder) });
@@ -21,16 +21,16 @@ export async function openFolder(firstSealedAt?: Date): Promise<SealedStore & As
   return { ...sealed, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
-/** Of a key's file. */
+/** The path of a key's file. */
 export const pathOf = ({ store }: SealedStore, key: string) => join(fileURLToPath(store.url), key);
 
-/** As somebody who may write the folder, and not as the store. */
+/** Overwrites an object's file directly, as an attacker with write access would. */
 export async function overwrite(sealed: SealedStore, key: string, bytes: Buffer): Promise<void> {
   await chmod(pathOf(sealed, key), 0o644);
   await writeFile(pathOf(sealed, key), bytes);
 }
 
-/** Everything is read, unless told. */
+/** Verifies the archive and reads all logs, unless `options` says otherwise. */
 export async function verify({ store }: SealedStore, options: Partial<VerifyOptions> = {}) {
   const result = await verifyArchive(store, {
     keys: [signer.publicKey],
@@ -51,7 +51,7 @@ export function tombstoneOf(sealed: SealedStore, key: string): Tombstone {
   return { ...sealed.entryOf(key), ...ids, cause: "erase", reason: "a secret", decided_at: "2026-05-02T10:00:00.000Z" };
 }
 
-/** What a record of an archived log, which `addJob` made, says of it. */
+/** The archived log in a record from `addJob`. */
 export function archivedLogOf(record: Buffer) {
   return (JSON.parse(record.toString()) as { log: Extract<ReturnType<typeof recordOf>["log"], { state: "archived" }> }).log;
 }

@@ -19,7 +19,7 @@ test.each([
   expect(isJsonNumber(value)).toBe(true);
 });
 
-test("what is no number is parsed as JSON.parse does it, and ids are numbers", () => {
+test("values other than numbers are parsed as by JSON.parse, and ids are numbers", () => {
   const text = '{"id":61901817921,"list":["1.50",null,true,{"NaN":"NaN"}]}';
   expect(parseExactJson(text)).toEqual(JSON.parse(text));
   expect(isJsonNumber("1.50")).toBe(false);

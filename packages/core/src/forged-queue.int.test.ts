@@ -1,4 +1,4 @@
-// A queue that somebody else writes to, or whose clocks are wrong: nothing that stands in it may keep work from being done. One
+// A queue with foreign entries or wrong clocks: no entry may prevent work from being done. One
 // suite for both engines, with BullMQ itself as the forger.
 
 import { randomUUID } from "node:crypto";
@@ -59,7 +59,7 @@ type Harness = AsyncDisposable & {
   readonly deliveries: Delivery[];
   /** Takes work; its first `failures` tries fail. */
   readonly consume: (failures?: number) => void;
-  /** Somebody else's entry with the id of our work. */
+  /** A foreign entry with the id of the archive's work. */
   readonly forge: (options: JobsOptions, data?: object) => Promise<void>;
 };
 
@@ -139,7 +139,7 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     expect(await harness.producer.ids()).toEqual([]);
   });
 
-  test("more entries than one look takes are removed with one call", async ({ expect }) => {
+  test("more entries than one page are removed by one call", async ({ expect }) => {
     await using harness = await openHarness(openForger);
     const entries = Array.from({ length: 2_500 }, (_, index) => ({
       name: "archive",
@@ -172,7 +172,7 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
   });
 
-  test("a message says nothing of how often its work is tried", async ({ expect }) => {
+  test("a message cannot change how often its work is tried", async ({ expect }) => {
     await using harness = await openHarness(openForger);
     harness.consume(1);
     await harness.forge({ attempts: 1, removeOnFail: true });

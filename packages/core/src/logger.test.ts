@@ -49,7 +49,7 @@ test("an error is written with its class, code and cause", () => {
   });
 });
 
-test("of an error nothing is written that somebody hung on it", () => {
+test("foreign fields of an error are not logged", () => {
   const { lines, log } = capture();
   const command = { name: "auth", args: ["default", "hunter2"] };
   const refused = () => Object.assign(new Error("WRONGPASS"), { command, code: "ERR" });
@@ -65,12 +65,12 @@ test("of an error nothing is written that somebody hung on it", () => {
   ]);
 });
 
-test("a line is one JSON object of plain characters, whatever stands in it", () => {
+test("a log line is one JSON object without control characters, whatever its values", () => {
   const { lines, log } = capture();
   const hostile = '\n{"level":60}\r\u001B[2J\u009B31m\u202Egnp\u2028\uFEFF\0\uD800 é 🦀';
   log.info({ repository: hostile, err: new Error(hostile) }, "named");
   expect(lines).toHaveLength(1);
-  // oxlint-disable-next-line no-control-regex -- that is what must not be there
+  // oxlint-disable-next-line no-control-regex -- these must not occur
   expect(lines[0]?.trimEnd()).not.toMatch(/[\u0000-\u001F\u007F-\u009F\u2028\u202E\uFEFF]|\p{Surrogate}/u);
   expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: 30, repository: hostile, err: { message: hostile } });
 });

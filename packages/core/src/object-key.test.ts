@@ -17,7 +17,7 @@ const refs = fc.record({ repository_id: id, run_id: id, job_id: id, run_attempt:
 const hosts = fc.constantFrom("github.com", "octo.ghe.com", "ghes.example_8443");
 const sha256 = "ab".repeat(32);
 
-test("every key reads back as what it was made of", () => {
+test("every key is parsed to the parts that it was built from", () => {
   fc.assert(
     fc.property(hosts, refs, fc.integer({ min: 1, max: 99 }), (host, { run_attempt, job_id, ...run }, version) => {
       const job = { ...run, job_id };

@@ -1,4 +1,4 @@
-// One suite for both engines of the queue: what our errors do to a job, what is doubled and what is not, and how work ends.
+// One suite for both queue engines: effects of errors on a job, deduplication, and the end of work.
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -135,7 +135,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     await harness.untilEmpty();
   });
 
-  test("a message that is not understood reaches no handler and does not come back", async ({ expect }) => {
+  test("an unknown message reaches no handler and is not retried", async ({ expect }) => {
     await using harness = await openHarness(openUrl);
     await harness.producer.add([{ kind: "job", job_id: "1; drop table" } as never, { kind: "nonsense" } as never, job(7)]);
     harness.consume(async () => undefined);
@@ -144,7 +144,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     expect(harness.calls.map(({ payload }) => payload)).toEqual([job(7)]);
   });
 
-  test("closing waits for what runs, and afterwards nothing more is taken", async ({ expect }) => {
+  test("closing waits for running work and takes no more", async ({ expect }) => {
     await using harness = await openHarness(openUrl);
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     let isDone = false;
@@ -164,7 +164,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     expect(harness.calls).toHaveLength(1);
   });
 
-  test("work that outlasts the drain is told to stop and goes back to the queue", async ({ expect }) => {
+  test("work that outlasts the drain is aborted and returns to the queue", async ({ expect }) => {
     await using harness = await openHarness(openUrl);
     const consumer = harness.consume(async (_payload, { signal }) => {
       await once(signal, "abort");
@@ -209,7 +209,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
   });
 });
 
-test("on Postgres, what began while it refused works once it is back", async ({ expect }) => {
+test("on Postgres, a queue opened while it refused connections works once it accepts them", async ({ expect }) => {
   await using resources = new AsyncDisposableStack();
   const url = await openPostgresQueue();
   const proxy = resources.use(await openTcpProxy(Number(url.port)));
@@ -231,16 +231,14 @@ test("on Postgres, what began while it refused works once it is back", async ({ 
   );
   await expect(producer.add([job(1)])).rejects.toThrow();
   await vi.waitFor(() => expect(told.length).toBeGreaterThan(1), patience);
-  // It says so each second, and not as often as it can.
+  // The error is logged once a second and not continuously.
   expect(told.length).toBeLessThan(10);
   proxy.isRefusing = false;
   await producer.add([job(2)]);
   await vi.waitFor(() => expect(done).toEqual([2]), patience);
 });
 
-test("on Postgres, sessions that are ended as soon as they are begun end no process, and work goes on after them", async ({
-  expect,
-}) => {
+test("on Postgres, sessions that end right after they begin do not end the process, and work continues", async ({ expect }) => {
   await using resources = new AsyncDisposableStack();
   const real = await openPostgresQueue();
   let ended = 0;
@@ -251,7 +249,7 @@ test("on Postgres, sessions that are ended as soon as they are begun end no proc
     socket.once("data", (startup) => {
       if (isEnding) {
         ended++;
-        // Its welcome and its farewell come in one piece, as to a process that was busy when they came.
+        // The greeting and the error arrive in one packet, as for a process that was busy.
         return void socket.end(
           Buffer.concat([message("R", "\0\0\0\0"), message("Z", "I"), message("E", "SFATAL\0C57P01\0Mended\0\0")]),
         );

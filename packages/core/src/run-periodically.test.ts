@@ -21,7 +21,7 @@ test("a long turn is followed by a rest, and not by the turns that it kept from 
   expect(Math.min(...rests)).toBeGreaterThan(48);
 });
 
-test("the end waits for the turn in hand, which still has what was opened before it, and no turn comes after", async () => {
+test("disposal waits for the running call, whose resources are still open, and no call follows", async () => {
   const said: string[] = [];
   const resources = new AsyncDisposableStack();
   resources.defer(() => void said.push("closed"));

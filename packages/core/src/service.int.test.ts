@@ -1,4 +1,4 @@
-// The life of a process, seen from outside: what a signal, wrong settings and a failed start do to its exit code.
+// Exit codes of a process after a signal, wrong settings and a failed start.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 
 type Ended = { readonly exitCode: number | null; readonly lines: readonly Record<string, unknown>[] };
 
-/** Runs a service whose `start` is this text; once it says that it started, it gets `signal`. */
+/** Runs a service with this source of `start`, and sends it `signal` once it has logged "started". */
 async function run({ start, load, signal }: { start: string; load?: string; signal?: NodeJS.Signals }): Promise<Ended> {
   const program = `
     import { ConfigError } from "./errors.ts";
@@ -58,7 +58,7 @@ test.concurrent("wrong settings end the process with 78 and say which, without a
   expect(ended.lines[0]).not.toHaveProperty("err");
 });
 
-test.concurrent("an engine that is refused at the start ends the process with 78, and closes what was open", async () => {
+test.concurrent("an engine that is refused at the start ends the process with 78, and closes open resources", async () => {
   const ended = await run({ start: `resources.defer(() => log.info("closed")); throw new ConfigError("Redis evicts");` });
   expect(ended.exitCode).toBe(78);
   // A fatal line is written at once and may overtake those before it.

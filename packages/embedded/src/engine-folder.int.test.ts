@@ -47,7 +47,7 @@ test("a second start finds the data and the port of the first", async () => {
   expect(await query(engines, "select answer from kept")).toEqual([{ answer: 42 }]);
 });
 
-test("a port that somebody else took meanwhile is left to them", async () => {
+test("a port that another process has taken is not used", async () => {
   await using folder = await copyOfMadeFolder();
   const { port } = await readState(folder.dir);
   const squatter = createServer().listen(port, "127.0.0.1");
@@ -62,7 +62,7 @@ test("a port that somebody else took meanwhile is left to them", async () => {
   }
 });
 
-test("what is configured elsewhere is not started", async () => {
+test("an engine that is configured elsewhere is not started", async () => {
   await using folder = await temporaryFolder();
   await using engines = await openEngines({ ...optionsFor(folder.dir), need: { database: false, queue: false, archive: true } });
 
@@ -87,7 +87,7 @@ test("a second owner is refused with the first one's process id and the cure", a
   await expect(openEngines(optionsFor(folder.dir))).rejects.toThrow(`process ${process.pid}): stop it first`);
 });
 
-test("of several starters at once, exactly one becomes the owner", async () => {
+test("exactly one of several concurrent starts becomes the owner", async () => {
   await using folder = await temporaryFolder();
   const options = { ...optionsFor(folder.dir), need: { ...all, database: false, queue: false } };
   const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => openEngines(options)));
@@ -144,7 +144,7 @@ test("after kill -9 of the owner, the next start ends the orphaned Postgres and 
   expect(log).not.toContain("was not properly shut down");
 });
 
-test("a Postgres that is killed comes back by itself, on the same port and with every commit", async () => {
+test("a killed Postgres is restarted on the same port with every commit", async () => {
   await using folder = await copyOfMadeFolder();
   await using engines = await openEngines(optionsFor(folder.dir));
   await query(engines, "create table kept as select 42 as answer");
@@ -217,7 +217,7 @@ test("data of another version of Postgres is refused with the cure", async () =>
   await expect(openEngines(optionsFor(folder.dir))).rejects.toThrow(/is of PostgreSQL 9, the embedded one is 18: .*rebuild/);
 });
 
-test("a Postgres that cannot start says why and where to look", async () => {
+test("a Postgres that cannot start reports the cause and its log file", async () => {
   await using folder = await copyOfMadeFolder();
   await writeFile(join(folder.dir, "postgres/cluster/data/postgresql.conf"), "no_such_setting = 1\n");
 

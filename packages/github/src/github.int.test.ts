@@ -1,4 +1,4 @@
-// The client against a server that answers as no GitHub should: limits, refusals, moves, nonsense; and where the credential goes.
+// The client against a server with unusual responses: limits, refusals, redirects, invalid bodies; and the hosts that receive the credential.
 
 import { once } from "node:events";
 import { Writable } from "node:stream";
@@ -64,7 +64,7 @@ test.each(["http://ghes.example/api/v3", "https://user:secret@ghes.example", "ht
   },
 );
 
-test("a 5xx is asked again, and thrown as unavailable when it stays", async () => {
+test("a 5xx is retried, and thrown as unavailable when it persists", async () => {
   await using server = await startScriptedServer((_request, _response, index) =>
     index === 0 ? { status: 502, body: "<html>Unicorn!</html>" } : { body: job },
   );
@@ -119,7 +119,7 @@ test.each([
   await expect(getJob(github, { repository: "octo/app", jobId: 7 })).rejects.toMatchObject({ code });
 });
 
-test("a limit pauses its credential before it is thrown, and nothing is asked until it is over", async () => {
+test("a limit pauses its credential before it is thrown, and no request is sent until it ends", async () => {
   await using server = await startScriptedServer(() => ({
     status: 403,
     headers: { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4000", "x-ratelimit-reset": "1" },
@@ -246,7 +246,7 @@ test("the jobs of an attempt are listed in smaller pages when large ones fail", 
   expect(server.journal.at(-1)?.path).toBe("/repos/octo/app/actions/runs/3/attempts/2/jobs?per_page=30&page=2");
 });
 
-test("what a credential may not know of retention and limits is undefined, not an error", async () => {
+test("retention and limits that a credential may not read are undefined, not an error", async () => {
   await using server = await startScriptedServer(({ url = "" }) => ({
     status: url.includes("retention") ? 403 : 404,
     body: { message: "No" },

@@ -29,7 +29,7 @@ test("an answer over 64 MiB is dropped where it passes that, and the connection 
   let sentBytes = 0;
   let wasCut = 0;
   await using server = await startScriptedServer((_, response, index) => {
-    // The second one says how long it is, the first one never ends.
+    // The second response declares its length, the first one never ends.
     response.writeHead(200, {
       "content-type": "application/json",
       ...(index === 1 && { "content-length": String(32 * capBytes) }),
@@ -52,13 +52,13 @@ test("an answer over 64 MiB is dropped where it passes that, and the connection 
       code: "github/unavailable",
       message: expect.stringContaining(`larger than ${capBytes} bytes`) as string,
     });
-    // What the kernel's buffers hold besides is not in our memory.
+    // Data in the kernel's buffers is not in the process's memory.
     expect(sentBytes).toBeLessThan(2 * capBytes);
     await vi.waitFor(() => expect(wasCut).toBe(count), { timeout: 30_000 });
   }
 });
 
-test("an answer that was packed unasked is not unpacked", async () => {
+test("a compressed response that was not requested is not decompressed", async () => {
   const bomb = gzipSync(Buffer.alloc(256 * mebibyte), { level: 1 });
   expect(bomb.length).toBeLessThan(2 * mebibyte);
   await using server = await startScriptedServer(() => ({

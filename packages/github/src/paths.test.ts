@@ -1,4 +1,4 @@
-// Paths: what gets into one, and which URL is the API's.
+// Paths: which names they accept, and which URLs belong to the API.
 
 import { expect, test } from "vitest";
 

@@ -84,7 +84,7 @@ const waits: Record<string, [number, number]> = {
   "RateLimitHandlerTest/wiremock/testHandler_Wait_Missing_Date_Header": [2, 5],
 };
 
-describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/api is not there)", () => {
+describe.skipIf(!isThere)("recorded answers (skipped without ../shared/fixtures/api)", () => {
   test("every recorded limit is listed here", () => {
     const recorded = globSync("{AbuseLimit,RateLimit}HandlerTest/wiremock/*", { cwd: hub4j });
     expect(Object.keys(waits).toSorted()).toEqual(recorded.toSorted());
@@ -99,7 +99,7 @@ describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/ap
     const [repository = ""] = /[^/]+\/[^/]+$/.exec(url) ?? [];
     const before = Date.now();
     await expect(getRepository(github, { repository })).rejects.toMatchObject({ code: "github/rate-limited" });
-    // A pause of no time tells when the one that is in force ends.
+    // A pause of zero length returns the end of the pause in effect.
     const pausedUntil = await budget.pause("token", { waitMs: 0, reason: "none", isGuess: false });
     const seconds = (pausedUntil.getTime() - before) / 1_000;
     expect(seconds).toBeGreaterThanOrEqual(least);
@@ -163,7 +163,7 @@ describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/ap
     expect(error).not.toContain("urlSignature");
   });
 
-  test("a recorded 404 for deleted logs is told as GitHub's", async () => {
+  test("a recorded 404 for deleted logs is reported as GitHub's", async () => {
     const { answer } = readMapping("GHWorkflowRunTest/wiremock/testLogs/mappings/9-r_h_g_actions_runs_711446981_logs.json");
     await using server = await startScriptedServer(() => answer);
     const { github } = open(server.origin, "2021-04-02T10:48:51Z");
@@ -175,7 +175,7 @@ describe.skipIf(!isThere)("recorded answers (skipped where ../shared/fixtures/ap
     });
   });
 
-  test("recorded jobs and runs come through with their date", async () => {
+  test("recorded jobs and runs are returned with their date", async () => {
     const scene = "GHWorkflowRunTest/wiremock/testJobs/mappings";
     const recorded = globSync(`${scene}/*.json`, { cwd: hub4j }).map(readMapping);
     await using server = await startScriptedServer(({ url = "" }) => {

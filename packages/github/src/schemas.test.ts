@@ -1,4 +1,4 @@
-// The schemas against every recorded object there is, where the recordings are at hand, and against what must not get through.
+// The schemas accept all recorded objects, if the recordings are available, and refuse invalid ones.
 
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,13 +9,13 @@ import { WorkflowJob, WorkflowRun } from "./schemas.ts";
 
 const fixtures = join(import.meta.dirname, "../../../../shared/fixtures");
 
-/** Every object in a recording that looks like a job or a run, however deep, however escaped. */
+/** Every object in a recording with the shape of a job or a run, at any depth, also in escaped JSON. */
 function collect(value: unknown, found: { jobs: unknown[]; runs: unknown[] }): void {
   if (typeof value === "string" && /^\s*[[{]/.test(value)) {
     try {
       collect(JSON.parse(value), found);
     } catch {
-      // A text that only looks like JSON.
+      // A text that is not JSON.
     }
   }
   if (typeof value !== "object" || value === null) return;
@@ -25,7 +25,7 @@ function collect(value: unknown, found: { jobs: unknown[]; runs: unknown[] }): v
   for (const child of Object.values(value)) collect(child, found);
 }
 
-test.skipIf(!existsSync(fixtures))("every recorded job and run is taken (skipped where ../shared/fixtures is not there)", () => {
+test.skipIf(!existsSync(fixtures))("every recorded job and run is accepted (skipped without ../shared/fixtures)", () => {
   const found = { jobs: [] as unknown[], runs: [] as unknown[] };
   for (const path of globSync("{api,webhooks}/**/*.json", { cwd: fixtures })) {
     try {
@@ -47,7 +47,7 @@ test("a job with the least a server sends is taken", () => {
   expect(WorkflowJob.safeParse({ id: 1, run_id: 2, name: "build", status: "queued" }).success).toBe(true);
 });
 
-test("words that nobody has seen yet are taken, ids that are no ids are not", () => {
+test("unknown statuses are accepted, invalid ids are not", () => {
   const job = {
     id: 1,
     run_id: 2,

@@ -85,7 +85,7 @@ test.each(["github.com", "ghes"] as const)(
   },
 );
 
-test("an App finds what its installations see, each with its own credential", async () => {
+test("an App finds the repositories of its installations, each with its own credential", async () => {
   await using simulator = await startSimulator({
     scenario: "demo",
     app: { id: 77, installations: [{ owner: "octo-org" }, { owner: "acme" }] },
@@ -102,7 +102,7 @@ test("an App finds what its installations see, each with its own credential", as
   expect(simulator.journal.entries({ url: "/access_tokens" })).toHaveLength(2);
 });
 
-test("runs and attempts are told as GitHub tells them, and a renamed repository by its old name", async () => {
+test("runs and attempts are returned as GitHub sends them, and a renamed repository by its old name", async () => {
   await using simulator = await startSimulator({ scenario: "demo" });
   await using github = open(simulator);
   expect((await getRepository(github, { repository: "acme/legacy-shop" })).data.full_name).toBe("acme/shop");
@@ -132,7 +132,7 @@ test("an unchanged list of runs answers that it did not change", async () => {
   expect(simulator.journal.entries({ origin: "api" }).map((entry) => entry.status)).toEqual([200, 304]);
 });
 
-test("github.com tells its limits and a GHES its version and no limits", async () => {
+test("github.com reports its limits, and a GHES its version and no limits", async () => {
   for (const face of ["github.com", "ghes"] as const) {
     await using simulator = await startSimulator({ face, ghesVersion: "3.17.2" });
     await using github = open(simulator);
@@ -146,7 +146,7 @@ test("github.com tells its limits and a GHES its version and no limits", async (
   }
 });
 
-test("after a limiting answer nothing more is asked", async () => {
+test("after a limit no further request is sent", async () => {
   await using simulator = await startSimulator();
   await using github = open(simulator);
   const repository = firstRepository(simulator);
@@ -167,7 +167,7 @@ test("a primary limit that is used up pauses until GitHub's reset, also when its
   expect(seconds).toBeLessThan(605);
 });
 
-test("a token without the right to read Actions is told so", async () => {
+test("a token without the right to read Actions is reported", async () => {
   await using simulator = await startSimulator();
   simulator.control.addToken({ token: "weak", canReadActions: false });
   await using github = open(simulator, { kind: "token", token: "weak" });

@@ -1,4 +1,4 @@
-// The frames of a log depend on its text alone, and together are the text.
+// The frames of a log depend only on its text, and their concatenation is the text.
 
 import { createHash } from "node:crypto";
 import { zstdCompressSync } from "node:zlib";
@@ -42,7 +42,7 @@ function decode(object: Buffer): { frames: Frame[]; raw: Buffer } {
   return { frames, raw: Buffer.concat(raw) };
 }
 
-// Lines of all kinds, some long: markers, times, NUL, CR, bytes that are no UTF-8.
+// Lines of all kinds, some long: markers, times, NUL, CR, invalid UTF-8.
 const line = fc.oneof(
   { weight: 4, arbitrary: fc.string({ maxLength: 200 }).map((text) => Buffer.from(`${stamp}${text}\n`)) },
   {
@@ -69,7 +69,7 @@ const chunkSizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 200 }), fc.intege
   maxLength: 5,
 });
 
-test("any log comes back byte for byte, in frames that agree with the totals and stay within their limits", () => {
+test("any log is decoded to the same bytes, from frames that match the totals and their limits", () => {
   fc.assert(
     fc.property(log, (raw) => {
       const { object, totals } = encode(raw);
@@ -115,7 +115,7 @@ test("a frame ends at the first marker line after 64 KiB of text", () => {
   ]);
 });
 
-test("a frame without a marker ends at the last line border before 1 MiB", () => {
+test("a frame without a marker ends at the last line end before 1 MiB", () => {
   const filler = `${stamp}${"x".repeat(70)}\n`;
   const { totals } = encode(Buffer.from(filler.repeat(25_000)));
   const full = Math.floor(maxFrameBytes / filler.length) * filler.length;
@@ -136,7 +136,7 @@ test("a line of 72 MB is cut anywhere, in bounded memory", () => {
   expect(totals.frames.every(({ rawBytes }) => rawBytes <= maxFrameBytes)).toBe(true);
 });
 
-test("the totals tell what is odd about a log", () => {
+test("the totals contain the oddities of a log", () => {
   const { totals } = encode(Buffer.from(`\uFEFF${stamp}a\0b\r\nvalue\n${stamp}Cleaning up orphan processes`));
   expect(totals).toMatchObject({
     lines: 3,
@@ -147,12 +147,12 @@ test("the totals tell what is odd about a log", () => {
   });
 });
 
-test("a log of one byte is a log, a log of none is a mistake", () => {
+test("a log of one byte is encoded, an empty log is an error", () => {
   expect(decode(encode(Buffer.from("x")).object).raw.toString()).toBe("x");
   expect(() => new LogEncoder().end()).toThrow("has no stored form");
 });
 
-test("a seek table that lies is refused", () => {
+test("a wrong seek table is refused", () => {
   const { object } = encode(Buffer.from(`${stamp}text\n`.repeat(50_000)));
   const table = object.subarray(-parseFooter(object.subarray(-9), object.length));
   expect(() => parseFooter(Buffer.from("ninebytes"), 1000)).toThrow("no seek table");
@@ -196,7 +196,7 @@ test("a seek table without frames, of another length than it says or of another 
   expect(() => parseFooter(foreign, 1000)).toThrow("no seek table");
 });
 
-test("a frame is taken only when it is exactly what its entry says", () => {
+test("a frame is accepted only if it matches its entry", () => {
   const raw = Buffer.from(`${stamp}text\n`.repeat(100));
   const { object, totals } = encode(raw);
   const frame = object.subarray(0, totals.frames[0]?.storedBytes);

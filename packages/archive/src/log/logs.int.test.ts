@@ -1,4 +1,4 @@
-// A log's way into the store and back: put once, told from others by its raw bytes, read whole or in part.
+// Storing and reading a log: put once, compared with others by its raw bytes, read completely or in part.
 
 import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -67,7 +67,7 @@ test("a log is stored under its job's key with its raw hash and length as metada
   expect((await folder.store.head(key))?.metadata).toEqual({ "raw-sha256": sha256(raw), "raw-bytes": String(raw.length) });
 });
 
-test("a log with other raw bytes goes beside the first, which stays", async () => {
+test("a log with other raw bytes gets an extra key, and the first stays", async () => {
   await using folder = await openFolder();
   const first = encode(raw);
   await putLog(folder.store, host, ref, first.object, first.totals);
@@ -101,7 +101,7 @@ test.for([true, false])(
   },
 );
 
-test("metadata that claims equality is not believed: a damaged object stays, and the log goes beside it", async () => {
+test("metadata is not trusted: a damaged object stays, and the log gets an extra key", async () => {
   await using folder = await openFolder();
   const { object, totals } = encode(raw);
   const damaged = Buffer.from(object);
@@ -215,7 +215,7 @@ test("a log of another length than its record says is refused", async () => {
   });
 });
 
-test("a damaged or missing log names itself", async () => {
+test("the error for a damaged or missing log names it", async () => {
   await using folder = await openFolder();
   await expect(collect(readLog(folder.store, key))).rejects.toMatchObject({
     code: "store/corrupt",
@@ -259,7 +259,7 @@ test.skipIf(!hasZstd)(
 const fixtures = join(import.meta.dirname, "../../../../../shared/fixtures/job-logs");
 
 test.skipIf(!existsSync(fixtures) || !hasZstd)(
-  "real logs come back byte for byte, by our reader and by zstdcat (skipped without ../shared/fixtures or zstd)",
+  "real logs are decoded to the same bytes by the reader and by zstdcat (skipped without ../shared/fixtures or zstd)",
   { timeout: 300_000 },
   async () => {
     await using folder = await openFolder();

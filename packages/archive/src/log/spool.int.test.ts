@@ -1,4 +1,4 @@
-// The spool: bounded, fair, and clean after whatever happened.
+// The spool: its quota, its failures, and the removal of its files.
 
 import { execFile, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -23,7 +23,7 @@ async function fill(file: SpoolFile, chunks: readonly Buffer[]): Promise<void> {
   for (const chunk of chunks) await file.write(chunk);
 }
 
-test("a small body stays in memory, a large one goes to a file, and both come back whole", async () => {
+test("a small body stays in memory, a large one goes to a file, and both are returned complete", async () => {
   await using folder = await temporaryFolder();
   const spool = await openSpool({ dir: folder.path, maxBytes: 64 * MiB });
   const chunks = Array.from({ length: 9 }, () => randomBytes(MiB - 3));
@@ -46,7 +46,7 @@ test("a small body stays in memory, a large one goes to a file, and both come ba
   expect(spool.reservedBytes).toBe(0);
 });
 
-test("what does not fit the quota is refused, and its room given back", async () => {
+test("a body that does not fit the quota is refused, and its reservation released", async () => {
   await using folder = await temporaryFolder();
   const spool = await openSpool({ dir: folder.path, maxBytes: 10 * MiB });
   {
@@ -66,7 +66,7 @@ test("what does not fit the quota is refused, and its room given back", async ()
   expect(await readdir(folder.path)).toEqual([]);
 });
 
-test("who has the spool for itself is never refused, and others are until it is done", async () => {
+test("the only file in the spool is never refused, and others are until it is disposed", async () => {
   await using folder = await temporaryFolder();
   const spool = await openSpool({ dir: folder.path, maxBytes: 2 * MiB });
   {
@@ -108,7 +108,7 @@ test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
   },
 );
 
-test("a disk that refuses ends in a transient error, and nothing stays behind", async () => {
+test("a failing disk leads to a transient error, and no file remains", async () => {
   await using folder = await temporaryFolder();
   const spool = await openSpool({ dir: folder.path, maxBytes: 64 * MiB });
   {
@@ -125,7 +125,7 @@ test("a disk that refuses ends in a transient error, and nothing stays behind", 
   await openSpool({ dir: folder.path, maxBytes: 1 });
 });
 
-test("files of processes that died are removed at the start, those of living ones and of strangers stay", async () => {
+test("files of dead processes are removed at the start, those of running ones and foreign files stay", async () => {
   await using folder = await temporaryFolder();
   const child = fork(join(import.meta.dirname, "../../test-support/spool-writer.ts"), [folder.path], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -146,7 +146,7 @@ test("files of processes that died are removed at the start, those of living one
   expect((await readdir(folder.path)).toSorted()).toEqual([foreign, "notes.txt"].toSorted());
 });
 
-test("a spool folder that cannot be made is a wrong setting", async () => {
+test("a spool folder that cannot be created is a wrong setting", async () => {
   await using folder = await temporaryFolder();
   await writeFile(join(folder.path, "file"), "x");
   await expect(openSpool({ dir: join(folder.path, "file", "spool"), maxBytes: 1 })).rejects.toMatchObject({

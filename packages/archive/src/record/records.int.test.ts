@@ -68,19 +68,19 @@ const archivedLog = {
   oddities: { bom: false, crlf: 0, nul: 0, lines_without_time: 1 },
 } satisfies NewLogRecord["log"];
 
-test("a record comes back as it was put, and is found under the first key", async () => {
+test("a record is read as it was put, and is found under the first key", async () => {
   await using folder = await openFolder();
   expect(await findRecord(folder.store, host, ref)).toBeUndefined();
   const put = await putRecord(folder.store, host, ref, absentRecord());
   expect(put).toMatchObject({ key: "records/github.com/11/22/33.json", version: 1, created: true });
   const { created: _, ...found } = put;
   expect(await findRecord(folder.store, host, ref)).toEqual(found);
-  // Half a surrogate pair is no text: it is the one thing that cannot be kept as received.
+  // A lone surrogate is the only text that cannot be stored as received.
   const job = { ...absentRecord().job, name: "build \u0000 \ufffd ü" };
   expect(found.record).toEqual({ ...absentRecord({ job }), schema_version: 1, previous_sha256: null });
 });
 
-test("equal content makes no new version, whatever the order of its keys and the time of deciding", async () => {
+test("equal content makes no new version, whatever the order of its keys and the time of the decision", async () => {
   await using folder = await openFolder();
   const first = await putRecord(folder.store, host, ref, absentRecord());
   const job = Object.fromEntries(Object.entries(absentRecord().job).toReversed());
@@ -89,7 +89,7 @@ test("equal content makes no new version, whatever the order of its keys and the
   expect(await folder.store.head("records/github.com/11/22/33.2.json")).toBeUndefined();
 });
 
-test("other content becomes the next version, which names the bytes of the one before", async () => {
+test("different content becomes the next version, which has the hash of the previous one", async () => {
   await using folder = await openFolder();
   const first = await putRecord(folder.store, host, ref, absentRecord());
   const second = await putRecord(
@@ -124,7 +124,7 @@ test("an archived log outranks a later absence", async () => {
   });
 });
 
-test("two workers that decide the same at once write one version, others each their own", async () => {
+test("two concurrent workers with the same decision write one version, with different decisions two", async () => {
   await using folder = await openFolder();
   const same = await Promise.all(
     Array.from({ length: 6 }, (_, second) =>
@@ -160,7 +160,7 @@ test.each([
   ["holds another job's object", (whole: Buffer) => Buffer.from(whole.toString().replace('"id":33', '"id":34'))],
   ["names another job's log", (whole: Buffer) => Buffer.from(whole.toString().replace("33.log.zst", "34.log.zst"))],
   [
-    "is of a version to come",
+    "is of a future version",
     (whole: Buffer) => Buffer.from(whole.toString().replace('"schema_version":1', '"schema_version":2')),
   ],
 ])("a version that %s is passed over, and the next one is written and names its bytes", async (_what, change) => {
@@ -178,7 +178,7 @@ test.each([
   expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2 });
 });
 
-test("between versions that are none, the record in force is found, and nothing is written twice", async () => {
+test("the record in force is found among invalid versions, and nothing is written twice", async () => {
   await using folder = await openFolder();
   await plant(folder.store, keyOfVersion(1), Buffer.from("planted"));
   const archived = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
@@ -191,7 +191,7 @@ test("between versions that are none, the record in force is found, and nothing 
   expect(await putRecord(folder.store, host, ref, absentRecord())).toMatchObject({ version: 4, record: { previous_sha256 } });
 });
 
-test("workers that meet a planted version at once end with one story", async () => {
+test("concurrent workers that meet a planted version write one record", async () => {
   await using folder = await openFolder();
   await plant(folder.store, keyOfVersion(1), Buffer.from("planted"));
   const put = await Promise.all(
@@ -203,7 +203,7 @@ test("workers that meet a planted version at once end with one story", async () 
   expect(put.filter(({ created }) => created)).toHaveLength(1);
 });
 
-test("whoever plants versions without end stops the record, not the look at it, and no further one is written", async () => {
+test("with the maximum number of planted versions, reads still end, and no further version is written", async () => {
   await using folder = await openFolder();
   for (let version = 1; version <= maxVersions + 5; version += 1)
     await plant(folder.store, keyOfVersion(version), Buffer.from("planted"));
@@ -212,7 +212,7 @@ test("whoever plants versions without end stops the record, not the look at it, 
   expect(await folder.store.head(keyOfVersion(maxVersions + 6))).toBeUndefined();
 });
 
-test("what its readers would pass over is not written", async () => {
+test("a record that readers would skip is not written", async () => {
   await using folder = await openFolder();
   for (const changes of [{ job: { id: 34, run_id: 22 } }, { log: { ...archivedLog, key: "logs/github.com/11/22/34.log.zst" } }])
     await expect(putRecord(folder.store, host, ref, absentRecord(changes as never))).rejects.toMatchObject({
@@ -266,7 +266,7 @@ test.each([
   await expect(findRunRecord(folder.store, host, attempt)).rejects.toMatchObject({ code: "store/corrupt" });
 });
 
-test("a run record is written once, and what is there stays", async () => {
+test("a run record is written once, and an existing one stays", async () => {
   await using folder = await openFolder();
   const attempt = { repository_id: 11, run_id: 22, run_attempt: 1 };
   const record = {

@@ -25,7 +25,7 @@ test("roots are those of RFC 6962", () => {
   expect(merkleRoot([])).toEqual(createHash("sha256").digest());
 });
 
-test("every leaf of every size up to 70 is proved by its path, at its own place alone", () => {
+test("every leaf of every size up to 70 is proved by its path, only at its own index", () => {
   for (let size = 1; size <= 70; size += 1) {
     const leaves = leavesOf(size);
     const root = merkleRoot(leaves);
@@ -55,7 +55,7 @@ test("a path that is longer, shorter or changed by one bit proves nothing", () =
   );
 });
 
-test("a place outside the tree has no path", () => {
+test("an index outside the tree has no path", () => {
   expect(() => merklePath(leavesOf(3), 3)).toThrow(RangeError);
   expect(rootOfPath(leafHash(Buffer.of()), { index: 1, size: 1 }, [])).toBeUndefined();
   expect(rootOfPath(leafHash(Buffer.of()), { index: -1, size: 2 }, [])).toBeUndefined();

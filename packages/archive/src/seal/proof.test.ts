@@ -53,7 +53,7 @@ test("a proof of one of 5,000 entries is under 4 KB", async () => {
   expect(JSON.stringify(proof).length).toBeLessThan(4_000);
 });
 
-test("the documented script proves what verifyProof proves", async () => {
+test("the documented script accepts the proofs that verifyProof accepts", async () => {
   for (const size of [1, 5]) {
     for (const proof of await proofsOf(size))
       expect(await runScript(proof)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^PROVED: /) });
@@ -83,6 +83,6 @@ test("a proof of another entry, place, path or key is refused by both", async ()
   expect(await runScript(first, other)).toMatchObject({ code: 1 });
 });
 
-test("what is not in a seal has no proof there", () => {
+test("an object that is not in a seal has no proof", () => {
   expect(makeProof({ seal: sampleSeal(signer, sampleEntries(2)), head: expect.anything() }, "logs/none")).toBeUndefined();
 });

@@ -35,7 +35,7 @@ test("any changed bit of a seal is found, and its key is named", () => {
   );
 });
 
-test("whatever bytes lie in a seal's place are refused as corrupt", () => {
+test("any other bytes under a seal's key are refused as corrupt", () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -55,7 +55,7 @@ test("a seal by another key is refused", async () => {
   expect(() => check(foreign)).toThrow("is not signed by the expected key");
 });
 
-test("what this key signed is refused when it names another, is out of order, or has another root or head", async () => {
+test("a seal signed by this key is refused when it names another key, is out of order, or has a wrong root or head", async () => {
   const sign = (value: unknown) => signSeal(canonicalBytes(value), signer);
   const [first, ...rest] = seal.entries;
   const misnamed = await sign({ ...seal, key_id: "0".repeat(64) });
@@ -70,7 +70,7 @@ test("what this key signed is refused when it names another, is out of order, or
   expect(() => check(canonicalBytes(spliced))).toThrow("head of another seal");
 });
 
-test("entries stand in one order, whatever order they came in", () => {
+test("entries are sorted, whatever their order before", () => {
   fc.assert(
     fc.property(fc.shuffledSubarray(seal.entries, { minLength: seal.entries.length }), (entries) => {
       expect(canonicalBytes(makeSeal({ ...withoutDerived(), entries }))).toEqual(payload);

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { newSigner } from "../../test-support/seal-samples.ts";
 import { isSignedBy, keyIdOf, openSigner, parsePublicKey } from "./seal-key.ts";
 
-test("what a signer signs is checked with its public key in PEM, by the same key id", async () => {
+test("a signature is verified with the public key in PEM, which has the same key id", async () => {
   const signer = newSigner();
   const publicKey = parsePublicKey(signer.publicKey.export({ type: "spki", format: "pem" }));
   expect(keyIdOf(publicKey)).toBe(signer.keyId);
@@ -15,7 +15,7 @@ test("what a signer signs is checked with its public key in PEM, by the same key
   expect(isSignedBy(publicKey, Buffer.from("text"), Buffer.alloc(3))).toBe(false);
 });
 
-test("a key of another kind, and what is no key, are refused without being repeated", () => {
+test("a key of another type and invalid text are refused without being quoted", () => {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   for (const pem of [privateKey.export({ type: "pkcs8", format: "pem" }), "secret", ""]) {
     expect(() => openSigner(pem)).toThrow(/^must be an Ed25519 key in PEM$/);

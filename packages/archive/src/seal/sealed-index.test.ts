@@ -6,7 +6,7 @@ import { mark, SealedIndex } from "./sealed-index.ts";
 const key = fc.integer({ min: 1, max: 300 }).map((id) => `logs/github.com/1/2/${id}.log.zst`);
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString("hex"));
 
-test("whatever is put is found again, and nothing else", () => {
+test("every key that was put is found, and no other", () => {
   const entries = fc.array(
     fc.record({ key, size: fc.nat({ max: 2 ** 40 }), sha256: hash, sequence: fc.integer({ min: 1, max: 9 }) }),
   );
@@ -25,7 +25,7 @@ test("whatever is put is found again, and nothing else", () => {
   );
 });
 
-test("marks are each their own, and stay as the index grows beyond its first block", () => {
+test("flags are independent, and stay when the index grows beyond its first block", () => {
   const index = new SealedIndex();
   const name = (id: number) => `records/github.com/1/2/${id}.json`;
   for (let id = 0; id < 20_000; id += 1) {
@@ -44,7 +44,7 @@ test("marks are each their own, and stay as the index grows beyond its first blo
   expect([index.has(row, mark.isPresent), index.has(row, mark.isTombstoned)]).toEqual([true, false]);
 });
 
-test("an object that no seal holds has a size and seal 0", () => {
+test("an unsealed object has a size and seal 0", () => {
   const index = new SealedIndex();
   const row = index.addUnsealed("logs/github.com/1/2/3.log.zst", 7);
   expect([index.find("logs/github.com/1/2/3.log.zst"), index.sealOf(row), index.sizeOf(row)]).toEqual([row, 0, 7]);

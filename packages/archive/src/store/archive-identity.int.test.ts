@@ -1,4 +1,4 @@
-// archive.json: made once, and the guard against mixing two archives.
+// archive.json is created once and prevents the mixing of two archives.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ test("processes that start at once on a new store end with one identity", async 
   expect(await ensureArchiveIdentity(folder.store, { host, archiveId: identities[0]?.archive_id })).toEqual(identities[0]);
 });
 
-test("another host, or another archive's database, is refused with both names and the cure", async () => {
+test("another host, or another archive's database, is refused with both names and the remedy", async () => {
   await using folder = await openFolder();
   const { archive_id } = await ensureArchiveIdentity(folder.store, { host });
   await expect(ensureArchiveIdentity(folder.store, { host: "ghe.example.com" })).rejects.toMatchObject({
@@ -54,7 +54,7 @@ test("an empty store under a database that has an archive is refused: its object
   expect(await folder.store.head("archive.json")).toBeUndefined();
 });
 
-test("an archive.json that nobody understands is refused, not replaced", async () => {
+test("an archive.json that cannot be parsed is refused, not replaced", async () => {
   await using folder = await openFolder();
   const sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
   await folder.store.put("archive.json", Buffer.alloc(0), { sha256, contentType: "application/json" });

@@ -6,7 +6,7 @@ async function* count(to: number): AsyncIterable<number> {
   for (let n = 0; n < to; n += 1) yield n;
 }
 
-test("every item is done once, and never more at a time than allowed", async () => {
+test("every item is processed once, and never more at a time than allowed", async () => {
   let [running, most] = [0, 0];
   const done: number[] = [];
   await eachOf(count(50), 4, async (n) => {
@@ -19,7 +19,7 @@ test("every item is done once, and never more at a time than allowed", async () 
   expect(most).toBe(4);
 });
 
-test("the first error ends it, after what runs has settled, and nothing new begins", async () => {
+test("the first error is thrown after running calls have settled, and no new call begins", async () => {
   const begun: number[] = [];
   let settled = 0;
   const failing = eachOf(count(50), 3, async (n) => {

@@ -1,10 +1,10 @@
-// Memory is released only under a buffer that has it alone.
+// Memory is released only for a buffer that does not share it.
 
 import { expect, test } from "vitest";
 
 import { releaseMemory } from "./release-memory.ts";
 
-test("a buffer that has its memory alone is empty afterwards", () => {
+test("a buffer that does not share its memory is empty afterwards", () => {
   const bytes = Buffer.alloc(100_000, "x");
   releaseMemory(bytes, bytes.length);
   expect(bytes).toHaveLength(0);

@@ -9,7 +9,7 @@ import { expect, test, vi } from "vitest";
 import { openStore } from "../open-store.ts";
 import { retryingStore } from "./retrying-store.ts";
 
-test("a store that fails three times in a row gives what it has", async () => {
+test("a read that fails three times in a row succeeds", async () => {
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-patience-"));
   await using resources = new AsyncDisposableStack();
   resources.defer(() => rm(folder, { recursive: true }));

@@ -1,4 +1,4 @@
-// One suite for every store: what the rest of the program relies on, whatever ARCHIVE_URL names.
+// One test suite for all stores: the behaviour on which the rest of the program relies.
 
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -79,7 +79,7 @@ function storeConformance(
   { isFaithful, expected }: { isFaithful: boolean; expected: Partial<StoreCapabilities> },
 ): void {
   describe(name, () => {
-    test("the probe tells what the store enforces, also the second time", async () => {
+    test("the probe finds what the store enforces, also the second time", async () => {
       await using opened = await open();
       expect(opened.store.capabilities).toBeUndefined();
       const capabilities = await probeStore(opened.store);
@@ -88,7 +88,7 @@ function storeConformance(
       expect(opened.store.capabilities).toEqual(capabilities);
     });
 
-    test("an object comes back as it was put, with its size, time and metadata", async () => {
+    test("an object is read as it was put, with its size, time and metadata", async () => {
       await using opened = await open();
       const body = randomBytes(100_000);
       const outcome = await opened.store.put(
@@ -107,7 +107,7 @@ function storeConformance(
       expect(await opened.store.read("logs/h/1/2/3.log.zst")).toEqual(body);
     });
 
-    test("a file of several MiB is stored whole and read as a stream", async () => {
+    test("a file of several MiB is stored completely and read as a stream", async () => {
       await using opened = await open();
       const body = randomBytes(9_000_001);
       await withFile(body, async (file) => {
@@ -134,7 +134,7 @@ function storeConformance(
       await expect(opened.store.read("object", { start: 20, end: 21 })).rejects.toMatchObject({ code: "store/corrupt" });
     });
 
-    test("of what is larger than its kind may be, nothing is read into memory; a stream and a range of it are", async () => {
+    test("an object that is larger than its kind allows is not read into memory, but as a stream or a range", async () => {
       await using opened = await open();
       const most = maxReadBytes("archive.json");
       await put(opened.store, "archive.json", "x".repeat(most + 1));
@@ -149,7 +149,7 @@ function storeConformance(
       expect(stream && (await collect(stream))).toHaveLength(most + 1);
     });
 
-    test("what is not there is undefined, not an error", async () => {
+    test("an object that does not exist is undefined, not an error", async () => {
       await using opened = await open();
       expect(await opened.store.head("logs/none")).toBeUndefined();
       expect(await opened.store.read("logs/none")).toBeUndefined();
@@ -174,7 +174,7 @@ function storeConformance(
         await using opened = await open();
         if (!(await probeStore(opened.store)).conditionalPut) {
           context.skip(
-            "this store ignores If-None-Match in this bucket: a look before each write stands in, which cannot see a race",
+            "this store ignores If-None-Match in this bucket: a HEAD before each put replaces it, which cannot detect a race",
           );
           return;
         }
@@ -192,7 +192,7 @@ function storeConformance(
       },
     );
 
-    test.runIf(isFaithful)("bytes that do not have the announced hash are not stored", async () => {
+    test.runIf(isFaithful)("bytes that do not have the declared hash are not stored", async () => {
       await using opened = await open();
       const wrong = { ...options(Buffer.from("good")), sha256: sha256(Buffer.from("evil")) };
       await expect(opened.store.put("wrong", Buffer.from("good"), wrong)).rejects.toMatchObject({ code: "store/unavailable" });
@@ -230,7 +230,7 @@ function storeConformance(
       for await (const { key, sizeBytes } of opened.store.list("")) expect(sizeBytes).toBe(key.length);
     });
 
-    test("a listing can begin after a key, also one that is not there, and after a folder", async () => {
+    test("a listing can begin after a key, also one that does not exist, and after a folder", async () => {
       await using opened = await open();
       const keys = [
         "records/h/1/10/5.json",
@@ -254,7 +254,7 @@ function storeConformance(
       const keys = ["a-b", "a.b", "a/1", "a/10.json", "a/2.json", "b"];
       for (const key of keys) await put(opened.store, key, key, { about: key });
       const listed = await versionsOf(opened.store, "");
-      // A store that cannot tell says so, instead of telling of nothing.
+      // A store that cannot list versions returns undefined instead of an empty list.
       expect(listed !== undefined || !isFaithful).toBe(true);
       if (!listed) return;
       const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => ({ key, sizeBytes, isLatest, isDeleteMarker }));
@@ -273,26 +273,23 @@ function storeConformance(
       expect((await versionsOf(opened.store, "many/"))?.map(({ key }) => key)).toEqual(names);
     });
 
-    test.runIf(!expected.objectLock)(
-      "a log that is removed is gone with its metadata, and so a second time; another stays",
-      async () => {
-        await using opened = await open();
-        await probeStore(opened.store);
-        const [gone, stays] = ["logs/h/1/2/3.log.zst", "logs/h/1/2/33.log.zst"];
-        for (const key of [gone, stays]) await put(opened.store, key, key, { "raw-sha256": "ab" });
-        expect(await opened.store.remove(gone)).toEqual({ kind: "removed" });
-        expect(await opened.store.head(gone)).toBeUndefined();
-        expect(await opened.store.remove(gone)).toEqual({ kind: "absent" });
-        expect(await keysOf(opened.store, "logs/")).toEqual([stays]);
-        expect(await opened.store.head(stays)).toMatchObject({ metadata: { "raw-sha256": "ab" } });
-        expect(await opened.store.remove("logs/h/9/2/4.log.zst")).toEqual({ kind: "absent" });
-        // What is stored there later has no part of what was there before.
-        await put(opened.store, gone, "another");
-        expect(await opened.store.head(gone)).toMatchObject({ sizeBytes: 7, metadata: {} });
-      },
-    );
+    test.runIf(!expected.objectLock)("a log is removed with its metadata, also a second time; another stays", async () => {
+      await using opened = await open();
+      await probeStore(opened.store);
+      const [gone, stays] = ["logs/h/1/2/3.log.zst", "logs/h/1/2/33.log.zst"];
+      for (const key of [gone, stays]) await put(opened.store, key, key, { "raw-sha256": "ab" });
+      expect(await opened.store.remove(gone)).toEqual({ kind: "removed" });
+      expect(await opened.store.head(gone)).toBeUndefined();
+      expect(await opened.store.remove(gone)).toEqual({ kind: "absent" });
+      expect(await keysOf(opened.store, "logs/")).toEqual([stays]);
+      expect(await opened.store.head(stays)).toMatchObject({ metadata: { "raw-sha256": "ab" } });
+      expect(await opened.store.remove("logs/h/9/2/4.log.zst")).toEqual({ kind: "absent" });
+      // A later object under the key has nothing of the removed one.
+      await put(opened.store, gone, "another");
+      expect(await opened.store.head(gone)).toMatchObject({ sizeBytes: 7, metadata: {} });
+    });
 
-    test.runIf(expected.objectLock)("a log that is locked stays, and its removal says until when", async () => {
+    test.runIf(expected.objectLock)("a locked log stays, and its removal returns the end of the lock", async () => {
       await using opened = await open();
       await probeStore(opened.store);
       await put(opened.store, "logs/h/1/2/3.log.zst", "locked");
@@ -354,7 +351,7 @@ function storeConformance(
   });
 }
 
-test("any text either is a harmless key or is refused", () => {
+test("any text is either a safe key or refused", () => {
   const isRefused = (key: string) => {
     try {
       assertKey(key);
@@ -421,7 +418,7 @@ if (real && locked) {
     isFaithful: true,
     expected: { ...checked, contentMd5: true, objectLock: false, versioned: false },
   });
-  // Amazon S3 holds If-None-Match in a versioned bucket, Ceph 16 does not: the probe must find out, and the suite hold either way.
+  // Amazon S3 honours If-None-Match in a versioned bucket, Ceph 16 does not: the probe must find out, and the suite pass with both.
   storeConformance("a locked bucket of the S3 store of TEST_S3_ENDPOINT", () => openS3(locked, lock), {
     isFaithful: true,
     expected: { sha256: true, contentMd5: true, objectLock: true, versioned: true },
@@ -450,7 +447,7 @@ if (real && locked) {
     });
   });
 
-  test("in a bucket with versions, what was put over an object, and what hides one, is listed with its object", async () => {
+  test("in a versioned bucket, overwriting versions and delete markers are listed with their object", async () => {
     const { bucket } = locked;
     const client = clientOf(real);
     await using opened = await openS3(locked);
@@ -480,7 +477,7 @@ if (real && locked) {
     client.destroy();
   });
 
-  test("of a bucket with versions, the named version goes, not the one above it, and no marker stays", async () => {
+  test("in a versioned bucket, the named version is removed and not a newer one, and no marker is created", async () => {
     await using opened = await openS3(locked);
     const { store } = opened;
     await probeStore(store);
@@ -500,7 +497,7 @@ if (real && locked) {
     s3.destroy();
   });
 
-  test("a version that somebody hid under a marker is removed all the same", async () => {
+  test("a version hidden by a delete marker is removed, too", async () => {
     await using opened = await openS3(locked);
     const { store } = opened;
     const key = "logs/h/1/2/3.log.zst";
@@ -515,7 +512,7 @@ if (real && locked) {
     s3.destroy();
   });
 
-  test("a legal hold of the store's own retains a log, without an end", async () => {
+  test("a legal hold in the store retains a log without an end", async () => {
     await using opened = await openS3(locked);
     const { store } = opened;
     await probeStore(store);
@@ -532,7 +529,7 @@ if (real && locked) {
     s3.destroy();
   });
 
-  test("where the right to delete is not granted, the error says which, and the log stays", async () => {
+  test("without the right to delete, the error names the missing permission, and the log stays", async () => {
     await using opened = await openS3(real);
     const { store } = opened;
     const key = "logs/h/1/2/3.log.zst";
@@ -553,12 +550,12 @@ if (real && locked) {
     }
   });
 
-  test("Object Lock asked of a bucket that has none is refused at the start, with the reason", async () => {
+  test("Object Lock for a bucket without it is refused at the start, with the reason", async () => {
     await using opened = await openS3(real, lock);
     await expect(probeStore(opened.store)).rejects.toMatchObject({ code: "config/invalid" });
   });
 
-  test("a bucket that is not there, and a wrong key, are refused at the start, with the cure", async () => {
+  test("a missing bucket and a wrong key are refused at the start, with the remedy", async () => {
     await using missing = await openS3({ ...real, bucket: "no-such-bucket-here" });
     await expect(probeStore(missing.store)).rejects.toThrow(/Make the bucket, or correct ARCHIVE_URL/);
     await using stranger = await openS3({ ...real, accessKeyId: "NOBODY" });

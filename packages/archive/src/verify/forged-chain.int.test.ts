@@ -95,7 +95,7 @@ test("a forged seal is no evidence for the forged seal before it", async () => {
   expect(result.chain.isDamaged).toBe(true);
 });
 
-test("a seal under an unknown key before a missing one is not trusted, and not called invalid", async () => {
+test("a seal under an unknown key before a missing one is not trusted, and not reported as invalid", async () => {
   await using sealed = await openRotated();
   await rm(pathOf(sealed, two));
   const result = await verify(sealed, onlyNext);
@@ -127,7 +127,7 @@ test.each([{ host: "ghe.example.com" }, { archive_id: "6f0c8fd4-6bd5-4f4c-9a52-0
   },
 );
 
-test("a chain that does not hold the expected head is reported", async () => {
+test("a chain without the expected head is reported", async () => {
   await using sealed = await openFolder();
   const sha256 = await sealed.seal(signer);
   expect(await verify(sealed, { expectedHead: { sequence: 1, sha256 } })).toMatchObject({ tampering: [] });
@@ -136,7 +136,7 @@ test("a chain that does not hold the expected head is reported", async () => {
   expect(await verify(sealed, { expectedHead: { sequence: 2, sha256 } })).toMatchObject({ tampering: [`missing ${two}`] });
 });
 
-test("of the seals that were made since, only those that follow and that the due key signed are read", async () => {
+test("of later seals, only those that follow and are signed by the expected key are read", async () => {
   const laterThanFirst = async (seal: (sealed: SealedStore) => Promise<unknown>) => {
     await using sealed = await openFolder();
     await sealed.seal(signer, { next_key: announced });

@@ -1,4 +1,4 @@
-// What is verified of an archive's objects: each against its seal, and those that are in none against their keys.
+// Verification of an archive's objects: sealed ones against their seals, unsealed ones against their keys.
 
 import { randomBytes } from "node:crypto";
 import { readFile, rm, utimes, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ const longText = () =>
       .replaceAll(/.{100}/g, "$&\n"),
   );
 
-/** One reading in ten comes with a flipped bit; `draws`, from 0 to 1, say which and where. */
+/** One read in ten has a flipped bit; `draws`, from 0 to 1, choose the read and the bit. */
 function onBadLine(store: Store, draws: readonly number[]): Store {
   let drawn = 0;
   const draw = () => draws[drawn++ % draws.length] ?? 0;
@@ -50,16 +50,16 @@ function onBadLine(store: Store, draws: readonly number[]): Store {
   });
 }
 
-test("a line that spoils one reading in ten makes no finding, and hides none", async () => {
+test("a connection that corrupts one read in ten makes no finding, and hides none", async () => {
   await using sealed = await openFolder();
   const keys = [];
   for (let job = 1; job <= 12; job++) keys.push(await sealed.addJob(job, `the log of job ${job}\n`));
-  // Over what is read in one piece.
+  // Larger than a single read.
   keys.push(await sealed.addJob(13, Buffer.concat([longText(), longText()])));
   await sealed.seal(signer);
   for (let job = 14; job <= 24; job++) keys.push(await sealed.addJob(job, `the log of job ${job}\n`));
   await sealed.seal(signer);
-  // Neither biased nor shrunk: a line that spoils each reading alike is one that nobody can tell from a store that does.
+  // Neither biased nor shrunk: equal corruption of every read cannot be distinguished from a damaged store.
   const oneDraw = fc.nat(999_999).map((draw) => draw / 1_000_000);
   const anyDraws = fc.noShrink(fc.noBias(fc.array(oneDraw, { minLength: 300, maxLength: 300 })));
   const findsNothing = fc.asyncProperty(anyDraws, async (draws) => {
@@ -98,7 +98,7 @@ test("logs of every size are read to their last byte", async () => {
   expect(await verify(sealed)).toMatchObject({ tampering: [] });
 });
 
-test("an object in no seal waits for one while it is young, and is unexpected once a seal should hold it", async () => {
+test("an unsealed object is a notice while it is recent, and unexpected once a seal should contain it", async () => {
   await using sealed = await openFolder();
   await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
@@ -112,7 +112,7 @@ test("an object in no seal waits for one while it is young, and is unexpected on
   expect(await verify(sealed, { sealIntervalSeconds: 7200 })).toMatchObject({ tampering: [] });
 });
 
-test("what is in no seal is held against its key, however young it is", async () => {
+test("an unsealed object is compared with its key, however recent it is", async () => {
   await using sealed = await openFolder();
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
@@ -133,7 +133,7 @@ test("what is in no seal is held against its key, however young it is", async ()
   );
 });
 
-test("foreign objects among the archive's are unexpected, and beside it only told", async () => {
+test("foreign objects in the archive's folders are unexpected, and elsewhere notices", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);
   for (const key of ["notes.txt", "logs/x", "other/x", "probe/x", "probe/2026-05-01", "probe/2026-05-01-wrong-md5"])
@@ -146,7 +146,7 @@ test("foreign objects among the archive's are unexpected, and beside it only tol
   });
 });
 
-test("only what seals of a span hold is checked, and nothing else of it is called missing", async () => {
+test("only objects in seals of a span are checked, and no others are reported missing", async () => {
   const firstSealedAt = new Date("2026-05-01T00:30:00Z");
   await using sealed = await openFolder(firstSealedAt);
   const early = await sealed.addJob(10, "one\n");
@@ -166,7 +166,7 @@ test("only what seals of a span hold is checked, and nothing else of it is calle
   expect(await verify(sealed, { span: { since } })).toMatchObject({ tampering: [`missing ${late}`] });
 });
 
-test("a sample reads so many of the logs", async () => {
+test("a sample reads the given share of the logs", async () => {
   await using sealed = await openFolder();
   for (let job = 10; job < 30; job += 1) await sealed.addJob(job, `log ${job}\n`);
   await sealed.seal(signer);

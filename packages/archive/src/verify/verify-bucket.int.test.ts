@@ -28,7 +28,7 @@ async function openBucket(s3: TestS3) {
   return { ...sealed, prefix, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }
 
-test("a store that does not tell versions is verified without them, and that is said", async () => {
+test("a store that cannot list versions is verified without them, and the result says so", async () => {
   await using server = await startTestS3();
   await using sealed = await openBucket(server);
   const log = await sealed.addJob(10, "one\n");
@@ -41,7 +41,7 @@ test("a store that does not tell versions is verified without them, and that is 
 });
 
 const versioned = await realS3({ isLocked: true });
-test.runIf(versioned !== undefined)("in a bucket with versions, what was put over an object or hides it is found", async () => {
+test.runIf(versioned !== undefined)("in a versioned bucket, overwriting versions and delete markers are found", async () => {
   if (!versioned) return;
   await using sealed = await openBucket(versioned);
   const client = clientOf(versioned);
@@ -50,7 +50,7 @@ test.runIf(versioned !== undefined)("in a bucket with versions, what was put ove
   await sealed.addRun(1, [10, 11, 12]);
   await sealed.seal(signer);
   expect(await verify(sealed)).toMatchObject({ tampering: [], hasVersions: true, totals: { logsRead: 3, runRecords: 1 } });
-  // The same bytes once more: somebody else wrote them.
+  // The same bytes again, as written by someone else.
   await client.send(new PutObjectCommand({ ...at(firstRecordOf(10)), Body: (await sealed.store.read(firstRecordOf(10))) ?? "" }));
   expect(await verify(sealed)).toMatchObject({ tampering: [`unexpected ${firstRecordOf(10)}`] });
   await client.send(new PutObjectCommand({ ...at(logs[0]), Body: "another" }));

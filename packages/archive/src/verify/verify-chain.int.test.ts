@@ -1,4 +1,4 @@
-// What is verified of the chain of seals itself: its keys, its numbers, its times, and what it admits.
+// Verification of the chain of seals: its keys, numbers, times, and reported damage.
 
 import { readFile, rm } from "node:fs/promises";
 
@@ -17,7 +17,7 @@ import {
   verify,
 } from "../../test-support/verify-folder.ts";
 
-test("damage that a seal admits is told; only what repairs it makes it no tampering", async () => {
+test("damage that a seal admits is a notice; without a repair it is also tampering", async () => {
   await using sealed = await openFolder();
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
@@ -28,7 +28,7 @@ test("damage that a seal admits is told; only what repairs it makes it no tamper
   const damage = { key: log, finding: "damaged" as const, found_at: "2026-05-02T10:00:00.000Z", repaired_by: null };
   await sealed.seal(signer, { damages: [damage] });
   expect(await verify(sealed)).toMatchObject({ tampering: [`invalid ${log}`], notices: [`damaged ${log}`] });
-  // Its size and metadata may be right: what is said to be damaged is read at any depth, and so is what was restored.
+  // Its size and metadata may be right, so a log that was reported as damaged is always read.
   const flipped = Buffer.from(intact);
   flipped[12] = (flipped[12] ?? 0) ^ 1;
   await overwrite(sealed, log, flipped);
@@ -76,7 +76,7 @@ test("a forged middle of the chain is found by both its neighbours' evidence", a
   expect(await verify(sealed)).toMatchObject({ tampering: [`missing ${sealKey(3)}`], chain: { isDamaged: true } });
 });
 
-test("a seal with a number that somebody made up costs no walk to it", async () => {
+test("a seal with an invented number does not cause a walk up to it", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);
   await put(sealed.store, sealKey(999_999_999_999), await readFile(pathOf(sealed, sealKey(1))));
@@ -85,7 +85,7 @@ test("a seal with a number that somebody made up costs no walk to it", async () 
   expect(tampering).toContain(`broken chain ${sealKey(999_999_999_999)}`);
 });
 
-test("a seal of another host is tampering until a later seal corrects it, and is shown from then on", async () => {
+test("a seal of another host is tampering until a later seal corrects it, and a notice from then on", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);
   const wrong = await sealed.seal(signer, { host: "ghes.example.com" });
@@ -124,7 +124,7 @@ test.each([
   expect({ tampering: tampering.toSorted(), notices }).toEqual({ tampering: expected.toSorted(), notices: [] });
 });
 
-test("a clock that went back is told, and no tampering", async () => {
+test("a clock that went back is a notice, not tampering", async () => {
   await using sealed = await openFolder();
   await sealed.seal(signer);
   await sealed.seal(signer, { sealed_at: "2020-01-01T00:00:00.000Z" });

@@ -10,7 +10,7 @@ import { archivedLogOf, openFolder, overwrite, pathOf, signer, verify } from "..
 import { putRecord } from "../record/records.ts";
 import { canonicalBytes } from "../store/canonical-bytes.ts";
 
-/** Nothing is read but records, seals and what the store says of a log. */
+/** Only records, seals and the store's metadata of a log are read. */
 const shallow = { isDeep: () => false };
 
 async function metadataPathOf(sealed: SealedStore, key: string): Promise<string> {
@@ -19,7 +19,7 @@ async function metadataPathOf(sealed: SealedStore, key: string): Promise<string>
   return join(folder, name ?? "");
 }
 
-/** Of a log in no seal the record is the only evidence. */
+/** For an unsealed log the record is the only evidence. */
 async function openUnsealed() {
   const sealed = await openFolder();
   await sealed.seal(signer);
@@ -83,7 +83,7 @@ test("a sealed log that no record names is compared with its seal: by the store'
   await sealed.seal(signer);
   expect(await verify(sealed)).toMatchObject({ tampering: [], totals: { logsRead: 1 } });
 
-  // Another whole log of the same length.
+  // Another complete log of the same length.
   await using other = await openFolder();
   const [whole, twin] = [await readFile(pathOf(sealed, log)), await readFile(pathOf(other, await other.addJob(10, "two\n")))];
   expect(twin).toHaveLength(whole.length);

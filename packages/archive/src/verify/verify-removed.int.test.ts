@@ -1,4 +1,4 @@
-// What is gone, and what of it a tombstone excuses.
+// Missing objects, and those that a tombstone excuses.
 
 import { readFile, rm } from "node:fs/promises";
 
@@ -8,7 +8,7 @@ import { withMethods } from "../../test-support/changed-store.ts";
 import { firstRecordOf, type SealedStore } from "../../test-support/sealed-store.ts";
 import { archivedLogOf, openFolder, pathOf, signer, stranger, tombstoneOf, verify } from "../../test-support/verify-folder.ts";
 
-/** A store in which, once the chain was walked, `seal` is made and the log under `key` goes. */
+/** A store in which, after the walk of the chain, `seal` is made and the log under `key` is removed. */
 function withRemoval(sealed: SealedStore, key: string, seal: () => Promise<unknown>) {
   let isWalked = false;
   const store = withMethods(sealed.store, {
@@ -32,14 +32,14 @@ test("a tombstone excuses what was sealed before it, and not what is sealed agai
   await sealed.seal(signer, { tombstones });
   expect(await verify(sealed)).toMatchObject({ tampering: [], notices: [`tombstoned ${log}`], totals: { removed: 0 } });
   await rm(pathOf(sealed, log));
-  // What a removal leaves that is cut short.
+  // As left by an interrupted removal.
   const notices = [expect.stringMatching(/^foreign logs\/.*\.meta$/)];
   expect(await verify(sealed)).toMatchObject({ tampering: [], notices, totals: { removed: 1 } });
   await sealed.seal(signer, { entries: [sealed.entryOf(log)] });
   expect(await verify(sealed)).toMatchObject({ tampering: [`missing ${log}`] });
 });
 
-test("a log that is removed while it is verified is excused by the seal that was made meanwhile", async () => {
+test("a log that is removed during the verification is excused by a seal made meanwhile", async () => {
   await using sealed = await openFolder();
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
@@ -53,12 +53,12 @@ test("a log that is removed while it is verified is excused by the seal that was
   expect(isWalked()).toBe(true);
 });
 
-test("a log that went while it was verified is not excused by a newest seal that another key signed", async () => {
+test("a log that is removed during the verification is not excused by a newest seal that another key signed", async () => {
   await using sealed = await openFolder();
   const log = await sealed.addJob(10, "one\n");
   await sealed.seal(signer);
   const tombstones = [tombstoneOf(sealed, log)];
-  // It names the key that is due.
+  // It names the expected key.
   const { store } = withRemoval(sealed, log, () => sealed.seal({ ...stranger, keyId: signer.keyId }, { tombstones }));
   expect(await verify({ ...sealed, store })).toMatchObject({ tampering: [`missing ${log}`], totals: { removed: 0 } });
 });

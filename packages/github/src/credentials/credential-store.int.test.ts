@@ -76,7 +76,7 @@ function open(origin: string, privateKeyPem = pkcs1): GitHub {
 const tokenRequests = (journal: readonly { path: string }[]) =>
   journal.filter(({ path }) => path.endsWith("/access_tokens")).length;
 
-test("every owner is asked about with its own installation's token, which is got once however many ask", async () => {
+test("requests for an owner use its installation's token, which concurrent requests share", async () => {
   await using server = await startAppServer();
   await using github = open(server.origin);
   await Promise.all(
@@ -88,7 +88,7 @@ test("every owner is asked about with its own installation's token, which is got
   expect(await github.credentialFor("OTHER/anything")).toBe("installation-32");
 });
 
-test("a repository known by its id alone is asked about with the installation that sees it", async () => {
+test("a repository known only by its id is requested with the installation that has access to it", async () => {
   await using server = await startAppServer();
   await using github = open(server.origin);
   expect((await getRepositoryById(github, { repositoryId: 13 })).data.full_name).toBe("other/app");
@@ -96,7 +96,7 @@ test("a repository known by its id alone is asked about with the installation th
   await expect(github.credentialFor(14)).rejects.toMatchObject({ code: "github/not-found" });
 });
 
-test("what all installations see is listed, and what one owner's does", async () => {
+test("the repositories of all installations are listed, and those of one owner's", async () => {
   await using server = await startAppServer();
   await using github = open(server.origin);
   const all: string[] = [];

@@ -34,7 +34,7 @@ async function openStage(): Promise<Stage> {
 const nameOf = async ({ github, repositoryId }: Stage, known = fullName) =>
   (await getKnownRepository(github, { repositoryId, fullName: known })).data.full_name;
 
-test("a repository that goes from one installation to another, and on, is found by its id", async () => {
+test("a repository that moves from one installation to another, and again, is found by its id", async () => {
   await using stage = await openStage();
   expect(await nameOf(stage)).toBe(fullName);
   stage.simulator.control.moveRepository({ repository: fullName, owner: "acme", name: "moved" });

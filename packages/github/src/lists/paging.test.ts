@@ -39,7 +39,7 @@ async function ids(pages: AsyncIterable<Page<Item>>): Promise<number[]> {
   return (await collect(pages)).flatMap(({ data }) => data.map(({ id }) => id));
 }
 
-test("every item comes once, and the last page is the one without a next", async () => {
+test("every item is yielded once, and the last page is the one without a next link", async () => {
   const { requests, fetchPage } = server(250);
   const pages = await collect(paginate(fetchPage));
   expect(pages.map(({ data, hasNext }) => [data.length, hasNext])).toEqual([
@@ -62,7 +62,7 @@ test("a list that fails in large pages starts again in smaller ones", async () =
   ]);
 });
 
-test("what was yielded before a list started again is not yielded twice", async () => {
+test("items yielded before a list is restarted are not yielded twice", async () => {
   const { fetchPage } = server(250);
   let failed = false;
   const flaky = async (request: PageRequest) => {
@@ -75,7 +75,7 @@ test("what was yielded before a list started again is not yielded twice", async 
   expect(await ids(paginate(flaky))).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
 });
 
-test("items that move to the next page while it is asked for come once", async () => {
+test("items that move to the next page during the listing are yielded once", async () => {
   const pages = [
     [1, 2],
     [2, 3],
@@ -90,7 +90,7 @@ test("items that move to the next page while it is asked for come once", async (
   expect(await ids(paginate(shifting))).toEqual([1, 2, 3]);
 });
 
-test("a page that shows an item twice, in place of another, is no whole list", async () => {
+test("a list with an item twice, in place of another, is not complete", async () => {
   const data = [{ id: 1 }, { id: 2 }, { id: 1 }];
   const fetchPage = async (): Promise<Page<Item>> => ({
     data,
@@ -108,7 +108,7 @@ test("a page that shows an item twice, in place of another, is no whole list", a
   });
 });
 
-test("an empty page ends a list, whatever it says of a next one", async () => {
+test("an empty page ends a list even if it has a next link", async () => {
   let calls = 0;
   const endless = async (): Promise<Page<Item>> => {
     calls += 1;
@@ -130,7 +130,7 @@ test("a list that has no end is an error", async () => {
   await expect(ids(paginate(endless))).rejects.toMatchObject({ code: "github/unexpected-answer" });
 });
 
-test("only an unavailable page is asked for in smaller pages", async () => {
+test("only an unavailable page is requested again in smaller pages", async () => {
   const failure = new PermanentError("github/not-found", "404");
   const { requests, fetchPage } = server(5, { maxPageSize: 1, failure });
   await expect(ids(paginate(fetchPage))).rejects.toBe(failure);
@@ -143,7 +143,7 @@ test("the last failure is thrown when even the smallest page fails", async () =>
   expect(requests.map(({ perPage }) => perPage)).toEqual([100, 30, 10]);
 });
 
-test("a first page alone gets smaller too, until it comes or the smallest fails", async () => {
+test("a first page is requested in smaller sizes until it succeeds or the smallest fails", async () => {
   const { requests, fetchPage } = server(250, { maxPageSize: 10 });
   expect((await fetchFirstPage(fetchPage)).data).toHaveLength(10);
   expect(requests.map(({ page, perPage }) => [page, perPage])).toEqual([

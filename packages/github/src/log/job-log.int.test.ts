@@ -1,4 +1,4 @@
-// Hostile redirects and bodies: what becomes of each, and that neither the credential nor the signed link gets anywhere.
+// Hostile redirects and bodies: how each is handled, and that neither the credential nor the signed link leaks.
 
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
@@ -21,7 +21,7 @@ const text = Buffer.from("2026-01-01T00:00:00.0000000Z hello\n".repeat(100));
 const azureHeaders = { "x-ms-error-code": "BlobNotFound", "content-type": "application/xml" };
 
 type Scene = {
-  /** How the log host answers; the log itself unless told. */
+  /** The log host's response; by default the log. */
   readonly serve?: (response: ServerResponse, index: number, logs: string) => ScriptedAnswer | undefined;
   /** Where the API points to, given the log host's origin. */
   readonly locate?: (logs: string) => string | undefined;
@@ -70,7 +70,7 @@ async function play({ serve, locate = (logs) => `${logs}/job.txt${signature}`, h
   }
 }
 
-test("a log comes whole, with its length and the API's date", async () => {
+test("a log is complete and has its length and the API's date", async () => {
   const { outcome } = await play({
     serve: () => ({ body: text, headers: { etag: '"0x8D"', date: "Thu, 01 Jan 2026 00:00:00 GMT" } }),
   });
@@ -85,7 +85,7 @@ test("the log host gets a bare request: the path, the host, and that nothing may
   expect(asked[0]?.path).toBe(`/job.txt${signature}`);
 });
 
-test("a chunked log comes whole, without a declared length", async () => {
+test("a chunked log is complete and has no declared length", async () => {
   const { outcome } = await play({
     serve: (response) => {
       response.write(text.subarray(0, 10));

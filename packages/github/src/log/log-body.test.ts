@@ -34,7 +34,7 @@ test.each([
   });
 });
 
-test("a body that is cut is incomplete, and its error says nothing of the link", async () => {
+test("a body that is cut is incomplete, and its error does not contain the link", async () => {
   async function* cut(): AsyncGenerator<Buffer> {
     yield Buffer.alloc(5);
     throw Object.assign(new Error("other side closed https://host.example/x?sig=secret"), { code: "UND_ERR_SOCKET" });

@@ -40,7 +40,7 @@ async function openScene(content = large) {
     }),
   );
   const cut = (fault: FaultInput = {}) => simulator.faults.add({ origin: "log", cutAfterBytes: 40 * MiB, ...fault });
-  /** What came of one request of the log, its bytes hashed. */
+  /** The result of one request of the log, with the hash of its bytes. */
   const read = async () => {
     const answer = await requestJobLog(github, { repository, jobId: job.id });
     if (answer.kind !== "log") throw new Error(answer.kind);
@@ -54,7 +54,7 @@ async function openScene(content = large) {
   return { simulator, job, cut, read, asked, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-test("a large log that was cut goes on over a fresh link, with a bare request for what is missing", async () => {
+test("a large log that was cut is resumed over a fresh link, by a request without credential for the missing bytes", async () => {
   await using scene = await openScene();
   scene.cut();
   expect(await scene.read()).toBe(sha256(large));
@@ -70,7 +70,7 @@ test("a large log that was cut goes on over a fresh link, with a bare request fo
   expect(Object.keys(rest?.headers ?? {}).toSorted()).toEqual(["accept-encoding", "connection", "host", "if-match", "range"]);
 });
 
-test("a large log that stalls goes on as well, and so does one that is cut four times", async () => {
+test("a large log that stalls is resumed, too, and so is one that is cut four times", async () => {
   await using scene = await openScene();
   scene.simulator.faults.add({ origin: "log", stallAfterBytes: 10 * MiB });
   scene.cut({ cutAfterBytes: 10 * MiB, times: 3 });
@@ -78,7 +78,7 @@ test("a large log that stalls goes on as well, and so does one that is cut four 
   expect(scene.asked().at(-1)).toEqual(["log", 206, `bytes=${40 * MiB}-`]);
 });
 
-test("a part with a Content-Encoding that encodes nothing goes on where the log was cut", async () => {
+test("a part with a Content-Encoding that encodes nothing resumes the log", async () => {
   await using scene = await openScene();
   scene.cut();
   scene.simulator.faults.add({ origin: "log", headers: { "content-encoding": "aws-chunked" } });

@@ -130,7 +130,7 @@ test("a skew that an earlier process recorded ends with the first accepted Date,
   expect([world.recorded, world.lines]).toEqual([[[world.host, undefined]], []]);
 });
 
-test("an answer to a request that needs no date is not retried, and says that its Date is skewed", async () => {
+test("a response to a request that needs no date is not retried, and its Date is marked as skewed", async () => {
   await using world = await openSkewed(() => shifted(10 * minute));
   expect((await getJob(world.github, { repository, jobId: 7 })).skewMs).toBeGreaterThan(9 * minute);
   expect(world.server.journal).toHaveLength(1);

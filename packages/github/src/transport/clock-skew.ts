@@ -63,7 +63,7 @@ export type GitHubClockOptions = {
 /** GitHub's time from its responses, each compared with the reference clock. */
 export class GitHubClock {
   readonly #options: GitHubClockOptions;
-  /** GitHub's clock minus this machine's, from the last accepted Date. */
+  /** GitHub's clock minus this machine's, from the last accepted Date header. */
   #offsetMs: number | undefined;
   /** The same from the last Date, accepted or not. */
   #rawOffsetMs = 0;

@@ -1,4 +1,4 @@
-// What each answer and each foreign error means, case by case.
+// The error class of each response and each foreign error.
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";
@@ -90,7 +90,7 @@ test("a limit that names no time is a guess, and one that does is none", () => {
   expect(readLimit(answer(429, { "retry-after": "60" }))).toMatchObject({ waitMs: 60_000, isGuess: false });
 });
 
-test("the primary limit's reset is told by GitHub's clock, and as the time until then", () => {
+test("the primary limit's reset is reported by GitHub's clock, and as the time until then", () => {
   const headers = { "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4999", "x-ratelimit-reset": resetInAnHour };
   expect(readRate(answer(200, headers))).toEqual({
     limit: 5_000,
@@ -100,7 +100,7 @@ test("the primary limit's reset is told by GitHub's clock, and as the time until
   });
 });
 
-test("a server without limits, and a limit that is not of the core API, tell no rate", () => {
+test("a server without limits, and a limit that is not of the core API, have no rate", () => {
   expect(readRate(answer(200))).toBeUndefined();
   const headers = {
     "x-ratelimit-limit": "30",
@@ -156,7 +156,7 @@ test("a refused connection is named by its first address", () => {
   expect(failure.message).toContain("connect ECONNREFUSED 192.0.2.1:443");
 });
 
-test("an unknown certificate authority comes with its cure", () => {
+test("the error for an unknown certificate authority names the remedy", () => {
   const unknown = Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
   expect(errorFromSendFailure(unknown, "GET /x", "github/unavailable").message).toContain("NODE_EXTRA_CA_CERTS");
 });

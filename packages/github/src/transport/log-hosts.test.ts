@@ -1,4 +1,4 @@
-// The list of log hosts: its grammar, what it lets through, and what it never does.
+// The list of log hosts: its grammar, and what it allows and refuses.
 
 import { promisify } from "node:util";
 
@@ -67,7 +67,7 @@ test.each([
   expect(isAllowed(new URL(url), github)).toBe(false);
 });
 
-test("a name is held against the list as it will be connected to, however it was written", () => {
+test("a name is compared with the list in its normalised form", () => {
   const written = [
     "https://productionresultssa19\u3002blob\uFF0Ecore\uFF61windows.net/",
     "https://\uFF50roductionresultssa19.blob.core.windows.net/",
@@ -135,7 +135,7 @@ test("the error names every wrong entry", () => {
   expect(() => parseLogHosts("good.example, bad/one, *")).toThrow(/bad\/one, \*/);
 });
 
-test("a star stands for part of one label and never for a dot, an address or nothing", () => {
+test("a star matches part of one label and never a dot, an address or an empty text", () => {
   const rules = parseLogHosts("*.store.example, logs*.example, *.nip.io");
   expect(isAllowed(new URL("https://a-1.store.example"), rules)).toBe(true);
   expect(isAllowed(new URL("https://a.b.store.example"), rules)).toBe(false);

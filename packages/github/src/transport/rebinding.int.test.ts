@@ -1,4 +1,4 @@
-// A log host whose DNS answers change, as an attacker's do: a public address while somebody looks, one of ours when it is connected to.
+// DNS rebinding: a log host whose DNS returns a public address for the check, and a private address for the connection.
 
 import { lookup, type LookupAddress } from "node:dns";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import { startScriptedServer } from "../../test-support/scripted-server.ts";
 import { guardedLookup, parseLogHosts, privateAddressCode } from "./log-hosts.ts";
 import { defaultTimeouts, Transport } from "./transport.ts";
 
-// Node's own resolver: what the world answers is the attacker's to choose.
+// Node.js's own resolver, with responses that the attacker chooses.
 vi.mock(import("node:dns"), async (original) => ({
   ...(await original()),
   lookup: vi.fn<() => void>() as unknown as typeof lookup,
@@ -47,12 +47,12 @@ test("every answer is looked at anew, and one private address among public ones 
   await expect(resolve("*.example", "a.example")).resolves.toBeDefined();
 });
 
-test("what was looked at is what is connected to: nothing asks a second time", async () => {
+test("the checked address is the one connected to, without a second lookup", async () => {
   await using server = await startScriptedServer(() => ({ body: "log" }));
   const { port } = new URL(server.origin);
   const rules = parseLogHosts(`http://rebind.example:${port}, http://*.example:${port}`);
   await using transport = new Transport(new URL("https://api.github.com"), rules, { ...defaultTimeouts, connectMs: 2_000 });
-  // A second look would lead to a port of 127.0.0.2, on which nobody listens.
+  // A second lookup would lead to a port of 127.0.0.2 without a listener.
   answerWith(["127.0.0.1"], ["127.0.0.2"]);
   const response = await transport.downloadLog(new URL(`http://rebind.example:${port}/x`));
   expect(await response.body.text()).toBe("log");

@@ -14,7 +14,7 @@ import { Transport, defaultTimeouts } from "./transport.ts";
 
 afterEach(() => void vi.unstubAllEnvs());
 
-/** A proxy that refuses every tunnel and remembers for what and with which headers it was asked. */
+/** A proxy that refuses every tunnel and records the requested hosts and headers. */
 async function startRefusingProxy() {
   const tunnels: { target: string | undefined; headers: string }[] = [];
   const server = createServer((_request, response) => void response.writeHead(500).end());
@@ -37,7 +37,7 @@ async function startRefusingProxy() {
   };
 }
 
-test("HTTPS_PROXY carries the API and the logs, and never hears the credential or the signed link", async () => {
+test("HTTPS_PROXY carries the API and the logs, and never receives the credential or the signed link", async () => {
   await using proxy = await startRefusingProxy();
   vi.stubEnv("HTTPS_PROXY", proxy.url);
   vi.stubEnv("NO_PROXY", "");

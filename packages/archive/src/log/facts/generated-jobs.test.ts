@@ -1,14 +1,14 @@
-// No line of a generated job is given to a step that did not print it. test/faults/step-lines.fault.test.ts does it for 10,000 jobs.
+// No line of a generated job is assigned to a step that did not print it. test/faults/step-lines.fault.test.ts does it for 10,000 jobs.
 
 import { expect, test } from "vitest";
 
 import { jobKinds, measureKind } from "../../../test-support/generated-kinds.ts";
 
-test.each(Object.keys(jobKinds))("no line is given to a wrong step: %s", (kind) => {
+test.each(Object.keys(jobKinds))("no line is assigned to a wrong step: %s", (kind) => {
   expect(measureKind(kind, { jobs: 20, firstSeed: 1 })).toMatchObject({ wrong: 0, wrongSeeds: [] });
 });
 
-// A splitter that gives no line to any step is never wrong.
+// A splitter that assigns no line would never be wrong, so the share of assigned lines is checked, too.
 test.each([
   ["ordinary steps", 0.5, 100],
   ["composites with markers", 0.5, 100],

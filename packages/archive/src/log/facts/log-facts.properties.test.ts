@@ -1,5 +1,5 @@
-// What holds for every log and every list of steps: the sections are the whole log, chunks change nothing, lists are bounded,
-// and of an honest job's log no line is given to a wrong step.
+// Properties of every log and list of steps: the sections cover the log, chunks change nothing, lists are bounded,
+// and no line of a regular job's log is assigned to a wrong step.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -85,7 +85,7 @@ test("the sections of any log are all of its lines and bytes, each once, and eac
   );
 });
 
-test("what a log says does not depend on how its bytes arrive", () => {
+test("the facts of a log do not depend on how its bytes arrive", () => {
   fc.assert(
     fc.property(wildLog, wildSteps, fc.integer({ min: 1, max: 200 }), (bytes, steps, chunkBytes) => {
       expect(logFacts(encode(bytes, chunkBytes), steps)).toEqual(logFacts(encode(bytes), steps));
@@ -110,7 +110,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   inner: fc.array(fc.constantFrom("script" as const, "action" as const), { minLength: 1, maxLength: 3 }),
   output: fc.integer({ min: 1, max: 3 }),
 });
-/** How GitHub may have made whole seconds of a time; each time of a job in its own way. */
+/** How GitHub may round a time to whole seconds, which differs for each time of a job. */
 const rounding = fc.constantFrom(Math.floor, Math.round);
 
 // A job as the runner prints it: every step begins with its group, a composite action's own steps follow at once.
@@ -160,7 +160,7 @@ function printJob(
   return { lines, steps };
 }
 
-test("no line of an honest job is given to a wrong step, and few to none", () => {
+test("no line of a regular job is assigned to a wrong step, and few to none", () => {
   let [all, attributed] = [0, 0];
   fc.assert(
     fc.property(

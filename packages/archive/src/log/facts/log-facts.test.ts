@@ -1,4 +1,4 @@
-// What is read from a log's lines, and that no log makes it much.
+// The facts extracted from a log's lines, and their bounds.
 
 import { expect, test } from "vitest";
 
@@ -15,7 +15,7 @@ const oneStep = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Run make", [1, 9]
 const setUp = at(0.1, "Current runner version: '2.329.0'", "Prepare all required actions", "Getting action download info");
 const make = at(1.1, "##[group]Run make", "\u001b[36;1mmake\u001b[0m", "##[endgroup]");
 
-test("an action is used by each step that runs it, with its path; a hidden one by none that is known", () => {
+test("an action is used by each step that runs it, with its path; a hidden one by no known step", () => {
   const { action_uses } = read(
     [
       ...setUp,
@@ -78,7 +78,7 @@ test("immutable packages, reusable workflows and images are uses too", () => {
   ]);
 });
 
-test("the job's own output adds no action, unless it prints the runner's whole block, which then says where it stands", () => {
+test("the job's own output adds no action, unless it prints the runner's complete block, whose step is then recorded", () => {
   const fake = `Download action repository 'acme/fake@v1' (SHA:${sha("a")})`;
   const { action_uses } = read([
     ...setUp,
@@ -91,7 +91,7 @@ test("the job's own output adds no action, unless it prints the runner's whole b
   expect(action_uses.map(({ action, line_number }) => [action, line_number])).toEqual([["acme/nested", 16]]);
 });
 
-test("a message of several lines ends no block in which a local composite action gets its own actions", () => {
+test("a multi-line message does not end a block that downloads a local composite action's actions", () => {
   const { action_uses } = read([
     ...setUp,
     ...make,
@@ -165,7 +165,7 @@ test("a job with locked action versions and its cache mode are known by the runn
   expect([faked.locked_actions, faked.runner["cache_mode"]]).toEqual([false, undefined]);
 });
 
-test("annotations have level, line and step, and text that Postgres takes", () => {
+test("annotations have level, line and step, and text that Postgres accepts", () => {
   const { annotations } = read([
     ...setUp,
     ...make,
@@ -181,7 +181,7 @@ test("annotations have level, line and step, and text that Postgres takes", () =
   ]);
 });
 
-test("groups are an outline of their step; one that is not closed ends with it", () => {
+test("groups are an outline of their step; an unclosed group ends with it", () => {
   const { groups } = read([
     ...setUp,
     ...make,
@@ -197,7 +197,7 @@ test("groups are an outline of their step; one that is not closed ends with it",
   ]);
 });
 
-test("two hundred thousand errors, groups and marks change a count, and hide no step before or after them", () => {
+test("two hundred thousand errors, groups and marks only increase a count, and hide no step before or after them", () => {
   const flood = `${stamp(2)}##[error]boom\n${stamp(2)}##[group]Run again\n${stamp(2)}##[endgroup]\n`;
   const count = 200_000;
   const encoder = new LogEncoder();

@@ -23,10 +23,10 @@ test("only a last line far from the job's end is outside of its window", () => {
   expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), completedAt)).toEqual(["no_end_marker", "outside_job_window"]);
 });
 
-test("a log without any timestamp is flagged so, and for nothing else", () => {
+test("a log without any timestamp has that flag only", () => {
   expect(flagsOf(log(undefined, false), completedAt)).toEqual(["no_timestamps"]);
 });
 
-test("a job without times is not doubted for them", () => {
+test("a job without times gets no flag for them", () => {
   expect(flagsOf(log("2026-05-01T09:57:59.0000000Z", false), undefined)).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// Annotations of several lines: the runner stamps a message once, so that all of its lines but the first have no time.
+// Multi-line annotations: the runner stamps a message once, so only its first line has a timestamp.
 
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,7 +12,7 @@ import { logFacts } from "./log-facts.ts";
 const messages = (text: string | Buffer, chunkBytes?: number) =>
   logFacts(encode(Buffer.from(text), chunkBytes), []).annotations.map(({ line_number, message }) => [line_number, message]);
 
-test("lines without a time below an annotation are its message, up to the next line that has one", () => {
+test("lines without a timestamp below an annotation belong to its message", () => {
   const log = [
     `${stamp(1)}##[error]AssertionError: 4 is not 5`,
     "  + actual",
@@ -52,14 +52,14 @@ test("a message has 500 characters at most, wherever its lines end, and no half 
   expect(exact).toBe("y".repeat(500));
 });
 
-test("a message in any script has its 500 characters, and no gap where a long line was cut", () => {
+test("a message in any script has 500 characters, and no gap where a long line was cut", () => {
   const message = (text: string) => messages(`${stamp(1)}##[warning]${text}\nrest\n`)[0]?.[1];
   expect(message("語".repeat(400))).toBe(`${"語".repeat(400)}\nrest`);
   expect(message("語".repeat(600))).toBe("語".repeat(500));
   expect(message(`\n${"語".repeat(600)}`)).toBe("語".repeat(500));
 });
 
-test("a message of a million lines is its first ones, and the marks and groups after it are read", () => {
+test("a message of a million lines keeps the first ones, and the marks and groups after it are read", () => {
   const encoder = new LogEncoder();
   encoder.write(Buffer.from(`${stamp(1)}##[error]first\n`));
   for (let index = 0; index < 100; index += 1) encoder.write(Buffer.alloc(130_000, "at frame ()\n\n"));
@@ -80,7 +80,7 @@ test("a line without a time below any other line stays as it is", () => {
 
 const shared = fileURLToPath(new URL("../../../../../../shared/cases/multiline-annotation/", import.meta.url));
 
-test.skipIf(!existsSync(shared))("the reported messages are whole (skipped without ../shared/cases)", () => {
+test.skipIf(!existsSync(shared))("the reported messages are complete (skipped without ../shared/cases)", () => {
   expect(messages(readFileSync(`${shared}log.txt`))).toEqual([
     [4, "Expected: 2\nReceived: 3\n    at sum (sum.test.ts:4:5)"],
     [7, "boom in b.test.ts"],

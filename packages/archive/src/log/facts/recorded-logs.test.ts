@@ -1,4 +1,4 @@
-// Real logs of real jobs: each split by the job object that was recorded with it, by the files of the steps inside a real zip,
+// Recorded logs: each split by the job object that was recorded with it, by the files of the steps in a real zip,
 // or by steps that were read from it by eye; and what was extracted from all of them against a search of their lines.
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -24,7 +24,7 @@ const Step = z.object({
   completed_at: z.string().nullable(),
 });
 const Job = z.object({ steps: z.array(Step) });
-/** The whole response or a job alone. */
+/** The complete response or a single job. */
 const Answer = z.union([Job, z.object({ jobs: z.array(Job).min(1) }).transform(({ jobs }) => jobs[0] ?? { steps: [] })]);
 
 function stepsOf(file: string): JobStep[] {
@@ -40,7 +40,7 @@ function linesOf(bytes: Buffer): string[] {
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
 }
 
-/** First lines by step number, with what is nobody's under 0. */
+/** First lines by step number, unassigned ones under 0. */
 function starts(bytes: Buffer, steps: readonly JobStep[]): (readonly [number, number])[] {
   return splitLog(encode(bytes), steps).map(({ step_number, first_line }) => [step_number ?? 0, first_line]);
 }
@@ -66,7 +66,7 @@ test.skipIf(isAbsent).each([
   expect(starts(readFileSync(`${fixtures}job-logs/${log}`), stepsOf(job))).toEqual(expected);
 }); // prettier-ignore
 
-/** Steps read by eye, in logs whose job object nobody recorded: composite actions, named steps, failing ones. */
+/** Steps read by a person in logs without a recorded job object: composite actions, named steps, failing steps. */
 const readByEye = [
   [
     "pair-filter__31343776564-orig.log",
@@ -119,7 +119,7 @@ const readByEye = [
 ] as const;
 
 test.skipIf(isAbsent).each(readByEye)(
-  "all steps of %s begin where the eye saw them, however their times were rounded (skipped without ../shared/fixtures)",
+  "all steps of %s begin where a person found them, however their times were rounded (skipped without ../shared/fixtures)",
   (log, eye) => {
     const bytes = readFileSync(`${fixtures}job-logs/bugswarm/${log}`);
     const lines = linesOf(bytes);
@@ -156,7 +156,7 @@ function readZip(path: string): Map<string, Buffer> {
 }
 
 test.skipIf(isAbsent)(
-  "the job's log in a real zip is split into just the files that stand beside it (skipped without ../shared/fixtures)",
+  "the job's log in a real zip is split into exactly the files of its steps (skipped without ../shared/fixtures)",
   () => {
     const zip = readZip(`${fixtures}job-logs/zips/hub4j-run-711446981-logs_101.zip`);
     const log = zip.get("1_build.txt") ?? Buffer.alloc(0);
@@ -183,7 +183,7 @@ test.skipIf(isAbsent)(
       expect(found).toEqual(
         files.toSorted((a, b) => a.number - b.number).map(({ number, lines }) => [number, lines.map(textOf)]),
       );
-      // What came before there was a runner is in no file.
+      // Lines before the runner are in no file.
       expect(sections.filter(({ step_number }) => step_number === null)).toMatchObject([{ first_line: 1, line_count: 5 }]);
     }
   },
@@ -220,7 +220,7 @@ test.skipIf(isAbsent)(
         found.map(({ action, ref, sha }) => ({ action, ref, sha })),
         path,
       ).toEqual(searched);
-      // A line without a time is of the message above.
+      // A line without a timestamp belongs to the message above.
       const messages: string[] = [];
       for (const line of all) {
         if (hasTime(line)) messages.push(textOf(line));

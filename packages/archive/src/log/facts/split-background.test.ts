@@ -1,5 +1,5 @@
-// Steps in the background and parallel groups, as actions/runner 2.335 and later print them (BackgroundStepCoordinator), each habit as
-// a small log: what several steps may have printed is unassigned, and the first line of each step is known all the same.
+// Background steps and parallel groups, as actions/runner 2.335 and later print them (BackgroundStepCoordinator), each case as
+// a small log: lines that several steps may have printed are unassigned, and the first line of each step is known.
 
 import { expect, test } from "vitest";
 
@@ -47,12 +47,12 @@ const serverSteps = [
   jobStep(7, "Complete job", [24, 24]),
 ];
 
-test("of the steps beside a server in the background the first lines are known", () => {
+test("the first lines of steps that run while a server is in the background are known", () => {
   const { expected, found } = split(server, serverSteps);
   expect(found).toEqual(expected);
 });
 
-test("the error of the one step that failed just then is its own, whoever else may print", () => {
+test("the error of the only step that failed at that time is its own, even if others may print", () => {
   const { annotations } = logFacts(encode(logBytes(server)), serverSteps);
   expect(annotations.map(({ step_number, message }) => [step_number, message])).toEqual([
     [5, "the page is empty"],
@@ -60,7 +60,7 @@ test("the error of the one step that failed just then is its own, whoever else m
   ]);
 });
 
-test("where two steps end just then, whose error it is stays open", () => {
+test("an error is unassigned if two steps end at that time", () => {
   const steps = serverSteps.map((step) =>
     step.step_number === 3 ? { ...step, completed_at: jobStep(3, "", [0, 15]).completed_at } : step,
   );
@@ -68,7 +68,7 @@ test("where two steps end just then, whose error it is stays open", () => {
   expect(annotations.map(({ step_number }) => step_number)).toEqual([null, null]);
 });
 
-test("a server that prints nothing more leaves the first lines known, and the others to no step", () => {
+test("with a server that prints nothing more, the first lines are known and the others unassigned", () => {
   const lines = server.filter(({ text }) => !/^(GET|bye)/.test(text));
   const { expected, found } = split(lines, serverSteps);
   expect(found).toEqual(expected);
@@ -106,7 +106,7 @@ test("after a parallel group the next step has all its lines, in whatever second
   expect(found).toEqual(expected);
 });
 
-test("a local action in the background begins where it gets its actions, whatever comes before its head", () => {
+test("a local action in the background begins where it downloads its actions, whatever comes before its head", () => {
   const lines = [
     ...setUp.slice(0, 4),
     line(1, 0.2, "Prepare all required actions"),
@@ -132,7 +132,7 @@ test("a local action in the background begins where it gets its actions, whateve
   expect(found).toEqual(expected);
 });
 
-test("a line of a job's output that says that it waits makes no step one in the background", () => {
+test("a control line in a job's output makes no step a background step", () => {
   const lines = [
     ...setUp,
     ...script(

@@ -1,4 +1,4 @@
-// Jobs of which the right split is written down beside them, in ../shared/cases.
+// Jobs with a known correct split, in ../shared/cases.
 
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

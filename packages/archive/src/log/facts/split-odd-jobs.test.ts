@@ -1,4 +1,4 @@
-// Job objects and clocks that mislead: steps that are still queued in the object, clocks that are set while a job runs, post steps of
+// Misleading job objects and clocks: steps that are still queued in the object, clocks that are set during a job, post steps of
 // composite actions by runners without markers.
 
 import { expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { action, jobStep, last, line, post, script, setUp, split, type OwnedLine
 
 const noTimes = { conclusion: null, started_at: null, completed_at: null };
 
-test("lines behind the first line of a step that is queued in the job object are not the step's before it", () => {
+test("lines after the first line of a step that is queued in the job object do not belong to the step before it", () => {
   const lines = [
     ...setUp,
     ...script(2, 1.1, "make", "built"),
@@ -51,7 +51,7 @@ test.each([["set back", -312.4] as const, ["set forward", 312.4] as const])(
   },
 );
 
-test("a clock that is set back between two steps makes none of them one in the background", () => {
+test("a clock that is set back between two steps makes neither a background step", () => {
   const lines: OwnedLine[] = [
     ...setUp.map((each) => ({ ...each, at: 500.1 })),
     ...script(2, 501.1, "make", "built"),
@@ -69,7 +69,7 @@ test("a clock that is set back between two steps makes none of them one in the b
   expect(found).toEqual(expected);
 });
 
-test("only the post step of an action that was composite holds those of others, though all come in one second", () => {
+test("only the post step of a composite action contains other post steps, even if all are in one second", () => {
   const lines = [
     ...setUp,
     ...action(2, 1.1, "acme/lint@v4", "ready"),
@@ -98,7 +98,7 @@ test("only the post step of an action that was composite holds those of others, 
   expect(found).toEqual(expected);
 });
 
-test("a step of the workflow that is called as a post step is found by its own first line", () => {
+test("a step of the workflow with a post step's name is found by its own first line", () => {
   const lines = [
     ...setUp,
     ...script(2, 1.1, "make", "made"),
@@ -117,7 +117,7 @@ test("a step of the workflow that is called as a post step is found by its own f
   expect(found).toEqual(expected);
 });
 
-test("what the first step prints before its head is not of Set up job", () => {
+test("lines that the first step prints before its head do not belong to Set up job", () => {
   const lines = [
     ...setUp.slice(0, 4),
     line(1, 0.2, "Prepare all required actions"),
@@ -133,7 +133,7 @@ test("what the first step prints before its head is not of Set up job", () => {
   expect(found).toEqual(expected);
 });
 
-test("output that looks as if the runner began anew hides no line of Set up job", () => {
+test("output that resembles the runner's start hides no line of Set up job", () => {
   const lines = [...setUp, ...script(2, 0.6, "cat old.log", "Current runner version: '2.300.0'"), ...last(3, 2.1)];
   const steps = [jobStep(1, "Set up job", [0, 1]), jobStep(2, "Show", [1, 2]), jobStep(3, "Complete job", [2, 2])];
   const { expected, found } = split(lines, steps);

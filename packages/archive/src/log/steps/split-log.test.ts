@@ -1,4 +1,4 @@
-// Which line is of which step: the runner's habits one by one, each as a small log.
+// Assignment of lines to steps: each case of the runner's output as a small log.
 
 import { expect, test } from "vitest";
 
@@ -171,7 +171,7 @@ const habits: readonly Case[] = [
     ],
   ],
   [
-    "what the runner says right before a step's own first line",
+    "lines of the runner directly before a step's own first line",
     [
       ...setUp,
       line(2, 1.1, "##[warning]Unexpected input(s) 'java', valid inputs are ['python']"),
@@ -220,7 +220,7 @@ const habits: readonly Case[] = [
     ],
   ],
   [
-    "step debugging, where a skipped step speaks too",
+    "step debugging, where a skipped step prints, too",
     [
       line(null, 0.0, "##[debug]Starting: build"),
       line(1, 0.0, "##[debug]Starting: Set up job"),
@@ -280,7 +280,7 @@ const habits: readonly Case[] = [
     [jobStep(2, "Make", [1, 2])],
   ],
   [
-    "a log that a kill cut short",
+    "a log that was truncated by a kill",
     [...setUp, ...script(2, 1.1, "sleep 9999", "working"), line(2, 30.1, "still working")],
     [
       jobStep(1, "Set up job", [0, 1]),
@@ -313,7 +313,7 @@ test("whatever way GitHub rounds the times of steps, every line finds its step",
   }
 });
 
-test("the border between two composite actions of one second, which nothing tells, is nobody's", () => {
+test("an undeterminable border between two composite actions of one second is unassigned", () => {
   const lines = [
     ...setUp,
     ...action(2, 1.1, "acme/one@v1"),
@@ -334,7 +334,7 @@ test("the border between two composite actions of one second, which nothing tell
   expect(found).toContain(null);
 });
 
-test("a step that left no mark leaves the seconds around its start to nobody, and the rest by time", () => {
+test("for a step without a mark, the seconds around its start are unassigned, and the rest is split by time", () => {
   const lines = [
     ...setUp,
     ...script(2, 1.1, "make", "ok"),
@@ -386,7 +386,7 @@ test("lines after a step's end are not its own", () => {
   expect(found).toEqual(expected);
 });
 
-test("without steps the log is one section that is nobody's", () => {
+test("without steps the log is one unassigned section", () => {
   const totals = encode(logBytes(setUp));
   expect(splitLog(totals, [])).toEqual([
     { step_number: null, first_line: 1, line_count: 5, raw_start: 0, raw_bytes: totals.rawBytes },

@@ -1,4 +1,4 @@
-// A byte order mark at the start of any line changes nothing that is read, and no byte that is stored.
+// A byte order mark at the start of any line changes no facts and no stored bytes.
 
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -83,7 +83,7 @@ test("several marks, marks alone on a line or at the end, and marks cut by a chu
   for (let chunkBytes = 1; chunkBytes <= 130; chunkBytes += 1) expect(textsOf(bytes, chunkBytes)).toEqual(whole);
 });
 
-test("a line of many marks costs no memory, and its text begins after the first eight", () => {
+test("a line of many marks needs no memory, and its text begins after the first eight", () => {
   expect(skipByteOrderMarks(marks(9), 0, 27)).toBe(24);
   const encoder = new LogEncoder();
   for (let index = 0; index < 12; index += 1) encoder.write(marks(400_000));
@@ -91,7 +91,7 @@ test("a line of many marks costs no memory, and its text begins after the first 
   expect(totals).toMatchObject({ lines: 1, rawBytes: 14_400_000, oddities: { linesWithoutTime: 1 } });
 });
 
-test("half a mark is text", () => {
+test("an incomplete mark is text", () => {
   const half = marks(2).subarray(0, 5);
   expect([skipByteOrderMarks(half, 0, 5), skipByteOrderMarks(half, 3, 5), skipByteOrderMarks(half, 0, 2)]).toEqual([3, 3, 0]);
 });
@@ -173,26 +173,29 @@ test("a mark at the start of any line changes no fact, no section and no time", 
 
 const shared = fileURLToPath(new URL("../../../../../../shared/cases/mid-log-bom/", import.meta.url));
 
-test.skipIf(!existsSync(shared))("the reported log of several blocks is read whole (skipped without ../shared/cases)", () => {
-  const job = JSON.parse(readFileSync(`${shared}job.json`, "utf8")) as {
-    // The file is part of the case, and never changes.
-    steps: { number: number; name: string; conclusion: string; started_at: string; completed_at: string }[];
-  };
-  const totals = encode(readFileSync(`${shared}log.txt`));
-  const { sections, annotations } = logFacts(
-    totals,
-    job.steps.map(({ number, name, ...step }) => ({ step_number: number, step_name: name, ...step })),
-  );
-  expect(totals).toMatchObject({ lines: 17, oddities: { linesWithoutTime: 0 } });
-  expect(sections.map(({ step_number, first_line, line_count }) => `${step_number}:${first_line}+${line_count}`)).toEqual([
-    "1:1+5",
-    "2:6+3",
-    "3:9+7",
-    "5:16+1",
-    "6:17+1",
-  ]);
-  expect(annotations.map(({ step_number, line_number, message }) => [step_number, line_number, message])).toEqual([
-    [3, 14, "one test failed"],
-    [3, 15, "Process completed with exit code 1."],
-  ]);
-});
+test.skipIf(!existsSync(shared))(
+  "the reported log of several blocks is read completely (skipped without ../shared/cases)",
+  () => {
+    const job = JSON.parse(readFileSync(`${shared}job.json`, "utf8")) as {
+      // The file is part of the case, and never changes.
+      steps: { number: number; name: string; conclusion: string; started_at: string; completed_at: string }[];
+    };
+    const totals = encode(readFileSync(`${shared}log.txt`));
+    const { sections, annotations } = logFacts(
+      totals,
+      job.steps.map(({ number, name, ...step }) => ({ step_number: number, step_name: name, ...step })),
+    );
+    expect(totals).toMatchObject({ lines: 17, oddities: { linesWithoutTime: 0 } });
+    expect(sections.map(({ step_number, first_line, line_count }) => `${step_number}:${first_line}+${line_count}`)).toEqual([
+      "1:1+5",
+      "2:6+3",
+      "3:9+7",
+      "5:16+1",
+      "6:17+1",
+    ]);
+    expect(annotations.map(({ step_number, line_number, message }) => [step_number, line_number, message])).toEqual([
+      [3, 14, "one test failed"],
+      [3, 15, "Process completed with exit code 1."],
+    ]);
+  },
+);

@@ -1,4 +1,4 @@
-// The list that keeps both ends.
+// The buffer that keeps both ends of a list.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";

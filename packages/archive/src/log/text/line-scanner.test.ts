@@ -1,4 +1,4 @@
-// The scanner's answers about lines, for chunks of every size.
+// The scanner's results for chunks of every size.
 
 import { expect, test } from "vitest";
 
@@ -71,7 +71,7 @@ test("lines, times and oddities are counted", () => {
   `);
 });
 
-test("every marker of the runner is seen after a time, and nowhere else", () => {
+test("every marker of the runner is recognised after a timestamp, and nowhere else", () => {
   const markers = [
     "##[group]Run make",
     "##[section]Starting",
@@ -84,7 +84,7 @@ test("every marker of the runner is seen after a time, and nowhere else", () => 
   expect(scan(text).markers).toEqual([0, 1, 2, 3, 4]);
 });
 
-test("a time with fields out of range, or with fewer digits, is no time", () => {
+test("a timestamp with fields out of range or with fewer digits is not recognised", () => {
   const lines = [
     "2024-13-06T07:08:09.1234567Z ",
     "2024-05-00T07:08:09.1234567Z ",
@@ -98,7 +98,7 @@ test("a time with fields out of range, or with fewer digits, is no time", () => 
   expect(totals).not.toHaveProperty("lastTime");
 });
 
-test("a time is one wherever it stands", () => {
+test("a timestamp is recognised at any offset", () => {
   const bytes = Buffer.from(`x${stamp(59)}${stamp(60)}`);
   expect([isStamp(bytes, 1), isStamp(bytes, 2), isStamp(bytes, 1 + stampLength)]).toEqual([true, false, false]);
 });
@@ -111,7 +111,7 @@ test("the end marker counts within the last 30 lines only", () => {
   expect(scan(`\uFEFF${end.trimEnd()}`).hasEndMarker).toBe(true);
 });
 
-test("the answers do not depend on how the bytes arrive", () => {
+test("the results do not depend on how the bytes arrive", () => {
   const text = `\uFEFF${stamp(1)}Cleaning up orphan processes\r\n\r\n\n${stamp(2)}##[group]a\n${"x".repeat(300)}\n${stamp(3)}Post job cleanup.\r\nshort\n${stamp(4)}`;
   const whole = scan(text);
   for (let chunkBytes = 1; chunkBytes < 140; chunkBytes += 1) expect(scan(text, chunkBytes)).toEqual(whole);
@@ -125,7 +125,7 @@ test("a line's text is its own: without time and line ending, the head of a long
   expect(times).toEqual([1, undefined, 2, 3, undefined, 4].map((second) => second && stamp(second).trim()));
 });
 
-test("bytes that are no UTF-8 become U+FFFD", () => {
+test("invalid UTF-8 becomes U+FFFD", () => {
   const texts: string[] = [];
   const scanner = new LineScanner({ onLine: () => true, onText: ({ text }) => void texts.push(text) });
   scanner.scan(Buffer.concat([Buffer.from(`${stamp(1)}a`), Buffer.of(0xff, 0xc3), Buffer.from("b\n")]));

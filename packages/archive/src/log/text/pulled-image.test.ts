@@ -1,4 +1,4 @@
-// Images that the runner pulls are uses, however it prints the command.
+// Images that the runner pulls are action uses, in all forms of the command.
 
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

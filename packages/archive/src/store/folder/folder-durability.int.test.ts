@@ -24,7 +24,7 @@ const Trace = z.object({
 
 type Call = { readonly name: string; readonly path: string; readonly dest: string };
 
-/** What a power cut would lose when a call of the store resolves, and which folders were synced since the call before. */
+/** What a power failure would lose when a call of the store resolves, and which folders were synced since the previous call. */
 type Answer = { readonly unsyncedNames: readonly string[]; readonly syncedFolders: readonly string[] };
 
 /** Does all of `test-support/folder-steps.ts` in `folder`, and returns its file system calls that succeeded, in order. */
@@ -68,7 +68,7 @@ function replay(calls: readonly Call[], folder: string) {
   const folders = new Set<string>();
   const changeName = (path: string) => path.startsWith(join(folder, "archive")) && unsyncedNames.add(path);
   for (const { name, path, dest } of calls) {
-    // What is read from is closed before anything else is synced.
+    // A file that is read is closed before anything else is synced.
     const current = open.at(-1) ?? "";
     if (name === "open") open.push(path);
     if (name === "close") open.pop();
@@ -111,7 +111,7 @@ test("an object gets its name after its bytes and its metadata are durable, and 
   // Two objects with their metadata, and what is removed of one.
   expect(calls.filter((name) => name === "link")).toHaveLength(4);
   expect(Object.keys(answers)).toEqual(["open", "put", "put from a file", "put again", "remove"]);
-  // Neither a name of bytes that are not durable, nor an object that a power cut could leave without its metadata.
+  // Neither a name of bytes that are not durable, nor an object that a power failure could leave without its metadata.
   expect(tooEarly).toEqual([]);
   for (const [name, { unsyncedNames }] of Object.entries(answers)) expect(unsyncedNames, name).toEqual([]);
 

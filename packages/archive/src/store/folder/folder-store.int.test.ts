@@ -1,4 +1,4 @@
-// What a folder must survive: kill -9 at any instant, damage, refusal by the system.
+// Failures of a folder store: kill -9 at any time, damage, errors of the file system.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -33,7 +33,7 @@ async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: str
   return { path, open: () => openFolderStore(pathToFileURL(path)), [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
 
-/** A process that puts objects without end, and says each key once it is stored. */
+/** A process that puts objects until it is killed, and prints each key once it is stored. */
 function startWriter(folder: string, name: string): { readonly child: ChildProcess; readonly stored: string[] } {
   const child = fork(join(import.meta.dirname, "../../../test-support/folder-writer.ts"), [pathToFileURL(folder).href, name], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
@@ -44,7 +44,7 @@ function startWriter(folder: string, name: string): { readonly child: ChildProce
 }
 
 test(
-  "whatever instant kill -9 picks, every object is whole, has its metadata, and what was reported is there",
+  "after kill -9 at any time, every object is complete, has its metadata, and all reported objects exist",
   { timeout: 300_000 },
   async () => {
     await using folder = await temporaryFolder();
@@ -85,7 +85,7 @@ test("opening removes what crashed puts left behind, once no running put can own
   expect(await readdir(join(folder.path, ".unfinished"))).toEqual(["young"]);
 });
 
-test("metadata that a lost race left beside an object is told from the object's own by the bytes", async () => {
+test("metadata that a lost race left is distinguished from the object's own by the bytes", async () => {
   await using folder = await temporaryFolder();
   const store = await folder.open();
   const [mine, lost] = [Buffer.from("mine"), Buffer.from("lost")];
@@ -95,7 +95,7 @@ test("metadata that a lost race left beside an object is told from the object's 
   expect(await store.head("a/object")).toMatchObject({ metadata: { from: "mine" }, sha256: options(mine).sha256 });
 });
 
-test("metadata that is missing or damaged is no metadata", async () => {
+test("missing or damaged metadata is empty", async () => {
   await using folder = await temporaryFolder();
   const store = await folder.open();
   const body = Buffer.from("body");
@@ -107,7 +107,7 @@ test("metadata that is missing or damaged is no metadata", async () => {
   expect((await store.head("object"))?.metadata).toEqual({});
 });
 
-test("a stored object's file is read-only, and strangers in the folder are no objects", async () => {
+test("a stored object's file is read-only, and foreign files in the folder are not objects", async () => {
   await using folder = await temporaryFolder();
   const store = await folder.open();
   const body = Buffer.from("body");
@@ -161,7 +161,7 @@ test("a planted object of 8 GiB is refused at once, and takes no memory", async 
   expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 ** 2);
 });
 
-test("a planted link is told as what lies at its key, and neither read, written through nor removed through", async () => {
+test("a planted link is listed under its key, and never followed by a read, a write or a removal", async () => {
   await using folder = await temporaryFolder();
   await using outside = await temporaryFolder();
   const store = await folder.open();
@@ -198,7 +198,7 @@ test("a planted link is told as what lies at its key, and neither read, written 
   expect(await all(await outside.open().then((other) => other.list("")))).toHaveLength(2);
 });
 
-test("links on the way to the archive are followed, and none to where unfinished writes lie", async () => {
+test("links in the path to the archive are followed, a link in place of the folder of unfinished writes is not", async () => {
   await using folder = await temporaryFolder();
   await using outside = await temporaryFolder();
   const body = Buffer.from("body");
@@ -222,7 +222,7 @@ test("links on the way to the archive are followed, and none to where unfinished
   expect(await readdir(join(outside.path, "old"))).toEqual(["file"]);
 });
 
-test("a folder tells foreign files beside its objects, and none of its own", async () => {
+test("a folder lists foreign files, and none of its own metadata", async () => {
   await using folder = await temporaryFolder();
   const store = await folder.open();
   await store.put("logs/h/1", Buffer.from("log"), options(Buffer.from("log"), { about: "it" }));
@@ -235,7 +235,7 @@ test("a folder tells foreign files beside its objects, and none of its own", asy
   expect((await all(store.list(""))).map(({ key }) => key)).toEqual(["logs/h/1", "notes.txt"]);
 });
 
-test("a folder that is opened to be read is neither made nor changed", async () => {
+test("a folder that is opened for reading is neither created nor changed", async () => {
   await using folder = await temporaryFolder();
   const missing = pathToFileURL(join(folder.path, "none"));
   await expect(openStoreForReading({ ARCHIVE_URL: missing })).rejects.toMatchObject({ code: "store/refused" });

@@ -1,4 +1,4 @@
-// A store that ignores If-None-Match: what a look before each put, and one after it, can promise, and what they cannot.
+// A store that ignores If-None-Match: what a HEAD before and after each put can guarantee, and what it cannot.
 
 import { createHash } from "node:crypto";
 
@@ -57,7 +57,7 @@ function put(store: Store, text: string) {
   return store.put(key, body, { sha256: createHash("sha256").update(body).digest("hex"), contentType: "text/plain" });
 }
 
-test("a put that lands between another's look and its put is replaced, by whole bytes: so much is not promised", async () => {
+test("a put between another writer's HEAD and put is replaced by a complete object, which is not prevented", async () => {
   await using two = await openTwo();
   const outcomes = await overtake(two, (store, writer) => put(store, `writer ${writer}`));
   expect(outcomes).toEqual([{ kind: "created" }, { kind: "created" }]);
@@ -88,7 +88,7 @@ test.each([
   expect(await replacing).toEqual({ kind: "created" });
 });
 
-test("workers that race end with one log, and with a record that says what the store holds", async () => {
+test("workers that race store one log, and a record that matches it", async () => {
   await using two = await openTwo();
   const raw = Buffer.from("2026-05-01T10:00:00.1234567Z the log\n");
   const encoder = new LogEncoder();

@@ -1,5 +1,5 @@
-// What happens to objects on the way from S3: answers that are cut, short, of another length, or changed by a bit. None of that is
-// the object's own, and none of it may be called so.
+// Faults in responses of S3: truncated, short, of another length, or with a changed bit. None of them is
+// damage of the object, and none may be reported as such.
 
 import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
@@ -56,18 +56,18 @@ const text = Buffer.concat(
 const log = encode(text);
 
 describe("a range whose answer is wrong once", () => {
-  test.each(faults.filter((fault) => fault !== "flip"))("is asked for again (%s)", async (fault) => {
+  test.each(faults.filter((fault) => fault !== "flip"))("is requested again (%s)", async (fault) => {
     await using front = await openWithObject();
     front.getFaults.push(fault);
     expect(await front.store.read("key", { start: 10, end: 1_010 })).toEqual(body.subarray(10, 1_010));
-    // A stream that breaks off is its reader's to repeat.
+    // The reader of a stream that breaks off must retry.
     if (fault !== "cut") front.getFaults.push(fault);
     const stream = await front.store.open("key", { start: 10, end: 1_010 });
     expect(stream && (await collect(stream))).toEqual(body.subarray(10, 1_010));
   });
 });
 
-test("a stream that is cut throws, and is no end of the object", async () => {
+test("a stream that is cut throws", async () => {
   await using front = await openWithObject();
   front.getFaults.push("cut");
   const stream = await front.store.open("key");
@@ -75,7 +75,7 @@ test("a stream that is cut throws, and is no end of the object", async () => {
 });
 
 test.each<GetFault>(["short", "whole", 416])(
-  "a store that never gives the range that it has (%s) is no damage",
+  "a store that never returns an existing range (%s) is not reported as damage",
   async (fault) => {
     await using front = await openWithObject();
     front.getFaults.push(...Array.from({ length: 9 }, () => fault));
@@ -83,29 +83,26 @@ test.each<GetFault>(["short", "whole", 416])(
   },
 );
 
-test("an object that is shorter than its readers expect, by its HEAD too, is corrupt at once", async () => {
+test("an object that is shorter than expected, also by its HEAD, is corrupt at once", async () => {
   await using front = await openWithObject();
   const before = front.requests.length;
   await expect(front.store.read("key", { start: 99_990, end: 100_001 })).rejects.toMatchObject({ code: "store/corrupt" });
   expect(front.requests.slice(before).map(({ method }) => method)).toEqual(["GET", "HEAD"]);
 });
 
-test("an answer that is larger than its kind may be is refused before its body comes", { timeout: 10_000 }, async () => {
+test("a response that is larger than its kind allows is refused before its body arrives", { timeout: 10_000 }, async () => {
   await using front = await openWithObject();
   front.getFaults.push("huge");
   await expect(front.store.read("key")).rejects.toMatchObject({ code: "store/corrupt", message: /3221225472 bytes/ });
 });
 
-describe("an object that is read whole", () => {
-  test.each(faults.filter((fault) => fault !== "whole" && fault !== 416))(
-    "is its own when one reading meets %s",
-    async (fault) => {
-      // Any of its bits may change, and leave a document that can be read.
-      await using front = await openWithObject(Buffer.from(`{"name":"${"x".repeat(10_000)}"}`));
-      front.getFaults.push(fault);
-      expect(JSON.parse((await front.store.read("key"))?.toString() ?? "")).toEqual({ name: "x".repeat(10_000) });
-    },
-  );
+describe("an object that is read completely", () => {
+  test.each(faults.filter((fault) => fault !== "whole" && fault !== 416))("is right when one read meets %s", async (fault) => {
+    // Any bit may change and leave a document that can be parsed.
+    await using front = await openWithObject(Buffer.from(`{"name":"${"x".repeat(10_000)}"}`));
+    front.getFaults.push(fault);
+    expect(JSON.parse((await front.store.read("key"))?.toString() ?? "")).toEqual({ name: "x".repeat(10_000) });
+  });
 
   test("costs one GET where its ETag is its MD5, and two where it is something else", async () => {
     for (const [told, gets] of [
@@ -136,20 +133,17 @@ describe("an object that is read whole", () => {
 describe("the fingerprint of an object", () => {
   const expected = { size: body.length, sha256: sha256(body) };
 
-  test.each(faults.filter((fault) => fault !== 416 && fault !== "whole"))(
-    "is its own when one reading meets %s",
-    async (fault) => {
-      for (const known of [expected, undefined]) {
-        await using front = await openWithObject();
-        front.getFaults.push(fault);
-        expect(await readFingerprint(front.store, "key", known && { expected: known })).toEqual(expected);
-        front.getFaults.push(undefined, fault);
-        expect(await readFingerprint(front.store, "key", known && { expected: known })).toEqual(expected);
-      }
-    },
-  );
+  test.each(faults.filter((fault) => fault !== 416 && fault !== "whole"))("is right when one read meets %s", async (fault) => {
+    for (const known of [expected, undefined]) {
+      await using front = await openWithObject();
+      front.getFaults.push(fault);
+      expect(await readFingerprint(front.store, "key", known && { expected: known })).toEqual(expected);
+      front.getFaults.push(undefined, fault);
+      expect(await readFingerprint(front.store, "key", known && { expected: known })).toEqual(expected);
+    }
+  });
 
-  test.each<GetFault>(["short", "flip"])("is not told when every reading meets %s", async (fault) => {
+  test.each<GetFault>(["short", "flip"])("is an error when every read meets %s", async (fault) => {
     await using front = await openWithObject();
     front.getFaults.push(...Array.from({ length: 12 }, (_, index) => (fault === "flip" && index % 2 ? "cut" : fault)));
     await expect(readFingerprint(front.store, "key", { expected })).rejects.toMatchObject({ code: "store/unavailable" });
@@ -164,21 +158,21 @@ describe("the fingerprint of an object", () => {
   });
 });
 
-describe("a log that is there", () => {
-  test.each(faults)("is recognised when a reading meets %s, and none is put beside it", async (fault) => {
+describe("an existing log", () => {
+  test.each(faults)("is recognised when a read meets %s, and no extra log is stored", async (fault) => {
     await using front = await openStoreProxy();
     const first = await putLog(front.store, host, ref, log.object, log.totals);
     for (const index of [0, 1, 2]) {
       front.getFaults.length = 0;
       front.getFaults.push(...noFaults.slice(0, index), fault);
-      // A stream that breaks off is the caller's to repeat: the queue delivers the job again.
+      // The caller must retry a stream that breaks off: the queue delivers the job again.
       const again = await retry(() => putLog(front.store, host, ref, log.object, log.totals), { minTimeoutMs: 1 });
       expect(again).toEqual({ ...first, existing: true });
     }
     expect(await Array.fromAsync(front.store.list("logs/"))).toHaveLength(1);
   });
 
-  test("reads as it is when a byte changes on the way, in its table or in a frame", async () => {
+  test("is read correctly when a byte changes in transit, in its table or in a frame", async () => {
     await using front = await openStoreProxy();
     const { key } = await putLog(front.store, host, ref, log.object, log.totals);
     for (const index of [0, 1]) {
@@ -189,7 +183,7 @@ describe("a log that is there", () => {
     expect((await collect(readLogRange(front.store, key, { start: 5, end: 500 }))).equals(text.subarray(5, 500))).toBe(true);
   });
 
-  test("and is damaged says so, after two readings", async () => {
+  test("that is damaged is reported after two reads", async () => {
     await using front = await openStoreProxy();
     const damaged = Buffer.from(log.object);
     damaged.writeUInt8(damaged.readUInt8(1_000) ^ 1, 1_000);
@@ -200,7 +194,7 @@ describe("a log that is there", () => {
 });
 
 test.each<GetFault>(["cut", "short", 503])(
-  "a record whose reading meets %s is not passed over, and no second version is written",
+  "a record whose read meets %s is not skipped, and no second version is written",
   async (fault) => {
     await using front = await openStoreProxy();
     const record = {

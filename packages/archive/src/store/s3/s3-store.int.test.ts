@@ -1,4 +1,4 @@
-// What happens to puts on the way to S3: lost answers, refusals, errors inside a 200.
+// Faults of puts to S3: lost responses, refusals, errors inside a 200.
 
 import { createHash } from "node:crypto";
 
@@ -40,7 +40,7 @@ test("a put is one plain request with length, hash and condition, and its signat
   expect(front.requests[0]?.headers).not.toHaveProperty("x-amz-trailer");
 });
 
-test("a put whose answer was lost is recognised as its own", async () => {
+test("a put whose response was lost is recognised as its own", async () => {
   await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push("lose-answer");
@@ -49,7 +49,7 @@ test("a put whose answer was lost is recognised as its own", async () => {
   expect((await Array.fromAsync(front.store.list("key"))).length).toBe(1);
 });
 
-test("what another writer stored while our answer was lost is reported as existing, and kept", async () => {
+test("an object that another writer stored while the response was lost is reported as existing, and kept", async () => {
   await using front = await openStoreProxy();
   await probeStore(front.store);
   const other = Buffer.from("another");
@@ -71,14 +71,14 @@ test.for<PutFault>([409, 503, "error-in-200", "refuse-after-body"])(
   },
 );
 
-test("a 412 for a key that cannot be seen is tried again, not believed", async () => {
+test("a put with a 412 for a key that does not exist is retried", async () => {
   await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push(412);
   expect(await front.store.put("key", body, options(body))).toMatchObject({ kind: "created" });
 });
 
-test("a store that stays away ends in a transient error, one that refuses in a permanent one", async () => {
+test("a store that stays unavailable leads to a transient error, one that refuses to a permanent one", async () => {
   await using front = await openStoreProxy();
   await probeStore(front.store);
   front.faults.push(503, 503, 503);
@@ -96,7 +96,7 @@ test("a store that stays away ends in a transient error, one that refuses in a p
   expect(front.puts() - before).toBe(1);
 });
 
-test("a store that refuses the probe is refused at the start, with the cure", async () => {
+test("a store that refuses the probe is refused at the start, with the remedy", async () => {
   await using front = await openStoreProxy();
   front.faults.push(403);
   await expect(probeStore(front.store)).rejects.toMatchObject({
@@ -116,13 +116,13 @@ test("a put that is aborted rejects with the signal's reason", async () => {
   await expect(front.store.put("key", body, { ...options(body), signal })).rejects.toThrow("shutting down");
 });
 
-test("an unprobed store looks before it writes", async () => {
+test("an unprobed store sends a HEAD before each put", async () => {
   await using front = await openStoreProxy();
   await front.store.put("key", body, options(body));
   expect(front.requests.map(({ method }) => method)).toEqual(["HEAD", "PUT"]);
 });
 
-test("a store that does not check the SHA-256 gets an MD5, and refuses bytes that changed on the way", async () => {
+test("a store that does not check the SHA-256 gets an MD5, and refuses bytes that changed in transit", async () => {
   await using front = await openStoreProxy();
   front.checksMd5 = true;
   expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: true });
@@ -132,7 +132,7 @@ test("a store that does not check the SHA-256 gets an MD5, and refuses bytes tha
   expect((await front.store.read("key"))?.toString()).toBe("the log");
 });
 
-test("a store that checks nothing is read back: what it broke is never taken for stored", async () => {
+test("a store that checks nothing is read back: a broken object never counts as stored", async () => {
   await using front = await openStoreProxy();
   expect(await probeStore(front.store)).toMatchObject({ sha256: false, contentMd5: false });
   front.faults.push("corrupt");
@@ -140,7 +140,7 @@ test("a store that checks nothing is read back: what it broke is never taken for
   expect(await front.store.put("other", body, options(body))).toMatchObject({ kind: "created" });
 });
 
-test("Object Lock and the KMS key are asked for with each put, and a store that ignores the lock is refused", async () => {
+test("Object Lock and the KMS key are requested with each put, and a store that ignores the lock is refused", async () => {
   await using front = await openStoreProxy({
     S3_OBJECT_LOCK_MODE: "COMPLIANCE",
     S3_OBJECT_LOCK_DAYS: 30,
