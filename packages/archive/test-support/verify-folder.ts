@@ -38,10 +38,10 @@ export async function verify({ store }: SealedStore, options: Partial<VerifyOpti
     sealIntervalSeconds: 3600,
     ...options,
   });
-  return { ...result, ...tell(result) };
+  return { ...result, ...summarise(result) };
 }
 
-function tell({ findings }: VerifyResult) {
+function summarise({ findings }: VerifyResult) {
   const short = ({ verdict, key }: { verdict: string; key: string }) => `${verdict} ${key}`;
   return { tampering: findings.tampering.map(short), notices: findings.notices.map(short) };
 }

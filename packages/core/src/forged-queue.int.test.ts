@@ -16,7 +16,7 @@ import { Consumer, type Delivery, Producer, queueSchema, type QueueSettings } fr
 import { queueId } from "./stages.ts";
 
 const log = createLogger("test", "silent");
-const patience = { timeout: 15_000, interval: 20 };
+const waitOptions = { timeout: 15_000, interval: 20 };
 const work = { job_id: 71 };
 const id = queueId("archive", work);
 const yearMs = 365 * 24 * 3_600_000;
@@ -96,7 +96,7 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
     expect(await harness.producer.ids()).toEqual([]);
     await harness.producer.add([work]);
-    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), waitOptions);
   });
 
   test("an entry whose time is that of a clock two hours ahead does so too, and a back-off stays", async ({ expect }) => {
@@ -114,22 +114,22 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     await using harness = await openHarness(openForger);
     harness.consume();
     await harness.forge({ removeOnFail: false }, { job_id: "garbage" });
-    await vi.waitFor(async () => expect(await harness.forged.getFailedCount()).toBe(1), patience);
+    await vi.waitFor(async () => expect(await harness.forged.getFailedCount()).toBe(1), waitOptions);
     await harness.producer.add([work]);
     expect(await harness.producer.ids()).toEqual([]);
     expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
     await harness.producer.add([work]);
-    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), waitOptions);
   });
 
   test("an entry that was done and was kept swallows its work no longer", async ({ expect }) => {
     await using harness = await openHarness(openForger);
     harness.consume();
     await harness.forge({ removeOnComplete: false });
-    await vi.waitFor(async () => expect(await harness.forged.getCompletedCount()).toBe(1), patience);
+    await vi.waitFor(async () => expect(await harness.forged.getCompletedCount()).toBe(1), waitOptions);
     expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 1 });
     await harness.producer.add([work]);
-    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(2), patience);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(2), waitOptions);
   });
 
   test("an entry that lets all others go first gives its place to the work that is owed", async ({ expect }) => {
@@ -157,7 +157,7 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     harness.consume();
     await harness.producer.add([work]);
     expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: true, removed: 0 });
-    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), waitOptions);
     expect(await harness.producer.prune(new Date())).toEqual({ wasPaused: false, removed: 0 });
   });
 
@@ -169,17 +169,17 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     await harness.producer.add([work]);
     await harness.producer.prune(new Date());
     harness.consume();
-    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.deliveries).toHaveLength(1), waitOptions);
   });
 
   test("a message cannot change how often its work is tried", async ({ expect }) => {
     await using harness = await openHarness(openForger);
     harness.consume(1);
     await harness.forge({ attempts: 1, removeOnFail: true });
-    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), patience);
+    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), waitOptions);
     expect(harness.deliveries.map(({ isLastAttempt }) => isLastAttempt)).toEqual([false]);
     await harness.forge({ attempts: 1_000_000, backoff: 0 });
-    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), patience);
+    await vi.waitFor(async () => expect(await harness.producer.ids()).toEqual([]), waitOptions);
     expect(harness.deliveries.map(({ attempt, isLastAttempt }) => [attempt, isLastAttempt])).toEqual([
       [1, false],
       [1, false],
@@ -197,6 +197,6 @@ describe.concurrent.each(engines)("a forged queue on $engine", ({ openForger }) 
     harness.consume();
     await harness.producer.prune(new Date());
     await harness.producer.schedule(work, 1);
-    await vi.waitFor(() => expect(harness.deliveries.length).toBeGreaterThan(1), patience);
+    await vi.waitFor(() => expect(harness.deliveries.length).toBeGreaterThan(1), waitOptions);
   });
 });

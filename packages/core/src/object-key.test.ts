@@ -45,6 +45,6 @@ test.each([
   "seals/1.json",
   "seals/000000000001.json/x",
   "constructor",
-])("%j is no key of ours", (key) => {
+])("%j is not a key of the archive", (key) => {
   expect(tryParseKey(key)).toBeUndefined();
 });

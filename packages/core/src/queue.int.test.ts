@@ -21,7 +21,7 @@ const engines = [
 ];
 
 const log = createLogger("test", "silent");
-const patience = { timeout: 15_000, interval: 20 };
+const waitOptions = { timeout: 15_000, interval: 20 };
 const job = (job_id: number) => ({ kind: "job", job_id }) as const;
 
 async function openPostgresQueue(): Promise<URL> {
@@ -67,7 +67,7 @@ async function openHarness(openUrl: () => Promise<URL>): Promise<Harness> {
       vi.waitFor(async () => {
         const { waiting, active, delayed } = await producer.counts();
         if (waiting + active + delayed > 0) throw new Error("there is work in the queue");
-      }, patience),
+      }, waitOptions),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
@@ -79,7 +79,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       if (attempt < 3) throw new TransientError("store/unavailable", "not now");
     });
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), waitOptions);
     await harness.untilEmpty();
     expect(harness.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3]);
     expect(harness.calls.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, false]);
@@ -91,7 +91,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       throw new PermanentError("store/corrupt", "never");
     });
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     await harness.untilEmpty();
     expect(harness.calls).toHaveLength(1);
   });
@@ -103,7 +103,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       if (harness.calls.length === 1) throw new RateLimitedError("too many requests", retryAt);
     });
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), waitOptions);
     await harness.untilEmpty();
     expect(harness.calls.map(({ delivery }) => delivery.attempt)).toEqual([1, 1]);
     expect(harness.calls[1]?.at).toBeGreaterThanOrEqual(retryAt.getTime());
@@ -115,10 +115,10 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     await harness.producer.add([job(2)]);
     expect(await harness.producer.counts()).toEqual({ waiting: 2, active: 0, delayed: 0 });
     harness.consume(async () => undefined);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), waitOptions);
     await harness.untilEmpty();
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(3), waitOptions);
     await harness.untilEmpty();
   });
 
@@ -128,10 +128,10 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       if (harness.calls.length === 1) throw new PermanentError("store/corrupt", "not this time");
     });
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     await harness.untilEmpty();
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(2), waitOptions);
     await harness.untilEmpty();
   });
 
@@ -139,7 +139,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     await using harness = await openHarness(openUrl);
     await harness.producer.add([{ kind: "job", job_id: "1; drop table" } as never, { kind: "nonsense" } as never, job(7)]);
     harness.consume(async () => undefined);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     await harness.untilEmpty();
     expect(harness.calls.map(({ payload }) => payload)).toEqual([job(7)]);
   });
@@ -153,7 +153,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       isDone = true;
     });
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     const closed = consumer[Symbol.asyncDispose]();
     expect(isDone).toBe(false);
     release();
@@ -171,7 +171,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
       signal.throwIfAborted();
     }, 100);
     await harness.producer.add([job(1)]);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     await consumer[Symbol.asyncDispose]();
     expect(harness.calls[0]?.delivery.signal.aborted).toBe(true);
     const { waiting, active, delayed } = await harness.producer.counts();
@@ -183,7 +183,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     await Promise.all([harness.producer.schedule(job(1), 1), harness.producer.schedule(job(1), 1)]);
     await harness.producer.schedule(job(1), 1);
     harness.consume(async () => undefined);
-    await vi.waitFor(() => expect(harness.calls.length).toBeGreaterThanOrEqual(5), patience);
+    await vi.waitFor(() => expect(harness.calls.length).toBeGreaterThanOrEqual(5), waitOptions);
     const times = harness.calls.map(({ at }) => at);
     // Four intervals; two clocks would have ticked so often in two.
     expect((times[4] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2_500);
@@ -197,7 +197,7 @@ describe.concurrent.each(engines)("the queue on $engine", ({ openUrl }) => {
     await otherHost.add([job(1)]);
     await harness.producer.add([job(2)]);
     harness.consume(async () => undefined);
-    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), patience);
+    await vi.waitFor(() => expect(harness.calls).toHaveLength(1), waitOptions);
     await harness.untilEmpty();
     expect(harness.calls.map(({ payload }) => payload)).toEqual([job(2)]);
     expect((await other.counts()).waiting).toBe(1);
@@ -215,10 +215,10 @@ test("on Postgres, a queue opened while it refused connections works once it acc
   const proxy = resources.use(await openTcpProxy(Number(url.port)));
   const queue = { url: new URL(proxy.before(url.href)), archiveId: randomUUID(), host: "github.com" };
   proxy.isRefusing = true;
-  const told: string[] = [];
-  const noting = createLogger("test", "warn", { write: (line) => void told.push(line) });
+  const lines: string[] = [];
+  const recordingLog = createLogger("test", "warn", { write: (line) => void lines.push(line) });
   const done: number[] = [];
-  const producer = resources.use(new Producer("load", queue, noting));
+  const producer = resources.use(new Producer("load", queue, recordingLog));
   resources.use(
     new Consumer(
       "load",
@@ -226,16 +226,16 @@ test("on Postgres, a queue opened while it refused connections works once it acc
       async (payload) => {
         if (payload.kind === "job") done.push(payload.job_id);
       },
-      { concurrency: 4, drainMs: 1_000, log: noting },
+      { concurrency: 4, drainMs: 1_000, log: recordingLog },
     ),
   );
   await expect(producer.add([job(1)])).rejects.toThrow();
-  await vi.waitFor(() => expect(told.length).toBeGreaterThan(1), patience);
+  await vi.waitFor(() => expect(lines.length).toBeGreaterThan(1), waitOptions);
   // The error is logged once a second and not continuously.
-  expect(told.length).toBeLessThan(10);
+  expect(lines.length).toBeLessThan(10);
   proxy.isRefusing = false;
   await producer.add([job(2)]);
-  await vi.waitFor(() => expect(done).toEqual([2]), patience);
+  await vi.waitFor(() => expect(done).toEqual([2]), waitOptions);
 });
 
 test("on Postgres, sessions that end right after they begin do not end the process, and work continues", async ({ expect }) => {
@@ -274,11 +274,11 @@ test("on Postgres, sessions that end right after they begin do not end the proce
     if (payload.kind === "job") done.push(payload.job_id);
   };
   resources.use(new Consumer("load", queue, handler, { concurrency: 1, drainMs: 1_000, log }));
-  await vi.waitFor(() => expect(ended).toBeGreaterThan(5), patience);
+  await vi.waitFor(() => expect(ended).toBeGreaterThan(5), waitOptions);
   isEnding = false;
   const producer = resources.use(new Producer("load", queue, log));
   await producer.add([job(1)]);
-  await vi.waitFor(() => expect(done).toEqual([1]), patience);
+  await vi.waitFor(() => expect(done).toEqual([1]), waitOptions);
 });
 
 /** A message of Postgres' protocol. */

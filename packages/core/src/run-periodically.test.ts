@@ -1,4 +1,4 @@
-// Turns by the clock: one at a time, a rest after each, and an end that waits for the one in hand.
+// Periodic calls never overlap, have a delay between them, and disposal waits for the running one.
 
 import { expect, test, vi } from "vitest";
 

@@ -163,9 +163,10 @@ test("after kill -9 of owner and Postgres together, the next start recovers", as
   await using owner = startOwner(folder.dir);
   const { databaseUrl } = await owner.ready;
   await connectOnce(databaseUrl, "create table kept as select 42 as answer");
+  const exited = once(owner.process, "exit");
   owner.process.kill("SIGKILL");
   process.kill(await postmasterPid(folder.dir), "SIGKILL");
-  await once(owner.process, "exit");
+  await exited;
 
   await using engines = await openEngines(optionsFor(folder.dir));
 
@@ -210,11 +211,13 @@ test("a postmaster.pid whose number now belongs to another program does not stop
   }
 });
 
-test("data of another version of Postgres is refused with the cure", async () => {
+test("data of another version of Postgres is refused with the remedy", async () => {
   await using folder = await copyOfMadeFolder();
   await writeFile(join(folder.dir, "postgres/cluster/data/PG_VERSION"), "9\n");
 
-  await expect(openEngines(optionsFor(folder.dir))).rejects.toThrow(/is of PostgreSQL 9, the embedded one is 18: .*rebuild/);
+  await expect(openEngines(optionsFor(folder.dir))).rejects.toThrow(
+    /belongs to PostgreSQL 9, but the embedded version is 18: .*rebuild/,
+  );
 });
 
 test("a Postgres that cannot start reports the cause and its log file", async () => {

@@ -180,7 +180,7 @@ test.each([
   ["another name of this machine", (port: string) => `http://localhost:${port}/repositories/12`],
   ["another scheme", (_: string, own: string) => own.replace("http:", "https:")],
   ["a user in the URL", (_: string, own: string) => own.replace("http://", "http://user:password@")],
-  ["a user that looks like the API", (port: string, own: string) => `${own}@127.0.0.1:${port}/`],
+  ["a user that resembles the API", (port: string, own: string) => `${own}@127.0.0.1:${port}/`],
   ["outside the API's root", (_: string, own: string) => `${own}/../../login`],
   ["a protocol-relative host", (port: string) => `//127.0.0.1:${port}/api/v3/repositories/12`],
 ])("the credential does not follow a move to %s", async (_, locate) => {

@@ -170,9 +170,9 @@ test.each([
   const whole = (await other.store.read(key)) ?? Buffer.alloc(0);
   expect(change(whole)).not.toEqual(whole);
   const previous_sha256 = await plant(folder.store, key, change(whole));
-  const told: PassedOverRecord[] = [];
-  expect(await findRecord(folder.store, host, ref, (each) => told.push(each))).toBeUndefined();
-  expect(told).toMatchObject([{ key, version: 1, error: { code: "store/corrupt" } }]);
+  const passedOver: PassedOverRecord[] = [];
+  expect(await findRecord(folder.store, host, ref, (each) => passedOver.push(each))).toBeUndefined();
+  expect(passedOver).toMatchObject([{ key, version: 1, error: { code: "store/corrupt" } }]);
   const put = await putRecord(folder.store, host, ref, absentRecord({ log: archivedLog }));
   expect(put).toMatchObject({ key: keyOfVersion(2), version: 2, created: true, record: { previous_sha256 } });
   expect(await findRecord(folder.store, host, ref)).toMatchObject({ version: 2 });

@@ -10,11 +10,11 @@ import { openStore } from "../open-store.ts";
 import { retryingStore } from "./retrying-store.ts";
 
 test("a read that fails three times in a row succeeds", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "actions-archive-patience-"));
+  const folder = await mkdtemp(join(tmpdir(), "actions-archive-retrying-"));
   await using resources = new AsyncDisposableStack();
   resources.defer(() => rm(folder, { recursive: true }));
   const store = resources.use(await openStore({ ARCHIVE_URL: pathToFileURL(folder) }));
-  const patient = retryingStore(store);
+  const retrying = retryingStore(store);
   const away = new TransientError("store/unavailable", "not now");
   const failing = (method: "head" | "read" | "open", times: number) => {
     const spy = vi.spyOn(store, method);
@@ -22,7 +22,11 @@ test("a read that fails three times in a row succeeds", async () => {
   };
   for (const method of ["head", "read", "open"] as const) failing(method, 3);
   const key = "records/github.com/1/2/3.json";
-  expect(await Promise.all([patient.head(key), patient.read(key), patient.open(key)])).toEqual([undefined, undefined, undefined]);
+  expect(await Promise.all([retrying.head(key), retrying.read(key), retrying.open(key)])).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
   failing("read", 4);
-  await expect(patient.read(key)).rejects.toBe(away);
+  await expect(retrying.read(key)).rejects.toBe(away);
 });

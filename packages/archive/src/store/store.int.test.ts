@@ -257,8 +257,13 @@ function storeConformance(
       // A store that cannot list versions returns undefined instead of an empty list.
       expect(listed !== undefined || !isFaithful).toBe(true);
       if (!listed) return;
-      const told = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => ({ key, sizeBytes, isLatest, isDeleteMarker }));
-      expect(told).toEqual(keys.map((key) => ({ key, sizeBytes: key.length, isLatest: true, isDeleteMarker: false })));
+      const listing = listed.map(({ key, sizeBytes, isLatest, isDeleteMarker }) => ({
+        key,
+        sizeBytes,
+        isLatest,
+        isDeleteMarker,
+      }));
+      expect(listing).toEqual(keys.map((key) => ({ key, sizeBytes: key.length, isLatest: true, isDeleteMarker: false })));
       expect((await versionsOf(opened.store, "a/"))?.map(({ key }) => key)).toEqual(["a/1", "a/10.json", "a/2.json"]);
       expect(await versionsOf(opened.store, "none/")).toEqual([]);
     });
@@ -460,7 +465,7 @@ if (real && locked) {
     const strange = "logs/\u0001 ä+%41";
     await client.send(new PutObjectCommand({ Bucket: bucket, Key: `${prefix}/${strange}`, Body: "x" }));
     const listed = (await versionsOf(opened.store, "")) ?? [];
-    const told = listed.map(
+    const listing = listed.map(
       ({ key, sizeBytes, isLatest, isDeleteMarker }) =>
         `${key} ${sizeBytes} ${isLatest ? "latest" : "earlier"} ${isDeleteMarker ? "marker" : "version"}`,
     );
@@ -472,7 +477,7 @@ if (real && locked) {
       "b.c 5 latest version",
       `${strange} 1 latest version`,
     ];
-    expect(told.toSorted()).toEqual(expected.toSorted());
+    expect(listing.toSorted()).toEqual(expected.toSorted());
     expect(new Set(listed.map(({ versionId }) => versionId)).size).toBe(6);
     client.destroy();
   });

@@ -21,7 +21,7 @@ const owners = new Map([
   ["other", { installation: 32, repository: 13 }],
 ]);
 
-/** A server with two installations and one that is suspended. `clockSkewMs` is how far its clock is ahead of ours. */
+/** A server with two installations and one that is suspended. `clockSkewMs` is how far its clock is ahead of this machine's. */
 async function startAppServer({ clockSkewMs = 0, refuse = (_token: string): boolean => false } = {}) {
   let tokens = 0;
   return startScriptedServer(({ url = "", method, headers }) => {

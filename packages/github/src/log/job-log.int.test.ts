@@ -134,7 +134,7 @@ test("a second redirect to an allowed host is followed, a third is not", async (
 });
 
 test.each<[string, (logs: string) => string]>([
-  ["a host that nobody named", () => `https://evil.example/x${signature}`],
+  ["a host that is not allowed", () => `https://evil.example/x${signature}`],
   ["another port", (logs) => `${logs.replace(/\d+$/, "1")}/x${signature}`],
   ["another scheme", (logs) => `${logs.replace("http:", "https:")}/x${signature}`],
   ["another name of the same address", (logs) => `${logs.replace("127.0.0.1", "localhost")}/x${signature}`],
@@ -188,9 +188,9 @@ test.each<[string, ScriptedAnswer, string]>([
   ["the log host fails", { status: 503, body: "" }, "log/upstream-error"],
   ["the log host says gone", { status: 410, body: "" }, "log/upstream-error"],
   ["the log host is too busy", { status: 429, body: "" }, "log/upstream-error"],
-  ["a 404 that is somebody else's", { status: 404, body: "<html>not here</html>" }, "log/upstream-error"],
+  ["a 404 of a proxy", { status: 404, body: "<html>not here</html>" }, "log/upstream-error"],
   ["a 404 for a whole container", { status: 404, body: "<Error><Code>ContainerNotFound</Code></Error>" }, "log/upstream-error"],
-  ["a part that nobody asked for", { status: 206, body: "part" }, "log/upstream-error"],
+  ["a part that was not requested", { status: 206, body: "part" }, "log/upstream-error"],
   ["a body that was encoded unasked", { body: "x", headers: { "content-encoding": "gzip" } }, "log/upstream-error"],
   ["a body that was encoded twice", { body: "x", headers: { "content-encoding": "aws-chunked, gzip" } }, "log/upstream-error"],
   ["a redirect without a location", { status: 302 }, "log/upstream-error"],
@@ -303,7 +303,7 @@ test.each<[string, ScriptedAnswer, object]>([
   ["200 with a page", { status: 200, body: "<html>" }, { error: { name: "TransientError", code: "github/unexpected-answer" } }],
   ["200 with a text", { status: 200, body: text }, { error: { name: "TransientError", code: "github/unexpected-answer" } }],
   ["429", { status: 429, headers: { "retry-after": "8" }, body: "Whoa there!" }, { error: { code: "github/rate-limited" } }],
-])("%s from the API is told apart", async (_, answer, expected) => {
+])("%s from the API is distinguished", async (_, answer, expected) => {
   await using api = await startScriptedServer(() => answer);
   await using github = openGitHub({
     apiUrl: new URL(api.origin),

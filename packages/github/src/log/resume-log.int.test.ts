@@ -125,7 +125,7 @@ test.each<[string, FaultInput]>([
   ["that the condition is not met", { status: 412, body: "<Error><Code>ConditionNotMet</Code></Error>" }],
   ["that the range cannot be", { status: 416, body: "<Error><Code>InvalidRange</Code></Error>" }],
   ["that the log is not there", { status: 404, body: "<Error><Code>BlobNotFound</Code></Error>" }],
-  ["a redirect to a host that nobody named", { status: 302, location: "https://evil.example/" }],
+  ["a redirect to a host that is not allowed", { status: 302, location: "https://evil.example/" }],
   ["an error", { status: 503 }],
 ])("a store that is asked for the rest and answers %s gives no log", async (_, fault) => {
   await using scene = await openScene();

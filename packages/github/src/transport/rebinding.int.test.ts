@@ -37,7 +37,7 @@ function answerWith(...answers: readonly (readonly string[])[]): void {
 
 const resolve = (setting: string, host: string) => promisify(guardedLookup(parseLogHosts(setting)))(host, { all: true });
 
-test("every answer is looked at anew, and one private address among public ones is enough", async () => {
+test("every DNS response is checked again, and one private address among public ones is enough", async () => {
   answerWith(["20.60.1.2"], ["127.0.0.1"], ["20.60.1.2", "10.0.0.1"], ["20.60.1.2", "::ffff:7f00:1"], ["20.60.1.3"]);
   const refused = { code: privateAddressCode };
   await expect(resolve("*.example", "a.example")).resolves.toBeDefined();

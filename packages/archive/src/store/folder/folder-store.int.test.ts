@@ -156,8 +156,8 @@ test("a planted object of 8 GiB is refused at once, and takes no memory", async 
   const times = { job_received_at: "2026-05-01T10:05:00Z", decided_at: "2026-05-01T10:06:00Z" };
   const attempts = { run_attempt: 1, last_listed_attempt: 1 };
   const job = { job: { id: 3, run_id: 2 }, job_source: "get" } as const;
-  const told = { host: "github.com", ...ref, repository: "acme/app", ...attempts, ...job, ...times, log: absence };
-  expect(await putRecord(store, "github.com", ref, told)).toMatchObject({ version: 2, record: { previous_sha256: null } });
+  const absent = { host: "github.com", ...ref, repository: "acme/app", ...attempts, ...job, ...times, log: absence };
+  expect(await putRecord(store, "github.com", ref, absent)).toMatchObject({ version: 2, record: { previous_sha256: null } });
   expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 ** 2);
 });
 
@@ -208,9 +208,9 @@ test("links in the path to the archive are followed, a link in place of the fold
   expect(await store.put(key, body, options(body, { a: "b" }))).toEqual({ kind: "created" });
   expect(await store.read(key)).toEqual(body);
   const meta = join(folder.path, `records/github.com/1/2/.3.json.${options(body).sha256}.meta`);
-  await writeFile(join(outside.path, "told"), JSON.stringify({ told: "elsewhere" }));
+  await writeFile(join(outside.path, "target"), JSON.stringify({ target: "elsewhere" }));
   await rm(meta);
-  await symlink(join(outside.path, "told"), meta);
+  await symlink(join(outside.path, "target"), meta);
   expect(await store.head(key)).toMatchObject({ sizeBytes: 4, metadata: {} });
 
   await rm(join(folder.path, ".unfinished"), { recursive: true });

@@ -105,7 +105,7 @@ describe("an object that is read completely", () => {
   });
 
   test("costs one GET where its ETag is its MD5, and two where it is something else", async () => {
-    for (const [told, gets] of [
+    for (const [headers, gets] of [
       [{ etag: `"${createHash("md5").update(body).digest("hex")}"` }, 1],
       [{ etag: `"${"0".repeat(32)}"`, "x-amz-server-side-encryption": "aws:kms" }, 1],
       [{ etag: `"${"0".repeat(32)}-2"` }, 1],
@@ -114,7 +114,7 @@ describe("an object that is read completely", () => {
       let asked = 0;
       await using server = createServer((_request, response) => {
         asked++;
-        response.writeHead(200, { ...told, "content-length": body.length }).end(body);
+        response.writeHead(200, { ...headers, "content-length": body.length }).end(body);
       });
       await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
       // A server that was given a port has an address with one.
