@@ -42,13 +42,13 @@ export function openRetention({ db, pool }: TestDatabase) {
       annotations = [],
     }: LogToAdd = {}) => {
       const completed_at = new Date(Date.now() - age * 24 * 60 * 60 * 1000).toISOString();
-      const told = jobObject({ id, completed_at, ...object });
-      await recordJobs(db, repository, [{ object: told, source: "listing", listedAttempt: 1 }]);
+      const input = jobObject({ id, completed_at, ...object });
+      await recordJobs(db, repository, [{ object: input, source: "listing", listedAttempt: 1 }]);
       const row = logRow({ state: "archived", version: 1, job_id: id });
       const log_key = `logs/${host}/${repository}/${runId}/${id}.log.zst`;
       const log = { ...row, log_key, ...(rawSha256 === undefined ? {} : { raw_sha256: rawSha256 }) };
       await db.transaction().execute(async (trx) => {
-        await upsertJobs(trx, [{ repository_id: repository, run_attempt: 1, last_listed_attempt: 1, object: told }]);
+        await upsertJobs(trx, [{ repository_id: repository, run_attempt: 1, last_listed_attempt: 1, object: input }]);
         await upsertLogs(trx, [log]);
         const lines = annotations.map((message, index) => ({ step_number: 1, level: "error", line_number: index + 1, message }));
         await replaceLogFacts(trx, [{ job_id: id, record_key: row.record_key, annotations: lines }]);

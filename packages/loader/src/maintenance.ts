@@ -26,7 +26,7 @@ export function startMaintenance(
   service: Pick<Service, "log" | "resources" | "stopping">,
 ): void {
   startSealing(config, open, service);
-  void runPeriodically(service.resources, turnMs, () => lookAfter(config, open.loader));
+  void runPeriodically(service.resources, turnMs, () => runMaintenance(config, open.loader));
   void runPeriodically(service.resources, rereadRestMs, () => reread(open.loader, service.stopping));
   const reportBlockers = makeBlockerReport(open.loader);
   void runPeriodically(service.resources, blockersMs, async () => {
@@ -42,22 +42,22 @@ async function reread(loader: Loader, signal: AbortSignal): Promise<void> {
   try {
     await rereadOwedLogs(loader, { budgetMs: rereadTurnMs, signal });
   } catch (error) {
-    if (!signal.aborted) loader.log.warn({ err: error }, "reading of archived logs failed");
+    if (!signal.aborted) loader.log.warn({ err: error }, "rereading archived logs failed");
   }
 }
 
 // The store or the database may be unavailable; the next turn continues each task.
-async function lookAfter({ SCRUB_DAYS }: Pick<LoaderConfig, "SCRUB_DAYS">, loader: Loader): Promise<void> {
-  const works = {
-    "the policies of retention": () => applyPolicies(loader),
-    "the removal of logs": () => removeTombstoned(loader),
-    "the scrub": () => scrubArchive(loader, SCRUB_DAYS),
+async function runMaintenance({ SCRUB_DAYS }: Pick<LoaderConfig, "SCRUB_DAYS">, loader: Loader): Promise<void> {
+  const tasks = {
+    "retention policies": () => applyPolicies(loader),
+    "log removal": () => removeTombstoned(loader),
+    scrub: () => scrubArchive(loader, SCRUB_DAYS),
   };
-  for (const [what, work] of Object.entries(works)) {
+  for (const [task, run] of Object.entries(tasks)) {
     try {
-      await work();
+      await run();
     } catch (error) {
-      loader.log.warn({ err: error, what }, "work by the clock failed");
+      loader.log.warn({ err: error, task }, "maintenance task failed");
     }
   }
 }

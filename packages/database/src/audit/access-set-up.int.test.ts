@@ -16,7 +16,7 @@ const password = "of-a-test";
 let serverUrl: string;
 let admin: pg.Client;
 
-// The tests come one after the other on a server that has no role of ours at first.
+// The tests run in sequence on a server without this program's roles.
 beforeAll(async () => {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await openRunFolder());
@@ -54,7 +54,7 @@ const ask = async (url: string, statement: string) => {
   }
 };
 
-test("who may not create roles migrates all the same, is warned, writes and reads the views, and nobody else does", async () => {
+test("a user who may not create roles can migrate with a warning, and alone writes and reads the views", async () => {
   await admin.query(`create role tenant login password '${password}'`);
   const url = await createDatabase("of_tenant", "tenant");
   expect(await migrate(url)).toEqual([expect.stringContaining("permission denied to create role")]);
@@ -63,7 +63,7 @@ test("who may not create roles migrates all the same, is warned, writes and read
   await ask(url, "insert into archive.identity (archive_id, host) values (gen_random_uuid(), 'github.com')");
   expect(await ask(url, "select repository from audit.gaps")).toEqual([{ repository: "acme/app" }]);
   await expect(queryAsAuditor(database.pool, "select 1")).rejects.toThrow(
-    "this database has no auditor, run `actions-archive migrate`",
+    "this database has no auditor role: run `actions-archive migrate`",
   );
   expect(await migrate(url)).toHaveLength(1);
 });

@@ -132,7 +132,7 @@ test("a writer sees all owners in the views and the tables, and asks as the audi
   await expect(queryAsAuditor(asWriter.pool, "select from archive.jobs")).rejects.toThrow("permission denied");
 });
 
-test("migrating again takes back what was granted beside, and keeps the limits", async () => {
+test("migrating again revokes extra grants and keeps the limits", async () => {
   await using other = await openTestDatabase();
   const policies = "select polrelid::regclass::text, polname, oid::integer from pg_policy order by 1, 2";
   const before = (await other.pool.query(policies)).rows;

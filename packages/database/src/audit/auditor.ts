@@ -32,7 +32,8 @@ export async function answerAsAuditor(pool: pg.Pool, statement: string, values: 
     const { rows: functions } = await client.query<{ exists: boolean }>(
       "select to_regprocedure('archive.answer_rows_as_auditor(text, text[])') is not null as exists",
     );
-    if (!functions[0]?.exists) throw new Error("this database has no auditor, run `actions-archive migrate`, which says why");
+    if (!functions[0]?.exists)
+      throw new Error("this database has no auditor role: run `actions-archive migrate`, which reports why");
     const { rows } = await client.query<{ columns: string[]; answer: string; printed: string }>(
       "select columns, answer::text, printed from archive.answer_rows_as_auditor($1, $2)",
       [statement, values],

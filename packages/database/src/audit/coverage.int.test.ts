@@ -171,7 +171,7 @@ const isLoaded = ({ loaded, state, reason }: JobRow) => loaded === true && !(sta
 const missingOf = ({ attempts: all }: RunRow) =>
   all.filter(({ state }) => state === "listed").reduce((sum, { missing = 0 }) => sum + missing, 0);
 
-/** What a row must say, from the runs in it: told without SQL. */
+/** The expected row for its runs, computed without SQL. */
 function modelRow(window: { start: Date; end: Date }, all: readonly RunRow[]) {
   const inside = all.filter(({ createdAt }) => createdAt >= window.start && createdAt < window.end);
   const found = inside.flatMap((run) => run.jobs);

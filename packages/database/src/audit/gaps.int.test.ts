@@ -119,7 +119,7 @@ test.each<[string, readonly AttemptRow[], readonly JobRow[], readonly Partial<Ga
   );
 });
 
-test("an open run of a repository that is no longer selected is a gap that nobody owes", async () => {
+test("an open run of an unselected repository is a gap that is not owed", async () => {
   await using database = await openLedger();
   await setRepository(database.db, id, { is_selected: false });
   expect(await gapsAfter(database.db, [{ state: "open" }])).toMatchObject([{ kind: "run_open", reason: "not_selected" }]);
@@ -137,7 +137,7 @@ test("what no window covers between the start and the last one is a gap, and wha
   ]);
 });
 
-test("a repository that nobody polls is open from its last window on, by as long as nobody looked", async () => {
+test("a repository that is not polled has a gap from its last window for as long as it was not polled", async () => {
   await using database = await openLedger();
   await setRepository(database.db, id, { polled_at: hoursAgo(24), poll_due_at: hoursAgo(23) });
   const [gap, ...others] = await gapsOf(database.db);
@@ -156,7 +156,7 @@ test("a repository that cannot be listed is open since its problem began, whatev
   ]);
 });
 
-test("a repository that was not looked at so far is open, and so is what the first look has not reached", async () => {
+test("an unpolled repository has a gap, and so has what the first scan has not reached", async () => {
   await using database = await openLedger({ covered: false });
   await setRepository(database.db, id, { archive_since: null });
   expect(await gapsOf(database.db)).toMatchObject([{ ...window(null, null), reason: "unlisted" }]);

@@ -117,7 +117,7 @@ test("a condition that fails on a foreign value never meets one, in any column o
   }
 });
 
-// The database of this test is a clone, in which everybody may make temporary functions, as on a server where migrate may not forbid it.
+// The database of this test is a clone, in which any role may create temporary functions, as on a server where migrate may not revoke that.
 test("a function of its own that costs nothing, and so is called first, is called with no foreign value", async () => {
   await using limited = await openAuditor(database, [ownOwner]);
   await limited.ask("set default_transaction_read_only = off");
@@ -254,7 +254,7 @@ test("without an owner, or under another name, a limited auditor sees nothing", 
       view,
     ).toEqual([]);
   }
-  // A name that somebody had before, and that is free now.
+  // A name that was another owner's and is free now.
   await database.pool.query("insert into archive.auditor_owners values ('nobody_of_this_name', $1)", [ownOwner]);
   expect(await repositoriesSeenBy(limited)).toEqual([]);
 });
@@ -289,7 +289,7 @@ test("create_auditor refuses to limit a login that sees all owners by a group", 
   await expect(limiting).rejects.toThrow("cannot be limited to owners: it is still a member of actions_archive_auditor");
 });
 
-test("a view over a table whose rows nobody is said to own refuses the migration", async () => {
+test("a view over a table without an owner rule makes the migration fail", async () => {
   await using other = await openTestDatabase();
   const migrating = other.db.transaction().execute(async (trx) => {
     await sql`create table archive.billing (amount integer)`.execute(trx);

@@ -1,13 +1,12 @@
-// A report is one SQL file that psql runs as it is: comments that document it, `\set` lines with what its parameters are unless
-// given, and one or two statements that name them as psql's variables, :'name'. This reads such a file for the program, which
-// binds the same names: a value never becomes part of the SQL.
+// Parses a report: a SQL file that psql runs unchanged, with a heading comment, `\set` lines with the parameters' defaults, and one or
+// two statements that use psql's variables, :'name'. The program binds the same names, so a value never becomes part of the SQL.
 
 export type ReportParameter = {
   readonly name: string;
-  /** What stands for a value in help, such as `date or days`; `a|b` are all that there are. Undefined for an argument. */
+  /** The value in help, such as `date or days`; `a|b` lists all values. Undefined for an argument. */
   readonly placeholder: string | undefined;
   readonly description: string;
-  /** Its value unless one is given; undefined where one must be. */
+  /** Its default; undefined if it is required. */
   readonly fallback: string | undefined;
 };
 
@@ -16,17 +15,17 @@ export type ReportFile = {
   readonly summary: string;
   readonly description: string;
   readonly parameters: readonly ReportParameter[];
-  /** Columns of the rows, each with what it means; those that are described together have the same words. */
+  /** Columns of the rows; those that share an entry have the same description. */
   readonly columns: readonly { readonly name: string; readonly description: string }[];
   readonly cannotKnow: string;
   readonly examples: readonly string[];
   /** The rows. Its one parameter is an array, `($1)[1]` the first of `parameters`; as in `unread`. */
   readonly rows: string;
-  /** Counts of what could not be read (unread, count), where the report can tell. */
+  /** Counts of what could not be read (unread, count), if the report has them. */
   readonly unread: string | undefined;
 };
 
-/** @throws Error that names the first thing that psql and this program could understand differently, or that is not documented. */
+/** @throws Error for the first part that psql and this program could read differently, or that is not documented. */
 export function parseReport(text: string): ReportFile {
   const { comment, defaults, body } = splitHead(text);
   const sections = sectionsOf(comment);
@@ -54,7 +53,7 @@ export function parseReport(text: string): ReportFile {
   };
 }
 
-/** Comments first, then psql's own lines, then SQL. */
+/** Splits comments, psql's meta-commands and SQL. */
 function splitHead(text: string): { comment: string; defaults: Map<string, string>; body: string } {
   const lines = text.split("\n");
   const headEnd = lines.findIndex((line) => !line.startsWith("--"));
@@ -62,7 +61,7 @@ function splitHead(text: string): { comment: string; defaults: Map<string, strin
   const commands = lines.slice(headEnd, bodyStart).map((line) => line.trim());
   const defaults = new Map<string, string>();
   for (const line of commands.filter((command) => command !== "" && !/^\\(if :\{\?\w+\}|else|endif)$/.test(command))) {
-    // No backslash and no second quote, which psql would read in its own way.
+    // Without backslash and quote within the value, which psql would interpret.
     const [, name, quoted, bare] = /^\\set (\w+) (?:'([^'\\]*)'|([\w.-]+))$/.exec(line) ?? [];
     if (name === undefined) throw new Error(`${line}: only \\if :{?name}, \\else, \\set name value and \\endif may stand here`);
     defaults.set(name, quoted ?? bare ?? "");
@@ -71,7 +70,7 @@ function splitHead(text: string): { comment: string; defaults: Map<string, strin
   return { comment: comment.join("\n"), defaults, body: lines.slice(bodyStart).join("\n") };
 }
 
-// Whatever may hold what looks like a variable or the end of a statement, then both.
+// First the constructs that may contain text like a variable or a statement's end, then these two.
 const token =
   /(?<inert>--[^\n]*|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?<tag>[A-Za-z_]*)\$[\s\S]*?\$\k<tag>\$|::)|:'(?<name>\w+)'|(?<end>;)|(?<refused>\/\*|:["{]?\??[A-Za-z_]\w*|\\|\$\d)/g;
 
@@ -97,7 +96,7 @@ function isOnlyComment(sql: string): boolean {
   return sql.split("\n").every((line) => line.trim() === "" || line.trim().startsWith("--"));
 }
 
-/** The text under each heading, such as `Columns:`; what comes before the first one under "". */
+/** The text under each heading, such as `Columns:`; the text before the first one under "". */
 function sectionsOf(comment: string): Map<string, string> {
   const parts = comment.split(/^(Parameters|Columns|Cannot know|Examples):$/m);
   const pairs = parts.flatMap((part, index): [string, string][] =>
@@ -106,7 +105,7 @@ function sectionsOf(comment: string): Map<string, string> {
   return new Map(pairs);
 }
 
-/** Lines `  head  what it means`; lines that are further to the right go on. */
+/** Lines `  head  description`; lines with more indentation continue. */
 function itemsOf(section = ""): { head: string; description: string }[] {
   return section
     .split(/\n(?= {2}\S)/)

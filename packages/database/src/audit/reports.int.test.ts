@@ -172,7 +172,7 @@ test("deployments are jobs whose name says so, with the proof of their logs", as
   await expect(places({ job_pattern: "(" })).rejects.toThrow(/^Postgres refuses the query: .*parenthes/);
 });
 
-test("runners tells self-hosted from hosted ones, which have no name", async () => {
+test("runners distinguishes self-hosted from hosted ones, which have no name", async () => {
   const { rows, unread } = await shared.report("runners");
   expect(
     rows.map(({ kind, runner_name, image, repository, jobs: count }) => [kind, runner_name, image, repository, count]),
@@ -452,5 +452,5 @@ test.skipIf(isPsqlAbsent).each(reports)(
 
 const asText = { getTypeParser: () => (value: unknown) => value };
 
-/** The auditor's function says that the parameter is an array; here a query beside the report does. */
+/** The auditor's function says that the parameter is an array; here a separate query does. */
 const typed = (sql: string) => `with typed as (select $1::text[]) select answer.* from (${sql}\n) as answer`;

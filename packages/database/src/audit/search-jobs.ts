@@ -1,4 +1,4 @@
-// Jobs whose logs a search reads, and selected jobs whose logs it cannot read, so that an empty result can be told from an incomplete
+// Jobs whose logs a search reads, and selected jobs whose logs it cannot read, so that an empty result can be distinguished from an incomplete
 // one.
 
 import { sql } from "kysely";

@@ -30,7 +30,7 @@ export type BudgetRequest = {
   /** Total number of its running requests: the next call corrects a call whose result was lost. */
   readonly running: number;
   readonly wanted: number;
-  readonly tidings: UsageReport;
+  readonly usage: UsageReport;
 };
 
 /** `waitMs`: until the pause ends, or until the next call is useful. */
@@ -43,9 +43,9 @@ export type TimedBudgetGrant = BudgetGrant & { clock: Date };
 export async function requestBudget(
   db: Database,
   { reservePercent, maxPerHour }: BudgetLimits,
-  { credential, holder, running, wanted, tidings }: BudgetRequest,
+  { credential, holder, running, wanted, usage }: BudgetRequest,
 ): Promise<TimedBudgetGrant> {
-  const { counted, unread, reading, pause } = tidings;
+  const { counted, unread, reading, pause } = usage;
   const { rows } = await sql<TimedBudgetGrant>`
     select granted, wait_ms, is_paused, reason, archive.clock() as clock
     from archive.ask_budget(${credential}, ${holder}::uuid, ${running}::integer, ${wanted}::integer, ${counted}::integer,

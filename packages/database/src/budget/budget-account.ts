@@ -9,7 +9,7 @@ import { RateLimitedError, TransientError } from "@actions-archive/core/errors";
 import { translateDatabaseError } from "../connection/failure.ts";
 import type { BudgetGrant, UsageReport } from "./ask-budget.ts";
 
-export type Ask = (question: { running: number; wanted: number; tidings: UsageReport }) => Promise<BudgetGrant>;
+export type Ask = (question: { running: number; wanted: number; usage: UsageReport }) => Promise<BudgetGrant>;
 
 export type BudgetAccountOptions = {
   readonly ask: Ask;
@@ -20,14 +20,14 @@ export type BudgetAccountOptions = {
 };
 
 /** A permission is dropped if it took longer to arrive, since a pause may have begun meanwhile. */
-const permissionLivesMs = 500;
+const permissionTtlMs = 500;
 /** Maximum interval between calls of a waiting process: its count of running requests lives for a minute. */
 const maxBackoffMs = 20_000;
 /** Ended requests are reported with the next call, or after this time. */
 const reportAfterMs = 50;
 
 type Waiter = { readonly since: number; readonly grant: () => void; readonly refuse: (error: unknown) => void };
-type News = { counted: number; unread: number; reading?: Read; pause?: Dated<Pause> };
+type PendingUsage = { counted: number; unread: number; reading?: Read; pause?: Dated<Pause> };
 type Dated<T> = { readonly value: T; readonly at: number };
 type Read = Dated<RateLimitReading> & { readonly beganAt: number };
 
@@ -35,14 +35,14 @@ export class BudgetAccount {
   readonly #credential: string;
   readonly #options: BudgetAccountOptions;
   readonly #waiting: Waiter[] = [];
-  #news: News = { counted: 0, unread: 0 };
+  #pendingUsage: PendingUsage = { counted: 0, unread: 0 };
   #running = 0;
   /** Requests that Postgres counts as running here. */
-  #toldRunning = 0;
+  #reportedRunning = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #isServing = false;
-  #nap: AbortController | undefined;
-  #isTellingSoon = false;
+  #backoff: AbortController | undefined;
+  #isReportScheduled = false;
 
   constructor(credential: string, options: BudgetAccountOptions) {
     this.#credential = credential;
@@ -56,7 +56,7 @@ export class BudgetAccount {
     const abandon = () => {
       const index = this.#waiting.indexOf(waiter);
       if (index !== -1) this.#waiting.splice(index, 1);
-      if (this.#waiting.length === 0) this.#nap?.abort();
+      if (this.#waiting.length === 0) this.#backoff?.abort();
       reject(signal?.reason);
     };
     signal?.addEventListener("abort", abandon, { once: true });
@@ -71,9 +71,9 @@ export class BudgetAccount {
 
   /** Reported at once; if Postgres is unavailable, kept for the next call, since nothing can start anyway. */
   async pause(pause: Pause): Promise<Date> {
-    const known = this.#news.pause;
+    const known = this.#pendingUsage.pause;
     if (known === undefined || leftMs(known, known.value.waitMs) < pause.waitMs)
-      this.#news.pause = { value: pause, at: performance.now() };
+      this.#pendingUsage.pause = { value: pause, at: performance.now() };
     const answer = await this.#exchange();
     return new Date(this.#options.now() + (answer.is_paused ? answer.wait_ms : 0));
   }
@@ -94,9 +94,10 @@ export class BudgetAccount {
   }
 
   #note({ reading, isFree }: RequestOutcome, beganAt: number): void {
-    if (!isFree) this.#news.counted++;
-    if (!isFree && reading === undefined) this.#news.unread++;
-    if (reading !== undefined) this.#news.reading = later(this.#news.reading, { value: reading, at: performance.now(), beganAt });
+    if (!isFree) this.#pendingUsage.counted++;
+    if (!isFree && reading === undefined) this.#pendingUsage.unread++;
+    if (reading !== undefined)
+      this.#pendingUsage.reading = later(this.#pendingUsage.reading, { value: reading, at: performance.now(), beganAt });
   }
 
   async #serve(): Promise<void> {
@@ -114,23 +115,23 @@ export class BudgetAccount {
   }
 
   async #rest(ms: number): Promise<void> {
-    this.#nap = new AbortController();
+    this.#backoff = new AbortController();
     // Ends early if no request waits any more.
-    await sleep(ms, undefined, { signal: this.#nap.signal }).catch(() => undefined);
-    this.#nap = undefined;
+    await sleep(ms, undefined, { signal: this.#backoff.signal }).catch(() => undefined);
+    this.#backoff = undefined;
   }
 
   // One statement at a time: each reports the number of running requests, and an older count must not overwrite a newer one.
   async #exchange(): Promise<BudgetGrant> {
     const exchange = this.#turn.then(async () => {
-      const news = this.#news;
-      this.#news = { counted: 0, unread: 0 };
+      const pending = this.#pendingUsage;
+      this.#pendingUsage = { counted: 0, unread: 0 };
       const running = this.#running;
-      const asked = performance.now();
+      const sentAt = performance.now();
       try {
-        const answer = await this.#options.ask({ running, wanted: this.#waiting.length, tidings: usageReportsOf(news) });
-        this.#toldRunning = running + answer.granted;
-        const isFresh = performance.now() - asked < permissionLivesMs;
+        const answer = await this.#options.ask({ running, wanted: this.#waiting.length, usage: toUsageReport(pending) });
+        this.#reportedRunning = running + answer.granted;
+        const isFresh = performance.now() - sentAt < permissionTtlMs;
         // The next count corrects permissions that no request takes.
         const granted = isFresh ? this.#waiting.splice(0, answer.granted) : [];
         for (const waiter of granted) waiter.grant();
@@ -139,7 +140,7 @@ export class BudgetAccount {
         else this.#refuseLate(answer.wait_ms);
         return answer;
       } catch (error) {
-        this.#news = together(news, this.#news);
+        this.#pendingUsage = mergeUsage(pending, this.#pendingUsage);
         throw unavailable(error);
       }
     });
@@ -148,17 +149,17 @@ export class BudgetAccount {
   }
 
   async #reportSoon(): Promise<void> {
-    if (this.#isTellingSoon) return;
-    this.#isTellingSoon = true;
+    if (this.#isReportScheduled) return;
+    this.#isReportScheduled = true;
     try {
       await sleep(reportAfterMs);
-      const { counted, reading, pause } = this.#news;
-      const hasNews = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#toldRunning;
-      if (hasNews) await this.#exchange();
+      const { counted, reading, pause } = this.#pendingUsage;
+      const hasUsage = counted > 0 || reading !== undefined || pause !== undefined || this.#running !== this.#reportedRunning;
+      if (hasUsage) await this.#exchange();
     } catch {
       // Reported with the next call. Without one it is not needed, and this process's count lapses.
     } finally {
-      this.#isTellingSoon = false;
+      this.#isReportScheduled = false;
     }
   }
 
@@ -179,7 +180,7 @@ export class BudgetAccount {
   }
 }
 
-function usageReportsOf({ counted, unread, reading, pause }: News): UsageReport {
+function toUsageReport({ counted, unread, reading, pause }: PendingUsage): UsageReport {
   return {
     counted,
     unread,
@@ -202,13 +203,14 @@ function later(known: Read | undefined, read: Read): Read {
   return isSameWindow && known.value.used > read.value.used ? known : read;
 }
 
-function together(untold: News, since: News): News {
-  const reading = untold.reading && since.reading ? later(untold.reading, since.reading) : (since.reading ?? untold.reading);
-  const pauses = [untold.pause, since.pause].filter((pause) => pause !== undefined);
+function mergeUsage(unreported: PendingUsage, since: PendingUsage): PendingUsage {
+  const reading =
+    unreported.reading && since.reading ? later(unreported.reading, since.reading) : (since.reading ?? unreported.reading);
+  const pauses = [unreported.pause, since.pause].filter((pause) => pause !== undefined);
   const [pause] = pauses.toSorted((a, b) => leftMs(b, b.value.waitMs) - leftMs(a, a.value.waitMs));
   return {
-    counted: untold.counted + since.counted,
-    unread: untold.unread + since.unread,
+    counted: unreported.counted + since.counted,
+    unread: unreported.unread + since.unread,
     ...(reading && { reading }),
     ...(pause && { pause }),
   };
@@ -217,7 +219,11 @@ function together(untold: News, since: News): News {
 function unavailable(error: unknown): unknown {
   const ours = translateDatabaseError(error);
   if (ours instanceof TransientError) return ours;
-  return new TransientError("database/unavailable", "Postgres does not tell what may be asked of GitHub: nothing is sent", {
-    cause: error,
-  });
+  return new TransientError(
+    "database/unavailable",
+    "Postgres does not answer with a request budget, so no request is sent to GitHub",
+    {
+      cause: error,
+    },
+  );
 }

@@ -54,7 +54,7 @@ test("whatever several processes do, GitHub never counts more than the limit les
         permit?.end({ isFree: isNotModified, reading: hasHeader || used === 1 ? reading(used, limit) : undefined });
       };
       await ask(0, true, false);
-      // Until the first answer has told the limit, the 100 at once are what bounds it.
+      // Until the first answer has the limit, only the 100 concurrent requests bound it.
       await expect.poll(() => listCredentials(database.db)).toContainEqual(expect.objectContaining({ credential, used: 1 }));
       const all = steps.flatMap(({ process, at_once, has_header, free }) =>
         Array.from({ length: at_once }, (_, index) => ask(process, has_header, index < free).catch(passLimited)),
@@ -137,7 +137,7 @@ test("a process whose clock is two hours off pauses the others no longer, and it
   for (const wait of seconds) expect(wait).toBeLessThanOrEqual(30);
 });
 
-test("a limit that names no time pauses a minute, told twice at once still a minute, and twice as long when it comes again", async () => {
+test("a limit without a time pauses for a minute, also if reported twice at once, and for twice as long when it comes again", async () => {
   await using database = await openTestDatabase();
   const [one, other] = [open(database), open(database)];
   const guess = { waitMs: 60_000, reason: "secondary limit", isGuess: true };
@@ -191,8 +191,8 @@ test("in any minute at most 900 requests of a credential start over all processe
       const credential = `world-${++world}`;
       const starts: { second: number; granted: number }[] = [];
       let passed = 0;
-      const ask = async (holder: string, wanted: number, tidings: Partial<UsageReport> = {}) => {
-        const question = { credential, holder, running: 0, wanted, tidings: { counted: 0, unread: 0, ...tidings } };
+      const ask = async (holder: string, wanted: number, usage: Partial<UsageReport> = {}) => {
+        const question = { credential, holder, running: 0, wanted, usage: { counted: 0, unread: 0, ...usage } };
         const answer = await requestBudget(database.db, { reservePercent: 20 }, question);
         const { rows } = await sql<{ second: number }>`
           select starts_second::float8 as second from archive.credentials where credential = ${credential}`.execute(database.db);
@@ -329,15 +329,15 @@ test("what a dead process ran counts as used, and makes room for others", async 
 test("a new window of GitHub's begins a new count, and an old reading that comes late does not", async () => {
   await using database = await openTestDatabase();
   const budget = open(database);
-  const tell = async (given: RateLimitReading) => (await budget.acquire("a")).end({ isFree, reading: given });
+  const report = async (given: RateLimitReading) => (await budget.acquire("a")).end({ isFree, reading: given });
   const state = async () => (await listCredentials(database.db))[0]?.used;
-  await tell(reading(3_000));
+  await report(reading(3_000));
   await expect.poll(state).toBe(3_000);
-  await tell(reading(2_990));
-  await tell({ ...reading(2), resetAtSeconds: 1_900_003_600 });
+  await report(reading(2_990));
+  await report({ ...reading(2), resetAtSeconds: 1_900_003_600 });
   await expect.poll(state).toBe(2);
-  await tell({ ...reading(3_999), resetInMs: 0 });
-  await tell({ ...reading(4), resetAtSeconds: 1_900_003_600 });
+  await report({ ...reading(3_999), resetInMs: 0 });
+  await report({ ...reading(4), resetAtSeconds: 1_900_003_600 });
   await expect.poll(state).toBe(4);
 });
 

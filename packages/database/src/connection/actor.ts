@@ -37,7 +37,7 @@ export function findOsUser(): string {
   } catch (error) {
     const number = process.getuid?.();
     if (number === undefined)
-      throw new TypeError(`The operating system does not say who runs this process: ${errorMessage(error)}`, { cause: error });
+      throw new TypeError(`The operating system has no user for this process: ${errorMessage(error)}`, { cause: error });
     return String(number);
   }
 }

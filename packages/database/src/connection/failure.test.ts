@@ -25,7 +25,7 @@ test("a connection that ends without a code is tried again", () => {
   expect(translateDatabaseError(new Error("Connection terminated unexpectedly"))).toBeInstanceOf(TransientError);
 });
 
-test("an error of ours, a bug of ours and a wrong statement stay what they are", () => {
+test("an own error, a bug and a wrong statement are not translated", () => {
   for (const error of [new PermanentError("usage/invalid", "no"), new TypeError("bug"), failure("42601"), "text"]) {
     expect(translateDatabaseError(error)).toBe(error);
   }

@@ -1,4 +1,4 @@
-// The pool: it outlives the loss of its connections, tells large numbers exactly, and speaks of failures in our words.
+// The pool survives lost connections, returns large numbers exactly, and translates errors.
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { createTestDatabase, openTestDatabase } from "@actions-archive/testkit/test-database";
@@ -52,7 +52,7 @@ test("a bigint above 2^31 arrives as the exact number, and one that no number ho
   await expect(ask("9007199254740993")).rejects.toThrow(/9007199254740993 does not fit/);
 });
 
-test("sessions speak UTC and do not wait for ever", async () => {
+test("sessions use UTC and have timeouts", async () => {
   await using database = await openTestDatabase();
   const { rows } = await database.pool.query<{ zone: string; statement: string; lock: string }>(
     "select current_setting('TimeZone') zone, current_setting('statement_timeout') statement, current_setting('lock_timeout') lock",

@@ -1,4 +1,4 @@
-// Deliveries on a real database: each tells its story once, whatever happens to it on the way.
+// Deliveries on a real database: each is written once, whatever fails.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { sql } from "kysely";
@@ -169,7 +169,7 @@ test("a run that completed does not go on again, whatever arrives later in the s
   expect(await statusAfter(run("completed", "01:00"))).toEqual([2, "in_progress", "completed", "in_progress"]);
 });
 
-test("an attempt that webhooks tell of is not visited for a change of the list, and at once when the list tells its end", async () => {
+test("an attempt reported by webhooks is not checked when the list changes, but at once when the list shows its end", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);
@@ -204,7 +204,7 @@ test("a delivery of an attempt that was started again puts no visit of it off", 
   expect(due.map(({ run_attempt }) => run_attempt)).toContain(1);
 });
 
-test("an attempt of which no webhook told for an hour is visited when the list shows a change", async () => {
+test("an attempt without a webhook for an hour is checked when the list shows a change", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);

@@ -1,4 +1,4 @@
-// The feeder's question, held against the rule in plain words: for any ledger the same jobs in the same order.
+// Compares the feeder's query with a plain implementation: for any ledger the same jobs in the same order.
 
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";

@@ -87,12 +87,12 @@ test("a better object owes its rows again, an equal one does not", async () => {
   expect(locked.map(({ job_id }) => job_id)).toEqual([jobId]);
 });
 
-test("an object that is no better and says something new is kept beside the other, and owes the job's rows again", async () => {
+test("an object with new facts that is no fuller is kept as well, and makes the job's rows owed again", async () => {
   await using database = await openLedgerOf(sighting());
   const { db } = database;
   await markRowsLoaded(db, [jobId]);
   const late = sighting({ runner_name: "rack-7", steps: [stepObject(1)] });
-  for (const told of [late, sighting(), late]) await recordJobs(db, repositoryId, [told]);
+  for (const input of [late, sighting(), late]) await recordJobs(db, repositoryId, [input]);
   const locked = await transact(db, (trx) => lockUnloadedJobs(trx, [jobId]));
   expect(locked.map(({ objects }) => objects)).toEqual([[jobObject(), late.object]]);
   for (let runner = 0; runner < 20; runner++) await recordJobs(db, repositoryId, [sighting({ runner_name: `rack-${runner}` })]);

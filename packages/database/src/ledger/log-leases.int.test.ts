@@ -80,7 +80,7 @@ test("a lease that was renewed runs again, and only its own worker renews it", a
   expect(await jobs.begin("c")).toMatchObject({ heldForMs: expect.any(Number) as number });
 });
 
-test("a lease that nobody could renew, since Postgres was away, counts from its start", { timeout: 60_000 }, async () => {
+test("a lease that could not be renewed while Postgres was unavailable counts from its start", { timeout: 60_000 }, async () => {
   await using resources = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), "actions-archive-postgres-"));
   resources.defer(() => rm(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-// How a log's state moves: when it is asked for again, and that a terminal state is never left.
+// Transitions of a log's state: when it is retried, and that a terminal state is final.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -57,7 +57,7 @@ test.each([
   { when: "on its last day, at its expiry", expiresIn: 5 * hour, due: 5 * hour },
   { when: "just before its expiry, in an hour", expiresIn: 60, due: hour },
   { when: "after its expiry, in a month", expiresIn: -60, due: 30 * day },
-  { when: "with an expiry that nobody knows, a day later", expiresIn: null, due: day },
+  { when: "with an unknown expiry, a day later", expiresIn: null, due: day },
 ])("a failed log is tried again $when", async ({ expiresIn, due }) => {
   await using database = await openLedgerOf({ expiresIn });
   await failLog(database.db, jobId, "forbidden", "403");
@@ -106,7 +106,7 @@ test("a log without its end is remembered as read once, and only the first time 
   expect((await look(database.db)).unsettled_at).toEqual(unsettled_at);
 });
 
-test("a record that is written but not loaded keeps the feeder away for a minute, not for ever", async () => {
+test("a record that is written but not loaded defers the log for a minute only", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await recordWrittenRecord(database.db, jobId, "records/github.com/1/2/3.json");
   expect(await look(database.db)).toMatchObject({
@@ -199,7 +199,7 @@ test("a log archived without timestamps is checked an hour later, another versio
   expect(await archive(3, [])).toBeNull();
 });
 
-test("a log that looks deleted on its last day is checked again in an hour", async () => {
+test("a log that is deleted on its last day is checked again in an hour", async () => {
   await using database = await openLedgerOf({ expiresIn: 5 * hour });
   await settle(database.db, "absent", 1);
   expect(await look(database.db)).toMatchObject({ log_state: "absent", relook_at: near(hour) });

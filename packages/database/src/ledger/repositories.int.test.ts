@@ -32,7 +32,7 @@ test("of many that want the lease at once, one gets it", async () => {
   expect(taken.filter(Boolean)).toHaveLength(1);
 });
 
-test("the holder renews its lease, nobody else takes or releases it, and once released it is free", async () => {
+test("only the holder renews or releases its lease, and a released lease is free", async () => {
   await using database = await openLedger();
   const { db } = database;
   expect(await takeLease(db, repositoryId, holder(1), 60)).toBe(true);

@@ -12,7 +12,7 @@ const last = 40;
 const at = (tick: number) => new Date(epoch + tick * 500);
 const ticks = fc.tuple(fc.nat(last), fc.nat(last));
 
-/** Whether each tick's half second is covered: what the sequence of windows means, told without merging. */
+/** Whether each tick's half second is covered, computed without merging windows. */
 function coveredTicks(windows: readonly Window[]): boolean[] {
   return Array.from({ length: last }, (_, tick) => windows.some(({ start, end }) => start <= at(tick) && at(tick) < end));
 }

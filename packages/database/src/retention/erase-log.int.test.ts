@@ -93,7 +93,7 @@ test("no record that is loaded later takes the place of a removed log, but its n
   ]);
 });
 
-test("a second erase tells how the first one stands, and changes nothing", async () => {
+test("a second erase returns the state of the first and changes nothing", async () => {
   await using archive = await openSealedLog();
   await eraseLog(archive.db, jobId, "prints a key");
   await archive.seal();
@@ -112,14 +112,14 @@ test("what is not in a published seal cannot be erased: neither the log, nor ano
   await archive.seal(false);
   await expect(eraseLog(archive.db, jobId, "why")).rejects.toThrow(/not in a published seal/);
   await archive.publish();
-  const beside = archive.keyOf(jobId).replace(".log.zst", `.${"b".repeat(64)}.log.zst`);
-  await recordObjects(archive.db, [{ key: beside, version_id: null, size: 7, sha256: "c".repeat(64) }]);
+  const extraKey = archive.keyOf(jobId).replace(".log.zst", `.${"b".repeat(64)}.log.zst`);
+  await recordObjects(archive.db, [{ key: extraKey, version_id: null, size: 7, sha256: "c".repeat(64) }]);
   await expect(eraseLog(archive.db, jobId, "why")).rejects.toThrow(/not in a published seal/);
   expect(await archive.ask("select log_state from audit.jobs")).toEqual([{ log_state: "archived" }]);
   expect(await archive.ask("select from archive.tombstones")).toEqual([]);
   await archive.seal();
   const { objects } = await eraseLog(archive.db, jobId, "why");
-  expect(objects.map(({ object_key }) => object_key)).toEqual([beside, archive.keyOf(jobId)]);
+  expect(objects.map(({ object_key }) => object_key)).toEqual([extraKey, archive.keyOf(jobId)]);
 });
 
 test("a log that the loader has not written down as an object cannot be erased", async () => {
@@ -161,7 +161,7 @@ test("other jobs with the same text are named", async () => {
   expect(await eraseLog(archive.db, jobId, "why")).toMatchObject({ same_text: [] });
 });
 
-test("a job without an archived log is told as it stands", async () => {
+test("the error for a job without an archived log names its state", async () => {
   await using archive = await openSealedLog();
   await expect(eraseLog(archive.db, 5, "why")).rejects.toThrow("No job 5 is known");
   await recordJobs(archive.db, 700_000_001, [{ object: jobObject({ id: jobId + 5 }), source: "listing", listedAttempt: 1 }]);

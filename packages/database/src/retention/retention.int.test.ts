@@ -131,7 +131,7 @@ test.each([
   expect(await archive.walk(with_)).toEqual([0, 2, 3, 4, 100, 101, 102, 103, 104].map((index) => jobId + index));
 });
 
-test("a page is bounded by what it looks at and by what it decides", async () => {
+test("a page is bounded by checked and by decided logs", async () => {
   await using archive = await openPolicies();
   for (let index = 0; index < 5; index += 1) await archive.addLog({ id: jobId + index, age: 100 - index });
   await archive.seal();
@@ -152,7 +152,7 @@ test("a round is over until an hour has passed, or until a policy changes", asyn
   expect(await walkPolicies(archive.db, limits)).toMatchObject({ repository: "acme/app", decided: 1 });
 });
 
-test("while another process walks, nobody else does", async () => {
+test("only one process walks at a time", async () => {
   await using archive = await openPolicies();
   await archive.set("acme", 30);
   await archive.walk();

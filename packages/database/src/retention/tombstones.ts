@@ -21,7 +21,7 @@ export type Removal = {
   readonly by?: string | undefined;
 };
 
-/** An object of a job's logs: the one that its row names, or another that lies beside it. */
+/** An object of a job's logs: the one that its row names, or an extra log. */
 export type LogObject = {
   object_key: string;
   version_id: string | null;

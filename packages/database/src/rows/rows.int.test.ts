@@ -48,17 +48,17 @@ const story = fc
   );
 
 /** Version 2 of a record is archived, the others are not: one key has one content. */
-const message = fc.tuple(story, oneOf(undefined, 1, 2, 3)).map(([told, version]): Message => {
-  const { id } = told.object as { id: number };
-  if (version === undefined) return { story: told };
-  return { story: told, log: logRow({ job_id: id, version, state: version === 2 ? "archived" : "absent" }) };
+const message = fc.tuple(story, oneOf(undefined, 1, 2, 3)).map(([input, version]): Message => {
+  const { id } = input.object as { id: number };
+  if (version === undefined) return { story: input };
+  return { story: input, log: logRow({ job_id: id, version, state: version === 2 ? "archived" : "absent" }) };
 });
 
 async function deliver(db: Database, messages: readonly Message[]): Promise<void> {
   await db.transaction().execute(async (trx) => {
     await upsertJobs(
       trx,
-      messages.map(({ story: told }) => told),
+      messages.map(({ story: input }) => input),
     );
     await upsertLogs(
       trx,
@@ -106,9 +106,9 @@ test("an archived log outranks an absent one of a higher version, and the highes
   ]) {
     for (const isTogether of [true, false]) {
       await using database = await openTestDatabase();
-      const told: JobInput = { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() };
+      const input: JobInput = { repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() };
       const messages = versions.map((version) => ({
-        story: told,
+        story: input,
         log: logRow({ version, state: version === 2 ? "archived" : "absent" }),
       }));
       for (const batch of isTogether ? [messages] : messages.map((each) => [each])) await deliver(database.db, batch);

@@ -216,7 +216,7 @@ test("two processes do not rebuild one database at once", async () => {
   );
 });
 
-test("repositories have their newest name and are selected until a fetcher looks; the look back begins before the last window's end", async () => {
+test("repositories have their newest name and are selected until a fetcher polls; the re-run scan begins before the last window's end", async () => {
   await using harness = await openHarness();
   await fill(harness);
   const later = { repository: "acme/renamed", decided_at: new Date().toISOString() };

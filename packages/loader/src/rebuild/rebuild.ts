@@ -232,11 +232,11 @@ async function refuseChanged({ db }: Rebuild, runs: readonly ReadRun[]): Promise
 // In a separate transaction and only new ones: otherwise batches of one repository would wait for each other.
 async function nameRepositories({ db }: Rebuild, names: Map<number, string>, runs: readonly ReadRun[]): Promise<void> {
   const newer = new Map<number, NamedRepository>();
-  for (const told of runs.flatMap(namesOf)) {
-    const { repository_id, named_at } = told;
+  for (const name of runs.flatMap(namesOf)) {
+    const { repository_id, named_at } = name;
     if (named_at <= (names.get(repository_id) ?? "")) continue;
     names.set(repository_id, named_at);
-    newer.set(repository_id, told);
+    newer.set(repository_id, name);
   }
   await restoreRepositories(db, [...newer.values()]);
 }

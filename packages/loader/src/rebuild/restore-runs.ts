@@ -117,12 +117,12 @@ export function attemptsOf({ runRecords }: Pick<ReadRun, "runRecords">): Recorde
 function jobsOf({ repository_id, runRecords, records }: ReadRun): RestoredJob[] {
   const attempts = new Map<number, number[]>();
   const objects = new Map<number, Map<string, Omit<JobSnapshot, "listedAttempt">>>();
-  const add = (jobId: number, told: Omit<JobSnapshot, "listedAttempt">) => {
+  const add = (jobId: number, snapshot: Omit<JobSnapshot, "listedAttempt">) => {
     const known = objects.get(jobId) ?? new Map();
     objects.set(jobId, known);
     // Both are from canonical JSON: equal objects have equal texts.
-    const name = JSON.stringify(told.object);
-    if (!known.has(name)) known.set(name, told);
+    const name = JSON.stringify(snapshot.object);
+    if (!known.has(name)) known.set(name, snapshot);
   };
   const listed = (jobId: number, ...by: number[]) => attempts.set(jobId, [...(attempts.get(jobId) ?? []), ...by]);
   for (const { record } of records) {
@@ -131,17 +131,17 @@ function jobsOf({ repository_id, runRecords, records }: ReadRun): RestoredJob[] 
   }
   // The latest record has the source of the fullest object.
   for (const { record } of runRecords.toReversed()) {
-    for (const told of objectsOf(record)) add(told.job_id, told);
+    for (const snapshot of objectsOf(record)) add(snapshot.job_id, snapshot);
     for (const jobId of record.job_ids) listed(jobId, record.run_attempt);
   }
-  return [...objects].map(([job_id, told]) => {
+  return [...objects].map(([job_id, snapshot]) => {
     const by = attempts.get(job_id) ?? [1];
     return {
       job_id,
       repository_id,
       run_attempt: Math.min(...by),
       last_listed_attempt: Math.max(...by),
-      objects: [...told.values()],
+      objects: [...snapshot.values()],
     };
   });
 }
@@ -163,7 +163,7 @@ function objectsOf({ jobs = [], run_received_at }: ReadRunRecord["record"]) {
 }
 
 function sightingsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSnapshotOf[] {
-  const sightings = objects.map((told) => ({ ...told, repositoryId, listedAttempt: run_attempt }));
+  const sightings = objects.map((snapshot) => ({ ...snapshot, repositoryId, listedAttempt: run_attempt }));
   const [first] = sightings;
   return first === undefined || last_listed_attempt === run_attempt
     ? sightings

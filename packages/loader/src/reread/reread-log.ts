@@ -58,7 +58,7 @@ export async function rereadLog(loader: Loader, jobId: number, options: RereadOp
       const outcome = await retry(() => rereadOnce(loader, jobId, options), { signal });
       // Usually false: a fuller object that arrived meanwhile waits for the backoff, as does a log that no reread settles.
       const isStillOwed = (await findReread(db, extractionVersion, jobId))?.is_owed === true;
-      if (isStillOwed) await failReread(db, jobId, "The log was read, and is owed another reading");
+      if (isStillOwed) await failReread(db, jobId, "The log was reread, but another reread is owed");
       else await finishReread(db, jobId);
       return { outcome };
     } catch (error) {
@@ -67,8 +67,8 @@ export async function rereadLog(loader: Loader, jobId: number, options: RereadOp
       if ((await findReread(db, extractionVersion, jobId)) === undefined) return { outcome: "not_owed" };
       await failReread(db, jobId, error.message);
       const context = { repository: owed.repository, runId: owed.run_id, jobId, err: error };
-      if (error instanceof TransientError) log.warn(context, "reading of an archived log deferred");
-      else log.error(context, "archived log not read again");
+      if (error instanceof TransientError) log.warn(context, "reread of archived log deferred");
+      else log.error(context, "archived log not reread");
       return { outcome: "failed", error };
     }
   });
@@ -101,7 +101,7 @@ async function rereadOnce(
   await loadWritten(loader, jobId, put, inForce.key);
   const { repository, run_id: runId } = owed;
   const facts = { objectKey: put.key, sizeBytes: totals.rawBytes, extractionVersion };
-  log.info({ repository, runId, jobId, ...facts }, "archived log read again");
+  log.info({ repository, runId, jobId, ...facts }, "archived log reread");
   return "written";
 }
 
@@ -135,7 +135,10 @@ async function loadWritten(loader: Loader, jobId: number, written: FoundRecord, 
   await loadRecords(loader, [{ job_id: jobId, key: written.key }]);
   const loaded = await findReread(loader.db, extractionVersion, jobId);
   if (loaded?.record_key === earlierKey)
-    throw new PermanentError("database/refused", `The record ${written.key} of job ${jobId} was written, and no table takes it`);
+    throw new PermanentError(
+      "database/refused",
+      `The record ${written.key} of job ${jobId} was written, but Postgres refused its rows: see the errors logged before`,
+    );
 }
 
 async function readTotals(loader: Loader, log: ArchivedLog, signal: AbortSignal | undefined): Promise<ReadTotals> {

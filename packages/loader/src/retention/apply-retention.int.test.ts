@@ -97,7 +97,7 @@ test("an erased log goes in this order: its row, a seal in the store that says s
   expect(await harness.ask("select removed_at, problem from audit.tombstones")).toEqual(gone);
 });
 
-test("a log that a worker stores again after it was removed, and one that it stores beside, go as well", async () => {
+test("a log that a worker stores again after its removal, and an extra log, are removed as well", async () => {
   await using harness = await openHarness();
   await addLog(harness);
   await seal(harness);
@@ -105,8 +105,8 @@ test("a log that a worker stores again after it was removed, and one that it sto
   await seal(harness);
   await removeTombstoned(harness.loader);
 
-  const beside = keyOf(jobId).replace(".log.zst", `.${"b".repeat(64)}.log.zst`);
-  for (const key of [keyOf(jobId), beside]) {
+  const extraKey = keyOf(jobId).replace(".log.zst", `.${"b".repeat(64)}.log.zst`);
+  for (const key of [keyOf(jobId), extraKey]) {
     const body = Buffer.from("the log again");
     const sha256 = createHash("sha256").update(body).digest("hex");
     await harness.loader.store.put(key, body, { sha256, contentType: "application/zstd" });
@@ -118,7 +118,7 @@ test("a log that a worker stores again after it was removed, and one that it sto
   await removeTombstoned(harness.loader);
   await seal(harness);
   await removeTombstoned(harness.loader);
-  for (const key of [keyOf(jobId), beside]) expect(await harness.loader.store.head(key)).toBeUndefined();
+  for (const key of [keyOf(jobId), extraKey]) expect(await harness.loader.store.head(key)).toBeUndefined();
   expect(await harness.ask("select cause, reason from audit.tombstones")).toEqual([
     { cause: "erase", reason: "why" },
     { cause: "erase", reason: "why" },
@@ -249,7 +249,7 @@ test.runIf(lockedBucket)(
   },
 );
 
-test("what the store retains is asked for again when its lock ends, and what has no known end a day later", async () => {
+test("a removal that the store refuses is retried when the lock ends, or a day later if the end is unknown", async () => {
   await using harness = await openHarness();
   await addLog(harness);
   await addLog(harness, jobId + 1);
@@ -281,7 +281,7 @@ test("what the store retains is asked for again when its lock ends, and what has
 test.each([
   ["refuses", new PermanentError("store/refused", "grant s3:DeleteObject")],
   ["is away", new TransientError("store/unavailable", "it is tried again")],
-])("a store that %s ends the turn, puts the log off with the reason, and keeps nobody else waiting", async (_what, error) => {
+])("a store that %s ends the turn, defers the log with the reason, and delays no other log", async (_what, error) => {
   await using harness = await openHarness();
   const ids = Array.from({ length: 9 }, (_, index) => jobId + index);
   for (const id of ids) await addLog(harness, id);
@@ -300,7 +300,7 @@ test.each([
   expect(await removeTombstoned(harness.loader)).toBe(harness.errors.length);
 });
 
-test("a policy removes what is too old, in the same order, and tells of it", async () => {
+test("a policy removes what is too old, in the same order, and logs it", async () => {
   await using harness = await openHarness();
   await addLog(harness);
   await addLog(harness, jobId + 1);
@@ -414,7 +414,7 @@ test("whatever crashes, comes twice or is held: no object goes before its tombst
           if (each.kind === "release") heldWhileThere.delete(id);
           await play(harness, each, records);
         } catch (error) {
-          // Refused, as an operator would be told, or crashed.
+          // Refused with an error, or crashed.
           if (!(error instanceof Crash || (error instanceof PermanentError && error.code === "usage/invalid"))) throw error;
         }
         if (each.kind === "hold" && (await isThere(harness, id))) heldWhileThere.add(id);

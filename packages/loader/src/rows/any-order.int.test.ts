@@ -92,9 +92,9 @@ async function putRecords(harness: Harness, deliveries: readonly Delivery[]): Pr
   const records: RecordToLoad[] = [];
   for (const { object, source, attempt } of deliveries.filter((each) => each.object["status"] === "completed")) {
     const job_id = Number(object["id"]);
-    const told = { job: object as LogRecord["job"], job_source: source, run_attempt: attempt, last_listed_attempt: attempt };
+    const jobFields = { job: object as LogRecord["job"], job_source: source, run_attempt: attempt, last_listed_attempt: attempt };
     const log = records.some((each) => each.job_id === job_id) ? archived(job_id) : absent;
-    const key = await harness.record(job_id, log, { ...told, ...(log === absent ? {} : facts) });
+    const key = await harness.record(job_id, log, { ...jobFields, ...(log === absent ? {} : facts) });
     if (records.every((each) => each.key !== key)) records.push({ job_id, key });
   }
   return records;

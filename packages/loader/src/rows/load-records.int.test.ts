@@ -13,7 +13,7 @@ import { loadJobs } from "./load-jobs.ts";
 import { loadRecords } from "./load-records.ts";
 
 const empty = { jobs: [], steps: [], logs: [], sections: [], action_uses: [], annotations: [] };
-const told = {
+const extracted = {
   sections: [
     { step_number: null, first_line: 1, line_count: 2, raw_start: 0, raw_bytes: 80 },
     { step_number: 2, first_line: 3, line_count: 10, raw_start: 80, raw_bytes: 800 },
@@ -65,7 +65,7 @@ test("a record's sections, action uses and annotations are in the auditor's view
   ]) {
     await using harness = await openHarness();
     const job_id = await harness.owe();
-    const keys = [await harness.record(job_id, absent), await harness.record(job_id, archived(), told)];
+    const keys = [await harness.record(job_id, absent), await harness.record(job_id, archived(), extracted)];
     for (const index of order) await loadRecords(harness.loader, [{ job_id, key: keys[index] ?? "" }]);
     await loadJobs(harness.loader, [job_id]);
     expect(await harness.ask("select step_number, first_line, line_count from audit.steps where first_line is not null")).toEqual(
@@ -99,7 +99,7 @@ test("the job first or its record first, the rows are the same", async () => {
     [true, false].map(async (isJobFirst) => {
       await using harness = await openHarness();
       const job_id = await harness.owe();
-      const key = await harness.record(job_id, archived(), told);
+      const key = await harness.record(job_id, archived(), extracted);
       if (isJobFirst) await loadJobs(harness.loader, [job_id]);
       await loadRecords(harness.loader, [{ job_id, key }]);
       await loadJobs(harness.loader, [job_id]);

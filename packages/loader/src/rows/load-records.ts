@@ -39,7 +39,7 @@ async function readRecord({ store, host, log }: Loader, { job_id, key }: RecordT
   try {
     const parsed = tryParseKey(key);
     const isOwn = parsed?.kind === "record" && parsed.host === host && parsed.job_id === job_id;
-    if (!isOwn) throw new PermanentError("store/corrupt", `${key} is no key of a record of job ${job_id} of ${host}`);
+    if (!isOwn) throw new PermanentError("store/corrupt", `${key} is not a record key of job ${job_id} of ${host}`);
     const found = await readRecordVersion(store, host, parsed, parsed.version);
     if (found === undefined) throw new PermanentError("store/corrupt", `There is no record ${key} in ${store.url}`);
     return found;

@@ -49,7 +49,7 @@ test("what is recorded once is not written again", async () => {
   expect(await Array.fromAsync(harness.loader.store.list("runs/"))).toHaveLength(1);
 });
 
-test("an attempt that is open, or that nobody knows, has no record", async () => {
+test("an open or unknown attempt has no record", async () => {
   await using harness = await openHarness();
   await recordRuns(harness.loader.db, repositoryId, [runObject({ run_attempt: 2, updated_at: "2026-05-02T10:00:00Z" })]);
   await loadRun(harness.loader, attempt);
@@ -57,7 +57,7 @@ test("an attempt that is open, or that nobody knows, has no record", async () =>
   expect(await Array.fromAsync(harness.loader.store.list("runs/"))).toEqual([]);
 });
 
-test("what is planted under a run record's key stops that record alone, is named, and stays until somebody takes it away", async () => {
+test("a foreign object under a run record's key blocks only that record, is logged, and stays until an operator removes it", async () => {
   await using harness = await openHarness();
   const { store } = harness.loader;
   const other = { run_id: runId + 1, run_attempt: 1 };

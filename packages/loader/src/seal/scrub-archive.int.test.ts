@@ -23,7 +23,7 @@ async function putFile(harness: Harness, key: string, bytes: Buffer): Promise<vo
   await writeFile(pathOf(harness, key), bytes);
 }
 
-/** So many run records, as the loader has noted them. */
+/** This number of run records, as the loader recorded them. */
 async function fill(harness: Harness, count: number): Promise<string[]> {
   const keys = Array.from({ length: count }, (_, index) => `runs/${host}/${repositoryId}/${runId}/${index + 1}.json`);
   for (const key of keys) await putFile(harness, key, bodyOf(key));
@@ -56,7 +56,7 @@ test("every object is read once in the time that is set, a little at a time", as
   expect(await findingsOf(harness)).toEqual([]);
 });
 
-test("what nobody read while no loader ran is made up for, and what came in meanwhile is read too", async () => {
+test("reading that was missed while no loader ran is caught up, including new objects", async () => {
   await using harness = await openHarness();
   await fill(harness, 5);
   await scrubArchive(harness.loader, days);
@@ -91,7 +91,7 @@ test("what is missing or changed is found by its key, once, and what is removed 
   expect(whole).toHaveLength(4);
 });
 
-test("a damaged log in force is asked for again", async () => {
+test("a damaged log in force is requested again", async () => {
   await using harness = await openHarness();
   await harness.owe();
   const key = await harness.record(jobId, archived());

@@ -38,7 +38,7 @@ export async function reportDamages(loader: Loader, objects: readonly StoredObje
   }
   const recorded = await recordDamages(db, damages);
   metrics?.scrubMismatches.inc(recorded.length);
-  for (const key of recorded) log.error({ objectKey: key, store: store.url }, "an archived object is missing or was changed");
+  for (const key of recorded) log.error({ objectKey: key, store: store.url }, "archived object missing or changed");
 }
 
 // An object that is intact at the first reading is read once. Damage must be confirmed by a HEAD and a second reading, since a proxy

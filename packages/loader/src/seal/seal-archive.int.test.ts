@@ -130,11 +130,11 @@ test("a log that no record names is sealed as the store has it", async () => {
   const left = Buffer.from("left by a worker that died");
   await putFile(harness, logKey(host, one), left);
   await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${one.job_id}, 'dead')`);
-  // Of the other job, other bytes were read later: its record names the log beside.
+  // Of the other job, other bytes were read later: its record names the extra log.
   await putFile(harness, logKey(host, two), left);
   const raw_sha256 = hashOf(Buffer.from("raw"));
-  const beside = conflictingLogKey(host, two, raw_sha256);
-  const log = { ...archived(two.job_id), key: beside, raw_sha256 } as ReturnType<typeof archived>;
+  const extraKey = conflictingLogKey(host, two, raw_sha256);
+  const log = { ...archived(two.job_id), key: extraKey, raw_sha256 } as ReturnType<typeof archived>;
   const key = await harness.record(two.job_id, log);
   await loadRecords(harness.loader, [{ job_id: two.job_id, key }]);
 
@@ -147,7 +147,7 @@ test("a log that no record names is sealed as the store has it", async () => {
       { key: logKey(host, two), ...sealed },
     ]),
   );
-  expect(entriesOf(await readChain(harness))).toContain(beside);
+  expect(entriesOf(await readChain(harness))).toContain(extraKey);
 });
 
 test("a window is carried with the attempts that it covers, and again when either changes", async () => {
@@ -160,12 +160,12 @@ test("a window is carried with the attempts that it covers, and again when eithe
   await sealArchive(sealer);
   await sealArchive(sealer);
   const [first, second, third] = await readChain(harness);
-  const told = { repository_id: repositoryId, repository: "acme/app", run_id: runId, run_attempt: 1 };
+  const attempt = { repository_id: repositoryId, repository: "acme/app", run_id: runId, run_attempt: 1 };
   expect(first?.ledger).toMatchObject({
     windows: [{ repository: "acme/app", window_start: window.start.toISOString(), window_end: window.end.toISOString() }],
-    attempts: [{ ...told, state: "open" }],
+    attempts: [{ ...attempt, state: "open" }],
   });
-  expect(second?.ledger).toMatchObject({ windows: [], attempts: [{ ...told, state: "gone" }], gaps: { attempt_gone: 1 } });
+  expect(second?.ledger).toMatchObject({ windows: [], attempts: [{ ...attempt, state: "gone" }], gaps: { attempt_gone: 1 } });
   expect(third?.ledger).toMatchObject({ windows: [], attempts: [] });
 });
 
@@ -297,7 +297,7 @@ test("an empty database takes the whole chain over", async () => {
   await harness.ask("truncate archive.objects, archive.seals");
   await openTestSealer(harness);
   const after = [await harness.ask(rows), await harness.ask(seals)];
-  // Noted with milliseconds in the seal.
+  // Recorded with milliseconds in the seal.
   expect(JSON.parse(JSON.stringify(after))).toEqual(JSON.parse(JSON.stringify(before)));
 });
 

@@ -176,7 +176,7 @@ function changesOf(content: SealContent): Pick<Seal, Changes> {
   };
 }
 
-// Undefined instead of an empty list, so that a seal without removals keeps the bytes of versions without this list.
+// Omitted instead of empty, so that a seal without removals keeps the bytes of versions without this list.
 function removalsOf({ removals }: SealContent): Pick<Seal, "removals"> {
   if (removals.length === 0) return {};
   return {

@@ -22,7 +22,7 @@ async function begin(harness: Harness, resources: AsyncDisposableStack, settings
 const countSeals = async (harness: Harness) =>
   (await harness.ask("select count(*)::integer as seals from audit.seals"))[0]?.["seals"];
 
-test("a loader seals by the clock, also when nothing happens, and stops when it is told to", async () => {
+test("a loader seals periodically, even if nothing changed, and stops on request", async () => {
   await using harness = await openHarness();
   const resources = new AsyncDisposableStack();
   await begin(harness, resources);
@@ -53,7 +53,7 @@ test("what was stored while no loader ran is loaded before the first seal", asyn
   ]);
 });
 
-test("without a key nothing is sealed, and a problem is noted and seen in audit.gaps", async () => {
+test("without a key nothing is sealed, and a problem is recorded and shown in audit.gaps", async () => {
   await using harness = await openHarness();
   await using resources = new AsyncDisposableStack();
   await begin(harness, resources, { ...config, SEAL_KEY: undefined });

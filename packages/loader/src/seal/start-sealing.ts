@@ -39,7 +39,7 @@ export async function openSealer(config: SealingConfig, { loader, archiveId }: O
   await claimIdentity(loader.db, { archive_id: archiveId, host: loader.host });
   await recordIdentity(loader);
   const adopted = await adoptSeals({ ...sealer, publicKey: sealer.signer.publicKey });
-  if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store taken over");
+  if (adopted > 0) loader.log.warn({ seals: adopted, store: loader.store.url }, "seals of the store adopted");
   return sealer;
 }
 
@@ -59,7 +59,7 @@ export function startSealing(
   { log, resources }: Pick<Service, "log" | "resources">,
 ): void {
   if (config.SEAL_KEY === undefined && config.SEAL_KEY_FILE === undefined) {
-    log.warn("no SEAL_KEY: nothing is sealed, and nothing can be proved");
+    log.warn("SEAL_KEY not set, nothing is sealed");
     return;
   }
   const began = performance.now();
@@ -100,7 +100,7 @@ async function recordProblem(config: SealingConfig, { loader: { db, log } }: Ope
     const { keyId } = openSigner(config.SEAL_KEY ?? config.SEAL_KEY_FILE ?? "");
     await recordSealing(db, { keyId, intervalSeconds: config.SEAL_INTERVAL_SECONDS, problem });
   } catch (error) {
-    log.warn({ err: error }, "the problem of sealing could not be noted");
+    log.warn({ err: error }, "sealing problem not recorded");
   }
 }
 
