@@ -1,4 +1,4 @@
-// An auditor's login, whatever it locks, stops neither loading nor sealing nor removal nor a migration.
+// An auditor's locks block neither loading nor sealing nor removal nor a migration.
 
 import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import { openAuditor } from "@actions-archive/database/test-support/access";
@@ -11,7 +11,7 @@ import { rereadLog } from "./reread/reread-log.ts";
 import { loadRecords } from "./rows/load-records.ts";
 import { makeBlockerReport } from "./seal/report-blockers.ts";
 
-/** Kysely's number for its own lock around migrations. */
+/** Kysely's id for its advisory lock around migrations. */
 const kyselyLock = "3853314791062309107";
 const names = ["seals", "sealing", "removal", "views", "rebuild"];
 
@@ -24,7 +24,7 @@ test.each([undefined, ["acme"]])("advisory locks of an auditor of %j hold nothin
   const id = jobId * 7;
   await auditor.ask(`select pg_advisory_lock(hashtextextended('actions-archive reread ${id}', 0))`);
 
-  // A job of another partition than those that are there.
+  // A job of a partition that does not exist yet.
   await harness.owe({ id });
   await loadRecords(harness.loader, [{ job_id: id, key: await harness.record(id, archived(id)) }]);
   await seal(harness);
@@ -52,7 +52,7 @@ test.each([
   await expect(auditor.ask(`begin; ${statement}`)).rejects.toThrow(/permission denied/);
 });
 
-test("who holds the loader up is logged once, with its role and its program", async () => {
+test("a session that blocks the loader is logged once, with its role and application", async () => {
   await using harness = await openHarness();
   await using auditor = await openAuditor(harness.database);
   const { pool } = harness.database;

@@ -1,4 +1,4 @@
-// Roles belong to a whole server: what the first migrations on a new one do there, by users who may make roles and by others.
+// The first migrations on a new server, by users who may create roles and by others, since roles are global to the server.
 
 import { createLogger } from "@actions-archive/core/logger";
 import { openRunFolder } from "@actions-archive/testkit/run-folder";
@@ -68,7 +68,7 @@ test("a user who may not create roles can migrate with a warning, and alone writ
   expect(await migrate(url)).toHaveLength(1);
 });
 
-test("several archives on one server that migrate at once for the first time, by a user who may create roles, warn of nothing", async () => {
+test("several archives on one server can migrate for the first time concurrently, without warnings", async () => {
   await admin.query(`create role manager login createrole password '${password}'`);
   const urls: string[] = [];
   for (let index = 0; index < 4; index++) urls.push(await createDatabase(`of_manager_${index}`, "manager"));
@@ -81,7 +81,7 @@ test("several archives on one server that migrate at once for the first time, by
   expect(await Promise.all(urls.map(migrate))).toEqual(urls.map(() => []));
 });
 
-test("that user makes an auditor, limits it, and takes it away", async () => {
+test("that user creates, limits and drops an auditor", async () => {
   const url = Object.assign(new URL(serverUrl), { username: "manager", password, pathname: "/of_manager_0" }).href;
   await using database = await openDatabase({ url, applicationName: "test" });
   await selectRepositories(database.db, [
@@ -98,12 +98,12 @@ test("that user makes an auditor, limits it, and takes it away", async () => {
   await expect(ask(asMona, "select 1")).rejects.toThrow("authentication failed");
 });
 
-test("who was made a member of actions_archive_owner needs no right to create roles", async () => {
+test("a member of actions_archive_owner needs no right to create roles", async () => {
   await admin.query(`create role member login in role actions_archive_owner password '${password}'`);
   expect(await migrate(await createDatabase("of_member", "member"))).toEqual([]);
 });
 
-test("who may not become the owner of the views is warned, though the roles are there", async () => {
+test("a user who may not become the owner of the views is warned, even if the roles exist", async () => {
   const url = Object.assign(new URL(serverUrl), { username: "tenant", password, pathname: "/of_tenant" }).href;
   expect(await migrate(url)).toHaveLength(1);
   expect(await ask(url, "select repository from audit.gaps")).toEqual([{ repository: "acme/app" }]);

@@ -1,4 +1,4 @@
-// Each role does its work, and is refused what is not its work, whatever it tries.
+// Each role can do its work and nothing else.
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
@@ -12,7 +12,7 @@ import { queryAsAuditor } from "./auditor.ts";
 let database: TestDatabase;
 beforeAll(async () => {
   database = await openTestDatabase();
-  // A clone has its template's grants, but for those on the database itself.
+  // A clone has its template's grants, except those on the database itself.
   await migrateDatabase(database.url);
   await seedOwners(database);
   await migrateQueue(new URL(database.url));
@@ -117,7 +117,7 @@ test.each([
   await expect(writer.ask(statement)).rejects.toThrow(/permission denied|must be|denied to|must have/i);
 });
 
-test("granting what it has, a writer grants nothing", async () => {
+test("a writer cannot grant its privileges", async () => {
   await using writer = await openWriter();
   await writer.ask(`grant delete on archive.jobs to ${writer.name}`).catch(() => undefined);
   await expect(writer.ask("delete from archive.jobs")).rejects.toThrow("permission denied");

@@ -1,4 +1,4 @@
-// Who asks as the auditor reads the views and nothing else, whatever the statement tries.
+// A query as the auditor reads only the views, whatever the statement tries.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
@@ -62,7 +62,7 @@ test.each([
   expect((await database.pool.query("select from archive.jobs")).rowCount).toBe(1);
 });
 
-test("a value is bound, whatever it holds, and never read as SQL", async () => {
+test("a value is bound and never parsed as SQL", async () => {
   await using database = await openAudited();
   const hostile = ["'; drop table archive.jobs; --", "$1 :'x' \\ \"{}\", NULL", "", "{a,b}", "NULL"];
   const list = hostile.map((_, index) => `($1)[${index + 1}] as v${index}`).join();
@@ -88,7 +88,7 @@ test.each(["delete from archive.jobs where ($1)[1] = ''", "select 1 where ($1)[1
   },
 );
 
-test("after the auditor's query nothing of it is left in the pool", async () => {
+test("the auditor's query leaves no state in the pool", async () => {
   await using database = await openAudited();
   await queryAsAuditor(database.pool, "select 1 as one");
   const { rows } = await database.pool.query<{ same: boolean; jobs: string }>(
@@ -97,7 +97,7 @@ test("after the auditor's query nothing of it is left in the pool", async () => 
   expect(rows).toEqual([{ same: true, jobs: "1" }]);
 });
 
-/** A value as SQL writes it, as to_json prints it and as psql prints it. */
+/** A value as SQL literal, in to_json's form and in psql's form. */
 const exactValues = [
   ["9007199254740993::bigint", "9007199254740993", "9007199254740993"],
   ["'-9223372036854775808'::bigint", "-9223372036854775808", "-9223372036854775808"],

@@ -1,4 +1,4 @@
-// What auditors read of the schema, in psql and in docs/sql.md, is there for every column and says when it is null.
+// Comments of tables, views and columns are complete and state when a column is null.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";

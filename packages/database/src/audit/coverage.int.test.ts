@@ -1,4 +1,4 @@
-// audit.coverage says what was found and whether anything of it is owed; a model in TypeScript says the same.
+// Compares audit.coverage with a model in TypeScript.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
@@ -40,12 +40,12 @@ async function openLedgerOf(runs: readonly Omit<RunRow, "run_id">[]) {
   return database;
 }
 
-test("a covered span is a row for each day, half-open, with what was found in it", async () => {
+test("a covered span has a half-open row per day with its counts", async () => {
   await using database = await openLedgerOf([
     { createdAt: at("01T10:00:00"), attempts: [listed], jobs: [archived, { ...archived, state: "absent", reason: "not_run" }] },
     { createdAt: at("02T00:00:00"), attempts: [listed, listed], jobs: [archived, { ...archived, attempt: 2 }] },
     { createdAt: at("02T08:00:00"), attempts: [{ state: "open" }], jobs: [] },
-    // Outside: a window ends before its end.
+    // Outside: a window excludes its end.
     { createdAt: at("02T12:00:00"), attempts: [listed], jobs: [archived] },
   ]);
   await addWindow(database.db, id, { start: at("01T06:00:00"), end: at("02T12:00:00") });
@@ -84,7 +84,7 @@ test("a covered span is a row for each day, half-open, with what was found in it
 const day = (window_start: Date, window_end: Date) =>
   expect.objectContaining({ window_start, window_end, complete: true }) as unknown;
 
-test("days are UTC's, whatever the time zone of the session", async () => {
+test("days are UTC in any session time zone", async () => {
   await using database = await openLedgerOf([]);
   await addWindow(database.db, id, { start: at("01T00:00:00"), end: at("03T00:00:00") });
   await database.db.connection().execute(async (connection) => {
@@ -116,7 +116,7 @@ test.each<[string, AttemptRow, JobRow]>([
   expect((await coverageOf(database.db, id)).map(({ complete }) => complete)).toEqual([true, false, true]);
 });
 
-test("a job that its listing showed too early completes the day when it comes", async () => {
+test("a job that was listed before its completion completes the day once it is recorded", async () => {
   await using database = await openLedgerOf([
     { createdAt: at("01T10:00:00"), attempts: [{ state: "listed", missing: 1 }], jobs: [archived] },
   ]);
@@ -206,7 +206,7 @@ function modelSlices(spans: readonly { start: Date; end: Date }[]) {
   );
 }
 
-test("whatever the ledger holds, each row has its numbers, and is complete exactly when no gap stands in it", async () => {
+test("for any ledger, each row has the right counts and is complete exactly if it contains no gap", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   let next = 1;
@@ -217,7 +217,7 @@ test("whatever the ledger holds, each row has its numbers, and is complete exact
       const rows = drawnRuns.map((run) => ({
         ...run,
         run_id: next++,
-        // A job of an attempt that is not there cannot be.
+        // A missing attempt cannot have a job.
         jobs: run.jobs.map((job) => ({
           ...job,
           attempt: Math.min(job.attempt, run.attempts.length),
@@ -243,7 +243,7 @@ test("whatever the ledger holds, each row has its numbers, and is complete exact
   );
 });
 
-test("a repository's line says how far it is covered, and what is missing by kind", async () => {
+test("a repository's summary has its coverage and its gaps by kind", async () => {
   await using database = await openLedgerOf([
     { createdAt: at("01T10:00:00"), attempts: [listed], jobs: [archived, { ...archived, state: "failed", reason: "forbidden" }] },
     { createdAt: at("01T11:00:00"), attempts: [{ state: "open", status: "in_progress" }], jobs: [] },

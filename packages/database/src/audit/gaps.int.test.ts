@@ -1,4 +1,4 @@
-// audit.gaps has a row for each thing that is owed or lost, and none for anything else.
+// audit.gaps has exactly one row for each owed or lost item.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { sql } from "kysely";
@@ -127,7 +127,7 @@ test("an open run of an unselected repository is a gap that is not owed", async 
 
 const window = (start: Date | null, end: Date | null) => ({ kind: "window_open", window_start: start, window_end: end });
 
-test("what no window covers between the start and the last one is a gap, and what lies after it is not yet", async () => {
+test("an uncovered span before the end of the last window is a gap, and the time after it is not", async () => {
   await using database = await openLedger({ covered: false });
   await addWindow(database.db, id, { start: at("02T00:00:00"), end: at("03T00:00:00") });
   await addWindow(database.db, id, { start: at("05T00:00:00"), end: at("10T00:00:00") });
@@ -143,11 +143,11 @@ test("a repository that is not polled has a gap from its last window for as long
   const [gap, ...others] = await gapsOf(database.db);
   expect(others).toEqual([]);
   expect(gap).toMatchObject({ kind: "window_open", reason: "overdue", window_start: at("10T00:00:00") });
-  // GitHub's clock ended the window; ours only counts what has passed since.
+  // GitHub's clock ended the window; the database's clock only measures the time since.
   expect((gap?.window_end?.getTime() ?? 0) - at("11T00:00:00").getTime()).toBeLessThan(60_000);
 });
 
-test("a repository that cannot be listed is open since its problem began, whatever was tried meanwhile", async () => {
+test("a repository that cannot be listed has a gap since its problem began, whatever tries followed", async () => {
   await using database = await openLedger();
   const problem_since = hoursAgo(2);
   await setRepository(database.db, id, { problem: "GitHub says 404", problem_since });
@@ -250,7 +250,7 @@ test("gaps are counted by kind and reason, and chosen by kind and by repository 
   expect(await listGaps(database.db, { kind: "log_failed", limit: 2 })).toHaveLength(2);
 });
 
-test("a run that goes on, a closed gap, a late look and the seals do not make a pass incomplete, all else does", () => {
+test("a run in progress, a closed gap, a late poll and missing seals do not make a pass incomplete, all other gaps do", () => {
   const owed = [
     ["window_open", "problem"],
     ["window_open", "unlisted"],

@@ -1,4 +1,4 @@
-// An auditor who is limited to owners sees no row, no value and no statistic of another's, whatever it tries.
+// A limited auditor sees no row, value or statistic of other owners, whatever the query.
 
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { beforeAll, expect, test } from "vitest";
 import { foreignOwner, type Login, openAuditor, openLogin, ownOwner, seedOwners } from "../../test-support/access.ts";
 import { setUpAccess } from "./access.ts";
 
-// Nothing here writes but in tables of its own, so that one database serves all.
+// The tests write only to tables of their own, so that they can share a database.
 let database: TestDatabase;
 beforeAll(async () => {
   database = await openTestDatabase();
@@ -19,7 +19,7 @@ beforeAll(async () => {
   return () => database[Symbol.asyncDispose]();
 });
 
-/** All but those that count over all owners. */
+/** All except those that count over all owners. */
 async function listViews(): Promise<string[]> {
   const { rows } = await database.pool.query<{ viewname: string }>(
     "select viewname from pg_views where schemaname = 'audit' and viewname not in ('removals', 'seals')",
@@ -48,7 +48,7 @@ test("every view of schema audit shows rows of both owners to an auditor, and it
   }
 });
 
-test("what was removed is counted over all owners, and shown to those alone who see all", async () => {
+test("removals are counted over all owners and hidden from limited auditors", async () => {
   await using other = await openTestDatabase();
   await seedOwners(other);
   await other.pool.query("insert into archive.removals values ('2020-01-01', now(), 1, 1, 0)");
@@ -86,7 +86,7 @@ test("a seal that is late is a gap for a limited auditor when objects of its own
   expect(await foreign.ask(late)).toEqual([{ reason: "problem", repository_id: null }]);
 });
 
-test("seals count objects of all owners, and are shown to those alone who see all; each may know the seal of its own objects", async () => {
+test("seals count objects of all owners and are hidden from limited auditors, who see the seal of their own objects", async () => {
   await using auditor = await openAuditor(database);
   await using limited = await openAuditor(database, [ownOwner]);
   expect(await auditor.ask("select sequence::integer, entries from audit.seals")).toEqual([{ sequence: 1, entries: 4 }]);
@@ -118,7 +118,7 @@ test("a condition that fails on a foreign value never meets one, in any column o
 });
 
 // The database of this test is a clone, in which any role may create temporary functions, as on a server where migrate may not revoke that.
-test("a function of its own that costs nothing, and so is called first, is called with no foreign value", async () => {
+test("an auditor's own function with cost 0, which is called first, receives no foreign value", async () => {
   await using limited = await openAuditor(database, [ownOwner]);
   await limited.ask("set default_transaction_read_only = off");
   await limited.ask(`create function pg_temp.leak(value text) returns boolean language plpgsql cost 0.0000001 as $$
@@ -159,7 +159,7 @@ test("neither plans nor statistics show a foreign value", async () => {
   await expect(limited.ask("select from pg_statistic")).rejects.toThrow("permission denied");
 });
 
-// An index answers only what Postgres may evaluate before the policies: comparisons that are leakproof.
+// Postgres uses an index before the policies only for leakproof comparisons.
 test("ids, repositories, times and joins reach indexes under the policies", async () => {
   await using large = await openTestDatabase();
   await large.pool.query(`
@@ -230,7 +230,7 @@ test("owners may be of any case, may be given to a group, and add up", async () 
   expect(await repositoriesSeenBy(limited)).toEqual(["acme/app", "umbrella/app"]);
 });
 
-test("a pool's login that takes on a limited role sees what both may see", async () => {
+test("a pool's login with a limited role sees what both may see", async () => {
   await using one = await openAuditor(database, [ownOwner]);
   await using other = await openAuditor(database, [foreignOwner]);
   await using pool = await openLogin(database, { make: (name) => `create role ${name} in role ${one.name}, ${other.name}` });

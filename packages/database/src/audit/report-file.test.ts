@@ -1,4 +1,4 @@
-// What psql takes for a variable is bound, and nothing else; what the two could read differently is refused.
+// psql's variables are bound, and nothing else; text that psql and the program could read differently is refused.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -38,7 +38,7 @@ const statementsOf = (sql: string) => {
   return [rows, unread];
 };
 
-test("the head says what a report is, what it takes and what it gives", () => {
+test("the heading has a report's summary, parameters and columns", () => {
   expect(parseReport(`${head}select 1;`)).toEqual({
     summary: "What is there.",
     description: "More of it, in two lines.",
@@ -59,7 +59,7 @@ test("the head says what a report is, what it takes and what it gives", () => {
   });
 });
 
-test("a variable is bound by its place among the parameters, as often as it stands there", () => {
+test("each occurrence of a variable is bound by its parameter's position", () => {
   expect(statementsOf("select :'by', :'since'::timestamptz, :'by';\nselect :'job_id'::bigint;\n")).toEqual([
     "select ($1)[2], ($1)[1]::timestamptz, ($1)[2]",
     "select ($1)[3]::bigint",
@@ -99,7 +99,7 @@ test.each(["\\set since 'it''s'", "\\set since a b", "\\set since :x", "\\! ls",
   },
 );
 
-test("whatever stands in strings and comments, the parts around it are bound", () => {
+test("variables around strings and comments are bound", () => {
   const quoted = fc.string({ unit: "grapheme" }).map((text) => `'${text.replaceAll("'", "''")}'`);
   const comment = fc.string().map((text) => `--${text.replaceAll("\n", "")}\n`);
   fc.assert(

@@ -1,4 +1,4 @@
-// Every report on an archive that is known by heart: as the program asks, and as psql runs the same file.
+// Every report on an archive with known content, as the program runs it and as psql runs the same file.
 
 import { execFile, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,7 @@ import { runObject } from "../../test-support/samples.ts";
 import { recordRuns } from "../ledger/runs.ts";
 import { listReports } from "./reports.ts";
 
-/** For tests that only ask; the others open their own. */
+/** For tests that only read; the others open their own. */
 let shared: ReportedArchive;
 beforeAll(async () => {
   shared = await openReportedArchive();
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => shared[Symbol.asyncDispose]());
 
 const place = (row: Readonly<Record<string, unknown>>) => Number(row["job_id"]) - idOf(0);
-/** As Postgres writes it in JSON. */
+/** In Postgres' JSON format. */
 const timeOf = (time: string) => time.replace("Z", "+00:00");
 const uses = (rows: readonly Readonly<Record<string, unknown>>[]) =>
   rows.map((row) => [place(row), row["action"], row["step_number"]]);
@@ -60,7 +60,7 @@ test.each([
   expect(rows.map(place)).toEqual(places);
 });
 
-test("a row of action-uses says which job, step and commit, and who triggered it", async () => {
+test("a row of action-uses has the job, step, commit and actor", async () => {
   const { rows } = await shared.report("action-uses", { ...wholeSpan, action: "actions/cache/restore" });
   expect(uses(rows)).toEqual([
     [2, "actions/cache", null],
@@ -105,7 +105,7 @@ test("action-uses counts what could not be read, in its span and repository alon
   expect(await ask({ since: hour(5), until: hour(6) })).toEqual({ "log pending": 1 });
 });
 
-test("what the archive never listed counts as unread", async () => {
+test("unlisted spans count as unread", async () => {
   await using archive = await openReportedArchive();
   const { db, pool, report } = archive;
   await pool.query("update archive.windows set window_start = '2026-05-20' where repository_id = $1", [lib.id]);
@@ -117,7 +117,7 @@ test("what the archive never listed counts as unread", async () => {
     "gap: run_open": 2,
     "gap: window_open": 1,
   });
-  // Runs of a window may still run 35 days after it.
+  // Runs of a window may still be in progress 35 days after it.
   expect((await report("action-uses", { since: "2026-06-23", repository: lib.name })).unread).toMatchObject({
     "gap: window_open": 1,
   });
@@ -197,7 +197,7 @@ test("failures names the first step that failed and its errors, and those of no 
   ]);
 });
 
-/** How GitHub ends runs that have no job, each with a run of its own, an hour apart. */
+/** GitHub's conclusions of runs without a job, one run each, an hour apart. */
 const endingsWithoutJobs = ["startup_failure", "failure", "timed_out", "stale", "cancelled", "action_required"] as const;
 
 async function addRunsWithoutJobs({ db }: ReportedArchive): Promise<void> {
@@ -289,7 +289,7 @@ test("flaky is what failed and then passed on the same commit", async () => {
 
 test.each([
   ["job", "test", null, { times: 2, p50_seconds: 3_000, p95_seconds: 3_000, times_before: 2, p50_change_percent: 0 }],
-  // The first attempt began in the span before, but ended in this one.
+  // The first attempt began in the preceding span, but ended in this one.
   ["workflow", null, null, { times: 1, p95_seconds: 24_600, times_before: 1, total_seconds: 24_600 }],
   ["step", "test", "step 1", { times: 2, times_before: 2 }],
 ])("slowest --by %s compares a span with the one before it", async (by, job_name, step_name, expected) => {
@@ -302,7 +302,7 @@ test.each([
   expect(row).toMatchObject(expected);
 });
 
-test("permissions lists what tokens could write, and nothing that they could read", async () => {
+test("permissions lists write scopes and no read scopes", async () => {
   const { rows, unread } = await shared.report("permissions");
   expect(rows.map(({ repository, job_name, write_scopes, jobs: count }) => [repository, job_name, write_scopes, count])).toEqual([
     [app.name, "build", ["Contents", "Packages"], 1],
@@ -311,7 +311,7 @@ test("permissions lists what tokens could write, and nothing that they could rea
   expect(unread).toMatchObject({ "log not searched for permissions": 2 });
 });
 
-test("missing-logs has what can still be had first, and no job that never had a log", async () => {
+test("missing-logs lists logs that can still be downloaded first, and no job that never had a log", async () => {
   const { rows } = await shared.report("missing-logs");
   expect(rows.map((row) => [place(row), row["log_state"], row["log_reason"], row["log_detail"]])).toEqual([
     [5, "pending", null, null],
@@ -320,7 +320,7 @@ test("missing-logs has what can still be had first, and no job that never had a 
   ]);
 });
 
-test("coverage is complete where nothing is owed", async () => {
+test("coverage is complete if nothing is owed", async () => {
   await using archive = await openReportedArchive();
   const { rows } = await archive.report("coverage");
   expect(rows).toMatchObject([
@@ -353,7 +353,7 @@ test("expiring counts what GitHub deletes next, day by day", async () => {
   expect((await archive.report("expiring", { within: "1" })).rows).toEqual([]);
 });
 
-test("evidence is a job's whole story", async () => {
+test("evidence has every fact of a job", async () => {
   const { rows } = await shared.report("evidence", { job_id: String(idOf(1)) });
   expect(rows).toMatchObject([
     {

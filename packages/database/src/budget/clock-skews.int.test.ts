@@ -1,4 +1,4 @@
-// Refused dates as `status` shows them, and the clock that they are compared with.
+// Refused dates in `status`, and the clock with which they are compared.
 
 import { setDatabaseClock } from "@actions-archive/testkit/simulated-clock";
 import { openTestDatabase } from "@actions-archive/testkit/test-database";

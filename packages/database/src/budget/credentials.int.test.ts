@@ -1,4 +1,4 @@
-// One budget for all, on a real Postgres: several budgets on one database stand for several processes.
+// A shared budget on a real Postgres: several budgets on one database stand for several processes.
 
 import { randomUUID } from "node:crypto";
 
@@ -26,12 +26,12 @@ function reading(used: number, limit = 5_000): RateLimitReading {
   return { limit, used, resetAtSeconds: 1_900_000_000, resetInMs: 3_600_000 };
 }
 
-/** How many of `permits` are granted when all that can be is. */
+/** Number of `permits` granted once no more can be. */
 async function countGranted(permits: readonly Promise<Permit>[]): Promise<number> {
   return (await Promise.allSettled(permits)).filter(({ status }) => status === "fulfilled").length;
 }
 
-test("whatever several processes do, GitHub never counts more than the limit less the reserve", async () => {
+test("several processes together never exceed the limit minus the reserve", async () => {
   await using database = await openTestDatabase();
   const step = fc.record({
     process: fc.nat(2),
@@ -69,7 +69,7 @@ function passLimited(error: unknown): void {
   expect(error).toMatchObject(limited);
 }
 
-test("all processes together use the whole of what is theirs, and nothing of the reserve", async () => {
+test("all processes together use their whole share, and none of the reserve", async () => {
   await using database = await openTestDatabase();
   const budgets = [open(database), open(database), open(database), open(database)];
   let used = 0;
@@ -178,7 +178,7 @@ test("in any minute at most 900 requests of a credential start over all processe
   const step = fc.record({
     process: fc.nat(2),
     wanted: fc.oneof({ weight: 3, arbitrary: fc.constant(100) }, fc.integer({ min: 1, max: 400 })),
-    // Time passes by setting back what the database remembers.
+    // Time passes by moving the stored times back.
     seconds: fc.oneof(
       { weight: 20, arbitrary: fc.constant(0) },
       { weight: 3, arbitrary: fc.integer({ min: 1, max: 9 }) },
@@ -204,13 +204,13 @@ test("in any minute at most 900 requests of a credential start over all processe
         await sql`update archive.credentials set starts_second = starts_second - ${seconds} where credential = ${credential}`.execute(
           database.db,
         );
-        // Whoever waited before has given up: what is granted is not shared.
+        // Earlier waiters have given up, so the grant is not shared.
         await sql`delete from archive.credential_holders where credential = ${credential}`.execute(database.db);
         const { granted, wait_ms, second } = await ask(processes[process]!, wanted);
         const left = 900 - countSince(starts, second - 62);
         expect(granted).toBe(Math.min(wanted, 100, left));
         starts.push({ second, granted });
-        // The oldest second with requests is over when 63 have passed since it began.
+        // The oldest second with requests counts until 63 seconds after its beginning.
         const oldest = starts.find((start) => start.granted > 0 && start.second >= second - 62)?.second ?? second;
         const maxMs = left > 0 ? 50 : (oldest + 63 - second) * 1_000;
         expect(wait_ms).toBeLessThanOrEqual(maxMs);
@@ -236,7 +236,7 @@ test("900 requests start at once where work is there, over four processes, and t
     Array.from({ length: 1_000 }, async (_, index) => {
       const permit = await budgets[index % 4]!.acquire("a");
       started++;
-      // An answer that nothing changed costs nothing of the hour, and a request of the minute all the same.
+      // A 304 uses none of the hourly limit, but counts as a request of the minute.
       permit.end({ isFree: index % 2 === 0, reading: reading(started, 15_000) });
     }),
   );
@@ -257,7 +257,7 @@ test("a request that waits for the pace starts when its second is over, and not 
   const budget = open(database);
   (await budget.acquire("a")).end({ isFree, reading: reading(1) });
   await expect.poll(() => listCredentials(database.db)).toMatchObject([{ limit: 5_000, running: 0 }]);
-  // All 900 of them 61 seconds ago: for one or two seconds more they count.
+  // All 900 were 61 seconds ago: they count for one or two seconds more.
   const seconds = sql`floor(extract(epoch from clock_timestamp()))`;
   await sql`update archive.credentials set starts_second = ${seconds} - 61, starts[1] = 900`.execute(database.db);
   const began = Date.now();
@@ -312,7 +312,7 @@ test("a process that has hundreds to ask leaves others their share", async () =>
   expect((ended.get("other") ?? 0) / (ended.get("busy") ?? 1)).toBeGreaterThan(0.3);
 });
 
-test("what a dead process ran counts as used, and makes room for others", async () => {
+test("requests of a dead process count as used, and free their slots", async () => {
   await using database = await openTestDatabase();
   const [dead, alive] = [open(database), open(database)];
   const state = async () => (await listCredentials(database.db))[0];
@@ -341,7 +341,7 @@ test("a new window of GitHub's begins a new count, and an old reading that comes
   await expect.poll(state).toBe(4);
 });
 
-test("without the database nothing starts, and a pause that it could not hear holds once it is back", async () => {
+test("without the database no request starts, and a pause that it missed applies once it is back", async () => {
   await using database = await openTestDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const admin = new pg.Client({ connectionString: Object.assign(new URL(database.url), { pathname: "/postgres" }).href });

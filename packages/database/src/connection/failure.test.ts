@@ -1,4 +1,4 @@
-// Postgres' errors by their SQLSTATE: what passes by itself is tried again, what the values are to blame for is not.
+// Postgres errors by SQLSTATE: transient ones are retried, refused values are not.
 
 import { PermanentError, TransientError } from "@actions-archive/core/errors";
 import { expect, test } from "vitest";

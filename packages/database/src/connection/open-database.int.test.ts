@@ -29,7 +29,7 @@ test("a transaction whose connection is lost fails as one that can be tried agai
   await expect(lost).rejects.toMatchObject({ code: "database/unavailable" });
 });
 
-test("a value that no column takes is refused for good, and nothing of the transaction stays", async () => {
+test("a value that Postgres refuses is a permanent error, and the transaction is rolled back", async () => {
   await using database = await openTestDatabase();
   await database.pool.query("create table public.numbers (one integer)");
   const refused = transact(database.db, async (trx) => {

@@ -52,7 +52,7 @@ test("the same delivery by many at once is written once", async () => {
   expect(all.toSorted()).toEqual([...Array.from({ length: 7 }, () => "duplicate"), "recorded"]);
 });
 
-test("a delivery that cannot be written leaves nothing, is kept as it came, and is written later", async () => {
+test("a delivery that cannot be written leaves no rows, is stored as received, and is written later", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);
@@ -151,7 +151,7 @@ const run = (status: string, updated: string, run_attempt = 1) => ({
   updated_at: `2026-11-01T10:${updated}Z`,
 });
 
-test("a run that completed does not go on again, whatever arrives later in the same second or attempt", async () => {
+test("a completed run does not become open again through later objects of the same second or attempt", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [repository]);
@@ -185,7 +185,7 @@ test("an attempt reported by webhooks is not checked when the list changes, but 
   expect(await dueInMinutes()).toBe(60);
   await recordRuns(db, 7, [run("completed", "02:00")]);
   expect(await dueInMinutes()).toBe(0);
-  // Overtaken on its way: the end is known, and its visit is not put off.
+  // Delivered late: the end is known, and the check is not deferred.
   await leaveToWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
   expect(await dueInMinutes()).toBe(0);
   await leaveToWebhooks(db, attempt, { isOver: true, seconds: 600 });

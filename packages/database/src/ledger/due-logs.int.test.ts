@@ -100,7 +100,7 @@ test("a credential gets as many as it has room for, and one that is full or paus
   expect(await indexesOf(database, [], 100)).toEqual([0, 1, 2, 5]);
 });
 
-// Hours that are never so close to a border that the database's clock decides.
+// Hours at a distance from every border, so that the database's clock does not decide.
 const anyJob: fc.Arbitrary<Job> = fc.record({
   repository: fc.constantFrom(1, 2, 3, 4),
   state: fc.constantFrom("pending", "pending", "failed", "archived", "absent"),

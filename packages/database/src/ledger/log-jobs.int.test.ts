@@ -1,4 +1,4 @@
-// Jobs of the ledger: what is owed for each, from any number of sightings in any order.
+// Log jobs, from any number of sightings in any order.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -55,7 +55,7 @@ test("a job belongs to the smallest attempt that listed it, and remembers the la
   }
 });
 
-test("the object with more steps wins, whatever comes first, and its columns with it", async () => {
+test("the object with more steps and its columns win in any order", async () => {
   const poor = sighting({ steps: [], runner_name: null, started_at: null, completed_at: null });
   const rich = sighting({ steps: [stepObject(1), stepObject(2)] });
   for (const batches of [[[poor], [rich]], [[rich], [poor]], [[poor, rich]], [[rich, poor]]]) {

@@ -1,4 +1,4 @@
-// Who works on a log, how many workers died of it, and which logs are alike before any of them is loaded.
+// Leases of logs, crash counts, and equal logs that are found before they are loaded.
 
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ async function openJobs() {
   }));
   await recordJobs(db, 1, sightings);
   const begin = (worker: string, isAlone = false) => acquireLogLease(db, { jobId, worker, isAlone });
-  /** As the time does it that passes. */
+  /** Simulates the passing of time. */
   const endLease = () => db.updateTable("archive.logs_in_flight").set({ leased_until: null }).execute();
   const beginAfter = async (worker: string, isAlone = false) => {
     await endLease();
@@ -41,7 +41,7 @@ async function openJobs() {
   return { db, begin, beginAfter, endLease, workerOf, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
 }
 
-test("what another worker left in flight is a death, what the same worker did not finish is none", async () => {
+test("an expired lease of another worker is a crash, an unfinished one of the same worker is not", async () => {
   await using jobs = await openJobs();
   expect(await jobs.begin("a")).toEqual({ deaths: 0 });
   expect(await jobs.begin("a")).toEqual({ deaths: 0 });
@@ -60,7 +60,7 @@ test("a worker whose lease runs has the log for itself, and is no death, however
     const held = await jobs.begin(worker, worker === "e");
     const heldForMs = "heldForMs" in held ? held.heldForMs : 0;
     expect(heldForMs).toBeGreaterThan(10_000);
-    // The queue gives a dead worker's log away in 40 s; here it waits no longer.
+    // The queue reassigns a dead worker's log after 40 s; the test does not wait.
     expect(heldForMs).toBeLessThanOrEqual(25_000);
   }
   expect(await jobs.workerOf()).toBe("a");

@@ -14,7 +14,7 @@ import { deferLog, deferIncompleteLog, failLog, finishRecheck, recordWrittenReco
 const hour = 3_600;
 const day = 24 * hour;
 
-/** A job whose log expires in so many seconds from now; in the past when negative. */
+/** A job whose log expires in this number of seconds from now; in the past if negative. */
 async function openLedgerOf({ expiresIn }: { expiresIn: number | null }) {
   const database = await openTestDatabase();
   await addRepository(database.db);
@@ -23,7 +23,7 @@ async function openLedgerOf({ expiresIn }: { expiresIn: number | null }) {
   return database;
 }
 
-/** Where the job stands, with times as whole seconds from now. */
+/** State of the job, with times as whole seconds from now. */
 async function look(db: Database) {
   const row = await db
     .selectFrom("archive.obligations")
@@ -33,7 +33,7 @@ async function look(db: Database) {
   return { ...row, due_at: fromNow(row.due_at), relook_at: fromNow(row.relook_at) };
 }
 
-/** The same, to the last digit of each time. */
+/** The same, with exact times. */
 async function readRow({ pool }: Awaited<ReturnType<typeof openLedgerOf>>): Promise<unknown> {
   return (await pool.query("select to_jsonb(o) from archive.obligations as o")).rows;
 }
@@ -116,7 +116,7 @@ test("a record that is written but not loaded defers the log for a minute only",
   });
 });
 
-test("archived is left by nothing", async () => {
+test("an archived log stays archived after failures, deferrals and older records", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   const { db } = database;
   await settle(db, "archived", 2);
@@ -140,7 +140,7 @@ test("archived stays when its row is lost and an older record, which says absent
   expect(await readRow(database)).toEqual(settled);
 });
 
-test("archived takes the place of absent and of failed", async () => {
+test("archived replaces absent and failed", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   const { db } = database;
   await failLog(db, jobId, "incomplete", "cut");
@@ -150,7 +150,7 @@ test("archived takes the place of absent and of failed", async () => {
   expect(await look(db)).toMatchObject({ log_state: "archived", log_reason: null, relook_at: null });
 });
 
-test("an older version of a record changes nothing when it comes later", async () => {
+test("an older version of a record that arrives later changes nothing", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await settle(database.db, "absent", 2, "empty");
   await settle(database.db, "absent", 1, "deleted");

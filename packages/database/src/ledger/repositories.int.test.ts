@@ -1,4 +1,4 @@
-// Repositories of the ledger: which are selected, and that one process at a time polls each.
+// Repositories of the ledger: selection, and leases that one process at a time holds.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test, vi } from "vitest";
@@ -43,7 +43,7 @@ test("only the holder renews or releases its lease, and a released lease is free
   expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(true);
 });
 
-test("the lease of a dead holder ends by itself, and the holder that comes back late has lost it", async () => {
+test("the lease of a dead holder expires, and a holder that returns late has lost it", async () => {
   await using database = await openLedger();
   const { db } = database;
   await takeLease(db, repositoryId, holder(1), 1.5);
@@ -57,7 +57,7 @@ test("there is no lease on a repository that is not there", async () => {
   expect(await takeLease(database.db, repositoryId + 1, holder(1), 60)).toBe(false);
 });
 
-test("what is no longer selected stays known, and is polled no more", async () => {
+test("an unselected repository stays known and is not polled", async () => {
   await using database = await openLedger();
   const { db } = database;
   await addRepository(db, repositoryId + 1, "acme/other");

@@ -1,4 +1,4 @@
-// What `retry` makes due, and what it leaves alone.
+// Logs that `retry` makes due, and those that it leaves unchanged.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -50,7 +50,7 @@ test("without a choice every failed log is pending and due now", async () => {
   ]);
 });
 
-test("ids, a reason and a repository each leave out what they do not mean, and together more", async () => {
+test("ids, a reason and a repository filter, and combine", async () => {
   await using database = await openFailed();
   const retry = async (choice: Parameters<typeof retryFailedLogs>[1]) =>
     (await retryFailedLogs(database.db, choice)).map(({ job_id }) => job_id);

@@ -1,4 +1,4 @@
-// Runs of the ledger: the newest attempt describes the run, every attempt owes a visit, and nothing goes backwards.
+// Runs of the ledger: the newest attempt describes the run, every attempt owes a check, and no state goes back.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -42,7 +42,7 @@ test("a run of the third attempt owes a visit for each of its attempts", async (
   ]);
 });
 
-test("a newer attempt takes the run over, and the run itself stays one", async () => {
+test("a newer attempt updates the run, which stays one row", async () => {
   await using database = await openLedgerOf(runObject());
   const rerun = { run_attempt: 2, status: "in_progress", conclusion: null, updated_at: "2026-05-02T10:00:00Z" };
   await recordRuns(database.db, repositoryId, [runObject(rerun)]);
@@ -50,7 +50,7 @@ test("a newer attempt takes the run over, and the run itself stays one", async (
   expect(numbers(await listOpenAttempts(database.db, repositoryId, all))).toEqual([1, 2]);
 });
 
-test("a sighting that says what is known writes nothing, and one that says more by its conclusion alone does", async () => {
+test("a sighting without new facts writes nothing, and one with only a new conclusion does", async () => {
   await using database = await openLedgerOf(runObject());
   const versions = async () =>
     (await database.pool.query("select xmin, ctid from archive.runs union all select xmin, ctid from archive.attempts")).rows;
@@ -94,7 +94,7 @@ test("an older sighting changes nothing, whether it comes later or in the same p
   }
 });
 
-test("null never takes the place of what was known of a run", async () => {
+test("null never replaces a known value of a run", async () => {
   await using database = await openLedgerOf(runObject());
   await recordRuns(database.db, repositoryId, [
     runObject({ actor: null, head_branch: null, updated_at: "2026-05-01T11:00:00Z" }),

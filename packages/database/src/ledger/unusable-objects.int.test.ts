@@ -1,4 +1,4 @@
-// Unusable job objects are kept as rows of their own columns, whatever else the caller knows of the attempt and of the item.
+// Unusable job objects are kept with their own columns, whatever further fields the caller passes.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -10,7 +10,7 @@ test("unusable jobs of an attempt are replaced by those of its next list, and fi
   await using database = await openTestDatabase();
   const { db } = database;
   await addRepository(db, repositoryId);
-  // As the fetcher calls it: with a whole attempt of the ledger, and with the items of a page.
+  // Called as by the fetcher, with an attempt of the ledger and items of a page.
   const attempt = { repository_id: repositoryId, run_id: 7, run_attempt: 1, newest_attempt: 1, visits: 0 };
   const item = (object: unknown, problem: string) => ({ object, problem, place: 0 });
   const list = () =>

@@ -1,4 +1,4 @@
-// Spans that are listed again: how tries add up over lists that cut them otherwise, and when one is a gap of its own.
+// Spans that are listed again: how tries add up over lists with other borders, and when a span becomes a gap.
 
 import { openTestDatabase, type TestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -33,7 +33,7 @@ const readChecks = async ({ pool }: TestDatabase) =>
     )
   ).rows as Record<string, unknown>[];
 
-test("an incomplete span is taken out of what is covered, and covered again by a window around it", async () => {
+test("an incomplete span is removed from coverage, and covered again by a window around it", async () => {
   await using database = await openRepository();
   const { db } = database;
   await addWindow(db, id, span(0, 10));

@@ -1,4 +1,4 @@
-// Listed windows stay disjoint, and as long as they can be, whatever the order in which they come.
+// Listed windows stay disjoint and merged, in any order of arrival.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
@@ -29,7 +29,7 @@ test("any sequence of windows leaves disjoint spans that do not touch and cover 
       const merged = await listWindows(db, repository);
       expect(coveredTicks(merged)).toEqual(coveredTicks(windows));
       const borders = merged.flatMap(({ start, end }) => [start.getTime(), end.getTime()]);
-      // Touching ones are one, so that each border is later than the one before.
+      // Adjacent windows are merged, so each border is later than the previous one.
       expect(borders).toEqual([...new Set(borders)].toSorted((a, b) => a - b));
     }),
     { numRuns: 60 },
@@ -75,7 +75,7 @@ test("a window closes the full seconds of its own span and repository alone", as
   );
 });
 
-test("a second that is found full is taken out of its window, and comes back with it", async () => {
+test("a full second is removed from its window, and restored with it", async () => {
   await using database = await openTestDatabase();
   const { db } = database;
   await addRepository(db);

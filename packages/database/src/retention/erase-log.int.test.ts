@@ -1,4 +1,4 @@
-// What erase decides, and what it refuses: the rows of one log, whatever its job, its seal and its holds say.
+// What erase decides and refuses for one log, by its job, seal and holds.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -72,7 +72,7 @@ test("an erased log is absent and removed in the rows, with a tombstone that wai
   expect(await retryFailedLogs(archive.db, { jobIds: [jobId] })).toEqual([]);
 });
 
-test("no record that is loaded later takes the place of a removed log, but its newest is the one that the row names", async () => {
+test("no later record replaces a removed log, but the row names the newest record", async () => {
   await using archive = await openSealedLog();
   await eraseLog(archive.db, jobId, "why");
   const load = (...logs: Parameters<typeof logRow>[0][]) =>
@@ -105,7 +105,7 @@ test("a second erase returns the state of the first and changes nothing", async 
   expect(await archive.ask("select * from archive.tombstones")).toEqual(before);
 });
 
-test("what is not in a published seal cannot be erased: neither the log, nor another object of the same job", async () => {
+test("an unsealed log cannot be erased, nor a log of a job with another unsealed object", async () => {
   await using archive = await openSealedLog();
   await archive.ask("update archive.objects set sealed_in = null");
   await expect(eraseLog(archive.db, jobId, "why")).rejects.toThrow(/not in a published seal yet.*actions-archive seal/);

@@ -89,7 +89,7 @@ async function findErasable(trx: Database, jobId: number): Promise<RemovableLog 
   if (log.is_held) throw await heldError(trx, jobId);
   if (isSealed(log)) return log;
   throw refusal(
-    `The log of job ${jobId} is not in a published seal yet, and only what is sealed can be erased: else nothing would prove that it was there. Run actions-archive seal, or wait for the next seal, and erase it then`,
+    `The log of job ${jobId} is not in a published seal yet, and only a sealed log can be erased, since the seal proves that it existed. Run actions-archive seal, or wait for the next seal, then erase it`,
   );
 }
 

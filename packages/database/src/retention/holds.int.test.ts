@@ -1,4 +1,4 @@
-// Holds: the newest row of a job is in force, and nothing is lost of those before.
+// Holds: the newest row of a job is in force, and earlier rows stay.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";

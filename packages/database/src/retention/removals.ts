@@ -86,7 +86,7 @@ function columnsOf(outcome: RemovalOutcome) {
       return { due_at: dueAt, retained_until: outcome.until, problem: null };
     }
     const problem =
-      "The store has locked this version and does not say until when: a legal hold of its own, or s3:GetObjectRetention is not granted.";
+      "The store has locked this version without a known end: it has a legal hold, or s3:GetObjectRetention is not granted.";
     return { due_at: sql<Date>`now() + interval '1 day'`, retained_until: null, problem };
   }
   const removedAt = outcome.kind === "removed" ? sql<Date>`now()` : sql<Date>`coalesce(removed_at, now())`;

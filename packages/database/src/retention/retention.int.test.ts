@@ -1,4 +1,4 @@
-// Policies of retention: which is in force for whom, what they would remove, and the walk that decides it.
+// Retention policies: which is in force, what each removes, and the walk that applies them.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -19,7 +19,10 @@ async function openPolicies() {
   const { db, ask } = archive;
   await archive.addArchive();
   const set = (name: string, keepDays: number | null) => changePolicy(db, { name, keepDays });
-  /** Whole rounds, each begun anew. @returns the jobs whose logs went, by id. */
+  /**
+   * Complete rounds, each begun anew.
+   * @returns the jobs whose logs were removed, by id.
+   */
   const walk = async (with_ = limits): Promise<unknown[]> => {
     await ask(
       "update archive.retention_walk set round_ended_at = now() - interval '61 minutes' where round_ended_at is not null",
@@ -33,7 +36,7 @@ async function openPolicies() {
   return { ...archive, set, walk, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
 }
 
-test("without a policy nothing goes, whatever its age", async () => {
+test("without a policy no log is removed", async () => {
   await using archive = await openPolicies();
   await archive.addLog({ age: 4_000 });
   await archive.seal();
@@ -41,7 +44,7 @@ test("without a policy nothing goes, whatever its age", async () => {
   expect(await listPolicies(archive.db)).toEqual([]);
 });
 
-test("a repository's own policy goes before its owner's, in any case, until it is taken away", async () => {
+test("a repository's policy overrides its owner's, case-insensitively, until it is removed", async () => {
   await using archive = await openPolicies();
   await addRepository(archive.db, 2, "Acme/Web");
   await addRepository(archive.db, 3, "umbrella/app");
@@ -71,7 +74,7 @@ test("a repository's own policy goes before its owner's, in any case, until it i
   ]);
 });
 
-test("a log goes when its job's end is older than the policy, not before, with the policy as the reason", async () => {
+test("a log is removed once its job's end is older than the policy, with the policy as the reason", async () => {
   await using archive = await openPolicies();
   for (const [index, age] of [29.9, 30.1, 500].entries()) await archive.addLog({ id: jobId + index, age });
   await archive.seal();
@@ -83,7 +86,7 @@ test("a log goes when its job's end is older than the policy, not before, with t
   expect(await archive.walk()).toEqual([]);
 });
 
-test("what is held, is the original of a held copy or is not sealed stays, and goes once it may", async () => {
+test("a held log, the original of a held copy and an unsealed log stay until they may be removed", async () => {
   await using archive = await openPolicies();
   const [free, held, unsealed] = [jobId, jobId + 1, jobId + 2];
   for (const id of [free, held]) await archive.addLog({ id });
@@ -119,7 +122,7 @@ test.each([
   await using archive = await openPolicies();
   await addRepository(archive.db, 1, "acme/first");
   await addRepository(archive.db, 2, "umbrella/kept");
-  // Several end in the same instant: a page must not pass over the rest of them.
+  // Several end at the same time: a page must not skip the rest of them.
   for (const [index, age] of [50, 50, 50, 60, 70].entries()) {
     await archive.addLog({ id: jobId + index, age: 40, object: { completed_at: `2026-01-0${age / 10}T00:00:00Z` } });
     await archive.addLog({ id: jobId + 100 + index, repository: 1, age });
@@ -163,7 +166,7 @@ test("only one process walks at a time", async () => {
   });
 });
 
-test("who renames a repository to where logs are kept for less, removes nothing for a week", async () => {
+test("renaming a repository to a shorter retention removes nothing for a week", async () => {
   await using archive = await openPolicies();
   await archive.addLog();
   await archive.seal();
@@ -179,7 +182,7 @@ test("who renames a repository to where logs are kept for less, removes nothing 
   expect(await archive.walk()).toEqual([jobId]);
 });
 
-test("a job that claims an early end goes no sooner than its log's last line says", async () => {
+test("a job with a forged early end is removed no sooner than its log's last line permits", async () => {
   await using archive = await openPolicies();
   await archive.addLog();
   await archive.seal();
@@ -190,7 +193,7 @@ test("a job that claims an early end goes no sooner than its log's last line say
   );
   expect(await archive.walk()).toEqual([]);
   expect(await planRemovals(archive.db)).toMatchObject([{ logs: 0, unsealed: 0, held: 0 }]);
-  // A runner whose clock is ahead keeps its log no longer than one that is right.
+  // A runner whose clock is ahead must not extend the retention of its log.
   await archive.ask(
     "update archive.logs set last_line_at = now() + interval '9 years', archived_at = now() - interval '31 days'",
   );

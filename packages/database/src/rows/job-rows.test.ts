@@ -1,4 +1,4 @@
-// A job object becomes columns field by field: whatever GitHub sends, nothing throws and one odd field costs only itself.
+// A job object becomes columns field by field: no input throws, and an invalid field loses only itself.
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -20,7 +20,7 @@ test("no JSON makes it throw", () => {
   fc.assert(fc.property(anything, (object) => void jobColumns(object)));
 });
 
-test("whatever stands in a field of a job, the columns are such as Postgres takes", () => {
+test("any field of a job becomes columns that Postgres accepts", () => {
   const fields = Object.keys(jobObject()).filter((name) => name !== "id" && name !== "run_id");
   fc.assert(
     fc.property(fc.constantFrom(...fields), anything, (name, value) => {
@@ -51,7 +51,7 @@ test.each([undefined, null, 7, "text", [], {}, { id: 1 }, { id: 0, run_id: 2 }, 
   },
 );
 
-test("text that no database takes is replaced and not cut", () => {
+test("text that Postgres refuses is replaced and not truncated", () => {
   expect(text("a\0b\ud800c")).toBe("a\uFFFDb\uFFFDc");
   expect(text("😀 日本語")).toBe("😀 日本語");
   expect(text(7)).toBeNull();

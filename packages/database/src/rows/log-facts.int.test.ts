@@ -1,4 +1,4 @@
-// The rows of what a log says are those of the record in force, whatever comes when and how often.
+// Extracted rows are those of the record in force, in any order and repetition of records.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";
@@ -111,7 +111,7 @@ test("a record's facts are the rows of its job, with every column", async () => 
   });
 });
 
-test("what a record did not look for is unknown, and what it looked for in vain is none", async () => {
+test("a fact that was not extracted is null, and one that was not found is an empty list", async () => {
   await using harness = await openHarness();
   await harness.load(1, { sections: facts.sections });
   const unknown = { action_uses_left_out: null, annotations_left_out: null, permissions_left_out: null };
@@ -119,7 +119,7 @@ test("what a record did not look for is unknown, and what it looked for in vain 
   await harness.load(2, { action_uses: [] });
   const rows = await harness.rows();
   expect(rows.leftOut).toEqual([{ ...unknown, action_uses_left_out: 0 }]);
-  // Of a version that did not look for it yet.
+  // From a version without this extraction.
   expect(rows.locked).toEqual([{ locked_actions: null, cache_mode: null }]);
   await harness.load(3, { action_uses: [], locked_actions: false });
   expect((await harness.rows()).locked).toEqual([{ locked_actions: false, cache_mode: null }]);
@@ -169,7 +169,7 @@ test("of a step with several sections the row is the first, which begins with it
   expect(await findSection(harness.db, jobId, 1)).toEqual(facts.sections[1]);
 });
 
-test("a later version takes the place of an earlier one, and an earlier one that comes late changes nothing", async () => {
+test("a later version replaces an earlier one, and an earlier one that arrives late changes nothing", async () => {
   await using harness = await openHarness();
   const later = { sections: facts.sections.slice(0, 2), action_uses: [{ ...use, ref: "v5" }], annotations: [] };
   await harness.load(1, facts);

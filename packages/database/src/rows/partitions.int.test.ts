@@ -1,4 +1,4 @@
-// Rows go to the partition of their job's id, and old ones go away with it: the ledger, coverage and gaps as if they had never been.
+// Rows are in the partition of their job's id, and are removed with it from ledger, coverage and gaps.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
@@ -133,7 +133,7 @@ test("nothing is removed while an attempt is open, or could be re-run", async ()
   expect(await harness.ask("select from audit.jobs")).toHaveLength(1);
 });
 
-test("who does not own the tables removes nothing", async () => {
+test("a role that does not own the tables cannot remove rows", async () => {
   await using harness = await openHarness();
   await expect(
     harness.ask(`begin; set local role actions_archive_auditor; select archive.remove_runs_before('${horizon}')`),

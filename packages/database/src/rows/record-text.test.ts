@@ -1,4 +1,4 @@
-// Each field of a row as Postgres quotes it.
+// Fields of a row as Postgres quotes them.
 
 import { expect, test } from "vitest";
 

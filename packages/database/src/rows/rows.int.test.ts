@@ -1,4 +1,4 @@
-// The auditor's rows follow from what is known, not from the order in which it came.
+// The auditor's rows depend on the known facts, not on their order of arrival.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import { jobId, jobObject, logRow, repositoryId, stepObject } from "../../test-s
 import type { Database } from "../connection/open-database.ts";
 import { type JobInput, type LogRow, upsertJobs, upsertLogs } from "./rows.ts";
 
-/** What a delivery brings: a job's story, and with a record how its log ended. */
+/** A delivery: a job object, and with a record the state of its log. */
 type Message = { readonly story: JobInput; readonly log?: LogRow };
 
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
@@ -137,7 +137,7 @@ test("names of any kind and a megabyte long are loaded, and every step by its ow
   expect(steps.map(({ step_number }) => step_number)).toEqual([1, 16, 17]);
 });
 
-test("which of two texts stays is decided by their bytes, whatever the database's locale", async () => {
+test("bytes decide which of two texts stays, in any database locale", async () => {
   for (const names of [
     ["build", "Build"],
     ["Build", "build"],

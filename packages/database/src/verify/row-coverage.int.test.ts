@@ -1,4 +1,4 @@
-// Every table and column of schema archive is compared by `verify`, or said not to be.
+// Every table and column of schema archive is compared by `verify` or listed as not covered.
 
 import { openTestDatabase } from "@actions-archive/testkit/test-database";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-// A database that is rebuilt from the store has what the lost one had, wherever the rebuilding was cut short.
+// A database rebuilt from the store has the rows of the lost one, wherever the rebuild was interrupted.
 
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ import { archived, type Harness, host, openHarness } from "../../test-support/ha
 import { auditorRows, openEmptyDatabase, rebuildInto } from "../../test-support/rebuilt.ts";
 import { rebuild } from "./rebuild.ts";
 
-test("everything that a seal or a record holds is there again, and a second call changes nothing", async () => {
+test("everything in seals and records is restored, and a second call changes nothing", async () => {
   await using harness = await openHarness();
   await fill(harness);
   await using empty = await openEmptyDatabase();
@@ -38,7 +38,7 @@ test("cut short at any call and begun again, the database is the same", { timeou
   const options = { publicKey, signal: new AbortController().signal, batchObjects: 3 };
   let crashes = 0;
   for (const moment of ["before", "after"] as const) {
-    // Every seventh call, beginning with another one each time.
+    // Every seventh call, with another first call each time.
     for (let at = moment === "before" ? 1 : 4; ; at += 7) {
       await using empty = await openEmptyDatabase();
       const doomed = failing({ db: empty.db, store: harness.loader.store }, at, moment);
@@ -52,7 +52,7 @@ test("cut short at any call and begun again, the database is the same", { timeou
   expect(crashes).toBeGreaterThan(20);
 });
 
-test("stopped after every batch, it goes on where it was and does none twice", async () => {
+test("stopped after every batch, it continues and repeats no batch", async () => {
   await using harness = await openHarness();
   await fill(harness);
   await using empty = await openEmptyDatabase();
@@ -84,7 +84,7 @@ async function damage({ loader }: Harness, key: string, text: string | undefined
   else await writeFile(path, text);
 }
 
-test("what is damaged, changed since it was sealed, or missing is passed over and listed, and all else is loaded", async () => {
+test("a damaged, changed or missing object is skipped and listed, and all others are loaded", async () => {
   await using harness = await openHarness();
   await fill(harness);
   const ref = { repository_id: repositoryId, run_id: runId };
@@ -114,7 +114,7 @@ test("what is damaged, changed since it was sealed, or missing is passed over an
     { job_id: jobId + 11, log_state: "pending" },
     { job_id: jobId + 12, log_state: "pending" },
   ]);
-  // What is not known any more is owed, not complete.
+  // What is unknown after the rebuild is owed, not complete.
   expect(await empty.ask("select run_id, run_attempt, state from archive.attempts where state = 'open' order by 1, 2")).toEqual([
     { run_id: runId, run_attempt: 2, state: "open" },
     { run_id: runId + 2, run_attempt: 1, state: "open" },
@@ -122,7 +122,7 @@ test("what is damaged, changed since it was sealed, or missing is passed over an
   ]);
 });
 
-test("a job that no table takes is unloadable, and those of its batch are loaded", async () => {
+test("a refused job is unloadable, and the rest of its batch is loaded", async () => {
   await using harness = await openHarness();
   await fill(harness);
   await using empty = await openEmptyDatabase();
@@ -154,7 +154,7 @@ test("a chain with another seal in it is refused before anything is read", async
   await damage(harness, sealKey(1), other.toString("utf8"));
   await using empty = await openEmptyDatabase();
   await expect(rebuildInto(empty, harness, { publicKey })).rejects.toThrow(
-    /000000000001\.json .* is not the one that the next seal/,
+    /000000000001\.json .* does not have the hash in the next seal/,
   );
   expect(await empty.ask("select from archive.jobs")).toEqual([]);
 });

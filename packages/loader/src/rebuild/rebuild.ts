@@ -76,7 +76,7 @@ export async function rebuild({ db, store, log }: Omit<Loader, "host">, options:
     if (known === undefined && !(await isLedgerEmpty(db)))
       throw new PermanentError(
         "usage/invalid",
-        "The database holds a ledger already, and rebuild fills an empty one. Create a database, run migrate and rebuild on it; or start the workers on this one, which go on from where it is.",
+        "The database already has a ledger, and rebuild needs an empty one. Create a database and run migrate and rebuild on it, or start the workers on this one, which continue from its state.",
       );
     await claimIdentity(db, { archive_id: identity.archive_id, host: identity.host });
     await beginRebuild(db, identity.archive_id);

@@ -44,7 +44,7 @@ async function readSeal(
   const isNot = () =>
     new PermanentError(
       "store/corrupt",
-      `The seal ${name} is not the one that the chain names: it was changed, or removed. Run verify, and restore it from a copy.`,
+      `The seal ${name} does not have the hash of the chain: it was changed or removed. Run verify, and restore it from a copy.`,
     );
   const seal = await readDocument(store, sealKey(sequence), (bytes) => {
     const sealed = parseSeal(bytes, name);

@@ -1,4 +1,4 @@
-// An archived log is read again once when a newer extraction or a fuller job object says more of it, and never otherwise.
+// An archived log is reread once when a newer extraction or a fuller job object knows more, and never otherwise.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -48,7 +48,7 @@ const split = [
 ];
 const error = [{ step_number: 3, line_number: 9, message: "no-var: 3 problems" }];
 
-test("what an older extraction read is read once, and its record gets a version that says the rest as before", async () => {
+test("a log of an older extraction is reread once, and its record gets a version with otherwise equal facts", async () => {
   await using harness = await openHarness();
   await archiveText(harness);
   const before = await recordOf(harness);
@@ -181,10 +181,10 @@ test("a crash at any call is healed by the next reading, with one version", { ti
   expect(await owed(harness)).toEqual([]);
 });
 
-/** The file of a job's log in the bench's folder. */
+/** The file of a job's log in the harness' folder. */
 const pathOf = ({ loader }: Harness, id = jobId) => fileURLToPath(`${loader.store.url}/${logKey(host, refOf(id))}`);
 
-test("a log whose bytes are not the recorded ones is reported as damage, nothing is written, and the rest goes on", async () => {
+test("a log with other bytes than recorded is reported as damage, nothing is written, and the turn continues", async () => {
   await using harness = await openHarness();
   await archiveText(harness, jobId + 1);
   await archiveText(harness, jobId);
@@ -202,7 +202,7 @@ test("a log whose bytes are not the recorded ones is reported as damage, nothing
     { job_id: jobId + 1, tries: 1, problem: expect.stringContaining("damaged or changed") },
   ]);
   expect(await countRereads(harness.loader.db, extractionVersion)).toEqual({ older_extraction: 1, fuller_object: 0, failing: 1 });
-  // Not again before its back-off ends; an operator's call reads it at once, and says so.
+  // Not again before its backoff ends; an operator's call rereads it at once.
   expect(await rereadOwedLogs(loader, { budgetMs: 10_000 })).toBe(0);
   expect((await reindex(loader, { choice: {} })).failed).toMatchObject([{ job_id: jobId + 1 }]);
   await writeFile(path, whole);
@@ -235,7 +235,7 @@ test("a record that was changed since it was loaded is no ground for a new one",
   expect(await versionsOf(harness)).toHaveLength(1);
 });
 
-test("an erased log is not read, whenever it was erased, and what it said does not come back", async () => {
+test("an erased log is not reread, whenever it was erased, and its facts are not restored", async () => {
   await using harness = await openHarness();
   const [during, meanwhile, removed] = [jobId + 1, jobId + 2, jobId + 3];
   for (const id of [jobId, during, meanwhile, removed]) await archiveText(harness, id);
@@ -244,7 +244,7 @@ test("an erased log is not read, whenever it was erased, and what it said does n
   expect(await owed(harness)).toEqual([removed, meanwhile, during]);
   expect(await rereadLog(harness.loader, jobId, { isForced: true })).toEqual({ outcome: "not_owed" });
 
-  // Erased while the log is read: the reading comes to nothing.
+  // Erased during the reread, which then writes nothing.
   const erasing = (id: number, method: "read" | "put"): Store => {
     let erasure: Promise<unknown> | undefined;
     return withCalls(harness.loader.store, async ({ method: called, args, make }) => {
@@ -271,7 +271,7 @@ test("an erased log is not read, whenever it was erased, and what it said does n
   expect(await versionsOf(harness, removed)).toHaveLength(1);
   expect(harness.errors).toEqual([]);
 
-  // Erased while the record is written: the erasure waits for it, and comes after.
+  // Erased while the record is written: the erasure waits for it.
   await rereadLog({ ...harness.loader, store: erasing(meanwhile, "put") }, meanwhile);
   await vi.waitFor(async () =>
     expect(await harness.ask(`select log_reason from audit.jobs where job_id = ${meanwhile}`)).toEqual([
@@ -308,7 +308,7 @@ test("a record that a worker puts in force while the log is read stays in force"
   expect(await recordOf(harness)).toMatchObject({ log: { flags: ["changed_since"] }, extraction_version: extractionVersion });
 });
 
-test("a row that stays owed whatever is read of its log is not read again at once", async () => {
+test("a log that stays owed after a reread is not reread at once", async () => {
   await using harness = await openHarness();
   await archiveText(harness, jobId, { writtenBy: "this extraction" });
   await harness.ask("update archive.logs set extraction_version = null");
@@ -319,7 +319,7 @@ test("a row that stays owed whatever is read of its log is not read again at onc
   expect(await versionsOf(harness)).toHaveLength(1);
 });
 
-test("what a newer extraction wrote is left to it", async () => {
+test("a record of a newer extraction is unchanged", async () => {
   await using harness = await openHarness();
   await archiveText(harness, jobId, { object: delivered(), writtenBy: "a newer extraction" });
   await see(harness, listed());
@@ -328,7 +328,7 @@ test("what a newer extraction wrote is left to it", async () => {
   expect(await versionsOf(harness)).toHaveLength(1);
 });
 
-test("a choice reads its jobs alone, and loading goes first", async () => {
+test("a selection rereads only its jobs, and loading has priority", async () => {
   await using harness = await openHarness();
   await archiveText(harness, jobId, { object: listed(jobId, { completed_at: "2026-05-01T10:00:31Z" }) });
   await archiveText(harness, jobId + 1, { object: listed(jobId + 1, { completed_at: "2026-05-03T10:00:31Z" }) });

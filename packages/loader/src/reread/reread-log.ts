@@ -123,7 +123,7 @@ async function findLoadedRecord(loader: Loader, jobId: number): Promise<FoundRec
   await reportDamages(loader, await findObjects(db, [loaded.record_key]));
   throw new PermanentError(
     "store/corrupt",
-    `The record ${loaded.record_key} of job ${jobId} in ${store.url} is not the one that was loaded: restore it from a copy, and run verify`,
+    `The record ${loaded.record_key} of job ${jobId} in ${store.url} differs from the loaded one: restore it from a copy, and run verify`,
   );
 }
 

@@ -1,4 +1,4 @@
-// How logs go, step by step: the row, a published seal that says so, the object. Whatever crashes or is held between any two of them.
+// Removal of logs step by step (row, published seal, object), with crashes and holds in between.
 
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -39,7 +39,10 @@ const keyOf = (id: number) => `logs/${host}/${repositoryId}/${runId}/${id}.log.z
 const isThere = async (harness: Harness, id = jobId) => (await harness.loader.store.head(keyOf(id))) !== undefined;
 const hold = ({ loader }: Harness, isHeld: boolean, id = jobId) => holdJobs(loader.db, { jobIds: [id], isHeld, reason: null });
 
-/** A job with a log in the store, loaded. @returns its record's key */
+/**
+ * A loaded job with a log in the store.
+ * @returns its record's key
+ */
 async function addLog(harness: Harness, id = jobId): Promise<string> {
   const body = Buffer.from(`the log of ${id}`);
   const sha256 = createHash("sha256").update(body).digest("hex");
@@ -61,12 +64,12 @@ async function readSeals({ loader }: Harness): Promise<Seal[]> {
   }
 }
 
-/** The bench's loader on a store that fails where `methods` say so. */
+/** The harness' loader on a store that fails in `methods`. */
 function withStore({ loader }: Harness, methods: Partial<Pick<Store, "put" | "remove">>): Loader {
   return { ...loader, store: withMethods(loader.store, methods) };
 }
 
-test("an erased log goes in this order: its row, a seal in the store that says so, its object; and it stays gone", async () => {
+test("an erased log is removed in order: its row, a seal in the store, its object", async () => {
   await using harness = await openHarness();
   const record = await addLog(harness);
   await seal(harness);
@@ -125,7 +128,7 @@ test("a log that a worker stores again after its removal, and an extra log, are 
   ]);
 });
 
-test("a database that has lost its tombstones takes them from the seals of the store, and its rows follow", async () => {
+test("a database that lost its tombstones restores them from the seals of the store, with its rows", async () => {
   await using harness = await openHarness();
   const records = [await addLog(harness), await addLog(harness, jobId + 1)];
   await seal(harness);
@@ -328,13 +331,13 @@ type Step = {
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom<Step["kind"]>("erase", "hold", "release", "seal", "seal", "remove", "remove", "load", "policy"),
   job: fc.integer({ min: 0, max: 1 }),
-  /** 0: before the store is asked. 1: after it has done it. Else: none. */
+  /** 0: before the store's call. 1: after it. Otherwise: never. */
   crash: fc.integer({ min: 0, max: 4 }),
 });
 
 class Crash extends Error {}
 
-/** A store that crashes its caller around one of its methods. */
+/** A store that crashes its caller at one of its methods. */
 function crashing<A extends unknown[], R>(at: number, call: (...args: A) => Promise<R>, concerns: (...args: A) => boolean) {
   return async (...args: A): Promise<R> => {
     if (!concerns(...args)) return call(...args);
@@ -374,7 +377,7 @@ async function play(harness: Harness, { kind, job, crash }: Step, records: reado
   }
 }
 
-/** What must hold after every step, and does not. */
+/** Violations of what must hold after every step. */
 async function listViolations(harness: Harness, held: ReadonlySet<number>): Promise<string[]> {
   const seals = await readSeals(harness);
   const carried = new Set(seals.flatMap(({ tombstones }) => tombstones.map(({ key }) => key)));
@@ -397,7 +400,7 @@ async function listViolations(harness: Harness, held: ReadonlySet<number>): Prom
   return violations.flat();
 }
 
-test("whatever crashes, comes twice or is held: no object goes before its tombstone is in the store, and none that is held", async () => {
+test("with crashes, repeats and holds, no object is removed before its tombstone is in the store, and no held one", async () => {
   await using harness = await openHarness();
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
@@ -420,7 +423,7 @@ test("whatever crashes, comes twice or is held: no object goes before its tombst
         if (each.kind === "hold" && (await isThere(harness, id))) heldWhileThere.add(id);
         expect(await listViolations(harness, heldWhileThere)).toEqual([]);
       }
-      // In the end everything that was decided and is not held is gone.
+      // At the end every decided log that is not held is removed.
       for (const id of heldWhileThere) await hold(harness, false, id);
       await harness.ask("update archive.tombstones set due_at = now() where due_at is not null");
       await seal(harness);

@@ -1,4 +1,4 @@
-// The auditor's tables follow from what GitHub and the store said, not from when it came, how often, or to which loader.
+// The auditor's tables depend on what GitHub and the store contain, not on order, repetition or the loader.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -59,7 +59,7 @@ const step = fc
   })
   .map(({ number, ...changes }) => stepObject(number, changes));
 
-/** Objects of a job contradict each other more than GitHub's do: in every field. */
+/** Objects of a job contradict each other in every field, more than GitHub's do. */
 const delivery: fc.Arbitrary<Delivery> = fc
   .record({
     id: oneOf(...jobIds),
@@ -87,7 +87,7 @@ const facts = {
   annotations: [{ step_number: 1, level: "error" as const, line_number: 5, message: "no\0" }],
 };
 
-/** Records as a worker writes them: of completed jobs that the ledger has, with an object that it had. Absent first, then archived. */
+/** Records as a worker writes them: of completed jobs in the ledger, with one of its objects. Absent first, then archived. */
 async function putRecords(harness: Harness, deliveries: readonly Delivery[]): Promise<RecordToLoad[]> {
   const records: RecordToLoad[] = [];
   for (const { object, source, attempt } of deliveries.filter((each) => each.object["status"] === "completed")) {
@@ -105,7 +105,7 @@ async function emptyDatabase({ ask }: Harness): Promise<void> {
   await ask(`truncate ${filled.map((table) => `archive.${table}`).join(", ")}`);
 }
 
-/** A tombstone, as an operator's decision or a seal of the store brings it. */
+/** A tombstone from an operator's decision or a seal of the store. */
 async function bury({ loader, ask }: Harness, job_id: number): Promise<void> {
   await transact(loader.db, async (trx) => {
     await lockJobs(trx, [job_id]);
@@ -136,7 +136,7 @@ async function handle(harness: Harness, event: Event): Promise<void> {
   else await recordJobs(loader.db, repositoryId, [{ object: event.object, source: event.source, listedAttempt: event.attempt }]);
 }
 
-/** As the queue does: a record that comes before any delivery of its job can end in a deadlock with that job's load. */
+/** Retries like the queue: a record before any delivery of its job can deadlock with that job's load. */
 async function handleUntilDone(harness: Harness, event: Event): Promise<void> {
   for (;;) {
     try {
@@ -147,7 +147,7 @@ async function handleUntilDone(harness: Harness, event: Event): Promise<void> {
   }
 }
 
-/** Each lane is one process; in the end the reconciler has what is owed loaded. */
+/** Each lane is one process; at the end the reconciler loads what is owed. */
 async function play(harness: Harness, lanes: readonly (readonly Event[])[]): Promise<unknown> {
   await emptyDatabase(harness);
   for (const run_attempt of [1, 2]) await recordRuns(harness.loader.db, repositoryId, [runObject({ run_attempt })]);
@@ -160,7 +160,7 @@ async function play(harness: Harness, lanes: readonly (readonly Event[])[]): Pro
   return auditorRows(harness.ask);
 }
 
-/** What an empty database becomes by the objects of the bucket alone. */
+/** The rows of an empty database that is filled from the objects of the store alone. */
 async function rebuildAnew(harness: Harness): Promise<unknown> {
   await harness.ask("update archive.attempts set state = 'listed', listed_at = '2026-05-02T00:00:00Z'");
   for (const run_attempt of [1, 2]) await loadRun(harness.loader, { run_id: runId, run_attempt });
@@ -175,11 +175,11 @@ test("any order, repetition and interleaving over any number of loaders ends in 
   const world = fc.array(delivery, { minLength: 1, maxLength: 6 }).chain((deliveries) =>
     fc.record({
       deliveries: fc.constant(deliveries),
-      /** Whose objects the workers put into records. */
+      /** Which objects the workers put into records. */
       recorded: fc.subarray(deliveries),
-      /** Whose logs are removed. */
+      /** Which logs are removed. */
       buried: fc.subarray(jobIds),
-      /** Which of deliveries, loads and records come when, as places in the list of them all, some of them twice. */
+      /** The order of deliveries, loads and records, as indexes into their list, some repeated. */
       order: fc.array(fc.nat({ max: 99 }), { minLength: 4, maxLength: 14 }),
       lanes: fc.integer({ min: 1, max: 3 }),
     }),
@@ -195,7 +195,7 @@ test("any order, repetition and interleaving over any number of loaders ends in 
         ...jobIds.map((job_id) => ({ kind: "load" as const, job_id })),
         ...buried.map((job_id) => ({ kind: "bury" as const, job_id })),
       ];
-      // Some twice, in any order; then all of them, backwards, so that each came at least once.
+      // Some twice, in any order; then all of them in reverse, so that each occurs at least once.
       const played = [...order.map((place) => events[place % events.length]), ...events.toReversed()].filter(
         (event) => event !== undefined,
       );

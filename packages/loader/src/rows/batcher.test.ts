@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { createBatcher } from "./batcher.ts";
 
-test("what arrives together runs together, in batches of the size, each item once", async () => {
+test("items are collected into batches of the size, each item once", async () => {
   const batches: number[][] = [];
   const add = createBatcher<number>({ maxItems: 3, maxWaitMs: 5, maxRunning: 1 }, async (items) => void batches.push(items));
   await Promise.all([1, 2, 3, 4, 5, 6, 7].map(add));
@@ -18,7 +18,7 @@ test("a failed batch rejects its own items alone", async () => {
   expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled", "fulfilled"]);
 });
 
-test.each([1, 2])("%i batches run at a time, and the next one gathers meanwhile", async (maxRunning) => {
+test.each([1, 2])("%i batches run concurrently, and the next one collects meanwhile", async (maxRunning) => {
   let active = 0;
   let most = 0;
   const add = createBatcher<number>({ maxItems: 2, maxWaitMs: 1, maxRunning }, async () => {

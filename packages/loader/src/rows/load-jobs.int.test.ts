@@ -1,4 +1,4 @@
-// Rows from the ledger's job objects: all of a batch but what no table takes, and nothing that improved meanwhile is lost.
+// Loads the rows of a batch except refused ones, and loses no object that improved meanwhile.
 
 import { jobId, stepObject } from "@actions-archive/database/test-support/samples";
 import { expect, test } from "vitest";
@@ -30,7 +30,7 @@ test("loading again, and together with a job that is not owed, changes nothing",
   expect(await harness.rows()).toEqual(before);
 });
 
-test("a row that no table takes is listed as unloadable, and the rest of its batch loads", async () => {
+test("a refused row becomes unloadable, and the rest of its batch loads", async () => {
   await using harness = await openHarness();
   await harness.ask("alter table archive.steps add constraint picky check (step_name <> 'poison')");
   const jobs = [

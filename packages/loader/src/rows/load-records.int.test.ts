@@ -1,4 +1,4 @@
-// Rows from record objects: from what stands under the key alone, whatever the message says and whenever it comes.
+// Rows of records depend on the object under the key alone, not on the message or its time.
 
 import { createHash } from "node:crypto";
 
@@ -262,7 +262,7 @@ test("a record's load waits for the job's own load without a lock that the other
   const key = await harness.record(job_id, archived());
   const waiting: Promise<void>[] = [];
   await harness.loader.db.transaction().execute(async (trx) => {
-    // The first step of `loadJobs`; its next one takes the rows of jobs.
+    // The first step of `loadJobs`, whose next one locks the rows of jobs.
     await lockJobs(trx, [job_id]);
     waiting.push(loadRecords(harness.loader, [{ job_id, key }]));
     await expect

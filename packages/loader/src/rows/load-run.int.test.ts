@@ -1,4 +1,4 @@
-// The run record of an attempt: written once, when the attempt is listed, with its final list of jobs.
+// The run record of an attempt is written once, when the attempt is listed, with its final job list.
 
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";

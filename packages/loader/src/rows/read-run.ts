@@ -40,7 +40,7 @@ export async function readRun(store: Store, host: string, run: RunKeys): Promise
   const readOne = async (key: string) => {
     try {
       const read = await readDocument(store, key, (bytes) => parseObject(bytes, { host, key, name: `${key} in ${store.url}` }));
-      if (read === undefined) throw new PermanentError("store/corrupt", `${key} was listed and is not in ${store.url} any more`);
+      if (read === undefined) throw new PermanentError("store/corrupt", `${key} was listed, but is no longer in ${store.url}`);
       if (read.kind === "record") records.push(read.found);
       else runRecords.push({ key, record: read.record });
       objects.push(read.object);

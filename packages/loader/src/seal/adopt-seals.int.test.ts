@@ -1,4 +1,4 @@
-// Which seals of the store a database adopts, and which it refuses. An attacker who can write the store cannot sign a seal.
+// Seals of the store that a database adopts or refuses. An attacker who can write to the store cannot sign a seal.
 
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";

@@ -124,13 +124,13 @@ async function readSeal(
   const sealed = await readDocument(store, key, (bytes) => {
     const read = parse(bytes, `${key} in ${store.url}`);
     if (sha256 !== undefined && read.sha256 !== sha256)
-      throw changed(store, sequence, "is not the one that the next seal, or the database, names");
+      throw changed(store, sequence, "does not have the hash in the next seal or the database");
     return read;
   });
   if (sealed !== undefined) return sealed;
   throw new PermanentError(
     "store/corrupt",
-    `The seal ${key} is not in ${store.url}: something removed it. Restore it from a copy, and run verify.`,
+    `The seal ${key} is missing from ${store.url}. Restore it from a copy, and run verify.`,
   );
 }
 

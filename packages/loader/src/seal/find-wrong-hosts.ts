@@ -26,7 +26,7 @@ export async function findWrongHosts(
     if (read?.sha256 !== sha256)
       throw new PermanentError(
         "store/corrupt",
-        `The seal ${key} in ${store.url} is missing, or is not the one that the database names. Nothing was sealed; run verify.`,
+        `The seal ${key} in ${store.url} is missing, or does not have the hash in the database. Nothing was sealed; run verify.`,
       );
     if (read.seal.host !== host) wrong.set(sequence, { sequence, sha256, host: read.seal.host, correct_host: host, reason });
     for (const { sequence: earlier, correct_host } of read.seal.corrections ?? [])

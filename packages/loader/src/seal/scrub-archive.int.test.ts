@@ -121,7 +121,7 @@ test("an answer of the store that is short, cut or changed by a bit is no damage
   }
   await scrubArchive(loader, days);
   await letPass(harness, "31 days");
-  // One object after the other: each wrong answer costs a second reading.
+  // Sequential, since each wrong response costs a second reading.
   front.getFaults.push("short", undefined, "flip", undefined, "cut", undefined, undefined, "short");
   expect(await scrubArchive(loader, days)).toBe(4);
   expect(front.getFaults).toEqual([]);

@@ -40,7 +40,7 @@ async function openTestSealer(harness: Harness, key = config): Promise<Sealer> {
   return sealer;
 }
 
-/** Every seal of the store, each signed by its key and linked to the one before. */
+/** Every seal of the store, after checks of its signature and its link to the previous one. */
 async function readChain(harness: Harness, keys: readonly Signer[] = [signer]): Promise<Seal[]> {
   const seals: Seal[] = [];
   let previous = "0".repeat(64);
@@ -60,7 +60,7 @@ async function readChain(harness: Harness, keys: readonly Signer[] = [signer]): 
 
 const entriesOf = (seals: readonly Seal[]) => seals.flatMap(({ entries }) => entries.map(({ key }) => key));
 
-/** The rows that a record of one more job gives. */
+/** The rows of a record of one more job. */
 async function addJob(harness: Harness, id: number): Promise<string> {
   await harness.owe({ id });
   const key = await harness.record(id, archived(id));
@@ -171,7 +171,7 @@ test("a window is carried with the attempts that it covers, and again when eithe
 
 const dead = (store: Store) => withCalls(store, () => Promise.reject(new Error("died")));
 
-/** Fails the n-th call to the outside: of the database before it, of the store before it or after it took effect. */
+/** Fails the n-th external call: of the database before it, of the store before or after it takes effect. */
 function failing(sealer: Sealer, at: number, moment: "before" | "after"): { sealer: Sealer; calls: () => number } {
   let calls = 0;
   const isIt = () => (calls += 1) === at;
@@ -211,7 +211,7 @@ test("a crash at any call leads to one chain that holds each object once", { tim
       if (calls() < at) break;
       expect(String(outcome)).toContain(`crashed ${moment}`);
       crashes += 1;
-      // Every other time a whole process has died, and another compares the chains first.
+      // Every other time the whole process crashed, and another one compares the chains first.
       await sealArchive(at % 2 === 0 ? sealer : await openTestSealer(harness));
     }
   }
@@ -237,7 +237,7 @@ test("two loaders at once make one chain", async () => {
   expect(harness.errors).toEqual([]);
 });
 
-/** The database as it was before the seals after `sequence`, and before what they hold was loaded. */
+/** Resets the database to the state before the seals after `sequence`, and before their objects were loaded. */
 async function restoreBefore(harness: Harness, sequence: number): Promise<void> {
   await harness.ask(`
     delete from archive.objects where sealed_in > ${sequence} and job_id % 2 = 0;
@@ -320,11 +320,11 @@ test("of a chain that no key stands for nothing is removed, and a forged end is 
     holds: [{ job_id: 1, is_held: false, reason: null, changed_at: seal.sealed_at }],
     policies: [{ name: "acme", keep_days: 1, changed_at: seal.sealed_at }],
   });
-  // It names our key, and another has signed it.
+  // It names our key, but another key signed it.
   await putFile(harness, sealKey(2), await signSeal(canonicalBytes(forged), newKey().signer));
   await harness.ask("truncate archive.objects, archive.seals, archive.holds");
   await adoptSeals({ ...sealer, publicKey: undefined });
-  // Loaded again, the record makes its log due for removal where it was buried.
+  // Loaded again, the record makes its removed log due for removal.
   await loadRecords(harness.loader, [{ job_id: jobId, key: recordKey }]);
   await putFile(harness, log.key, Buffer.from("log"));
   expect(await harness.ask("select log_reason from audit.jobs")).toEqual([{ log_reason: "removed" }]);
@@ -353,7 +353,7 @@ test("a chain whose end is gone from the store, or is another, is not continued"
   await sealArchive(sealer);
   await sealArchive(sealer);
   await rm(join(fileURLToPath(harness.loader.store.url), sealKey(2)));
-  await expect(openTestSealer(harness)).rejects.toThrow(/seals\/000000000002\.json is not in file:/);
+  await expect(openTestSealer(harness)).rejects.toThrow(/seals\/000000000002\.json is missing from file:/);
 });
 
 test("a new key seals after the old one has announced it, and not before", async () => {
@@ -364,7 +364,7 @@ test("a new key seals after the old one has announced it, and not before", async
   await expect(openTestSealer(harness, { ...config, SEAL_KEY: next.pem }).then((early) => sealArchive(early))).rejects.toThrow(
     /must be signed by key .* SEAL_KEY holds/,
   );
-  // What a crash left prepared goes first, and announces nothing.
+  // A prepared seal that a crash left is published first, and announces nothing.
   await expect(sealArchive({ ...sealer, store: dead(sealer.store) })).rejects.toThrow("died");
   const nextKey = next.signer.publicKey;
   expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, isAsAsked: false });

@@ -208,7 +208,7 @@ function actsOf({ retries, backfills }: SealContent): Pick<Seal, "retries" | "ba
 function assertKeyIsDue(keyId: string, signer: Signer): void {
   if (keyId === signer.keyId) return;
   throw new ConfigError(
-    `The next seal must be signed by key ${keyId}, and SEAL_KEY holds ${signer.keyId}: set SEAL_KEY to that key. A new key takes over after \`seal --next-key FILE\`, run with the old one.`,
+    `The next seal must be signed by key ${keyId}, and SEAL_KEY holds ${signer.keyId}: set SEAL_KEY to that key. To change the key, run \`seal --next-key FILE\` with the old one first.`,
   );
 }
 

@@ -1,4 +1,4 @@
-// Sealing on every kind of store: a server that keeps no promise by itself, and a real one with a plain and a locked bucket.
+// Sealing on every kind of store: an unreliable server, and a real one with a plain and a locked bucket.
 
 import { randomBytes } from "node:crypto";
 
@@ -29,7 +29,7 @@ async function sealerOf(harness: Harness): Promise<Sealer> {
   return { ...harness.loader, archiveId: String(identity?.["archive_id"]), signer };
 }
 
-/** Three loaders seal at once, round after round; then the database is lost, and the chain goes on. */
+/** Three loaders seal concurrently in rounds; then the database is lost, and the chain continues. */
 async function sealAndLose(archive: StoreSettings): Promise<void> {
   await using harness = await openHarness({ archive });
   const sealer = await sealerOf(harness);

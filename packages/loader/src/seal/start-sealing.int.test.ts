@@ -64,7 +64,7 @@ test("without a key nothing is sealed, and a problem is recorded and shown in au
   );
   await begin(harness, resources);
   const problem = async () => (await harness.ask("select problem from archive.sealing"))[0]?.["problem"];
-  await expect.poll(problem, { timeout: 20_000 }).toMatch(/seals\/000000000001\.json is not in file:/);
+  await expect.poll(problem, { timeout: 20_000 }).toMatch(/seals\/000000000001\.json is missing from file:/);
   await harness.ask("update archive.sealing set problem_since = now() - interval '1 hour'");
   expect(await harness.ask("select kind, reason from audit.gaps where kind = 'not_sealed'")).toEqual([
     { kind: "not_sealed", reason: "problem" },
