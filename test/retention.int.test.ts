@@ -167,7 +167,7 @@ test("retention shows what will be removed before it changes anything, and the l
   });
   const shorter = await run("retention", "remove", "acme/web");
   expect(shorter.code).toBe(2);
-  expect(shorter.stderr).toContain("1 more log goes for good");
+  expect(shorter.stderr).toContain("removes 1 more log permanently");
 
   expect(await archive.turn()).toEqual([1, 0]);
   expect(await json("retention")).toMatchObject({
@@ -180,7 +180,7 @@ test("retention shows what will be removed before it changes anything, and the l
   await archive.seal();
   expect(await archive.turn()).toEqual([0, 1]);
   expect([filesOf(old), filesOf(young), filesOf(foreign)].map((files) => files.length)).toEqual([0, 2, 2]);
-  expect((await run("retention")).stdout).toContain("Logs removed until now: 1.");
+  expect((await run("retention")).stdout).toContain("Logs removed so far: 1.");
   const tombstones = await json("sql", "select job_id, cause, reason from tombstones");
   expect(tombstones).toEqual([{ job_id: old, cause: "retention", reason: "keep 30 days (acme)" }]);
 });

@@ -1,4 +1,4 @@
-// Options that say who does something and why, the same on every command that changes what is kept.
+// The options --by and --reason of every command that changes what is kept.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import type { Ascription } from "@actions-archive/database/connection/actor";
@@ -9,9 +9,9 @@ const maxReason = 500;
 
 export type AscriptionOptions = { by?: string; reason?: string };
 
-/** Adds `--by`. Without it the act is ascribed to the operating system's login. */
+/** Adds `--by`. Without it the operating system's login is recorded. */
 export function addBy(command: Command): Command {
-  return command.option("--by <name>", "who does it; default: your login", parseName);
+  return command.option("--by <name>", "who does this; default: your login", parseName);
 }
 
 /** Adds `--by` and `--reason`. */
@@ -23,7 +23,7 @@ export function addAscription(command: Command): Command {
 export function ascriptionOf({ by, reason }: AscriptionOptions): Ascription {
   const why = reason?.trim() ?? "";
   if (why.length > maxReason)
-    throw new PermanentError("usage/invalid", `The reason must have ${maxReason} characters at most, and has ${why.length}`);
+    throw new PermanentError("usage/invalid", `The reason may have ${maxReason} characters at most, and has ${why.length}`);
   return { by, reason: why === "" ? null : why };
 }
 

@@ -1,4 +1,4 @@
-// What a command that reads or steers begins with: the archive's engines, running ones or run for the call, and its ledger.
+// Opens the archive's engines, attaching to running ones or starting them for the call, and its ledger.
 
 import { findIdentity } from "@actions-archive/database/ledger/identity";
 import { type Ledger, openLedger } from "@actions-archive/database/ledger/open-ledger";
@@ -8,23 +8,26 @@ import { assertHost, type EngineConfig, loadEngineConfig } from "./engine-config
 import { type EngineUrl, openEngineEnvironment } from "./with-engines.ts";
 
 export type AttachRequest = {
-  /** Its name, shown in pg_stat_activity. */
+  /** The command's name, shown in pg_stat_activity. */
   readonly command: string;
-  /** What the command opens goes in here, and is closed with it. */
+  /** Closes what the command opens. */
   readonly resources: AsyncDisposableStack;
-  /** The engines that it needs. */
+  /** The engines that the command needs. */
   readonly uses?: readonly EngineUrl[];
-  /** True for a command that writes: it is refused where the settings name another host than the archive's. */
+  /** Whether the command writes; it is then refused when the settings name another host than the archive's. */
   readonly writes?: boolean;
   /** Whether an embedded archive is created where there is none. */
   readonly mayCreate?: boolean;
-  /** To Postgres; two by default. */
+  /** Connections to Postgres; default 2. */
   readonly maxConnections?: number;
 };
 
 export type AttachedLedger = Pick<Ledger, "db" | "pool"> & { readonly config: EngineConfig };
 
-/** @throws ConfigError that names every wrong setting, or an engine that is refused. */
+/**
+ * Opens the engines and the ledger.
+ * @throws ConfigError that names every wrong setting, or an engine that is refused.
+ */
 export async function attachLedger(
   context: CommandContext,
   { command, resources, uses = ["DATABASE_URL"], writes = false, mayCreate = false, maxConnections = 2 }: AttachRequest,

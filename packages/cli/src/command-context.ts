@@ -1,4 +1,4 @@
-// What every command works with, and the exit codes of what went wrong.
+// What every command uses: streams, output, logging, signals and exit codes.
 
 import type { Environment } from "@actions-archive/core/config";
 import { escapeJson } from "@actions-archive/core/escape-json";
@@ -26,34 +26,39 @@ export const defaultDemoDir = `${defaultDir}/demo`;
 /** Something failed, is pending, or is not covered. */
 export const exitIncomplete = 3;
 
-/** 0 for help that was asked for, 2 for wrong usage, 78 for settings, 2 for the rest. */
+/** 0 for requested help, 2 for wrong usage, 78 for settings, 2 for other errors. */
 export function exitCodeOfCommand(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   return exitCodeOf(error);
 }
 
-/** A command's own log: on stderr, and only what somebody must know unless LOG_LEVEL says otherwise. */
+/** A command's own logger: on stderr, at `fallback` level unless LOG_LEVEL is set. */
 export function createCommandLogger({ env }: CommandContext, fallback: LogLevel = "warn"): Logger {
   const level = env["LOG_LEVEL"] ? settings.LOG_LEVEL.safeParse(env["LOG_LEVEL"]).data : undefined;
   return createLogger("actions-archive", level ?? fallback, destination({ dest: 2, sync: true }));
 }
 
-/** Text made for people. Names and messages in it come from elsewhere, so it is made safe for a terminal. */
+/** Prints text for people, made safe for a terminal, since names and messages in it are untrusted. */
 export function print({ stdout }: CommandContext, text: string): void {
   stdout.write(showLines(text.endsWith("\n") ? text : `${text}\n`));
 }
 
-/** One JSON document, for programs: nothing in it is changed, and what a terminal would obey is escaped. */
+/** Prints one JSON document, unchanged except that control characters are escaped. */
 export function printJson({ stdout }: CommandContext, value: unknown): void {
   stdout.write(`${escapeJson(JSON.stringify(value, null, 2))}\n`);
 }
 
-/** Aborts at the first SIGINT or SIGTERM; its reason is what the command says before it ends with 2. A second one ends it at once. */
+/**
+ * Returns a signal that aborts at the first SIGINT or SIGTERM with the message that the command prints before it exits with 2. A
+ * second one terminates the process.
+ */
 export function stopOnSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () =>
-      stop.abort(new DOMException(`Stopped by ${signal}. What is done stays done: run it again to continue.`, "AbortError")),
+      stop.abort(
+        new DOMException(`Stopped by ${signal}. Completed work is kept: run the command again to continue.`, "AbortError"),
+      ),
     );
   }
   return stop.signal;

@@ -1,4 +1,4 @@
-// The settings of commands that read what is archived and call GitHub never.
+// The settings of commands that read the archive and never call GitHub.
 
 import { type Environment, loadConfig } from "@actions-archive/core/config";
 import { ConfigError } from "@actions-archive/core/errors";
@@ -9,7 +9,7 @@ import { z } from "zod";
 const EngineConfig = z.object({
   ...commonSettings,
   ...sealSettings,
-  // Without its default: a shell that does not set it names no host, and the archive's own counts.
+  // Without its default: when it is not set, no host is named, and the archive's own applies.
   GITHUB_API_URL: settings.GITHUB_API_URL.unwrap().optional(),
 });
 export type EngineConfig = Readonly<z.output<typeof EngineConfig>>;
@@ -20,9 +20,9 @@ export function loadEngineConfig(env: Environment): EngineConfig {
 }
 
 /**
- * Refuses to write into an archive of another host than the settings name: what is written is sealed for good. Settings that name none,
- * with neither GITHUB_API_URL nor GITHUB_HOST, are those of the archive.
- * @throws ConfigError when they name another one.
+ * Refuses to write into an archive of another host than the settings name, since writes are sealed permanently. Without
+ * GITHUB_API_URL and GITHUB_HOST, the archive's host applies.
+ * @throws ConfigError when the settings name another host.
  */
 export function assertHost({ GITHUB_API_URL: api, GITHUB_HOST: override }: EngineConfig, { archive_id, host }: Identity): void {
   const named = override ?? (api === undefined ? undefined : githubHost(api, override));

@@ -1,4 +1,4 @@
-// Tables for terminals: as wide as the terminal, numbers to the right, times in UTC, nothing that a terminal would obey.
+// Formats tables for terminals: fitted to the width, numbers right-aligned, times in UTC, control characters shown.
 
 import { isJsonNumber } from "@actions-archive/core/exact-json";
 import type { Answer } from "@actions-archive/database/audit/auditor";
@@ -11,22 +11,22 @@ type Row = Readonly<Record<string, unknown>>;
 
 const maxCellLength = 100;
 const maxValueLength = 1_000;
-/** What is left of a text that gives way. */
-const narrowest = 10;
+/** The minimum width of a shortened text. */
+const minTextWidth = 10;
 
-/** One value, made safe for a terminal. */
+/** One value, safe for a terminal. */
 type Cell = {
   readonly text: string;
-  /** True for null, too. */
+  /** Also true for null. */
   readonly isNumeric: boolean;
-  /** A number or a time, which is never cut. */
+  /** A number or a time, which is never shortened. */
   readonly isFixed: boolean;
 };
 
 /**
- * Text columns give way to the width, the longest first; numbers (so ids) and times are never cut. Where even that does not fit,
- * each row becomes a block of lines. Without a terminal nothing gives way, and a text is cut after 100 characters.
- * @param rows of one shape; the keys of the first are the heads.
+ * Shortens text columns to fit the width, longest first; numbers (so ids) and times are never shortened. When that is not enough,
+ * each row becomes a block of lines. Without a terminal the width is unlimited, and a text is cut after 100 characters.
+ * @param rows of one shape; the keys of the first are the column heads.
  * @param width of the terminal in columns; undefined when there is none.
  */
 export function formatTable(rows: readonly Row[], width: number | undefined = process.stdout.columns): string {
@@ -35,7 +35,7 @@ export function formatTable(rows: readonly Row[], width: number | undefined = pr
   return layOut(heads, cells, width);
 }
 
-/** As `formatTable`, for what an auditor asked: each cell is what psql prints. */
+/** As `formatTable`, for the result of an auditor's query: each cell is what psql prints. */
 export function formatAnswer({ columns, rows, texts }: Answer, width: number | undefined = process.stdout.columns): string {
   const cells = texts.map((row, at) =>
     row.map((text, index): Cell => {
@@ -46,7 +46,7 @@ export function formatAnswer({ columns, rows, texts }: Answer, width: number | u
   return layOut(columns, cells, width);
 }
 
-// How Postgres prints a date, a time stamp and their infinities in UTC.
+// Postgres's output of dates, timestamps and their infinities in UTC.
 const timePattern = /^(-?infinity|\d{4,}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?(\+00)?)?( BC)?)$/;
 
 function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], width: number | undefined): string {
@@ -85,11 +85,11 @@ function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], wi
   return table.toString();
 }
 
-/** Undefined when the columns that may give way are too few. */
+/** Undefined when the text columns cannot be shortened enough. */
 function fitWidths(natural: readonly number[], isFixed: readonly boolean[], room: number): number[] | undefined {
   const widthsUnder = (limit: number) => natural.map((width, index) => (isFixed[index] ? width : Math.min(width, limit)));
   const sum = (widths: readonly number[]) => widths.reduce((total, width) => total + width, 0);
-  for (let limit = Math.max(narrowest, ...natural); limit >= narrowest; limit -= 1) {
+  for (let limit = Math.max(minTextWidth, ...natural); limit >= minTextWidth; limit -= 1) {
     const widths = widthsUnder(limit);
     if (sum(widths) <= room) return widths;
   }
@@ -129,7 +129,7 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1).toWellFormed()}…` : text;
 }
 
-/** ISO 8601 in UTC, without a fraction of a second where there is none. */
+/** ISO 8601 in UTC, without a zero fraction of a second. */
 export function formatTime(time: Date): string {
   return time.toISOString().replace(".000Z", "Z");
 }

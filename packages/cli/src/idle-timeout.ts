@@ -1,11 +1,10 @@
-// Measures how long a command has waited in all, and ends its patience: progress stops the clock, and gives nothing back but a pause
-// between two pieces of work.
+// Limits how long a command waits in total without progress. Progress ends a pause, and cancels only the short pause before it.
 
 const second = 1_000;
 
 export type IdleLimits = {
   readonly maxWaitSeconds: number;
-  /** A pause that progress ends is not waiting up to here: work comes in pieces, and is seen in turns. */
+  /** A pause that ends with progress does not count up to this long, since work comes in pieces and is observed periodically. */
   readonly maxPauseSeconds: number;
 };
 
@@ -14,14 +13,14 @@ export class IdleTimeout {
   readonly #maxPauseMs: number;
   readonly #now: () => number;
   #waitedMs = 0;
-  /** The pause since the last progress, without the time at work. */
+  /** The pause since the last progress, without time at work. */
   #pauseMs = 0;
   #pausedSince: number;
   #working = 0;
-  /** Time before it is counted, or was work. */
+  /** Time before this is already counted, or was work. */
   #countedUntil: number;
 
-  /** @param now a clock in milliseconds that never goes back */
+  /** @param now a monotonic clock in milliseconds */
   constructor({ maxWaitSeconds, maxPauseSeconds }: IdleLimits, now: () => number = () => performance.now()) {
     this.#maxWaitMs = maxWaitSeconds * second;
     this.#maxPauseMs = maxPauseSeconds * second;
@@ -37,7 +36,7 @@ export class IdleTimeout {
     this.#countedUntil = this.#now();
   }
 
-  /** Time inside `work` is no waiting, unless it throws: then what came after the last progress is. */
+  /** Runs `work`. Its time does not count as waiting unless it throws; then the time since the last progress counts. */
   async whileWorking<T>(work: () => Promise<T>): Promise<T> {
     const startedAt = this.#now();
     this.#countPause();

@@ -1,5 +1,4 @@
-// The operator's program: `npx pnpm actions-archive COMMAND`. Commands print to stdout, what they log goes to stderr; exit
-// codes: README.md.
+// The command-line program: `npx pnpm actions-archive COMMAND`. Output goes to stdout, logs go to stderr.
 
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";
@@ -42,7 +41,7 @@ const program = new Command("actions-archive")
     "\nSettings are environment variables; .env.example lists them. Without URLs the engines are embedded under .actions-archive/.",
   )
   .version(cliPackage.version, "--version", "print the version")
-  .showHelpAfterError("(--help shows how it is used)");
+  .showHelpAfterError("(see --help)");
 
 for (const add of [
   addStart,
@@ -75,11 +74,12 @@ for (const command of commands.filter((each) => each.commands.length === 0 || ea
 program.hook("preAction", (_program, command) => {
   context.dir = command.opts<{ dir?: string }>().dir ?? dirOf(command);
 });
-// Subcommands do not inherit what their parent overrides. An error of Commander's repeats what was typed, or pasted.
+// Subcommands do not inherit their parent's overrides. Commander's errors repeat the user's input, so they are made safe for a
+// terminal.
 for (const command of [program, ...commands])
   command.exitOverride().configureOutput({ writeErr: (text) => process.stderr.write(showLines(text)) });
 
-// A reader that has seen enough (`… | head`) is no failure.
+// A closed pipe (`… | head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
@@ -90,7 +90,7 @@ try {
 } catch (error) {
   if (!isClosedPipe(error)) {
     process.exitCode = exitCodeOfCommand(error);
-    // Commander has printed its own; an error of ours says what to do, and a crash shows where.
+    // Commander has printed its own errors; the project's errors are explained, and unexpected ones shown with their stack.
     if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));
   }
 }

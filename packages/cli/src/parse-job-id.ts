@@ -1,8 +1,8 @@
-// A job's id as an argument of a command.
+// Parses a job's id as a command argument.
 
 import { InvalidArgumentError } from "commander";
 
-/** @throws InvalidArgumentError when it is no whole number above 0. */
+/** @throws InvalidArgumentError when it is not a positive whole number. */
 export function parseJobId(text: string): number {
   const id = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id === 0)

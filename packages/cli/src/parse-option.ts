@@ -1,4 +1,4 @@
-// Values of options that several commands take.
+// Parses option values that several commands share.
 
 import { parseSince } from "@actions-archive/core/settings";
 import { InvalidArgumentError } from "commander";
@@ -10,7 +10,7 @@ export function parseInstant(text: string): Date {
   return instant;
 }
 
-/** @throws InvalidArgumentError when it is no whole number above 0. */
+/** @throws InvalidArgumentError when it is not a positive whole number. */
 export function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(count) || count === 0)

@@ -1,4 +1,4 @@
-// Progress of long work: a bar on a terminal, a line every ten seconds elsewhere, always on stderr.
+// Shows progress on stderr: a bar on a terminal, a line every ten seconds elsewhere.
 
 import { Presets, SingleBar } from "cli-progress";
 
@@ -7,14 +7,14 @@ const lineEveryMs = 10_000;
 export type ProgressReport = {
   readonly done: number;
   readonly total: number;
-  /** What is counted, in the plural. */
+  /** The counted noun, in the plural. */
   readonly unit: string;
   readonly details: readonly string[];
 };
 
 export type Progress = Disposable & { readonly show: (report: ProgressReport) => void };
 
-/** @param hasBar false where other output goes to the same terminal, and would tear a bar. */
+/** @param hasBar false when other output goes to the same terminal, which would break a bar. */
 export function openProgress(stream: NodeJS.WriteStream, hasBar = stream.isTTY): Progress {
   return hasBar ? openBar(stream) : openLines(stream);
 }
@@ -44,7 +44,7 @@ function openLines(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-/** Of a wait that is long enough to be told. */
+/** @returns the text of a wait of at least 5 seconds. */
 export function waitingText(waitedSeconds: number): string[] {
   return waitedSeconds >= 5 ? [`waiting for ${Math.round(waitedSeconds)} s`] : [];
 }

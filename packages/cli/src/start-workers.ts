@@ -1,4 +1,4 @@
-// All workers in one process, by the clock.
+// Starts all workers in one process.
 
 import { Metrics } from "@actions-archive/core/metrics";
 import type { Service } from "@actions-archive/core/service";
@@ -9,7 +9,7 @@ import { startLogWorker } from "@actions-archive/log-worker/start-log-worker";
 
 import type { StartConfig } from "./start-config.ts";
 
-/** Returns once all three run; `resources` end them. One of them serves PORT, which one process has once. */
+/** Returns once all three run; `resources` stop them. Only the fetcher serves PORT, which a process can open once. */
 export async function startWorkers(config: StartConfig, service: Pick<Service, "log" | "resources" | "stopping">): Promise<void> {
   const withoutPort = { ...config, PORT: undefined };
   const metrics = new Metrics(service.log);

@@ -1,32 +1,32 @@
-// Text from elsewhere, made safe for a terminal. A log can hold escape sequences that move the cursor, set the title, or
-// worse (CVE-2026-45803 of the GitHub CLI): only newline, tab and colours (SGR) pass, the rest is made visible.
+// Makes untrusted text safe for a terminal. A log can hold escape sequences that move the cursor, set the title, or worse
+// (CVE-2026-45803 of the GitHub CLI): only newline, tab and colours (SGR) pass, the rest is made visible.
 
 import { Transform, type TransformCallback } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 
-// These patterns look for control characters: that is what they are for.
+// The patterns match control characters on purpose.
 /* oxlint-disable no-control-regex */
 // An SGR sequence is ESC [ digits, ; and : m. Anything longer than this is no colour.
 const sgr = /^\u001B\[[0-9;:]{0,32}m/;
 const unfinishedSgr = /\u001B(\[[0-9;:]{0,32})?$/;
 
-/** One line or cell: every control character is shown, colours included. */
+/** For one line or cell: every control character is shown, colours included. */
 export function showControls(text: string): string {
-  // Almost all of a table's cells: looking at each character took most of the time of a large one.
+  // The fast path for almost all cells: checking each character took most of the time of a large table.
   if (/^[\u0020-\u007E]*$/.test(text)) return text;
   return Array.from(text, (character) =>
     isHarmless(character) && character !== "\n" && character !== "\t" ? character : visible(character),
   ).join("");
 }
 
-/** Lines of ours in which names stand: a colour in one of these could hide what comes after it. */
+/** For the program's own lines with names in them: a colour in a name could hide the rest. */
 export function showLines(text: string): string {
   return text.split("\n").map(showControls).join("\n");
 }
 
 /**
- * A stream of UTF-8 bytes in any chunks, whole lines from a line's start on; what comes out is safe to print. Invalid UTF-8 becomes
- * U+FFFD. Byte order marks at the start of a line are left out: the runner writes one each 2 MiB, where it begins a block.
+ * A transform from UTF-8 in any chunks, starting at a line, to text that is safe to print. Invalid UTF-8 becomes U+FFFD. Byte
+ * order marks at the start of a line are omitted: the runner writes one every 2 MiB, at the start of a block.
  */
 export class TerminalSafe extends Transform {
   readonly #decoder = new StringDecoder("utf8");
@@ -35,7 +35,7 @@ export class TerminalSafe extends Transform {
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     const text = this.#rest + this.#decoder.write(chunk);
-    // A colour may be cut by the end of the chunk.
+    // The chunk's end may split a colour.
     const cut = unfinishedSgr.exec(text)?.index ?? text.length;
     this.#rest = text.slice(cut);
     done(null, makeSafe(this.#withoutMarks(text.slice(0, cut))));
@@ -53,11 +53,11 @@ export class TerminalSafe extends Transform {
   }
 }
 
-/** `text` with newlines, tabs and colours, and everything else that a terminal would obey made visible. */
+/** @returns `text` with newlines, tabs and colours kept, and every other control character made visible. */
 export function makeSafe(text: string): string {
   let safe = "";
   let from = 0;
-  // Anything that is not plain: C0, DEL, C1, bidirectional controls and isolates, line separators, byte order mark.
+  // Control characters: C0, DEL, C1, bidirectional controls and isolates, line separators, byte order mark.
   for (const { index } of text.matchAll(
     /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069\uFEFF]/g,
   )) {

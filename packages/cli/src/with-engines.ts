@@ -1,4 +1,4 @@
-// The engines of a command: those that settings name, and embedded ones for the rest.
+// Provides a command's engines: those that the settings name, and embedded ones for the rest.
 
 import { type Environment, presentSettings } from "@actions-archive/core/config";
 import type { Logger } from "@actions-archive/core/logger";
@@ -8,20 +8,20 @@ import { attachOrOpenEngines, type Engines, openEngines } from "@actions-archive
 
 import { findEmbedded, noArchiveHere } from "./find-embedded.ts";
 
-/** Stand-ins: for engines that do not run yet, and for those that a command does not use. */
+/** Placeholders for engines that do not run yet or that the command does not use. */
 const placeholders = {
   ARCHIVE_URL: "file:///embedded",
   DATABASE_URL: "postgres://embedded/embedded",
   QUEUE_URL: "postgres://embedded/embedded",
 };
 
-/** The environment with a stand-in for every URL that is not set, to check the rest of it. */
+/** The environment with a placeholder for every URL that is not set, to validate the other settings. */
 export function withPlaceholders(env: Environment): Record<string, string> {
   return { ...placeholders, ...presentSettings(env) };
 }
 
 export type EngineEnvironment = AsyncDisposable & {
-  /** `env` with all three URLs; those that the command does not use are stand-ins. */
+  /** `env` with all three URLs; unused ones are placeholders. */
   readonly env: Record<string, string>;
   readonly engines: Engines;
 };
@@ -31,7 +31,10 @@ export type EngineUrl = keyof typeof placeholders;
 export type EngineRequest = {
   readonly dir: string;
   readonly log: Logger;
-  /** `own`: this process runs them, and is refused where another does. `attach`: uses running ones, or runs them for the call. */
+  /**
+   * `own`: this process runs the engines, and is refused when another does. `attach`: uses running engines, or starts them for
+   * the call.
+   */
   readonly mode: "own" | "attach";
   /** The engines that the command uses; no other is started. All of them by default. */
   readonly uses?: readonly EngineUrl[];

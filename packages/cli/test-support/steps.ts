@@ -1,4 +1,4 @@
-// Logs of steps of any size in a folder store, and a count of the calls that read them: for tests and measurements.
+// Logs with steps of any size in a folder store, and a count of the calls that read them, for tests and benchmarks.
 
 import { createHash } from "node:crypto";
 import { appendFileSync } from "node:fs";
@@ -18,16 +18,16 @@ import type { FoundLog } from "../src/logs/find-log.ts";
 
 export type Read = { readonly key: string; readonly range: ByteRange | undefined };
 
-/** The store as it is, with a note of each call that reads. */
+/** Wraps the store and records each call that reads. */
 export function recordReads(store: Store): { store: Store; reads: Read[] } {
   const reads: Read[] = [];
-  const noting = withCalls(store, ({ method, args, make }) => {
+  const recording = withCalls(store, ({ method, args, make }) => {
     // The first two arguments of every method that reads.
     const [key, range] = args as [string, ByteRange | undefined];
     if (["head", "read", "open", "list"].includes(method)) reads.push({ key, range });
     return make();
   });
-  return { store: noting, reads };
+  return { store: recording, reads };
 }
 
 export async function openFolder(): Promise<AsyncDisposable & { readonly store: Store; readonly path: string }> {
@@ -41,7 +41,7 @@ export async function openFolder(): Promise<AsyncDisposable & { readonly store: 
 
 const stamp = "2026-05-01T10:00:10.1234567Z";
 
-/** Of `bytes` bytes and a first line. A frame never sees a line twice, so that it compresses about as logs do. */
+/** Text of `bytes` bytes after a first line. No line repeats within a frame, so that it compresses about as logs do. */
 export function stepText(step: number, bytes: number): Buffer {
   const lines = Array.from({ length: Math.min(30_000, Math.ceil(bytes / 50)) }, (_, index) => {
     const word = createHash("sha256").update(`${step} ${index}`).digest("hex");
@@ -50,7 +50,7 @@ export function stepText(step: number, bytes: number): Buffer {
   return Buffer.concat([Buffer.from(`${stamp} ##[group]Run step ${step}\n`), Buffer.alloc(bytes, lines.join(""))]);
 }
 
-/** A log with one section a step, `sizes` bytes each and a little more. */
+/** Stores a log with one section per step, of slightly more than `sizes` bytes each. */
 export async function putSteps(folder: { store: Store; path: string }, sizes: readonly number[]) {
   const encoder = new LogEncoder();
   const file = join(folder.path, "spool");

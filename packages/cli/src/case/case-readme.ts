@@ -1,8 +1,8 @@
-// The README of an exported case: for an auditor who knows neither this program nor its archive.
+// The README of an exported case, for an auditor who knows neither this program nor the archive.
 
 import type { PlannedJob } from "./plan-case.ts";
 
-/** Markdown. Names in it come from GitHub: only ids and the repository's name are used. */
+/** Creates the README in Markdown. Names come from GitHub, so only ids and the repository's name are used. */
 export function caseReadme(jobs: readonly PlannedJob[], keyId: string): Buffer {
   return Buffer.from(`# Logs of GitHub Actions jobs, with proof
 

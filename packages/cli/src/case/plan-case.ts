@@ -1,4 +1,4 @@
-// What a case must hold of a job, and which seals prove it.
+// Determines what a case contains for a job, and which seals prove it.
 
 import type { LogRecord } from "@actions-archive/archive/record/record";
 import { readLogRecord } from "@actions-archive/archive/record/records";
@@ -16,33 +16,33 @@ export type PlannedJob = {
   readonly jobId: number;
   readonly record: LogRecord;
   readonly recordKey: string;
-  /** Undefined while the attempt is not complete: then none is written. */
+  /** Undefined while the attempt is not complete, since no run record is written before. */
   readonly runKey: string | undefined;
   /** Undefined when there is no log, or when it was removed. */
   readonly log: Extract<LogRecord["log"], { state: "archived" }> | undefined;
-  /** The seal that says why an archived log is gone. */
+  /** The seal whose tombstone explains why an archived log was removed. */
   readonly tombstoneSeal: number | undefined;
 };
 
 /**
- * Reads only.
- * @throws PermanentError `usage/invalid` for a job that is unknown or has no record yet, and for a removal in no seal yet; `store/corrupt`
- * for a record that is damaged.
+ * Plans the case of one job. Reads only.
+ * @throws PermanentError `usage/invalid` for a job that is unknown or has no record yet, and for a removal that is not sealed
+ * yet; `store/corrupt` for a damaged record.
  */
 export async function planJob({ db, store }: Archive, jobId: number): Promise<PlannedJob> {
-  const place = await findLog(db, jobId);
-  if (place === undefined) throw await explainNoRecord(db, jobId);
-  const record = await readLogRecord(store, place.record_key, jobId);
+  const location = await findLog(db, jobId);
+  if (location === undefined) throw await explainNoRecord(db, jobId);
+  const record = await readLogRecord(store, location.record_key, jobId);
   const runKey = runRecordKey(record.host, record);
   const planned = {
     jobId,
     record,
-    recordKey: place.record_key,
+    recordKey: location.record_key,
     runKey: (await findObjects(db, [runKey])).length > 0 ? runKey : undefined,
   };
   const { log } = record;
   if (log.state !== "archived") return { ...planned, log: undefined, tombstoneSeal: undefined };
-  if (place.log_key !== null) return { ...planned, log, tombstoneSeal: undefined };
+  if (location.log_key !== null) return { ...planned, log, tombstoneSeal: undefined };
   const tombstoneSeal = await findTombstoneSeal(db, log.key);
   if (tombstoneSeal === null)
     throw new PermanentError(
@@ -63,8 +63,8 @@ async function explainNoRecord(db: Database, jobId: number): Promise<PermanentEr
 }
 
 /**
- * `needed` and the seals after them up to one that the key signed: each names the hash of the one before.
- * @throws PermanentError `usage/invalid` when the key signed none of them, and none after them.
+ * @returns `needed` and the seals after them up to one that the key signed: each seal names the hash of the preceding one.
+ * @throws PermanentError `usage/invalid` when the key signed none of them and none after them.
  */
 export async function completeChain(db: Database, needed: ReadonlySet<number>, keyId: string): Promise<number[]> {
   const first = Math.min(...needed);

@@ -1,4 +1,4 @@
-// Fills a case: objects with their proofs, the seals that these need, the key, the checker, a README and the manifest.
+// Writes a case: objects with their proofs, the necessary seals, the key, the checker, a README and the manifest.
 
 import { execFile } from "node:child_process";
 import type { KeyObject } from "node:crypto";
@@ -24,8 +24,8 @@ export type WrittenCase = {
 };
 
 /**
- * Writes all files into `folder`, and checks them as an auditor would. Logs are streamed; a record or a seal is held in memory.
- * @throws PermanentError as `planJob`, `completeChain` and the prover; `store/corrupt` when the case does not hold.
+ * Writes all files into `folder` and verifies them as an auditor would. Logs are streamed; a record or a seal is held in memory.
+ * @throws PermanentError as `planJob`, `completeChain` and the prover; `store/corrupt` when the verification fails.
  */
 export async function writeCase(
   archive: Archive,
@@ -52,7 +52,7 @@ export async function writeCase(
 type ObjectFiles = { readonly key: string; readonly jobId: number; readonly file: string; readonly proofFile: string };
 type ObjectWriter = (object: ObjectFiles) => Promise<number>;
 
-/** What copies one object as it was sealed, with its proof. It returns the number of its seal. */
+/** Creates a function that copies one object as it was sealed, with its proof, and returns the number of its seal. */
 function openObjectWriter(archive: Archive, folder: CaseFolder, needed: Set<number>): ObjectWriter {
   const prove = createProver(archive);
   return async ({ key, jobId, file, proofFile }) => {
@@ -69,9 +69,9 @@ function openObjectWriter(archive: Archive, folder: CaseFolder, needed: Set<numb
   };
 }
 
-type JobSite = { readonly archive: Archive; readonly folder: CaseFolder; readonly addObject: ObjectWriter };
+type JobContext = { readonly archive: Archive; readonly folder: CaseFolder; readonly addObject: ObjectWriter };
 
-async function addJob({ archive, folder, addObject }: JobSite, job: PlannedJob, needed: Set<number>): Promise<number> {
+async function addJob({ archive, folder, addObject }: JobContext, job: PlannedJob, needed: Set<number>): Promise<number> {
   const { jobId, recordKey, runKey, log, tombstoneSeal } = job;
   const at = (name: string) => `jobs/${jobId}/${name}`;
   const sealedIn = await addObject({ key: recordKey, jobId, file: at("record.json"), proofFile: at("record.proof.json") });
@@ -97,7 +97,7 @@ async function openObject({ store }: Archive, key: string, versionId?: string): 
   );
 }
 
-/** With the command that the auditor runs, on the files that the auditor gets. */
+/** Runs the auditor's command on the auditor's files. */
 async function checkCase(folder: string): Promise<void> {
   await new Promise<void>((done, reject) => {
     execFile(process.execPath, [join(folder, "check.mjs")], { cwd: folder, env: {} }, (error, _stdout, stderr) => {
@@ -106,7 +106,7 @@ async function checkCase(folder: string): Promise<void> {
       reject(
         new PermanentError(
           "store/corrupt",
-          `The case does not hold, and was not written. ${why}\nRun verify --deep, which says what in the archive was changed.`,
+          `The case failed its verification and was not written. ${why}\nRun verify --deep to find what was changed in the archive.`,
           { cause: error },
         ),
       );

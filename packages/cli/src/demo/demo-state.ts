@@ -1,4 +1,4 @@
-// What makes a second demo continue where the first ended: the same simulated world.
+// The demo's persistent state, so that a second demo continues in the same simulated world.
 
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ const DemoState = z.object({ seed: z.int(), clockStart: z.iso.datetime() });
 
 export type DemoWorld = { readonly seed: number; readonly clockStart: Date };
 
-/** The demo's world; made at the first call, kept in `folder` from then on. */
+/** Reads the demo's world from `folder`, or creates it at the first call. */
 export async function readDemoState(folder: string): Promise<DemoWorld> {
   const path = join(folder, "demo.json");
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {

@@ -1,4 +1,4 @@
-// One step of an archived log: its place from the job's rows, its bytes with one ranged read of the frames that hold them.
+// Reads one step of an archived log: its location from the job's rows, its bytes with one ranged read.
 
 import { readLogRange, readSeekTable } from "@actions-archive/archive/log/read-log";
 import type { Section } from "@actions-archive/archive/record/record";
@@ -13,9 +13,8 @@ import type { FoundLog } from "./find-log.ts";
 export type StepChoice = { readonly jobId: number; readonly stepNumber: number };
 
 /**
- * Where the lines of a step are.
- * @throws PermanentError `usage/invalid` that says why it has none, by the record of its job, and names the steps that can be had;
- * `store/corrupt`.
+ * Finds the lines of a step.
+ * @throws PermanentError `usage/invalid` that explains why the step has none and lists the steps that have; `store/corrupt`.
  */
 export async function findStep(
   { db, store }: { readonly db: Database; readonly store: Store },
@@ -29,11 +28,11 @@ export async function findStep(
   const name = `Step ${stepNumber}${step?.step_name == null ? "" : ` (${step.step_name})`} of job ${jobId}`;
   const { sections } = await readLogRecord(store, log.record_key, jobId);
   if (sections === undefined)
-    throw refused(`The record of job ${jobId} does not say where its steps are. The whole log: actions-archive logs ${jobId}`);
-  throw refused(`${name} ${whyWithout(step, steps)}\n${listLines(steps, sections)}`);
+    throw refused(`The record of job ${jobId} has no positions of its steps. The complete log: actions-archive logs ${jobId}`);
+  throw refused(`${name} ${reasonWithoutLines(step, steps)}\n${listLines(steps, sections)}`);
 }
 
-/** The step's bytes. Two ranged reads, one for the seek table, or a single one where the frames came with it. */
+/** Reads the step's bytes with two ranged reads, one of them for the seek table, or with one where the frames came with it. */
 export async function* readStep(store: Store, log: FoundLog, { raw_start, raw_bytes }: StepSection): AsyncIterable<Buffer> {
   const options = {
     sizeBytes: log.stored_bytes ?? undefined,
@@ -44,10 +43,10 @@ export async function* readStep(store: Store, log: FoundLog, { raw_start, raw_by
   yield* readLogRange(store, log.log_key, { start: raw_start, end: raw_start + raw_bytes }, { ...options, table });
 }
 
-function whyWithout(step: LogStep | undefined, steps: readonly LogStep[]): string {
+function reasonWithoutLines(step: LogStep | undefined, steps: readonly LogStep[]): string {
   if (step === undefined && steps.length > 0) return "is not known.";
   if (step?.conclusion === "skipped") return "was skipped: it has no lines.";
-  return "has no lines that could be attributed to it: it printed none, or where they begin could not be told.";
+  return "has no lines that could be attributed to it: it printed none, or their start could not be determined.";
 }
 
 function listLines(steps: readonly LogStep[], sections: readonly Section[]): string {

@@ -1,4 +1,4 @@
-// Distinguishes progress of a pass from states that only change: a log that is deferred again and again makes none.
+// Distinguishes progress of a pass from mere changes of state: a log that is deferred repeatedly is no progress.
 
 import type { WorkCounts } from "@actions-archive/database/ledger/summary";
 
@@ -6,11 +6,11 @@ export class PassProgress {
   #jobs = -1;
   #decided = -1;
   #loaded = -1;
-  #owed = Infinity;
+  #pendingWork = Infinity;
 
   /**
-   * Whether more is done than ever before in this pass: more jobs known, more logs archived, absent or failed, more rows loaded. What is
-   * owed of listings and run records must fall below its lowest since the last of these.
+   * Whether this pass has progressed: more jobs known, more logs archived, absent or failed, or more rows loaded than ever
+   * before. Pending listings and run records must fall below their minimum since then.
    */
   advance(counts: WorkCounts): boolean {
     const {
@@ -26,13 +26,13 @@ export class PassProgress {
     } = counts;
     const decided = archived + absent + failed;
     const loaded = jobs - unloadedJobs;
-    const owed = unrecordedAttempts + laggingAttempts + incompleteWindows + openBackfills;
+    const pendingWork = unrecordedAttempts + laggingAttempts + incompleteWindows + openBackfills;
     const isMore = jobs > this.#jobs || decided > this.#decided || loaded > this.#loaded;
-    const isLessOwed = owed < this.#owed;
+    const isLessPending = pendingWork < this.#pendingWork;
     this.#jobs = Math.max(this.#jobs, jobs);
     this.#decided = Math.max(this.#decided, decided);
     this.#loaded = Math.max(this.#loaded, loaded);
-    this.#owed = isMore ? owed : Math.min(this.#owed, owed);
-    return isMore || isLessOwed;
+    this.#pendingWork = isMore ? pendingWork : Math.min(this.#pendingWork, pendingWork);
+    return isMore || isLessPending;
   }
 }

@@ -1,5 +1,5 @@
-// One full pass: stored deliveries, every repository from its start to now, the last 30 days again for re-runs, open runs once, what
-// backfills still owe, and the queues until nothing can run. Waiting for back-offs and pauses is bounded by --max-wait.
+// Runs one full pass: stored deliveries, every repository from its start to now, re-runs of the last 30 days, open runs once,
+// running backfills, and the queues until nothing can run. Waiting for back-offs and pauses is limited by --max-wait.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -36,10 +36,10 @@ type Pass = {
   readonly stopping: AbortSignal;
   repositories: number;
   repositoriesListed: number;
-  /** What was not looked at to its end, and why. */
+  /** What was not finished, and why. */
   readonly givenUp: string[];
   isListing: boolean;
-  /** Nothing can be done any more. */
+  /** No work is left that can run. */
   isOver: boolean;
 };
 
@@ -48,12 +48,17 @@ const pruneIntervalMs = 30_000;
 const pollsAtOnce = 4;
 const lateRetryMs = 2_000;
 const recheckEveryMs = 1_000;
-/** A request, an upload's end and a turn that counts a large ledger take seconds: no waiting. */
+/** A request, the end of an upload and counting a large ledger take seconds, which do not count as waiting. */
 const maxPauseSeconds = 10;
-/** Job objects that became fuller in this pass are few; an archive that a newer extraction reads again takes many passes, or `reindex`. */
+/**
+ * Few job objects gain steps during a pass. An archive that a newer extraction must read again needs many passes, or `reindex`.
+ */
 const maxRereadMs = 30_000;
 
-/** @returns what is complete and what is not. @throws ConfigError; the signal's reason when it was stopped. */
+/**
+ * @returns the report of the pass.
+ * @throws ConfigError; the signal's reason when it was stopped.
+ */
 export async function runPass(
   config: StartConfig,
   service: Pick<Service, "log" | "resources" | "stopping">,
@@ -75,7 +80,7 @@ export async function runPass(
     isListing: true,
     isOver: false,
   };
-  // What an earlier pass left in doubt is no wait of this one.
+  // Logs that an earlier pass left unconfirmed are due now.
   await makeUnconfirmedDue(fetcher.db);
   await retryUntilIdle(pass, "the stored deliveries", async () => void (await recordStoredDeliveries(fetcher)));
   const listing = listRepositories(pass).finally(() => {
@@ -97,7 +102,7 @@ async function listRepositories(pass: Pass): Promise<void> {
   const repositories = await listSelectedRepositories(fetcher.db);
   pass.repositories = repositories.length;
   const queue = repositories.values();
-  const lane = async () => {
+  const worker = async () => {
     for (const { repository_id, full_name } of queue) {
       let isRetry = false;
       await retryUntilIdle(pass, full_name, () => {
@@ -108,28 +113,29 @@ async function listRepositories(pass: Pass): Promise<void> {
       pass.repositoriesListed++;
     }
   };
-  await Promise.all(Array.from({ length: pollsAtOnce }, lane));
+  await Promise.all(Array.from({ length: pollsAtOnce }, worker));
 }
 
 async function listRepository({ fetcher, timeout, stopping }: Pass, repositoryId: number, isRetry: boolean): Promise<void> {
-  // A retry checks the same attempts again: what it finds of them shows in the counts, and that it checks them is no progress.
+  // A retry checks the same attempts again, which is no progress by itself; what it finds shows in the counts.
   const onProgress = isRetry ? {} : { onProgress: async () => timeout.recordProgress() };
   const outcome = await timeout.whileWorking(() =>
     pollRepository(fetcher, repositoryId, { isFullPass: true, signal: stopping, ...onProgress }),
   );
-  // Another process, or one that died less than a minute ago, holds the lease: its pass may be older than this one.
+  // Another process, or one that crashed less than a minute ago, holds the lease: its pass may have started before this one.
   if (outcome === "leased")
     throw new RateLimitedError("another process lists the repository", new Date(Date.now() + lateRetryMs));
 }
 
-// One wrong answer heals within the pass: what a list did not show, or a 404 hid, is read again when its next check is due.
+// Rechecks within the pass what an incomplete list or a 404 hid, as soon as it is due, so that a single wrong answer is
+// corrected.
 async function recheckRepositories(pass: Pass): Promise<void> {
   const { fetcher, timeout, stopping } = pass;
   while (!pass.isOver && !timeout.isOver && !stopping.aborted) {
     const due = (await listRechecks(fetcher.db)).filter(({ due_in_seconds }) => due_in_seconds === 0);
     for (const { repository_id } of due) {
       const poll = () => pollRepository(fetcher, repository_id, { isFullPass: false, signal: stopping });
-      // Why it failed is recorded, and is a gap.
+      // The reason of a failure is recorded and becomes a gap.
       await timeout.whileWorking(poll).catch((error: unknown) => {
         if (stopping.aborted || !(error instanceof ActionsArchiveError)) throw error;
       });
@@ -138,7 +144,7 @@ async function recheckRepositories(pass: Pass): Promise<void> {
   }
 }
 
-/** Does `work` until it ends, or cannot end, or the pass has waited for as long as the operator wants. */
+/** Retries `work` until it succeeds, fails permanently, or the pass has waited for --max-wait. */
 async function retryUntilIdle({ timeout, stopping, givenUp }: Pass, what: string, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
@@ -158,12 +164,12 @@ async function retryUntilIdle({ timeout, stopping, givenUp }: Pass, what: string
 async function feedUntilDone(pass: Pass, { onProgress }: PassOptions): Promise<void> {
   const { fetcher, timeout, stopping } = pass;
   const recordProgress = () => timeout.recordProgress();
-  await using lane = openBackfillRunner(fetcher, stopping, recordProgress);
+  await using worker = openBackfillRunner(fetcher, stopping, recordProgress);
   const progress = new PassProgress();
   let pruneDueAt = 0;
   for (;;) {
     if (stopping.aborted) return;
-    await lane.turn();
+    await worker.turn();
     if (performance.now() >= pruneDueAt) {
       await pruneQueues(fetcher, { archive: fetcher.archiveQueue, load: fetcher.loadQueue });
       pruneDueAt = performance.now() + pruneIntervalMs;
@@ -188,9 +194,7 @@ function isDone(counts: WorkCounts): boolean {
   return pending + unloadedJobs + unrecordedAttempts + laggingAttempts + incompleteWindows + openBackfills === paused;
 }
 
-/**
- * Whether all that is left are logs and lists that are retried after the pass has ended: a 410 in doubt is confirmed a day later.
- */
+/** Whether only logs and lists are left that are retried after the pass: an unconfirmed 410 is confirmed a day later. */
 async function canOnlyWait({ fetcher, timeout }: Pass, counts: WorkCounts): Promise<boolean> {
   const withoutRetries = { ...counts, pending: counts.paused, laggingAttempts: 0, incompleteWindows: 0 };
   const leftSeconds = timeout.leftMs / 1000;

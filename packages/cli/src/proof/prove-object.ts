@@ -1,4 +1,4 @@
-// From an object of the store to the proof that a seal holds it.
+// Proves that a seal holds an object of the store.
 
 import { makeProof, type Proof } from "@actions-archive/archive/seal/proof";
 import { parseSeal, type VerifiedSeal } from "@actions-archive/archive/seal/seal-envelope";
@@ -17,9 +17,9 @@ export type Proved = { readonly proof: Proof; readonly sequence: number };
 export type Prover = (key: string, jobId: number) => Promise<Proved>;
 
 /**
- * A prover that keeps the seal it read last: the objects of one job are mostly in one seal, which may have 60 MiB. Reads only; the
- * prover throws PermanentError `usage/invalid` when no seal holds the object yet, and `store/corrupt` when the store's seal is missing
- * or another one.
+ * Creates a prover that caches the last seal read: the objects of one job are mostly in one seal, which may have 60 MiB. Reads
+ * only. The prover throws PermanentError `usage/invalid` when no seal holds the object yet, and `store/corrupt` when the store's
+ * seal is missing or differs.
  */
 export function createProver({ db, store }: Archive): Prover {
   let last: { readonly sequence: number; readonly sealed: VerifiedSeal } | undefined;
@@ -36,7 +36,7 @@ export function createProver({ db, store }: Archive): Prover {
     if (proof !== undefined) return { proof, sequence };
     throw new PermanentError(
       "store/corrupt",
-      `The seal ${sealKey(sequence)} in ${store.url} does not hold ${key}, and the database says that it does: run verify.`,
+      `The seal ${sealKey(sequence)} in ${store.url} does not hold ${key}, although the database says so: run verify.`,
     );
   };
 }

@@ -1,4 +1,4 @@
-// What a report's parameters are on the command line: options of the same names, each value checked before Postgres sees it.
+// Maps a report's parameters to options of the same names, and validates their values before Postgres reads them.
 
 import type { ReportParameter } from "@actions-archive/database/audit/report-file";
 import { Argument, InvalidArgumentError, Option } from "commander";
@@ -14,12 +14,12 @@ export function reportOption({ name, placeholder, description }: ReportParameter
     : option.argParser((text: string) => parseValue(name, text));
 }
 
-/** A parameter that must be given stands behind the report's name. */
+/** A required parameter is an argument after the report's name. */
 export function reportArgument({ name, description }: ReportParameter): Argument {
   return new Argument(`<${name}>`, description).argParser((text: string) => parseValue(name, text));
 }
 
-/** What is bound for a parameter. @throws InvalidArgumentError when `text` is no value of it. */
+/** @returns the value to bind. @throws InvalidArgumentError when `text` is not a valid value. */
 export function parseValue(name: string, text: string): string {
   switch (name) {
     case "since":

@@ -1,4 +1,4 @@
-// A report's answer as a table, as CSV, or as one JSON document. Each tells what could not be read.
+// Prints a report as a table, as CSV or as one JSON document, each with what could not be read.
 
 import type { Answer } from "@actions-archive/database/audit/auditor";
 import type { Report } from "@actions-archive/database/audit/reports";
@@ -10,9 +10,9 @@ import { makeSafe } from "../terminal-safe.ts";
 
 export type FullAnswer = Answer & {
   readonly report: Report;
-  /** What was bound for each parameter. */
+  /** The bound value of each parameter. */
   readonly values: Readonly<Record<string, string>>;
-  /** Whether the limit cut the rows. */
+  /** Whether the limit left rows out. */
   readonly truncated: boolean;
   readonly unread: Readonly<Record<string, number>> | undefined;
 };
@@ -21,7 +21,7 @@ export function printTable(context: CommandContext, answer: FullAnswer): void {
   print(context, `${formatAnswer(answer)}\n${notes(answer).join("\n")}`);
 }
 
-/** RFC 4180 on stdout, with a head also without rows; notes on stderr. */
+/** Prints RFC 4180 on stdout, with a head even without rows; remarks on stderr. */
 export function printReportCsv(context: CommandContext, answer: FullAnswer): void {
   printCsv(context, { ...answer, columns: answer.report.columns.map(({ name }) => name) });
   context.stderr.write(makeSafe(`${notes(answer).join("\n")}\n`));
@@ -43,6 +43,6 @@ function notes({ values, rows, truncated, unread }: FullAnswer): string[] {
   const causes = Object.entries(unread).map(([cause, times]) => `${times} × ${cause}`);
   return [
     summary,
-    causes.length === 0 ? "All logs of this span were read." : `Not read, so that rows may be missing: ${causes.join(", ")}.`,
+    causes.length === 0 ? "All logs of this span were read." : `Not read, so rows may be missing: ${causes.join(", ")}.`,
   ];
 }

@@ -94,7 +94,7 @@ function spanOf({ since, until }: BackfillRequest, now: Date, retentionDays: num
   if (span.since < span.until) return span;
   throw new PermanentError(
     "usage/invalid",
-    `No backfill was created. No run can be created between ${span.since.toISOString()} and ${span.until.toISOString()}: set --since earlier than --until and earlier than two minutes ago`,
+    `No backfill was created. No run can be created between ${span.since.toISOString()} and ${span.until.toISOString()}: --since must be earlier than --until, and earlier than two minutes ago`,
   );
 }
 
