@@ -282,7 +282,7 @@ test("search reports what it cannot read and ends with 3, with or without a matc
   ]);
   const text = await runCli(["search", "nothing of the kind"], archive.options);
   expect(text).toMatchObject({ code: 3, stdout: "" });
-  expect(text.stderr).toMatch(/Not read, so a match may hide there:/);
+  expect(text.stderr).toMatch(/Not read, so matches may be missing:/);
   expect(text.stderr).toContain("log_absent: deleted");
   expect(text.stderr).toContain(`acme/app run 26365060973 job ${firstJobId}: log_damaged: The log ${damaged} in `);
   expect(text.stderr).toContain("No match in 3 logs");
@@ -306,7 +306,7 @@ test("a wrong search ends with 2 and shows the right usage", async () => {
   await using workspace = await openWorkspace();
   await using archive = await openFilledArchive(workspace);
   for (const [args, message] of [
-    [["foo(?=bar)"], "Look-around and back-references are not taken"],
+    [["foo(?=bar)"], "Look-around and back-references are not supported"],
     [["here", "--repository", "acme/ap"], "No repository acme/ap is known"],
     [["here", "--since", "yesterday"], "must be a date"],
     [["here", "--max-matches", "0"], "1 or more"],

@@ -1,4 +1,4 @@
-// `demo`: the whole pipeline on the embedded engines against the simulator, then an audit report.
+// `demo`: runs the pipeline on the embedded engines against the simulator, then prints an audit report.
 
 import { join } from "node:path";
 
@@ -22,13 +22,13 @@ import { openProgress } from "../progress.ts";
 import { loadStartConfig } from "../start-config.ts";
 import { openEngineEnvironment } from "../with-engines.ts";
 
-/** As it stands in keys and views: the simulator's ports change, its name does not. */
+/** The host's name in keys and views: fixed, since the simulator's ports change. */
 const simulatedHost = "github-simulator";
 
 export function addDemo(program: Command, context: CommandContext): void {
   program
     .command("demo")
-    .description("the whole pipeline on embedded engines against a simulated GitHub, then an audit report")
+    .description("run the whole pipeline on embedded engines against a simulated GitHub, then print an audit report")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",
@@ -40,7 +40,7 @@ export function addDemo(program: Command, context: CommandContext): void {
       const log = createCommandLogger(context, "error");
       const stopping = stopOnSignal();
       if (!json) print(context, "Starting Postgres, the archive folder and the simulated GitHub …");
-      // Nothing of the operator's own settings: the demo must not touch a real archive.
+      // Ignores the operator's settings, so that the demo never touches a real archive.
       const { env, engines } = resources.use(await openEngineEnvironment({}, { dir: context.dir, log, mode: "own" }));
       const state = await readDemoState(context.dir);
       const simulator = resources.use(
@@ -51,7 +51,7 @@ export function addDemo(program: Command, context: CommandContext): void {
           rateLimits: { perHour: 100_000 },
         }),
       );
-      // The world is that of the first run; its time is the database's, whose clock GitHub's dates are compared with.
+      // The world is that of the first run. Its clock is set to now, since GitHub's dates are compared with the database's clock.
       simulator.clock.advance(Math.max(0, Date.now() - state.clockStart.getTime()));
       const config = loadStartConfig({
         ...env,

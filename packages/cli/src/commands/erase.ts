@@ -1,4 +1,4 @@
-// `erase JOB_ID`: a log that must go.
+// `erase JOB_ID`: removes an archived log permanently.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import {
@@ -28,7 +28,7 @@ Examples:
   actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123"
   actions-archive erase 399444496 --reason "prints the deploy key, ticket SEC-123" --yes
 
-It shows first what goes, and asks on a terminal; without one it needs --yes.
+It prints what will be removed and prompts on a terminal; without one it needs --yes.
 
 What happens: the job's row says absent, removed, at once. Its tombstone goes into the next seal (actions-archive seal makes one now),
 and once that is in the store, the loader removes the log object. Only what is sealed and not on hold can be erased. The reason and
@@ -40,11 +40,11 @@ Replace a secret that was printed, whatever you erase.`;
 
 export function addErase(program: Command, context: CommandContext): void {
   addBy(program.command("erase"))
-    .description("remove the archived log of a job for good: a printed secret, a lawful request")
+    .description("remove the archived log of a job permanently, for example a printed secret or a legal request")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .requiredOption("--reason <text>", "why, for the auditor; it is sealed")
-    .option("--dry-run", "say what goes, and change nothing")
-    .option("--yes", "do not ask")
+    .option("--dry-run", "print what would be removed, and change nothing")
+    .option("--yes", "skip the confirmation")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
     .action(async (jobId: number, { reason, by, dryRun, yes, json }: EraseOptions) => {
@@ -58,11 +58,11 @@ export function addErase(program: Command, context: CommandContext): void {
         if (dryRun && json) return printJson(context, { dry_run: true, ...plan });
         if (!json) print(context, formatPlan(plan));
         if (dryRun) return print(context, "\nNothing was changed: --dry-run.");
-        if (!yes) await confirm(context, `The log of job ${jobId} goes for good.`);
+        if (!yes) await confirm(context, `The log of job ${jobId} will be removed permanently.`);
       }
       const erasure = await eraseLog(db, jobId, why, by);
       if (json) return printJson(context, { dry_run: dryRun === true, ...erasure });
-      print(context, `${plan === undefined ? "" : "\n"}${tell(erasure)}`);
+      print(context, `${plan === undefined ? "" : "\n"}${formatErasure(erasure)}`);
     });
 }
 
@@ -82,7 +82,7 @@ function formatPlan(plan: ErasurePlan): string {
   ].join("\n");
 }
 
-function tell(erasure: Erasure): string {
+function formatErasure(erasure: Erasure): string {
   const { job_id, is_new, objects, annotations, record_key, same_text, copies } = erasure;
   const head = is_new
     ? `The log of job ${job_id} is removed: its row says so now.`
@@ -102,13 +102,13 @@ function tell(erasure: Erasure): string {
   const stays = is_new
     ? ["", "What stays:", `- ${quoted}`, "- Copies, versions and backups of the bucket and of the database, until they go."]
     : [];
-  return [head, ...objects.map(tellObject), ...(others.length > 0 ? ["", ...others] : []), ...stays].join("\n");
+  return [head, ...objects.map(formatObject), ...(others.length > 0 ? ["", ...others] : []), ...stays].join("\n");
 }
 
-function tellObject({ object_key, size_bytes, sealed_in, removed_at, retained_until, problem }: ErasedObject): string {
-  return `- ${object_key} (${formatBytes(size_bytes)}): ${standing()}`;
+function formatObject({ object_key, size_bytes, sealed_in, removed_at, retained_until, problem }: ErasedObject): string {
+  return `- ${object_key} (${formatBytes(size_bytes)}): ${removalState()}`;
 
-  function standing(): string {
+  function removalState(): string {
     if (removed_at !== null) return `gone since ${formatTime(removed_at)}`;
     if (sealed_in === null) return "waits for a seal, then the loader removes it (actions-archive seal makes one now)";
     if (retained_until !== null) return `the store retains it until ${formatTime(retained_until)}; it goes then`;

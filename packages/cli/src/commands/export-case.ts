@@ -1,4 +1,4 @@
-// `export-case JOB_ID… --to DIR`: jobs with their logs and all proofs, in a folder that an auditor checks with Node alone.
+// `export-case JOB_ID… --to DIR`: writes jobs with their logs and proofs into a folder that an auditor checks with Node alone.
 
 import { openStoreForReading } from "@actions-archive/archive/open-store";
 import { keyIdOf } from "@actions-archive/archive/seal/seal-key";

@@ -1,4 +1,4 @@
-// `gaps`: what is owed or lost, and what to do about it.
+// `gaps`: lists missing and lost data, with what to do about it.
 
 import { GapKind } from "@actions-archive/core/states";
 import { countGaps, listGaps } from "@actions-archive/database/audit/gaps";
@@ -11,25 +11,25 @@ import { describeGap } from "../gaps/describe-gap.ts";
 
 type GapsOptions = { kind?: GapKind; repository?: string; json?: true };
 
-const maxJsonLength = 100_000;
-const maxPrintedChars = 100;
+const maxListed = 100_000;
+const maxPrinted = 100;
 
 export function addGaps(program: Command, context: CommandContext): void {
   program
     .command("gaps")
-    .description("what is owed or lost: where, since when, why, and what to do")
-    .addOption(new Option("--kind <kind>", "one kind alone").choices(GapKind.options))
-    .option("--repository <owner/name>", "one repository alone")
-    .option("--json", `one JSON document: all of them counted, and ${maxJsonLength} listed at most`)
+    .description("list what is missing or lost: where, since when, why, and what to do")
+    .addOption(new Option("--kind <kind>", "only this kind").choices(GapKind.options))
+    .option("--repository <owner/name>", "only this repository")
+    .option("--json", `one JSON document: all of them counted, and ${maxListed} listed at most`)
     .addHelpText(
       "after",
-      "\nExamples:\n  actions-archive gaps\n  actions-archive gaps --kind log_failed --repository my-org/app\n  actions-archive gaps --json | jq .counts\n\nThe view audit.gaps holds the same.",
+      "\nExamples:\n  actions-archive gaps\n  actions-archive gaps --kind log_failed --repository my-org/app\n  actions-archive gaps --json | jq .counts\n\nThe view audit.gaps has the same rows.",
     )
     .action(async ({ json, ...choice }: GapsOptions) => {
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "gaps", resources });
       const counts = await countGaps(db, choice);
-      const gaps = await listGaps(db, { ...choice, limit: json ? maxJsonLength : maxPrintedChars });
+      const gaps = await listGaps(db, { ...choice, limit: json ? maxListed : maxPrinted });
       if (json) return printJson(context, { counts, gaps });
       const total = counts.reduce((sum, group) => sum + group.gaps, 0);
       if (total === 0) return print(context, "No gaps.");

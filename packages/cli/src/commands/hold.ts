@@ -1,4 +1,4 @@
-// `hold`: legal holds on logs, on and off, and which stand.
+// `hold`: sets, releases and lists legal holds on logs.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { type HeldJob, holdJobs, listHolds } from "@actions-archive/database/retention/holds";
@@ -24,14 +24,14 @@ log of that one. Holds and releases are sealed, with who did it and why; audit.h
 
 export function addHold(program: Command, context: CommandContext): void {
   addAscription(program.command("hold"))
-    .description("keep logs from being removed, whatever policy or erase say; without a job, list what is on hold")
+    .description("protect logs from retention policies and erase; without a job, list the holds")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .option("--release", "release these jobs again")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
     .action(async (jobIds: number[], { release, json, ...ascribed }: HoldOptions) => {
       if (jobIds.length === 0 && (release || ascribed.reason !== undefined || ascribed.by !== undefined))
-        throw new PermanentError("usage/invalid", "Name the jobs: actions-archive hold JOB_ID…; --help shows how it is used");
+        throw new PermanentError("usage/invalid", "Name the jobs: actions-archive hold JOB_ID…; see --help");
       const { by, reason = null } = ascriptionOf(ascribed);
       await using resources = new AsyncDisposableStack();
       const { db } = await attachLedger(context, { command: "hold", resources, writes: jobIds.length > 0 });
@@ -42,11 +42,11 @@ export function addHold(program: Command, context: CommandContext): void {
       }
       const jobs = await holdJobs(db, { jobIds, isHeld: !release, reason, by });
       if (json) return printJson(context, { jobs });
-      print(context, tell(jobs, release === true));
+      print(context, formatResult(jobs, release === true));
     });
 }
 
-function tell(jobs: readonly HeldJob[], isReleased: boolean): string {
+function formatResult(jobs: readonly HeldJob[], isReleased: boolean): string {
   const changed = jobs.filter(({ is_changed }) => is_changed);
   const done = isReleased ? "released" : "on hold";
   const unchanged = jobs.length - changed.length;

@@ -1,4 +1,4 @@
-// `logs JOB_ID`: an archived log or one step of it, safe for a terminal.
+// `logs JOB_ID`: prints an archived log or one of its steps, safe for a terminal.
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -30,9 +30,9 @@ export function addLogs(program: Command, context: CommandContext): void {
     .command("logs")
     .description("print an archived log, or one step of it; control characters are made visible, colours pass")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
-    .option("--step <number>", "the lines of one step alone", parseStepNumber)
+    .option("--step <number>", "only the lines of one step", parseStepNumber)
     .option("--raw", "the bytes as GitHub served them, byte order marks included")
-    .option("--json", "where the log lies, as one JSON document, instead of its text")
+    .option("--json", "the log's location as one JSON document, instead of its text")
     .addHelpText("after", examples)
     .action(async (jobId: number, { step: stepNumber, raw, json }: LogsOptions) => {
       await using resources = new AsyncDisposableStack();

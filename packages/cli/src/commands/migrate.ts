@@ -1,4 +1,4 @@
-// `migrate`: brings the schemas up to date.
+// `migrate`: brings the schemas of the database and the queue up to date.
 
 import { migrateQueue } from "@actions-archive/core/queue-engine";
 import { migrateDatabase } from "@actions-archive/database/migration/migrate";

@@ -1,4 +1,4 @@
-// `proof JOB_ID`: a small file that shows to anyone with the public key that the record of a job was sealed.
+// `proof JOB_ID`: writes a file that proves to anyone with the public key that a job's record was sealed.
 
 import type { KeyObject } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -63,7 +63,10 @@ export function addProof(program: Command, context: CommandContext): void {
 
 type KeySource = { readonly file: string | undefined; readonly context: CommandContext };
 
-/** Writes the public key next to the proof. @returns the command that checks the proof, or how to get the key that is missing here. */
+/**
+ * Writes the public key next to the proof.
+ * @returns the command that checks the proof, or how to get the missing key.
+ */
 async function describeCheck(output: string, proof: Proof, source: KeySource): Promise<string> {
   const keyId = parseHeadKeyId(proof);
   const publicKey = await findSealingKey(keyId, source);
@@ -81,7 +84,10 @@ async function describeCheck(output: string, proof: Proof, source: KeySource): P
   ].join("\n");
 }
 
-/** Undefined when this archive seals with another key now, or no key is configured here. @throws PermanentError for a given file. */
+/**
+ * @returns undefined when this archive now seals with another key, or no key is configured here.
+ * @throws PermanentError for a given file without the right key.
+ */
 async function findSealingKey(keyId: string, { file, context }: KeySource): Promise<KeyObject | undefined> {
   if (file === undefined) {
     const known = await findPublicKeys([], context).catch((error: unknown) => {

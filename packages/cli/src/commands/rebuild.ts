@@ -1,4 +1,4 @@
-// `rebuild`: makes an empty database whole from the store.
+// `rebuild`: fills an empty database from the store.
 
 import { type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -25,13 +25,13 @@ import { openProgress, type ProgressReport } from "../progress.ts";
 
 const maxListed = 1_000;
 
-/** What no object of the store holds, in the order in which it matters. */
+/** What no object of the store holds, most important first. */
 const notKept = [
   "what no record and no seal holds yet: the ledger's change since the last seal, deliveries that waited, failed logs' reasons and tries; polling finds it again while GitHub has it",
-  "windows of repositories where no seal carries them: without a sealing key none does, and the next look lists everything again",
+  "windows of repositories that no seal has: without a sealing key none has them, and the next poll lists everything again",
   "how far running backfills were: start them again",
   "rate budgets, pauses and ETags",
-  "retention and visibility of repositories, since when they are archived, and their problems: the next look asks for them",
+  "retention and visibility of repositories, since when they are archived, and their problems: the next poll reads them",
   "when things were first seen",
 ];
 
@@ -41,15 +41,15 @@ Examples:
   actions-archive rebuild --json | jq .refused
 
 Needs ARCHIVE_URL and a database that is migrated and empty; neither a queue nor GitHub. Stop the workers first. When it is stopped or
-killed, run it again: it goes on where it was. Afterwards start the workers; logs that are archived or absent are not asked for again.
+killed, run it again: it continues where it stopped. Afterwards start the workers; logs that are archived or absent are not requested again.
 
-Ends with 0 when all objects were used, 3 when some were passed over (they are listed, and in archive.rebuild_refusals), 2 when the
+Ends with 0 when all objects were used, 3 when some were skipped (they are listed, and in archive.rebuild_refusals), 2 when the
 database is not empty, 78 when the store is no archive, or another one's.`;
 
 export function addRebuild(program: Command, context: CommandContext): void {
   program
     .command("rebuild")
-    .description("make an empty database whole from the store")
+    .description("fill an empty database from the store")
     .option(
       "--public-key <file>",
       "the key that signed the newest seal, in PEM; without it that of SEAL_KEY, if there is one",
@@ -120,7 +120,7 @@ async function makeReport(db: Database, state: RebuildState, isVerified: boolean
     jobs,
     jobs_per_second: Math.round(jobs / Math.max(seconds, 1e-3)),
     last_seal: (await findHead(db))?.sequence ?? null,
-    /** Of the newest seal; each before it is named by the one after it. */
+    /** Whether the newest seal's signature was checked; each earlier seal is named by its successor. */
     signature_checked: isVerified,
     refusals: await countRefusals(db),
     refused: await listRefusals(db, maxListed),
@@ -134,14 +134,14 @@ function formatReport(report: Report): string {
   const lines = [
     `Archive ${archive_id}: rebuilt ${ended_at?.toISOString() ?? ""}, ${jobs} jobs from ${objects_read} objects in ${seconds} s (${jobs_per_second} jobs a second).`,
     last_seal === null
-      ? "No seal is in the store: no window of time is known to be covered, and the next look lists everything again."
+      ? "No seal is in the store: no window of time is known to be covered, and the next poll lists everything again."
       : `The chain goes on after seal ${last_seal}${signature_checked ? "" : ", whose signature was not checked: neither --public-key nor SEAL_KEY was given. So no log is removed for what the seals say, policies of retention are to be set again, and released holds still hold"}.`,
     "",
     "Not in the store, and so not here:",
     ...report.not_kept.map((what) => `  - ${what}`),
   ];
   if (refusals > 0) {
-    lines.push("", `${refusals} objects were passed over; run verify:`);
+    lines.push("", `${refusals} ${refusals === 1 ? "object was" : "objects were"} skipped; run verify:`);
     lines.push(...refused.map(({ object_key, problem }) => `  ${object_key}: ${problem}`));
     if (refused.length < refusals) lines.push("  … the rest is in archive.rebuild_refusals.");
   }

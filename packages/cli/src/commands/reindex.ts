@@ -1,4 +1,4 @@
-// `reindex`: reads archived logs again, and writes what the program derives from them now.
+// `reindex`: reads archived logs again and writes what the current extraction derives from them.
 
 import { extractionVersion } from "@actions-archive/archive/log/facts/extraction";
 import { openArchive } from "@actions-archive/archive/open-archive";
@@ -45,8 +45,8 @@ export function addReindex(program: Command, context: CommandContext): void {
   program
     .command("reindex")
     .description("read archived logs again where the extraction or the job object has changed since")
-    .option("--job <id>", "this job's log, in any case; may be repeated", collectJobId)
-    .option("--repository <owner/name>", "one repository alone")
+    .option("--job <id>", "this job's log, unconditionally; may be repeated", collectJobId)
+    .option("--repository <owner/name>", "only this repository")
     .option("--since <date>", "jobs that completed since: a date, or days before now", parseInstant)
     .option("--until <date>", "jobs that completed before: a date, or days before now", parseInstant)
     .option("--json", "one JSON document")
@@ -79,7 +79,7 @@ function collectJobId(text: string, earlier: number[] | undefined): number[] {
   return [...(earlier ?? []), parseJobId(text)];
 }
 
-/** @throws PermanentError for a repository or a job that is not known, and a job without an archived log; then nothing is read. */
+/** @throws PermanentError for an unknown repository or job, and for a job without an archived log; then nothing is read. */
 async function checkChoice(db: Database, { jobIds, repository, since, until }: RereadChoice): Promise<void> {
   if (jobIds !== undefined && (repository ?? since ?? until) !== undefined)
     throw new PermanentError("usage/invalid", "--job names the logs itself: give it alone, or --repository, --since and --until");
@@ -89,9 +89,9 @@ async function checkChoice(db: Database, { jobIds, repository, since, until }: R
       `No repository ${repository} is known to this archive: actions-archive status lists them`,
     );
   if (jobIds === undefined) return;
-  const standings = new Map((await listLogStandings(db, jobIds)).map((standing) => [standing.job_id, standing]));
+  const states = new Map((await listLogStandings(db, jobIds)).map((state) => [state.job_id, state]));
   const wrong = jobIds.flatMap((id) => {
-    const job = standings.get(id);
+    const job = states.get(id);
     if (job === undefined) return [`No job ${id} is known`];
     if (job.log_state === "archived") return [];
     const reason = job.log_reason === null ? "" : `: ${job.log_reason}`;

@@ -1,4 +1,4 @@
-// `report NAME`: the documented queries of packages/database/reports, each with the options that its file names.
+// `report NAME`: runs a documented query of packages/database/reports, with the options that its file declares.
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { queryAsAuditor } from "@actions-archive/database/audit/auditor";
@@ -13,7 +13,7 @@ import { type FullAnswer, printDocument, printReportCsv, printTable } from "../r
 
 type Format = { json?: true; csv?: true };
 
-/** Whatever is asked of one action can be asked of all of them. */
+/** The report over all actions, which `action-uses` without --action runs. */
 const summaryOfUses = "actions";
 
 export function addReport(program: Command, context: CommandContext): void {
@@ -57,7 +57,7 @@ function addOne(parent: Command, context: CommandContext, { report, reports }: C
     .option("--json", isDocument ? "one JSON document, in any case" : "one JSON document: rows, and what could not be read")
     .addHelpText("after", helpOf(report))
     .action(async (...given: unknown[]) => {
-      // Commander gives the arguments in their order, then the options, then the command.
+      // Commander passes the arguments in order, then the options, then the command.
       const chosen = given[args.length] as Format & Readonly<Record<string, string | undefined>>;
       const values = Object.fromEntries(
         [
@@ -66,8 +66,8 @@ function addOne(parent: Command, context: CommandContext, { report, reports }: C
         ].filter((pair): pair is readonly [string, string] => typeof pair[1] === "string"),
       );
       const summary = reports.find(({ name }) => name === summaryOfUses);
-      const asked = report.name === "action-uses" && values["action"] === undefined ? (summary ?? report) : report;
-      await answer(context, { report: asked, values, format: chosen });
+      const selected = report.name === "action-uses" && values["action"] === undefined ? (summary ?? report) : report;
+      await answer(context, { report: selected, values, format: chosen });
     });
 }
 
@@ -79,7 +79,7 @@ async function answer(context: CommandContext, { report, values: given, format }
   const { pool } = await attachLedger(context, { command: `report ${report.name}`, resources });
   if (values["repository"] !== undefined) values["repository"] = await findRepository(pool, values["repository"]);
   const limit = values["limit"] === undefined ? Infinity : Number(values["limit"]);
-  // One more than is asked for: then it is known whether there are more.
+  // Requests one row more than the limit, to detect further rows.
   const found = await runReport(pool, report, {
     ...values,
     ...(limit < Infinity && { limit: String(limit + 1) }),
@@ -99,7 +99,7 @@ async function answer(context: CommandContext, { report, values: given, format }
   else printTable(context, full);
 }
 
-/** What is given, and the file's own numbers, which are checked and made instants in the same way. */
+/** The given values, and the file's default numbers, which are validated and converted in the same way. */
 function withDefaults({ parameters }: Report, given: Readonly<Record<string, string>>): Record<string, string> {
   const own = parameters.flatMap(({ name, fallback = "" }) =>
     /^\d+$/.test(fallback) ? [[name, parseValue(name, fallback)]] : [],
@@ -112,12 +112,12 @@ function printOnly(context: CommandContext, rows: FullAnswer["rows"], values: Re
   if (document === undefined)
     throw new PermanentError(
       "usage/invalid",
-      `No job ${values["job_id"]} is among the completed jobs of this archive: actions-archive gaps tells what is still owed`,
+      `No job ${values["job_id"]} is among the completed jobs of this archive: actions-archive gaps lists what is missing`,
     );
   printJson(context, document);
 }
 
-/** The name as GitHub writes it, which an index can find: names ignore case. */
+/** The name in GitHub's spelling, which an index can find; names are case-insensitive. */
 async function findRepository(pool: pg.Pool, name: string): Promise<string> {
   const rows = await queryAsAuditor(
     pool,

@@ -1,4 +1,4 @@
-// `search PATTERN`: hunts through archived logs.
+// `search PATTERN`: searches archived logs.
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { PermanentError } from "@actions-archive/core/errors";
@@ -30,7 +30,7 @@ Examples:
 PATTERN is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax), compared with the text of one line
 at a time, without the time before it and the byte order mark that the runner may put there. Its search time grows with the text alone;
 look-around and back-references are refused.
-A line of over 4 MiB is searched in pieces that overlap by 64 KiB; where a longer match could hide in one, that is told.
+A line of over 4 MiB is searched in pieces that overlap by 64 KiB; if a longer match could be missed, the line is reported.
 
 Ends with 0 when something was found and all was read, 1 when nothing was found and all was read, 3 when something could not be
 read: a log that is pending, failed, lost or damaged may hold a match.`;
@@ -38,20 +38,20 @@ read: a log that is pending, failed, lost or damaged may hold a match.`;
 export function addSearch(program: Command, context: CommandContext): void {
   program
     .command("search")
-    .description("hunt through archived logs, the newest first; tells what could not be read")
-    .argument("<pattern>", "what to look for in each line")
-    .option("--fixed", "the pattern is the text itself")
-    .option("--ignore-case", "upper and lower case are the same")
-    .option("--repository <owner/name>", "one repository alone")
-    .option("--workflow <name>", "jobs of workflows of this name alone")
+    .description("search archived logs, newest first, and report what could not be read")
+    .argument("<pattern>", "the pattern to find in each line")
+    .option("--fixed", "take the pattern as literal text")
+    .option("--ignore-case", "ignore case")
+    .option("--repository <owner/name>", "only this repository")
+    .option("--workflow <name>", "only jobs of workflows of this name")
     .option("--since <date>", "jobs that completed since: a date, or days before now", parseInstant)
     .option("--until <date>", "jobs that completed before: a date, or days before now", parseInstant)
-    .addOption(new Option("--conclusion <conclusion>", "jobs that ended so").choices(conclusions))
-    .option("--max-matches <number>", "end after so many", parseCount)
+    .addOption(new Option("--conclusion <conclusion>", "only jobs with this conclusion").choices(conclusions))
+    .option("--max-matches <number>", "end after this many matches", parseCount)
     .option("--json", "one object a line: matches, logs that could not be read, and a summary at the end")
     .addHelpText("after", examples)
     .action(async (pattern: string, options: SearchOptions) => {
-      // The pattern first: a wrong one must not cost the start of an engine.
+      // The pattern is compiled first, so that a wrong one does not start an engine.
       const matcher = compilePattern(pattern, options);
       const output = options.json ? openJsonOutput(context) : openTextOutput(context);
       const totals = await search(context, { matcher, output, options });
@@ -60,9 +60,9 @@ export function addSearch(program: Command, context: CommandContext): void {
     });
 }
 
-type Order = { readonly matcher: LineMatcher; readonly output: SearchOutput; readonly options: SearchOptions };
+type SearchRequest = { readonly matcher: LineMatcher; readonly output: SearchOutput; readonly options: SearchOptions };
 
-async function search(context: CommandContext, { matcher, output, options }: Order): Promise<SearchTotals> {
+async function search(context: CommandContext, { matcher, output, options }: SearchRequest): Promise<SearchTotals> {
   const { maxMatches, ...choice } = options;
   await using resources = new AsyncDisposableStack();
   const signal = stopOnSignal();

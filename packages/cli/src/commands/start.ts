@@ -1,4 +1,4 @@
-// `start`: all workers in one process; `start --once`: one full pass, then the end.
+// `start`: runs all workers in one process; `start --once`: runs one full pass.
 
 import { runService } from "@actions-archive/core/service";
 import type { Command } from "commander";
@@ -26,7 +26,7 @@ export function addStart(program: Command, context: CommandContext): void {
     .command("start")
     .description("run all workers in one process")
     .option("--once", "one full pass: every repository from its start to now, then end")
-    .option("--max-wait <seconds>", "with --once: how long back-offs and pauses are waited for", parseSeconds, 600)
+    .option("--max-wait <seconds>", "with --once: how long to wait for back-offs and pauses", parseSeconds, 600)
     .option("--json", "with --once: one JSON document at the end")
     .addHelpText(
       "after",
@@ -48,7 +48,7 @@ export function addStart(program: Command, context: CommandContext): void {
 }
 
 async function startOnce(context: CommandContext, { maxWait, json }: StartOptions): Promise<void> {
-  // Settings first: a wrong one must not cost the start of an engine.
+  // The settings are checked first, so that a wrong one does not start an engine.
   loadStartConfig(withPlaceholders(context.env));
   const log = createCommandLogger(context);
   const stopping = stopOnSignal();

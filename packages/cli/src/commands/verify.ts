@@ -45,9 +45,9 @@ Examples:
   ARCHIVE_URL=file:///mnt/copy actions-archive verify --public-key seal-key.pub --json
 
 Needs the bucket, or a copy of it as file:///, and the public key: no database, no queue, no GitHub. docs/verify.md says what is
-proven and what is not. Without --deep or --sample, logs are held against their records by size and metadata.
+proven and what is not. Without --deep or --sample, only the size and metadata of logs are compared with their records.
 
-Ends with 0 when nothing was found, 1 when tampering was found, 2 when it could not look.`;
+Ends with 0 when nothing was found, 1 when tampering was found, 2 when the archive could not be read.`;
 
 export function addVerify(program: Command, context: CommandContext): void {
   program
@@ -55,15 +55,15 @@ export function addVerify(program: Command, context: CommandContext): void {
     .description("prove offline that nothing in the archive was changed, removed or added since it was sealed")
     .option(
       "--since <date>",
-      "check what seals since then hold: a date, or days before now; the chain is walked whole",
+      "check only entries of seals since then: a date, or days before now; the complete chain is verified",
       parseInstant,
     )
-    .option("--until <date>", "check what seals before then hold", parseInstant)
+    .option("--until <date>", "check only entries of seals before then", parseInstant)
     .option("--deep", "read every log from end to end")
-    .option("--sample <percent>", "read so many of the logs from end to end, chosen at random", parsePercent)
+    .option("--sample <percent>", "read this share of the logs from end to end, chosen at random", parsePercent)
     .option("--public-key <file>", "a public key of the chain, in PEM; may be given several times", collect)
-    .option("--against-database", "hold the rows against the records and the seals, too")
-    .option("--expect-head <sequence:sha256>", "the head of the chain that was noted elsewhere", parseHead)
+    .option("--against-database", "also compare the database's rows with the records and the seals")
+    .option("--expect-head <sequence:sha256>", "the head of the chain as recorded elsewhere", parseHead)
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
     .action(async (options: VerifyOptions) => {
@@ -119,7 +119,7 @@ type OpenRequest = {
   readonly log: Logger;
 };
 
-/** @returns how many jobs' rows were compared */
+/** @returns the number of jobs whose rows were compared */
 async function openAndVerify(env: Environment, { progress, log, ...request }: OpenRequest): Promise<number> {
   const url = loadEngineConfig(env).DATABASE_URL.href;
   await using ledger = await openLedger({ url, applicationName: "actions-archive verify", maxConnections: 2, log });
@@ -128,7 +128,7 @@ async function openAndVerify(env: Environment, { progress, log, ...request }: Op
   return await verifyDatabase({ ...request, db: ledger.db, onJobs });
 }
 
-// Nothing can be said of an archive without seals, and nothing needs to be said of an empty one.
+// An archive without seals cannot be verified, unless it is empty.
 async function refuseUnsealed(store: Store, { findings }: VerifyResult): Promise<void> {
   for await (const { key } of store.list("")) {
     if (key === archiveIdentityKey || key.startsWith(probePrefix)) continue;

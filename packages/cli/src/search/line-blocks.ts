@@ -1,29 +1,29 @@
-// Cuts a log's frames into blocks of whole lines, so that a line is found wherever frames end. A line that is too long to be
-// held comes in pieces that overlap.
+// Splits a log's frames into blocks of complete lines, wherever frames end. A line that is too long to hold in memory comes in
+// overlapping pieces.
 
 export type LineBlock = {
   readonly bytes: Buffer;
-  /** It begins inside a line whose beginning was in an earlier block. Its first bytes may be that block's last ones. */
+  /** It starts inside a line that an earlier block began. Its first bytes may repeat that block's last ones. */
   readonly isContinued: boolean;
-  /** It is one piece of a line that goes on in the next block. */
+  /** It is one piece of a line that continues in the next block. */
   readonly isCut: boolean;
 };
 
 export type LineLimits = {
-  /** A longer line comes in pieces of this size. */
+  /** The size of the pieces of a longer line. */
   readonly pieceBytes: number;
-  /** How much of a piece is in the next one again. */
+  /** The overlap of consecutive pieces. */
   readonly overlapBytes: number;
 };
 
 export const lineLimits: LineLimits = { pieceBytes: 4 * 1024 * 1024, overlapBytes: 64 * 1024 };
 
-/** Holds a frame and a piece at most. */
+/** Holds at most a frame and a piece in memory. */
 export async function* cutBlocks(
   frames: AsyncIterable<Buffer>,
   { pieceBytes, overlapBytes }: LineLimits = lineLimits,
 ): AsyncIterable<LineBlock> {
-  /** The line that has not ended. */
+  /** The unfinished line. */
   let open: Buffer[] = [];
   let openBytes = 0;
   let isContinued = false;
@@ -33,13 +33,13 @@ export async function* cutBlocks(
     return bytes;
   };
   for await (const frame of frames) {
-    const border = frame.lastIndexOf(0x0a) + 1;
-    if (border > 0) {
-      yield { bytes: take(frame.subarray(0, border)), isContinued, isCut: false };
+    const lineEnd = frame.lastIndexOf(0x0a) + 1;
+    if (lineEnd > 0) {
+      yield { bytes: take(frame.subarray(0, lineEnd)), isContinued, isCut: false };
       isContinued = false;
     }
-    if (border < frame.length) open.push(frame.subarray(border));
-    openBytes += frame.length - border;
+    if (lineEnd < frame.length) open.push(frame.subarray(lineEnd));
+    openBytes += frame.length - lineEnd;
     while (openBytes > pieceBytes) {
       const bytes = take(Buffer.alloc(0));
       yield { bytes: bytes.subarray(0, pieceBytes), isContinued, isCut: true };

@@ -1,18 +1,18 @@
-// The numbers of lines, counted only once one is asked for: most logs of a search hold no match, and their lines go uncounted.
+// Counts line numbers lazily: most logs have no match, so their lines are never counted.
 
-/** So much text is kept to be counted later. */
+/** The maximum of buffered uncounted text. */
 const maxUncounted = 4 * 1024 * 1024;
 const newline = 0x0a;
 
 export class LineCounter {
   readonly #uncounted: Buffer[] = [];
   #uncountedBytes = 0;
-  /** The number of the line in which the first byte that is not counted stands. */
+  /** The line number of the first uncounted byte. */
   #number = 1;
   /** Counted bytes of the newest block. */
   #counted = 0;
 
-  /** The next block of the log. Bytes of an unfinished line may come again. */
+  /** Adds the next block of the log. Bytes of an unfinished line may be repeated. */
   add(block: Buffer): void {
     const last = this.#uncounted.at(-1);
     if (last && this.#counted > 0) {
@@ -25,7 +25,7 @@ export class LineCounter {
     while (this.#uncountedBytes > maxUncounted && this.#uncounted.length > 1) this.#countOldest();
   }
 
-  /** The number of the line in which the byte `at` of the newest block stands, from 1. Ask in order. */
+  /** The line number, from 1, of byte `at` in the newest block. Must be called in order. */
   numberAt(at: number): number {
     while (this.#uncounted.length > 1) this.#countOldest();
     const block = this.#uncounted[0];

@@ -1,5 +1,5 @@
-// What a search looks for, and where in a block of lines it is. A pattern sees one line's text at a time: without the time that
-// the runner put before it, and without its line end. Patterns run on RE2, whose time grows with the text alone.
+// Compiles search patterns and finds matching lines in a block. A pattern is applied to the text of one line, without the
+// runner's time and the line end. Patterns run on RE2, whose time is linear in the text.
 
 import { skipByteOrderMarks } from "@actions-archive/archive/log/text/byte-order-mark";
 import { isStamp, stampLength } from "@actions-archive/archive/log/text/line-scanner";
@@ -19,11 +19,11 @@ export type LineSpan = {
 };
 
 export type LineMatcher = {
-  /** The lines of `block` that match, in order. `isContinued`: the block begins inside a line, so no time stands before it. */
+  /** The matching lines of `block`, in order. `isContinued`: the block starts inside a line, so its first line has no time. */
   readonly find: (block: Buffer, isContinued: boolean) => Iterable<LineSpan>;
-  /** Where in a matching line's text the first match is, in UTF-16 units. */
+  /** The first match in a line's text, in UTF-16 units. */
   readonly locate: (text: string) => { readonly start: number; readonly end: number };
-  /** A match is no longer than the text that was looked for: pieces that overlap by so much hide none. */
+  /** Whether a match is no longer than the pattern's text, so that overlapping pieces miss none. */
   readonly isBounded: boolean;
 };
 
@@ -31,7 +31,7 @@ export type LineMatcher = {
 export const maxPatternLength = 1000;
 /** `.{1,1000}` has 2,002 instructions. 1,706 that defeat the automaton's cache took 1.5 s for 1 MiB of text. */
 const maxProgram = 2500;
-/** Lines are looked at one by one only where so much text holds a match somewhere. */
+/** Lines are tested one by one only where this much text has a match. */
 const pretestBytes = 64 * 1024;
 
 const newline = 0x0a;
@@ -48,14 +48,14 @@ export function compilePattern(
 ): LineMatcher {
   if (pattern === "") throw refused("It is empty");
   if (pattern.length > maxPatternLength)
-    throw refused(`It has ${pattern.length} characters, ${maxPatternLength} at most are taken`);
+    throw refused(`It has ${pattern.length} characters, at most ${maxPatternLength} are accepted`);
   if (pattern.includes("\n") || (!fixed && namesNewline(pattern)))
-    throw refused("It holds a newline, and a pattern is held against one line at a time");
+    throw refused("It contains a newline, and a pattern is matched against one line at a time");
   if (fixed && !ignoreCase) return fixedMatcher(pattern);
   return patternMatcher(fixed ? RE2JS.quote(pattern) : pattern, { ignoreCase, isBounded: fixed });
 }
 
-/** The time before a line's text, as the log has it; null where there is none. */
+/** The time before a line's text, as in the log; null where there is none. */
 export function timeOf(block: Buffer, { timeStart, textStart }: LineSpan): string | null {
   return textStart > timeStart ? block.toString("latin1", timeStart, timeStart + stampLength - 1) : null;
 }
@@ -83,7 +83,7 @@ function fixedMatcher(pattern: string): LineMatcher {
 
 function patternMatcher(source: string, { ignoreCase, isBounded }: { ignoreCase: boolean; isBounded: boolean }): LineMatcher {
   const pattern = compile(source, ignoreCase);
-  const canPretest = !knowsItsPlace(source);
+  const canPretest = !isPositional(source);
   const probe = makeProbe(source, ignoreCase);
   return {
     isBounded,
@@ -134,13 +134,13 @@ function startOfLine(block: Buffer, at: number): number {
   return at === 0 ? 0 : block.lastIndexOf(newline, at - 1) + 1;
 }
 
-// The newline that ends the line of `at`, or the block's end.
+// @returns the newline that ends the line at `at`, or the block's end.
 function lineStop(block: Buffer, at: number): number {
   const found = block.indexOf(newline, at);
   return found === -1 ? block.length : found;
 }
 
-/** The text of the line from `lineStart` to before its newline, or the block's end, at `stop`. */
+/** @returns the span of the line from `lineStart` to its newline, or to the block's end, at `stop`. */
 export function spanOf(
   block: Buffer,
   { lineStart, stop, isContinued }: { lineStart: number; stop: number; isContinued: boolean },
@@ -160,23 +160,23 @@ function compile(source: string, ignoreCase: boolean): RE2JS {
     pattern = RE2JS.compile(source, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
   } catch (error) {
     throw refused(
-      `${sentence(errorMessage(error))}. Look-around and back-references are not taken, since no search time could be promised with them`,
+      `${sentence(errorMessage(error))}. Look-around and back-references are not supported, since the search time would be unbounded`,
       error,
     );
   }
   if (pattern.programSize() > maxProgram)
-    throw refused(`It stands for ${pattern.programSize()} states, ${maxProgram} at most are taken: repeat less`);
+    throw refused(`It has ${pattern.programSize()} states, at most ${maxProgram} are accepted: repeat less`);
   return pattern;
 }
 
-// Whether a match may depend on where the line's text begins or ends. Only without that does a text of many lines, times and
-// line ends included, match wherever one of its lines does. \b and \B see a line's ends as they see a space.
-function knowsItsPlace(source: string): boolean {
+// Whether a match may depend on where the line's text begins or ends. Otherwise a text of many lines, including times and line
+// ends, matches whenever one of its lines does. \b and \B treat a line's ends like a space.
+function isPositional(source: string): boolean {
   const withoutNegatedClasses = source.replaceAll(/(?<!\\)\[\^/g, "[");
   return /[\^$]|\\[AzQ]|\(\?(?!:|P?<|i[:)])/.test(withoutNegatedClasses);
 }
 
-// A newline outside a class, which may as well be negated: [^\n] is anything.
+// A newline outside a class; inside one it may be negated: [^\n] is anything.
 function namesNewline(source: string): boolean {
   const withoutClasses = source.replaceAll(/\\[^]|\[\^?\]?(?:\\[^]|[^\]\\])*\]/g, (token) =>
     token.startsWith("[") ? "" : token,
@@ -189,5 +189,5 @@ function sentence(text: string): string {
 }
 
 function refused(why: string, cause?: unknown): PermanentError {
-  return new PermanentError("usage/invalid", `The pattern is not taken. ${why}.`, { cause });
+  return new PermanentError("usage/invalid", `The pattern was refused. ${why}.`, { cause });
 }

@@ -1,19 +1,19 @@
-// A short, fixed text that each match of a pattern must hold, as a regular expression of V8's own: it finds the few lines that
-// are worth a look several times as fast as RE2 in JavaScript looks at all. It has alternatives and classes and no repetition,
-// so its time is the text's length times its own, whatever the text. It runs on bytes as Latin-1, so that its places are theirs.
+// Derives a probe from a pattern: a short text that every match contains, as a V8 regular expression. It finds candidate lines
+// several times as fast as RE2 in JavaScript. It has alternatives and classes but no repetition, so its time is linear in the
+// text. It runs on bytes as Latin-1, so that its offsets are byte offsets.
 
-/** What a piece of a pattern asks for: one of a few byte sequences, nothing (an anchor), or what a probe cannot say. */
+/** What a piece of a pattern matches: one of a few byte sequences, nothing (an anchor), or something a probe cannot express. */
 type Piece = { readonly source: string; readonly weight: number } | "nothing" | "anything";
 
 const maxRunLength = 12;
-/** Two characters, or one and some classes: what stops at each line costs more than it saves. */
-const leastWeight = 5;
+/** Two characters, or one and some classes: a probe that stops at every line costs more than it saves. */
+const minWeight = 5;
 const literalWeight = 3;
 /** (?i)s is also ſ (U+017F), (?i)k also the Kelvin sign (U+212A): in UTF-8. */
 const foldedBeyondAscii: Readonly<Record<string, string>> = { s: "|\\xC5\\xBF", k: "|\\xE2\\x84\\xAA" };
 const escapedClasses: Readonly<Record<string, string>> = { d: "[0-9]", w: "[0-9A-Za-z_]", s: "[\\t\\n\\f\\r ]" };
 
-// One piece of RE2's syntax, as far as it is understood here.
+// One piece of RE2's syntax, as far as it is supported here.
 const pieces = new RegExp(
   [
     String.raw`(?<anchor>\^|\$|\\[bBAz])`,
@@ -27,14 +27,14 @@ const pieces = new RegExp(
 );
 const quantifier = /(?:(?<sign>[?*+])|\{(?<least>\d+)(?<more>,\d*)?\})\??/y;
 
-/** @returns undefined when the pattern has none, or is not understood well enough. */
+/** @returns undefined when the pattern has no probe or uses unsupported syntax. */
 export function makeProbe(pattern: string, ignoreCase: boolean): RegExp | undefined {
   const isFlagged = pattern.startsWith("(?i)");
   const runs = readAlternatives(isFlagged ? pattern.slice(4) : pattern, ignoreCase || isFlagged);
   return runs && new RegExp(runs.join("|"), "g");
 }
 
-// The heaviest run of each alternative; undefined when one has none.
+// @returns the heaviest run of each alternative; undefined when one has none.
 function readAlternatives(pattern: string, ignoreCase: boolean): string[] | undefined {
   const best: string[] = [];
   let runs = new Runs();
@@ -61,7 +61,7 @@ function readAlternatives(pattern: string, ignoreCase: boolean): string[] | unde
   return best;
 }
 
-/** The pieces that stand next to each other in every match. */
+/** Sequences of pieces that are adjacent in every match. */
 class Runs {
   #best: { sources: string[]; weight: number } = { sources: [], weight: 0 };
   #run: { sources: string[]; weight: number } = { sources: [], weight: 0 };
@@ -82,8 +82,8 @@ class Runs {
   heaviest(): string | undefined {
     this.#end();
     const { sources, weight } = this.#best;
-    // Classes alone are in each word: 50 MB/s for [A-Za-z0-9+/]{60,} on real logs.
-    return weight >= leastWeight && weight > sources.length ? sources.join("") : undefined;
+    // Classes alone match in every word: 50 MB/s for [A-Za-z0-9+/]{60,} on real logs.
+    return weight >= minWeight && weight > sources.length ? sources.join("") : undefined;
   }
 
   #end(): void {
@@ -105,7 +105,7 @@ function pieceOf(groups: Record<string, string | undefined>, ignoreCase: boolean
   return { source: `(?:[${lower}${upper}]${foldedBeyondAscii[lower] ?? ""})`, weight: literalWeight };
 }
 
-// A class in either case: what it holds may fold beyond ASCII, and a range of it may hold letters that are not written.
+// A class in either case: its characters may fold beyond ASCII, and a range may include unwritten letters.
 function foldClass(bytes: string): string {
   return bytes === escapedClasses["d"] ? bytes : `(?:${bytes.slice(0, -1)}A-Za-z]|\\xC5\\xBF|\\xE2\\x84\\xAA)`;
 }
@@ -116,7 +116,7 @@ function quote(text: string): string {
     .replaceAll(/[^]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-// The place after the group that begins at `start`, quantifiers not included. Groups that set flags are not understood.
+// @returns the position after the group at `start`, without quantifiers. Groups that set flags are not supported.
 function groupEnd(pattern: string, start: number): number | undefined {
   if (/^\(\?(?!:|P?<)/.test(pattern.slice(start))) return undefined;
   const tokens = /\\[^]|\[\^?\]?(?:\[:\^?\w+:\]|\\[^]|[^\]\\])*\]|[()]/g;

@@ -1,4 +1,4 @@
-// Hunts through the archived logs of a choice of jobs, several at once, and tells of each that it could not read.
+// Searches the archived logs of selected jobs concurrently, and reports each log that could not be read.
 
 import { readLog } from "@actions-archive/archive/log/read-log";
 import type { Section } from "@actions-archive/archive/record/record";
@@ -28,13 +28,13 @@ export type Unread = {
     | "log_damaged"
     | "log_unavailable"
     | "line_too_long"
-    /** The log was searched; which steps its matches are in is not known. */
+    /** The log was searched, but the steps of its matches are unknown. */
     | "record_unreadable";
   readonly detail: string;
 };
 
 export type SearchEvents = {
-  /** Waited for: what takes matches sets the pace. */
+  /** Awaited, so the receiver sets the pace. */
   readonly onMatch: (job: SearchJob, match: StepMatch) => Promise<void>;
   readonly onUnread: (job: SearchJob, unread: Unread) => Promise<void>;
   readonly onProgress: (totals: SearchTotals) => void;
@@ -43,28 +43,28 @@ export type SearchEvents = {
 export type SearchOrder = {
   readonly jobs: AsyncIterableIterator<SearchJob>;
   readonly matcher: LineMatcher;
-  /** The search ends after so many. */
+  /** The search ends after this many matches. */
   readonly maxMatches?: number | undefined;
   readonly signal?: AbortSignal;
 };
 
 export type SearchTotals = {
-  /** Logs that were searched to their end. */
+  /** Completely searched logs. */
   logs: number;
-  /** Of raw text. */
+  /** Bytes of raw text. */
   bytes: number;
   matches: number;
   unread: number;
-  /** It ended at `maxMatches`: there may be more. */
+  /** Whether it ended at `maxMatches`: there may be more. */
   isCut: boolean;
 };
 
-/** Reads from the store overlap; more of them only hold more memory. */
+/** Concurrent logs: reads from the store overlap; more would only use more memory. */
 const logsAtOnce = 8;
 const pageLength = 500;
-const enough = new Error("as many matches as were asked for");
+const maxMatchesReached = new Error("the maximum of matches is reached");
 
-/** The jobs of a choice, page by page as they are asked for, the newest first. */
+/** The selected jobs, newest first, fetched page by page. */
 export async function* listJobs(db: Database, choice: SearchChoice): AsyncGenerator<SearchJob, undefined> {
   for (const list of [listUnloadedSearchJobs, listSearchJobs]) {
     for (let before: number | undefined; ;) {
@@ -76,70 +76,74 @@ export async function* listJobs(db: Database, choice: SearchChoice): AsyncGenera
   }
 }
 
-/** @throws the signal's reason; what `jobs` and the events throw. A log that cannot be read is told, and the others go on. */
+/**
+ * Searches the jobs' logs. A log that cannot be read is reported, and the search continues.
+ * @throws the signal's reason; what `jobs` and the events throw.
+ */
 export async function searchArchive(store: Store, order: SearchOrder, events: SearchEvents): Promise<SearchTotals> {
   const totals: SearchTotals = { logs: 0, bytes: 0, matches: 0, unread: 0, isCut: false };
-  const hunt: Hunt = { store, totals, stop: new AbortController(), ...order, ...events };
-  const { signal: stopped } = hunt.stop;
+  const context: SearchContext = { store, totals, stop: new AbortController(), ...order, ...events };
+  const { signal: stopped } = context.stop;
   const searchers = Array.from({ length: logsAtOnce }, async () => {
     try {
       for await (const job of shared(order.jobs)) {
         stopped.throwIfAborted();
-        await searchJob(hunt, job);
+        await searchJob(context, job);
         events.onProgress(totals);
       }
     } catch (error) {
-      // The first reason counts, for all of them.
-      hunt.stop.abort(error);
+      // The first error ends all searchers.
+      context.stop.abort(error);
     }
   });
   await Promise.all(searchers);
-  if (stopped.reason !== enough) stopped.throwIfAborted();
+  if (stopped.reason !== maxMatchesReached) stopped.throwIfAborted();
   totals.isCut = stopped.aborted;
   return totals;
 }
 
-// Each searcher takes the next job; one that ends early must not end the list for the others.
+// Shares the iterator between searchers: one that ends early must not end it for the others.
 function shared<T>(jobs: AsyncIterableIterator<T>): AsyncIterable<T> {
   return { [Symbol.asyncIterator]: () => ({ next: () => jobs.next() }) };
 }
 
-type Hunt = SearchOrder & SearchEvents & { readonly store: Store; readonly totals: SearchTotals; readonly stop: AbortController };
+type SearchContext = SearchOrder &
+  SearchEvents & { readonly store: Store; readonly totals: SearchTotals; readonly stop: AbortController };
 
-async function searchJob(hunt: Hunt, job: SearchJob): Promise<void> {
+async function searchJob(context: SearchContext, job: SearchJob): Promise<void> {
   const { log_state: state, log_reason: reason } = job;
   if (state !== "archived" || job.log_key === null) {
     const problem = state === "failed" ? "log_failed" : state === "absent" ? "log_absent" : "log_pending";
-    return tellUnread(hunt, job, { problem, detail: reason ?? "it is not archived yet" });
+    return reportUnread(context, job, { problem, detail: reason ?? "it is not archived yet" });
   }
-  const steps = openSteps(hunt, job);
+  const steps = openSteps(context, job);
   try {
     const { rawBytes, unprovenLines } = await searchText(
-      framesOf(hunt, { ...job, log_key: job.log_key }),
-      hunt.matcher,
+      framesOf(context, { ...job, log_key: job.log_key }),
+      context.matcher,
       async (match) => {
-        hunt.stop.signal.throwIfAborted();
-        hunt.totals.matches += 1;
-        // Nothing between the count and the stop may wait: other logs' matches would come in between.
-        if (hunt.totals.matches === hunt.maxMatches) hunt.stop.abort(enough);
-        await hunt.onMatch(job, { ...match, step_number: await steps.numberAt(match.line_number) });
+        context.stop.signal.throwIfAborted();
+        context.totals.matches += 1;
+        // There must be no await between the count and the abort: other logs' matches would be counted in between.
+        if (context.totals.matches === context.maxMatches) context.stop.abort(maxMatchesReached);
+        await context.onMatch(job, { ...match, step_number: await steps.numberAt(match.line_number) });
       },
     );
-    hunt.totals.logs += 1;
-    hunt.totals.bytes += rawBytes;
+    context.totals.logs += 1;
+    context.totals.bytes += rawBytes;
     if (unprovenLines === 0) return;
     const lines = unprovenLines === 1 ? "A line was" : `${unprovenLines} lines were`;
-    await tellUnread(hunt, job, {
+    await reportUnread(context, job, {
       problem: "line_too_long",
-      detail: `${lines} searched in pieces, for length: a match across pieces may hide there. --fixed finds all`,
+      detail: `${lines} searched in pieces because of the length: a match across pieces may be missed. --fixed finds all`,
     });
   } catch (error) {
     if (!(error instanceof ActionsArchiveError)) throw error;
-    await tellUnread(hunt, job, problemOf(error));
+    await reportUnread(context, job, problemOf(error));
   }
 }
 
-async function* framesOf({ store, stop, signal }: Hunt, job: SearchJob & { log_key: string }): AsyncIterable<Buffer> {
+async function* framesOf({ store, stop, signal }: SearchContext, job: SearchJob & { log_key: string }): AsyncIterable<Buffer> {
   const options = {
     sizeBytes: job.stored_bytes ?? undefined,
     rawBytes: job.raw_bytes ?? undefined,
@@ -152,12 +156,12 @@ async function* framesOf({ store, stop, signal }: Hunt, job: SearchJob & { log_k
   }
 }
 
-// The sections of a log lie in its record, which is read when the first match wants it.
-function openSteps(hunt: Hunt, job: SearchJob): { numberAt: (line: number) => Promise<number | null> } {
+// The sections of a log are in its record, which is read on the first match.
+function openSteps(context: SearchContext, job: SearchJob): { numberAt: (line: number) => Promise<number | null> } {
   let sections: readonly Section[] | undefined;
   return {
     async numberAt(line) {
-      sections ??= await readSections(hunt, job);
+      sections ??= await readSections(context, job);
       return (
         sections.find(({ first_line, line_count }) => line >= first_line && line < first_line + line_count)?.step_number ?? null
       );
@@ -165,20 +169,20 @@ function openSteps(hunt: Hunt, job: SearchJob): { numberAt: (line: number) => Pr
   };
 }
 
-async function readSections(hunt: Hunt, job: SearchJob): Promise<readonly Section[]> {
+async function readSections(context: SearchContext, job: SearchJob): Promise<readonly Section[]> {
   if (job.record_key === null) return [];
   try {
-    return (await readLogRecord(hunt.store, job.record_key, job.job_id)).sections ?? [];
+    return (await readLogRecord(context.store, job.record_key, job.job_id)).sections ?? [];
   } catch (error) {
     if (!(error instanceof ActionsArchiveError)) throw error;
-    await tellUnread(hunt, job, { problem: "record_unreadable", detail: error.message });
+    await reportUnread(context, job, { problem: "record_unreadable", detail: error.message });
     return [];
   }
 }
 
-async function tellUnread(hunt: Hunt, job: SearchJob, unread: Unread): Promise<void> {
-  hunt.totals.unread += 1;
-  await hunt.onUnread(job, unread);
+async function reportUnread(context: SearchContext, job: SearchJob, unread: Unread): Promise<void> {
+  context.totals.unread += 1;
+  await context.onUnread(job, unread);
 }
 
 function problemOf(error: ActionsArchiveError): Unread {

@@ -1,5 +1,5 @@
-// What a search prints: matches to stdout, a line each, and on stderr what it read and what it could not. With --json all of it
-// is on stdout, one object a line.
+// Prints a search: matches on stdout, one per line, and on stderr what was read and what could not be. With --json everything is
+// on stdout, one object per line.
 
 import { escapeJson } from "@actions-archive/core/escape-json";
 import type { SearchJob } from "@actions-archive/database/audit/search-jobs";
@@ -47,7 +47,7 @@ export function openTextOutput({ stdout, stderr }: CommandContext): SearchOutput
 function formatMatch(job: SearchJob, { step_number, line_number, time, text, left_out: [before, after] }: StepMatch): string {
   const place = `${placeOf(job)} step ${step_number ?? "?"} line ${line_number}`;
   const shown = `${before > 0 ? "…" : ""}${text}${after > 0 ? "…" : ""}`;
-  // A colour that the line leaves on must not colour the next one.
+  // A colour left on by the line must not affect the next one.
   const reset = shown.includes("\u001B") ? "\u001B[0m" : "";
   return `${place} ${time ?? "-"}: ${makeSafe(shown)}${reset}`;
 }
@@ -57,7 +57,7 @@ function formatUnread(listed: readonly { job: SearchJob; unread: Unread }[], cou
   const total = counts.values().reduce((sum, count) => sum + count, 0);
   return [
     "",
-    "Not read, so a match may hide there:",
+    "Not read, so matches may be missing:",
     ...listed.map(({ job, unread: { problem, detail } }) => `  ${placeOf(job)}: ${problem}: ${showControls(detail)}`),
     ...(total > listed.length ? [`  … ${listed.length} of ${total}; --json lists all.`] : []),
     "",
@@ -87,7 +87,7 @@ function jobFields({ repository, run_id, run_attempt, job_id, workflow_name, job
   return { repository, run_id, run_attempt, job_id, workflow_name, job_name };
 }
 
-// Waits for the reader. One that is gone (`… | head`) ends the search: hours of work for nobody help no one.
+// Waits for the reader. A closed pipe (`… | head`) ends the search.
 async function writeLine(stdout: NodeJS.WriteStream, line: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     if (stdout.errored) reject(stdout.errored);

@@ -1,4 +1,4 @@
-// Searches the text of one log as its frames come.
+// Searches the text of one log frame by frame.
 
 import { cutBlocks, type LineBlock, type LineLimits } from "./line-blocks.ts";
 import { LineCounter } from "./line-counter.ts";
@@ -6,25 +6,25 @@ import { type LineMatcher, type LineSpan, spanOf, timeOf } from "./line-matcher.
 
 export type LineMatch = {
   readonly line_number: number;
-  /** As the log has it; null where the line has none. */
+  /** The line's time as in the log; null where it has none. */
   readonly time: string | null;
   /** The line's text around its first match. Bytes that are no UTF-8 are U+FFFD. */
   readonly text: string;
-  /** Characters of the line that stand before and after `text`. */
+  /** Characters of the line before and after `text`. */
   readonly left_out: readonly [number, number];
 };
 
 export type TextSearch = {
   readonly rawBytes: number;
-  /** Lines in pieces without a match in any, where a match that is longer than their overlap could hide. */
+  /** Lines in pieces without a match, where a match longer than the overlap could be missed. */
   readonly unprovenLines: number;
 };
 
-/** In UTF-16 units: so much of a line is shown. */
+/** The maximum length of an excerpt, in UTF-16 units. */
 export const maxExcerptLength = 1000;
 const shownBefore = 200;
 
-/** Calls `onMatch` for each line that matches, once and in order, and waits for it. Holds about 10 MiB whatever the text. */
+/** Calls `onMatch` once for each matching line, in order, and awaits it. Holds about 10 MiB in memory, whatever the text. */
 export async function searchText(
   frames: AsyncIterable<Buffer>,
   matcher: LineMatcher,
@@ -68,7 +68,7 @@ function excerpt(block: Buffer, { textStart, textEnd }: LineSpan, matcher: LineM
   if (text.length <= maxExcerptLength) return { text, left_out: [0, 0] };
   const from = Math.max(0, Math.min(matcher.locate(text).start - shownBefore, text.length - maxExcerptLength));
   const to = from + maxExcerptLength;
-  // A cut may leave half of a surrogate pair.
+  // A cut may split a surrogate pair.
   return { text: text.slice(from, to).toWellFormed(), left_out: [from, text.length - to] };
 }
 
