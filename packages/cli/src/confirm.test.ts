@@ -1,4 +1,4 @@
-// A question before what cannot be undone: asked of a person, and only `yes` goes on.
+// Confirmation of irreversible actions: only `yes` continues.
 
 import { PassThrough } from "node:stream";
 
@@ -8,13 +8,13 @@ import type { CommandContext } from "./command-context.ts";
 import { confirm } from "./confirm.ts";
 
 function openTerminal(isTTY: boolean) {
-  // Of a terminal's stream only these parts are used.
+  // Only these parts of a terminal's stream are used.
   const stdin = Object.assign(new PassThrough(), { isTTY }) as unknown as CommandContext["stdin"];
   const stderr = Object.assign(new PassThrough(), { isTTY }) as unknown as CommandContext["stderr"];
   return { stdin: Object.assign(stdin, { write: (text: string) => (stdin as unknown as PassThrough).push(text) }), stderr };
 }
 
-test("yes goes on", async () => {
+test("yes continues", async () => {
   const terminal = openTerminal(true);
   const confirmed = confirm(terminal, "Remove it for good?");
   terminal.stdin.write("yes\n");
@@ -38,6 +38,6 @@ test("a terminal that is closed changes nothing", async () => {
   await expect(confirmed).rejects.toThrow("Nothing was changed");
 });
 
-test("without a terminal the question is refused, and --yes is named", async () => {
+test("without a terminal the action is refused, and --yes is named", async () => {
   await expect(confirm(openTerminal(false), "Remove it for good?")).rejects.toThrow("needs --yes");
 });

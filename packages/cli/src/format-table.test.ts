@@ -1,4 +1,4 @@
-// A table never asks for more than the terminal has, and what identifies a row is never cut.
+// A table never exceeds the terminal's width, and never cuts what identifies a row.
 
 import fc from "fast-check";
 import stringWidth from "string-width";
@@ -22,7 +22,7 @@ test("without a terminal a table is as wide as its cells", () => {
   `);
 });
 
-test("the longest text gives way first, and ids and times stay whole", () => {
+test("the longest text is shortened first, and ids and times stay complete", () => {
   expect(formatTable([row], 100).replaceAll(/ +$/gm, "")).toMatchInlineSnapshot(`
     " at                   │ repository                    │      job_id │ name
     ──────────────────────┼───────────────────────────────┼─────────────┼───────────────────────────────
@@ -30,7 +30,7 @@ test("the longest text gives way first, and ids and times stay whole", () => {
   `);
 });
 
-test("where not even ids and times fit, each row is a block", () => {
+test("when not even ids and times fit, each row is a block", () => {
   expect(formatTable([row], 40)).toMatchInlineSnapshot(`
     "── 1 ──
     at         │ 2026-05-01T10:00:00Z
@@ -40,18 +40,18 @@ test("where not even ids and times fit, each row is a block", () => {
   `);
 });
 
-test("wide characters count twice, and what a terminal would obey is shown", () => {
+test("wide characters count twice, and control characters are shown", () => {
   const table = formatTable([{ name: "目黒".repeat(30), job_id: 1, hostile: "\u001B[2J\u202Eevil" }], 60);
   for (const line of table.split("\n")) expect(stringWidth(line)).toBeLessThanOrEqual(60);
   expect(table).toContain("^[[2J<U+202E>");
 });
 
-test("no rows are told, and rows without columns do no harm", () => {
+test("no rows are reported, and rows without columns do no harm", () => {
   expect(formatTable([])).toBe("(no rows)");
   expect(() => formatTable([{}])).not.toThrow();
 });
 
-test("whatever the rows hold, a table fits its width with every id and time in it, or is blocks", () => {
+test("a table of any rows fits its width with every id and time in it, or consists of blocks", () => {
   const value = fc.record({
     id: fc.maxSafeNat(),
     time: fc.date({ min: new Date("1970-01-01"), max: new Date("9999-12-31"), noInvalidDate: true }),

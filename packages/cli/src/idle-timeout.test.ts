@@ -7,7 +7,7 @@ function startedAt(start: number, maxPauseSeconds = 2) {
   return { clock, timeout: new IdleTimeout({ maxWaitSeconds: 10, maxPauseSeconds }, () => clock.now) };
 }
 
-test("the timeout is over when nothing moved for as long as was asked", () => {
+test("the timeout expires after the given time without progress", () => {
   const { clock, timeout } = startedAt(5_000);
   clock.now += 9_999;
   expect([timeout.isOver, timeout.leftMs]).toEqual([false, 1]);
@@ -15,7 +15,7 @@ test("the timeout is over when nothing moved for as long as was asked", () => {
   expect(timeout.isOver).toBe(true);
 });
 
-test("progress gives a short pause back, and of a long one no more than that", () => {
+test("progress cancels a short pause, and of a long one only the short part", () => {
   const { clock, timeout } = startedAt(0);
   for (let turn = 0; turn < 100; turn++) {
     clock.now += 2_000;
@@ -39,7 +39,7 @@ test("waiting adds up to the limit, however often progress interrupts it", () =>
   expect(turns).toBe(10);
 });
 
-test("time at work is not waiting, and gives nothing back", async () => {
+test("time at work is not waiting, and cancels none", async () => {
   const { clock, timeout } = startedAt(0);
   clock.now = 6_000;
   await timeout.whileWorking(async () => {
@@ -51,7 +51,7 @@ test("time at work is not waiting, and gives nothing back", async () => {
   expect(timeout.isOver).toBe(true);
 });
 
-test("work that fails was waiting since its last progress, and work at the same time counts once", async () => {
+test("failed work counts as waiting since its last progress, and concurrent work counts once", async () => {
   const { clock, timeout } = startedAt(0);
   const fail = (afterMs: number) =>
     timeout.whileWorking(async () => {

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 
 import { TerminalSafe, makeSafe, showControls, showLines } from "./terminal-safe.ts";
 
-// What must never reach a terminal is made of control characters.
+// Dangerous sequences consist of control characters.
 /* oxlint-disable no-control-regex */
 const dangerous = /[\u0000-\u0008\u000B-\u001A\u001C-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF]/;
 
@@ -17,11 +17,11 @@ test("colours, tabs and newlines pass; what moves the cursor or sets a title is 
   expect(makeSafe("\u009B31m\u202Egnp.exe")).toBe("<U+009B>31m<U+202E>gnp.exe");
 });
 
-test("a cell of a table holds no newline and no colour", () => {
+test("a table cell has no newline and no colour", () => {
   expect(showControls("a\n\u001B[31mb")).toBe("a^J^[[31mb");
 });
 
-test("whatever the text and however it is cut, nothing but newline, tab and colours is left to obey", async () => {
+test("for any text in any chunks, only newline, tab and colours pass", async () => {
   const nasty = fc
     .array(
       fc.constantFrom("\u001B", "[", "3", "1", ";", "m", "\r", "\u009B", "\u202E", "é", "x", "\n", "\n\uFEFF", "\uFEFF", "]0;"),
@@ -43,12 +43,12 @@ test("whatever the text and however it is cut, nothing but newline, tab and colo
   );
 });
 
-/** To `^`, a line may also begin after a carriage return. */
+/** `^` also matches after a carriage return. */
 function isLineStart(log: string, at: number): boolean {
   return at === 0 || log[at - 1] === "\n";
 }
 
-test("byte order marks are not printed where the runner puts them, and shown elsewhere", async () => {
+test("byte order marks are omitted where the runner puts them, and shown elsewhere", async () => {
   const bytes = Buffer.from("\uFEFFone\n\uFEFF\uFEFFtwo\r\n\uFEFF\nth\uFEFFree\n\u001B[1m\uFEFFfour\n\uFEFF");
   for (let size = 1; size <= bytes.length; size += 1) {
     const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
@@ -60,7 +60,7 @@ test("byte order marks are not printed where the runner puts them, and shown els
   }
 });
 
-test("in lines of ours no colour of a name is obeyed", () => {
+test("in the program's own lines no colour of a name passes", () => {
   expect(showLines("Its steps are:\n  1  \u001B[8mhidden\n  2  Deploy\n")).toBe(
     "Its steps are:\n  1  ^[[8mhidden\n  2  Deploy\n",
   );

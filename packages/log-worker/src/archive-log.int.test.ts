@@ -122,9 +122,9 @@ test("stored before: a log without a record is kept when GitHub serves other byt
   await harness.forgetRecord(job);
   harness.simulator.control.setLog({ jobId: job.id, text: logText(job, [-2, 0]) });
   await harness.deliver(job);
-  const beside = conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "");
-  expect((await harness.recordOf(job))?.log).toMatchObject({ flags: ["changed_since"], key: beside });
-  expect(new Set(await harness.listKeys("logs/"))).toEqual(new Set([keyOf(job), beside]));
+  const conflictingKey = conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "");
+  expect((await harness.recordOf(job))?.log).toMatchObject({ flags: ["changed_since"], key: conflictingKey });
+  expect(new Set(await harness.listKeys("logs/"))).toEqual(new Set([keyOf(job), conflictingKey]));
   expect(await readLogContent(harness.worker.store, keyOf(job))).toEqual(first);
 });
 

@@ -13,7 +13,7 @@ import { archiveLog } from "./archive-log.ts";
 import { LogLeases } from "./log-leases.ts";
 import type { LogWorker } from "./log-worker.ts";
 
-const patience = { timeout: 15_000, interval: 20 };
+const pollOptions = { timeout: 15_000, interval: 20 };
 
 async function logLeaseOf(harness: Harness): Promise<Record<string, unknown> | undefined> {
   const [row] = await harness.query("select worker is not null as is_taken, deaths from archive.logs_in_flight");
@@ -36,7 +36,7 @@ test("a log leased by a living worker is refused to every other delivery, and no
   const stop = new AbortController();
   const first = harness.deliver(job, { signal: stop.signal });
   first.catch(() => undefined);
-  await expect.poll(() => downloadsOf(harness), patience).toBe(1);
+  await expect.poll(() => downloadsOf(harness), pollOptions).toBe(1);
   const delivery = { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: true };
   for (const worker of [harness.worker, ...Array.from({ length: 4 }, () => otherWorker(harness, resources))]) {
     await expect(archiveLog(worker)({ job_id: job.id }, delivery)).rejects.toThrow("another worker holds the lease");
@@ -71,9 +71,9 @@ test("a connection lost while a lease is released counts as no crash", async () 
       when (old.worker is not null and new.worker is null) execute function lose_connection()`);
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
-  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: true, deaths: 0 });
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: true, deaths: 0 });
   await harness.query("drop trigger lost on archive.logs_in_flight");
-  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: false, deaths: 0 });
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, deaths: 0 });
 });
 
 test("a queue that loses its state five times causes no second download and no crash", async () => {
@@ -91,14 +91,14 @@ test("a queue that loses its state five times causes no second download and no c
     resources.use(new Consumer("archive", queue, archiveLog(worker), options));
   harness.simulator.faults.add({ origin: "log", delayMs: 4_000 });
   await producer.add([{ job_id: job.id }]);
-  await expect.poll(() => downloadsOf(harness), patience).toBe(1);
+  await expect.poll(() => downloadsOf(harness), pollOptions).toBe(1);
   for (let flush = 0; flush < 5; flush++) {
     await redis.del(await redis.keys(`actions-archive:${archiveId}:*`));
     await producer.add([{ job_id: job.id }]);
     // The second delivery arrived and waits.
-    await expect.poll(() => producer.counts(), patience).toEqual({ waiting: 0, active: 0, delayed: 1 });
+    await expect.poll(() => producer.counts(), pollOptions).toEqual({ waiting: 0, active: 0, delayed: 1 });
   }
-  await expect.poll(() => harness.recordOf(job), patience).toMatchObject({ log: { state: "archived" } });
+  await expect.poll(() => harness.recordOf(job), pollOptions).toMatchObject({ log: { state: "archived" } });
   expect(downloadsOf(harness)).toBe(1);
-  await expect.poll(() => logLeaseOf(harness), patience).toEqual({ is_taken: false, deaths: 0 });
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, deaths: 0 });
 });

@@ -17,12 +17,12 @@ const refOf = (job: Job) => ({ repository_id: job.run.repository.id, run_id: job
 const pathOf = ({ worker }: Harness, key: string) => join(fileURLToPath(worker.store.url), key);
 
 /** An archived log whose rows are loaded. */
-async function archive(harness: Harness): Promise<{ job: Job; key: string; beside: string }> {
+async function archive(harness: Harness): Promise<{ job: Job; key: string; conflictingKey: string }> {
   const job = await harness.addJob({ bytes: 20_000 });
   await harness.deliver(job);
   await harness.query(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
   const key = logKey(host, refOf(job));
-  return { job, key, beside: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
+  return { job, key, conflictingKey: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
 }
 
 async function damage(harness: Harness, key: string, finding: "missing" | "damaged"): Promise<void> {
@@ -41,21 +41,21 @@ async function damage(harness: Harness, key: string, finding: "missing" | "damag
 const damagesOf = (harness: Harness) => harness.query("select object_key, repaired_by, sealed_in from archive.damages");
 
 test.each(["missing", "damaged"] as const)(
-  "a log that is %s is stored again beside its key, and a further record names it",
+  "a log that is %s is stored under a further key, and a further record names it",
   async (finding) => {
     await using harness = await openHarness();
-    const { job, key, beside } = await archive(harness);
+    const { job, key, conflictingKey } = await archive(harness);
     await damage(harness, key, finding);
     const left = finding === "damaged" ? await readFile(pathOf(harness, key)) : undefined;
     await harness.deliver(job);
-    expect(await readLogContent(harness.worker.store, beside)).toMatchObject({ rawSha256: await logSha256(job) });
+    expect(await readLogContent(harness.worker.store, conflictingKey)).toMatchObject({ rawSha256: await logSha256(job) });
     expect(await harness.recordOf(job)).toMatchObject({
-      log: { state: "archived", key: beside, raw_sha256: await logSha256(job) },
+      log: { state: "archived", key: conflictingKey, raw_sha256: await logSha256(job) },
     });
     expect(await harness.listKeys("records/")).toHaveLength(2);
-    expect(await harness.listKeys("logs/")).toEqual(left === undefined ? [beside] : [beside, key].toSorted());
+    expect(await harness.listKeys("logs/")).toEqual(left === undefined ? [conflictingKey] : [conflictingKey, key].toSorted());
     expect(left).toEqual(left && (await readFile(pathOf(harness, key))));
-    expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+    expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: conflictingKey, sealed_in: null }]);
     expect(await harness.query("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
 
     harness.simulator.control.clearJournal({});
@@ -67,7 +67,7 @@ test.each(["missing", "damaged"] as const)(
 
 test("a repair whose worker crashed after the record counts as done", async () => {
   await using harness = await openHarness();
-  const { job, key, beside } = await archive(harness);
+  const { job, key, conflictingKey } = await archive(harness);
   await damage(harness, key, "missing");
   await harness.deliver(job);
   await harness.query(
@@ -76,13 +76,13 @@ test("a repair whose worker crashed after the record counts as done", async () =
   harness.simulator.control.clearJournal({});
   await harness.deliver(job);
   expect(harness.requests()).toEqual([]);
-  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: conflictingKey, sealed_in: null }]);
   expect(await harness.listKeys("records/")).toHaveLength(2);
 });
 
 test("a damaged log that GitHub does not serve once is requested again a day later and repaired", async () => {
   await using harness = await openHarness();
-  const { job, key, beside } = await archive(harness);
+  const { job, key, conflictingKey } = await archive(harness);
   await damage(harness, key, "damaged");
   const path = `/repos/acme/app/actions/jobs/${job.id}/logs`;
   harness.simulator.faults.add({ origin: "api", path, status: 410, body: JSON.stringify({ message: "Gone" }) });
@@ -96,7 +96,7 @@ test("a damaged log that GitHub does not serve once is requested again a day lat
   expect(harness.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
   await harness.query("update archive.obligations set relook_at = now()");
   await harness.deliver(job);
-  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: beside, sealed_in: null }]);
+  expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: conflictingKey, sealed_in: null }]);
 });
 
 test("a damaged log that GitHub no longer has is not requested after its expiry", async () => {

@@ -28,7 +28,7 @@ Examples:
   actions-archive proof 399444496 --json | jq -r .entry.sha256
 
 The proof holds the object's key, size and SHA-256, its path to the root of the seal, and the seal's signed head. The record holds the
-log's hashes, so one proof of it is a proof of both. The command that is printed checks it with the public key, which is written beside the
+log's hashes, so one proof of it is a proof of both. The command that is printed checks it with the public key, which is written next to the
 proof as PROOF.seal-key.pub, and with docs/check-proof.mjs: one file that needs Node 20 or later alone.`;
 
 export function addProof(program: Command, context: CommandContext): void {

@@ -1,4 +1,4 @@
-// What a person reads of a gap: where it is, why, and what they can do.
+// The text of a gap: where it is, why, and what to do.
 
 import { FailedReason, GapKind } from "@actions-archive/core/states";
 import type { Gap } from "@actions-archive/database/audit/gaps";
@@ -21,7 +21,7 @@ const gap: Gap = {
 const noJob = { run_id: null, run_attempt: null, job_id: null };
 const may = new Date("2026-05-01T00:00:00Z");
 
-test("a failed log says which job it is, what happened, and what to grant", () => {
+test("a failed log names its job, the cause, and the permission to grant", () => {
   expect(describeGap(gap)).toEqual({
     what: "log_failed",
     where: "acme/app job 9 (run 7)",
@@ -46,7 +46,7 @@ test.each<[Partial<Gap>, string]>([
   expect(describeGap({ ...gap, ...change }).where).toBe(where);
 });
 
-test("every kind and every reason of a failure has something to do, or says that there is nothing", () => {
+test("every kind and every reason of a failure has an action, or states that there is none", () => {
   const kinds = GapKind.options.map((kind) => describeGap({ ...gap, kind, reason: null }));
   const reasons = FailedReason.options.map((reason) => describeGap({ ...gap, reason }));
   for (const description of [...kinds, ...reasons]) expect(description.do).toMatch(/^[a-z].{10}/);
@@ -54,6 +54,6 @@ test("every kind and every reason of a failure has something to do, or says that
   expect(reasons.find(({ why }) => why.startsWith("redirect_refused"))?.do).toContain("GITHUB_LOG_HOSTS");
 });
 
-test("a gap without a word more than its reason has no colon", () => {
+test("a gap with only a reason has no colon", () => {
   expect(describeGap({ ...gap, detail: null }).why).toBe("forbidden");
 });

@@ -1,4 +1,4 @@
-// A step of a large log costs two reads of its object and little beyond the step, wherever in the log it is.
+// Reading a step of a large log costs two reads and few extra bytes, wherever the step is.
 
 import { createHash } from "node:crypto";
 
@@ -11,7 +11,7 @@ import { readStep } from "./read-step.ts";
 const megabytes = 1_000_000;
 
 test(
-  "any step of a log of 260 MB is two reads at most, of no frame that holds nothing of the step",
+  "any step of a log of 260 MB takes at most two reads, without frames that hold nothing of it",
   { timeout: 120_000 },
   async () => {
     await using folder = await openFolder();
@@ -26,7 +26,7 @@ test(
       expect(reads.length).toBeLessThanOrEqual(2);
       const [table, frames] = reads.map(({ range = { start: 0, end: Infinity } }) => range);
       expect((table?.end ?? Infinity) - (table?.start ?? 0)).toBeLessThanOrEqual(64 * 1024);
-      // The last step came with the table.
+      // The last step is read with the table.
       if (frames === undefined) continue;
       const read = totals.frames.filter(({ storedStart }) => storedStart >= frames.start && storedStart < frames.end);
       const isOfStep = ({ rawStart, rawBytes }: Frame) =>
@@ -36,7 +36,7 @@ test(
   },
 );
 
-test("a step of a small log is one read", async () => {
+test("a step of a small log takes one read", async () => {
   await using folder = await openFolder();
   const { steps, log } = await putSteps(folder, [100, 5000, 200_000]);
   for (const { section, sha256 } of steps) {

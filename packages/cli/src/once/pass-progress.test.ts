@@ -17,7 +17,7 @@ const none: WorkCounts = {
   openBackfills: 0,
 };
 
-test("more jobs, more decided logs, more loaded rows and less owed are progress", () => {
+test("more jobs, more logs in terminal states, more loaded rows and less pending work are progress", () => {
   const progress = new PassProgress();
   expect(progress.advance(none)).toBe(true);
   expect(progress.advance(none)).toBe(false);
@@ -26,7 +26,7 @@ test("more jobs, more decided logs, more loaded rows and less owed are progress"
   expect(progress.advance({ ...none, ...better[2], laggingAttempts: 1 })).toBe(true);
 });
 
-test("states that only go back and forth are no progress", () => {
+test("states that only alternate are no progress", () => {
   const progress = new PassProgress();
   progress.advance({ ...none, failed: 1, laggingAttempts: 1 });
   for (let turn = 0; turn < 3; turn++) {

@@ -1,4 +1,4 @@
-// What the comparison of rows with objects collects.
+// The state of a comparison of rows with objects.
 
 import type { Findings } from "@actions-archive/archive/verify/findings";
 
@@ -6,10 +6,10 @@ import type { DatabaseCheck } from "./database-check.ts";
 
 export type Comparison = DatabaseCheck & {
   readonly findings: Findings;
-  /** Jobs that have a row and no part in the ledger, without those whose record was read. */
+  /** Jobs with a row but no ledger entry, without those whose record was read. */
   readonly strangers: Set<number>;
-  /** Jobs that a run record holds and that have no record. */
+  /** Jobs of a run record that have no record. */
   readonly recordless: Set<number>;
-  /** Jobs whose rows a sealed removal took out of the database. */
+  /** Jobs whose rows were removed by a sealed removal. */
   removedJobs: number;
 };

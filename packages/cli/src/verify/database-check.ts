@@ -1,31 +1,31 @@
-// What all comparisons of a database with its store share.
+// The shared parts of the comparisons of a database with its store.
 
 import type { Store } from "@actions-archive/archive/store/store";
 import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
 import type { Database } from "@actions-archive/database/connection/open-database";
 
 export type DatabaseCheck = {
-  /** One session: the expected rows are in its temporary tables. */
+  /** One session, since the expected rows are in its temporary tables. */
   readonly db: Database;
   readonly store: Store;
   readonly result: VerifyResult;
-  /** Rows that no seal carries and that are older than this should be in one. */
+  /** Unsealed rows older than this should be in a seal. */
   readonly sealedBefore: Date;
   /** Removals of whole partitions by the owner, as the seals carry them. */
   readonly removals: { readonly horizon: Date | undefined; readonly jobs: number };
   /** By repository, the name in the newest object or seal that names it. */
   readonly names: Map<number, { readonly name: string; readonly at: Date }>;
-  /** Called with the number of jobs that were compared so far. */
+  /** Called with the number of jobs compared so far. */
   readonly onJobs?: ((jobs: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 };
 
-/** `archive.table id place`: what a finding calls a row. */
+/** `archive.table id place`: the name of a row in findings. */
 export function rowName(table: string, id: number | string, place = ""): string {
   return `archive.${table} ${id}${place === "" ? "" : ` ${place}`}`;
 }
 
-/** The columns of `expected` that `actual` has otherwise. @param by what says so. */
+/** Describes the columns in which `actual` differs from `expected`. @param by the source of `expected`. */
 export function changesOf(
   actual: Readonly<Record<string, unknown>>,
   expected: Readonly<Record<string, unknown>>,
@@ -41,7 +41,7 @@ export function changedColumns(actual: Readonly<Record<string, unknown>>, expect
   return Object.keys(expected).filter((name) => JSON.stringify(actual[name]) !== JSON.stringify(expected[name]));
 }
 
-/** Keeps the newest name of a repository that an object or a seal gives. */
+/** Records a repository's name, keeping the newest. */
 export function addName(
   { names }: Pick<DatabaseCheck, "names">,
   { repository_id, repository }: { readonly repository_id: number; readonly repository: string },
@@ -52,20 +52,20 @@ export function addName(
   if (known === undefined || known.at < at) names.set(repository_id, { name: repository, at });
 }
 
-/** True for a row that may wait for a seal: the newest one may have been prepared before it was committed. */
+/** Whether a row may still wait for a seal: the newest seal may have been prepared before the row was committed. */
 export function isYoung({ sealedBefore }: DatabaseCheck, at: Date | null): boolean {
   return at !== null && at >= sealedBefore;
 }
 
 /**
- * True where no seal that was read carries a row: it has none, or a later one.
- * @param newest of the seals that the database has, as of after the row was read.
+ * Whether no seal that was read has a row: the row has none, or a later one.
+ * @param newest sequence of the database's seals, read after the row.
  */
 export function isUnsealed({ result }: DatabaseCheck, sealedIn: number | null, newest: number): boolean {
   return sealedIn === null || (sealedIn > (result.chain.head?.sequence ?? 0) && sealedIn <= newest);
 }
 
-/** Says how many rows of a table no seal carries as they are. */
+/** Reports how many rows of a table changed since the newest seal. */
 export function reportWaiting({ result: { findings } }: DatabaseCheck, table: string, rows: number): void {
   if (rows > 0) findings.notice("unsealed", `archive.${table}`, `${rows} rows changed since the newest seal: not covered yet`);
 }

@@ -1,5 +1,5 @@
-// Which differences between a job's rows and its records are tampering. An archive at work loads rows after their records, and its ledger
-// holds objects that came after the last record was written; neither may contradict what an object of the store says.
+// Decides which differences between a job's rows and its records are tampering. A running archive loads rows after their records,
+// and its ledger has objects that came after the last record; neither may contradict an object of the store.
 
 import type { SealedIndex } from "@actions-archive/archive/seal/sealed-index";
 import { tryParseKey } from "@actions-archive/core/object-key";
@@ -25,7 +25,10 @@ import type { ReadRuns } from "./read-runs.ts";
 
 export type Finding = { readonly verdict: "invalid" | "missing" | "unexpected"; readonly key: string; readonly detail: string };
 
-/** The differences that only tampering explains; the others are reported as what they are. Adds the ledger's objects to the expected rows. */
+/**
+ * @returns the differences that only tampering explains; the others are reported as notices. Adds the ledger's objects to the
+ * expected rows.
+ */
 export async function explain(
   comparison: Comparison,
   trx: Database,
@@ -35,17 +38,17 @@ export async function explain(
   const { findings, result } = comparison;
   const listed = listedJobs(read);
   const jobIds = [...new Set(found.map(({ job_id }) => job_id))];
-  const byJob = new Map((await listLedgerSnapshots(trx, jobIds)).map((story) => [story.job_id, story]));
+  const byJob = new Map((await listLedgerSnapshots(trx, jobIds)).map((snapshot) => [snapshot.job_id, snapshot]));
   const contradicting = found.filter((difference) => byJob.has(difference.job_id) && isContradiction(difference, listed));
-  const left = await compareWithLedger(trx, found, byJob);
+  const remaining = await compareWithLedger(trx, found, byJob);
   const isOfJob = ({ table }: RowDifference) => table === "jobs" || table === "steps";
-  const ofJobs = new Set(found.filter(isOfJob).map(({ job_id }) => job_id));
-  for (const jobId of ofJobs) {
-    if (left.some((each) => each.job_id === jobId && isOfJob(each))) continue;
-    findings.notice("not compared", rowName("jobs", jobId), "its rows hold what the ledger alone tells, and no record");
+  const jobsWithRows = new Set(found.filter(isOfJob).map(({ job_id }) => job_id));
+  for (const jobId of jobsWithRows) {
+    if (remaining.some((each) => each.job_id === jobId && isOfJob(each))) continue;
+    findings.notice("not compared", rowName("jobs", jobId), "its rows hold data that only the ledger has, and no record");
   }
   const waiting = new Set(
-    left.filter((each) => isWaiting(each, byJob.get(each.job_id), result.index)).map(({ job_id }) => job_id),
+    remaining.filter((each) => isWaiting(each, byJob.get(each.job_id), result.index)).map(({ job_id }) => job_id),
   );
   for (const jobId of waiting) findings.notice("not compared", `job ${jobId}`, "its rows are not loaded yet");
   const late = new Set(found.filter((each) => isNewer(each, read, result.index)).map(({ job_id }) => job_id));
@@ -54,41 +57,42 @@ export async function explain(
   const removed = await findRemoved(
     comparison,
     trx,
-    left.filter(({ job_id }) => !byJob.has(job_id)),
+    remaining.filter(({ job_id }) => !byJob.has(job_id)),
   );
   comparison.removedJobs += removed.size;
   const isExplained = ({ job_id }: RowDifference) => [waiting, removed, late].some((jobs) => jobs.has(job_id));
-  const unexplained = left.filter((each) => !isExplained(each));
+  const unexplained = remaining.filter((each) => !isExplained(each));
   const isKnown = (one: RowDifference) =>
     unexplained.some((each) => each.table === one.table && each.job_id === one.job_id && each.place === one.place);
   return [...unexplained, ...contradicting.filter((each) => !isExplained(each) && !isKnown(each))];
 }
 
-// An object that came after its attempt's record, or whose attempt goes on, is in the ledger and the rows alone (decision 0011).
+// Objects that came after their attempt's record, or whose attempt is in progress, are only in the ledger and the rows (decision
+// 0011).
 async function compareWithLedger(
   trx: Database,
   found: readonly RowDifference[],
   byJob: ReadonlyMap<number, LedgerSnapshot>,
 ): Promise<readonly RowDifference[]> {
   const jobIds = new Set(found.map(({ job_id }) => job_id));
-  const ofJobs = new Set(found.filter(({ table }) => table === "jobs" || table === "steps").map(({ job_id }) => job_id));
-  if (ofJobs.size === 0) return found;
-  const stories = [...byJob.values()].filter(({ job_id }) => ofJobs.has(job_id));
+  const jobsWithRows = new Set(found.filter(({ table }) => table === "jobs" || table === "steps").map(({ job_id }) => job_id));
+  if (jobsWithRows.size === 0) return found;
+  const snapshots = [...byJob.values()].filter(({ job_id }) => jobsWithRows.has(job_id));
   await upsertJobs(
     trx,
-    stories.flatMap(({ objects, ...story }) => objects.map((object) => ({ ...story, object }))),
+    snapshots.flatMap(({ objects, ...snapshot }) => objects.map((object) => ({ ...snapshot, object }))),
     temporarySchema,
   );
   return findDifferences(trx, [...jobIds]);
 }
 
-/** What a later object of the job may say otherwise: GitHub makes the address of it from the repository's current name. */
+/** Columns that may differ in a later object: GitHub derives the URL from the repository's current name. */
 const renamed = ["html_url"];
-/** No two objects of a completed job differ in these, whoever sent them. */
+/** Columns that are equal in all objects of a completed job, whatever their source. */
 const final = ["repository_id", "run_id", "head_sha", "head_branch", "status", "conclusion"];
 
-// What the objects of the store leave open, an object that came later may say: it does not change what they say. A job's record has one of
-// its objects; the run record has all that came until its attempt was listed, and another may differ from the first in what is not final.
+// A later object may add what the store's objects leave open, but must not contradict them. A job's record has one of its
+// objects. The run record has all until its attempt was listed; others may differ from the first in columns that are not final.
 function isContradiction({ table, job_id, actual, expected }: RowDifference, listed: ReadonlySet<number>): boolean {
   if ((table !== "jobs" && table !== "steps") || actual === null || expected === null) return false;
   return changedColumns(actual, expected).some((column) => {
@@ -101,22 +105,27 @@ function isContradiction({ table, job_id, actual, expected }: RowDifference, lis
   });
 }
 
-/** Jobs of which a run record has every object that came until their attempt was listed. */
+/** Jobs whose objects until the listing of their attempt are all in a run record. */
 function listedJobs({ runRecords }: ReadRuns): ReadonlySet<number> {
   return new Set(runRecords.flatMap(({ record }) => (record.jobs ?? []).map(({ job_id }) => job_id)));
 }
 
-// Rows follow their record within seconds, and a loader that is down leaves them owed.
-function isWaiting({ table, actual, expected }: RowDifference, story: LedgerSnapshot | undefined, index: SealedIndex): boolean {
-  if (story === undefined) return false;
-  if (table === "jobs") return actual === null && !story.is_loaded;
+// Rows follow their record within seconds; while the loader is down they are pending.
+function isWaiting(
+  { table, actual, expected }: RowDifference,
+  snapshot: LedgerSnapshot | undefined,
+  index: SealedIndex,
+): boolean {
+  if (snapshot === undefined) return false;
+  if (table === "jobs") return actual === null && !snapshot.is_loaded;
   if (table !== "logs" || expected === null) return false;
-  if (actual === null) return story.log_state === "pending" || story.log_state === "failed";
+  if (actual === null) return snapshot.log_state === "pending" || snapshot.log_state === "failed";
   const row = index.find(String(expected["record_key"]));
   return Number(expected["record_version"]) > Number(actual["record_version"]) && (row === undefined || index.sealOf(row) === 0);
 }
 
-// Written and loaded after the store was listed; that it is there is checked with all rows of logs. One that a seal holds was listed.
+// Whether the record was written and loaded after the store was listed. Its existence is checked with all rows of logs. A sealed
+// record was listed.
 function isNewer({ table, job_id, actual }: RowDifference, { records }: ReadRuns, index: SealedIndex): boolean {
   const key = table === "logs" ? actual?.["record_key"] : undefined;
   const parsed = typeof key === "string" ? tryParseKey(key) : undefined;
@@ -126,8 +135,8 @@ function isNewer({ table, job_id, actual }: RowDifference, { records }: ReadRuns
 }
 
 /**
- * Jobs whose rows a sealed removal took out: their runs are older than what it removed, and no partition is there for them, since it
- * takes whole ones.
+ * Jobs whose rows were removed by a sealed removal: their runs are older than its limit, and their partition does not exist,
+ * since whole partitions are removed.
  */
 async function findRemoved(
   { removals: { horizon } }: Comparison,
@@ -150,7 +159,7 @@ async function findRemoved(
   return new Set(gone.filter(isRemoved).map(({ job_id }) => job_id));
 }
 
-/** What the ledger says of these jobs and the objects that were read contradict. */
+/** Finds contradictions between the ledger's jobs and the objects that were read. */
 export async function explainLedger(
   { removals: { horizon } }: Comparison,
   trx: Database,
@@ -165,7 +174,7 @@ export async function explainLedger(
     const { job_id, run_id, has_row, actual, problem } = difference;
     const key = rowName("obligations", job_id);
     if (!has_row) {
-      // A removal takes the ledger of all runs before it, and leaves rows whose partition goes later.
+      // A removal deletes the ledger of all runs before it, while rows of later partitions stay.
       const isRemoved = horizon !== undefined && (times.get(run_id) ?? horizon) < horizon;
       return isRemoved ? [] : [{ verdict: "missing", key, detail: "a record, or a run record, is of this job" }];
     }
@@ -184,7 +193,7 @@ export async function explainLedger(
   });
 }
 
-/** Of every object of the job that was read. */
+/** The columns of every object of the job that was read. */
 function columnsOf({ records, runRecords }: ReadRuns, jobId: number): JobColumns[] {
   const ofRecords = records.filter(({ record }) => record.job_id === jobId).map(({ record }) => record.job as unknown);
   const ofRuns = runRecords.flatMap(({ record }) => inputsOf(record).map(({ object }) => object));
@@ -194,7 +203,7 @@ function columnsOf({ records, runRecords }: ReadRuns, jobId: number): JobColumns
   });
 }
 
-// Two texts of one instant; GitHub leaves what it does not know null or empty.
+// Normalizes texts of an instant; GitHub leaves unknown values null or empty.
 function timeless(value: string | null): string | number | null {
   if (value === null || value === "") return null;
   return /^\d{4}-\d{2}-\d{2}T/.test(value) && !Number.isNaN(Date.parse(value)) ? Date.parse(value) : value;

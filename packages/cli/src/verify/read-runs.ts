@@ -1,4 +1,4 @@
-// The records of an archive, run by run: those of its jobs, and those of its attempts.
+// Reads the records of an archive by run: those of its jobs and those of its attempts.
 
 import { createHash } from "node:crypto";
 
@@ -22,11 +22,11 @@ export type ReadRuns = {
   readonly records: FoundRecord[];
   /** In the order of their attempts. */
   readonly runRecords: ReadRunRecord[];
-  /** Jobs of which a record is tampered with: what their rows should be is not known. */
+  /** Jobs with a tampered record: their expected rows are unknown. */
   readonly unknownJobs: Set<number>;
 };
 
-/** Every run that has a record, once: two listings in the order of their keys, side by side. */
+/** Lists every run that has a record once, by merging two listings in key order. */
 export async function* listRuns(store: Store): AsyncGenerator<RunKeys, undefined> {
   const records = folders(store, "records/");
   const runs = folders(store, "runs/");
@@ -45,7 +45,7 @@ export async function* listRuns(store: Store): AsyncGenerator<RunKeys, undefined
   }
 }
 
-/** These runs as the store has them now: one that is at work may have got another record meanwhile. */
+/** Lists these runs again: a running archive may have written further records meanwhile. */
 export async function listAgain(store: Store, runs: readonly RunKeys[]): Promise<RunKeys[]> {
   const keysOf = async (prefix: string) => {
     const keys: string[] = [];
@@ -61,7 +61,7 @@ export async function listAgain(store: Store, runs: readonly RunKeys[]): Promise
   );
 }
 
-/** Reads what is as it was sealed, or waits for a seal; what is not was told when the objects were verified. */
+/** Reads the records that are as sealed, or not sealed yet; changed ones were reported by the verification of the objects. */
 export async function readRuns(store: Store, index: SealedIndex, runs: readonly RunKeys[]): Promise<ReadRuns> {
   const read: ReadRuns = { records: [], runRecords: [], unknownJobs: new Set() };
   for (const keys of chunks(
@@ -75,8 +75,8 @@ export async function readRuns(store: Store, index: SealedIndex, runs: readonly 
   return { ...read, records: read.records.filter(({ record }) => !read.unknownJobs.has(record.job_id)) };
 }
 
-// One reading may have gone wrong on its way: what is sealed counts by its hash, and what waits for a seal once it was read alike twice.
-// What is too large for a record, or is not as it was sealed, was told when the objects were verified.
+// A single read may be corrupted in transit: a sealed object is confirmed by its hash, an unsealed one by two equal reads.
+// Objects that are too large or changed were reported by the verification of the objects.
 async function readConfirmed(store: Store, index: SealedIndex, key: string): Promise<Buffer | undefined> {
   const row = index.find(key);
   const expected = row !== undefined && index.sealOf(row) > 0 ? index.sha256Of(row) : undefined;

@@ -1,4 +1,4 @@
-// Compares runs and attempts with the run records, and with the last seal that carries each attempt.
+// Compares runs and attempts with the run records and with the last seal that has each attempt.
 
 import { runRecordKey, tryParseKey } from "@actions-archive/core/object-key";
 import {
@@ -28,13 +28,9 @@ export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
   const { findings } = check.result;
   reportWaiting(check, "attempts", counts.waiting);
   if (counts.removed > 0)
-    findings.notice(
-      "not compared",
-      "archive.attempts",
-      `${counts.removed} were removed from the database with those of their time`,
-    );
+    findings.notice("not compared", "archive.attempts", `${counts.removed} were removed from the database by a sealed removal`);
   if (counts.retracted > 0)
-    findings.notice("not compared", "archive.attempts", `${counts.retracted} that one wrong run object claimed are gone again`);
+    findings.notice("not compared", "archive.attempts", `${counts.retracted} from a wrong run object were retracted`);
   if (counts.relisted > 0)
     findings.notice(
       "not compared",
@@ -43,7 +39,7 @@ export async function verifyAttempts(check: DatabaseCheck): Promise<void> {
     );
 }
 
-/** `isWaiting`: no seal that was read carries the row as it is. */
+/** `isWaiting`: no seal that was read has the row as it is. */
 type CheckedAttempt = AttemptDifference & { readonly isWaiting: boolean };
 type Counts = { waiting: number; removed: number; retracted: number; relisted: number };
 type Problem = readonly ["invalid" | "missing" | "unexpected", string] | undefined;
@@ -73,17 +69,17 @@ async function verifyRuns(check: DatabaseCheck): Promise<void> {
   }
   reportWaiting(check, "runs", waiting);
   if (removed > 0)
-    result.findings.notice("not compared", "archive.runs", `${removed} were removed from the database with those of their time`);
+    result.findings.notice("not compared", "archive.runs", `${removed} were removed from the database by a sealed removal`);
 }
 
-/** Of a run, as its newest attempt shows it: an attempt without a run record changes them. */
+/** Columns of a run from its newest attempt, which change with an attempt without a run record. */
 const ofNewestAttempt = ["run_attempt", "workflow_name", "triggering_actor", "run_started_at"];
 
 function runChanges({ actual, recorded, sealed }: RunDifference): string {
   if (actual === null) return "";
   const shown = Object.fromEntries(
     Object.entries(recorded ?? {}).filter(([column, value]) => {
-      // What the recorded objects lack, another object of the run may have said.
+      // Values that the recorded objects lack may come from another object of the run.
       if (value === null) return false;
       return !(ofNewestAttempt.includes(column) && Number(actual["run_attempt"]) > Number(recorded?.["run_attempt"]));
     }),
@@ -95,7 +91,7 @@ function runChanges({ actual, recorded, sealed }: RunDifference): string {
   return `created_at is ${String(actual["created_at"])}, and ${sealed.created_at} by the seals`;
 }
 
-// What the newest seals had no room for may be older than they are.
+// Rows that did not fit into the newest seals may be older than these.
 function mayBeLeftOut({ result: { chain } }: DatabaseCheck): boolean {
   return chain.isDamaged || (chain.head?.ledger.attempts_left_out ?? 0) > 0;
 }
@@ -136,7 +132,7 @@ function checkSealed(
   const { state, sealed_in } = actual;
   if (sealed_in === null || isWaiting) {
     const isOld = sealed === null && recorded === null && !isYoung(check, first_seen_at);
-    // Its listing has a time; a run record that was written late is of an old one.
+    // The listing has a time, while a run record may be written late.
     const wasListed = state === "listed" && recorded === null && sealed?.state !== "listed";
     const isOldListing = wasListed && actual.listed_at !== null && !isYoung(check, new Date(actual.listed_at));
     if ((isOld || isOldListing) && !mayBeLeftOut(check))
@@ -149,7 +145,7 @@ function checkSealed(
   }
   if (sealed !== null && sealed_in === sealed.sequence)
     return state === sealed.state ? undefined : ["invalid", `state is ${state}, and ${sealed.state} by seal ${sealed.sequence}`];
-  // A rebuilt ledger has it from its run record, and from the seal that holds this.
+  // A rebuilt ledger takes it from its run record, and from the seal that has the record.
   const isOfRecord = recorded !== null && sealed_in === recorded.sealed_in && (sealed === null || sealed.sequence <= sealed_in);
   if (isOfRecord) return undefined;
   if (check.result.chain.isDamaged) return undefined;
@@ -159,7 +155,7 @@ function checkSealed(
   ];
 }
 
-// A run record is written once. Whatever reopens its attempt makes it wait for a seal, and the next list of its jobs is in no record.
+// A run record is written once. Reopening its attempt makes the attempt wait for a seal, and its next job list is in no record.
 function checkRecorded(
   check: DatabaseCheck,
   { sealed, isWaiting }: CheckedAttempt,
@@ -174,9 +170,9 @@ function checkRecorded(
     if (column === "record_key" && actual.record_key === null) return recordSeal !== null;
     if (!wasReopened) return true;
     if (["listed_at", "listed_jobs", "missing_job_ids"].includes(column)) return !relistedAt;
-    // A later object of the attempt may name other pull requests, or an account by its new name.
+    // A later object of the attempt may have other pull requests, or an account's new name.
     if (ofAttemptObject.some((name) => name === column)) return false;
-    // While it is open again its run may be shown as going on.
+    // While the attempt is open again, its run may be in progress.
     return !(["status", "conclusion"].includes(column) && actual.status !== "completed");
   });
   if (actual.state !== "listed" && !wasReopened) changed.push("state");
@@ -208,7 +204,7 @@ async function checkRecordKey(
       run_id: difference.run_id,
       run_attempt: difference.run_attempt,
     }) === record_key;
-  // Written since the store was listed, or broken, which the verification of the store has reported.
+  // Written since the store was listed, or damaged, which the verification of the store has reported.
   if (isOwn && (result.index.find(record_key) !== undefined || (await store.head(record_key)) !== undefined)) return undefined;
   return ["invalid", `names the run record ${record_key}, which is none of this attempt's in the store`];
 }

@@ -1,4 +1,4 @@
-// `verify --against-database`: everything that the store, or this program, says of a database.
+// `verify --against-database`: compares a database with its store and with this version's definitions.
 
 import type { Store } from "@actions-archive/archive/store/store";
 import type { VerifyResult } from "@actions-archive/archive/verify/verify-archive";
@@ -16,18 +16,18 @@ import { verifySealedRows } from "./verify-sealed-rows.ts";
 export type DatabaseRequest = {
   readonly db: Database;
   readonly store: Store;
-  /** Of the store's verification; what is found is added to its findings. */
+  /** The result of the store's verification, to which findings are added. */
   readonly result: VerifyResult;
-  /** How often the archive seals. */
+  /** The archive's seal interval. */
   readonly sealIntervalSeconds: number;
   readonly onJobs?: ((jobs: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 };
 
 /**
- * Writes nothing but temporary tables of its own session.
- * @returns how many jobs' rows were compared.
- * @throws PermanentError `usage/invalid` when the database is of another archive than the store.
+ * Writes only temporary tables of its session.
+ * @returns the number of jobs whose rows were compared.
+ * @throws PermanentError `usage/invalid` when the database and the store belong to different archives.
  */
 export async function verifyDatabase(request: DatabaseRequest): Promise<number> {
   const { db, store, result, sealIntervalSeconds } = request;
@@ -56,7 +56,7 @@ async function verifySession(request: Omit<DatabaseCheck, "names" | "removals">)
     await verifyDefinitions(check);
     return jobs;
   } finally {
-    // A session that is lost has lost its tables, and reports that by itself.
+    // A lost session has lost its tables, and its error is reported anyway.
     await dropLedgerTables(db).catch(() => undefined);
   }
 }

@@ -1,10 +1,11 @@
-// Compares what auditors query with what this version creates: rows that are right prove nothing through a view that shows others.
+// Compares the auditor's views and functions with this version's definitions: correct rows prove nothing through a redefined
+// view.
 
 import { compareDefinitions } from "@actions-archive/database/verify/compare-definitions";
 
 import type { DatabaseCheck } from "./database-check.ts";
 
-/** Creates them in a transaction that is rolled back; where the role may not, that is said. */
+/** Creates the definitions in a transaction that is rolled back; a role without the privilege is reported. */
 export async function verifyDefinitions({ db, result: { findings } }: DatabaseCheck): Promise<void> {
   const { differences, refusal } = await compareDefinitions(db);
   for (const { kind, name, actual, expected } of differences) {

@@ -1,5 +1,5 @@
-// Compares the ledger's rows with the seals and the run records: windows, full seconds, attempts, runs, repositories, and the lists that
-// a seal carries. What changed since the newest seal is counted, and is no finding.
+// Compares the ledger's rows with the seals and the run records: windows, full seconds, attempts, runs, repositories, and sealed
+// lists. Changes since the newest seal are counted and are no findings.
 
 import {
   findFullSecondDifferences,
@@ -19,7 +19,7 @@ import { analyzeLedgerTables } from "@actions-archive/database/verify/expected-l
 import { changesOf, type DatabaseCheck, isUnsealed, isYoung, rowName, reportWaiting } from "./database-check.ts";
 import { verifyAttempts } from "./verify-attempts.ts";
 
-/** After the seals and all run records were read into the temporary tables. */
+/** Must run after all seals and run records were read into the temporary tables. */
 export async function verifyLedger(check: DatabaseCheck): Promise<void> {
   await analyzeLedgerTables(check.db);
   await verifyAttempts(check);
@@ -80,7 +80,7 @@ async function verifyNames({ db, names, sealedBefore, result: { chain, findings 
   for (const { repository_id, full_name, named_at, first_seen_at } of await listRepositoryNames(db)) {
     const known = expected.get(repository_id);
     expected.delete(repository_id);
-    // A worker writes a record under the name that it read when its job began.
+    // A worker writes a record under the name that it read at the start of its job.
     const isNewer = known !== undefined && (named_at ?? first_seen_at).getTime() + slackMs >= known.at.getTime();
     if (known === undefined || (known.name !== full_name && isNewer)) waiting += 1;
     else if (known.name !== full_name)
@@ -116,7 +116,7 @@ async function verifyList(check: DatabaseCheck, list: SealedList, untrusted: Rea
     findings.notice("not compared", `archive.${list}`, `${untaken} were not taken over from seals for which no key stood`);
 }
 
-// Damages and removals change after they were sealed, and wait for a seal again; the others are only ever added.
+// Damages and removals change after they were sealed, and then wait for a seal again; other rows are only added.
 function mayWait(check: DatabaseCheck, list: SealedList, { expected, at }: ListDifference): boolean {
   const changes = list === "damages" || list === "removals";
   return (expected === null || changes) && isYoung(check, at);

@@ -1,4 +1,5 @@
-// Compares the rows of jobs with the records and run records of the store, both ways: an edited, added or deleted row is found, and named.
+// Compares the rows of jobs with the records and run records of the store in both directions: edited, added and deleted rows are
+// reported by name.
 
 import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { mark } from "@actions-archive/archive/seal/sealed-index";
@@ -25,11 +26,11 @@ import { explain, explainLedger, type Finding, findingOf } from "./explain-rows.
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
 import { verifyRecentJobs } from "./verify-unsettled.ts";
 
-/** One transaction each. */
+/** Records compared in one transaction. */
 const recordsAtOnce = 500;
 const pageLength = 10_000;
 
-/** Writes into temporary tables alone, which `makeLedgerTables` has made in part. @returns how many jobs were compared. */
+/** Writes only into temporary tables, some of which `makeLedgerTables` has created. @returns the number of jobs compared. */
 export async function verifyRows(check: DatabaseCheck): Promise<number> {
   const { db, store, onJobs, signal, result } = check;
   const comparison: Comparison = {
@@ -51,13 +52,13 @@ export async function verifyRows(check: DatabaseCheck): Promise<number> {
     [batch, records] = [[], 0];
   }
   jobs += await compareRuns(comparison, batch);
-  await tellRowsWithoutRecord(comparison);
+  await reportRowsWithoutRecord(comparison);
   await verifyRecentJobs(comparison);
-  tellRemoved(comparison);
+  reportRemoved(comparison);
   return jobs;
 }
 
-// An archive at work writes records and loads their rows meanwhile: what differs is read once more before it is reported.
+// A running archive writes records and loads rows meanwhile, so differences are read once more before they are reported.
 async function compareRuns(comparison: Comparison, runs: readonly RunKeys[]): Promise<number> {
   if (runs.length === 0) return 0;
   let attempt: Comparison = { ...comparison, findings: new Findings(), removedJobs: 0 };
@@ -72,22 +73,22 @@ async function compareRuns(comparison: Comparison, runs: readonly RunKeys[]): Pr
   return jobs;
 }
 
-/** @returns how many jobs were compared */
+/** @returns the number of jobs compared */
 async function compareOnce(comparison: Comparison, runs: readonly RunKeys[]): Promise<number> {
   const read = await readRuns(comparison.store, comparison.result.index, runs);
-  await takeRunRecords(comparison, read);
+  await addRunRecords(comparison, read);
   const jobIds = jobsOf(read);
   try {
-    await compareTogether(comparison, read);
+    await compareBatch(comparison, read);
   } catch (error) {
     if (!(error instanceof PermanentError && error.code === "database/refused") || comparison.db.isTransaction) throw error;
-    // One that no table takes, which the loader lists as unloadable, must not keep the others from being compared.
-    for (const jobId of jobIds) await compareAlone(comparison, read, jobId);
+    // A record that the tables refuse, which the loader lists as unloadable, must not prevent the comparison of others.
+    for (const jobId of jobIds) await compareJob(comparison, read, jobId);
   }
   return jobIds.length;
 }
 
-async function takeRunRecords(comparison: Comparison, { records, runRecords }: ReadRuns): Promise<void> {
+async function addRunRecords(comparison: Comparison, { records, runRecords }: ReadRuns): Promise<void> {
   await transact(comparison.db, (trx) => writeExpectedLedger(trx, runRecords));
   for (const { record } of runRecords) {
     addName(comparison, record, record.run_received_at);
@@ -99,25 +100,25 @@ async function takeRunRecords(comparison: Comparison, { records, runRecords }: R
   }
 }
 
-async function compareAlone(comparison: Comparison, read: ReadRuns, jobId: number): Promise<void> {
+async function compareJob(comparison: Comparison, read: ReadRuns, jobId: number): Promise<void> {
   const records = read.records.filter(({ record }) => record.job_id === jobId);
   const runRecords = read.runRecords.map(({ key, record }) => ({
     key,
     record: { ...record, jobs: record.jobs?.filter(({ job_id }) => job_id === jobId) },
   }));
   try {
-    await compareTogether(comparison, { ...read, records, runRecords });
+    await compareBatch(comparison, { ...read, records, runRecords });
   } catch (error) {
     if (!(error instanceof PermanentError && error.code === "database/refused")) throw error;
     comparison.findings.notice("not compared", `job ${jobId}`, `no table takes what its record says: ${error.message}`);
   }
 }
 
-async function compareTogether(comparison: Comparison, read: ReadRuns): Promise<void> {
+async function compareBatch(comparison: Comparison, read: ReadRuns): Promise<void> {
   const jobIds = jobsOf(read);
   if (jobIds.length === 0) return;
   const findings = await transact(comparison.db, async (trx): Promise<Finding[]> => {
-    // The loader commits a job's rows in several tables at once.
+    // A snapshot, since the loader commits a job's rows in several tables at once.
     if (!comparison.db.isTransaction) await takeSnapshot(trx);
     await makeExpectedTables(trx);
     await writeExpectedRows(
@@ -126,7 +127,7 @@ async function compareTogether(comparison: Comparison, read: ReadRuns): Promise<
       read.runRecords.map(({ record }) => record),
     );
     await writeRemovals(trx, await findRemovedJobs(comparison, trx, read.records), temporarySchema);
-    // Before `explain`, which adds the ledger's own objects to the expected rows.
+    // Must run before `explain`, which adds the ledger's objects to the expected rows.
     const ofLedger = await explainLedger(comparison, trx, read, await findLedgerDifferences(trx));
     const found = await findDifferences(trx, jobIds);
     return [...(found.length === 0 ? [] : await explain(comparison, trx, read, found)).map(findingOf), ...ofLedger];
@@ -135,24 +136,24 @@ async function compareTogether(comparison: Comparison, read: ReadRuns): Promise<
   for (const jobId of jobIds) comparison.strangers.delete(jobId);
 }
 
-// Only a tombstone says that a log was removed, and only of what was archived: no record does.
+// Only a tombstone shows that a log was removed, and only for an archived log; no record does.
 async function findRemovedJobs(
   { result: { index, chain }, findings }: Comparison,
   trx: Database,
   records: readonly FoundRecord[],
 ): Promise<number[]> {
   const archived = records.filter(({ record }) => record.log.state === "archived");
-  const isBuried = ({ record: { log } }: FoundRecord) => {
+  const isTombstoned = ({ record: { log } }: FoundRecord) => {
     const row = log.state === "archived" ? index.find(log.key) : undefined;
     return row !== undefined && index.has(row, mark.isTombstoned);
   };
-  const buried = new Set(archived.filter(isBuried).map(({ record }) => record.job_id));
+  const tombstoned = new Set(archived.filter(isTombstoned).map(({ record }) => record.job_id));
   const jobIds = [...new Set(archived.map(({ record }) => record.job_id))];
   const head = chain.head?.sequence ?? 0;
-  const waiting = (await listUnsealedRemovals(trx, jobIds, head)).filter((jobId) => !buried.has(jobId));
+  const waiting = (await listUnsealedRemovals(trx, jobIds, head)).filter((jobId) => !tombstoned.has(jobId));
   for (const jobId of waiting)
     findings.notice("tombstoned", `job ${jobId}`, "its log is removed by decision, which waits for a seal");
-  return [...buried, ...waiting];
+  return [...tombstoned, ...waiting];
 }
 
 function jobsOf({ records, runRecords, unknownJobs }: ReadRuns): number[] {
@@ -166,14 +167,14 @@ function jobIdOf(object: unknown): number {
   return typeof id === "number" && Number.isSafeInteger(id) ? id : 0;
 }
 
-async function tellRowsWithoutRecord({ db, store, result: { index }, findings, strangers, signal }: Comparison): Promise<void> {
+async function reportRowsWithoutRecord({ db, store, result: { index }, findings, strangers, signal }: Comparison): Promise<void> {
   for (let after = 0; ;) {
     signal?.throwIfAborted();
     const page = await listLogRows(db, after, pageLength);
     for (const { job_id, record_key } of page) {
       const parsed = tryParseKey(record_key);
       const isOwn = parsed?.kind === "record" && parsed.job_id === job_id;
-      // Written and loaded since the store was listed.
+      // The record may have been written and loaded since the store was listed.
       const isThere = isOwn && (index.find(record_key) !== undefined || (await store.head(record_key)) !== undefined);
       if (!isThere)
         findings.tamper(
@@ -192,7 +193,7 @@ async function tellRowsWithoutRecord({ db, store, result: { index }, findings, s
     findings.tamper("unexpected", rowName("jobs", jobId), "no record, no run record and no part of the ledger is of this job");
 }
 
-function tellRemoved({ findings, removedJobs, removals: { horizon, jobs } }: Comparison): void {
+function reportRemoved({ findings, removedJobs, removals: { horizon, jobs } }: Comparison): void {
   if (removedJobs === 0 || horizon === undefined) return;
   const count = `the rows of ${removedJobs} jobs of runs created before ${horizon.toISOString()} are not there`;
   if (removedJobs > jobs)

@@ -1,4 +1,5 @@
-// Compares what the database says of seals and sealed objects with the seals, and reads what else they say for the comparisons after it.
+// Compares the database's rows of seals and sealed objects with the seals, and reads the seals' other content for later
+// comparisons.
 
 import type { Seal } from "@actions-archive/archive/seal/seal";
 import { mark } from "@actions-archive/archive/seal/sealed-index";
@@ -13,10 +14,10 @@ import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 
 const pageLength = 10_000;
 
-/** Removals of whole partitions by the owner, as the seals carry them. */
+/** Removals of partitions by the owner, as recorded in the seals. */
 export type SealedRemovals = { readonly horizon: Date | undefined; readonly jobs: number };
 
-/** Fills the temporary tables of the ledger from all seals. */
+/** Fills the ledger's temporary tables from all seals. */
 export async function verifySealedRows(check: Omit<DatabaseCheck, "removals">): Promise<SealedRemovals> {
   const unpublished = await verifySealRows(check);
   await verifyObjectRows(check, unpublished);
@@ -24,7 +25,7 @@ export async function verifySealedRows(check: Omit<DatabaseCheck, "removals">): 
   for (const link of check.result.chain.links) {
     check.signal?.throwIfAborted();
     const seal = await readSealAgain(check.store, link);
-    await tellWithoutRow(check, link, seal);
+    await reportMissingRows(check, link, seal);
     await addSealedChanges(check.db, seal);
     for (const named of [...seal.ledger.windows, ...seal.ledger.attempts]) addName(check, named, seal.sealed_at);
     for (const { runs_before, jobs } of seal.removals ?? []) removals.set(runs_before, jobs);
@@ -36,7 +37,7 @@ export async function verifySealedRows(check: Omit<DatabaseCheck, "removals">): 
   };
 }
 
-/** @returns the seal that is in the store, and of which the database does not know that yet */
+/** @returns the newest seal when the store has it and the database has not recorded that yet */
 async function verifySealRows({
   db,
   store,
@@ -57,7 +58,7 @@ async function verifySealRows({
     else if (wrong !== "") findings.tamper("invalid", name, wrong ?? "");
   }
   for (const { sequence, is_published } of rows.values()) {
-    // One that was made since the chain was walked is in the store by now.
+    // A seal made since the chain was verified is in the store by now.
     if (!is_published || chain.seen.has(sequence) || (await store.head(sealKey(sequence)))) continue;
     findings.tamper("unexpected", rowName("seals", sequence), "no such seal is in the store");
   }
@@ -113,7 +114,7 @@ function verifyObjectRow({ chain, index, findings }: VerifyResult, object: Objec
   }
   index.set(row, mark.hasRow);
   const isSame = size_bytes === index.sizeOf(row) && sha256 === index.sha256Of(row);
-  // Of a key in two seals the database keeps the first.
+  // When a key is in two seals, the database keeps the first.
   const isFirst = index.has(row, mark.isSealedAgain) && sequence !== null && sequence < sealedIn;
   const isSealed = sequence === sealedIn || isFirst || (sequence === null && sealedIn === unpublished);
   const ofKey = idsOfKey(key);
@@ -129,7 +130,7 @@ function verifyObjectRow({ chain, index, findings }: VerifyResult, object: Objec
   findings.tamper("invalid", rowName("objects", key), `${said}; ${sealed}`);
 }
 
-async function tellWithoutRow(
+async function reportMissingRows(
   { db, result: { index, findings } }: Omit<DatabaseCheck, "removals">,
   link: ChainLink,
   { entries }: Seal,

@@ -1,4 +1,4 @@
-// Jobs that have rows and no row of how their log ended: no record is of them, and often no run record yet.
+// Checks jobs whose logs are not in a terminal state: they have rows but no record, and often no run record yet.
 
 import { findRunRecord } from "@actions-archive/archive/record/records";
 import { isCorrupt } from "@actions-archive/archive/store/store";
@@ -11,7 +11,7 @@ const pageLength = 10_000;
 /** A run can be re-run 50 times: https://docs.github.com/actions/reference/limits */
 const maxAttempts = 51;
 
-/** Reports those that the store contradicts, and counts those that only the ledger knows. */
+/** Reports jobs that the store contradicts, and counts those that only the ledger has. */
 export async function verifyRecentJobs(comparison: Comparison): Promise<void> {
   const { db, findings, signal, recordless, strangers } = comparison;
   let [unrecorded, ofLedger] = [0, 0];
@@ -57,7 +57,7 @@ async function findContradiction(comparison: Comparison, job: RecentJob): Promis
     : `the ledger knew it at ${first_seen_at.toISOString()}, and the run record ${run}, which is younger, does not hold it`;
 }
 
-// A run record holds every job that the ledger knew of its attempt when it was written.
+// A run record has every job of its attempt that the ledger had when it was written.
 async function findLaterRunRecord({ store, result }: Comparison, job: RecentJob, firstSeenAt: Date): Promise<string | undefined> {
   const host = result.chain.head?.host;
   if (host === undefined) return undefined;

@@ -179,8 +179,8 @@ test("an unreadable repository is a problem, and none of its runs counts as gone
     expect(await attempts(harness)).toMatchObject([{ state: "open" }]);
   }
   expect(
-    await harness.query("select problem like '%404%' as told, poll_due_at > now() as later from archive.repositories"),
-  ).toEqual([{ told: true, later: true }]);
+    await harness.query("select problem like '%404%' as has_status, poll_due_at > now() as later from archive.repositories"),
+  ).toEqual([{ has_status: true, later: true }]);
   harness.simulator.control.hideRepository({ repository, hidden: false });
   await harness.poll(harness.id, false);
   expect(await harness.query("select problem from archive.repositories")).toEqual([{ problem: null }]);
@@ -317,10 +317,10 @@ test("a long history does not delay new runs: each poll begins with the newest, 
   await look();
   expect((await jobs(harness)).map(({ job_id }) => job_id)).toContain(fresh.jobIds[0]);
   expect(await owed()).toBeGreaterThan(90);
-  let looks = 2;
+  let polls = 2;
   do {
     await look();
-    expect(++looks).toBeLessThan(300);
+    expect(++polls).toBeLessThan(300);
   } while ((await harness.query("select from archive.repositories where runs_etag is null")).length > 0);
   expect(await owed()).toBe(0);
   expect(await jobs(harness)).toHaveLength(231);

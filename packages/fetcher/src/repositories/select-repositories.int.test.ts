@@ -34,9 +34,9 @@ test("an exclusion wins over the name itself", async () => {
 
 test("a name that does not resolve is recorded, and the others are selected", async () => {
   await using world = await openWorld();
-  expect(await world.select("acme/web,acme/typo,nobody/*")).toEqual(["acme/web"]);
+  expect(await world.select("acme/web,acme/typo,missing/*")).toEqual(["acme/web"]);
   const unreadable = await listUnreadableRepositories(world.fetcher.db);
-  expect(unreadable.map(({ name }) => name)).toEqual(["acme/typo", "nobody/*"]);
+  expect(unreadable.map(({ name }) => name)).toEqual(["acme/typo", "missing/*"]);
 });
 
 test("a repository that is no longer selected stays known", async () => {

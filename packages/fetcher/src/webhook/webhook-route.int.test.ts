@@ -109,7 +109,7 @@ test("over 25 MB it answers 413, whatever length was declared, and stops reading
   let sentBytes = 0;
   const endless = new ReadableStream<Uint8Array>({
     pull(controller) {
-      if (sentBytes > 8 * maxBodyBytes) controller.error(new Error("nobody stopped it"));
+      if (sentBytes > 8 * maxBodyBytes) controller.error(new Error("the reader did not stop"));
       sentBytes += 65_536;
       controller.enqueue(new Uint8Array(65_536));
     },
