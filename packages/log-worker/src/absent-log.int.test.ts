@@ -20,7 +20,7 @@ test.each([
   ["404", { log: none }],
   ["a missing blob", { log: { kind: "blob-missing" } }],
   ["zero bytes", { log: { kind: "text", content: Buffer.alloc(0) } }],
-] satisfies [string, Partial<JobAt>][])("%s for a young job is waited for", async (_answer, draft) => {
+] satisfies [string, Partial<JobAt>][])("%s for a young job is retried", async (_answer, draft) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 20_000, ...draft });
   await harness.deliver(job);
@@ -244,7 +244,7 @@ test("a log still missing at its recheck stays deleted, and is checked again a d
 test.each([
   ["an unreadable repository", "no access"],
   ["a forbidden log", "forbidden"],
-])("a second look that meets %s is taken later, and nothing is called failed", async (_what, problem) => {
+])("a recheck that meets %s is deferred, and no log is failed", async (_what, problem) => {
   await using harness = await openSecondLook();
   if (problem === "no access") harness.simulator.control.hideRepository({ repository: repositoryName });
   else harness.simulator.faults.add({ path: "*/logs", status: 403, body: `{"message":"Must have admin rights to Repository."}` });

@@ -40,7 +40,7 @@ test.each([
   ["begins like HTML", `<html>\n${stamp} </html>\n`, "text/plain"],
   ["has the type of a page", `${stamp} line\n`, "text/html"],
   ["has the type of JSON", `${stamp} {"a":1}\n`, "application/json"],
-])("a log whose lines have timestamps is archived, also one that %s", async (_how, body, type) => {
+])("a log whose lines have timestamps is archived, even one that %s", async (_how, body, type) => {
   await using harness = await openHarness();
   const job = await harness.addJob({ overrides: { completed_at: "2026-11-01T10:00:00Z" } });
   harness.simulator.faults.add({ origin: "log", status: 200, headers: { "content-type": type }, body });

@@ -54,28 +54,25 @@ test.each([
   ["a 404 of the API that is not GitHub's", { path: "*/logs", status: 404, body: html }, "upstream_error"],
   ["a 410 of the API that is not GitHub's", { path: "*/logs", status: 410, body: html }, "upstream_error"],
   ["a redirect without a link", { path: "*/logs", status: 302 }, "upstream_error"],
-] satisfies [string, FaultInput, string][])(
-  "%s is tried again, in the end failed, and never stored",
-  async (_answer, fault, reason) => {
-    await using harness = await openHarness();
-    const job = await harness.addJob({ bytes: 20_000 });
-    const scripted = harness.simulator.faults.add({ ...fault, ...forever });
-    await expect(harness.deliver(job)).rejects.toThrow(TransientError);
-    expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
-    await harness.deliver(job, { isLastAttempt: true });
-    const state = await harness.stateOf(job);
-    expect(state).toMatchObject({ log_state: "failed", log_reason: reason });
-    expect(state.log_detail).toMatch(/\w/);
-    expect(state.due).toBeGreaterThan(80_000);
-    expect(await harness.listKeys("logs/")).toEqual([]);
-    expect(await harness.listKeys("records/")).toEqual([]);
-    expect(harness.worker.spool.reservedBytes).toBe(0);
+] satisfies [string, FaultInput, string][])("%s is retried, finally failed, and never stored", async (_answer, fault, reason) => {
+  await using harness = await openHarness();
+  const job = await harness.addJob({ bytes: 20_000 });
+  const scripted = harness.simulator.faults.add({ ...fault, ...forever });
+  await expect(harness.deliver(job)).rejects.toThrow(TransientError);
+  expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", log_reason: null });
+  await harness.deliver(job, { isLastAttempt: true });
+  const state = await harness.stateOf(job);
+  expect(state).toMatchObject({ log_state: "failed", log_reason: reason });
+  expect(state.log_detail).toMatch(/\w/);
+  expect(state.due).toBeGreaterThan(80_000);
+  expect(await harness.listKeys("logs/")).toEqual([]);
+  expect(await harness.listKeys("records/")).toEqual([]);
+  expect(harness.worker.spool.reservedBytes).toBe(0);
 
-    harness.simulator.faults.clear(scripted.id);
-    await harness.deliver(job);
-    expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
-  },
-);
+  harness.simulator.faults.clear(scripted.id);
+  await harness.deliver(job);
+  expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", raw_sha256: await logSha256(job) });
+});
 
 test("a body longer than declared is not stored", async () => {
   await using harness = await openHarness();
@@ -110,7 +107,7 @@ test("an expired link is not a missing log", async () => {
 test.each([
   ["declared", {}],
   ["counted", { framing: "chunked" as const }],
-])("a log over MAX_LOG_BYTES, as %s, is too large at once, and waits for retry", async (_how, fault) => {
+])("a log over MAX_LOG_BYTES, as %s, is too large at once, and is only retried on request", async (_how, fault) => {
   await using harness = await openHarness({ settings: { MAX_LOG_BYTES: 100_000 } });
   const job = await harness.addJob({ bytes: 300_000 });
   harness.simulator.faults.add({ origin: "log", ...fault });
@@ -154,17 +151,20 @@ test.each([
   ["primary", { status: 403, headers: { "x-ratelimit-remaining": "0" }, body: json("API rate limit exceeded for user ID 1.") }],
   ["secondary", { status: 403, body: json("You have exceeded a secondary rate limit.") }],
   ["bare", { status: 429, headers: { "retry-after": "30" }, body: json("slow down") }],
-])("a %s limit goes back to the queue, and says nothing of the log, not even at the last try", async (_kind, fault) => {
-  await using harness = await openHarness();
-  const job = await harness.addJob();
-  const before = await harness.stateOf(job);
-  harness.simulator.faults.add({ path: "*/logs", ...fault });
-  await expect(harness.deliver(job, { isLastAttempt: true })).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(await harness.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
-  harness.simulator.control.clearJournal({});
-  await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
-  expect(harness.requests()).toEqual([]);
-});
+])(
+  "a %s rate limit returns the job to the queue and leaves the log unchanged, even at the last attempt",
+  async (_kind, fault) => {
+    await using harness = await openHarness();
+    const job = await harness.addJob();
+    const before = await harness.stateOf(job);
+    harness.simulator.faults.add({ path: "*/logs", ...fault });
+    await expect(harness.deliver(job, { isLastAttempt: true })).rejects.toMatchObject({ code: "github/rate-limited" });
+    expect(await harness.stateOf(job)).toMatchObject({ ...before, due: expect.closeTo(before.due, -1) as number });
+    harness.simulator.control.clearJournal({});
+    await expect(harness.deliver(job)).rejects.toMatchObject({ code: "github/rate-limited" });
+    expect(harness.requests()).toEqual([]);
+  },
+);
 
 test("logs that do not fit into the spool together are archived one after the other, each requested at most twice", async () => {
   await using harness = await openHarness({ spoolBytes: 20_000 });
@@ -216,7 +216,7 @@ async function logLeasesOf(harness: Harness): Promise<number[]> {
 }
 
 test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0)(
-  "a full disk delays the log, at the last try too, and leaves nothing behind (Linux and root only: it mounts a small disk)",
+  "a full disk defers the log, even at the last attempt, and leaves nothing behind (Linux and root only: it mounts a small disk)",
   async () => {
     await using disk = await mountDisk("5m");
     await using harness = await openHarness({ spoolDir: disk.path });

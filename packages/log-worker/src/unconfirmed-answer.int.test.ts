@@ -28,7 +28,7 @@ test.each([
   ["404", { path: "*/logs", ...notFound }],
   ["BlobNotFound", { origin: "log", status: 404, body: "<Error><Code>BlobNotFound</Code></Error>" }],
   ["zero bytes", { origin: "log", status: 200, headers: { "content-type": "text/plain" }, body: "" }],
-] as const)("a single %s past the wait is retried a minute later, and the log is archived", async (_what, fault) => {
+] as const)("a single %s after the wait is retried a minute later, and the log is archived", async (_what, fault) => {
   await using harness = await openHarness();
   const job = await harness.addJob();
   harness.simulator.faults.add(fault);
@@ -143,7 +143,7 @@ test.each([
   ["the endpoint's answer", "log_retention_days = 10", 10, "expired"],
   ["the endpoint's answer", "log_retention_days = 10", 8, undefined],
   ["two confirmed 410s", "youngest_gone_seconds = 864000", 10, "expired"],
-])("a 410 is expired at once from nine tenths of %s on (%s, %i days)", async (_what, facts, days, reason) => {
+])("a 410 means expired at once from nine tenths of %s on (%s, %i days)", async (_what, facts, days, reason) => {
   await using harness = await openHarness();
   await harness.query(`update archive.repositories set ${facts}`);
   const job = await harness.addJob({ agoMs: days * day, log: { kind: "expired" } });

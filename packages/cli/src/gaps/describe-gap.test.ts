@@ -42,7 +42,7 @@ test.each<[Partial<Gap>, string]>([
   [{ ...noJob, kind: "not_sealed", repository: null }, "the archive"],
   [{ kind: "object_unusable", run_attempt: null, job_id: null, window_start: may }, "acme/app run 7"],
   [{ ...noJob, kind: "object_unusable", window_start: may }, "acme/app 2026-05-01T00:00:00Z"],
-])("%j stands at %s", (change, where) => {
+])("%j is located at %s", (change, where) => {
   expect(describeGap({ ...gap, ...change }).where).toBe(where);
 });
 

@@ -34,7 +34,7 @@ test.for([
   "[a-z]{60}",
   "foo{",
   "[]a]foo",
-])("%j has none: it asks for too little, or is not understood", (pattern) => {
+])("%j has no probe: it is too short or unsupported", (pattern) => {
   expect(makeProbe(pattern, false)).toBeUndefined();
 });
 

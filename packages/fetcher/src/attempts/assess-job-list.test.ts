@@ -53,7 +53,7 @@ test.each([
   ["three times over a day", { same_reason_checks: 2, same_reason_seconds: day }, "open"],
   ["often within a day", { same_reason_checks: 20, same_reason_seconds: day - 1 }, "open"],
   ["after other reasons", { check_reason: "incomplete" as const, same_reason_checks: 20, same_reason_seconds: day }, "open"],
-] as const)("an empty list that comes %s leaves the attempt as it must", (_what, change, state) => {
+] as const)("an empty list that comes %s gives the expected state", (_what, change, state) => {
   const attempt = { ...fresh, check_reason: "empty" as const, ...change };
   expect(assessJobList(attempt, reading({ jobs: [], promised: 0 }), completed).state).toBe(state);
 });
@@ -68,7 +68,7 @@ test("a job that never completes is missing by its id after 20 checks over a day
 test.each([
   ["incomplete", [5, 10, 20, 5_120, 21_600]],
   ["run_not_found", [5, 600, 1_200, 21_600, 21_600]],
-] as const)("failed checks that end with %s are further and further apart, at most six hours", (reason, expected) => {
+] as const)("failed checks that end with %s have doubling delays of at most six hours", (reason, expected) => {
   const seconds = [0, 1, 2, 10, 2_000].map((check_failures) => retryLater({ ...fresh, check_failures }, reason).againInSeconds);
   expect(seconds).toEqual(expected);
 });

@@ -65,7 +65,7 @@ test.each([
   ["a job of an attempt that no run has", { ...job, run_attempt: 2_000_000_000 }],
   ["a job that ends next year", { ...job, completed_at: "2027-11-01T11:05:00Z" }],
   ["a job whose end is no time", { ...job, completed_at: "soon" }],
-])("%s holds nothing to write", (_what, object) => {
+])("%s yields nothing to record", (_what, object) => {
   expect(jobEvent(object)).toMatchObject({ action: "completed", subject: undefined });
 });
 
@@ -74,7 +74,7 @@ test.each([
   ["a run of an attempt that no run has", { ...run, run_attempt: 2_000_000_000 }],
   ["a run that changes next year", { ...run, updated_at: "2027-11-01T11:05:00Z" }],
   ["a run that was never created", { ...run, created_at: null }],
-])("%s holds nothing to write", (_what, object) => {
+])("%s yields nothing to record", (_what, object) => {
   expect(runEvent(object)?.subject).toBeUndefined();
 });
 
@@ -99,7 +99,7 @@ test.each([
   "octo-org/a b",
   `octo-org/${"a".repeat(200)}`,
   "octo-org/\u202eapi",
-])("a repository cannot be called %j", (full_name) => {
+])("a repository cannot be named %j", (full_name) => {
   const body = JSON.stringify({ action: "completed", repository: { id: 7, full_name }, workflow_job: job });
   expect(readWebhookEvent("workflow_job", body, now)).toBeUndefined();
 });
