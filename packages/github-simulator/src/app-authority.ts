@@ -29,7 +29,7 @@ const Claims = z.object({ iss: z.union([z.string(), z.number()]), iat: z.number(
 export class AppAuthority {
   readonly id: number;
   readonly installations: readonly Installation[];
-  /** PEM (PKCS 8) of the pair that was made; undefined when the public key was given. */
+  /** PKCS 8 PEM of the generated key; undefined when a public key was given. */
   readonly privateKey: string | undefined;
   readonly #publicKey: KeyObject;
   readonly #clock: Clock;
@@ -55,14 +55,14 @@ export class AppAuthority {
     return this.installations.find((each) => each.owner.login.toLowerCase() === login.toLowerCase());
   }
 
-  /** The App itself, when `jwt` is one of its own and valid; else GitHub's message for a 401. */
+  /** @returns the App's credential if `jwt` is valid and signed by the App; else GitHub's message for a 401. */
   authenticate(jwt: string): { readonly credential: Credential } | { readonly message: string } {
     const claims = this.#verifiedClaims(jwt);
     if (claims === undefined) return { message: "A JSON web token could not be decoded" };
     if (String(claims.iss) !== String(this.id)) return { message: "Integration not found" };
-    // A client signs by its own clock, which cannot follow a simulated one: either clock may find the token valid.
+    // A client signs by its own clock, which cannot follow a simulated one. The token is valid if it is valid by either clock.
     const clocks = [Date.now(), this.#clock.nowMs()].map((ms) => ms / 1000);
-    // Where the simulated one runs fast, a token on its way would age by days: it has a minute of real time.
+    // With a fast simulated clock a token would age by days in flight, so it gets a minute of real time.
     const graceSeconds = this.#clock.speed > 1 ? 60 * this.#clock.speed : 0;
     if (!clocks.some((now) => claims.exp > now - graceSeconds)) {
       return {
@@ -82,7 +82,7 @@ export class AppAuthority {
     return { credential };
   }
 
-  /** A token of the installation: one hour of simulated time, unless told. */
+  /** Issues a token of the installation, by default for one hour of simulated time. */
   issueToken(installation: Installation): { token: string; expiresAtMs: number } {
     const token = `ghs_${hexOf(36, "installation-token", installation.id, ++this.#tokens)}`;
     const expiresAtMs = this.#clock.nowMs() + this.#tokenLifeMs;

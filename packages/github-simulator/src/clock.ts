@@ -1,18 +1,18 @@
-// The simulator's time: frozen, as fast as the world's, or faster. Everything that the simulated GitHub says of time, its Date
-// header included, comes from here.
+// The simulator's clock: frozen, at real speed, or faster. Every time that the simulated GitHub shows, including the Date header, is read
+// from it.
 export type Clock = {
   readonly now: () => Date;
   /** Simulated milliseconds since the epoch, with fractions. */
   readonly nowMs: () => number;
-  /** Moves time forward by `ms` at once. Time never goes back. */
+  /** Advances time by `ms` immediately. Time never goes back. */
   readonly advance: (ms: number) => void;
   /** Simulated milliseconds per real millisecond; 0 is frozen. */
   readonly speed: number;
-  /** Time goes on from here at another speed. */
+  /** Changes the speed from now on. */
   readonly setSpeed: (speed: number) => void;
-  /** The simulated time at which the clock was made. */
+  /** The simulated time of the clock's creation. */
   readonly start: Date;
-  /** Calls `listener` after each `advance` and `setSpeed`; the function that comes back removes it. */
+  /** Calls `listener` after each `advance` and `setSpeed`. @returns a function that removes it. */
   readonly onAdvance: (listener: () => void) => () => void;
 };
 

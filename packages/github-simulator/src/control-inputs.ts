@@ -1,4 +1,4 @@
-// The arguments of the functions that control the simulator, and what those functions work on.
+// Schemas of the arguments of the control functions, and the dependencies of those functions.
 
 import { z } from "zod";
 
@@ -56,7 +56,7 @@ const runFacts = {
   listedAfterSeconds: z.number().nonnegative().default(0).describe("lists leave the run out for so long"),
 };
 
-/** Arguments of every function, also shown by `GET /` of the control host. */
+/** Arguments of every function, also listed by `GET /` of the control host. */
 export const controlInputs = {
   addFault: Fault,
   listFaults: z.object({}),
@@ -131,5 +131,5 @@ export const controlInputs = {
   releaseWebhooks: z.object({ order: z.enum(["forward", "reverse"]).default("forward") }),
 };
 
-/** The parsed argument of one function. */
+/** The parsed argument of a function. */
 export type Input<Name extends keyof typeof controlInputs> = z.output<(typeof controlInputs)[Name]>;

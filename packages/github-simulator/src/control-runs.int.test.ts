@@ -1,4 +1,4 @@
-// Runs as the control functions make them: jobs that lag, lists out of order, and many runs in one second.
+// Runs made by control functions: jobs that lag, lists out of order, and many runs in one second.
 
 import { expect, test } from "vitest";
 
@@ -15,7 +15,7 @@ async function get(simulator: Simulator, path: string): Promise<List> {
     headers: { authorization: `Bearer ${simulator.token}`, "user-agent": "test" },
   });
   expect(response.status).toBe(200);
-  // The shapes that the OpenAPI tests check.
+  // The OpenAPI tests check this shape.
   return (await response.json()) as List;
 }
 

@@ -1,4 +1,4 @@
-// Control over runs, jobs and logs: made, ended, started again, deleted, replaced, with the webhooks that follow from it.
+// Control functions for runs, jobs and logs: they create, complete, rerun, delete and replace, and send the resulting webhooks.
 
 import type { ControlDeps, Input } from "./control-inputs.ts";
 import { latestAttempt } from "./world/builder.ts";
@@ -15,14 +15,14 @@ export type RunIds = {
   readonly jobIds: readonly number[];
 };
 
-/** A run as a test needs it: waiting, running, or ended at a known moment. */
+/** Adds a run that is queued, in progress, or completed at a given time. */
 export function addTestRun(deps: ControlDeps, { runId, ...facts }: Input<"addRun">): RunIds {
   const run = makeRun(deps, facts, runId);
   deps.pump.pump();
   return idsOf(run);
 }
 
-/** As many such runs, created at the same moment. */
+/** Adds `count` such runs, created at the same time. */
 export function addTestRuns(deps: ControlDeps, { count, ...facts }: Input<"addRuns">): readonly RunIds[] {
   const runs = Array.from({ length: count }, () => makeRun(deps, facts));
   deps.pump.pump();
@@ -66,7 +66,7 @@ function addJob({ builder }: ControlDeps, run: Run, { job, input }: { job: RunFa
   return builder.job(run, { name, conclusion: job.conclusion ?? "success", queueMs, durationMs, ...bytes });
 }
 
-/** Ends every job of the latest attempt that has not ended, now. */
+/** Completes every job of the latest attempt that has not completed. */
 export async function completeRun(deps: ControlDeps, { runId, conclusion, jobs }: Input<"completeRun">): Promise<RunIds> {
   const run = findRun(deps, runId);
   const nowMs = deps.clock.nowMs();
@@ -85,7 +85,7 @@ export async function completeRun(deps: ControlDeps, { runId, conclusion, jobs }
   return idsOf(run);
 }
 
-/** A new attempt, now. */
+/** Starts a new attempt now. */
 export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, conclusion, jobs }: Input<"rerun">): RunIds {
   const run = findRun(deps, runId);
   const attempt = addRerun(deps.builder, run, {
@@ -98,7 +98,7 @@ export function rerunRun(deps: ControlDeps, { runId, failedOnly, copies, state, 
   const own = attempt.jobs.filter((job) => job.attempt === attempt.number && job.copyOf === undefined);
   setLags(own, jobs);
   for (const job of own) {
-    // A job that lags needs a moment in progress that can be shown, also with a clock that stands still.
+    // A lagging job needs a time at which it is shown in progress, also with a frozen clock.
     job.startedAtMs = job.lag === undefined ? attempt.createdAtMs : Math.min(attempt.createdAtMs, nowMs - 1);
     if (state === "completed") job.completedAtMs = nowMs;
   }
@@ -129,7 +129,7 @@ export function deleteLogs(deps: ControlDeps, runId: number): void {
   findRun(deps, runId).logsDeleted = true;
 }
 
-/** The logs of all attempts answer 410 from now on. */
+/** From now on the logs of all attempts answer 410. */
 export function expireLogs(deps: ControlDeps, runId: number): void {
   for (const attempt of findRun(deps, runId).attempts) for (const job of attempt.jobs) job.log = { kind: "expired" };
 }
@@ -158,7 +158,7 @@ export function findJob({ world }: ControlDeps, jobId: number): Job {
   return job;
 }
 
-/** By name, hidden ones included. */
+/** Finds a repository by name, including hidden ones. */
 export function findRepository({ world }: ControlDeps, fullName: string): Repository {
   const wanted = fullName.toLowerCase();
   const hidden = world.repositories.find((each) => `${each.owner.login}/${each.name}`.toLowerCase() === wanted);

@@ -1,5 +1,5 @@
-// What a test or an operator can make the simulated GitHub do. Each function takes one object; the same functions are served
-// over HTTP by control-origin.ts.
+// The control functions, with which a test or an operator scripts the simulated GitHub. Each takes one object; control-origin.ts serves them
+// over HTTP.
 
 import type { z } from "zod";
 
@@ -23,11 +23,11 @@ export type Control = ReturnType<typeof createControl>;
 
 export function createControl(deps: ControlDeps) {
   const { world, clock, journal, faults, limits, credentials, webhooks } = deps;
-  /** Parses the input with the function's own schema, whoever calls. */
+  /** Parses the input with the function's schema, for every caller. */
   const define =
     <Name extends keyof typeof controlInputs, Result>(function_: Name, run: (input: Input<Name>) => Result) =>
     (input: z.input<(typeof controlInputs)[Name]>): Result =>
-      // The schema at `Name` yields exactly `Input<Name>`; TypeScript cannot follow the index.
+      // The schema at `Name` yields exactly `Input<Name>`, which TypeScript cannot infer from the index.
       run(controlInputs[function_].parse(input) as Input<Name>);
   return {
     addFault: define("addFault", (fault) => faults.add(fault)),
@@ -93,8 +93,8 @@ async function sendWebhook(deps: ControlDeps, { jobId, runId, action, times, for
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
-/** Without the keys whose value is undefined. */
+/** @returns `input` without the keys whose value is undefined. */
 function defined<T extends object>(input: T): Defined<T> {
-  // Removing them is what the type says.
+  // Their removal is what the type `Defined` states.
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

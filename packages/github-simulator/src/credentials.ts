@@ -1,4 +1,4 @@
-// Who asks: tokens, and the installation tokens of the App. Secrets stay in here; everything else sees the credential's id.
+// Credentials: tokens, and the App's installation tokens. Other modules see only a credential's id, never its secret.
 
 import { createHash } from "node:crypto";
 
@@ -45,19 +45,19 @@ export class Credentials {
     return credential;
   }
 
-  /** The secret answers 401 from now on. */
+  /** From now on the secret answers 401. */
   revoke(secret: string): void {
     this.#bySecret.delete(secret);
   }
 
-  /** All credentials of an installation, when the App was uninstalled or its tokens are withdrawn. */
+  /** Revokes all credentials of an installation, as when the App is uninstalled or its tokens are revoked. */
   revokeInstallation(installationId: number): void {
     for (const [secret, credential] of this.#bySecret) {
       if (credential.installationId === installationId) this.#bySecret.delete(secret);
     }
   }
 
-  /** The secret of an `Authorization` header (Bearer, token or Basic with the token as password); undefined for another form. */
+  /** @returns the secret of an `Authorization` header (Bearer, token, or Basic with the token as password); undefined for other forms. */
   static secretOf(header: string | undefined): string | undefined {
     const [scheme, value] = header?.trim().split(/\s+/) ?? [];
     if (scheme === undefined || value === undefined) return undefined;
@@ -73,7 +73,7 @@ export class Credentials {
   }
 }
 
-/** Short and stable, for ETags: they differ per credential at GitHub. */
+/** A short, stable hash for ETags, which differ per credential at GitHub. */
 export function fingerprint(...parts: readonly (string | Uint8Array)[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);

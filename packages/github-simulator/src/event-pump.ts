@@ -1,11 +1,11 @@
-// Turns the plan of the world into events at their time: what begins or ends while the clock flows reaches the webhook.
+// Turns the world's plan into events at their time: webhooks for what begins or ends while the clock runs.
 
 import type { Clock } from "./clock.ts";
 import type { Webhooks } from "./webhooks.ts";
 import type { Attempt, Job, Run } from "./world/model.ts";
 import { shownCompletedAtMs } from "./world/timeline.ts";
 
-/** `emit` sends what happened; `happen` changes the world itself. */
+/** `emit` sends an event; `happen` changes the world itself. */
 type Planned = { readonly atMs: number } & ({ readonly emit: () => Promise<void> } | { readonly happen: () => void });
 
 const maxTimerMs = 60_000;
@@ -13,9 +13,9 @@ const maxTimerMs = 60_000;
 export class EventPump implements Disposable {
   readonly #clock: Clock;
   readonly #webhooks: Webhooks;
-  /** Called before events are looked for: a live world grows here. */
+  /** Called before due events are collected, to extend a live world. */
   readonly #grow: () => readonly Run[];
-  /** By time, once `#isSorted`; a month has hundreds of thousands, so they are sorted when they are needed. */
+  /** Sorted by time if `#isSorted`. A month has hundreds of thousands, so they are sorted lazily. */
   #planned: Planned[] = [];
   #isSorted = true;
   #timer: NodeJS.Timeout | undefined;
@@ -28,12 +28,12 @@ export class EventPump implements Disposable {
     this.#stopListening = clock.onAdvance(() => this.pump());
   }
 
-  /** Plans what happens in the run after `sinceMs`; what is already past is sent at the next `pump`. */
+  /** Plans the run's events after `sinceMs`. Past ones are sent at the next `pump`. */
   plan(run: Run, sinceMs = this.#clock.nowMs()): void {
     for (const attempt of run.attempts) this.planAttempt(run, attempt, sinceMs);
   }
 
-  /** The same for one of its attempts. */
+  /** Plans the events of one attempt. */
   planAttempt(run: Run, attempt: Attempt, sinceMs = this.#clock.nowMs()): void {
     if (!this.#webhooks.isWatched(run.repository)) return;
     const own = attempt.jobs.filter((job) => job.attempt === attempt.number);
@@ -48,7 +48,7 @@ export class EventPump implements Disposable {
     for (const job of own) {
       const jobEvent = (action: "queued" | "in_progress" | "completed") => (atMs: number) =>
         this.#webhooks.jobEvent(job, action, { atMs });
-      // GitHub sends copies again as completed in the second in which the re-run is queued.
+      // GitHub sends copies as completed again in the second in which the rerun is queued.
       if (job.copyOf === undefined) add(job.createdAtMs, jobEvent("queued"));
       if (job.copyOf === undefined && job.runner !== null) add(job.startedAtMs ?? Infinity, jobEvent("in_progress"));
       const endsAtMs = job.copyOf === undefined ? shownCompletedAtMs(job) : attempt.createdAtMs;
@@ -58,7 +58,7 @@ export class EventPump implements Disposable {
     this.#arm();
   }
 
-  /** Plans the event of a job that completes later than its plan said. */
+  /** Plans the event of a job that completes later than planned. */
   planCompleted(job: Job, atMs: number): void {
     this.#add({ atMs, emit: () => this.#webhooks.jobEvent(job, "completed", { atMs }) });
     this.#arm();
@@ -70,7 +70,7 @@ export class EventPump implements Disposable {
     this.#arm();
   }
 
-  /** Emits what is due. */
+  /** Emits due events. */
   pump(): void {
     for (const run of this.#grow()) this.plan(run);
     const nowMs = this.#clock.nowMs();
@@ -98,7 +98,7 @@ export class EventPump implements Disposable {
     this.#isSorted = true;
   }
 
-  // The timer is set in a turn of its own: many runs are planned at once.
+  // The timer is set in a later turn of the event loop, since many runs are planned at once.
   #arm(): void {
     clearTimeout(this.#timer);
     if (this.#clock.speed === 0) return;
@@ -106,7 +106,7 @@ export class EventPump implements Disposable {
       this.#timer = setTimeout(() => this.pump(), 0);
       return;
     }
-    // At least every hour of the world, since a live one grows in between.
+    // At least every simulated hour, since a live world grows in between.
     const next = Math.min(this.#planned[0]?.atMs ?? Infinity, this.#clock.nowMs() + 3_600_000);
     const waitMs = Math.min((next - this.#clock.nowMs()) / this.#clock.speed, maxTimerMs);
     this.#timer = setTimeout(() => this.pump(), Math.max(waitMs, 1));

@@ -1,4 +1,4 @@
-// The program: one line when it is ready, 0 when it is asked to stop.
+// The simulator's program: prints one line when it is ready, and exits with 0 when it is stopped.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

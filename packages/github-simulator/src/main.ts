@@ -1,4 +1,4 @@
-// The simulator as a program: prints one line of JSON with its URLs when it is ready, ends on SIGTERM or SIGINT with 0.
+// The simulator as a program: prints one line of JSON with its URLs when it is ready, and exits with 0 on SIGTERM or SIGINT.
 
 import { once } from "node:events";
 

@@ -1,4 +1,4 @@
-// A client that none of us wrote walks every endpoint, its pagination included.
+// An independent client, octokit, uses every endpoint, including pagination.
 
 import { generateKeyPairSync } from "node:crypto";
 
@@ -14,7 +14,7 @@ function clientOf(simulator: Simulator, auth = simulator.token): Octokit {
   return new Octokit({ baseUrl: simulator.apiUrl, auth, userAgent: "test", log: silent });
 }
 
-test("octokit pages through runs, attempts and jobs and finds all there are", async () => {
+test("octokit pages through runs, attempts and jobs and finds all of them", async () => {
   await using simulator = await startSimulator({ scenario: "demo", clockSpeed: 0 });
   const octokit = clientOf(simulator);
   const repositories = await octokit.paginate(octokit.rest.repos.listForOrg, { org: "octo-org", per_page: 1 });

@@ -1,4 +1,4 @@
-// Every answer of the demo's world against GitHub's published descriptions. What deviates does so on purpose and stands in
+// Checks every answer for the demo world against GitHub's published descriptions. Deliberate deviations are documented in
 // docs/simulator.md.
 
 import { readFile } from "node:fs/promises";
@@ -72,7 +72,7 @@ test.each(faces)(
   },
 );
 
-test("what an App and a hook are told is what the description says", async () => {
+test("answers to an App and payloads to a hook match the description", async () => {
   const app = { id: 7, installations: [{ owner: "octo-org" }] };
   const webhook = { url: "http://127.0.0.1:9/", secret: "hush" };
   await using simulator = await startSimulator({ days: 1, runsPerDay: 1, app, webhook });
@@ -89,7 +89,7 @@ test("what an App and a hook are told is what the description says", async () =>
   const jwt = { token: makeJwt(7, simulator.app?.privateKey ?? "") };
   const installation = simulator.app?.installations[0]?.id;
   await ask("GET /app", "/app", jwt);
-  // The list's own description wants an account to be a user and an enterprise at once; its published example fails too.
+  // The description of the list requires an account to be a user and an enterprise at once. Its published example fails too.
   await ask("GET /app/installations/{installation_id}", `/app/installations/${installation}`, jwt);
   await ask("GET /repos/{owner}/{repo}/installation", "/repos/octo-org/api/installation", jwt);
   await ask("GET /orgs/{org}/installation", "/orgs/octo-org/installation", jwt);

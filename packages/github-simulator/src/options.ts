@@ -1,9 +1,9 @@
-// What the simulated GitHub is like: size, face, time, credentials. Every option has a default that suits a small test.
+// Options of the simulated GitHub: size, face, time, credentials. Every default suits a small test.
 
 import type { KeyObject } from "node:crypto";
 
 export type LogSizeOptions = {
-  /** Bytes of the middle ordinary log. Real job logs: 100 KB. */
+  /** Bytes of the median ordinary log. Real job logs: 100 KB. */
   readonly medianBytes: number;
   /** This share of the logs … */
   readonly tailShareOfLogs: number;
@@ -17,42 +17,42 @@ export type WebhookOptions = {
   readonly url: string;
   readonly secret: string;
   readonly events?: readonly ("workflow_job" | "workflow_run")[];
-  /** `owner/name` of the repositories that have the hook; all when left out. */
+  /** `owner/name` of the repositories with the hook; undefined: all. */
   readonly repositories?: readonly string[];
   readonly unreliable?: {
-    /** Share of the events of which no delivery is made. */
+    /** Share of events without a delivery. */
     readonly lost: number;
-    /** Share of the others that arrive twice. */
+    /** Share of deliveries that arrive twice. */
     readonly doubled: number;
-    /** So many deliveries at once, at random: events overtake each other. */
+    /** Number of concurrent, randomly chosen lanes, between which events overtake each other. */
     readonly lanes: number;
   };
 };
 
 export type RateLimitOptions = {
-  /** Requests per hour and credential. Off on GHES, where it is off by default. */
+  /** Requests per hour and credential. Off on a GHES, as by default there. */
   readonly perHour: number;
   /** Requests per simulated minute and credential before the secondary limit answers; off by default, 900 at GitHub. */
   readonly perMinute?: number;
-  /** Requests at once and credential before the secondary limit answers; 100 at GitHub. */
+  /** Concurrent requests per credential before the secondary limit answers; 100 at GitHub. */
   readonly concurrent: number;
 };
 
 export type AppOptions = {
   readonly id: number;
-  /** PEM or key; a pair is made, and shown by the simulator, when it is left out. */
+  /** PEM or key; undefined: a key pair is generated, and the simulator exposes the private key. */
   readonly publicKey?: string | KeyObject;
-  /** Owners who installed the App, with the repositories (names) that it may see; all of the owner's when left out. */
+  /** Owners with the App, and the repositories (names) that it may see; undefined: all of the owner's. */
   readonly installations?: readonly { readonly owner: string; readonly repositories?: readonly string[] }[];
-  /** How long a token of an installation works, in simulated time: 3,600 at GitHub. */
+  /** Lifetime of an installation token in simulated time: 3,600 at GitHub. */
   readonly tokenLifetimeSeconds?: number;
 };
 
 export type CredentialOptions = {
   readonly token: string;
-  /** Name in the journal; never the secret. */
+  /** Its name in the journal; never the secret. */
   readonly id?: string;
-  /** `owner/name` of the repositories it sees; all when left out. */
+  /** `owner/name` of the visible repositories; undefined: all. */
   readonly repositories?: readonly string[];
   /** Without it logs answer 403. */
   readonly canReadActions?: boolean;
@@ -63,8 +63,8 @@ export type SimulatorOptions = {
   readonly face?: "github.com" | "ghes";
   readonly ghesVersion?: string;
   /**
-   * `demo`: a small world with every case that can end; `month`: a hostile month that begins with the clock. The sizes below apply
-   * to neither.
+   * `demo`: a small world with every possible final state; `month`: the month scenario, which begins with the clock. The sizes below apply to
+   * neither.
    */
   readonly scenario?: "generated" | "demo" | "month" | "empty";
   /** Of the month: 1 is 40,000 runs. */
@@ -74,16 +74,16 @@ export type SimulatorOptions = {
   readonly runsPerDay?: number;
   readonly days?: number;
   readonly jobsPerRun?: number;
-  /** `all`: every kind of run that GitHub knows; `plain`: matrix runs that succeed, for measuring. */
+  /** `all`: every kind of run that GitHub has; `plain`: successful matrix runs, for measurements. */
   readonly cases?: "all" | "plain";
   readonly logs?: Partial<LogSizeOptions>;
-  /** New runs keep arriving while the clock flows. Otherwise history ends before the start. */
+  /** New runs keep arriving while the clock runs. Otherwise history ends before the start. */
   readonly live?: boolean;
   readonly clockStart?: Date;
   readonly clockSpeed?: number;
   readonly ports?: { readonly api?: number; readonly log?: number; readonly control?: number };
   readonly linkLifetimeSeconds?: number;
-  /** After its completion a job's log answers BlobNotFound for so long. */
+  /** For so long after a job's completion its log answers BlobNotFound. */
   readonly logDelaySeconds?: number;
   readonly retentionDays?: number;
   /** Recorded job objects, runs and logs; see docs/simulator.md. */
@@ -117,7 +117,7 @@ export type Settings = {
   readonly rateLimits: RateLimitOptions | undefined;
 };
 
-/** Fills in the defaults. */
+/** Applies the defaults. */
 export function settle(options: SimulatorOptions): Settings {
   const face = options.face ?? "github.com";
   const limits = { perHour: 5_000, concurrent: 100, ...options.rateLimits };

@@ -1,21 +1,21 @@
-// Repeatable chance: the same keys give the same numbers, whatever was drawn elsewhere. The simulated world is a function of
-// its seed, so that a failing test can be told by one number.
+// Seeded random numbers: the same keys give the same numbers, independently of other streams. The simulated world is a function of its
+// seed, so a failing test can be reproduced from one number.
 
 import { createHash } from "node:crypto";
 
 export type Random = {
   /** In [0, 1). */
   readonly next: () => number;
-  /** A whole number from `min` to `max`, both included. */
+  /** An integer from `min` to `max`, both inclusive. */
   readonly int: (min: number, max: number) => number;
   readonly pick: <T>(items: readonly T[]) => T;
   readonly chance: (probability: number) => boolean;
 };
 
-/** A stream of numbers that depends on `keys` alone. */
+/** Creates a stream of numbers that depends on `keys` only. */
 export function createRandom(...keys: readonly (string | number)[]): Random {
   let state = hashOf(keys.join("/"));
-  // mulberry32: 32 bits of state are plenty for a stream that is drawn from a few hundred times.
+  // mulberry32: 32 bits of state suffice for a stream of a few hundred numbers.
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
@@ -35,7 +35,7 @@ export function createRandom(...keys: readonly (string | number)[]): Random {
   };
 }
 
-/** Lower-case hex that depends on `keys` alone, for ids, SHAs and GUIDs. */
+/** Lower-case hex that depends on `keys` only, for ids, SHAs and GUIDs. */
 export function hexOf(length: number, ...keys: readonly (string | number)[]): string {
   let hex = "";
   for (let round = 0; hex.length < length; round++)
@@ -45,13 +45,13 @@ export function hexOf(length: number, ...keys: readonly (string | number)[]): st
   return hex.slice(0, length);
 }
 
-/** A GUID that depends on `keys` alone. */
+/** A GUID that depends on `keys` only. */
 export function guidOf(...keys: readonly (string | number)[]): string {
   const hex = hexOf(32, ...keys);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-// FNV-1a with a final mix: cheap, since every job has a stream of its own.
+// FNV-1a with a final mix: cheap, since every job has its own stream.
 function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);

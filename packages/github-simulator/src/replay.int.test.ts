@@ -1,4 +1,4 @@
-// Recorded answers and logs, served as they are: from a folder made here, and from a folder of real recordings where there is one.
+// Recorded answers and logs are served unchanged: from a folder made here, and from a folder of real recordings if there is one.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";

@@ -1,4 +1,4 @@
-// What a client meets beside plain success: credentials, links that die, ranges, limits, caps, ends of logs.
+// Answers other than plain success: credentials, expired links, ranges, limits, caps, final states of logs.
 
 import { expect, test } from "vitest";
 
@@ -52,7 +52,7 @@ test("a request without, or with a wrong, credential answers 401, an unknown rep
   ]);
 });
 
-test("a token that is revoked, or may not see or read, is told so", async () => {
+test("a token that is revoked, or lacks access, gets the matching error", async () => {
   const credentials = [
     { token: "all" },
     { token: "some", repositories: ["octo-org/web"] },
@@ -122,7 +122,7 @@ test("ranges and conditions on a log are honoured", async () => {
   expect((await fetch(location, { headers: { "if-none-match": etag } })).status).toBe(304);
 });
 
-test("every end of a log answers as GitHub does", async () => {
+test("every state of a log answers as at GitHub", async () => {
   await using simulator = await startSimulator({ scenario: "empty" });
   const job = (input: object) => simulator.control.addRun({ ...oneRun, ...input }).jobIds[0] ?? 0;
   const [empty, expired, lost] = [job({}), job({}), job({})];
@@ -239,7 +239,7 @@ test("a GHES has its prefix and version, no limits and, when old, no attempts", 
   expect((await request(simulator, "/meta")).body).toContain('"installed_version":"3.4.2"');
 });
 
-test("runs begin and end while the clock flows, and the Date header tells its time", async () => {
+test("runs begin and end while the clock flows, and the Date header shows its time", async () => {
   await using simulator = await startSimulator({
     scenario: "empty",
     clockSpeed: 0,
@@ -280,7 +280,7 @@ test("a run can be deleted in the moment in which a page showed it that is not t
     JSON.parse((await request(simulator, `/repos/octo-org/api/actions/runs?${query}`)).body).workflow_runs.length;
   expect(await list("per_page=3")).toBe(3);
   expect(await list("per_page=2")).toBe(2);
-  // The pages have shifted: the second one is empty, the third run on the first.
+  // The pages have shifted: the second one is empty, and the third run is on the first.
   expect(await list("per_page=2&page=2")).toBe(0);
   expect(await list("per_page=2")).toBe(1);
   expect([...simulator.world.shown.runs]).toEqual(runs.map(({ runId }) => runId));

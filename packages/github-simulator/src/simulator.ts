@@ -1,5 +1,5 @@
-// A GitHub Actions API on this machine, faithful to the published OpenAPI description: an API host, a log host of another
-// origin, and a host of its own for scripting both. For tests, measurements and the demo.
+// A local GitHub Actions API, faithful to the published OpenAPI description: an API host, a log host at another origin, and a control host
+// that scripts both. For tests, benchmarks and the demo.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -37,17 +37,17 @@ export type Simulator = AsyncDisposable & {
   readonly apiUrl: string;
   readonly logOrigin: string;
   readonly controlUrl: string;
-  /** A credential that sees everything. */
+  /** A credential with access to everything. */
   readonly token: string;
   readonly world: World;
   readonly journal: Journal;
   readonly faults: Faults;
   readonly clock: Clock;
   readonly webhooks: Webhooks;
-  /** Everything that the control host does over HTTP. */
+  /** The functions of the control host. */
   readonly control: Control;
   readonly app: AppAuthority | undefined;
-  /** Ends all connections; idempotent. */
+  /** Closes all connections. Idempotent. */
   readonly close: () => Promise<void>;
 };
 
@@ -219,7 +219,7 @@ async function handle(
     if (origin !== "control") request.resume();
     await sendAnswer(response, { answer: responded.answer, fault, entry, closing });
   } catch (error) {
-    // A client that left or a closing simulator; anything else is our own fault and shows as a 500 that no GitHub would send.
+    // The client has disconnected, or the simulator is closing. Any other error is a defect of the simulator, and shows as a 500.
     if (!response.headersSent && !closing.aborted)
       response.writeHead(500, { "content-type": "text/plain" }).end(`simulator: ${String(error)}`);
     else response.destroy();
@@ -240,7 +240,7 @@ async function listen(port = 0): Promise<Host> {
   server.once("error", reject);
   server.listen(port, "127.0.0.1", resolve);
   await promise;
-  // Loopback TCP servers have an address with a port.
+  // The address of a TCP server is an AddressInfo.
   const address = server.address() as AddressInfo;
   return {
     origin: `http://127.0.0.1:${address.port}`,

@@ -1,4 +1,4 @@
-// The truth as plain data: what exists, and what a correct archive of it ends with.
+// The world as plain data: what exists, and the final state that a correct archive must have.
 
 import { type Expected, expectedOf } from "./log/expected.ts";
 import { generatedStepLines, type StepLines } from "./log/log-text.ts";
@@ -14,9 +14,9 @@ export type JobSummary = {
   readonly name: string;
   readonly status: string;
   readonly conclusion: string | null;
-  /** Undefined for a job that is not completed or cannot be found, and when it was not asked for. */
+  /** Undefined for a job that is not completed or cannot be found, and without `withExpected`. */
   readonly expected: Expected | undefined;
-  /** Which lines of its log are which step's; undefined where nobody knows, or when it was not asked for. */
+  /** The lines of each step in its log; undefined where they are unknown, and when not requested. */
   readonly stepLines: readonly StepLines[] | undefined;
 };
 

@@ -1,4 +1,4 @@
-// Webhooks: signed, in order, and as unreliable as they are told to be.
+// Webhooks: signed, in order, and unreliable as configured.
 
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -146,11 +146,11 @@ test("over an unreliable way events are lost, doubled and overtake each other, a
   const { sent: shuffled, simulator } = await send({ lost: 0, doubled: 0, lanes: 8 });
   expect(shuffled).not.toEqual(reliable);
   expect(shuffled.toSorted()).toEqual(reliable.toSorted());
-  // What was taken is what can be asked of an archive: all jobs of the one repository as completed, no run.
+  // An archive must have what was delivered: all jobs of the one repository as completed, and no run.
   expect([simulator.world.shown.jobs.size, simulator.world.shown.runs.size]).toEqual([20, 0]);
 });
 
-test("a payload tells of the moment of its event, however late it is sent", async () => {
+test("a payload shows the time of its event, however late it is sent", async () => {
   await using receiver = await startReceiver();
   await using simulator = await startSimulator({ scenario: "empty", clockSpeed: 0, webhook: { url: receiver.url, secret } });
   const { runId } = simulator.control.addRun({ repository: "octo-org/api", completedSecondsAgo: 60 });

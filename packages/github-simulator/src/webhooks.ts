@@ -1,4 +1,4 @@
-// Webhooks: what happens in the world becomes deliveries, signed as GitHub signs them, lost, doubled or reordered on demand.
+// Webhooks: turns events of the world into deliveries, signed like GitHub's, and lost, doubled or reordered as configured.
 // https://docs.github.com/webhooks/webhook-events-and-payloads
 
 import { createHmac } from "node:crypto";
@@ -15,10 +15,10 @@ import type { Attempt, Job, Repository, Run } from "./world/model.ts";
 import { jobStatus, shownAtMs } from "./world/timeline.ts";
 import { fullNameOf, type World } from "./world/world.ts";
 
-/** The one hook of the simulated GitHub, whether it is an App's, a repository's or an organisation's. */
+/** The only hook of the simulated GitHub, whether of an App, a repository or an organization. */
 export const hookId = 480_001;
 
-/** The longest that deliveries are kept by any GitHub, in days: a GHES has them for a week. */
+/** The maximum number of days that any GitHub keeps deliveries: a week on a GHES. */
 const keptDays = 7;
 const pruneEvery = 1_000;
 
@@ -37,16 +37,16 @@ export type Delivery = {
   statusCode: number;
   readonly request: { readonly headers: Record<string, string>; readonly body: string };
   response: { headers: Record<string, string>; payload: string };
-  /** Called when the receiver has taken it. */
-  readonly recordUsage: () => void;
+  /** Called when the receiver has accepted it. */
+  readonly recordShown: () => void;
 };
 
 export type SendOptions = {
   /** The signature is wrong. */
   readonly forged?: boolean;
-  /** The same delivery arrives so many times, with one guid. */
+  /** Sends the same delivery so many times, with the same guid. */
   readonly times?: number;
-  /** When it happened, in simulated milliseconds: what the payload shows is of that moment. Now, when left out. */
+  /** Simulated time of the event, in milliseconds, which the payload reflects; undefined: now. */
   readonly atMs?: number;
 };
 
@@ -55,7 +55,7 @@ type Event = {
   readonly action: string;
   readonly repository: Repository;
   readonly subject: Json;
-  readonly recordUsage: () => void;
+  readonly recordShown: () => void;
 };
 
 export type WebhookDeps = {
@@ -64,19 +64,19 @@ export type WebhookDeps = {
   readonly urls: Urls;
   readonly seed: number;
   readonly installationId: (repository: Repository) => number | undefined;
-  /** On a GHES. */
+  /** Set on a GHES. */
   readonly enterpriseVersion: string | undefined;
 };
 
 export class Webhooks {
-  /** Those that a GitHub still keeps. */
+  /** The deliveries that GitHub still keeps. */
   deliveries: Delivery[] = [];
   readonly #deps: WebhookDeps;
   readonly #inFlight = new Set<Promise<void>>();
   #options: WebhookOptions | undefined;
-  /** Ids of the repositories that have the hook; undefined: all. */
+  /** Ids of the repositories with the hook; undefined: all. */
   #watched: ReadonlySet<number> | undefined;
-  /** Each sends one delivery at a time; one lane keeps the order. */
+  /** Each lane sends one delivery at a time, so one lane keeps the order. */
   readonly #lanes: Promise<void>[] = [];
   #events = 0;
   #dropNext = 0;
@@ -92,10 +92,10 @@ export class Webhooks {
     return this.#options?.url ?? "";
   }
 
-  /** Where deliveries go from now on. */
+  /** Changes the target of further deliveries. */
   configure(options: WebhookOptions | undefined): void {
     this.#options = options;
-    // By id: a hook stays where it is when its repository is renamed.
+    // By id, since a hook stays with its repository after a rename.
     this.#watched = options?.repositories && new Set(options.repositories.map((name) => this.#idOf(name)));
   }
 
@@ -105,22 +105,22 @@ export class Webhooks {
     return found.id;
   }
 
-  /** Whether what happens in the repository can reach the hook. */
+  /** @returns whether events of the repository are delivered. */
   isWatched({ id }: Repository): boolean {
     return this.#watched === undefined || this.#watched.has(id);
   }
 
-  /** The next `count` events are lost: no delivery exists of them, as when GitHub never made one. */
+  /** Loses the next `count` events: no delivery exists, as if GitHub had never made one. */
   drop(count: number): void {
     this.#dropNext = count;
   }
 
-  /** Events are kept back until `release`. */
+  /** Holds back events until `release`. */
   hold(): void {
     this.#held ??= [];
   }
 
-  /** Sends what was held, in order or the last first. */
+  /** Sends the held events, in order or in reverse. */
   async release(order: "forward" | "reverse"): Promise<void> {
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -132,8 +132,8 @@ export class Webhooks {
     const atMs = options.atMs ?? clock.nowMs();
     const subject = () => ({ workflow_job: renderJob(job, atMs, urls) });
     const isOver = action === "completed" && jobStatus(job, shownAtMs(job, atMs)) === "completed";
-    const recordUsage = () => void (isOver && world.shown.jobs.add(job.id));
-    return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), recordUsage }), options);
+    const recordShown = () => void (isOver && world.shown.jobs.add(job.id));
+    return this.#emit("workflow_job", job.run.repository, () => ({ action, subject: subject(), recordShown }), options);
   }
 
   runEvent(
@@ -148,11 +148,11 @@ export class Webhooks {
       workflow: { id: workflow.id, name: workflow.name, path: workflow.path, state: "active" },
       workflow_run: renderRun(run, view, urls),
     });
-    const recordUsage = () => void world.shown.runs.add(run.id);
-    return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), recordUsage }), options);
+    const recordShown = () => void world.shown.runs.add(run.id);
+    return this.#emit("workflow_run", repository, () => ({ action, subject: subject(), recordShown }), options);
   }
 
-  /** The same payload and guid under a new delivery id, as GitHub's redelivery does. */
+  /** Sends the same payload and guid under a new delivery id, like GitHub's redelivery. */
   redeliver(delivery: Delivery): void {
     this.#track(
       this.#post({ ...delivery, id: this.#nextId(), redelivery: true, deliveredAtMs: this.#deps.clock.nowMs() }, {}).then(
@@ -162,8 +162,8 @@ export class Webhooks {
   }
 
   /**
-   * Sends after everything that was given here before, one after the other; over an unreliable way some overtake others. A failed
-   * delivery is recorded, never thrown.
+   * Sends after everything that was given before, one after the other; with several lanes some overtake others. A failed delivery is
+   * recorded, not thrown.
    */
   send(emits: readonly (() => Promise<void>)[]): void {
     const lanes = this.#options?.unreliable?.lanes ?? 1;
@@ -175,7 +175,7 @@ export class Webhooks {
     }
   }
 
-  /** Resolves when no delivery is under way. */
+  /** Resolves when no delivery is in progress. */
   async settled(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.allSettled(this.#inFlight);
   }
@@ -210,7 +210,7 @@ export class Webhooks {
     return random.chance(unreliable.lost) ? "lost" : random.chance(unreliable.doubled) ? "doubled" : "sent";
   }
 
-  async #deliver({ event, action, repository, subject, recordUsage }: Event, options: SendOptions): Promise<void> {
+  async #deliver({ event, action, repository, subject, recordShown }: Event, options: SendOptions): Promise<void> {
     const { clock, urls, seed } = this.#deps;
     const installationId = this.#deps.installationId(repository);
     const id = this.#nextId();
@@ -241,7 +241,7 @@ export class Webhooks {
       statusCode: 0,
       request: { headers: this.#headers(event, guid, body), body },
       response: { headers: {}, payload: "" },
-      recordUsage,
+      recordShown,
     };
     for (let sent = 0; sent < (options.times ?? 1); sent++)
       await this.#post(sent === 0 ? delivery : { ...delivery, id: this.#nextId() }, options);
@@ -265,7 +265,7 @@ export class Webhooks {
     };
   }
 
-  // GitHub gives up after ten seconds and does not try again by itself.
+  // GitHub gives up after ten seconds and does not retry.
   async #post(delivery: Delivery, { forged }: SendOptions): Promise<void> {
     this.deliveries.push(delivery);
     if (this.#count % pruneEvery === 0) {
@@ -290,10 +290,10 @@ export class Webhooks {
       delivery.status = hasTimedOut ? "timed out" : "failed to connect to host";
     }
     delivery.durationSeconds = Math.round(performance.now() - began) / 1000;
-    if (delivery.statusCode === 202 && forged !== true) delivery.recordUsage();
+    if (delivery.statusCode === 202 && forged !== true) delivery.recordShown();
   }
 
-  /** How many deliveries were sent, repetitions included. */
+  /** The number of sent deliveries, including repetitions. */
   get sent(): number {
     return this.#count;
   }

@@ -1,8 +1,8 @@
-// A GitHub App's JWT, as its client signs it. For tests alone.
+// Signs a GitHub App's JWT like a client. For tests only.
 
 import { createPrivateKey, sign } from "node:crypto";
 
-/** @param privateKey PEM. @param lifeSeconds until it expires; GitHub takes ten minutes at most. */
+/** @param privateKey PEM. @param lifeSeconds until it expires; GitHub accepts at most ten minutes. */
 export function makeJwt(appId: number, privateKey: string | Buffer, lifeSeconds = 300): string {
   const now = Math.floor(Date.now() / 1000);
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");

@@ -1,4 +1,4 @@
-// GitHub's published OpenAPI descriptions as a judge of our answers. For tests alone.
+// Checks answers against GitHub's published OpenAPI descriptions. For tests only.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,11 +14,11 @@ export type Problem = {
 };
 
 export type Description = {
-  /** What is wrong with `body` as an answer of `operation`, such as `GET /repos/{owner}/{repo}`; empty when nothing is. */
+  /** @returns what is wrong with `body` as an answer of `operation`, such as `GET /repos/{owner}/{repo}`; empty if nothing. */
   readonly check: (operation: string, status: number, body: unknown) => readonly Problem[];
-  /** Whether the description has the operation at all. */
+  /** @returns whether the description has the operation. */
   readonly has: (operation: string) => boolean;
-  /** The example that the description gives for the answer. */
+  /** @returns the description's example of the answer. */
   readonly example: (operation: string, status: number) => unknown;
 };
 
@@ -64,7 +64,7 @@ export function loadDescription(name: string): Description {
   };
 }
 
-// OpenAPI 3.0 says `nullable`, JSON Schema does not; and its references are relative to the document.
+// OpenAPI 3.0 has `nullable`, JSON Schema does not; and its references are relative to the document.
 function withNulls(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withNulls);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -88,7 +88,7 @@ function resolve(document: Node, node: Node): Node {
   return asNode(target);
 }
 
-// Missing parts read as empty, so that a missing operation ends as "not described".
+// Missing parts read as empty, so that a missing operation is reported as "not described".
 function asNode(value: unknown): Node {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }

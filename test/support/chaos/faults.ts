@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
-import type { GetFault, PutFault } from "@actions-archive/testkit/s3-proxy";
+import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
 
 import type { Replica } from "../system/replica.ts";
 import type { System } from "../system/system.ts";

@@ -1,4 +1,4 @@
-// Keeps earlier answers of each URL and credential, for lies that serve a stale page.
+// Keeps earlier answers by URL and credential, for lies that serve a stale page.
 
 import { type Answer, bytesOf } from "./answer.ts";
 
@@ -8,12 +8,12 @@ export class AnswerHistory {
   readonly #entries = new Map<string, Entry>();
   readonly #isOn: () => boolean;
 
-  /** @param isOn whether answers are kept: a long test without such lies must not fill the memory. */
+  /** @param isOn whether answers are kept. A long test without such lies must not fill the memory. */
   constructor(isOn: () => boolean) {
     this.#isOn = isOn;
   }
 
-  /** Call with every true answer of status 200. */
+  /** Records a true answer with status 200. */
   record(key: string, answer: Answer): void {
     if (!this.#isOn()) return;
     const known = this.#entries.get(key);
@@ -24,7 +24,7 @@ export class AnswerHistory {
     }
   }
 
-  /** An earlier answer that differs from the current one; undefined without one. */
+  /** @returns an earlier answer that differs from the current one; undefined if there is none. */
   earlier(key: string, which: "first" | "previous"): Answer | undefined {
     const known = this.#entries.get(key);
     if (known === undefined || which === "previous") return known?.previous;
@@ -32,7 +32,7 @@ export class AnswerHistory {
   }
 }
 
-/** Whether status, `Link` header and body are equal. */
+/** @returns whether status, `Link` header and body are equal. */
 export function isSame(left: Answer, right: Answer): boolean {
   return left.status === right.status && left.headers["link"] === right.headers["link"] && bytesOf(left).equals(bytesOf(right));
 }

@@ -1,5 +1,5 @@
-// Sends an answer over a raw response, spoiled by a fault if one was scripted. Raw, because a fault must reach the bytes and
-// the framing, which no framework lets through.
+// Sends an answer over a raw response, modified by a scripted fault. Raw, because a fault changes bytes and framing, which no framework
+// allows.
 
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
@@ -11,23 +11,23 @@ import type { JournalEntry } from "./journal.ts";
 export type Answer = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Exact length of `body`; undefined sends it chunked. */
+  /** Exact length of `body`; undefined: chunked. */
   readonly length: number | undefined;
   readonly body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 };
 
-/** An answer that is all in memory. */
+/** An answer with its body in memory. */
 export function answerOf(status: number, headers: Readonly<Record<string, string>>, text: string | Uint8Array): Answer {
   const body = typeof text === "string" ? Buffer.from(text) : text;
   return { status, headers, length: body.length, body: body.length === 0 ? [] : [body] };
 }
 
-/** The bytes of an answer that is all in memory. */
+/** @returns the body of an answer in memory. */
 export function bytesOf({ body }: Answer): Buffer {
   return Buffer.concat(Array.isArray(body) ? body : []);
 }
 
-/** Sends `answer`; `entry` learns status and bytes. Resolves when all is sent or the client has gone; never rejects for that. */
+/** Sends `answer`, and records status and bytes in `entry`. Resolves when all is sent or the client has disconnected; does not reject for that. */
 export async function sendAnswer(
   response: ServerResponse,
   { answer, fault, entry, closing }: { answer: Answer; fault: Fault | undefined; entry: JournalEntry; closing: AbortSignal },
@@ -43,7 +43,7 @@ export async function sendAnswer(
   await writeBody(response, { shaped, limit, isEndless: fault?.endless === true, entry });
   if (response.destroyed) return;
   if (fault?.stallAfterBytes !== undefined) return waitForClose(response, closing);
-  // The socket's own end delivers all that was written, then closes: the client gets exactly the bytes that the test asked for.
+  // Ending the socket delivers all that was written and then closes, so the client gets exactly the bytes that the test specified.
   if (fault?.cutAfterBytes !== undefined || fault?.contentLength !== undefined) response.socket?.end();
   else response.end();
 }
@@ -63,7 +63,7 @@ function spoil(answer: Answer, fault: Fault): Answer {
   return { ...answer, headers, length };
 }
 
-// A canned answer keeps what every answer of the origin has (date, server, limits) and loses what described the true body.
+// A canned answer keeps the headers of the origin (date, server, limits), and loses those that described the true body.
 function headersOfCanned(answer: Answer, fault: Fault): Record<string, string> {
   const gone = new Set(["etag", "link", "location", "content-type", "content-range", "last-modified"]);
   const kept = Object.entries(answer.headers).filter(([name]) => !gone.has(name));

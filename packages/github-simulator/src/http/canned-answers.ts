@@ -1,4 +1,4 @@
-// Lies that need no route: an error as GitHub's API or its log host words it, an error document with status 200, a wrong Date.
+// Lies that need no route: errors in the words of GitHub's API or log host, an error document with status 200, a wrong Date.
 
 import { type Answer, answerOf } from "./answer.ts";
 import { type CannedLie, isCanned, type Lie } from "./lies.ts";
@@ -8,7 +8,7 @@ type Headers = Readonly<Record<string, string>>;
 const docs = "https://docs.github.com/rest";
 const logsPage = `${docs}/actions/workflow-jobs#download-job-logs-for-a-workflow-run`;
 
-// 410: rust-lang/triagebot#2241. 502: con/tinuous#129. 403: what an App without Actions: read is answered.
+// 410: rust-lang/triagebot#2241. 502: con/tinuous#129. 403: the answer to an App without Actions: read.
 const apiErrors = {
   403: { message: "Resource not accessible by integration", page: docs },
   404: { message: "Not Found", page: docs },
@@ -40,7 +40,7 @@ const documents = {
   empty: { type: jsonType, text: "" },
 } as const;
 
-/** `headers`: what every answer of the host has. */
+/** @param headers those of every answer of the host */
 export function cannedAnswer(lie: CannedLie, host: "api" | "log", headers: Headers = {}): Answer {
   if (lie.kind === "document") {
     const { type, text } = documents[lie.format];
@@ -63,7 +63,7 @@ function logError(code: string, message: string): string {
   return `\uFEFF<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`;
 }
 
-/** @throws RangeError for a lie of the API alone, which never matches a request to the log host. */
+/** @throws RangeError for a lie of the API, which never matches a request to the log host. */
 export function spoilLogAnswer(answer: Answer, lie: Lie): Answer {
   if (lie.kind === "wrong-date") return withDateOffset(answer, lie.seconds);
   if (!isCanned(lie)) throw new RangeError(`the lie ${lie.kind} applies to answers of the API alone`);
@@ -71,7 +71,7 @@ export function spoilLogAnswer(answer: Answer, lie: Lie): Answer {
   return cannedAnswer(lie, "log", Object.fromEntries(kept));
 }
 
-/** With a Date header that is `seconds` ahead of the simulator's clock. */
+/** @returns the answer with a Date header `seconds` ahead of the simulator's clock. */
 export function withDateOffset(answer: Answer, seconds: number): Answer {
   const date = new Date(Date.parse(answer.headers["date"] ?? "") + seconds * 1000).toUTCString();
   return { ...answer, headers: { ...answer.headers, date } };

@@ -1,4 +1,4 @@
-// Scripted faults, seen from a client that takes every byte as it comes.
+// Scripted faults, from the view of a client that reads raw bytes.
 
 import { connect } from "node:net";
 
@@ -23,7 +23,7 @@ async function start(): Promise<{
   return { simulator, jobPath, link, get };
 }
 
-/** Head and body as they came over the wire. */
+/** @returns head and body as received. */
 async function raw(url: string): Promise<{ head: string; body: Buffer }> {
   const { hostname, port, pathname, search } = new URL(url);
   const socket = connect(Number(port), hostname);
@@ -35,7 +35,7 @@ async function raw(url: string): Promise<{ head: string; body: Buffer }> {
   return { head: all.subarray(0, end).toString("latin1").toLowerCase(), body: all.subarray(end + 4) };
 }
 
-test("a canned answer hits the matching route so often as told, and the journal names it", async () => {
+test("a canned answer hits the matching route the given number of times, and the journal names it", async () => {
   const { simulator, jobPath, get } = await start();
   await using _ = simulator;
   const fault = simulator.faults.add({
@@ -52,7 +52,7 @@ test("a canned answer hits the matching route so often as told, and the journal 
   expect(simulator.journal.entries({ status: 502 }).map((entry) => entry.fault)).toEqual([fault.id, fault.id]);
 });
 
-test("a fault for ever ends when it is cleared", async () => {
+test("a fault without an end lasts until it is cleared", async () => {
   const { simulator, get } = await start();
   await using _ = simulator;
   const fault = simulator.faults.add({ origin: "api", status: 503, times: "forever", headers: { "Retry-After": "3" } });
@@ -72,7 +72,7 @@ test("a body is cut after exactly so many bytes under its full Content-Length", 
   await expect(fetch(await link()).then((answer) => answer.text())).rejects.toThrow("terminated");
 });
 
-test("a body that ends early under a Content-Length of its own looks whole", async () => {
+test("a body that ends early under a matching Content-Length appears complete", async () => {
   const { simulator, link } = await start();
   await using _ = simulator;
   simulator.faults.add({ origin: "log", endAfterBytes: 30_000 });
@@ -90,7 +90,7 @@ test("a Content-Length lies in both directions", async () => {
   expect([head.includes("content-length: 45000"), body.length]).toEqual([true, 50_000]);
 });
 
-test("a body comes in chunks, or without any framing, when told so", async () => {
+test("a body comes in chunks, or without any framing, as configured", async () => {
   const { simulator, link } = await start();
   await using _ = simulator;
   simulator.faults.add({ origin: "log", framing: "chunked" });

@@ -1,11 +1,11 @@
-// Scripted misbehaviour: which requests it hits, how often, and what then happens to the answer.
+// Scripted faults: which requests they hit, how often, and how they change the answer.
 
 import { z } from "zod";
 
 import { createRandom } from "../random.ts";
 import { appliesToLogs, Lie } from "./lies.ts";
 
-/** A fault. With `status` the answer is made up; without, the true answer is sent and spoiled. */
+/** A fault. With `status` the answer is replaced; without it, the true answer is sent, modified. */
 export const Fault = z
   .strictObject({
     origin: z.enum(["api", "log"]).optional().describe("both when left out"),
@@ -59,9 +59,9 @@ export type FaultInput = z.input<typeof Fault>;
 export type ScriptedFault = Fault & {
   readonly id: string;
   hits: number;
-  /** Matching requests, those included that passed. */
+  /** Matching requests, including those that the fault let pass. */
   seen: number;
-  /** Why its lie did not apply to the last request that it was taken for. */
+  /** Why its lie did not apply to the last request that it matched. */
   lastMiss: string | undefined;
 };
 
@@ -74,7 +74,7 @@ export class Faults {
     this.#seed = seed;
   }
 
-  /** Scripts a fault; older ones go first. The id names it in the journal. */
+  /** Adds a fault; older ones take precedence. The journal names it by its id. */
   add(input: FaultInput): ScriptedFault {
     const fault = { ...Fault.parse(input), id: `fault-${++this.#count}`, hits: 0, seen: 0, lastMiss: undefined };
     this.#scripted.push(fault);
@@ -90,7 +90,7 @@ export class Faults {
     this.#scripted = id === undefined ? [] : this.#scripted.filter((fault) => fault.id !== id);
   }
 
-  /** The fault that hits this request, counted; undefined for none. `path` has neither prefix nor query. */
+  /** @returns the fault that hits this request, after counting the hit; undefined if none. `path` has neither prefix nor query. */
   take(request: FaultRequest): ScriptedFault | undefined {
     for (const fault of this.#scripted) {
       if (!isHitBy(fault, request)) continue;
@@ -104,13 +104,13 @@ export class Faults {
     return undefined;
   }
 
-  /** Takes a hit back: the fault's lie does not apply to the request, whose true answer is sent. */
+  /** Undoes a hit: the lie does not apply to the request, which gets the true answer. */
   release(fault: ScriptedFault, reason: string): void {
     fault.hits--;
     fault.lastMiss = reason;
   }
 
-  /** @throws RangeError when a fault hit no request: a test calls it so that a fault cannot silently do nothing. */
+  /** Lets a test fail for a fault without effect. @throws RangeError when a fault hit no request. */
   assertHit(): void {
     const unused = this.#scripted.filter(({ hits }) => hits === 0);
     if (unused.length === 0) return;

@@ -1,27 +1,27 @@
-// Every request that reached the simulator, with what it was answered: the judge of tests about credentials, limits and calls.
+// Records every request to the simulator and its answer, for tests of credentials, limits and calls.
 export type JournalEntry = {
   /** Counts from 1. */
   readonly sequence: number;
-  /** Real time at which the request arrived. */
+  /** Real time of the request's arrival. */
   readonly receivedAt: Date;
   readonly simulatedAt: Date;
   readonly origin: "api" | "log" | "control";
   readonly method: string;
   /** Path and query as sent. */
   readonly url: string;
-  /** Lower-case names; the value of `authorization` is left out, its presence is not. */
+  /** Lower-case names; the value of `authorization` is replaced. */
   readonly headers: Readonly<Record<string, string>>;
   readonly hasAuthorization: boolean;
-  /** Id of the credential, never its secret; undefined for none or an unknown one. */
+  /** Id of the credential, never its secret; undefined without a known one. */
   credential: string | undefined;
-  /** 0 until the answer began; stays 0 when a fault cut the connection before. */
+  /** 0 until the answer begins; stays 0 when a fault closed the connection before. */
   status: number;
   bytesSent: number;
-  /** What the answer said of limits: `retry-after`, `x-ratelimit-…`, and the `date` from which they count; empty until it began. */
+  /** The answer's `retry-after`, `x-ratelimit-…` and `date` headers; empty until it begins. */
   limits: Readonly<Record<string, string>>;
-  /** Undefined while the answer is under way. */
+  /** Undefined while the answer is in progress. */
   finishedAt: Date | undefined;
-  /** The fault that shaped the answer. */
+  /** The fault that changed the answer. */
   fault: string | undefined;
 };
 
@@ -35,7 +35,7 @@ export type JournalFilter = {
   readonly after?: number;
 };
 
-/** Older entries are dropped above this: a soak test must not fill the memory. */
+/** Older entries are dropped above this number. A soak test must not fill the memory. */
 const maxEntries = 500_000;
 
 export class Journal {
@@ -50,7 +50,7 @@ export class Journal {
     return added;
   }
 
-  /** Called once when the answer has ended, well or not. */
+  /** Called once when the answer has ended, successfully or not. */
   finish(entry: JournalEntry): void {
     entry.finishedAt = new Date();
     for (const waiter of this.#waiting) {
@@ -64,7 +64,7 @@ export class Journal {
     return this.#entries.filter((entry) => matches(entry, filter));
   }
 
-  /** The first matching request that has been answered, from now on: a test waits for it instead of sleeping. */
+  /** Resolves with the next matching request that is answered, so that a test need not sleep. */
   next(filter: JournalFilter = {}): Promise<JournalEntry> {
     const { promise, resolve } = Promise.withResolvers<JournalEntry>();
     this.#waiting.add({ filter, resolve });
@@ -75,7 +75,7 @@ export class Journal {
     this.#entries = [];
   }
 
-  /** Entries that are answered, which are then forgotten: for those who follow a long time and keep what they need. */
+  /** @returns answered entries, and forgets them: for long runs that keep their own summary. */
   takeFinished(): readonly JournalEntry[] {
     const { finished = [], running = [] } = Object.groupBy(this.#entries, ({ finishedAt }) =>
       finishedAt ? "finished" : "running",

@@ -1,4 +1,4 @@
-// Lies, seen from a client of the API: each test compares the answer with the true one.
+// Lies, from the view of an API client: each test compares the answer with the true one.
 
 import { expect, test } from "vitest";
 
@@ -75,7 +75,7 @@ test.each(lists)("a list page is spoiled once: %s", async (_name, lie, expected)
   expect((await page(1)).ids).toEqual(all.slice(0, 3));
   const lied = await page(2);
   expect(lied).toMatchObject({ status: 200, ...expected(truth.ids, all) });
-  // The ETag belongs to the body that is served.
+  // The ETag is that of the served body.
   expect(lied.headers.get("etag") === truth.headers.get("etag")).toBe(lied.text === truth.text);
   expect(await page(2)).toMatchObject({ ids: truth.ids, total: truth.total, rels: truth.rels });
   expect(simulator.journal.entries().map((entry) => entry.fault)).toEqual([undefined, undefined, undefined, fault.id, undefined]);

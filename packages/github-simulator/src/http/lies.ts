@@ -128,17 +128,17 @@ export const Lie = z.discriminatedUnion("kind", [
 export type Lie = z.output<typeof Lie>;
 export type CannedLie = Extract<Lie, { kind: "error" | "document" }>;
 
-/** Whether the lie applies to the log host too; the others change JSON of the API. */
+/** @returns whether the lie applies to the log host too; the others change JSON of the API. */
 export function appliesToLogs(lie: Lie): boolean {
   return isCanned(lie) || lie.kind === "wrong-date";
 }
 
-/** Whether the lie needs no true answer. */
+/** @returns whether the lie needs no true answer. */
 export function isCanned(lie: Lie): lie is CannedLie {
   return lie.kind === "error" || lie.kind === "document";
 }
 
-/** Patches for `odd-object`: values of a run that GitHub's description rules out. */
+/** Patches for `odd-object`: values of a run that GitHub's description excludes. */
 export const oddRunFields = {
   "attempt above 1000": { run_attempt: 1_001 },
   "attempt zero": { run_attempt: 0 },
@@ -154,7 +154,7 @@ export const oddRunFields = {
   "repository null": { repository: null },
 } as const;
 
-/** Patches for `odd-object`: values of a job that GitHub's description rules out. */
+/** Patches for `odd-object`: values of a job that GitHub's description excludes. */
 export const oddJobFields = {
   "attempt above 1000": { run_attempt: 1_001 },
   "attempt zero": { run_attempt: 0 },

@@ -1,5 +1,5 @@
-// Signed links to logs, in the form that GitHub's blob store uses: the job in the path, the lifetime in the query, and a
-// signature over both. Nothing is kept: a link proves itself.
+// Signed links to logs, in the form of GitHub's blob store: the job in the path, the lifetime in the query, and a signature over both.
+// Stateless: a link is verified by its signature.
 
 import { createHmac } from "node:crypto";
 
@@ -19,7 +19,7 @@ export class LogLinks {
     this.#lifetimeMs = lifetimeMs;
   }
 
-  /** Path and query of a link that works until `nowMs` plus the lifetime; it starts five seconds back, as Azure's do. */
+  /** @returns path and query of a link that is valid from five seconds ago, as Azure's are, until `nowMs` plus the lifetime. */
   issue(jobId: number, nowMs: number): string {
     const hex = jobId.toString(16).padStart(12, "0");
     const path = `/actions-results/${guidOf(this.#key, jobId)}/workflow-job-run-${guidOf(this.#key).slice(0, 23)}-${hex}/logs/job/job-logs.txt`;

@@ -9,10 +9,10 @@ import { hexOf } from "../random.ts";
 import { type Answer, answerOf } from "./answer.ts";
 
 export type SecondaryLimitOrder = {
-  /** Answers of this kind that follow. */
+  /** Number of following answers of this kind. */
   readonly times: number;
   readonly status: 403 | 429;
-  /** Seconds, or a date; left out: no such header. */
+  /** Seconds or a date; undefined: no such header. */
   readonly retryAfter?: string;
 };
 
@@ -39,7 +39,7 @@ export class RateLimits {
     return this.#options !== undefined;
   }
 
-  /** Called before each request; an answer that comes back is the refusal. Call `end` in any case. */
+  /** Call before each request. @returns a refusal, if any. Call `end` in either case. */
   begin(credential: Credential, isFree: boolean): Answer | undefined {
     this.#requests++;
     const running = (this.#running.get(credential.id) ?? 0) + 1;
@@ -58,7 +58,7 @@ export class RateLimits {
     this.#running.set(credential.id, (this.#running.get(credential.id) ?? 1) - 1);
   }
 
-  /** An authorised 304 does not count. */
+  /** Refunds a request: an authorized 304 does not count. */
   refund(credential: Credential): void {
     if (this.#options === undefined) return;
     const window = this.#window(credential);
@@ -77,13 +77,13 @@ export class RateLimits {
     };
   }
 
-  /** What `/rate_limit` shows. */
+  /** @returns the content of `/rate_limit`. */
   reading(credential: Credential): { limit: number; used: number; remaining: number; reset: number } {
     const { limit, used, resetAtMs } = this.#window(credential);
     return { limit, used, remaining: Math.max(limit - used, 0), reset: Math.ceil(resetAtMs / 1000) };
   }
 
-  /** Sets what a credential has left, and when its hour ends. */
+  /** Sets a credential's remaining requests and the end of its hour. */
   setRemaining(credential: Credential, remaining: number, resetInMs: number): void {
     const window = this.#window(credential);
     window.used = Math.max(window.limit - remaining, 0);

@@ -2,23 +2,23 @@
 
 import type { ListLie } from "./lies.ts";
 
-/** One page of a list, or a single object: `items` then holds it alone. */
+/** A page of a list; or a single object, as the only item. */
 export type Page = {
   readonly items: readonly unknown[];
-  /** Undefined where the list has none. */
+  /** Undefined where the list has no count. */
   readonly totalCount: number | undefined;
   /** The `Link` header; undefined without one. */
   readonly link: string | undefined;
 };
 
 export type PageContext = {
-  /** How many items the pages before this one hold. */
+  /** Number of items on earlier pages. */
   readonly before: number;
-  /** The page after this one; undefined for the last. */
+  /** The next page; undefined for the last one. */
   readonly next: Page | undefined;
 };
 
-/** The page as the lie shows it, or the reason why the lie does not apply. */
+/** @returns the page as the lie shows it, or the reason why the lie does not apply. */
 export function spoilList(page: Page, lie: ListLie, { before, next }: PageContext): Page | string {
   const { items } = page;
   const total = (agreeing: number) => totalOf(page, lie, agreeing);
@@ -61,7 +61,7 @@ export function hasNextPage(link: string | undefined): boolean {
   return nextUrl(link) !== undefined;
 }
 
-/** The URL of `rel="next"`. */
+/** @returns the URL of `rel="next"`. */
 export function nextUrl(link: string | undefined): string | undefined {
   return /<([^>]*)>; rel="next"/.exec(link ?? "")?.[1];
 }
@@ -81,7 +81,7 @@ function indexOf(items: readonly unknown[], index: number): number | undefined {
   return place >= 0 && place < items.length ? place : undefined;
 }
 
-// As RFC 7396, but null is a value: a lie must be able to show one.
+// RFC 7396, except that null is a value, since a lie must be able to show it.
 function merge(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const base = isObject(target) ? target : {};

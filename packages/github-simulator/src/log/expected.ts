@@ -1,5 +1,5 @@
-// What a correct archive of a job's log ends with, derived from the world's truth and never from an archiver's code. The words
-// are those of docs/states.md, as plain strings: the simulator imports none of the code that it tests.
+// The state that a correct archive of a job's log must have, derived from the world only. States and reasons are those of the archive's
+// documentation, as plain strings: the simulator imports no code of the archive.
 
 import { dayMs } from "../durations.ts";
 import type { Job } from "../world/model.ts";
@@ -17,8 +17,8 @@ export type Expected =
   | { readonly state: "failed"; readonly reason: "no_access" };
 
 /**
- * The end of a job that an archiver finds now and asks for once all waiting is over. Undefined for a job that is not completed
- * or can no longer be found (its run was deleted).
+ * @returns the final state that an archiver must reach from now on. Undefined for a job that is not completed or can no longer be found,
+ * because its run was deleted.
  */
 export async function expectedOf(job: Job, nowMs: number): Promise<Expected | undefined> {
   const { run } = job;
@@ -36,7 +36,7 @@ export async function expectedOf(job: Job, nowMs: number): Promise<Expected | un
   return { state: "archived", rawSha256, rawBytes: content.bytes, flags: flagsOf(job) };
 }
 
-/** Whether retention has removed the job's log: by its run's own setting, else its repository's. Recorded logs stay. */
+/** @returns whether retention, of the run or else of its repository, has removed the job's log. Recorded logs do not expire. */
 export function isExpired(job: Job, nowMs: number): boolean {
   if (job.log.kind === "expired") return true;
   if (job.recorded !== undefined) return false;

@@ -1,4 +1,4 @@
-// The bytes behind a job's log, whatever their source: generated, a file, or a text set by a test; with length and hash.
+// The bytes of a job's log from any source: generated, a file, or a test's text; with length and hash.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -6,16 +6,16 @@ import { createReadStream } from "node:fs";
 import type { Job, Log } from "../world/model.ts";
 import { generatedLogBytes, generateLog } from "./log-text.ts";
 
-/** A log that has bytes. */
+/** A log with bytes. */
 export type LogContent = {
   readonly bytes: number;
   /** Changes when the bytes change. */
   readonly version: string;
-  /** A fresh stream of all bytes. */
+  /** @returns a new stream of all bytes. */
   readonly read: () => Iterable<Buffer> | AsyncIterable<Buffer>;
 };
 
-/** The content of `job`'s own log; undefined for one that answers with an error. */
+/** @returns the content of `job`'s own log; undefined for one that answers with an error. */
 export function logContent(job: Job): LogContent | undefined {
   const { log } = job;
   switch (log.kind) {
@@ -40,7 +40,7 @@ export function logContent(job: Job): LogContent | undefined {
 
 const hashes = new WeakMap<Log, string>();
 
-/** Lower-case hex of the raw bytes; reads the log once and remembers. */
+/** @returns lower-case hex of the raw bytes' hash; cached. */
 export async function logSha256(job: Job): Promise<string | undefined> {
   const known = hashes.get(job.log);
   if (known !== undefined) return known;
@@ -53,7 +53,7 @@ export async function logSha256(job: Job): Promise<string | undefined> {
   return hex;
 }
 
-/** `content` from byte `first` on, to `last` included. */
+/** @returns the bytes from `first` to `last`, both inclusive. */
 export async function* sliceLog(content: LogContent, first: number, last: number): AsyncGenerator<Buffer, void, undefined> {
   let at = 0;
   for await (const chunk of content.read()) {

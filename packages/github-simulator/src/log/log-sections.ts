@@ -1,16 +1,16 @@
-// The lines of a runner's log that carry meaning: what GitHub's runner prints around a job's own output, step by step. The
-// job's own output is filler and comes from log-text.ts. Wording of the markers: what public logs of 2022 to 2026 show.
+// The runner's own lines of a log, step by step, around the job's output, which is filler from log-text.ts. The wording of the markers is
+// that of public logs of 2022 to 2026.
 
 import { createRandom, hexOf } from "../random.ts";
 import type { Job } from "../world/model.ts";
 import { actionSha, planSteps, type PlannedStep } from "../world/steps.ts";
 
-/** One line; `untimed` ones carry no timestamp: the rest of a value of several lines. */
+/** One line. An `untimed` line has no timestamp: it continues a value of several lines. */
 export type LogLine = { readonly text: string; readonly untimed?: boolean };
 
-/** A stretch of the log: its lines, and how much of the job's own output belongs between `head` and `tail`. */
+/** A part of a log: its lines, and the amount of the job's output between `head` and `tail`. */
 export type LogSection = {
-  /** GitHub's number of the step that it is; null for what comes before the first. */
+  /** GitHub's number of the step; null before the first step. */
   readonly step: number | null;
   readonly head: readonly LogLine[];
   readonly tail: readonly LogLine[];
@@ -21,7 +21,7 @@ export type LogSection = {
 
 const esc = "\u001b";
 
-/** The sections of a generated log, in order. Depends on the job alone. */
+/** @returns the sections of a generated log, in order: a function of the job. */
 export function logSections(job: Job): readonly LogSection[] {
   if (job.log.kind !== "generated") return [];
   const { style } = job.log;
@@ -31,7 +31,7 @@ export function logSections(job: Job): readonly LogSection[] {
   return [...waiting, ...(style.endMarker ? sections : withoutEnd(sections))];
 }
 
-// The runner's last words are missing and the log stops twenty seconds early, as when its upload was cut.
+// The runner's last lines are missing and the log ends twenty seconds early, as after an interrupted upload.
 function withoutEnd(sections: readonly LogSection[]): readonly LogSection[] {
   const start = sections[0]?.startMs ?? 0;
   const span = Math.max((sections.at(-1)?.endMs ?? start) - start, 1);
@@ -59,7 +59,7 @@ function sectionOf(job: Job, step: PlannedStep, steps: readonly PlannedStep[]): 
   }
 }
 
-// These come before `started_at`: the job was told to wait before it had a runner.
+// These lines precede `started_at`: the job waited for a runner.
 function waitingSection(job: Job): LogSection {
   const { run } = job;
   const start = job.startedAtMs ?? job.createdAtMs;

@@ -1,4 +1,4 @@
-// The generated logs: exact, ordered, repeatable, and odd where they are told to be.
+// Generated logs: of exact length, ordered, reproducible, and with the configured oddities.
 
 import { createHash } from "node:crypto";
 
@@ -43,7 +43,7 @@ test.each([0, 9_000, 12_345, 100_001, 3_000_003])("a log that is asked for with 
     const job = makeJob({ bytes, style });
     const promised = logContent(job)?.bytes;
     expect(read(job).length).toBe(promised);
-    // The runner's own lines alone need some thousand bytes.
+    // The runner's own lines take some thousand bytes.
     expect(bytes > 9_000 ? promised : bytes).toBe(bytes);
   }
 });

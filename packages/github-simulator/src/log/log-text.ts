@@ -1,5 +1,5 @@
-// Writes a generated log: a byte-exact length, one timestamp of seven digits per line, never decreasing, made chunk by chunk
-// so that a log of gigabytes costs no memory. The same job gives the same bytes every time.
+// Generates a log of an exact length, with a nondecreasing timestamp of seven digits per line, in chunks, so that a log of gigabytes needs
+// no memory. A function of the job.
 
 import { createRandom } from "../random.ts";
 import type { Job } from "../world/model.ts";
@@ -8,18 +8,18 @@ import { type LogLine, type LogSection, logSections } from "./log-sections.ts";
 const chunkBytes = 65_536;
 /** `2026-11-20T10:00:00.1234567Z ` */
 const stampBytes = 29;
-/** Filler shorter than this would not hold a line. */
-const leastFillerBytes = 96;
+/** Shorter filler could not contain a line. */
+const minFillerBytes = 96;
 
 type LaidOutSection = LogSection & { readonly fillerBytes: number; readonly totalBytes: number };
 type Layout = { readonly sections: readonly LaidOutSection[]; readonly totalBytes: number };
 
-/** Exact length of the job's log in bytes: what was asked for, or what the runner's own lines need if that is more. */
+/** @returns the exact length of the job's log in bytes: the requested one, or that of the runner's own lines if they need more. */
 export function generatedLogBytes(job: Job): number {
   return layOut(job).totalBytes;
 }
 
-/** The bytes of a generated log, in chunks of about 64 KiB. */
+/** Generates a log in chunks of about 64 KiB. */
 export function* generateLog(job: Job): Generator<Buffer, void, undefined> {
   if (job.log.kind !== "generated") return;
   const { style } = job.log;
@@ -30,7 +30,7 @@ export function* generateLog(job: Job): Generator<Buffer, void, undefined> {
   const flush = () => {
     const chunk = Buffer.from(pending, "utf8");
     pending = "";
-    // A log without a final newline ends before its last line's.
+    // A log without a final newline ends before that of its last line.
     const kept = chunk.length > left ? chunk.subarray(0, left) : chunk;
     left -= kept.length;
     return kept;
@@ -60,7 +60,7 @@ export function* generateLog(job: Job): Generator<Buffer, void, undefined> {
 
 export type StepLines = { readonly step_number: number; readonly first_line: number; readonly line_count: number };
 
-/** Which lines of a generated log are which step's, from 1. */
+/** @returns the line numbers of each step in a generated log, counted from 1. */
 export function generatedStepLines(job: Job): readonly StepLines[] {
   if (job.log.kind !== "generated") return [];
   const eol = job.log.style.crlf ? 2 : 1;
@@ -94,13 +94,13 @@ function lineBytes(line: LogLine, eol: number): number {
   return (line.untimed === true ? 0 : stampBytes) + Buffer.byteLength(line.text) + eol;
 }
 
-// By weight; the heaviest section takes what rounding leaves, so that the sum is exact.
+// By weight. The heaviest section gets the rounding error, so that the sum is exact.
 function shareFiller(sections: readonly LogSection[], bytes: number): readonly number[] {
   const total = sections.reduce((sum, section) => sum + section.fillerWeight, 0);
-  if (total === 0 || bytes < leastFillerBytes) return sections.map(() => 0);
+  if (total === 0 || bytes < minFillerBytes) return sections.map(() => 0);
   const shares = sections
     .map((section) => Math.floor((bytes * section.fillerWeight) / total))
-    .map((share) => (share < leastFillerBytes ? 0 : share));
+    .map((share) => (share < minFillerBytes ? 0 : share));
   const heaviest = sections.reduce(
     (best, section, index) => (section.fillerWeight > (sections[best]?.fillerWeight ?? 0) ? index : best),
     0,
@@ -114,11 +114,11 @@ const words = [
   "GET /api/v1/items", "POST /api/v1/items", "migrating", "seeding", "warming up", "retrying", "spawned worker", "finished",
 ] as const; // prettier-ignore
 
-// Made once: formatting a number in base 16 for every line took half of the time.
+// Created once: formatting a number in base 16 for every line took half of the time.
 const tokenChance = createRandom("tokens");
 const tokens = Array.from({ length: 1_024 }, () => Math.floor(tokenChance.next() * 4_294_967_296).toString(16));
 
-// Forty templates per section, cut and numbered: about as compressible as real logs (5 to 13 times with gzip).
+// Forty templates per section, cut and numbered, which compress about like real logs (5 to 13 times with gzip).
 function* fillerLines(job: Job, section: LaidOutSection, eol: number): Generator<string, void, undefined> {
   let left = section.fillerBytes;
   if (left === 0) return;
@@ -134,7 +134,7 @@ function* fillerLines(job: Job, section: LaidOutSection, eol: number): Generator
     const template = templates[random.int(0, 39)] ?? "";
     const line = `${template}#${count} ${tokens[random.int(0, tokens.length - 1)]}`;
     const bytes = shortest + line.length;
-    if (left - bytes < leastFillerBytes) {
+    if (left - bytes < minFillerBytes) {
       yield line.padEnd(left - shortest, ".").slice(0, left - shortest);
       return;
     }
@@ -143,7 +143,7 @@ function* fillerLines(job: Job, section: LaidOutSection, eol: number): Generator
   }
 }
 
-// `Date` formats a whole second once; the seven digits behind it are plain arithmetic, ten times cheaper per line.
+// `Date` formats a whole second once; the seven digits after it are plain arithmetic, ten times cheaper per line.
 function createStamp(): (ms: number) => string {
   let second = Number.NaN;
   let prefix = "";

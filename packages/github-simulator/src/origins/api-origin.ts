@@ -1,4 +1,4 @@
-// The API's host: credentials, limits, the route, and the headers that every answer of GitHub carries.
+// The API host: credentials, limits, routes, and the headers of every answer of GitHub.
 
 import type { IncomingMessage } from "node:http";
 
@@ -17,18 +17,18 @@ const knownVersions = ["2022-11-28", "2026-03-10"];
 
 export type ApiAnswer = {
   readonly answer: Answer;
-  /** To be called when the answer has been sent. */
+  /** Call when the answer has been sent. */
   readonly done: () => void;
-  /** Why the lie did not apply: the answer is true. */
+  /** Why the lie did not apply; the answer is then true. */
   readonly miss?: string;
 };
 
 export type ApiOrigin = {
-  /** The true answer, or the one that `lie` makes of it. Names the credential in `entry`. */
+  /** @returns the true answer, or the one that `lie` makes of it. Sets the credential in `entry`. */
   readonly answer: (request: IncomingMessage, entry: JournalEntry, lie?: RoutedRequest["lie"]) => Promise<ApiAnswer>;
-  /** What every answer has, for an answer that a fault makes up. Names the credential in `entry`. */
+  /** @returns the headers of every answer, for a fault that replaces the answer. Sets the credential in `entry`. */
   readonly bareAnswer: (request: IncomingMessage, entry: JournalEntry) => Answer;
-  /** The path that routes see: without GHES's prefix and the query. */
+  /** @returns the path without GHES's prefix and the query, as routes see it. */
   readonly pathOf: (request: IncomingMessage) => string;
 };
 

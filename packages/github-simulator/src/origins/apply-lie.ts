@@ -1,4 +1,4 @@
-// Turns the true answer of a route into the one that a lie shows.
+// Turns the true answer of a route into the answer that a lie shows.
 
 import { isSame } from "../http/answer-history.ts";
 import { type Answer, answerOf, bytesOf } from "../http/answer.ts";
@@ -17,7 +17,7 @@ export type LieContext = {
 
 export type BodyLie = ListLie | Extract<Lie, { kind: "stale-page" | "as-of" }>;
 
-/** The answer as the lie shows it, or the reason why the lie does not apply: then the true answer is sent. */
+/** @returns the answer as the lie shows it, or the reason why the lie does not apply. In that case send the true answer. */
 export async function applyLie(truth: RouteAnswer, lie: BodyLie, context: LieContext): Promise<RouteAnswer | string> {
   if (lie.kind === "stale-page") {
     const answer = context.earlier(lie.answer);
@@ -47,7 +47,7 @@ export function nothingShown(): Shown {
 
 type ParsedPage = { readonly page: Page; readonly isList: boolean; readonly bodyOf: (page: Page) => unknown };
 
-// A list is an array, or an object with `total_count` and one array; everything else is a single object.
+// A list is an array, or an object with `total_count` and one array. Everything else is a single object.
 function parsePage(answer: Answer): ParsedPage | undefined {
   const body = tryParseJson(bytesOf(answer).toString());
   const { link } = answer.headers;
@@ -82,7 +82,7 @@ async function followNext(page: Page, { follow }: LieContext): Promise<{ page: P
   return parsed && { page: parsed.page, shown };
 }
 
-// As the routes read `page` and `per_page`.
+// Parses `page` and `per_page` like the routes.
 function itemsBefore(url: string): number {
   const query = new URL(url, "http://api.invalid").searchParams;
   const perPage = Math.min(Number(query.get("per_page") ?? 30) || 30, 100);
@@ -94,7 +94,7 @@ function answerWith({ status, headers }: Answer, link: string | undefined, body:
   return answerOf(status, { ...others, ...(link === undefined ? {} : { link }) }, JSON.stringify(body));
 }
 
-/** What remains visible: the unchanged items. */
+/** @returns what remains visible: the unchanged items. */
 function onlyShown(all: readonly (Shown | undefined)[], items: readonly unknown[]): Shown {
   const ids = new Set(items.map((item) => (isObject(item) ? item["id"] : undefined)));
   const only = (kind: keyof Shown) => new Set(all.flatMap((shown) => [...(shown?.[kind] ?? [])]).filter((id) => ids.has(id)));

@@ -23,7 +23,7 @@ export async function answerControlRequest(request: IncomingMessage, control: Co
   try {
     const body = await text(request);
     const input: unknown = body.trim() === "" ? {} : JSON.parse(body);
-    // Each function parses its own input with its own schema.
+    // Each function parses its own input.
     const run = control[name] as (input: unknown) => unknown;
     return jsonAnswer(200, (await run(input)) ?? {});
   } catch (error) {

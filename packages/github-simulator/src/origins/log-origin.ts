@@ -1,5 +1,5 @@
-// The host that logs are downloaded from: another origin, which wants no credential and says so in XML, as Azure's blob store
-// does. Range, If-Match and If-None-Match as in https://learn.microsoft.com/rest/api/storageservices/get-blob
+// The log host: a separate origin, which rejects credentials with an XML error, like Azure's blob store. Range, If-Match and If-None-Match
+// as in https://learn.microsoft.com/rest/api/storageservices/get-blob
 
 import type { IncomingMessage } from "node:http";
 
@@ -21,7 +21,7 @@ export type LogOriginDeps = {
   readonly logDelayMs: number;
 };
 
-/** `ranges`: how this host gets requests for a part wrong. */
+/** @param ranges how this host mishandles range requests */
 export function answerLogRequest(request: IncomingMessage, deps: LogOriginDeps, ranges?: Fault["ranges"]): Answer {
   const url = new URL(request.url ?? "/", "http://log.invalid");
   const nowMs = deps.clock.nowMs();
@@ -47,7 +47,7 @@ export function answerLogRequest(request: IncomingMessage, deps: LogOriginDeps, 
 const authenticationFailed =
   "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.";
 
-/** The blob is there once the job is complete and its upload has had its time. */
+/** The blob exists once the job is complete and the upload's delay has passed. */
 export function availableLog(job: Job, { logDelayMs }: Pick<LogOriginDeps, "logDelayMs">, nowMs: number): LogContent | undefined {
   const isComplete = job.recorded !== undefined || jobStatus(job, nowMs) === "completed";
   const isUploaded = job.recorded !== undefined || (job.completedAtMs ?? 0) + logDelayMs <= nowMs;
@@ -58,7 +58,7 @@ export function availableLog(job: Job, { logDelayMs }: Pick<LogOriginDeps, "logD
 type Refuse = (status: number, code: string, message: string, detail?: string) => Answer;
 
 function refuseCredential(authorization: string, refuse: Refuse): Answer {
-  // A bearer token is taken for one of Azure's own and fails as such; other schemes are not even a known form.
+  // A bearer token is treated as one of Azure's and fails as such. Other schemes are not even recognized.
   if (/^bearer\s/i.test(authorization)) {
     return refuse(
       403,
@@ -116,7 +116,7 @@ function answerBlob(
   };
 }
 
-// One range only; anything else is ignored, as RFC 9110 allows.
+// A single range. Anything else is ignored, as RFC 9110 allows.
 function parseRange(header: string, bytes: number, shift: number): { first: number; last: number } | "unsatisfiable" | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
   const [from, to] = [match?.[1] ?? "", match?.[2] ?? ""];

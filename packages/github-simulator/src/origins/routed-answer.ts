@@ -20,7 +20,7 @@ import { applyLie, nothingShown, type RouteAnswer } from "./apply-lie.ts";
 const json = { "content-type": "application/json; charset=utf-8" } as const;
 
 export type RoutedAnswer = RouteAnswer & {
-  /** Why the lie did not apply: the answer is true. */
+  /** Why the lie did not apply; the answer is then true. */
   readonly miss?: string;
 };
 
@@ -89,7 +89,7 @@ function earlier(clock: Clock, byMs: number): Clock {
   return { ...clock, nowMs, now: () => new Date(nowMs()) };
 }
 
-// Weak ETags over the body and the credential: a rotated token changes them at GitHub too.
+// Weak ETags over the body and the credential: a rotated token changes them, as at GitHub.
 function conditional(request: IncomingMessage, answer: Answer, credential: Credential): Answer {
   if (request.method !== "GET" || answer.status !== 200) return answer;
   const parts = Array.isArray(answer.body) ? answer.body : [];
@@ -99,7 +99,7 @@ function conditional(request: IncomingMessage, answer: Answer, credential: Crede
   return isKnown ? emptied(headers) : { ...answer, headers };
 }
 
-// With the tag of the request, as a cache that missed the change answers.
+// With the tag of the request, like a cache that missed the change.
 function notModified(request: IncomingMessage, answer: Answer): Pick<RoutedAnswer, "miss"> | RouteAnswer {
   const [etag] = tagsOf(request);
   if (etag === undefined) return { miss: "the request has no If-None-Match" };

@@ -1,4 +1,4 @@
-// A job as GitHub shows it at a moment, its steps included.
+// Renders a job with its steps, as GitHub shows it at a time.
 
 import type { Job, StepTimes } from "../world/model.ts";
 import { planSteps, type PlannedStep } from "../world/steps.ts";

@@ -70,7 +70,7 @@ const templates: readonly (readonly [string, string])[] = [
   ["trees_url", "/git/trees{/sha}"],
 ];
 
-/** As inside a run, and in an organisation's list. */
+/** The form inside a run, and in an organization's list. */
 export function renderRepository(repository: Repository, urls: Urls): Json {
   const url = `${urls.api}/repos/${fullNameOf(repository)}`;
   return {
@@ -88,10 +88,10 @@ export function renderRepository(repository: Repository, urls: Urls): Json {
   };
 }
 
-/** As the repository's own endpoint and an installation's list show it. */
+/** The form of the repository's own endpoint and an installation's list. */
 export function renderFullRepository(repository: Repository, urls: Urls, nowMs: number): Json {
   const page = `${urls.web}/${fullNameOf(repository)}`;
-  // Not the current time: an unchanged repository must keep its ETag.
+  // Not the current time, since an unchanged repository must keep its ETag.
   const touchedAtMs = repository.runs.findLast((run) => run.createdAtMs <= nowMs)?.createdAtMs ?? repository.createdAtMs;
   return {
     ...renderRepository(repository, urls),

@@ -1,4 +1,4 @@
-// A run as GitHub shows it, now or as one of its attempts.
+// Renders a run as GitHub shows it, or one of its attempts.
 
 import type { Attempt, Repository, Run } from "../world/model.ts";
 import { attemptStatus, attemptUpdatedAtMs } from "../world/timeline.ts";
@@ -9,12 +9,12 @@ import { nodeId, seconds, type Urls } from "./urls.ts";
 export type RunView = {
   readonly attempt: Attempt;
   readonly nowMs: number;
-  /** As `runs/{id}/attempts/{n}`: with the attempt's own creation time and URLs. */
+  /** The form of `runs/{id}/attempts/{n}`: with the attempt's own creation time and URLs. */
   readonly asAttempt: boolean;
   readonly excludePullRequests?: boolean;
 };
 
-/** The JSON of `renderRun`. The two repositories are nine tenths of it, and the same in every run of a list: they are kept. */
+/** @returns `renderRun` as JSON text. The two repositories are nine tenths of it and the same in every run of a list, so they are cached. */
 export function renderRunText(run: Run, view: RunView, urls: Urls): string {
   if (showsRecorded(run, view)) return JSON.stringify(run.recorded);
   const own = JSON.stringify(renderOwn(run, view, urls));

@@ -1,4 +1,4 @@
-// What an App asks: itself, its installations, their tokens, and what an installation may see.
+// The endpoints of an App: itself, its installations, their tokens, and what an installation may see.
 // https://docs.github.com/rest/apps/apps
 
 import { Hono } from "hono";

@@ -1,4 +1,4 @@
-// What every route has: the world, the time, who asks, and how GitHub answers errors and lists.
+// The context of every route: the world, the time, the credential; and GitHub's forms of errors and lists.
 
 import type { Context } from "hono";
 
@@ -26,7 +26,7 @@ export type ApiDeps = {
   readonly app: AppAuthority | undefined;
 };
 
-/** Ids that an answer shows: runs, and jobs as completed. */
+/** Ids of the runs, and of the completed jobs, in an answer. */
 export type Shown = { readonly runs: Set<number>; readonly jobs: Set<number> };
 
 export type ApiEnv = {
@@ -46,22 +46,22 @@ export function notFound(c: ApiContext, page = ""): Response {
   return errorAnswer(c, 404, "Not Found", page);
 }
 
-/** A positive whole number from the path or the query. */
+/** @returns a positive integer from the path or the query. */
 export function numberOf(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 export type Page = { readonly perPage: number; readonly page: number };
 
-/** `per_page` (30, at most 100) and `page` (1), forgiving as GitHub is. */
+/** Parses `per_page` (default 30, at most 100) and `page` (default 1), as leniently as GitHub. */
 export function pageOf(c: ApiContext): Page {
   const perPage = Math.min(numberOf(c.req.query("per_page")) ?? 30, 100);
   return { perPage: perPage === 0 ? 30 : perPage, page: Math.max(numberOf(c.req.query("page")) ?? 1, 1) };
 }
 
 /**
- * Answers one page of `items`, with the `Link` header when there is more than one page. `path` is what the links show: GitHub
- * writes `/repositories/{id}/…` there, whatever the request said.
+ * Answers one page of `items`, with a `Link` header if there is more than one page. `path` is that of the links: GitHub writes
+ * `/repositories/{id}/…` there for any request.
  */
 export function pagedAnswer<T>(
   c: ApiContext,
@@ -99,7 +99,7 @@ function linkHeader(c: ApiContext, { page, last, base }: { page: number; last: n
   return links.join(", ");
 }
 
-/** Whether a GHES of `version` has what came with `since`; github.com has everything. */
+/** @returns whether a GHES of `version` has what was added in `since`; github.com has everything. */
 export function hasFeature(settings: Settings, since: string): boolean {
   if (settings.face === "github.com") return true;
   const [major = 0, minor = 0] = settings.ghesVersion.split(".").map(Number);

@@ -2,7 +2,7 @@
 // https://docs.github.com/search-github/getting-started-with-searching-on-github/understanding-the-search-syntax#query-for-dates
 export type TimeRange = { readonly fromMs: number; readonly toMs: number };
 
-/** Both ends included, in milliseconds; undefined when the text is no such filter. */
+/** @returns both ends, inclusive, in milliseconds; undefined when the text is not a valid filter. */
 export function tryParseCreated(text: string): TimeRange | undefined {
   const range = /^(.+)\.\.(.+)$/.exec(text);
   if (range) {
@@ -29,7 +29,7 @@ export function tryParseCreated(text: string): TimeRange | undefined {
 
 const form = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2})(:\d{2})?(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
-// A day is all of its seconds, a minute all of its: GitHub compares at the precision that was written.
+// A day includes all of its seconds, and so does a minute: GitHub compares at the precision that was written.
 function tryParseMoment(text: string): TimeRange | undefined {
   const [matched, day, minute, second, zone] = form.exec(text) ?? [];
   if (matched === undefined || day === undefined) return undefined;

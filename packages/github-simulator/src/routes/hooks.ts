@@ -1,4 +1,4 @@
-// Deliveries of webhooks, as an App, a repository or an organisation lists them, and their redelivery.
+// Webhook deliveries of an App, a repository or an organization: their lists, and redelivery.
 // https://docs.github.com/rest/repos/webhooks#list-deliveries-for-a-repository-webhook
 
 import { Hono } from "hono";
@@ -11,7 +11,7 @@ import { type ApiContext, type ApiDeps, type ApiEnv, notFound, numberOf } from "
 /** GitHub keeps deliveries for three days; GHES for seven. */
 const keptMs = { "github.com": 3 * 86_400_000, ghes: 7 * 86_400_000 } as const;
 
-/** Mounted at `…/hook` of an App, whose paths name no hook, or at `…/hooks` of a repository or an organisation. */
+/** Mounted at `…/hook` of an App, whose paths contain no hook id, or at `…/hooks` of a repository or an organization. */
 export function hookRoutes(deps: ApiDeps, belongsTo: (c: ApiContext) => (delivery: Delivery) => boolean): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   for (const prefix of ["/deliveries", "/:hook_id{[0-9]+}/deliveries"]) {
@@ -47,7 +47,7 @@ function requestOf({ request: { headers, body } }: Delivery): Json {
   return { headers, payload: JSON.parse(body) };
 }
 
-// Newest first, by cursor: the id of the last delivery shown.
+// Newest first, by cursor: the id of the last shown delivery.
 function listDeliveries(c: ApiContext, deps: ApiDeps, deliveries: readonly Delivery[] | undefined): Response {
   if (deliveries === undefined) return notFound(c, "/repos/webhooks");
   const perPage = Math.min(numberOf(c.req.query("per_page")) ?? 30, 100);

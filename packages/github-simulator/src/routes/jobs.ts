@@ -72,7 +72,7 @@ function findJob(c: ApiContext, deps: ApiDeps): Job | undefined {
   return isVisible(job, deps.clock.nowMs()) ? job : undefined;
 }
 
-// A copy exists since its attempt was made, whatever times it shows.
+// A copy exists since its attempt was created, whatever times it has.
 function isVisible(job: Job, nowMs: number): boolean {
   if (job.lag?.shows === "missing" && nowMs < shownCompletedAtMs(job)) return false;
   const attempt = job.run.attempts.find((each) => each.number === job.attempt);
@@ -91,7 +91,7 @@ function redirectToLog(c: ApiContext, deps: ApiDeps): Response {
   }
   if (isExpired(job, nowMs)) return errorAnswer(c, 410, "Server Error", logsPage);
   if (job.run.logsDeleted || job.log.kind === "not-found") return notFound(c, logsPage);
-  // A job that waits or runs gets its link too; the blob behind it is not there yet.
+  // A queued or running job gets a link too; its blob does not exist yet.
   if (job.recorded === undefined && job.runner === null && jobStatus(job, nowMs) === "completed") return notFound(c, logsPage);
   c.header("location", deps.logOrigin + deps.links.issue(job.id, nowMs));
   c.header("content-type", "text/html;charset=utf-8");

@@ -1,4 +1,4 @@
-// What GitHub says of itself and of the asker's limits.
+// GitHub's metadata, and the client's rate limits.
 // https://docs.github.com/rest/meta/meta and https://docs.github.com/rest/rate-limit/rate-limit
 
 import { Hono } from "hono";

@@ -1,4 +1,4 @@
-// Repositories: by name, by id, by owner, by credential; and what hangs on one beside runs and jobs.
+// Repositories: by name, by id, by owner, by credential; and their settings.
 // https://docs.github.com/rest/repos/repos and /rest/actions/permissions
 
 import { Hono } from "hono";
@@ -12,12 +12,12 @@ import { runRoutes } from "./runs.ts";
 
 const maximumRetentionDays = { public: 90, private: 400 } as const;
 
-/** Everything below `/repos/{owner}/{repo}` and `/repositories/{id}`, and the lists of repositories. */
+/** Routes below `/repos/{owner}/{repo}` and `/repositories/{id}`, and the lists of repositories. */
 export function repositoryRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.get("/orgs/:owner/repos", (c) => listOwned(c, deps, "orgs"));
   app.get("/users/:owner/repos", (c) => listOwned(c, deps, "users"));
-  // Where the `Link` headers of the two lists above lead.
+  // Targets of the `Link` headers of the two lists above.
   app.get("/organizations/:id/repos", (c) => listOwned(c, deps, "orgs"));
   app.get("/user/:id{[0-9]+}/repos", (c) => listOwned(c, deps, "users"));
   app.get("/user/repos", (c) => listFor(c, deps, "/user/repos"));
@@ -78,13 +78,13 @@ async function resolveById(c: ApiContext, deps: ApiDeps, next: () => Promise<voi
   return undefined;
 }
 
-// An App's own token sees no repository but may ask where it is installed.
+// An App's own token sees no repository, but may query where the App is installed.
 function maySee(c: ApiContext, repository: Repository): boolean {
   const { credential } = c.env;
   return credential.sees(repository) || (credential.kind === "app" && c.req.path.endsWith("/installation"));
 }
 
-// 301 for reading, 307 for the rest, both to the form with the id: what GitHub answers after a rename or a transfer.
+// 301 for reads, 307 for the rest, both to the path with the id: GitHub's answer after a rename or a transfer.
 function movedAnswer(c: ApiContext, deps: ApiDeps, repository: Repository): Response {
   const { pathname, search } = new URL(c.req.url);
   const rest = pathname.split("/").slice(4).join("/");
@@ -119,7 +119,7 @@ function listFor(c: ApiContext, deps: ApiDeps, path: string, owner?: Owner): Res
   });
 }
 
-/** `/users/{login}` and `/orgs/{login}` facts that clients ask for to know what kind of account a name is. */
+/** `/users/{login}` and `/orgs/{login}`, with which clients find out the kind of an account. */
 export function ownerRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.get("/users/:owner", (c) => {

@@ -1,4 +1,4 @@
-// Runs of a repository: the list with its filters and caps, a run, an attempt, deletion, re-run.
+// Runs of a repository: the list with its filters and limits, a run, an attempt, deletion, rerun.
 // https://docs.github.com/rest/actions/workflow-runs
 
 import { Hono } from "hono";
@@ -22,7 +22,7 @@ import { type TimeRange, tryParseCreated } from "./created-filter.ts";
 
 /** "up to 1,000 results for each search when using" one of the filters. */
 const maxFilteredResults = 1_000;
-/** Since 2026-09-25 larger counts are reported as this. */
+/** Since 2026-09-25 larger counts are capped at this. */
 const maxFilteredCount = 2_500;
 const filters = ["actor", "branch", "check_suite_id", "created", "event", "head_sha", "status"] as const;
 const page = "/actions/workflow-runs";
@@ -59,7 +59,7 @@ export function runRoutes(deps: ApiDeps): Hono<ApiEnv> {
   return app;
 }
 
-/** The run of the path, if it is the repository's and visible. */
+/** @returns the run of the path, if it belongs to the repository and is visible. */
 export function findRun(c: ApiContext, deps: ApiDeps): Run | undefined {
   const run = deps.world.runs.get(numberOf(c.req.param("run_id")) ?? 0);
   if (run === undefined || run.repository !== c.var.repository) return undefined;
@@ -95,7 +95,7 @@ function render(run: Run, { deps, nowMs, shown }: { deps: ApiDeps; nowMs: number
   return renderRunText(run, { attempt, nowMs, asAttempt: false }, deps.urls);
 }
 
-// GitHub deletes no run that goes on.
+// GitHub does not delete a run in progress.
 function deleteOncePaged(run: Run, nowMs: number): void {
   const attempt = run.deletedOncePaged === true ? currentAttempt(run, nowMs) : undefined;
   if (attempt !== undefined && attemptStatus(run, attempt, nowMs).status === "completed") run.deleted = true;
@@ -132,7 +132,7 @@ function matcherOf(c: ApiContext, nowMs: number): Matcher | undefined {
   };
 }
 
-/** At most `limit` of those that match. */
+/** @returns at most `limit` matching runs, newest first. */
 function newestFirst({ runs, hasRunsOutOfOrder }: Repository, { fromMs, toMs, accepts }: Matcher, limit: number): readonly Run[] {
   if (hasRunsOutOfOrder === true) {
     const isInRange = ({ createdAtMs }: Run) => createdAtMs >= fromMs && createdAtMs <= toMs;
@@ -150,7 +150,7 @@ function newestFirst({ runs, hasRunsOutOfOrder }: Repository, { fromMs, toMs, ac
   return found;
 }
 
-/** How many runs were created at `toMs` or before, by bisection: a busy repository is asked for its list all the time. */
+/** @returns the number of runs created at or before `toMs`, by bisection, since a busy repository's list is requested often. */
 function countUntil(runs: readonly Run[], toMs: number): number {
   let [low, high] = [0, runs.length];
   while (low < high) {

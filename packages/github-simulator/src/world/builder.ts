@@ -1,5 +1,5 @@
-// Makes owners, repositories, runs and jobs with ids that grow with time as GitHub's do. Patterns and tests say only what is
-// special about a run.
+// Creates owners, repositories, runs and jobs with ids that grow with time, as GitHub's do. Patterns and tests specify only what is special
+// about a run.
 
 import type { LogSizeOptions } from "../options.ts";
 import { createRandom, hexOf, type Random } from "../random.ts";
@@ -9,7 +9,7 @@ import { fullNameOf, type World } from "./world.ts";
 export type RunDraft = {
   readonly repository: Repository;
   readonly createdAtMs: number;
-  /** Without one it grows with `createdAtMs`. */
+  /** Undefined: grows with `createdAtMs`. */
   readonly id?: number;
   readonly listedAsMs?: number;
   readonly listedFromMs?: number;
@@ -28,7 +28,7 @@ export type JobDraft = {
   readonly conclusion?: Conclusion | null;
   /** From the attempt's start to the runner's start. */
   readonly queueMs?: number;
-  /** How long it runs; null: until somebody ends it. */
+  /** Duration; null: it runs until it is completed explicitly. */
   readonly durationMs?: number | null;
   readonly labels?: readonly string[];
   readonly runner?: Runner | null;
@@ -91,7 +91,7 @@ export class Builder {
     });
   }
 
-  /** A run with an empty first attempt; add jobs with `job`. */
+  /** Creates a run with an empty first attempt; add jobs with `job`. */
   run(draft: RunDraft): Run {
     const { repository, createdAtMs } = draft;
     const number = repository.runs.length + 1;
@@ -130,13 +130,13 @@ export class Builder {
     });
   }
 
-  /** A job of the run's latest attempt. Without a draft's say it succeeds on a hosted runner. */
+  /** Creates a job of the run's latest attempt. By default it succeeds on a hosted runner. */
   job(run: Run, draft: JobDraft): Job {
     const attempt = latestAttempt(run);
     const seed = [this.seed, run.id, attempt.number, attempt.jobs.length, draft.name].join("/");
     const random = createRandom(seed);
     const runner = draft.runner === undefined ? hostedRunner(random) : draft.runner;
-    // Not a whole number of seconds: GitHub rounds what it shows, and an archiver should have to cope with it.
+    // Not a whole number of seconds: GitHub rounds what it shows, and an archiver must handle that.
     const startedAtMs = attempt.createdAtMs + (draft.queueMs ?? random.int(6_000, 40_000)) + random.next() * 999;
     const durationMs = draft.durationMs === undefined ? random.int(45_000, 420_000) : draft.durationMs;
     const job: Job = {
@@ -163,12 +163,12 @@ export class Builder {
     return this.world.addJob(job);
   }
 
-  /** A job that never had a runner: skipped, cancelled in the queue, or a check run that poses as a job. */
+  /** Creates a job that never had a runner: skipped, cancelled in the queue, or a check run listed as a job. */
   jobWithoutRunner(run: Run, draft: JobDraft & { readonly conclusion: Conclusion }): Job {
     return this.job(run, { queueMs: 1_000, durationMs: 0, labels: [], ...draft, runner: null, log: { kind: "not-found" } });
   }
 
-  // Log-normal around the median; the tail's mean follows from its share of the bytes.
+  // Log-normal around the median. The tail's mean follows from its share of the bytes.
   #logBytes(random: Random): number {
     const { medianBytes, tailShareOfLogs, tailShareOfBytes, capBytes } = this.#logs;
     const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
@@ -197,7 +197,7 @@ export function latestAttempt(run: Run): Attempt {
   return attempt;
 }
 
-/** When the last job of the run's latest attempt ends; its creation when none ever does. */
+/** @returns the end of the last job of the run's latest attempt; its creation when none ever ends. */
 export function endOf(run: Run): number {
   const attempt = latestAttempt(run);
   return Math.max(attempt.createdAtMs, ...attempt.jobs.map((job) => job.completedAtMs ?? attempt.createdAtMs));
@@ -208,7 +208,7 @@ function hostedRunner(random: Random): Runner {
   return { id, name: `GitHub Actions ${id}`, groupId: random.chance(0.5) ? 0 : 2, groupName: "GitHub Actions" };
 }
 
-// As often as in the logs that were measured: CRLF 1 in 5 is old, NUL 1 in 28, lines without a time 1 in 5.
+// Frequencies of measured logs: CRLF 1 in 5, NUL 1 in 28, lines without a time 1 in 5.
 function styleOf(random: Random): LogStyle {
   return {
     bom: random.chance(0.8),

@@ -1,4 +1,4 @@
-// The demo's world has every case that can end, ended long before now, and is the same for the same seed.
+// The demo world has every final state, completed long before now, and is reproducible from its seed.
 
 import { expect, test } from "vitest";
 

@@ -1,5 +1,5 @@
-// The demo's world: five repositories of two owners, every case that can end, each of them ended long before the clock's now,
-// and one run that is still in progress.
+// The demo world: five repositories of two owners, every final state, each completed long before the clock's now, and one run that is
+// still in progress.
 
 import { hourMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
@@ -10,11 +10,11 @@ import type { Repository } from "./model.ts";
 import * as patterns from "./patterns.ts";
 import { addRerun } from "./rerun.ts";
 
-/** Sizes that keep the whole demo near 35 MB, the heavy tail included. */
+/** Sizes that keep the whole demo near 35 MB, including the heavy tail. */
 export const demoLogs = { medianBytes: 22_000, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: 12 * 1024 * 1024 } as const;
 const tailBytes = [11_000_000, 8_500_000] as const;
 
-/** Fills `builder`'s world; deterministic from its seed and `startMs`. */
+/** Fills `builder`'s world, as a function of its seed and `startMs`. */
 export function generateDemo(builder: Builder, settings: Settings, startMs: number): void {
   const octo = builder.owner("octo-org");
   const acme = builder.owner("acme");
@@ -26,7 +26,7 @@ export function generateDemo(builder: Builder, settings: Settings, startMs: numb
   const fork = makeFork(builder, "api");
   const random = createRandom(settings.seed, "demo");
 
-  // Newest first: each run gets a slot of its own, the last three hours stay quiet.
+  // Newest first. Each run has its own slot; the last three hours are empty.
   let slot = 0;
   const contextFor = (repository: Repository, jobs = 4): patterns.PatternContext => {
     const createdAtMs = wholeSecond(startMs - (4 + slot * 1.4) * hourMs - random.int(0, 1_500) * 1000);
@@ -74,7 +74,7 @@ function pickRepository(slot: number, repositories: readonly Repository[]): Repo
   return repository;
 }
 
-// 0.6 % of the logs hold 60 % of the bytes: here two.
+// 0.6 % of the logs, here two, hold 60 % of the bytes.
 function tail({ repository, createdAtMs }: patterns.PatternContext, builder: Builder): void {
   const run = builder.run({ repository, createdAtMs, workflow: "Nightly", event: "schedule" });
   tailBytes.forEach((bytes, index) =>
@@ -82,7 +82,7 @@ function tail({ repository, createdAtMs }: patterns.PatternContext, builder: Bui
   );
 }
 
-// A flaky job that somebody started again and again.
+// A flaky job that was rerun many times.
 function manyAttempts(context: patterns.PatternContext, builder: Builder): void {
   const { repository, createdAtMs } = context;
   const run = builder.run({ repository, createdAtMs: createdAtMs - 30 * hourMs });

@@ -1,5 +1,5 @@
-// Fills a world: owners, repositories, and day by day the runs. A day's runs depend on the seed, the repository and the day
-// alone; with `live` the days after the start are made when the clock gets near them.
+// Fills a world with owners, repositories, and day by day with runs. A day's runs depend only on the seed, the repository and the day. With
+// `live`, later days are generated shortly before the clock reaches them.
 
 import { dayMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
@@ -8,19 +8,19 @@ import type { Builder } from "./builder.ts";
 import type { Owner, Repository, Run } from "./model.ts";
 import { matrix, type Pattern, weightedPatterns } from "./patterns.ts";
 
-/** Without `live`, runs are made early enough that they, re-runs included, ended a quarter of an hour before the start. */
+/** Without `live`, runs start so early that they and their reruns ended a quarter of an hour before the start. */
 const quietMs = 2.5 * 3_600_000;
 
 const repositoryNames = ["api", "web", "infra", "docs", "mobile", "billing", "search", "ingest", "ledger", "gateway"];
 const ownerNames = ["octo-org", "acme", "globex", "initech", "umbrella"];
 
-/** What knows which days exist, and makes the next. */
+/** Knows which days exist, and generates the next. */
 export type Generator = {
-  /** Makes all runs that are created up to an hour after `nowMs`; the new ones come back. Only with `live`. */
+  /** Generates all runs that are created up to an hour after `nowMs`. Only with `live`. @returns the new runs. */
   readonly generateUntil: (nowMs: number) => readonly Run[];
 };
 
-/** Makes owners, repositories and their history up to `startMs`. */
+/** Generates owners, repositories and their history up to `startMs`. */
 export function generateWorld(builder: Builder, settings: Settings, startMs: number): Generator {
   const owners = Array.from({ length: settings.owners }, (_, index) => {
     const name = ownerNames[index % ownerNames.length] ?? "octo-org";
@@ -67,7 +67,7 @@ export function generateWorld(builder: Builder, settings: Settings, startMs: num
   return { generateUntil };
 }
 
-/** A fork that pull requests come from. It belongs to a person, and no archiver is told of it. */
+/** Creates a fork for pull requests. It belongs to a user, and no archiver selects it. */
 export function makeFork(builder: Builder, name: string): Repository {
   return builder.repository(builder.owner("first-timer", "User"), name, { private: false });
 }

@@ -1,10 +1,10 @@
-// What exists in the simulated GitHub. A job knows its whole life from the start; what the API shows of it depends on the
-// clock, so that runs begin and end while the simulator serves.
+// The model of the simulated GitHub. A job's whole course is fixed from the start; what the API shows of it depends on the clock, so that
+// runs begin and end while the simulator serves.
 export type Owner = { readonly id: number; readonly login: string; readonly type: "Organization" | "User" };
 
 export type Workflow = { readonly id: number; readonly name: string; readonly path: string };
 
-/** How the times of steps are written: `zone` minutes give `.000+hh:mm`, as the token owner's zone does at GitHub. */
+/** The format of step times: `zone` minutes give `.000+hh:mm`, like the token owner's zone at GitHub. */
 export type StepTimes = { readonly form: "milliseconds" | "plain" } | { readonly form: "zone"; readonly minutes: number };
 
 export type Repository = {
@@ -16,20 +16,20 @@ export type Repository = {
   readonly defaultBranch: string;
   readonly workflows: readonly Workflow[];
   readonly stepTimes: StepTimes;
-  /** What the retention endpoint answers, and the age at which logs answer 410. */
+  /** The answer of the retention endpoint, and the age at which logs answer 410. */
   retentionDays: number;
-  /** Answers 404 to everybody: deleted, or no longer visible. */
+  /** Answers 404 to every client: deleted, or no longer visible. */
   hidden: boolean;
   /** Ascending by `listedAsMs`, or `createdAtMs` without one. */
   readonly runs: Run[];
-  /** Set once a run has a `listedAsMs`: the order of `runs` then differs from that of `createdAtMs`. */
+  /** Set once a run has a `listedAsMs`. The order of `runs` then differs from that of `createdAtMs`. */
   hasRunsOutOfOrder?: boolean;
 };
 
 export type Run = {
   readonly id: number;
   readonly repository: Repository;
-  /** `owner/name` when it ran: what its logs say, also after a rename. */
+  /** `owner/name` when it ran, which its logs contain also after a rename. */
   readonly nameThen: string;
   readonly number: number;
   readonly workflow: Workflow;
@@ -38,24 +38,24 @@ export type Run = {
   readonly actor: Owner;
   readonly headBranch: string | null;
   readonly headSha: string;
-  /** Where the commit comes from; null when that fork is gone. */
+  /** The repository of the commit; null when that fork is deleted. */
   readonly headRepository: Repository | null;
   readonly referencedWorkflows: readonly { readonly path: string; readonly sha: string; readonly ref?: string }[];
   readonly createdAtMs: number;
-  /** Its place in lists is that of a run created then; `created_at` stays. */
+  /** The creation time that decides its place in lists; `created_at` is not affected. */
   readonly listedAsMs?: number;
-  /** Lists leave the run out until then; it can be read by its id before. */
+  /** Lists leave the run out until then; it can be read by its id earlier. */
   readonly listedFromMs?: number;
-  /** A retention of its own: GitHub's setting is not retroactive. */
+  /** Its own retention, since changes of GitHub's setting are not retroactive. */
   readonly retentionDays?: number;
   /** Conclusion of a run that has no jobs. */
   readonly emptyConclusion?: "action_required" | "startup_failure";
   readonly attempts: Attempt[];
   deleted: boolean;
-  /** Somebody deletes it right after a page of a list showed it that is not the last, once it has completed. */
+  /** Deleted right after a page of a list that is not the last showed it, once it has completed. */
   deletedOncePaged?: boolean;
   logsDeleted: boolean;
-  /** The run as GitHub served it, for a replayed one. */
+  /** A replayed run as GitHub served it. */
   readonly recorded?: Readonly<Record<string, unknown>>;
 };
 
@@ -87,14 +87,14 @@ export type Runner = {
 /** A run can show "completed" before its last job does (actions/runner#4035). */
 export type JobLag = {
   readonly ms: number;
-  /** Until then the job is in progress, or in no answer at all. */
+  /** Until then the job is shown in progress, or missing from all answers. */
   readonly shows: "in_progress" | "missing";
 };
 
 export type Job = {
   readonly id: number;
   readonly run: Run;
-  /** The attempt that ran it: the first that lists it. */
+  /** The attempt that ran it, which is the first that lists it. */
   readonly attempt: number;
   readonly name: string;
   readonly seed: string;
@@ -103,7 +103,7 @@ export type Job = {
   /** Null: it never ends by itself. */
   completedAtMs: number | null;
   conclusion: Conclusion | null;
-  /** The API shows the job as completed only so long after the last job of its attempt completed. */
+  /** After the last job of its attempt completes, the API shows the job as completed only after this delay. */
   lag?: JobLag;
   readonly labels: readonly string[];
   readonly runner: Runner | null;
@@ -111,7 +111,7 @@ export type Job = {
   /** The same work in an earlier attempt, listed again under this new id. */
   readonly copyOf?: Job;
   log: Log;
-  /** The job as GitHub served it, for a replayed one. */
+  /** A replayed job as GitHub served it. */
   readonly recorded?: Readonly<Record<string, unknown>>;
   /** Fields that the API shows instead of the usual ones; undefined leaves a field out. */
   readonly overrides?: Readonly<Record<string, unknown>>;
@@ -120,13 +120,13 @@ export type Job = {
 export type StepShape = {
   /** `none`: GitHub lists no steps although the job ran. */
   readonly kind: "full" | "none";
-  /** The name of the main step that decides the job; it may be a whole script's first line. */
+  /** The name of the main step, which decides the job's conclusion; may be the first line of a script. */
   readonly mainName: string;
   /** The post step of checkout ends 2 s before it starts, as recorded at GitHub. */
   readonly endsBeforeStart?: boolean;
 };
 
-/** Oddities of a log's text, each seen in real ones. */
+/** Oddities of a log's text, each observed in real ones. */
 export type LogStyle = {
   readonly bom: boolean;
   readonly crlf: boolean;
@@ -141,7 +141,7 @@ export type LogStyle = {
   readonly nestedGroups: boolean;
 };
 
-/** What the log endpoint has for a job. */
+/** What the log endpoint answers for a job. */
 export type Log =
   | { readonly kind: "generated"; readonly bytes: number; readonly style: LogStyle }
   | { readonly kind: "file"; readonly path: string; readonly bytes: number }
@@ -152,5 +152,5 @@ export type Log =
   | { readonly kind: "expired" }
   /** 302, then the blob store answers 404 BlobNotFound. */
   | { readonly kind: "blob-missing" }
-  /** GitHub serves the log of another job of the run: seen in 2024 for older attempts. */
+  /** GitHub serves the log of another job of the run: observed in 2024 for older attempts. */
   | { readonly kind: "of-job"; readonly job: Job };

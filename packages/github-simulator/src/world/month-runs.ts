@@ -1,5 +1,5 @@
-// The runs of the hostile month: one to three jobs each, one and a half in the middle, every way in which one can end, and
-// re-runs of all kinds.
+// The runs of the month scenario: one to three jobs each, one and a half on average, with every final state, and reruns of
+// all kinds.
 
 import { hourMs, minuteMs } from "../durations.ts";
 import { createRandom, type Random } from "../random.ts";
@@ -10,7 +10,7 @@ import { addRerun } from "./rerun.ts";
 
 type Draft = { readonly builder: Builder; readonly repository: Repository; readonly createdAtMs: number };
 
-/** An ordinary run; one in ten is run again, but not after `untilMs`. */
+/** Adds an ordinary run. One in ten is rerun, but not after `untilMs`. */
 export function addMonthRun({ builder, repository, createdAtMs, untilMs }: Draft & { readonly untilMs: number }): Run {
   const run = builder.run({ repository, createdAtMs });
   const random = createRandom(builder.seed, "month run", run.id);
@@ -34,7 +34,7 @@ function addMonthJob(builder: Builder, run: Run, random: Random, name: string): 
   else builder.job(run, { name, conclusion: fate < 0.17 ? "failure" : "success" });
 }
 
-// Most within the hour, some days later; failed jobs alone where there is something to copy.
+// Most within the hour, some days later. Only failed jobs are rerun where others can be copied.
 function rerunSoon(builder: Builder, run: Run, random: Random, untilMs: number): void {
   do {
     const conclusions = new Set(run.attempts.at(-1)?.jobs.map(({ conclusion }) => conclusion));
@@ -49,7 +49,7 @@ function rerunSoon(builder: Builder, run: Run, random: Random, untilMs: number):
   } while (random.chance(0.15));
 }
 
-/** A job of minutes and one of days; `durationMs` null: it never ends. */
+/** Adds a run with a job of minutes and one of days; `durationMs` null: it never ends. */
 export function addRunThatGoesOn({ builder, durationMs, ...facts }: Draft & { readonly durationMs: number | null }): Run {
   const run = builder.run({ ...facts, workflow: "Nightly", event: "schedule" });
   builder.job(run, { name: "prepare" });
@@ -57,7 +57,7 @@ export function addRunThatGoesOn({ builder, durationMs, ...facts }: Draft & { re
   return run;
 }
 
-/** A flaky job that somebody starts again and again: attempts that an archiver may see all at once. */
+/** A flaky job that is rerun many times: an archiver may see all attempts at once. */
 export function rerunOften(draft: Draft & { readonly random: Random; readonly attempts: number }): Run {
   const { builder, random, attempts, ...facts } = draft;
   const run = builder.run(facts);
@@ -69,7 +69,7 @@ export function rerunOften(draft: Draft & { readonly random: Random; readonly at
   return run;
 }
 
-/** Run again after weeks: GitHub allows it for 30 days. */
+/** Reruns after weeks: GitHub allows it for 30 days. */
 export function rerunLate({ builder, random, afterMs, ...facts }: Draft & { random: Random; afterMs: number }): Run {
   const run = builder.run(facts);
   builder.job(run, { name: "build" });

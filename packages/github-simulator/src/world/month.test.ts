@@ -1,4 +1,4 @@
-// The hostile month has what it promises, and is a function of its seed.
+// The month scenario has the documented content, and is a function of its seed.
 
 import { expect, test } from "vitest";
 
@@ -47,7 +47,7 @@ test("runs are run again after 29 days, go on for days, and two never end", () =
     attempts.some(({ jobs }) => jobs.some(({ completedAtMs }) => completedAtMs === null)),
   );
   expect(open).toHaveLength(2);
-  // What begins in the month ends a day after it at the latest.
+  // What begins in the month ends at most a day after it.
   expect(Math.max(...runs.map(endOf))).toBeLessThan(startMs + (monthDays + 1) * dayMs);
 });
 

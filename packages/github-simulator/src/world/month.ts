@@ -1,5 +1,5 @@
-// A hostile month: what makes archivers miss jobs, at the size of a busy company. It begins with the clock. All of it is planned
-// at once, a function of the seed, and shows itself as the clock flows.
+// The month scenario: what makes archivers miss jobs, at the size of a busy company. It begins with the clock, is planned at once as a
+// function of the seed, and becomes visible as the clock runs.
 
 import { dayMs, hourMs } from "../durations.ts";
 import type { Settings } from "../options.ts";
@@ -12,24 +12,24 @@ import { fullNameOf } from "./world.ts";
 
 export const monthDays = 30;
 
-/** Small ones: a month is about what is missed, not about bytes. */
+/** Small logs, since a month tests missed jobs and not bytes. */
 export const monthLogs = { medianBytes: 2_000, tailShareOfLogs: 0, tailShareOfBytes: 0, capBytes: 60_000 } as const;
 
 const busyDays = [3, 11, 18, 26] as const;
 const busyRunsPerDay = 5_000;
-/** More than GitHub lists of one query, within one minute. */
+/** More than GitHub lists for one query, within one minute. */
 const burstRuns = 1_200;
-/** Runs beside those of busy days and bursts, over all other repositories. */
+/** Runs in addition to those of busy days and bursts, over all other repositories. */
 const ordinaryRuns = 16_400;
 const ownerNames = ["octo-org", "acme", "globex", "initech"] as const;
 const names = ["api", "web", "infra", "docs", "mobile"] as const;
 
-/** Something that changes the world itself at a time. */
+/** A planned change of the world itself. */
 export type MonthEvent = { readonly atMs: number; readonly happen: () => void };
 
 export type Month = {
   readonly monthEvents: readonly MonthEvent[];
-  /** `owner/name` at the start, of those whose owners have set up a webhook. */
+  /** `owner/name` at the start, of repositories with a webhook. */
   readonly watched: readonly string[];
 };
 
@@ -37,14 +37,14 @@ type Plan = {
   readonly builder: Builder;
   readonly random: Random;
   readonly startMs: number;
-  /** So many of what is so many at full size. */
+  /** Scales a number of full size. */
   readonly scaled: (count: number, atLeast?: number) => number;
   /** The repository with thousands of runs a day, and the nineteen others. */
   readonly busy: Repository;
   readonly others: readonly Repository[];
 };
 
-/** Fills `builder`'s world with the month from `startMs` on: 40,000 runs, times `settings.scale`. */
+/** Fills `builder`'s world with the month that begins at `startMs`: 40,000 runs, times `settings.scale`. */
 export function generateMonth(builder: Builder, settings: Settings, startMs: number): Month {
   const repositories = names.flatMap((name) => ownerNames.map((login) => builder.repository(builder.owner(login), name)));
   const [busy, ...others] = repositories;
@@ -52,15 +52,15 @@ export function generateMonth(builder: Builder, settings: Settings, startMs: num
   const scaled = (count: number, atLeast = 1) => Math.max(atLeast, Math.round(count * settings.scale));
   const plan: Plan = { builder, random: createRandom(settings.seed, "month"), startMs, scaled, busy, others };
   const untilMs = startMs + monthDays * dayMs;
-  for (const [repository, moments] of drawMoments(plan))
+  for (const [repository, moments] of drawTimes(plan))
     for (const createdAtMs of moments.toSorted((left, right) => left - right))
       addMonthRun({ builder, repository, createdAtMs, untilMs });
   addOddRuns(plan);
   return { monthEvents: [...planDeletions(plan), ...planMoves(plan)], watched: others.slice(0, 8).map(fullNameOf) };
 }
 
-/** When runs are created, by repository. */
-function drawMoments({ random, startMs, scaled, busy, others }: Plan): Map<Repository, number[]> {
+/** @returns creation times of runs, by repository. */
+function drawTimes({ random, startMs, scaled, busy, others }: Plan): Map<Repository, number[]> {
   const moments = new Map<Repository, number[]>();
   const add = (repository: Repository, day: number, offsetMs = 0) => {
     const all = moments.get(repository) ?? [];
@@ -69,7 +69,7 @@ function drawMoments({ random, startMs, scaled, busy, others }: Plan): Map<Repos
   };
   for (const day of busyDays) for (let count = scaled(busyRunsPerDay); count > 0; count--) add(busy, day + random.next());
   for (let count = scaled(ordinaryRuns, 200); count > 0; count--) {
-    // The smaller of two draws: some are busier than others.
+    // The smaller of two draws, so that some repositories are busier than others.
     const index = Math.min(random.int(0, others.length - 1), random.int(0, others.length - 1));
     add(others[index] ?? busy, random.next() * monthDays);
   }
@@ -79,13 +79,13 @@ function drawMoments({ random, startMs, scaled, busy, others }: Plan): Map<Repos
     [repositoryAt(others, 12), 21.7],
   ] as const) {
     const count = scaled(burstRuns, 130);
-    // A quarter of them in one second: more than a page holds.
+    // A quarter of them in the same second: more than a page holds.
     for (let index = 0; index < count; index++) add(repository, day, index < count / 4 ? 20_000 : random.int(0, 59) * 1000);
   }
   return moments;
 }
 
-// Runs of days, two that never end (the 35 days of one are over soon after the month), and re-runs at the limits of GitHub's.
+// Runs of days, two that never end (the 35 days of one are over soon after the month), and reruns at GitHub's limits.
 function addOddRuns({ builder, random, startMs, scaled, others }: Plan): void {
   const at = (day: number) => wholeSecond(startMs + day * dayMs);
   for (let count = scaled(40, 2); count > 0; count--) {
@@ -98,20 +98,20 @@ function addOddRuns({ builder, random, startMs, scaled, others }: Plan): void {
     rerunOften({ builder, random, repository: random.pick(others), createdAtMs: at(1 + random.next() * 25), attempts: 40 });
   for (let count = scaled(20, 3); count > 0; count--) {
     const day = random.next() * 0.9;
-    // The last one at the very end of the 30 days in which GitHub allows it.
+    // The last one at the very end of the 30 days in which GitHub allows reruns.
     const afterDays = count === 1 ? 29.99 - day : 29 + random.next() * (0.95 - day);
     rerunLate({ builder, random, repository: random.pick(others), createdAtMs: at(day), afterMs: afterDays * dayMs });
   }
 }
 
-// Half of them at a time of their own, the others in the moment in which a lister turns the page.
+// Half of them at their own time, the others when a client fetches the next page.
 function planDeletions({ builder, random, startMs }: Plan): readonly MonthEvent[] {
   const monthEvents: MonthEvent[] = [];
   for (const run of builder.world.runs.values()) {
     if (!random.chance(0.004) || run.attempts.length > 1 || run.createdAtMs < startMs + hourMs || goesOn(run)) continue;
     if (random.chance(0.5)) run.deletedOncePaged = true;
     else {
-      // Between a minute and twelve hours after its end, sooner more often than later.
+      // Between a minute and twelve hours after its end, more often early.
       const afterMs = 60_000 * Math.exp(random.next() * Math.log(12 * 60));
       monthEvents.push({ atMs: endOf(run) + afterMs, happen: () => void (run.deleted = true) });
     }
@@ -123,7 +123,7 @@ function goesOn(run: Run): boolean {
   return run.attempts.some(({ jobs }) => jobs.some(({ completedAtMs }) => completedAtMs === null));
 }
 
-// Two renames and a transfer; and a new repository takes over an old name, in which other runs are.
+// Two renames and a transfer; and a new repository takes over an old name that has other runs.
 function planMoves({ builder, random, startMs, scaled, others }: Plan): readonly MonthEvent[] {
   const { world } = builder;
   const at = (day: number) => wholeSecond(startMs + day * dayMs);

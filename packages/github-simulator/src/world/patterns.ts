@@ -1,5 +1,5 @@
-// Kinds of runs as GitHub has them, the odd ones included. Each pattern makes one run; generated worlds draw from all of them,
-// the demo has each at least once.
+// Kinds of runs at GitHub, including odd ones. Each pattern creates one run. Generated worlds draw from all of them, the demo has each at
+// least once.
 
 import type { Random } from "../random.ts";
 import { type Builder, endOf } from "./builder.ts";
@@ -13,7 +13,7 @@ export type PatternContext = {
   readonly random: Random;
   /** Jobs that an ordinary run has. */
   readonly jobs: number;
-  /** A fork of the repository that pull requests come from. */
+  /** A fork of the repository, for pull requests. */
   readonly fork: Repository;
 };
 
@@ -31,13 +31,13 @@ export const matrix: Pattern = ({ builder, repository, createdAtMs, jobs }) => {
   return run;
 };
 
-/** One of the jobs fails, one that needs it is skipped; the skipped matrix keeps its unexpanded name. */
+/** A job fails, and a job that needs it is skipped; the skipped matrix keeps its unexpanded name. */
 export const failed: Pattern = ({ builder, repository, createdAtMs }) => {
   const run = builder.run({ repository, createdAtMs });
   builder.job(run, { name: "lint" });
   builder.job(run, { name: "build", conclusion: "failure", steps: { mainName: "set -euo pipefail; for f in scripts/*.sh; do" } });
   builder.jobWithoutRunner(run, { name: "deploy (${{ matrix.region }})", conclusion: "skipped" });
-  // A second before it was created, as GitHub shows some skipped jobs.
+  // A second before it was created, as GitHub shows for some skipped jobs.
   builder.jobWithoutRunner(run, { name: "notify", conclusion: "skipped", queueMs: 0 });
   return run;
 };
@@ -60,14 +60,14 @@ export const reusable: Pattern = ({ builder, repository, createdAtMs, random }) 
   return run;
 };
 
-/** Everything again: every job anew in attempt 2. */
+/** All jobs rerun: every job again in attempt 2. */
 export const rerunAll: Pattern = (context) => {
   const run = matrix({ ...context, jobs: 2 });
   addRerun(context.builder, run, { atMs: endOf(run) + context.random.int(2, 30) * 60_000 });
   return run;
 };
 
-/** Failed jobs only: the passed ones come back under new ids. */
+/** Failed jobs rerun: the passed ones appear under new ids. */
 export const rerunFailed: Pattern = (context) => {
   const run = failed(context);
   addRerun(context.builder, run, { atMs: endOf(run) + 240_000, failedOnly: true, conclusion: "failure" });
@@ -75,7 +75,7 @@ export const rerunFailed: Pattern = (context) => {
   return run;
 };
 
-/** Failed jobs only: the passed ones are listed under the ids that they had. */
+/** Failed jobs rerun: the passed ones keep their ids. */
 export const rerunFailedSameIds: Pattern = (context) => {
   const run = failed(context);
   addRerun(context.builder, run, { atMs: endOf(run) + 300_000, failedOnly: true, copies: "same-ids" });
@@ -103,7 +103,7 @@ export const cancelled: Pattern = ({ builder, repository, createdAtMs }) => {
   return run;
 };
 
-/** A linter attached a check run to the suite; GitHub lists it as a job. */
+/** A linter attached a check run to the suite, and GitHub lists it as a job. */
 export const checkRun: Pattern = ({ builder, repository, createdAtMs }) => {
   const run = builder.run({ repository, createdAtMs, event: "pull_request" });
   builder.job(run, { name: "lint" });
@@ -112,7 +112,7 @@ export const checkRun: Pattern = ({ builder, repository, createdAtMs }) => {
   return run;
 };
 
-/** A pull request of a fork that is still there. */
+/** A pull request of an existing fork. */
 export const forkPullRequest: Pattern = ({ builder, repository, createdAtMs, fork }) => {
   const actor: Owner = fork.owner;
   const run = builder.run({ repository, createdAtMs, event: "pull_request", headRepository: fork, headBranch: "patch-1", actor });
@@ -121,22 +121,22 @@ export const forkPullRequest: Pattern = ({ builder, repository, createdAtMs, for
   return run;
 };
 
-/** A pull request of a fork that was deleted since, its branch gone. */
+/** A pull request of a fork that was deleted since, with its branch. */
 export const lostFork: Pattern = ({ builder, repository, createdAtMs }) => {
   const run = builder.run({ repository, createdAtMs, event: "pull_request", headRepository: null, headBranch: null });
   builder.job(run, { name: "build", overrides: { head_branch: null, workflow_name: null, html_url: null } });
   return run;
 };
 
-/** No jobs at all: a first-time contributor waits for approval. */
+/** No jobs: a first-time contributor waits for approval. */
 export const actionRequired: Pattern = ({ builder, repository, createdAtMs, fork }) =>
   builder.run({ repository, createdAtMs, event: "pull_request", headRepository: fork, emptyConclusion: "action_required" });
 
-/** No jobs at all: the workflow file is wrong. */
+/** No jobs: the workflow file is invalid. */
 export const startupFailure: Pattern = ({ builder, repository, createdAtMs }) =>
   builder.run({ repository, createdAtMs, event: "push", emptyConclusion: "startup_failure" });
 
-/** GitHub forgot the steps although the job ran and has a log; other fields are missing or odd. */
+/** GitHub lists no steps although the job ran and has a log; other fields are missing or odd. */
 export const oddFields: Pattern = ({ builder, repository, createdAtMs }) => {
   const run = builder.run({ repository, createdAtMs, workflow: "Nightly", event: "schedule" });
   builder.job(run, { name: "archive", steps: { kind: "none" } });
@@ -177,14 +177,14 @@ export const oddLogs: Pattern = ({ builder, repository, createdAtMs }) => {
   return run;
 };
 
-/** Somebody deleted the run's logs. */
+/** The run's logs were deleted. */
 export const logsDeleted: Pattern = (context) => {
   const run = matrix({ ...context, jobs: 2 });
   run.logsDeleted = true;
   return run;
 };
 
-/** The log was never uploaded: the link leads to a blob that is not there. */
+/** The log was never uploaded: the link leads to a missing blob. */
 export const lostBlob: Pattern = ({ builder, repository, createdAtMs }) => {
   const run = builder.run({ repository, createdAtMs });
   builder.job(run, { name: "build" });
@@ -200,7 +200,7 @@ export const expired: Pattern = ({ builder, repository, createdAtMs }) => {
   return run;
 };
 
-/** What generated worlds draw from, with how often out of the sum. */
+/** The patterns that generated worlds draw from, with their weights. */
 export const weightedPatterns: readonly (readonly [Pattern, number])[] = [
   [matrix, 50],
   [failed, 12],

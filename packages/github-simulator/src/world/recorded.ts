@@ -1,4 +1,4 @@
-// Recorded job objects and runs put into the world as they are: GitHub's own words, served again byte for byte in their values.
+// Adds recorded job objects and runs to the world unchanged, so that they are served as GitHub served them.
 
 import { z } from "zod";
 
@@ -7,7 +7,7 @@ import type { Attempt, Job, Log, Owner, Repository, Run } from "./model.ts";
 
 const Text = z.string().nullish();
 
-/** What the simulator must know of a recorded job; everything else is served unread. */
+/** What the simulator must know of a recorded job. Everything else is served without being parsed. */
 export const RecordedJob = z.looseObject({
   id: z.int().positive(),
   run_id: z.int().positive(),
@@ -39,7 +39,7 @@ export type RecordedRun = z.output<typeof RecordedRun>;
 export type RecordedOptions = {
   readonly job: RecordedJob;
   readonly run?: RecordedRun;
-  /** Its log; without one, a text is generated that fits the job's window. */
+  /** Its log; undefined: a text that fits the job's window is generated. */
   readonly log?: Log;
 };
 
@@ -55,7 +55,7 @@ const plainStyle = {
   nestedGroups: false,
 } as const;
 
-/** Adds a recorded job, its run and its repository (taken from the job's URL) unless they are there. A known id is left alone. */
+/** Adds a recorded job, its run and its repository (from the job's URL) unless they exist. A known id is not changed. */
 export function addRecordedJob(builder: Builder, { job, run: recordedRun, log }: RecordedOptions): Job {
   const known = builder.world.jobs.get(job.id);
   if (known !== undefined) return known;
@@ -107,7 +107,7 @@ function addRun(builder: Builder, job: RecordedJob, recorded: RecordedRun | unde
   });
 }
 
-// Attempts before the recorded one exist, with nothing in them, as after GitHub has forgotten them.
+// Attempts before the recorded one exist without jobs, as if GitHub had deleted them.
 function attemptOf(run: Run, number: number): Attempt {
   for (let next = run.attempts.length + 1; next <= number; next++) {
     run.attempts.push({ number: next, createdAtMs: run.createdAtMs, triggeringActor: run.actor, jobs: [] });

@@ -1,5 +1,5 @@
-// Loads a folder of recorded answers and logs. Layout: docs/simulator.md. Lenient on purpose: a folder as somebody recorded it
-// should work, so JSON is taken for what it is and a log belongs to the job whose id its name holds.
+// Loads a folder of recorded answers and logs. Layout: docs/simulator.md. Deliberately lenient about unsystematic recordings: any JSON is
+// read for what it contains, and a log belongs to the job whose id is in its name.
 
 import { createReadStream } from "node:fs";
 import { glob, readFile, stat } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { addRecordedJob, RecordedJob, RecordedRun } from "./recorded.ts";
 
 export type Replayed = { readonly jobs: number; readonly runs: number; readonly logs: number };
 
-/** Adds everything in `directory`. @throws Error when it holds neither a job object nor a log. */
+/** Adds everything in `directory`. @throws Error when it contains neither a job object nor a log. */
 export async function loadReplay(builder: Builder, directory: string): Promise<Replayed> {
   const jobs = new Map<number, RecordedJob>();
   const runs = new Map<number, RecordedRun>();
@@ -49,7 +49,7 @@ async function find(directory: string, pattern: string): Promise<readonly string
   return paths.toSorted();
 }
 
-// Recordings lie beside templates and other files that are called JSON: what cannot be read as such is none.
+// Recordings are mixed with templates and other files named .json; unreadable ones are skipped.
 async function tryReadJson(path: string): Promise<unknown> {
   const text = await readFile(path, "utf8");
   try {
@@ -59,7 +59,7 @@ async function tryReadJson(path: string): Promise<unknown> {
   }
 }
 
-// One object, a list of them, or a page as the API serves it.
+// One object, a list of objects, or a page as served by the API.
 function candidates(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   const page = z
@@ -82,7 +82,7 @@ function freeId(taken: ReadonlyMap<number, string>, wanted: number | undefined):
   return id;
 }
 
-// A log without an object: its window is the log's own.
+// A log without an object gets a job whose window is the log's own.
 async function jobAround(id: number, path: string): Promise<RecordedJob> {
   const { first, last } = await windowOf(path);
   const api = "https://api.github.com/repos/replayed/logs";

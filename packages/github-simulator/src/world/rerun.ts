@@ -1,5 +1,5 @@
-// A new attempt of a run. "Re-run failed jobs" lists the passed ones again: under new ids with their old times, as webhooks of
-// 2026 show (actions/actions-runner-controller#4315), or under their old ids.
+// Adds a new attempt of a run. "Re-run failed jobs" lists the passed ones again: under new ids with their old times, as webhooks of 2026
+// show (actions/actions-runner-controller#4315), or under their old ids.
 
 import { type Builder, latestAttempt } from "./builder.ts";
 import type { Attempt, Conclusion, Job, Owner, Run } from "./model.ts";
@@ -9,13 +9,13 @@ export type RerunOptions = {
   readonly failedOnly?: boolean;
   /** How passed jobs appear in the new attempt; at GitHub as `new-ids`. */
   readonly copies?: "new-ids" | "same-ids";
-  /** How the jobs that run again end; null: they are still running. */
+  /** The conclusion of the jobs that run again; null: they are still running. */
   readonly conclusion?: Conclusion | null;
   readonly actor?: Owner;
   readonly bytes?: number;
 };
 
-/** @throws RangeError above GitHub's 50 re-runs. */
+/** @throws RangeError above GitHub's limit of 50 reruns. */
 export function addRerun(builder: Builder, run: Run, options: RerunOptions): Attempt {
   const previous = latestAttempt(run);
   if (previous.number > 50) throw new RangeError(`run ${run.id} was re-run 50 times, GitHub's limit`);

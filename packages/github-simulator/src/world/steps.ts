@@ -1,5 +1,5 @@
-// The steps of a job, derived from its seed and its window: names, numbers with GitHub's gaps, times to the millisecond. The
-// API and the log text read the same plan, so that the two agree as they do at GitHub.
+// The steps of a job, derived from its seed and its window: names, numbers with GitHub's gaps, times to the millisecond. The API and the log
+// text use the same plan, so that they agree as they do at GitHub.
 
 import { z } from "zod";
 
@@ -25,12 +25,12 @@ const toolchains = [
   { name: "Install Rust", action: "dtolnay/rust-toolchain@stable", install: "cargo fetch", main: "cargo test --locked" },
 ] as const;
 
-/** The commit that an action's ref stood for: one SHA per action in the whole world, as at GitHub on one day. */
+/** @returns the commit of an action's ref: one SHA per action in the whole world. */
 export function actionSha(action: string): string {
   return hexOf(40, "action", action);
 }
 
-/** The plan of a job that ran; empty for one that never had a runner. Times of a job without an end assume ten minutes. */
+/** @returns the plan of a job that ran; empty for one without a runner. A job without an end is planned for ten minutes. */
 export function planSteps(job: Job): readonly PlannedStep[] {
   if (job.runner === null || job.startedAtMs === null) return [];
   const recorded = recordedSteps(job);
@@ -43,7 +43,7 @@ export function planSteps(job: Job): readonly PlannedStep[] {
   const end = Math.max(job.completedAtMs ?? start + 600_000, start);
   const posts = mains.filter((step) => step.hasPost).toReversed();
   const firstPost = mains.length + 1 + random.int(0, 5);
-  // What comes after the work takes seconds, also when the work took days.
+  // What follows the work takes seconds, even when the work took days.
   const short = Math.min(1, 3_600_000 / Math.max(end - start, 1));
   const weights = [2, ...mains.slice(1).map((step) => step.weight), ...posts.map(() => short), 0.5 * short];
   const windows = splitWindow(start, end, weights, (index) => broken >= 0 && index > broken && index < mains.length);
@@ -86,7 +86,7 @@ const RecordedSteps = z.array(
   }),
 );
 
-// A text is made for a recorded job that came without its log: it must tell of the steps that the job object lists.
+// A text is generated for a recorded job without a log. It must contain the steps that the job object lists.
 function recordedSteps(job: Job): PlannedStep[] {
   const { data = [] } = RecordedSteps.safeParse(job.recorded?.["steps"]);
   return data.map(({ number, name, conclusion, started_at, completed_at }) => ({
@@ -141,7 +141,7 @@ function brokenConclusion(conclusion: Conclusion | null): "failure" | "cancelled
 
 type Window = { readonly startedAtMs: number; readonly completedAtMs: number };
 
-// Skipped steps take no time, so that the others share the job's whole window.
+// Skipped steps take no time, so the others share the job's whole window.
 function splitWindow(start: number, end: number, weights: readonly number[], isSkipped: (index: number) => boolean): Window[] {
   const effective = weights.map((weight, index) => (isSkipped(index) ? 0 : weight));
   const total = effective.reduce((sum, weight) => sum + weight, 0);

@@ -1,4 +1,4 @@
-// What is visible of a job, an attempt and a run at a moment: status and conclusion follow from the plan and the clock.
+// What is visible of a job, an attempt and a run at a time. Status and conclusion follow from the plan and the clock.
 
 import type { Attempt, Conclusion, Job, Run } from "./model.ts";
 
@@ -10,7 +10,7 @@ export function jobStatus(job: Job, nowMs: number): Status {
   return "queued";
 }
 
-/** When the API shows the job as completed; Infinity for never. Later than `completedAtMs` only for a job with a lag. */
+/** @returns when the API shows the job as completed; Infinity for never. Later than `completedAtMs` only for a job with a lag. */
 export function shownCompletedAtMs(job: Job): number {
   if (job.lag === undefined) return job.completedAtMs ?? Infinity;
   const attempt = job.run.attempts.find((each) => each.number === job.attempt);
@@ -18,7 +18,7 @@ export function shownCompletedAtMs(job: Job): number {
   return Math.max(...ends) + job.lag.ms;
 }
 
-/** The moment of the job's life that the API shows at `nowMs`: the last one before its end, for a job that lags. */
+/** @returns the time as of which the API shows the job at `nowMs`: for a lagging job the last time before its end. */
 export function shownAtMs(job: Job, nowMs: number): number {
   if (job.lag === undefined || job.completedAtMs === null || nowMs >= shownCompletedAtMs(job)) return nowMs;
   return Math.min(job.completedAtMs - 1, nowMs);
@@ -32,18 +32,18 @@ export function attemptStatus(run: Run, attempt: Attempt, nowMs: number): { stat
   return { status, conclusion: null };
 }
 
-/** Whether there is an attempt by `nowMs`, of a run that was not deleted. Cheap: a list asks it of every run of a repository. */
+/** @returns whether an attempt exists by `nowMs`, of a run that is not deleted. Cheap: a list calls it for every run of a repository. */
 export function isVisible(run: Run, nowMs: number): boolean {
   return !run.deleted && (run.attempts[0]?.createdAtMs ?? Infinity) <= nowMs;
 }
 
-/** The youngest attempt that exists at `nowMs`; undefined before the run was created or after it was deleted. */
+/** @returns the latest attempt that exists at `nowMs`; undefined before the run was created or after it was deleted. */
 export function currentAttempt(run: Run, nowMs: number): Attempt | undefined {
   if (run.deleted) return undefined;
   return run.attempts.findLast((attempt) => attempt.createdAtMs <= nowMs);
 }
 
-/** When the attempt was last touched: its last job's end, or the last thing that happened by now. */
+/** @returns when the attempt last changed: at its last job's end, or at the latest event until now. */
 export function attemptUpdatedAtMs(attempt: Attempt, nowMs: number): number {
   const moments = attempt.jobs.flatMap((job) => [job.createdAtMs, job.startedAtMs, job.completedAtMs]);
   const past = moments.filter((moment): moment is number => moment !== null && moment <= nowMs);

@@ -1,5 +1,5 @@
-// The whole simulated GitHub in memory, with the lookups that the API needs. Everything is added here, so that ids are unique
-// and a repository's runs stay in order.
+// The whole simulated GitHub in memory, with the lookups that the API needs. Everything is added here, so that ids are unique and a
+// repository's runs stay in order.
 
 import type { Job, Owner, Repository, Run } from "./model.ts";
 
@@ -12,13 +12,13 @@ export class World {
   readonly repositories: Repository[] = [];
   readonly runs = new Map<number, Run>();
   readonly jobs = new Map<number, Job>();
-  /** What somebody was shown so far, by a list, a single answer or a webhook: runs, and jobs as completed. */
+  /** What clients were shown so far, by a list, a single answer or a webhook: runs, and completed jobs. */
   readonly shown = { runs: new Set<number>(), jobs: new Set<number>() };
-  /** Old `owner/name`, in lower case, of renamed and transferred repositories. */
+  /** Former `owner/name`, in lower case, of renamed and transferred repositories. */
   readonly #formerNames = new Map<string, Repository>();
   readonly #ids = new Set<number>();
 
-  /** The smallest free id from `from` on. Ids are unique over all kinds. */
+  /** Takes the smallest free id from `from` on. Ids are unique over all kinds. */
   takeId(from: number): number {
     let id = Math.floor(from);
     while (this.#ids.has(id)) id++;
@@ -40,7 +40,7 @@ export class World {
     return repository;
   }
 
-  /** By `owner/name` in any case, the old name of a moved one included, as at GitHub; a new repository takes the name over. */
+  /** Finds by `owner/name` in any case, including former names, as GitHub does. A new repository takes the name over. */
   findRepository(fullName: string): RepositoryLookup | undefined {
     const wanted = fullName.toLowerCase();
     const here = this.repositories.find((repository) => !repository.hidden && fullNameOf(repository).toLowerCase() === wanted);
@@ -53,7 +53,7 @@ export class World {
     return this.repositories.find((repository) => repository.id === id && !repository.hidden);
   }
 
-  /** Renames or transfers; the old name answers 301 from now on. */
+  /** Renames or transfers. The old name answers 301 from now on. */
   moveRepository(repository: Repository, to: { readonly owner?: Owner; readonly name?: string }): void {
     this.#formerNames.set(fullNameOf(repository).toLowerCase(), repository);
     repository.owner = to.owner ?? repository.owner;
@@ -64,7 +64,7 @@ export class World {
     const { runs } = run.repository;
     if (run.listedAsMs !== undefined) run.repository.hasRunsOutOfOrder = true;
     const placeOf = ({ listedAsMs, createdAtMs }: Run) => listedAsMs ?? createdAtMs;
-    // Almost always the youngest, hence from the end.
+    // Usually the latest, so search from the end.
     const index = runs.findLastIndex((other) => placeOf(other) <= placeOf(run));
     runs.splice(index + 1, 0, run);
     this.runs.set(run.id, run);
