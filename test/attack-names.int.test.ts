@@ -28,7 +28,7 @@ const workers = ["fetcher", "log-worker", "loader"] as const;
 const secret = "hush";
 
 const resources = new AsyncDisposableStack();
-const patience = { timeout: 180_000, interval: 300 };
+const waitOptions = { timeout: 180_000, interval: 300 };
 let workspace: Workspace;
 let simulator: Simulator;
 let settings: Settings;
@@ -97,7 +97,7 @@ beforeAll(async () => {
     );
     const states = rows.map(({ log_state, jobs, seals }) => `${log_state} ${jobs} ${seals > 0}`).toSorted();
     if (states.join() !== `archived ${hostile.length - 1} true,failed 1 true`) throw new Error(states.join());
-  }, patience);
+  }, waitOptions);
   metrics = await Promise.all(ports.map(async (port) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()));
   for (const program of started) program.stop("SIGTERM");
   await Promise.all(started.map((program) => program.ended));

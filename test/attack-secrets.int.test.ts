@@ -16,7 +16,7 @@ import { mainOf, type Program, runCli, type Settings, startProgram } from "./sup
 import { engineSettings, githubSettings, openWorkspace } from "./support/workspace.ts";
 
 const workers = ["fetcher", "log-worker", "loader"] as const;
-const patience = { timeout: 60_000, interval: 100 };
+const waitOptions = { timeout: 60_000, interval: 100 };
 
 const token = "ghp_c4n4ryToken7c9e6679f7425040de944be07f";
 const canaries: Readonly<Record<string, string>> = {
@@ -103,7 +103,7 @@ test("running workers show no secret, also when GitHub echoes it or an engine re
     await vi.waitFor(async () => {
       const { rows } = await client.query("select log_state from audit.jobs order by job_id");
       expect(rows).toEqual([{ log_state: "archived" }, { log_state: "failed" }]);
-    }, patience);
+    }, waitOptions);
 
     const places: Record<string, string> = { processes: await listProcesses() };
     const visit = async (when: string) => {
@@ -119,7 +119,7 @@ test("running workers show no secret, also when GitHub echoes it or an engine re
     // Ends the workers' sessions. Each worker sends its password again, and is refused.
     await admin.acl("SETUSER", user, "resetpass", ">another");
     await admin.client("KILL", "USER", user);
-    for (const program of programs) await vi.waitFor(() => expect(program.printed()).toContain("WRONGPASS"), patience);
+    for (const program of programs) await vi.waitFor(() => expect(program.printed()).toContain("WRONGPASS"), waitOptions);
     await client.query(
       "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
     );
@@ -145,9 +145,9 @@ async function openEcho(): Promise<AsyncDisposable & { readonly url: string }> {
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(403, { "content-type": "application/xml" });
-    const told = JSON.stringify(request.rawHeaders);
+    const echo = JSON.stringify(request.rawHeaders);
     response.end(
-      `<Error><Code>SignatureDoesNotMatch</Code><Message>${told}</Message><AWSAccessKeyId>${canaries["AWS access key"]}</AWSAccessKeyId><StringToSign>${told}</StringToSign></Error>`,
+      `<Error><Code>SignatureDoesNotMatch</Code><Message>${echo}</Message><AWSAccessKeyId>${canaries["AWS access key"]}</AWSAccessKeyId><StringToSign>${echo}</StringToSign></Error>`,
     );
   });
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -191,7 +191,7 @@ test("a start that an engine refuses says so without the secret that was refused
       { ...good, DATABASE_URL: `postgres://archive:${canaries["database password"]}@127.0.0.1:9/archive` },
     ],
     [
-      "a database by a name that nobody has",
+      "an unknown database",
       /ENOTFOUND|EAI_AGAIN/,
       { ...good, DATABASE_URL: `postgres://archive:${canaries["database password"]}@no.invalid/archive` },
     ],

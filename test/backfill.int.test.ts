@@ -114,9 +114,9 @@ test("a wrong argument is reported, and nothing is started", async () => {
     [["pause", "7"], "There is no backfill 7"],
     [["pause", "x"], "must be a backfill's number"],
   ] as const;
-  for (const [args, told] of cases) {
+  for (const [args, message] of cases) {
     const { code, stdout, stderr } = await runCli(["backfill", ...args], options);
-    expect({ args, code, stdout, stderr }).toEqual({ args, code: 2, stdout: "", stderr: expect.stringContaining(told) });
+    expect({ args, code, stdout, stderr }).toEqual({ args, code: 2, stdout: "", stderr: expect.stringContaining(message) });
   }
   expect((await runCli(["backfill", "list"], options)).stdout).toBe("There are no backfills.\n");
 });
@@ -176,9 +176,9 @@ test.skipIf(process.platform !== "linux")(
   { timeout: 600_000 },
   async () => {
     await using workspace = await openWorkspace();
-    await using calm = await openWorkspace();
+    await using reference = await openWorkspace();
     await using simulator = await startSimulator({ ...world, runsPerDay: 20 });
-    const undisturbed = await optionsFor(calm, simulator);
+    const undisturbed = await optionsFor(reference, simulator);
     expect((await runCli(["backfill", "octo-org/*", "--wait"], undisturbed)).code).toBe(0);
 
     // A separate Redis, since FLUSHALL would delete the queues of other tests.

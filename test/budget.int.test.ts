@@ -58,8 +58,8 @@ test.each([
   for (const id of installations)
     await expect.poll(() => requestsOf(simulator, id).length, { timeout: 20_000 }).toBeGreaterThan(50);
   const date = new Date(simulator.clock.nowMs() + 30_000).toUTCString();
-  const told = retryAfter === "date" ? date : retryAfter;
-  simulator.control.secondaryLimit({ status, ...(told === undefined ? {} : { retryAfter: told }) });
+  const header = retryAfter === "date" ? date : retryAfter;
+  simulator.control.secondaryLimit({ status, ...(header === undefined ? {} : { retryAfter: header }) });
   const limiting = await simulator.journal.next({ origin: "api", status });
   const other = installations.find((id) => id !== limiting.credential) ?? "";
   const before = requestsOf(simulator, other).length;

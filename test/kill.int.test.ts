@@ -115,7 +115,7 @@ test.skipIf(process.platform !== "linux")(
     };
     const options = { cwd: workspace.folder, settings };
     const counts = fc.sample(fc.integer({ min: 3, max: 20 }), { numRuns: rounds, seed: Number(KILL_SEED) });
-    const told: string[] = [];
+    const lines: string[] = [];
     for (const [round, count] of counts.entries()) {
       const phase = phases[round % phases.length] ?? "downloading";
       // Adds work in every round.
@@ -128,7 +128,7 @@ test.skipIf(process.platform !== "linux")(
       const seconds = (performance.now() - startedAt) / 1000;
       const killed = await killEverything(program.pid, workspace.folder);
       expect((await program.ended).signal).toBe("SIGKILL");
-      told.push(`${phase} (${count}) after ${seconds.toFixed(1)} s: ${killed} killed, ${inFlight} requests in flight`);
+      lines.push(`${phase} (${count}) after ${seconds.toFixed(1)} s: ${killed} killed, ${inFlight} requests in flight`);
       if (phase !== "making the database") await expectWhole(archive);
     }
     for (const { id } of slow) simulator.faults.clear(id);
@@ -142,10 +142,10 @@ test.skipIf(process.platform !== "linux")(
     const downloads = simulator.journal.entries({ origin: "log", status: 200 }).length;
     const { violations, jobs, archived } = await checkEmbedded(simulator, engines);
     const unfinished = (await listFiles(archive)).filter((file) => file.startsWith(".unfinished/")).length;
-    told.push(
+    lines.push(
       `then one pass of ${seconds.toFixed(1)} s: ${jobs} jobs, ${archived} archived, ${downloads} downloads, ${unfinished} unfinished files left for the sweep`,
     );
-    await annotate(told.join("\n"));
+    await annotate(lines.join("\n"));
     expect(violations).toEqual([]);
     expect(await listFiles(join(workspace.folder, "spool"))).toEqual([]);
     expect(await findProcesses(-1, workspace.folder)).toEqual([]);

@@ -114,7 +114,7 @@ const split = {
   ],
   annotations: [{ step_number: 3, message: "2 of 80 tests failed" }],
 };
-const patience = { timeout: 90_000, interval: 100 };
+const waitOptions = { timeout: 90_000, interval: 100 };
 
 test("the log of a job whose webhook came before its steps ended is split again, once", { timeout: 600_000 }, async () => {
   await using resources = new AsyncDisposableStack();
@@ -145,7 +145,7 @@ test("the log of a job whose webhook came before its steps ended is split again,
   await vi.waitFor(async () => {
     const { rows } = await client.query("select from archive.repositories where is_selected");
     expect(rows).toHaveLength(1);
-  }, patience);
+  }, waitOptions);
   const repository = { id: simulator.world.repositories[0]?.id, full_name: "acme/late" };
   const body = JSON.stringify({ action: "completed", repository, workflow_job: delivered });
   const deliver = () => post({ port }, body, { "x-hub-signature-256": sign(body, secret), "x-github-delivery": randomUUID() });
@@ -153,12 +153,12 @@ test("the log of a job whose webhook came before its steps ended is split again,
   await vi.waitFor(async () => {
     const { rows } = await client.query("select log_state from audit.jobs");
     expect(rows).toEqual([{ log_state: "archived" }]);
-  }, patience);
+  }, waitOptions);
   expect((await splitOf(client)).annotations).not.toEqual(split.annotations);
   expect(await recordKeys()).toHaveLength(1);
 
   simulator.faults.clear(fault.id);
-  await vi.waitFor(async () => expect(await splitOf(client)).toEqual(split), patience);
+  await vi.waitFor(async () => expect(await splitOf(client)).toEqual(split), waitOptions);
   expect(await recordKeys()).toHaveLength(2);
 
   expect(await deliver()).toBe(202);

@@ -35,8 +35,8 @@ const link = `x?${signature}`;
 
 /** Each job's requests have a permanent fault. */
 const hostile: readonly Row[] = [
-  ["a host that nobody named", redirectTo(`https://logs.example.com/${link}`), "redirect_refused"],
-  ["a host that only looks like GitHub's", redirectTo(`https://a.blob.core.windows.net.example/${link}`), "redirect_refused"],
+  ["a host that is not configured", redirectTo(`https://logs.example.com/${link}`), "redirect_refused"],
+  ["a host similar to GitHub's", redirectTo(`https://a.blob.core.windows.net.example/${link}`), "redirect_refused"],
   ["the same address under another name", redirectTo(`http://localhost:PORT/${link}`), "redirect_refused"],
   ["another port", redirectTo(`http://127.0.0.1:1/${link}`), "redirect_refused"],
   ["another scheme", redirectTo(`https://127.0.0.1:PORT/${link}`), "redirect_refused"],
@@ -59,7 +59,7 @@ const hostile: readonly Row[] = [
   ["an XML error with status 200", answer(200, xml("InternalError"), { "content-type": "application/xml" }), "upstream_error"],
   ["a body that was encoded unasked", spoil({ headers: { "content-encoding": "gzip" } }), "upstream_error"],
   [
-    "a part that nobody asked for",
+    "a part that was not requested",
     spoil({ headers: { "content-range": "bytes 0-9/10" }, status: 206, body: "c4n4ryPart" }),
     "upstream_error",
   ],

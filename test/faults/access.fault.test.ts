@@ -17,7 +17,7 @@ test("the token is revoked in mid-work, and each worker is started again with a 
   const refused = simulator.journal.next({ status: 401 });
   simulator.control.revokeToken({ token: simulator.token });
   await refused;
-  const told = system.addRun();
+  const addedJobs = system.addRun();
   await sleepSeconds(20);
   const refusals = simulator.journal.entries({ status: 401 }).length;
   expect(await decidedWithoutAccess(system)).toEqual([{ jobs: 0 }]);
@@ -30,7 +30,7 @@ test("the token is revoked in mid-work, and each worker is started again with a 
       replica.start();
     }),
   );
-  const recovered = await untilArchived(system, told[0], 400);
+  const recovered = await untilArchived(system, addedJobs[0], 400);
   const settled = await system.settled(400);
   const { verdict } = await system.expectWhole();
   await annotate(
@@ -55,15 +55,15 @@ test("every token of an App is withdrawn, four times: each process gets a new on
   const minted = () => simulator.journal.entries({ method: "POST", url: "/access_tokens", status: 201 }).length;
   const before = minted();
   const withdrawals = 4;
-  let told: readonly number[] = [];
+  let addedJobs: readonly number[] = [];
   for (let times = 0; times < withdrawals; times++) {
     const refused = simulator.journal.next({ status: 401 });
     simulator.control.revokeInstallation({ installationId: installation?.id ?? 0 });
-    told = system.addRun();
+    addedJobs = system.addRun();
     await refused;
     await sleepSeconds(3);
   }
-  const recovered = await untilArchived(system, told[0]);
+  const recovered = await untilArchived(system, addedJobs[0]);
   const settled = await system.settled();
   const tokens = minted() - before;
   expect(tokens).toBeGreaterThanOrEqual(withdrawals);
@@ -71,7 +71,7 @@ test("every token of an App is withdrawn, four times: each process gets a new on
   expect(tokens).toBeLessThanOrEqual(withdrawals * 4);
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${withdrawals} withdrawals: ${tokens} new tokens over 4 processes; a job told at the last was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    `${withdrawals} withdrawals: ${tokens} new tokens over 4 processes; a job of the last withdrawal was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
     "F18",
   );
 });
@@ -88,15 +88,15 @@ test("a repository is out of sight for 20 s in mid-work: nothing of it is called
   // States that were recorded meanwhile are compared with the oracle at the end.
   const refused = await system.postgres.ask("select count(*)::int as logs from audit.jobs where log_reason = 'no_access'");
   simulator.control.hideRepository({ repository, hidden: false });
-  const told = simulator.control.addRun({ repository, jobs: [{ name: "after" }] }).jobIds;
+  const addedJobs = simulator.control.addRun({ repository, jobs: [{ name: "after" }] }).jobIds;
   const { code, stdout } = await system.cli("retry", "--reason", "no_access", "--json");
   expect({ code, stdout }).toMatchObject({ code: 0 });
-  const recovered = await untilArchived(system, told[0]);
+  const recovered = await untilArchived(system, addedJobs[0]);
   // A refused poll is repeated five minutes later. Webhooks report which attempts complete meanwhile.
   const settled = await system.settled(400);
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${String(refused[0]?.["logs"])} logs failed as no_access and were asked for again by retry, none was called deleted; a job told on its return was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    `${String(refused[0]?.["logs"])} logs failed as no_access and were retried, none was recorded as deleted; a job added on its return was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
     "N3",
   );
 });
@@ -110,20 +110,20 @@ test("a repository is renamed, transferred and renamed again, each between a lin
   await untilDownloading(system);
   let [repository = ""] = simulator.world.repositories.map(fullNameOf);
   const moves = [{ name: "renamed" }, { owner: "another-owner" }, { name: "renamed-again" }];
-  const told: number[] = [];
+  const addedJobs: number[] = [];
   for (const move of moves) {
     const { jobIds } = control.addRun({ repository, jobs: [{ name: "moved" }] });
-    told.push(...jobIds);
+    addedJobs.push(...jobIds);
     // Its link is issued, and the log host waits half a second before it sends the log.
     await journal.next({ origin: "api", url: `/actions/jobs/${jobIds[0]}/logs`, status: 302 });
     control.moveRepository({ repository, ...move });
     const [owner = "", name = ""] = repository.split("/");
     repository = `${move.owner ?? owner}/${move.name ?? name}`;
   }
-  for (const id of told) await untilArchived(system, id);
+  for (const id of addedJobs) await untilArchived(system, id);
   const settled = await system.settled();
   const { verdict } = await system.expectWhole();
-  const names = await system.postgres.ask("select distinct repository from audit.jobs where job_id = any ($1)", [told]);
+  const names = await system.postgres.ask("select distinct repository from audit.jobs where job_id = any ($1)", [addedJobs]);
   expect(names).toEqual([{ repository }]);
   await annotate(
     `3 moves, each with a log on its way: all three archived, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later, under the last name`,

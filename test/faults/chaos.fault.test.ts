@@ -8,7 +8,7 @@ import { soak } from "../support/chaos/soak.ts";
 test.for([
   { queue: "redis", seed: 1 },
   { queue: "postgres", seed: 2 },
-] as const)("random weather breaks no promise (queue on $queue)", async ({ queue, seed }, { annotate }) => {
+] as const)("random faults break no promise (queue on $queue)", async ({ queue, seed }, { annotate }) => {
   // s3rver lists the first page only.
   const store = queue === "redis" && (await realS3()) !== undefined ? "s3" : "folder";
   const report = await soak({ queue, store, seed, minutes: 2, scale: 0.01, onProgress: () => undefined });

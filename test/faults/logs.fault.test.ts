@@ -28,8 +28,8 @@ test("no log is there for 15 s after its job's end, first by a 404, then by the 
   const { simulator } = system;
   system.startAll();
   await system.settled();
-  const told = addJobs(system);
-  for (const id of told)
+  const addedJobs = addJobs(system);
+  for (const id of addedJobs)
     simulator.faults.add({
       origin: "api",
       path: `*/actions/jobs/${id}/logs`,
@@ -38,12 +38,12 @@ test("no log is there for 15 s after its job's end, first by a 404, then by the 
       body: '{"message":"Not Found"}',
     });
   const seconds: number[] = [];
-  for (const id of told) seconds.push(Number(await untilArchived(system, id)));
-  const asked = told.map((id) => simulator.journal.entries({ origin: "api", url: `/actions/jobs/${id}/logs` }).length);
+  for (const id of addedJobs) seconds.push(Number(await untilArchived(system, id)));
+  const asked = addedJobs.map((id) => simulator.journal.entries({ origin: "api", url: `/actions/jobs/${id}/logs` }).length);
   expect(Math.min(...asked)).toBeGreaterThan(2);
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${told.length} logs that were not there: asked for ${Math.min(...asked)} to ${Math.max(...asked)} times each, the last archived after ${seconds.reduce((sum, each) => sum + each).toFixed(1)} s; ${verdict.jobs} jobs`,
+    `${addedJobs.length} logs that were not there: asked for ${Math.min(...asked)} to ${Math.max(...asked)} times each, the last archived after ${seconds.reduce((sum, each) => sum + each).toFixed(1)} s; ${verdict.jobs} jobs`,
     "F13",
   );
 });
@@ -52,21 +52,21 @@ test("logs are half there at their first reading, and appear complete", async ({
   await using system = await openSmallSystem();
   const { simulator } = system;
   simulator.control.holdWebhooks({});
-  const told = addJobs(system);
-  spoilLogs(system, told, { endAfterBytes: 1_000 });
+  const addedJobs = addJobs(system);
+  spoilLogs(system, addedJobs, { endAfterBytes: 1_000 });
   await simulator.control.releaseWebhooks({});
   system.startAll();
   const settled = await system.settled();
-  const readings = told.map((id) => simulator.journal.entries({ origin: "log", url: logPathOf(id) }).length);
-  expect(readings).toEqual(told.map(() => 2));
+  const readings = addedJobs.map((id) => simulator.journal.entries({ origin: "log", url: logPathOf(id) }).length);
+  expect(readings).toEqual(addedJobs.map(() => 2));
   const flagged = await system.postgres.ask(
     "select count(*)::int as jobs from audit.jobs where job_id = any ($1) and log_flags && array['no_end_marker']",
-    [told],
+    [addedJobs],
   );
   expect(flagged).toEqual([{ jobs: 0 }]);
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${told.length} logs: each read twice and stored whole; all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s`,
+    `${addedJobs.length} logs: each read twice and stored whole; all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s`,
     "F15",
   );
 });
@@ -75,8 +75,8 @@ test("logs grow while they are read, and the connection breaks: no log is made o
   await using system = await openSmallSystem();
   const { simulator } = system;
   const { control, journal } = simulator;
-  const told = addJobs(system);
-  const growths = told.map(async (jobId) => {
+  const addedJobs = addJobs(system);
+  const growths = addedJobs.map(async (jobId) => {
     const cut = journal.next({ origin: "log", url: logPathOf(jobId) });
     spoilLogs(system, [jobId], { cutAfterBytes: 1_500 });
     await cut;
@@ -89,7 +89,7 @@ test("logs grow while they are read, and the connection breaks: no log is made o
   const settled = await system.settled();
   const { verdict } = await system.expectWhole();
   await annotate(
-    `${told.length} logs that grew after a cut: each stored as it was in the end; all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s`,
+    `${addedJobs.length} logs that grew after a cut: each stored as it was in the end; all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s`,
     "N4",
   );
 });

@@ -15,19 +15,19 @@ test.for(["redis", "postgres"] as const)(
     system.startAll();
     await untilDownloading(system);
     let ended = 0;
-    const told: number[] = [];
+    const addedJobs: number[] = [];
     for (let second = 0; second < 30; second++) {
-      if (second % 5 === 0) told.push(...system.addRun());
+      if (second % 5 === 0) addedJobs.push(...system.addRun());
       ended += await system.postgres.terminateSessions();
       await sleepSeconds(1);
     }
-    const recovered = await untilArchived(system, told.at(-1));
+    const recovered = await untilArchived(system, addedJobs.at(-1));
     const settled = await system.settled();
     const deaths = await system.postgres.ask("select coalesce(max(deaths), 0) as most from archive.logs_in_flight");
     expect(deaths).toEqual([{ most: 0 }]);
     const { verdict } = await system.expectWhole();
     await annotate(
-      `${ended} sessions ended, queue on ${queue}: the last job told meanwhile was archived ${recovered} s later, all ${verdict.jobs} jobs ${settled.toFixed(1)} s after that; no log was counted as a death`,
+      `${ended} sessions ended, queue on ${queue}: the last job added meanwhile was archived ${recovered} s later, all ${verdict.jobs} jobs ${settled.toFixed(1)} s after that; no log was counted as a death`,
       "F27",
     );
   },
@@ -77,8 +77,8 @@ test("a failover to a Postgres that lost its last minute", async ({ annotate }) 
   await pause(async () => {
     await postgres.askAt(admin.href, `create database standby template ${name}`);
   });
-  const told = [...addRun(), ...addRun(), ...addRun()];
-  await untilArchived(system, told.at(-1));
+  const addedJobs = [...addRun(), ...addRun(), ...addRun()];
+  await untilArchived(system, addedJobs.at(-1));
   const before = system.simulator.journal.entries({ origin: "log" }).length;
   await system.cli("seal");
   const began = performance.now();
@@ -86,7 +86,7 @@ test("a failover to a Postgres that lost its last minute", async ({ annotate }) 
     await postgres.askAt(admin.href, `drop database ${name} with (force)`);
     await postgres.askAt(admin.href, `alter database standby rename to ${name}`);
   });
-  const recovered = await untilArchived(system, told.at(-1));
+  const recovered = await untilArchived(system, addedJobs.at(-1));
   const settled = await system.settled();
   const again = system.simulator.journal.entries({ origin: "log" }).length - before;
   const { verdict } = await system.expectWhole();
@@ -124,14 +124,14 @@ test("Postgres is away for 20 s: webhooks are refused, and everything is found w
   await untilDownloading(system);
   proxy.isRefusing = true;
   proxy.cut();
-  const told = system.addRun();
+  const addedJobs = system.addRun();
   await sleepSeconds(20);
   await system.simulator.webhooks.settled();
   const codes = refusedWebhooks(system);
   expect(codes.length).toBeGreaterThan(0);
   expect(codes.every((code) => code >= 500)).toBe(true);
   proxy.isRefusing = false;
-  const recovered = await untilArchived(system, told[0]);
+  const recovered = await untilArchived(system, addedJobs[0]);
   const settled = await system.settled();
   const { verdict } = await system.expectWhole();
   await annotate(

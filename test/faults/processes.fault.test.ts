@@ -47,8 +47,8 @@ test.for(["redis", "postgres"] as const)(
     const still = system.replicas.filter(({ name }) => name.endsWith("-1"));
     for (const replica of still) replica.freeze();
     const began = performance.now();
-    const told = system.addRun();
-    const taken = await untilArchived(system, told[0]);
+    const addedJobs = system.addRun();
+    const taken = await untilArchived(system, addedJobs[0]);
     // A lock lasts 25 s, a lease at most a minute.
     await sleepSeconds(Math.max(0, 65 - secondsSince(began)));
     for (const replica of still) replica.thaw();
@@ -117,8 +117,8 @@ test("two of each worker, a backfill, a pass and retries at once ask for each lo
   expect(seals[0]?.["seals"]).toBe(seals[0]?.["newest"]);
   expect(served.length - downloads.length).toBe(0);
   await annotate(
-    `${commands.length} commands beside six workers: ${downloads.length} logs, ${served.length} downloads; all ${verdict.jobs} jobs settled ${settled.toFixed(1)} s later`,
+    `${commands.length} commands during the work of six workers: ${downloads.length} logs, ${served.length} downloads; all ${verdict.jobs} jobs settled ${settled.toFixed(1)} s later`,
     "N5",
   );
-  await annotate(`two sealers, ${String(seals[0]?.["seals"])} seals, one a number; two pollers beside two backfills`, "F34");
+  await annotate(`two sealers, ${String(seals[0]?.["seals"])} seals, one a number; two pollers and two backfills`, "F34");
 });

@@ -14,15 +14,15 @@ test.for([3, 20, 120])(
     system.startAll();
     await untilDownloading(system);
     await redis?.kill();
-    const told: number[] = [];
+    const addedJobs: number[] = [];
     for (let second = 0; second < away; second += 1) {
-      if (second % 10 === 0) told.push(...addRun());
+      if (second % 10 === 0) addedJobs.push(...addRun());
       await sleepSeconds(1);
     }
     await system.simulator.webhooks.settled();
     expect(refusedWebhooks(system)).toEqual([]);
     await redis?.start();
-    const recovered = await untilArchived(system, told[0]);
+    const recovered = await untilArchived(system, addedJobs[0]);
     const settled = await system.settled();
     const { verdict } = await system.expectWhole();
     await annotate(
@@ -65,7 +65,7 @@ test("FLUSHALL during work: timers come back without a restart", async ({ annota
   const settled = await system.settled();
   const { verdict } = await system.expectWhole();
   await annotate(
-    `a run that only polling tells was archived after ${polled} s; all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    `a run that only polling finds was archived after ${polled} s; all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
     "F04",
   );
 });
@@ -75,16 +75,16 @@ test("Redis is full and evicts nothing: webhooks are taken, feeding goes on when
   system.startAll();
   await untilDownloading(system);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "1");
-  const told = [...system.addRun(), ...system.addRun()];
+  const addedJobs = [...system.addRun(), ...system.addRun()];
   await sleepSeconds(15);
   await system.simulator.webhooks.settled();
   expect(refusedWebhooks(system)).toEqual([]);
   await system.redis?.ask("CONFIG", "SET", "maxmemory", "0");
-  const recovered = await untilArchived(system, told.at(-1));
+  const recovered = await untilArchived(system, addedJobs.at(-1));
   const settled = await system.settled();
   const { verdict } = await system.expectWhole();
   await annotate(
-    `full for 15 s: the last log told meanwhile was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
+    `full for 15 s: the last log added meanwhile was archived after ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later`,
     "F06",
   );
 });
@@ -94,10 +94,10 @@ test("Redis freezes for 20 s, with its connections open", async ({ annotate }) =
   system.startAll();
   await untilDownloading(system);
   system.redis?.signal("SIGSTOP");
-  const told = system.addRun();
+  const addedJobs = system.addRun();
   await sleepSeconds(20);
   system.redis?.signal("SIGCONT");
-  const recovered = await untilArchived(system, told[0]);
+  const recovered = await untilArchived(system, addedJobs[0]);
   const settled = await system.settled();
   await system.expectWhole();
   await annotate(`first log after ${recovered} s, all ${settled.toFixed(1)} s later`, "F03");

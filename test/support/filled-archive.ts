@@ -67,9 +67,9 @@ export async function openFilledArchive(workspace: Workspace): Promise<FilledArc
     await recordJobs(db, refOf(job).repository_id, [sighting]);
     if (isLoaded) await loadJobs(loader, [job.job_id]);
   };
-  const settle = async (job: JobToAdd, told: Pick<LogRecord, "log" | "sections">) => {
+  const settle = async (job: JobToAdd, outcome: Pick<LogRecord, "log" | "sections">) => {
     await owe(job);
-    const { key } = await putRecord(store, host, refOf(job), { ...recordOf(job), ...told });
+    const { key } = await putRecord(store, host, refOf(job), { ...recordOf(job), ...outcome });
     await loadRecords(loader, [{ job_id: job.job_id, key }]);
   };
   const opened = resources.move();

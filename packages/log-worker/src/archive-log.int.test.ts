@@ -129,7 +129,7 @@ test("stored before: a log without a record is kept when GitHub serves other byt
 });
 
 test.each(["not-found", "expired", "blob-missing"] as const)(
-  "rule 0: a log without a record that GitHub no longer has (%s) is adopted unchanged",
+  "stored before: a log without a record that GitHub no longer has (%s) is adopted unchanged",
   async (kind) => {
     await using harness = await openHarness();
     const job = await harness.addJob();

@@ -29,7 +29,7 @@ let correct: Evidence;
 /** Archived logs, by id. */
 let logs: { job_id: number; log_key: string; record_key: string }[];
 
-const secret = "a-webhook-secret-that-nobody-prints";
+const secret = "a-webhook-secret-that-must-not-appear";
 
 beforeAll(async () => {
   const workspace = stack.use(await openWorkspace());
@@ -178,12 +178,12 @@ test("I3: a row, a log, a record or a download too many", async () => {
     alter view audit.jobs rename to jobs_then;
     create view audit.jobs as select * from audit.jobs_then union all select * from audit.jobs_then where job_id = ${job_id}`;
   expect(await invariantsOf({}, twice)).toContain("I3");
-  const beside = log_key.replace(".log", `.${createHash("sha256").update("other").digest("hex")}.log`);
+  const conflicting = log_key.replace(".log", `.${createHash("sha256").update("other").digest("hex")}.log`);
   const { violations } = await checkInvariants({
     ...correct,
-    objects: overlay({ [beside]: await correct.objects.read(log_key) }),
+    objects: overlay({ [conflicting]: await correct.objects.read(log_key) }),
   });
-  expect(violations).toContainEqual({ invariant: "I3", what: `${beside} lies beside the log of job ${job_id}` });
+  expect(violations).toContainEqual({ invariant: "I3", what: `${conflicting} conflicts with the log of job ${job_id}` });
   const second = { [record_key.replace(".json", ".2.json")]: await correct.objects.read(record_key) };
   expect(await invariantsOf({ objects: overlay(second) })).toEqual(["I11", "I3"]);
   const download = entries.find(({ origin, status }) => origin === "log" && status === 200);
@@ -278,7 +278,7 @@ test("I8: too much memory, files that stay open, files that stay behind", async 
 test("I9: a fresh job that is archived too late, or never; a worker that crashed", async () => {
   expect(await invariantsOf({ fresh: { seconds: 31, limit: 30 } })).toEqual(["I9"]);
   expect(await invariantsOf({ fresh: { seconds: undefined, limit: 30 } })).toEqual(["I9"]);
-  const { stderr } = spawnSync(process.execPath, ["--eval", "setImmediate(() => { throw new Error('nobody') })"], {
+  const { stderr } = spawnSync(process.execPath, ["--eval", "setImmediate(() => { throw new Error('uncaught') })"], {
     encoding: "utf8",
   });
   expect(await invariantsOf({ outputs: [{ name: "worker", text: `{"msg":"started"}\n${stderr}` }] })).toEqual(["I9"]);

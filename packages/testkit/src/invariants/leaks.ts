@@ -17,8 +17,8 @@ export function secretsOf(canaries: readonly string[], signatures: ReadonlySet<s
 
 /** @returns what leaked into `text`, without repeating the secret. */
 export function leaksIn(text: string, { lines, signatures }: Secrets): string[] {
-  const found = lines.flatMap((line) => (text.includes(line) ? [`a secret that begins with ${line.slice(0, 4)}`] : []));
-  if (signatures.size === 0) return found;
-  const links = [...text.matchAll(signature)].filter(([link]) => signatures.has(decodeURIComponent(link)));
-  return links.length === 0 ? found : [...found, "the signature of a link"];
+  const leaks = lines.flatMap((line) => (text.includes(line) ? [`a secret that begins with ${line.slice(0, 4)}`] : []));
+  if (signatures.size === 0) return leaks;
+  const links = [...text.matchAll(signature)].filter(([match]) => signatures.has(decodeURIComponent(match)));
+  return links.length === 0 ? leaks : [...leaks, "the signature of a link"];
 }

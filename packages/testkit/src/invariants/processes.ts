@@ -40,7 +40,7 @@ const nodeCrash = /^Node\.js v\d+/m;
 export function checkCrashes({ outputs = [] }: Evidence): Violation[] {
   const crashed = outputs.flatMap(({ name, text }) => {
     const { index } = nodeCrash.exec(text) ?? {};
-    return index === undefined ? [] : [`${name} died of what nobody caught: ${text.slice(Math.max(0, index - 2_000), index)}`];
+    return index === undefined ? [] : [`${name} crashed by an uncaught error: ${text.slice(Math.max(0, index - 2_000), index)}`];
   });
   return violationsOf("I9", crashed);
 }

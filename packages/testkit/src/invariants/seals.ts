@@ -51,7 +51,9 @@ export function checkSealEntries({ store, oracle, evidence }: CheckedSystem): Vi
     return parsed.kind === "identity" || (parsed.kind === "run" && runs.has(parsed.runId));
   };
   const wrong = store.seals.flatMap(({ key: seal, payload }) =>
-    (payload?.entries ?? []).filter(({ key }) => !isIssued(key)).map(({ key }) => `${seal} holds ${key}, which nobody issued`),
+    (payload?.entries ?? [])
+      .filter(({ key }) => !isIssued(key))
+      .map(({ key }) => `${seal} holds ${key}, which the simulator did not issue`),
   );
   return violationsOf("I4", wrong);
 }

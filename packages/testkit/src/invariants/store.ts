@@ -71,7 +71,7 @@ function checkLogCopies({ rows, store }: CheckedSystem): string[] {
     const [row] = rows.byJob.get(jobId) ?? [];
     const others = logs.filter(({ key }) => key !== row?.log_key && !rows.repairs.has(key) && !rows.tombstones.has(key));
     const isAllowed = row?.log_state !== "archived" || row.log_flags.includes("changed_since");
-    return isAllowed ? [] : others.map(({ key }) => `${key} lies beside the log of job ${jobId}`);
+    return isAllowed ? [] : others.map(({ key }) => `${key} conflicts with the log of job ${jobId}`);
   });
 }
 
