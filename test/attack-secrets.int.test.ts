@@ -212,7 +212,7 @@ test("a start that an engine refuses says so without the secret that was refused
     ],
     ["a queue of another kind", /QUEUE_URL/, { ...good, QUEUE_URL: `amqp://default:${canaries["Redis password"]}@127.0.0.1:9` }],
     [
-      "an S3 that repeats all it is told",
+      "an S3 that repeats its request",
       /SignatureDoesNotMatch|403/,
       { ...good, ARCHIVE_URL: "s3://bucket/prefix", S3_ENDPOINT: echo.url, S3_FORCE_PATH_STYLE: "true" },
     ],

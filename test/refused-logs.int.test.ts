@@ -52,7 +52,7 @@ const hostile: readonly Row[] = [
   ["no URL", redirectTo(`http://[c4n4ry?${signature}`), "upstream_error"],
   ["nowhere", { at: "api", status: 302 }, "upstream_error"],
   ["a forged link", redirectTo(`http://127.0.0.1:PORT/${link}`), "upstream_error"],
-  ["a second host that nobody named", spoil({ status: 302, location: `https://evil.example/${link}` }), "redirect_refused"],
+  ["a second host that is not configured", spoil({ status: 302, location: `https://evil.example/${link}` }), "redirect_refused"],
   ["itself, without end", spoil({ status: 302, location: `?${signature}` }), "redirect_refused"],
   ["a second time nowhere", spoil({ status: 307 }), "upstream_error"],
   ["a page with status 200", answer(200, page, { "content-type": "text/html; charset=utf-8" }), "upstream_error"],

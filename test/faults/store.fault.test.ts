@@ -16,7 +16,7 @@ const seed = 1;
 
 function storm({ front }: SmallSystem, chance: number, puts: readonly PutFault[], gets: readonly GetFault[]): void {
   if (front === undefined) throw new Error("the store has no proxy");
-  front.storm = { puts, gets, chance, random: createRandom(seed, "storm", puts.join(), gets.join()).next };
+  front.randomFaults = { puts, gets, chance, random: createRandom(seed, "storm", puts.join(), gets.join()).next };
 }
 
 const scenarios: readonly { row: string; says: string; puts: readonly PutFault[]; gets: readonly GetFault[]; chance: number }[] =
@@ -38,7 +38,7 @@ test.for(scenarios)("$row: the store says $says", async ({ row, puts, gets, chan
   const spoiled = system.front?.hitCount() ?? 0;
   expect(spoiled).toBeGreaterThan(20);
   await untilArchived(system, addedJobs[0]);
-  if (system.front) system.front.storm = undefined;
+  if (system.front) system.front.randomFaults = undefined;
   const { verdict } = await system.expectWhole();
   await annotate(
     `${spoiled} requests spoiled: all ${verdict.jobs} jobs settled in ${settled.toFixed(1)} s meanwhile, none failed`,
@@ -60,7 +60,7 @@ test("a whole verification while one GET in five is cut, short, flipped or refus
   storm(system, 0.2, [], ["cut", "short", "flip", 503]);
   const { code, stdout, stderr } = await system.cli("verify", "--json", "--deep", "--against-database");
   const spoiled = system.front?.hitCount() ?? 0;
-  if (system.front) system.front.storm = undefined;
+  if (system.front) system.front.randomFaults = undefined;
   expect({ code, stderr }).toEqual({ code: 0, stderr: expect.any(String) });
   expect(Report.parse(JSON.parse(stdout)).findings ?? []).toEqual([]);
   expect(spoiled).toBeGreaterThan(20);

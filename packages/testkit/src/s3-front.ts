@@ -31,7 +31,7 @@ export type S3Proxy = AsyncDisposable & {
   readonly faults: PutFault[];
   /** Of the next GETs of objects, in order; undefined: none. */
   readonly getFaults: (GetFault | undefined)[];
-  storm: RandomFaults | undefined;
+  randomFaults: RandomFaults | undefined;
   /** @returns the number of requests with a fault. */
   readonly hitCount: () => number;
   /** Whether to reject a body that does not match its Content-MD5; s3rver does not. */
@@ -77,7 +77,7 @@ function forward(s3: TestS3, method: string | undefined, from: IncomingMessage, 
 }
 
 async function answerPut(s3: TestS3, front: FrontState, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const fault = front.faults.shift() ?? drawFault(front, front.storm?.puts);
+  const fault = front.faults.shift() ?? drawFault(front, front.randomFaults?.puts);
   const body = await bytesOf(incoming);
   const reply = (status: number, code: string) =>
     outgoing.writeHead(status, { "content-type": "application/xml" }).end(errorBody(code));
@@ -114,15 +114,18 @@ async function putOnce(s3: TestS3, front: FrontState, incoming: IncomingMessage,
 }
 
 // Two corrupted reads must differ from each other.
-function flip(body: Buffer, middle: number, storm: RandomFaults | undefined): void {
+function flip(body: Buffer, middle: number, randomFaults: RandomFaults | undefined): void {
   if (body.length === 0) return;
-  const place = storm === undefined ? middle : Math.floor(storm.random() * body.length);
-  body.writeUInt8(body.readUInt8(place) ^ (storm === undefined ? 0x10 : 1 << Math.floor(storm.random() * 8)), place);
+  const place = randomFaults === undefined ? middle : Math.floor(randomFaults.random() * body.length);
+  body.writeUInt8(
+    body.readUInt8(place) ^ (randomFaults === undefined ? 0x10 : 1 << Math.floor(randomFaults.random() * 8)),
+    place,
+  );
 }
 
 async function answerGet(
   s3: TestS3,
-  { fault, storm }: { readonly fault: GetFault | undefined; readonly storm: RandomFaults | undefined },
+  { fault, randomFaults }: { readonly fault: GetFault | undefined; readonly randomFaults: RandomFaults | undefined },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
 ) {
@@ -137,7 +140,7 @@ async function answerGet(
   if (fault === "short") return void outgoing.writeHead(status, { ...headers, "content-length": half.length }).end(half);
   outgoing.writeHead(status, { ...headers, "content-length": body.length });
   if (fault === "cut") return void outgoing.write(half, () => outgoing.destroy());
-  if (fault === "flip") flip(body, half.length, storm);
+  if (fault === "flip") flip(body, half.length, randomFaults);
   outgoing.end(body);
 }
 
@@ -146,7 +149,7 @@ export async function openS3Proxy(s3: TestS3): Promise<S3Proxy> {
   const state: FrontState = {
     faults: [],
     getFaults: [],
-    storm: undefined,
+    randomFaults: undefined,
     checksMd5: false,
     ignoresConditions: false,
     beforePut: () => {},
@@ -184,13 +187,14 @@ async function answer(s3: TestS3, state: FrontState, incoming: IncomingMessage, 
     return void outgoing.writeHead(status, headers).end();
   }
   const isObject = method === "GET" && !/[?&](list-type|versions|versioning|object-lock|retention)\b/.test(url);
-  const fault = isObject ? (state.getFaults.shift() ?? drawFault(state, state.storm?.gets)) : undefined;
-  return answerGet(s3, { fault, storm: state.storm }, incoming, outgoing);
+  const fault = isObject ? (state.getFaults.shift() ?? drawFault(state, state.randomFaults?.gets)) : undefined;
+  return answerGet(s3, { fault, randomFaults: state.randomFaults }, incoming, outgoing);
 }
 
 function drawFault<Fault>(state: FrontState, kinds: readonly Fault[] | undefined): Fault | undefined {
-  const { storm } = state;
-  if (storm === undefined || kinds === undefined || kinds.length === 0 || storm.random() >= storm.chance) return undefined;
+  const { randomFaults } = state;
+  if (randomFaults === undefined || kinds === undefined || kinds.length === 0 || randomFaults.random() >= randomFaults.chance)
+    return undefined;
   state.hits++;
-  return kinds[Math.floor(storm.random() * kinds.length)];
+  return kinds[Math.floor(randomFaults.random() * kinds.length)];
 }

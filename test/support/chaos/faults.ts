@@ -143,9 +143,9 @@ const applyByKind: Readonly<Record<FaultKind, ApplyFault>> = {
       const { front } = context.system;
       if (front === undefined) return;
       const { next } = createRandom("storm", draw);
-      front.storm = { puts: putFaults, gets: getFaults, chance: 0.1 + draw * 0.4, random: next };
+      front.randomFaults = { puts: putFaults, gets: getFaults, chance: 0.1 + draw * 0.4, random: next };
       await sleep(durationMs);
-      front.storm = undefined;
+      front.randomFaults = undefined;
     }),
   "github-5xx": (context, { durationMs, draw }) =>
     withSimulatorFault(

@@ -53,7 +53,7 @@ export function scheduleFaults(options: {
   readonly minutes: number;
   readonly kinds: readonly FaultKind[];
 }): readonly ScheduledFault[] {
-  const random = createRandom(options.seed, "schedule");
+  const random = createRandom(options.seed, "weather");
   const full = options.kinds.flatMap((kind) => Array.from({ length: weights[kind] }, () => kind));
   const faults: ScheduledFault[] = [];
   let deck: FaultKind[] = [];
