@@ -143,7 +143,7 @@ test("a time with any byte in its fraction changed is one only while all seven a
       const line = Buffer.from(second);
       line[at] = byte;
       const seconds: number[] = [];
-      const scanner = new LineScanner({ onLine: (line) => seconds.push(line.second) < 0, onText: () => undefined });
+      const scanner = new LineScanner({ onLine: (found) => seconds.push(found.second) < 0, onText: () => undefined });
       scanner.scan(Buffer.concat([first, line]));
       const isTime = at === stampLength - 2 ? byte === 0x5a : byte >= 0x30 && byte <= 0x39;
       expect([at, byte, seconds[1]]).toEqual([at, byte, isTime ? seconds[0] : -1]);
