@@ -122,7 +122,7 @@ async function measureBytes(): Promise<Figure[]> {
   const { rows } = await sql<{ name: string; bytes: number; indexes: number }>`
     select regexp_replace(relname, '_\\d+$', '') as name, (sum(pg_total_relation_size(oid)) / jobs.count)::float8 as bytes,
       (sum(pg_indexes_size(oid)) / jobs.count)::float8 as indexes
-    from pg_class cross join (select count(*) from archive.obligations) as jobs
+    from pg_class cross join (select count(*) from archive.log_jobs) as jobs
     where relnamespace = 'archive'::regnamespace and relkind = 'r'
     group by 1, jobs.count having sum(pg_total_relation_size(oid)) > 1e6 order by 2 desc`.execute(db);
   const all = rows.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -130,7 +130,7 @@ test("a delivery that is replayed has no second effect, under its own id and und
   const good = await recordGoodDelivery(scenario);
   const ledger = async () => {
     const { rows } = await client.query<{ text: string }>(
-      "select (select json_agg(j) from archive.obligations j)::text || (select json_agg(r) from archive.runs r)::text as text",
+      "select (select json_agg(j) from archive.log_jobs j)::text || (select json_agg(r) from archive.runs r)::text as text",
     );
     return rows[0]?.text;
   };

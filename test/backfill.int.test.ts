@@ -150,7 +150,7 @@ test("a backfill is paused, resumed and cancelled, and its due work is a gap mea
   expect(listed).toMatch(new RegExp(`${other} │ octo-org/web +│ cancelled`));
 });
 
-test("where a fetcher runs, backfill --wait watches, and asks for no log itself", async () => {
+test("where a fetcher runs, backfill --wait watches, and redelivery_requests for no log itself", async () => {
   await using workspace = await openWorkspace();
   await using simulator = await startSimulator(world);
   const watcher = "ghp_the-watcher";
@@ -190,8 +190,7 @@ test.skipIf(process.platform !== "linux")(
     const { backfill_id: id } = await ask(Begun, ["backfill", "octo-org/*", "--since", "10"], options);
     const database = new Client({ connectionString: options.settings["DATABASE_URL"] });
     await database.connect();
-    const settled = async () =>
-      (await database.query("select from archive.obligations where log_state <> 'pending'")).rowCount ?? 0;
+    const settled = async () => (await database.query("select from archive.log_jobs where log_state <> 'pending'")).rowCount ?? 0;
     const start = () => startProgram(mainOf("cli"), ["start"], { ...options, isGroupLeader: true });
     for (const share of [60, 150]) {
       await using program: Program = start();

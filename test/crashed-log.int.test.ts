@@ -6,14 +6,14 @@ import { expect, test } from "vitest";
 import { type LogScenario, openLogScenario } from "./support/log-scenario.ts";
 
 async function logLeasesOf({ ask }: LogScenario): Promise<number[]> {
-  const rows = await ask("select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id");
+  const rows = await ask("select job_id::float8 as id from archive.log_leases where worker is not null order by job_id");
   return rows.map(({ id }) => Number(id));
 }
 
 async function statesOf({ ask }: LogScenario, job: Job): Promise<unknown> {
   const [row] = await ask(
-    `select log_state, log_reason, record_key is not null as has_record, deaths
-      from archive.obligations left join archive.logs_in_flight using (job_id) where job_id = ${job.id}`,
+    `select log_state, log_reason, record_key is not null as has_record, crashes
+      from archive.log_jobs left join archive.log_leases using (job_id) where job_id = ${job.id}`,
   );
   return row;
 }
@@ -37,7 +37,7 @@ async function killWhileAll(scenario: LogScenario, jobs: readonly Job[], inFligh
 }
 
 test(
-  "a log in flight at three deaths of its worker runs alone, and only a death while alone makes it crashed",
+  "a log in flight at three crashes of its worker runs alone, and only a death while alone makes it crashed",
   { timeout: 300_000 },
   async () => {
     await using scenario = await openLogScenario();
@@ -50,7 +50,7 @@ test(
 
     // From the fourth time on each log has the worker alone: the others are done before it, or wait until it ends.
     await killWhileAll(scenario, jobs, [deadly]);
-    expect(await statesOf(scenario, deadly)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 3 });
+    expect(await statesOf(scenario, deadly)).toEqual({ log_state: "pending", log_reason: null, has_record: false, crashes: 3 });
 
     {
       await using worker = startWorker({ jobs });
@@ -62,7 +62,7 @@ test(
       log_state: "failed",
       log_reason: "crashed",
       has_record: false,
-      deaths: 3,
+      crashes: 3,
     });
     for (const job of [one, two]) expect(await statesOf(scenario, job)).toMatchObject({ log_state: "pending", has_record: true });
 
@@ -85,5 +85,5 @@ test("neither errors nor a worker's shutdown count as crashes", async () => {
     await using worker = scenario.startWorker({ jobs: [job] });
     expect((await worker.ended).code).not.toBe(0);
   }
-  expect(await statesOf(scenario, job)).toEqual({ log_state: "pending", log_reason: null, has_record: false, deaths: 0 });
+  expect(await statesOf(scenario, job)).toEqual({ log_state: "pending", log_reason: null, has_record: false, crashes: 0 });
 });

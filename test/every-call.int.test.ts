@@ -48,13 +48,13 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
   await using scenario = await openLogScenario();
   const { workspace, simulator, addJob, startWorker, endLeases, ask } = scenario;
   const calls = await countCalls(scenario);
-  const deaths = Array.from({ length: calls }, (_, index) => index + 1).flatMap((call) => [
+  const crashes = Array.from({ length: calls }, (_, index) => index + 1).flatMap((call) => [
     { call, moment: "before" as const },
     { call, moment: "during" as const },
   ]);
   const dead: { readonly job: Job; readonly dieAt: NonNullable<Order["dieAt"]> }[] = [];
   const dieNext = async () => {
-    for (let dieAt = deaths.shift(); dieAt; dieAt = deaths.shift()) {
+    for (let dieAt = crashes.shift(); dieAt; dieAt = crashes.shift()) {
       const job = await addJob(logBytes);
       await using worker = startWorker({ jobs: [job], dieAt });
       const { signal, stdout, stderr } = await worker.ended;
@@ -68,7 +68,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
   const isLogThere = (job: Job) => left.includes(`logs/${folderOf(job)}/${job.id}.log.zst`);
   const isRecordThere = (job: Job) => left.includes(`records/${folderOf(job)}/${job.id}.json`);
   const orphans = dead.filter(({ job }) => isLogThere(job) && !isRecordThere(job)).length;
-  await annotate(`${calls} calls, ${dead.length} deaths, ${orphans} of them between the log and its record`);
+  await annotate(`${calls} calls, ${dead.length} crashes, ${orphans} of them between the log and its record`);
   expect(orphans).toBeGreaterThan(0);
   simulator.control.clearJournal({});
   await endLeases();
@@ -103,7 +103,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
     expect(asked, at).toBe(isRecordThere(job) ? 0 : 1);
   }
   const rows = await ask(
-    `select job_id::float8 as id, log_state, record_key from archive.obligations where record_key is not null order by job_id`,
+    `select job_id::float8 as id, log_state, record_key from archive.log_jobs where record_key is not null order by job_id`,
   );
   const pending = dead.map(({ job }) => ({
     id: job.id,
@@ -111,7 +111,7 @@ test("kill -9 at every call of one archiving leads to the same end", { timeout: 
     record_key: `records/${folderOf(job)}/${job.id}.json`,
   }));
   expect(rows.filter(({ id }) => dead.some(({ job }) => job.id === id))).toEqual(pending.toSorted((a, b) => a.id - b.id));
-  expect(await ask("select job_id from archive.logs_in_flight where worker is not null or deaths > 1")).toEqual([]);
+  expect(await ask("select job_id from archive.log_leases where worker is not null or crashes > 1")).toEqual([]);
   expect(new Set(await listQueued(scenario))).toEqual(new Set(rows.map(({ id }) => id)));
   expect(await listFiles(join(workspace.folder, "spool"))).toEqual([]);
 });

@@ -60,7 +60,7 @@ function textOf({
   pass,
   faults,
   spoiled,
-  deaths,
+  crashes,
   unexpectedExits,
   quiesceSeconds,
   freshJobSeconds,
@@ -71,7 +71,7 @@ function textOf({
   const peak = Math.max(...rest.processes.map(({ peakKb }) => peakKb));
   const lines = [
     `${runs} runs, ${verdict.jobs} jobs; seed ${values.seed}, ${values.minutes} minutes, queue on ${values.queue}, store ${store}`,
-    `faults: ${applied.reduce((sum, [, count]) => sum + count, 0)} (${applied.map(([kind, count]) => `${kind} ${count}`).join(", ")}); ${spoiled.github} requests to GitHub and ${spoiled.store} to the store spoiled, ${deaths} processes killed`,
+    `faults: ${applied.reduce((sum, [, count]) => sum + count, 0)} (${applied.map(([kind, count]) => `${kind} ${count}`).join(", ")}); ${spoiled.github} requests to GitHub and ${spoiled.store} to the store spoiled, ${crashes} processes killed`,
     `ended by themselves: ${unexpectedExits.length === 0 ? "none" : unexpectedExits.join("; ")}`,
     `quiescent after ${quiesceSeconds.toFixed(1)} s; a fresh job archived in ${freshJobSeconds?.toFixed(1) ?? "never"} s; pass at the end: ${pass.code}`,
     `memory: peak ${Math.round(peak / 1024)} MB; growth a minute ${Object.entries(rest.growthKbPerMinute)

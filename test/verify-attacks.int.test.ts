@@ -50,7 +50,7 @@ const keysOf = (findings: Findings) => findings.tampering.map(({ key }) => key);
 const job = 61_901_817_922;
 const lone = 61_901_817_924;
 const dropJob = (id: number) =>
-  ["steps", "sections", "action_uses", "annotations", "permissions", "log_facts", "logs", "jobs", "obligations"].map(
+  ["steps", "sections", "action_uses", "annotations", "permissions", "log_facts", "logs", "jobs", "log_jobs"].map(
     (table) => `delete from archive.${table} where job_id = ${id}`,
   );
 const run = firstRun + 1;
@@ -61,30 +61,30 @@ const attacks: Record<string, { readonly sql: readonly string[]; readonly found:
   "a conclusion flipped in the rows and in the ledger's object": {
     sql: [
       `update archive.jobs set conclusion = 'zzz' where job_id = ${job}`,
-      `update archive.obligations set conclusion = 'zzz', object = jsonb_set(object::jsonb, '{conclusion}', '"zzz"')::json where job_id = ${job}`,
+      `update archive.log_jobs set conclusion = 'zzz', object = jsonb_set(object::jsonb, '{conclusion}', '"zzz"')::json where job_id = ${job}`,
     ],
-    found: [`archive.jobs ${job}`, `archive.obligations ${job}`],
+    found: [`archive.jobs ${job}`, `archive.log_jobs ${job}`],
   },
   "a conclusion flipped in the rows, and an object of the ledger added that says so": {
     sql: [
       `update archive.jobs set conclusion = 'zzz' where job_id = ${job}`,
-      `update archive.obligations set other_objects = array[jsonb_set(object::jsonb, '{conclusion}', '"zzz"')::json] where job_id = ${job}`,
+      `update archive.log_jobs set other_objects = array[jsonb_set(object::jsonb, '{conclusion}', '"zzz"')::json] where job_id = ${job}`,
     ],
     found: [`archive.jobs ${job}`],
   },
   "a step's conclusion flipped in the rows and in the ledger's object": {
     sql: [
       `update archive.steps set conclusion = 'zzz' where job_id = ${job} and step_number = 1`,
-      `update archive.obligations set object = jsonb_set(object::jsonb, '{steps,0,conclusion}', '"zzz"')::json, other_objects = '{}' where job_id = ${job}`,
+      `update archive.log_jobs set object = jsonb_set(object::jsonb, '{steps,0,conclusion}', '"zzz"')::json, other_objects = '{}' where job_id = ${job}`,
     ],
     found: [`archive.steps ${job} step_number=1`],
   },
   "everything emptied, and a row of removals": {
     sql: [
-      "truncate archive.jobs, archive.steps, archive.logs, archive.sections, archive.action_uses, archive.annotations, archive.permissions, archive.log_facts, archive.obligations, archive.attempts, archive.runs, archive.logs_in_flight cascade",
+      "truncate archive.jobs, archive.steps, archive.logs, archive.sections, archive.action_uses, archive.annotations, archive.permissions, archive.log_facts, archive.log_jobs, archive.attempts, archive.runs, archive.log_leases cascade",
       removal,
     ],
-    found: [`archive.jobs ${job}`, `archive.runs ${run}`, `archive.attempts ${run} run_attempt=1`, `archive.obligations ${job}`],
+    found: [`archive.jobs ${job}`, `archive.runs ${run}`, `archive.attempts ${run} run_attempt=1`, `archive.log_jobs ${job}`],
   },
   "one job taken out, and a row of removals": { sql: [...dropJob(lone), removal], found: [`archive.jobs ${lone}`] },
   "one job taken out, and a row of removals that claims a seal": {
@@ -194,20 +194,20 @@ const attacks: Record<string, { readonly sql: readonly string[]; readonly found:
   "a phantom job that the ledger has as well": {
     sql: [
       `insert into archive.jobs select (jsonb_populate_record(jobs, '{"job_id": 61901817999}')).* from archive.jobs where job_id = ${job}`,
-      `insert into archive.obligations select (jsonb_populate_record(obligations, '{"job_id": 61901817999, "log_state": "pending", "record_key": null, "first_seen_at": "2026-05-01T00:00:00Z"}')).* from archive.obligations where job_id = ${job}`,
+      `insert into archive.log_jobs select (jsonb_populate_record(log_jobs, '{"job_id": 61901817999, "log_state": "pending", "record_key": null, "first_seen_at": "2026-05-01T00:00:00Z"}')).* from archive.log_jobs where job_id = ${job}`,
     ],
     found: ["archive.jobs 61901817999"],
   },
   "a phantom job whose log is said to be absent": {
     sql: [
       `insert into archive.jobs select (jsonb_populate_record(jobs, '{"job_id": 61901817999}')).* from archive.jobs where job_id = ${job}`,
-      `insert into archive.obligations select (jsonb_populate_record(obligations, '{"job_id": 61901817999, "log_state": "absent", "record_key": null}')).* from archive.obligations where job_id = ${job}`,
+      `insert into archive.log_jobs select (jsonb_populate_record(log_jobs, '{"job_id": 61901817999, "log_state": "absent", "record_key": null}')).* from archive.log_jobs where job_id = ${job}`,
     ],
     found: ["archive.jobs 61901817999"],
   },
   "a job's part in the ledger": {
-    sql: [`delete from archive.obligations where job_id = ${job}`],
-    found: [`archive.obligations ${job}`],
+    sql: [`delete from archive.log_jobs where job_id = ${job}`],
+    found: [`archive.log_jobs ${job}`],
   },
   "a view redefined": {
     sql: [
@@ -262,7 +262,7 @@ const legitimate: Record<string, readonly string[]> = {
     `insert into archive.runs (run_id, repository_id, run_attempt, created_at) values (7, ${repositoryId}, 1, now())`,
     `insert into archive.attempts (run_id, run_attempt, repository_id) values (7, 1, ${repositoryId})`,
     `insert into archive.jobs select (jsonb_populate_record(jobs, '{"job_id": 61901817999, "run_id": 7}')).* from archive.jobs where job_id = ${job}`,
-    `insert into archive.obligations select (jsonb_populate_record(obligations, jsonb_build_object('job_id', 61901817999, 'run_id', 7, 'log_state', 'pending', 'record_key', null, 'first_seen_at', now()))).* from archive.obligations where job_id = ${job}`,
+    `insert into archive.log_jobs select (jsonb_populate_record(log_jobs, jsonb_build_object('job_id', 61901817999, 'run_id', 7, 'log_state', 'pending', 'record_key', null, 'first_seen_at', now()))).* from archive.log_jobs where job_id = ${job}`,
   ],
   "a re-run, seen since": [
     `update archive.runs set run_attempt = 2, triggering_actor = 'hubot', run_started_at = now(), status = 'in_progress', conclusion = null, updated_at = now() where run_id = ${run}`,
@@ -280,7 +280,7 @@ const legitimate: Record<string, readonly string[]> = {
   ],
   "an object that came after the run record, and fills what was open": [
     `update archive.jobs set runner_group_name = 'Default' where job_id = ${job} and runner_group_name is null`,
-    `update archive.obligations set other_objects = array_append(other_objects, jsonb_set(object::jsonb, '{runner_group_name}', '"Default"')::json) where job_id = ${job} and object->>'runner_group_name' is null`,
+    `update archive.log_jobs set other_objects = array_append(other_objects, jsonb_set(object::jsonb, '{runner_group_name}', '"Default"')::json) where job_id = ${job} and object->>'runner_group_name' is null`,
   ],
   "a removal by the owner that a seal does not carry yet, of nothing": [
     "insert into archive.removals (runs_before, runs, jobs, closed_gaps) values ('2019-06-01', 0, 0, 0)",

@@ -106,7 +106,7 @@ test("runs that the owner removed are missing until a seal carries the removal, 
     [harness, jobs[1]],
     [empty, jobs[0]],
   ] as const) {
-    for (const table of ["steps", "logs", "jobs", "obligations"])
+    for (const table of ["steps", "logs", "jobs", "log_jobs"])
       await database.ask(`delete from archive.${table} where job_id = ${job}`);
     const left = await verify(harness, database === empty ? empty.db : harness.loader.db);
     expect(left.tampering).toContainEqual(expect.objectContaining({ verdict: "missing", key: `archive.jobs ${job}` }));

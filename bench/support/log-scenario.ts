@@ -92,8 +92,8 @@ export async function openLogScenario(): Promise<LogScenario> {
       await recordJobs(database.db, id, [{ object, source: "listing", listedAttempt: 1 }]);
       // Marks a first read as done: the text is old, and no feeder runs here for a second read.
       await database.db
-        .updateTable("archive.obligations")
-        .set({ unsettled_at: new Date() })
+        .updateTable("archive.log_jobs")
+        .set({ incomplete_read_at: new Date() })
         .where("job_id", "=", job.id)
         .execute();
       return job;
@@ -154,7 +154,7 @@ async function untilRecorded(
   const ids = jobs.map(({ id }) => id);
   for (;;) {
     const rows = await db
-      .selectFrom("archive.obligations")
+      .selectFrom("archive.log_jobs")
       .select(["job_id", "record_key", "log_reason", "unconfirmed_answer"])
       .where("job_id", "in", ids)
       .execute();

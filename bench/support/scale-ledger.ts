@@ -42,18 +42,18 @@ export async function addToLedger(db: Database, runs: readonly GeneratedRun[]): 
   const runIds = runs.map(({ run }) => run.id);
   await sql`
     update archive.attempts
-    set state = 'listed', visits = 1, listed_at = now(), record_key = format('runs/github.com/%s/%s/%s.json', repository_id, run_id, run_attempt),
-      listed_jobs = (select count(*) from archive.obligations where obligations.run_id = attempts.run_id and obligations.run_attempt = attempts.run_attempt)
+    set state = 'listed', checks = 1, listed_at = now(), record_key = format('runs/github.com/%s/%s/%s.json', repository_id, run_id, run_attempt),
+      listed_jobs = (select count(*) from archive.log_jobs where log_jobs.run_id = attempts.run_id and log_jobs.run_attempt = attempts.run_attempt)
     where run_id = any(${sql.val(runIds)}::bigint[])`.execute(db);
   // The time in the records.
   const jobIds = runs.flatMap(({ jobs }) => jobs.map(({ ref }) => ref.job_id));
   await sql`
-    update archive.obligations set object_received_at = completed_at + interval '60 seconds'
+    update archive.log_jobs set object_received_at = completed_at + interval '60 seconds'
     where job_id = any(${sql.val(jobIds)}::bigint[])`.execute(db);
   // A log without a record is pending or has failed.
   const failed = runs.flatMap(({ jobs }) => jobs).filter(({ record, ref }) => record === undefined && ref.job_id % 2 === 0);
   await sql`
-    update archive.obligations set log_state = 'failed', log_reason = 'upstream_error'
+    update archive.log_jobs set log_state = 'failed', log_reason = 'upstream_error'
     where job_id = any(${sql.val(failed.map(({ ref }) => ref.job_id))}::bigint[])`.execute(db);
 }
 
@@ -65,7 +65,7 @@ const hash: [string, string] = ["raw_sha256", "encode(sha256((raw_sha256 || :job
 const moved = new Map<string, [string, string][]>([
   ["runs", [run, ...times("created_at", "run_started_at", "updated_at")]],
   ["attempts", [run]],
-  ["obligations", [job, run, ...times("started_at", "completed_at", "expires_at", "object_received_at")]],
+  ["log_jobs", [job, run, ...times("started_at", "completed_at", "expires_at", "object_received_at")]],
   ["jobs", [job, run, ...times("created_at", "started_at", "completed_at")]],
   ["steps", [job, ...times("started_at", "completed_at")]],
   ["logs", [job, hash, ...times("first_line_at", "last_line_at", "archived_at")]],

@@ -16,7 +16,7 @@ test.for([
   expect(report.pass).toEqual({ code: 0, printed: expect.stringContaining("Complete.") });
   const faults = [...report.faults.values()].reduce((sum, count) => sum + count, 0);
   await annotate(
-    `seed ${seed}, queue on ${queue}, store ${store}: ${faults} faults, ${report.spoiled.github + report.spoiled.store} requests spoiled, ${report.deaths} processes killed; ${report.verdict.jobs} jobs; calm after ${report.quiesceSeconds.toFixed(1)} s, a fresh job in ${report.freshJobSeconds?.toFixed(1)} s; no violation`,
+    `seed ${seed}, queue on ${queue}, store ${store}: ${faults} faults, ${report.spoiled.github + report.spoiled.store} requests spoiled, ${report.crashes} processes killed; ${report.verdict.jobs} jobs; calm after ${report.quiesceSeconds.toFixed(1)} s, a fresh job in ${report.freshJobSeconds?.toFixed(1)} s; no violation`,
     "F40",
   );
 });

@@ -11,7 +11,7 @@ test("kill -9 at every call of archiving into S3 leads to the same records and l
   await using scenario = await openArchiveScenario(credentials);
   const reasons = new Set<string>();
   let orphans = 0;
-  const { calls, deaths } = await crashAtEveryCall({
+  const { calls, crashes } = await crashAtEveryCall({
     ...scenario.begin,
     checkInvariants({ objects }) {
       const keys = Object.keys(objects);
@@ -20,7 +20,7 @@ test("kill -9 at every call of archiving into S3 leads to the same records and l
       for (const record of Object.values(objects)) reasons.add(endOf(record));
     },
   });
-  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
   // One of them is part of the scenario; the other results from a crash between a log and its record.
   expect(orphans).toBe(2);
   expect([...reasons]).toEqual(expect.arrayContaining(["archived", "adopted", "copied", "deleted"]));

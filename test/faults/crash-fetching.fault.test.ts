@@ -7,12 +7,12 @@ import { openFetchScenario } from "../support/crash/fetch-scenario.ts";
 
 test("kill -9 at every call of a look at a repository leads to the same ledger", async ({ annotate }) => {
   await using scenario = await openFetchScenario();
-  const { calls, deaths } = await crashAtEveryCall(await scenario.preparePoll());
-  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
+  const { calls, crashes } = await crashAtEveryCall(await scenario.preparePoll());
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
 });
 
 test("kill -9 at every call of a backfill leads to the same ledger", async ({ annotate }) => {
   await using scenario = await openFetchScenario();
-  const { calls, deaths } = await crashAtEveryCall(await scenario.prepareBackfill());
-  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
+  const { calls, crashes } = await crashAtEveryCall(await scenario.prepareBackfill());
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
 });

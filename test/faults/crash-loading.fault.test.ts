@@ -10,8 +10,8 @@ import { openLoadScenario, openSealScenario } from "../support/crash/load-scenar
 
 test("kill -9 at every call of a loader leads to the same rows and the same run record", async ({ annotate }) => {
   await using scenario = await openLoadScenario();
-  const { calls, deaths } = await crashAtEveryCall(scenario.begin);
-  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
+  const { calls, crashes } = await crashAtEveryCall(scenario.begin);
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
 });
 
 // A seal contains its time, so its hash varies.
@@ -28,7 +28,7 @@ test("kill -9 at every call of sealing leads to one chain that holds the same", 
   await using scenario = await openSealScenario();
   let cutBeforePut = 0;
   let cutBeforePublishing = 0;
-  const { calls, deaths } = await crashAtEveryCall({
+  const { calls, crashes } = await crashAtEveryCall({
     ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
@@ -40,7 +40,7 @@ test("kill -9 at every call of sealing leads to one chain that holds the same", 
     },
   });
   await annotate(
-    `${calls} calls, ${deaths} deaths: ${cutBeforePut} between preparing and the store, ${cutBeforePublishing} before publishing`,
+    `${calls} calls, ${crashes} crashes: ${cutBeforePut} between preparing and the store, ${cutBeforePublishing} before publishing`,
     "F35",
   );
   expect(cutBeforePut).toBeGreaterThan(0);

@@ -9,8 +9,8 @@ test("kill -9 at every call of a rebuild leads to the same database", async ({ a
   await using scenario = await openRebuildScenario();
   // A batch that was written but not recorded is written and counted again, and aborted transactions advance a sequence.
   const forget = { rebuild: ["seconds", "objects_read", "jobs"], holds: ["hold_id"] };
-  const { calls, deaths, end } = await crashAtEveryCall({ ...scenario.begin, forget });
-  await annotate(`${calls} calls, ${deaths} deaths`, "F35");
+  const { calls, crashes, end } = await crashAtEveryCall({ ...scenario.begin, forget });
+  await annotate(`${calls} calls, ${crashes} crashes`, "F35");
   expect(end.rows["rebuild"]).toMatchObject([{ phase: "done" }]);
   expect(end.rows["jobs"]?.length).toBeGreaterThan(5);
 });

@@ -28,7 +28,7 @@ test("kill -9 at every call of removing logs: none goes before its tombstone is 
 }) => {
   await using scenario = await openRemoveScenario();
   const seen = { undecided: 0, sealed: 0 };
-  const { calls, deaths, end } = await crashAtEveryCall({
+  const { calls, crashes, end } = await crashAtEveryCall({
     ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
@@ -40,7 +40,7 @@ test("kill -9 at every call of removing logs: none goes before its tombstone is 
       if (gone.length === 0 && tombstonedKeys(left).length === 2) seen.sealed += 1;
     },
   });
-  await annotate(`${calls} calls, ${deaths} deaths: ${seen.sealed} between the seal and the first removal`, "F35");
+  await annotate(`${calls} calls, ${crashes} crashes: ${seen.sealed} between the seal and the first removal`, "F35");
   expect(removedKeys.filter((key) => key in end.objects)).toEqual([]);
   expect(seen.undecided).toBeGreaterThan(0);
   expect(seen.sealed).toBeGreaterThan(0);

@@ -23,8 +23,8 @@ test.for(["redis", "postgres"] as const)(
     }
     const recovered = await untilArchived(system, addedJobs.at(-1));
     const settled = await system.settled();
-    const deaths = await system.postgres.ask("select coalesce(max(deaths), 0) as most from archive.logs_in_flight");
-    expect(deaths).toEqual([{ most: 0 }]);
+    const crashes = await system.postgres.ask("select coalesce(max(crashes), 0) as most from archive.log_leases");
+    expect(crashes).toEqual([{ most: 0 }]);
     const { verdict } = await system.expectWhole();
     await annotate(
       `${ended} sessions ended, queue on ${queue}: the last job added meanwhile was archived ${recovered} s later, all ${verdict.jobs} jobs ${settled.toFixed(1)} s after that; no log was counted as a death`,
@@ -100,7 +100,7 @@ test("a lock is held for a minute on the table that everything needs", async ({ 
   await using system = await openSmallSystem({ world });
   system.startAll();
   await untilDownloading(system);
-  const held = system.postgres.ask("begin; lock table archive.obligations in access exclusive mode; select pg_sleep(60); commit");
+  const held = system.postgres.ask("begin; lock table archive.log_jobs in access exclusive mode; select pg_sleep(60); commit");
   const refused = system.addRun();
   await held;
   // A webhook that could not be stored was answered with 503. The poll finds its job.

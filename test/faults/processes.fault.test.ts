@@ -31,7 +31,7 @@ test.for(["redis", "postgres"] as const)(
     expect(failed).toEqual([{ logs: 0 }]);
     const { verdict } = await system.expectWhole();
     await annotate(
-      `${kills} deaths (seed ${seed}), queue on ${queue}: a job that ended after the last was archived in ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later; none failed`,
+      `${kills} crashes (seed ${seed}), queue on ${queue}: a job that ended after the last was archived in ${recovered} s, all ${verdict.jobs} jobs ${settled.toFixed(1)} s later; none failed`,
       "F01",
     );
   },

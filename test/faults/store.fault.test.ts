@@ -3,7 +3,7 @@
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { stopWatchingRows } from "@actions-archive/testkit/invariants/watch-rows";
-import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
+import type { GetFault, PutFault } from "@actions-archive/testkit/s3-proxy";
 import { Client } from "pg";
 import { expect, test } from "vitest";
 import { z } from "zod";

@@ -66,7 +66,7 @@ export async function openLogScenario(): Promise<LogScenario> {
     startWorker: ({ jobs, dieAt }) =>
       startProgram(main, [JSON.stringify({ jobIds: jobs.map((job) => job.id), dieAt })], { cwd: workspace.folder, settings }),
     async endLeases() {
-      await client.query("update archive.logs_in_flight set leased_until = null");
+      await client.query("update archive.log_leases set leased_until = null");
     },
     async ask(query) {
       return (await client.query<Record<string, unknown>>(query)).rows;

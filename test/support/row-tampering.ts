@@ -70,7 +70,7 @@ const tables: Readonly<Record<string, Tampering>> = {
   annotations: { key: ["job_id", "line_number"], place: "line_number", added: (row, dice) => place(row, dice, "line_number") },
   permissions: { key: ["job_id", "scope"], place: "scope", added: (_row, dice) => ({ scope: `'Scope ${dice.below(1000)}'` }) },
   log_facts: { key: ["job_id"] },
-  obligations: {
+  log_jobs: {
     key: ["job_id"],
     where: `${settled} and ${ofRecordedRun} and run_attempt = 1`,
     values: {

@@ -24,7 +24,7 @@ declare
   archive_table regclass;
   -- Rows of finished work, and of listings that a newer one replaces. A window is deleted when it is merged into a wider one.
   replaced constant text[] := array[
-    'action_uses', 'annotations', 'credential_holders', 'deliveries', 'full_seconds', 'log_facts', 'logs_in_flight', 'permissions',
+    'action_uses', 'annotations', 'credential_holders', 'deliveries', 'full_seconds', 'log_facts', 'log_leases', 'permissions',
     'sections', 'unreadable_repositories', 'unusable_objects', 'window_checks', 'windows'
   ];
 begin

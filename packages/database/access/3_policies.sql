@@ -2,11 +2,11 @@
 -- query's conditions, so a condition with side effects never sees a foreign row, and a new view is limited automatically.
 -- https://www.postgresql.org/docs/current/ddl-rowsecurity.html
 
--- What the current session may see: views/asker.sql.
-grant select on archive.asker to actions_archive_views;
+-- What the current session may see: views/current_reader.sql.
+grant select on archive.current_reader to actions_archive_views;
 
--- Created once, because creating or enabling a policy locks the table against readers. To change a rule, change archive.asker, or drop
--- the policies in a migration. A subquery on archive.asker is evaluated once per query, on first use. A multirange is tested by binary
+-- Created once, because creating or enabling a policy locks the table against readers. To change a rule, change archive.current_reader, or drop
+-- the policies in a migration. A subquery on archive.current_reader is evaluated once per query, on first use. A multirange is tested by binary
 -- search. With `in (select …)` the planner charged each index scan for the list, and audit.coverage took 2.0 s instead of 0.3 s.
 do $$
 declare
@@ -33,10 +33,10 @@ begin
       -- It contains counts over all owners.
       when read_by_views.name = 'removals' then 'false'
       -- Only if every repository is visible, since asked_for names all of them.
-      when read_by_views.name = 'backfill_steps' then 'repository_ids <> ''{}'' and (select bool_and(id <@ (select repositories from archive.asker)) from unnest(repository_ids) as id)'
-      when read_by_views.name in ('unreadable_repositories', 'retention_policies') then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.asker)::text[])'
+      when read_by_views.name = 'backfill_steps' then 'repository_ids <> ''{}'' and (select bool_and(id <@ (select repositories from archive.current_reader)) from unnest(repository_ids) as id)'
+      when read_by_views.name in ('unreadable_repositories', 'retention_policies') then 'lower(split_part(name, ''/'', 1)) = any ((select owners from archive.current_reader)::text[])'
       when read_by_views.name = 'backfills' then 'exists (select from archive.backfill_repositories as work where work.backfill_id = backfills.backfill_id)'
-      when read_by_views.has_repository_id then 'repository_id <@ (select repositories from archive.asker)'
+      when read_by_views.has_repository_id then 'repository_id <@ (select repositories from archive.current_reader)'
       when read_by_views.has_job_id then format('exists (select from archive.jobs where jobs.job_id = %I.job_id)', read_by_views.name)
     end;
     if visible is null then
@@ -44,7 +44,7 @@ begin
     end if;
     if not read_by_views.has_policy then
       execute format(
-        'create policy auditors on archive.%I for select to actions_archive_views using ((select sees_all from archive.asker) or %s)',
+        'create policy auditors on archive.%I for select to actions_archive_views using ((select sees_all from archive.current_reader) or %s)',
         read_by_views.name, visible);
       execute format('create policy workers on archive.%I to actions_archive_writer using (true) with check (true)', read_by_views.name);
       execute format('alter table archive.%I enable row level security', read_by_views.name);

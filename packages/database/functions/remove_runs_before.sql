@@ -14,11 +14,11 @@ begin
   perform from archive.locks where name = 'removal' for update;
   -- A branch for each partial index: what is owed is found without walking what is not.
   select count(*) into owed from (
-    select run_id, job_id from archive.obligations where log_state = 'pending'
-    union select run_id, job_id from archive.obligations where log_state = 'failed'
-    union select run_id, job_id from archive.obligations where rows_loaded_at is null
-    union select run_id, job_id from archive.obligations where log_state in ('archived', 'absent') and record_key is null
-    union select run_id, job_id from archive.obligations where relook_at is not null
+    select run_id, job_id from archive.log_jobs where log_state = 'pending'
+    union select run_id, job_id from archive.log_jobs where log_state = 'failed'
+    union select run_id, job_id from archive.log_jobs where rows_loaded_at is null
+    union select run_id, job_id from archive.log_jobs where log_state in ('archived', 'absent') and record_key is null
+    union select run_id, job_id from archive.log_jobs where recheck_at is not null
     union select run_id, null from archive.attempts where state = 'open'
     union select run_id, null from archive.attempts where state = 'listed' and record_key is null
   ) as open_work
@@ -54,9 +54,9 @@ begin
   select horizon, now(), 0, 0, count(*) into removal
   from archive.attempts join archive.runs using (run_id)
   where created_at < horizon and state in ('gone', 'never_completed');
-  delete from archive.logs_in_flight using archive.obligations, archive.runs
-  where logs_in_flight.job_id = obligations.job_id and obligations.run_id = runs.run_id and created_at < horizon;
-  delete from archive.obligations using archive.runs where obligations.run_id = runs.run_id and created_at < horizon;
+  delete from archive.log_leases using archive.log_jobs, archive.runs
+  where log_leases.job_id = log_jobs.job_id and log_jobs.run_id = runs.run_id and created_at < horizon;
+  delete from archive.log_jobs using archive.runs where log_jobs.run_id = runs.run_id and created_at < horizon;
   get diagnostics removal.jobs = row_count;
   delete from archive.attempts using archive.runs where attempts.run_id = runs.run_id and created_at < horizon;
   delete from archive.runs where created_at < horizon;

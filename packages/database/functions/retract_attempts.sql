@@ -5,8 +5,8 @@ as $$
   delete from archive.attempts
   where run_id = of_run_id and run_attempt > newest_attempt and state = 'open' and record_key is null
     and not exists (
-      select from archive.obligations
-      where obligations.run_id = of_run_id and last_listed_attempt > newest_attempt
+      select from archive.log_jobs
+      where log_jobs.run_id = of_run_id and last_listed_attempt > newest_attempt
     );
   update archive.runs set run_attempt = newest_attempt
   where run_id = of_run_id and run_attempt > newest_attempt

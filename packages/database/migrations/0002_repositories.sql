@@ -149,8 +149,8 @@ create table archive.deliveries (
   body bytea,
   problem text,
   tries integer not null default 0,
-  asks integer not null default 0,
-  asked_at timestamptz,
+  redelivery_requests integer not null default 0,
+  redelivery_requested_at timestamptz,
   received_at timestamptz,
   first_seen_at timestamptz not null default now(),
   check ((body is not null) = (outcome = 'stored')),
@@ -167,7 +167,7 @@ comment on column archive.deliveries.outcome is 'Missed: GitHub could not delive
 comment on column archive.deliveries.body is 'The payload as it was received, while it waits; null unless outcome is stored.';
 comment on column archive.deliveries.problem is 'Why it could not be written into the ledger at once; null when it could.';
 comment on column archive.deliveries.tries is 'How often it failed to be written into the ledger.';
-comment on column archive.deliveries.asks is 'How often GitHub was asked to send it again.';
-comment on column archive.deliveries.asked_at is 'When GitHub was last asked to send it again; null when it was not.';
+comment on column archive.deliveries.redelivery_requests is 'How often GitHub was asked to send it again.';
+comment on column archive.deliveries.redelivery_requested_at is 'When GitHub was last asked to send it again; null when it was not.';
 comment on column archive.deliveries.received_at is 'When it arrived, by the database''s clock; null while it is missed.';
 comment on column archive.deliveries.first_seen_at is 'When it arrived or was found among those that GitHub could not deliver, by the database''s clock.';

@@ -45,7 +45,7 @@ comment on column archive.runs.updated_at is 'GitHub''s updated_at; null where t
 comment on column archive.runs.first_seen_at is 'When this archive first saw it, by the database''s clock.';
 
 -- No foreign key to archive.runs: its check, row by row, takes a third of the time of a removal, and both are written and removed
--- together. The same holds for archive.logs_in_flight.
+-- together. The same holds for archive.log_leases.
 create table archive.attempts (
   run_id bigint not null,
   run_attempt integer not null check (run_attempt > 0),
@@ -59,9 +59,9 @@ create table archive.attempts (
   triggering_actor text,
   pull_request_numbers bigint[],
   head_repository text,
-  told_at timestamptz,
-  visits integer not null default 0,
-  visit_due_at timestamptz not null default now(),
+  webhook_at timestamptz,
+  checks integer not null default 0,
+  check_due_at timestamptz not null default now(),
   check_reason text check (
     check_reason in ('settling', 'lagging', 'incomplete', 'empty', 'unusable', 'list_not_found', 'run_not_found', 'unreadable')
   ),
@@ -80,7 +80,7 @@ create table archive.attempts (
   first_seen_at timestamptz not null default now(),
   primary key (run_id, run_attempt)
 );
-create index attempts_visit_due_at_idx on archive.attempts (repository_id, visit_due_at) where state = 'open';
+create index attempts_check_due_at_idx on archive.attempts (repository_id, check_due_at) where state = 'open';
 create index attempts_unrecorded_idx on archive.attempts (run_id) where state = 'listed' and record_key is null;
 create index attempts_closed_idx on archive.attempts (run_id) where state in ('gone', 'never_completed');
 -- Coverage and gaps are counted from narrow indexes, repository by repository, without reading the objects.
@@ -101,9 +101,9 @@ comment on column archive.attempts.actor is 'Login of who triggered the run, by 
 comment on column archive.attempts.triggering_actor is 'Login of who triggered this attempt, by its own object; null where that lacks it, and until the attempt itself was seen.';
 comment on column archive.attempts.pull_request_numbers is 'Numbers of the open pull requests that GitHub names in the object of this attempt; null where that lacks them, and until the attempt itself was seen.';
 comment on column archive.attempts.head_repository is 'owner/name of the repository that the commit is from, a fork or the repository itself; null where the object lacks it, as after a fork was deleted, and until the attempt itself was seen.';
-comment on column archive.attempts.told_at is 'When a webhook last told of it: for an hour it is not visited because the run list changed. Null when none did.';
-comment on column archive.attempts.visits is 'How often it was looked at while it was open.';
-comment on column archive.attempts.visit_due_at is 'When an open attempt is looked at again.';
+comment on column archive.attempts.webhook_at is 'When a webhook last told of it: for an hour it is not visited because the run list changed. Null when none did.';
+comment on column archive.attempts.checks is 'How often it was looked at while it was open.';
+comment on column archive.attempts.check_due_at is 'When an open attempt is looked at again.';
 comment on column archive.attempts.check_reason is 'Why the last check of an open attempt did not close it: settling (its run completed moments ago, it is listed once more), lagging (a job is not completed although the run is), incomplete (fewer jobs than GitHub promised), empty (no job at all), unusable (a job object that cannot be used), list_not_found (404 for its jobs, while the run answers), run_not_found (404 for the run), unreadable (another error). Null while its run goes on.';
 comment on column archive.attempts.check_detail is 'What the last check found, in words for people; null when there is nothing to say.';
 comment on column archive.attempts.check_failures is 'How many checks in a row ended with such a reason, settling aside.';
@@ -112,7 +112,7 @@ comment on column archive.attempts.same_reason_since is 'When the first of those
 comment on column archive.attempts.incomplete_since is 'When the attempt became a gap of kind list_incomplete, by the database''s clock; null while its list is read again soon.';
 comment on column archive.attempts.listed_at is 'When its final list of jobs was read, by the database''s clock; null before that.';
 comment on column archive.attempts.listed_jobs is 'How many jobs that list had; null before it was read.';
-comment on column archive.attempts.missing_job_ids is 'Jobs that its final listing showed and that had not completed. One that completes later is in archive.obligations, too.';
+comment on column archive.attempts.missing_job_ids is 'Jobs that its final listing showed and that had not completed. One that completes later is in archive.log_jobs, too.';
 comment on column archive.attempts.jobs_etag is 'GitHub''s ETag of the list of jobs that closed the attempt: while it holds, listing the jobs again costs nothing of the limit. Null when there is none.';
 comment on column archive.attempts.confirm_due_at is 'When the jobs of the listed attempt are listed once more, a day after the list that closed it, by the database''s clock. Null when they are not.';
 comment on column archive.attempts.record_key is 'Its run record in the store, relative to the prefix; null until it is written.';
@@ -121,7 +121,7 @@ comment on column archive.attempts.first_seen_at is 'When this archive first saw
 
 -- All job objects that differ are kept, not only the most complete one. The rows for auditors are made from all of them, so that the
 -- order in which they arrived makes no difference.
-create table archive.obligations (
+create table archive.log_jobs (
   job_id bigint primary key,
   repository_id bigint not null references archive.repositories,
   run_id bigint not null,
@@ -147,8 +147,8 @@ create table archive.obligations (
   expires_at timestamptz,
   unconfirmed_answer text,
   unconfirmed_at timestamptz,
-  unsettled_at timestamptz,
-  relook_at timestamptz,
+  incomplete_read_at timestamptz,
+  recheck_at timestamptz,
   decided_at timestamptz,
   record_key text,
   rows_loaded_at timestamptz,
@@ -158,76 +158,76 @@ create table archive.obligations (
   reread_due_at timestamptz,
   reread_problem text,
   first_seen_at timestamptz not null default now(),
-  constraint obligations_unconfirmed_check check ((unconfirmed_answer is null) = (unconfirmed_at is null))
+  constraint log_jobs_unconfirmed_check check ((unconfirmed_answer is null) = (unconfirmed_at is null))
 );
-create index obligations_unloaded_idx on archive.obligations (job_id) where rows_loaded_at is null;
-create index obligations_run_id_idx on archive.obligations (run_id, run_attempt);
-create index obligations_unrecorded_idx on archive.obligations (run_id) where log_state in ('archived', 'absent') and record_key is null;
+create index log_jobs_unloaded_idx on archive.log_jobs (job_id) where rows_loaded_at is null;
+create index log_jobs_run_id_idx on archive.log_jobs (run_id, run_attempt);
+create index log_jobs_unrecorded_idx on archive.log_jobs (run_id) where log_state in ('archived', 'absent') and record_key is null;
 -- One narrow index per lane of the feeder: due logs are found without a walk over the backlog.
-create index obligations_live_idx on archive.obligations (repository_id, completed_at desc nulls last)
+create index log_jobs_live_idx on archive.log_jobs (repository_id, completed_at desc nulls last)
   where log_state = 'pending' and backfill_id is null;
-create index obligations_expiring_idx on archive.obligations (repository_id, expires_at) where log_state = 'pending';
-create index obligations_failed_idx on archive.obligations (repository_id, due_at) where log_state = 'failed';
-create index obligations_relook_idx on archive.obligations (repository_id, relook_at) where relook_at is not null;
-create index obligations_expires_at_idx on archive.obligations (expires_at);
+create index log_jobs_expiring_idx on archive.log_jobs (repository_id, expires_at) where log_state = 'pending';
+create index log_jobs_failed_idx on archive.log_jobs (repository_id, due_at) where log_state = 'failed';
+create index log_jobs_recheck_idx on archive.log_jobs (repository_id, recheck_at) where recheck_at is not null;
+create index log_jobs_expires_at_idx on archive.log_jobs (expires_at);
 -- Coverage, as for archive.attempts.
-create index obligations_coverage_idx on archive.obligations (repository_id, run_id) include (log_state, log_reason, rows_loaded_at);
-create index obligations_extraction_version_idx on archive.obligations (extraction_version) where log_state = 'archived';
-create index obligations_fuller_object_idx on archive.obligations (job_id) where log_state = 'archived' and object_steps > recorded_steps;
-comment on table archive.obligations is 'One row for each completed job: its object as received, and what is owed for its log.';
-comment on column archive.obligations.job_id is 'GitHub''s id of the job.';
-comment on column archive.obligations.repository_id is 'GitHub''s id of the repository.';
-comment on column archive.obligations.run_id is 'GitHub''s id of the run.';
-comment on column archive.obligations.run_attempt is 'The smallest attempt that listed this id: the one that ran the job.';
-comment on column archive.obligations.last_listed_attempt is 'The largest attempt that listed this id.';
-comment on column archive.obligations.backfill_id is 'The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.';
-comment on column archive.obligations.job_name is 'GitHub''s name of the job; null where the job object lacks it.';
-comment on column archive.obligations.runner_name is 'GitHub''s name of the runner; null when the job had none.';
-comment on column archive.obligations.conclusion is 'GitHub''s conclusion; null where the job object lacks it.';
-comment on column archive.obligations.started_at is 'GitHub''s started_at; null where the job object lacks it.';
-comment on column archive.obligations.completed_at is 'GitHub''s completed_at; null where the job object lacks it.';
-comment on column archive.obligations.object is 'The job object as received; json, since jsonb refuses NUL.';
-comment on column archive.obligations.object_source is 'How the object came: listing, webhook, or get (asked for by its id).';
-comment on column archive.obligations.object_steps is 'How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.';
-comment on column archive.obligations.object_received_at is 'When the object came.';
-comment on column archive.obligations.contents is 'Hashes of what the objects received so far say of the job and of each step: how one that says something new is told from one that does not.';
-comment on column archive.obligations.other_objects is 'Objects of this job that were received and say something else than object does: a webhook''s, with steps that had not ended.';
-comment on column archive.obligations.log_state is 'pending, archived, absent or failed.';
-comment on column archive.obligations.log_reason is 'Why the log is absent or failed; null when it is archived, or pending without a failure.';
-comment on column archive.obligations.log_detail is 'What happened the last time, in words for an operator; never a signed link. Null when nothing went wrong.';
-comment on column archive.obligations.tries is 'How often the log was asked for in vain.';
-comment on column archive.obligations.due_at is 'When a pending or failed log is asked for next, by the database''s clock.';
-comment on column archive.obligations.expires_at is 'When GitHub''s retention removes the log, as far as we know; null when we do not.';
-comment on column archive.obligations.unconfirmed_answer is 'The last answer to a request for the log that a second one must confirm: gone (410), not_found (404), empty (zero bytes), or sha256: and the hash of a body in which no line has a timestamp. Null when there is none.';
-comment on column archive.obligations.unconfirmed_at is 'When that answer came first, by GitHub''s clock; the same answers after it leave it as it is. Null when there is none.';
-comment on column archive.obligations.unsettled_at is 'When the log was first read without its end; the next reading is stored as it is. Null when it had one.';
-comment on column archive.obligations.relook_at is 'When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.';
-comment on column archive.obligations.decided_at is 'When the log was last found archived, absent or failed, by the database''s clock; null before that.';
-comment on column archive.obligations.record_key is 'The job''s record in the store, relative to the prefix; null until the log is archived or absent.';
-comment on column archive.obligations.rows_loaded_at is 'When the job''s rows were last loaded; null while they are owed.';
-comment on column archive.obligations.extraction_version is 'That of archive.logs, 0 for null: below the program''s own, an archived log is read again.';
-comment on column archive.obligations.recorded_steps is 'object_steps of archive.logs: below this row''s own object_steps, an archived log is read again. Null until a record is loaded.';
-comment on column archive.obligations.reread_tries is 'How many readings of the archived log began since the last one that ended well.';
-comment on column archive.obligations.reread_due_at is 'Before this instant no loader reads the archived log again: the last reading did not end well. Null when it did.';
-comment on column archive.obligations.reread_problem is 'Why the last reading of the archived log did not end well; null when it did, or when its process died.';
-comment on column archive.obligations.first_seen_at is 'When this archive first saw the job completed, by the database''s clock.';
+create index log_jobs_coverage_idx on archive.log_jobs (repository_id, run_id) include (log_state, log_reason, rows_loaded_at);
+create index log_jobs_extraction_version_idx on archive.log_jobs (extraction_version) where log_state = 'archived';
+create index log_jobs_fuller_object_idx on archive.log_jobs (job_id) where log_state = 'archived' and object_steps > recorded_steps;
+comment on table archive.log_jobs is 'One row for each completed job: its object as received, and what is owed for its log.';
+comment on column archive.log_jobs.job_id is 'GitHub''s id of the job.';
+comment on column archive.log_jobs.repository_id is 'GitHub''s id of the repository.';
+comment on column archive.log_jobs.run_id is 'GitHub''s id of the run.';
+comment on column archive.log_jobs.run_attempt is 'The smallest attempt that listed this id: the one that ran the job.';
+comment on column archive.log_jobs.last_listed_attempt is 'The largest attempt that listed this id.';
+comment on column archive.log_jobs.backfill_id is 'The backfill whose run it belongs to: fed after live jobs, by expiry. Null: live.';
+comment on column archive.log_jobs.job_name is 'GitHub''s name of the job; null where the job object lacks it.';
+comment on column archive.log_jobs.runner_name is 'GitHub''s name of the runner; null when the job had none.';
+comment on column archive.log_jobs.conclusion is 'GitHub''s conclusion; null where the job object lacks it.';
+comment on column archive.log_jobs.started_at is 'GitHub''s started_at; null where the job object lacks it.';
+comment on column archive.log_jobs.completed_at is 'GitHub''s completed_at; null where the job object lacks it.';
+comment on column archive.log_jobs.object is 'The job object as received; json, since jsonb refuses NUL.';
+comment on column archive.log_jobs.object_source is 'How the object came: listing, webhook, or get (asked for by its id).';
+comment on column archive.log_jobs.object_steps is 'How much the object says of its steps: how many there are, how many are completed, and how many of their conclusions and times are known, counted together. One with more replaces one with fewer.';
+comment on column archive.log_jobs.object_received_at is 'When the object came.';
+comment on column archive.log_jobs.contents is 'Hashes of what the objects received so far say of the job and of each step: how one that says something new is told from one that does not.';
+comment on column archive.log_jobs.other_objects is 'Objects of this job that were received and say something else than object does: a webhook''s, with steps that had not ended.';
+comment on column archive.log_jobs.log_state is 'pending, archived, absent or failed.';
+comment on column archive.log_jobs.log_reason is 'Why the log is absent or failed; null when it is archived, or pending without a failure.';
+comment on column archive.log_jobs.log_detail is 'What happened the last time, in words for an operator; never a signed link. Null when nothing went wrong.';
+comment on column archive.log_jobs.tries is 'How often the log was asked for in vain.';
+comment on column archive.log_jobs.due_at is 'When a pending or failed log is asked for next, by the database''s clock.';
+comment on column archive.log_jobs.expires_at is 'When GitHub''s retention removes the log, as far as we know; null when we do not.';
+comment on column archive.log_jobs.unconfirmed_answer is 'The last answer to a request for the log that a second one must confirm: gone (410), not_found (404), empty (zero bytes), or sha256: and the hash of a body in which no line has a timestamp. Null when there is none.';
+comment on column archive.log_jobs.unconfirmed_at is 'When that answer came first, by GitHub''s clock; the same answers after it leave it as it is. Null when there is none.';
+comment on column archive.log_jobs.incomplete_read_at is 'When the log was first read without its end; the next reading is stored as it is. Null when it had one.';
+comment on column archive.log_jobs.recheck_at is 'When a log that is deleted, empty or without timestamps is requested again: an hour and a day after that was decided, and an absent one two days before its expiry. Also when a damaged log is to be repaired. Null when it is not.';
+comment on column archive.log_jobs.decided_at is 'When the log was last found archived, absent or failed, by the database''s clock; null before that.';
+comment on column archive.log_jobs.record_key is 'The job''s record in the store, relative to the prefix; null until the log is archived or absent.';
+comment on column archive.log_jobs.rows_loaded_at is 'When the job''s rows were last loaded; null while they are owed.';
+comment on column archive.log_jobs.extraction_version is 'That of archive.logs, 0 for null: below the program''s own, an archived log is read again.';
+comment on column archive.log_jobs.recorded_steps is 'object_steps of archive.logs: below this row''s own object_steps, an archived log is read again. Null until a record is loaded.';
+comment on column archive.log_jobs.reread_tries is 'How many readings of the archived log began since the last one that ended well.';
+comment on column archive.log_jobs.reread_due_at is 'Before this instant no loader reads the archived log again: the last reading did not end well. Null when it did.';
+comment on column archive.log_jobs.reread_problem is 'Why the last reading of the archived log did not end well; null when it did, or when its process died.';
+comment on column archive.log_jobs.first_seen_at is 'When this archive first saw the job completed, by the database''s clock.';
 
-create table archive.logs_in_flight (
+create table archive.log_leases (
   job_id bigint primary key,
   worker text,
   leased_until timestamptz,
-  deaths integer not null default 0 check (deaths >= 0),
+  crashes integer not null default 0 check (crashes >= 0),
   raw_sha256 text,
   raw_bytes bigint
 );
-create index logs_in_flight_raw_sha256_idx on archive.logs_in_flight (raw_sha256) where raw_sha256 is not null;
-comment on table archive.logs_in_flight is 'Logs that a worker began with, until their record is loaded.';
-comment on column archive.logs_in_flight.job_id is 'GitHub''s id of the job.';
-comment on column archive.logs_in_flight.worker is 'The process that works on the log. Once its lease has run out, whoever finds it here counts a death. Null when none does.';
-comment on column archive.logs_in_flight.leased_until is 'Until when the worker has the log for itself unless it says so again, by the database''s clock. Null without a worker.';
-comment on column archive.logs_in_flight.deaths is 'How many workers died while they worked on this log.';
-comment on column archive.logs_in_flight.raw_sha256 is 'Of the log as it was read, lower-case hex: what its record will say, before it is loaded. Null until it is read.';
-comment on column archive.logs_in_flight.raw_bytes is 'Size of the log as it was read, in bytes; null until it is read.';
+create index log_leases_raw_sha256_idx on archive.log_leases (raw_sha256) where raw_sha256 is not null;
+comment on table archive.log_leases is 'Logs that a worker began with, until their record is loaded.';
+comment on column archive.log_leases.job_id is 'GitHub''s id of the job.';
+comment on column archive.log_leases.worker is 'The process that works on the log. Once its lease has run out, whoever finds it here counts a death. Null when none does.';
+comment on column archive.log_leases.leased_until is 'Until when the worker has the log for itself unless it says so again, by the database''s clock. Null without a worker.';
+comment on column archive.log_leases.crashes is 'How many workers died while they worked on this log.';
+comment on column archive.log_leases.raw_sha256 is 'Of the log as it was read, lower-case hex: what its record will say, before it is loaded. Null until it is read.';
+comment on column archive.log_leases.raw_bytes is 'Size of the log as it was read, in bytes; null until it is read.';
 
 -- Rows are only ever added.
 create table archive.retries (

@@ -1,4 +1,4 @@
--- One budget for all processes: what each credential has used, what runs on it, and the clocks of the API hosts. archive.ask_budget
+-- One budget for all processes: what each credential has used, what runs on it, and the clocks of the API hosts. archive.request_budget
 -- decides what may start.
 
 create table archive.credentials (

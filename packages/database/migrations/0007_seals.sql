@@ -9,10 +9,10 @@ create table archive.objects (
   repository_id bigint,
   run_id bigint,
   job_id bigint,
-  noted_at timestamptz not null default now(),
+  recorded_at timestamptz not null default now(),
   sealed_in bigint
 );
-create index objects_unsealed_idx on archive.objects (noted_at) where sealed_in is null;
+create index objects_unsealed_idx on archive.objects (recorded_at) where sealed_in is null;
 comment on table archive.objects is 'Records, run records, logs and archive.json, as the loader found them in the store, and the seal that holds each.';
 comment on column archive.objects.object_key is 'Key in the store, under the prefix of ARCHIVE_URL.';
 comment on column archive.objects.version_id is 'The store''s id of this version; null where it has none or did not tell it.';
@@ -21,7 +21,7 @@ comment on column archive.objects.sha256 is 'SHA-256 of the stored bytes, lower-
 comment on column archive.objects.repository_id is 'By the key; null for archive.json.';
 comment on column archive.objects.run_id is 'By the key; null for archive.json.';
 comment on column archive.objects.job_id is 'By the key; null for run records and archive.json.';
-comment on column archive.objects.noted_at is 'When the loader first wrote it down, by the database''s clock.';
+comment on column archive.objects.recorded_at is 'When the loader first wrote it down, by the database''s clock.';
 comment on column archive.objects.sealed_in is 'Sequence of the seal that holds it, which may be prepared and not yet published; null while it waits for one.';
 
 create table archive.seals (
@@ -36,7 +36,7 @@ create table archive.seals (
   by text,
   os_user text,
   database_user text,
-  is_vouched_for boolean not null default true,
+  is_trusted boolean not null default true,
   payload bytea,
   published_at timestamptz,
   check ((payload is null) = (published_at is not null))
@@ -54,7 +54,7 @@ comment on column archive.seals.reason is 'In the operator''s words; null where 
 comment on column archive.seals.by is 'Who had this seal announce the next key or correct earlier seals, as --by names them, or the operating system''s login. Null for a seal that does neither.';
 comment on column archive.seals.os_user is 'Login of the operating system''s user whose process did it, or the user''s number where it has no name. Null where it was not recorded.';
 comment on column archive.seals.database_user is 'Login (session_user) of the database connection that did it. Null where it was not recorded.';
-comment on column archive.seals.is_vouched_for is 'False for a seal that was taken over from the store without a key that stands for the chain: its policies and released holds were not taken over, and no log goes by its tombstones.';
+comment on column archive.seals.is_trusted is 'False for a seal that was taken over from the store without a key that stands for the chain: its policies and released holds were not taken over, and no log goes by its tombstones.';
 comment on column archive.seals.payload is 'The canonical bytes, so that what was prepared before a crash is what is published after it; null once it is published.';
 comment on column archive.seals.published_at is 'When it was seen in the store, by the database''s clock; null while it is prepared.';
 

@@ -62,7 +62,7 @@ create table archive.tombstones (
   os_user text,
   database_user text default session_user,
   decided_at timestamptz not null default now(),
-  is_vouched_for boolean not null default true,
+  is_trusted boolean not null default true,
   sealed_in bigint,
   due_at timestamptz default now(),
   removed_at timestamptz,
@@ -85,7 +85,7 @@ comment on column archive.tombstones.by is 'Who did it, as --by names them, or t
 comment on column archive.tombstones.os_user is 'Login of the operating system''s user whose process did it, or the user''s number where it has no name. Null where it was not recorded.';
 comment on column archive.tombstones.database_user is 'Login (session_user) of the database connection that did it. Null where it was not recorded.';
 comment on column archive.tombstones.decided_at is 'When, by the database''s clock.';
-comment on column archive.tombstones.is_vouched_for is 'False where it came out of a chain that no key of ours stood for: then no object is removed for it.';
+comment on column archive.tombstones.is_trusted is 'False where it came out of a chain that no key of ours stood for: then no object is removed for it.';
 comment on column archive.tombstones.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
 comment on column archive.tombstones.due_at is 'When the store is asked next to remove it; null once it is gone.';
 comment on column archive.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';

@@ -54,8 +54,8 @@
 with uses as (
   select job_id, step_number, action, ref, sha, used_at, line_number
   from audit.action_uses
-  where job_completed_at >= audit.instant(:'since')
-    and job_completed_at < audit.instant(:'until')
+  where job_completed_at >= audit.parse_time(:'since')
+    and job_completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and (
       :'action' = ''
@@ -94,5 +94,5 @@ order by used_at desc nulls last, job_id desc, line_number, step_number;
 
 -- What could not be read, where further rows may be.
 select unread, count
-from audit.unread('actions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
+from audit.unread_counts('actions', audit.parse_time(:'since'), audit.parse_time(:'until'), :'repository')
 order by count desc, unread;

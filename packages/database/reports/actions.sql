@@ -46,8 +46,8 @@ select
   max(used_at) as last_used_at,
   max(job_id) as last_job_id
 from audit.action_uses
-where job_completed_at >= audit.instant(:'since')
-  and job_completed_at < audit.instant(:'until')
+where job_completed_at >= audit.parse_time(:'since')
+  and job_completed_at < audit.parse_time(:'until')
   and (:'repository' = '' or repository = :'repository')
 group by action_lower, ref, sha
 order by jobs desc, action, ref, sha
@@ -55,5 +55,5 @@ limit :'limit'::bigint;
 
 -- What could not be read, where further rows may be.
 select unread, count
-from audit.unread('actions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
+from audit.unread_counts('actions', audit.parse_time(:'since'), audit.parse_time(:'until'), :'repository')
 order by count desc, unread;

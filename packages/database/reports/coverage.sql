@@ -53,8 +53,8 @@ with days as (
     sum(logs_pending)::bigint as logs_pending,
     sum(logs_failed)::bigint as logs_failed
   from audit.coverage
-  where window_end > audit.instant(:'since')
-    and window_start < audit.instant(:'until')
+  where window_end > audit.parse_time(:'since')
+    and window_start < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
   group by repository_id
 ),
@@ -62,8 +62,8 @@ gaps as (
   select repository_id, count(*) as open_windows
   from audit.gaps
   where kind in ('window_open', 'second_full')
-    and (window_start is null or window_start < audit.instant(:'until'))
-    and (window_end is null or window_end > audit.instant(:'since'))
+    and (window_start is null or window_start < audit.parse_time(:'until'))
+    and (window_end is null or window_end > audit.parse_time(:'since'))
   group by repository_id
 )
 select

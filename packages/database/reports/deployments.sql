@@ -54,8 +54,8 @@ select
   completed_at, started_at, repository, workflow_name, job_name, conclusion, head_branch, head_sha, event, actor, triggering_actor,
   runner_name, runner_group_name, job_id, run_id, run_attempt, log_state, log_key, log_sha256, record_key, record_sha256
 from audit.jobs
-where completed_at >= audit.instant(:'since')
-  and completed_at < audit.instant(:'until')
+where completed_at >= audit.parse_time(:'since')
+  and completed_at < audit.parse_time(:'until')
   and (:'repository' = '' or repository = :'repository')
   and (:'branch' = '' or head_branch = :'branch')
   and conclusion is distinct from 'skipped'

@@ -52,8 +52,8 @@ with failed_jobs as (
   select completed_at, repository, workflow_name, job_name, conclusion, head_branch, head_sha, actor, job_id, run_id, run_attempt,
     log_state, log_reason
   from audit.jobs
-  where completed_at >= audit.instant(:'since')
-    and completed_at < audit.instant(:'until')
+  where completed_at >= audit.parse_time(:'since')
+    and completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and (:'branch' = '' or head_branch = :'branch')
     and conclusion in ('failure', 'timed_out')
@@ -65,8 +65,8 @@ failed_runs as (
   select coalesce(updated_at, created_at) as completed_at, repository, workflow_name, null::text as job_name, conclusion, head_branch,
     head_sha, actor, null::bigint as job_id, run_id, run_attempt, null::text as log_state, null::text as log_reason
   from audit.attempts
-  where coalesce(updated_at, created_at) >= audit.instant(:'since')
-    and coalesce(updated_at, created_at) < audit.instant(:'until')
+  where coalesce(updated_at, created_at) >= audit.parse_time(:'since')
+    and coalesce(updated_at, created_at) < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and (:'branch' = '' or head_branch = :'branch')
     and (

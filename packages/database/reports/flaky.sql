@@ -46,8 +46,8 @@ with commits as (
     min(job_id) filter (where conclusion <> 'success') as failed_job_id,
     max(job_id) filter (where conclusion = 'success') as passed_job_id
   from audit.jobs
-  where completed_at >= audit.instant(:'since')
-    and completed_at < audit.instant(:'until')
+  where completed_at >= audit.parse_time(:'since')
+    and completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and conclusion in ('success', 'failure', 'timed_out')
     and head_sha is not null

@@ -47,8 +47,8 @@ with missing as (
     log_state, log_reason, log_detail, expires_at, completed_at, repository, workflow_name, job_name, conclusion, job_id, run_id,
     run_attempt, log_tries, first_seen_at
   from audit.jobs
-  where completed_at >= audit.instant(:'since')
-    and completed_at < audit.instant(:'until')
+  where completed_at >= audit.parse_time(:'since')
+    and completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and (
       log_state in ('pending', 'failed')
@@ -60,8 +60,8 @@ with missing as (
     null, null, 'the run ended without a job', null, coalesce(updated_at, created_at), repository, workflow_name, null, conclusion,
     null, run_id, run_attempt, null, first_seen_at
   from audit.attempts
-  where coalesce(updated_at, created_at) >= audit.instant(:'since')
-    and coalesce(updated_at, created_at) < audit.instant(:'until')
+  where coalesce(updated_at, created_at) >= audit.parse_time(:'since')
+    and coalesce(updated_at, created_at) < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and (
       (conclusion = 'startup_failure' and coalesce(listed_jobs, 0) = 0)

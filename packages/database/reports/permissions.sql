@@ -40,8 +40,8 @@
 with jobs as (
   select repository, workflow_name, job_name, job_id, job_completed_at, array_agg(scope order by scope) as write_scopes
   from audit.permissions
-  where job_completed_at >= audit.instant(:'since')
-    and job_completed_at < audit.instant(:'until')
+  where job_completed_at >= audit.parse_time(:'since')
+    and job_completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
     and access = 'write'
   group by repository, workflow_name, job_name, job_id, job_completed_at
@@ -59,5 +59,5 @@ limit :'limit'::bigint;
 
 -- What could not be read, where further rows may be.
 select unread, count
-from audit.unread('permissions', audit.instant(:'since'), audit.instant(:'until'), :'repository')
+from audit.unread_counts('permissions', audit.parse_time(:'since'), audit.parse_time(:'until'), :'repository')
 order by count desc, unread;

@@ -51,8 +51,8 @@ select
   max(completed_at) as last_completed_at,
   max(job_id) as last_job_id
 from audit.runners
-where completed_at >= audit.instant(:'since')
-  and completed_at < audit.instant(:'until')
+where completed_at >= audit.parse_time(:'since')
+  and completed_at < audit.parse_time(:'until')
   and (:'repository' = '' or repository = :'repository')
   and runner_name is not null
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
@@ -61,5 +61,5 @@ limit :'limit'::bigint;
 
 -- What could not be read, where further rows may be.
 select unread, count
-from audit.unread('runners', audit.instant(:'since'), audit.instant(:'until'), :'repository')
+from audit.unread_counts('runners', audit.parse_time(:'since'), audit.parse_time(:'until'), :'repository')
 order by count desc, unread;

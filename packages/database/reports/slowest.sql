@@ -49,8 +49,8 @@ with durations as (
   from audit.jobs
   where :'by' = 'job'
     and conclusion in ('success', 'failure', 'timed_out')
-    and completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
-    and completed_at < audit.instant(:'until')
+    and completed_at >= audit.parse_time(:'since') - (least(audit.parse_time(:'until'), now()) - audit.parse_time(:'since'))
+    and completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
   union all
   select repository, workflow_name, null, null, max(completed_at),
@@ -58,8 +58,8 @@ with durations as (
   from audit.jobs
   where :'by' = 'workflow'
     and conclusion in ('success', 'failure', 'timed_out')
-    and completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
-    and completed_at < audit.instant(:'until')
+    and completed_at >= audit.parse_time(:'since') - (least(audit.parse_time(:'until'), now()) - audit.parse_time(:'since'))
+    and completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
   group by repository, workflow_name, run_id, run_attempt
   union all
@@ -67,13 +67,13 @@ with durations as (
   from audit.steps
   where :'by' = 'step'
     and conclusion in ('success', 'failure', 'timed_out')
-    and job_completed_at >= audit.instant(:'since') - (least(audit.instant(:'until'), now()) - audit.instant(:'since'))
-    and job_completed_at < audit.instant(:'until')
+    and job_completed_at >= audit.parse_time(:'since') - (least(audit.parse_time(:'until'), now()) - audit.parse_time(:'since'))
+    and job_completed_at < audit.parse_time(:'until')
     and (:'repository' = '' or repository = :'repository')
 ),
 spans as (
   select
-    repository, workflow_name, job_name, step_name, completed_at >= audit.instant(:'since') as is_now,
+    repository, workflow_name, job_name, step_name, completed_at >= audit.parse_time(:'since') as is_now,
     count(*) as times,
     percentile_disc(0.5) within group (order by duration_seconds) as p50,
     percentile_disc(0.95) within group (order by duration_seconds) as p95,

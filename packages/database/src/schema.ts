@@ -39,17 +39,13 @@ export interface ArchiveAnnotations {
   step_number: number | null;
 }
 
-export interface ArchiveAsker {
-  owners: string[] | null;
-  repositories: string | null;
-  sees_all: boolean | null;
-}
-
 export interface ArchiveAttempts {
   actor: string | null;
   check_detail: string | null;
+  check_due_at: Generated<Timestamp>;
   check_failures: Generated<number>;
   check_reason: string | null;
+  checks: Generated<number>;
   conclusion: string | null;
   confirm_due_at: Timestamp | null;
   first_seen_at: Generated<Timestamp>;
@@ -71,10 +67,8 @@ export interface ArchiveAttempts {
   sealed_in: number | null;
   state: Generated<string>;
   status: string | null;
-  told_at: Timestamp | null;
   triggering_actor: string | null;
-  visit_due_at: Generated<Timestamp>;
-  visits: Generated<number>;
+  webhook_at: Timestamp | null;
 }
 
 export interface ArchiveAuditorOwners {
@@ -156,6 +150,12 @@ export interface ArchiveCredentials {
   used: Generated<number>;
 }
 
+export interface ArchiveCurrentReader {
+  owners: string[] | null;
+  repositories: string | null;
+  sees_all: boolean | null;
+}
+
 export interface ArchiveDamages {
   finding: string;
   found_at: Generated<Timestamp>;
@@ -169,8 +169,6 @@ export interface ArchiveDamages {
 
 export interface ArchiveDeliveries {
   action: string | null;
-  asked_at: Timestamp | null;
-  asks: Generated<number>;
   body: Buffer | null;
   event: string;
   first_seen_at: Generated<Timestamp>;
@@ -178,6 +176,8 @@ export interface ArchiveDeliveries {
   outcome: string;
   problem: string | null;
   received_at: Timestamp | null;
+  redelivery_requested_at: Timestamp | null;
+  redelivery_requests: Generated<number>;
   repository_id: number;
   tries: Generated<number>;
 }
@@ -254,6 +254,54 @@ export interface ArchiveLogFacts {
   secret_source: string | null;
 }
 
+export interface ArchiveLogJobs {
+  backfill_id: number | null;
+  completed_at: Timestamp | null;
+  conclusion: string | null;
+  contents: Generated<ArrayType<number>>;
+  decided_at: Timestamp | null;
+  due_at: Generated<Timestamp>;
+  expires_at: Timestamp | null;
+  extraction_version: Generated<number>;
+  first_seen_at: Generated<Timestamp>;
+  incomplete_read_at: Timestamp | null;
+  job_id: number;
+  job_name: string | null;
+  last_listed_attempt: number;
+  log_detail: string | null;
+  log_reason: string | null;
+  log_state: Generated<string>;
+  object: unknown;
+  object_received_at: Timestamp;
+  object_source: string;
+  object_steps: Generated<number>;
+  other_objects: Generated<ArrayType<unknown>>;
+  recheck_at: Timestamp | null;
+  record_key: string | null;
+  recorded_steps: number | null;
+  repository_id: number;
+  reread_due_at: Timestamp | null;
+  reread_problem: string | null;
+  reread_tries: Generated<number>;
+  rows_loaded_at: Timestamp | null;
+  run_attempt: number;
+  run_id: number;
+  runner_name: string | null;
+  started_at: Timestamp | null;
+  tries: Generated<number>;
+  unconfirmed_answer: string | null;
+  unconfirmed_at: Timestamp | null;
+}
+
+export interface ArchiveLogLeases {
+  crashes: Generated<number>;
+  job_id: number;
+  leased_until: Timestamp | null;
+  raw_bytes: number | null;
+  raw_sha256: string | null;
+  worker: string | null;
+}
+
 export interface ArchiveLogs {
   archived_at: Timestamp | null;
   copied_from_job_id: number | null;
@@ -277,64 +325,16 @@ export interface ArchiveLogs {
   stored_sha256: string | null;
 }
 
-export interface ArchiveLogsInFlight {
-  deaths: Generated<number>;
-  job_id: number;
-  leased_until: Timestamp | null;
-  raw_bytes: number | null;
-  raw_sha256: string | null;
-  worker: string | null;
-}
-
 export interface ArchiveObjects {
   job_id: number | null;
-  noted_at: Generated<Timestamp>;
   object_key: string;
+  recorded_at: Generated<Timestamp>;
   repository_id: number | null;
   run_id: number | null;
   sealed_in: number | null;
   sha256: string;
   size_bytes: number;
   version_id: string | null;
-}
-
-export interface ArchiveObligations {
-  backfill_id: number | null;
-  completed_at: Timestamp | null;
-  conclusion: string | null;
-  contents: Generated<ArrayType<number>>;
-  decided_at: Timestamp | null;
-  due_at: Generated<Timestamp>;
-  expires_at: Timestamp | null;
-  extraction_version: Generated<number>;
-  first_seen_at: Generated<Timestamp>;
-  job_id: number;
-  job_name: string | null;
-  last_listed_attempt: number;
-  log_detail: string | null;
-  log_reason: string | null;
-  log_state: Generated<string>;
-  object: unknown;
-  object_received_at: Timestamp;
-  object_source: string;
-  object_steps: Generated<number>;
-  other_objects: Generated<ArrayType<unknown>>;
-  record_key: string | null;
-  recorded_steps: number | null;
-  relook_at: Timestamp | null;
-  repository_id: number;
-  reread_due_at: Timestamp | null;
-  reread_problem: string | null;
-  reread_tries: Generated<number>;
-  rows_loaded_at: Timestamp | null;
-  run_attempt: number;
-  run_id: number;
-  runner_name: string | null;
-  started_at: Timestamp | null;
-  tries: Generated<number>;
-  unconfirmed_answer: string | null;
-  unconfirmed_at: Timestamp | null;
-  unsettled_at: Timestamp | null;
 }
 
 export interface ArchivePermissions {
@@ -477,7 +477,7 @@ export interface ArchiveSeals {
   by: string | null;
   database_user: string | null;
   entries: number;
-  is_vouched_for: Generated<boolean>;
+  is_trusted: Generated<boolean>;
   key_id: string;
   next_key_id: string | null;
   os_user: string | null;
@@ -515,7 +515,7 @@ export interface ArchiveTombstones {
   database_user: Generated<string | null>;
   decided_at: Generated<Timestamp>;
   due_at: Generated<Timestamp | null>;
-  is_vouched_for: Generated<boolean>;
+  is_trusted: Generated<boolean>;
   job_id: number;
   object_key: string;
   os_user: string | null;
@@ -766,8 +766,8 @@ export interface AuditJobs {
 export interface AuditObjects {
   host: string | null;
   job_id: number | null;
-  noted_at: Timestamp | null;
   object_key: string | null;
+  recorded_at: Timestamp | null;
   repository: string | null;
   repository_id: number | null;
   run_id: number | null;
@@ -930,7 +930,6 @@ export interface AuditTombstones {
 export interface DB {
   "archive.action_uses": ArchiveActionUses;
   "archive.annotations": ArchiveAnnotations;
-  "archive.asker": ArchiveAsker;
   "archive.attempts": ArchiveAttempts;
   "archive.auditor_owners": ArchiveAuditorOwners;
   "archive.backfill_repositories": ArchiveBackfillRepositories;
@@ -939,6 +938,7 @@ export interface DB {
   "archive.clock_skews": ArchiveClockSkews;
   "archive.credential_holders": ArchiveCredentialHolders;
   "archive.credentials": ArchiveCredentials;
+  "archive.current_reader": ArchiveCurrentReader;
   "archive.damages": ArchiveDamages;
   "archive.deliveries": ArchiveDeliveries;
   "archive.full_seconds": ArchiveFullSeconds;
@@ -947,10 +947,10 @@ export interface DB {
   "archive.jobs": ArchiveJobs;
   "archive.locks": ArchiveLocks;
   "archive.log_facts": ArchiveLogFacts;
+  "archive.log_jobs": ArchiveLogJobs;
+  "archive.log_leases": ArchiveLogLeases;
   "archive.logs": ArchiveLogs;
-  "archive.logs_in_flight": ArchiveLogsInFlight;
   "archive.objects": ArchiveObjects;
-  "archive.obligations": ArchiveObligations;
   "archive.permissions": ArchivePermissions;
   "archive.rebuild": ArchiveRebuild;
   "archive.rebuild_refusals": ArchiveRebuildRefusals;

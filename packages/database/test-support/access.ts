@@ -76,7 +76,7 @@ function seed(owner: string, id: number): string {
       select ${id} + run, ${id}, 1, '${owner} CI', 'push', '${owner}-actor', '${owner}-branch', '2026-05-01' from generate_series(1, 3) as run;
     insert into archive.attempts (run_id, run_attempt, repository_id, state, status)
       values (${id} + 1, 1, ${id}, 'listed', 'completed'), (${id} + 2, 1, ${id}, 'gone', null), (${id} + 3, 1, ${id}, 'open', '${owner}');
-    insert into archive.obligations
+    insert into archive.log_jobs
       (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at, log_state, log_reason, log_detail, rows_loaded_at)
       select ${id} + job, ${id}, ${id} + 1, 1, 1, '{}', 'listing', now(), state, reason, '${owner} detail', loaded
       from (values (1, 'archived', null, now()), (2, 'pending', null, null), (3, 'failed', 'forbidden', now())) as jobs (job, state, reason, loaded);
@@ -104,7 +104,7 @@ function seed(owner: string, id: number): string {
     ) insert into archive.backfill_repositories (backfill_id, repository_id, listed_from, problem)
       select backfill_id, ${id}, '2021-01-01', '${owner} does not answer' from asked;
     insert into archive.backfill_steps (backfill_id, step, asked_for, repository_ids, since, until, by, os_user, reason)
-    values (1, 'begin', array['${owner}/app'], array[${id}::bigint], '2020-01-01', '2021-01-01', '${owner} admin', '${owner}', '${owner} asks');
+    values (1, 'begin', array['${owner}/app'], array[${id}::bigint], '2020-01-01', '2021-01-01', '${owner} admin', '${owner}', '${owner} redelivery_requests');
     insert into archive.retries (job_id, repository_id, failed_for, by, os_user, reason)
-    values (${id} + 1, ${id}, 'forbidden', '${owner} admin', '${owner}', '${owner} asks');`;
+    values (${id} + 1, ${id}, 'forbidden', '${owner} admin', '${owner}', '${owner} redelivery_requests');`;
 }

@@ -73,7 +73,7 @@ export async function addRun(db: Database, repository_id: number, { run_id, crea
     const { attempt, state, reason = null, loaded = true, recorded = true } = job;
     const isSettled = state === "archived" || state === "absent";
     await db
-      .insertInto("archive.obligations")
+      .insertInto("archive.log_jobs")
       .values({
         job_id: jobIdOf(run_id, index),
         repository_id,

@@ -6,12 +6,12 @@ with missing_jobs as (
   from archive.attempts
   cross join lateral unnest(missing_job_ids) as missing (job_id)
   where attempts.missing_job_ids <> '{}' and attempts.state = 'listed'
-    and not exists (select from archive.obligations where obligations.job_id = missing.job_id)
+    and not exists (select from archive.log_jobs where log_jobs.job_id = missing.job_id)
   group by attempts.run_id
 ),
 unrecorded as (
   select run_id, count(*)::integer as logs
-  from archive.obligations
+  from archive.log_jobs
   where log_state in ('archived', 'absent') and record_key is null
   group by run_id
 )
@@ -81,8 +81,8 @@ cross join lateral (
       (count(*) filter (where log_state = 'absent'))::integer as absent,
       (count(*) filter (where log_state = 'pending'))::integer as pending,
       (count(*) filter (where log_state = 'failed'))::integer as failed
-    from archive.obligations
-    where obligations.repository_id = repositories.repository_id
+    from archive.log_jobs
+    where log_jobs.repository_id = repositories.repository_id
     group by run_id
   ) as run_jobs on run_jobs.run_id = runs.run_id
   left join missing_jobs on missing_jobs.run_id = runs.run_id

@@ -145,16 +145,16 @@ all_gaps as (
   union all
   select
     'job_not_loaded', repository_id, full_name, run_id, run_attempt, job_id, null, null,
-    'queued', null, obligations.first_seen_at
-  from archive.obligations
+    'queued', null, log_jobs.first_seen_at
+  from archive.log_jobs
   join archive.repositories using (repository_id)
   where rows_loaded_at is null
 
   union all
   select
     'job_not_loaded', repository_id, full_name, run_id, run_attempt, job_id, null, null,
-    'unloadable', log_detail, obligations.first_seen_at
-  from archive.obligations
+    'unloadable', log_detail, log_jobs.first_seen_at
+  from archive.log_jobs
   join archive.repositories using (repository_id)
   where log_state = 'failed' and log_reason = 'unloadable' and rows_loaded_at is not null
 
@@ -166,7 +166,7 @@ all_gaps as (
   join archive.repositories using (repository_id)
   cross join lateral unnest(missing_job_ids) as missing (job_id)
   where attempts.missing_job_ids <> '{}' and attempts.state = 'listed'
-    and not exists (select from archive.obligations where obligations.job_id = missing.job_id)
+    and not exists (select from archive.log_jobs where log_jobs.job_id = missing.job_id)
 
   union all
   select
@@ -178,16 +178,16 @@ all_gaps as (
   union all
   select
     'log_pending', repository_id, full_name, run_id, run_attempt, job_id, null, null,
-    case when tries = 0 then 'queued' else 'again_later' end, log_detail, obligations.first_seen_at
-  from archive.obligations
+    case when tries = 0 then 'queued' else 'again_later' end, log_detail, log_jobs.first_seen_at
+  from archive.log_jobs
   join archive.repositories using (repository_id)
   where log_state = 'pending'
 
   union all
   select
     'log_failed', repository_id, full_name, run_id, run_attempt, job_id, null, null,
-    log_reason, log_detail, obligations.first_seen_at
-  from archive.obligations
+    log_reason, log_detail, log_jobs.first_seen_at
+  from archive.log_jobs
   join archive.repositories using (repository_id)
   where log_state = 'failed'
 
@@ -195,7 +195,7 @@ all_gaps as (
   select
     'log_without_record', repository_id, full_name, run_id, run_attempt, job_id, null, null,
     'no_record', format('the ledger says %s and names no record', log_state), decided_at
-  from archive.obligations
+  from archive.log_jobs
   join archive.repositories using (repository_id)
   where log_state in ('archived', 'absent') and record_key is null
 
@@ -209,7 +209,7 @@ all_gaps as (
       else 'overdue'
     end,
     sealing.problem, unsealed.since
-  from (select min(noted_at) as since from archive.objects where sealed_in is null) as unsealed
+  from (select min(recorded_at) as since from archive.objects where sealed_in is null) as unsealed
   left join archive.sealing on true
   where sealing.key_id is null and unsealed.since is not null
     or unsealed.since < now() - make_interval(secs => 2 * sealing.interval_seconds)

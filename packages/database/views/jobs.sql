@@ -31,8 +31,8 @@ select
     when jobs.started_at <= jobs.completed_at then floor(extract(epoch from jobs.completed_at - jobs.started_at))::bigint
     when jobs.started_at > jobs.completed_at then 0
   end as duration_seconds,
-  coalesce(logs.log_state, obligations.log_state, 'pending') as log_state,
-  case when logs.job_id is null then obligations.log_reason else logs.log_reason end as log_reason,
+  coalesce(logs.log_state, log_jobs.log_state, 'pending') as log_state,
+  case when logs.job_id is null then log_jobs.log_reason else logs.log_reason end as log_reason,
   coalesce(logs.log_flags, '{}') as log_flags,
   logs.log_key,
   logs.raw_bytes as log_bytes,
@@ -47,15 +47,15 @@ select
   logs.first_line_at as log_first_line_at,
   logs.last_line_at as log_last_line_at,
   logs.copied_from_job_id,
-  coalesce(logs.record_key, obligations.record_key) as record_key,
+  coalesce(logs.record_key, log_jobs.record_key) as record_key,
   logs.record_version,
   logs.record_sha256,
-  obligations.expires_at,
-  obligations.object_source,
-  obligations.object_received_at,
-  obligations.log_detail,
-  obligations.tries as log_tries,
-  obligations.first_seen_at,
+  log_jobs.expires_at,
+  log_jobs.object_source,
+  log_jobs.object_received_at,
+  log_jobs.log_detail,
+  log_jobs.tries as log_tries,
+  log_jobs.first_seen_at,
   log_facts.action_uses_left_out,
   log_facts.annotations_left_out,
   log_facts.permissions_left_out,
@@ -71,7 +71,7 @@ left join archive.repositories on repositories.repository_id = jobs.repository_i
 left join archive.runs on runs.run_id = jobs.run_id
 left join archive.attempts on attempts.run_id = jobs.run_id and attempts.run_attempt = jobs.run_attempt
 left join archive.logs on logs.job_id = jobs.job_id
-left join archive.obligations on obligations.job_id = jobs.job_id
+left join archive.log_jobs on log_jobs.job_id = jobs.job_id
 left join archive.log_facts on log_facts.job_id = jobs.job_id
 where jobs.status = 'completed';
 

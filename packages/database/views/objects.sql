@@ -9,7 +9,7 @@ select
   objects.version_id,
   objects.size_bytes,
   objects.sha256,
-  objects.noted_at,
+  objects.recorded_at,
   seals.sequence as seal
 from archive.objects
 left join archive.repositories using (repository_id)
@@ -26,5 +26,5 @@ comment on column audit.objects.object_key is 'Relative to the store''s prefix.'
 comment on column audit.objects.version_id is 'The store''s version id; null if it has none or did not return it.';
 comment on column audit.objects.size_bytes is 'Stored bytes.';
 comment on column audit.objects.sha256 is 'SHA-256 of the stored bytes.';
-comment on column audit.objects.noted_at is 'When the loader recorded it.';
+comment on column audit.objects.recorded_at is 'When the loader recorded it.';
 comment on column audit.objects.seal is 'Published seal that contains it; null until then.';

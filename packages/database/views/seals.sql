@@ -18,7 +18,7 @@ select
 from archive.seals
 cross join archive.identity
 where seals.published_at is not null
-  and case when to_regrole('actions_archive_auditor') is null then true else (select sees_all from archive.asker) end;
+  and case when to_regrole('actions_archive_auditor') is null then true else (select sees_all from archive.current_reader) end;
 
 comment on view audit.seals is 'The chain of seals. Each contains the hashes of the objects archived since the previous one. These rows are an index: verify checks the chain in the store.';
 comment on column audit.seals.host is 'GitHub host.';

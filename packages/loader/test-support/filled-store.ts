@@ -70,7 +70,7 @@ export const see = (harness: Harness, sightings: readonly JobSnapshot[]) =>
   recordJobs(harness.loader.db, repositoryId, sightings);
 const received = async ({ ask }: Harness, job_id: number) =>
   new Date(
-    String((await ask(`select object_received_at::text as at from archive.obligations where job_id = ${job_id}`))[0]?.["at"]),
+    String((await ask(`select object_received_at::text as at from archive.log_jobs where job_id = ${job_id}`))[0]?.["at"]),
   ).toISOString();
 
 /**

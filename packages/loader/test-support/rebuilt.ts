@@ -27,20 +27,20 @@ const ledger = {
         'status', status, 'conclusion', conclusion, 'object', object, 'run_updated_at', run_updated_at, 'actor', actor,
         'triggering_actor', triggering_actor, 'pulls', pull_request_numbers, 'head_repository', head_repository) end as shown
     from archive.attempts`,
-  obligations: `
+  log_jobs: `
     select job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name, conclusion, started_at, completed_at,
       object::jsonb, array(select other::jsonb from unnest(other_objects) as other order by 1) as others, object_source, object_steps,
       date_trunc('milliseconds', object_received_at) as received_at, array(select unnest(contents) order by 1) as contents,
       case log_state when 'failed' then 'pending' else log_state end as log_state,
       case when log_state = 'absent' then log_reason end as log_reason, expires_at, record_key, rows_loaded_at is null as owed
-    from archive.obligations`,
+    from archive.log_jobs`,
   windows: "select repository_id, window_start, window_end from archive.windows",
   full_seconds: "select repository_id, second_start from archive.full_seconds",
   coverage: `
     select to_jsonb(t) - 'logs_pending' - 'logs_failed' || jsonb_build_object('owed', logs_pending + logs_failed) as row
     from audit.coverage t`,
   objects: "select object_key, size_bytes, sha256, sealed_in from archive.objects where object_key <> 'archive.json'",
-  seals: "select to_jsonb(t) - 'published_at' - 'is_vouched_for' from archive.seals t",
+  seals: "select to_jsonb(t) - 'published_at' - 'is_trusted' from archive.seals t",
   holds: `
     select job_id, is_held, reason, by, os_user, database_user, date_trunc('milliseconds', changed_at) as changed_at
     from archive.holds`,

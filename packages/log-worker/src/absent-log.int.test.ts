@@ -55,7 +55,7 @@ test("a job without an end is as old as its object", async () => {
   await harness.deliver(job);
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending" });
   expect(await harness.recordOf(job)).toBeUndefined();
-  await harness.query("update archive.obligations set object_received_at = now() - interval '1 hour'");
+  await harness.query("update archive.log_jobs set object_received_at = now() - interval '1 hour'");
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("deleted");
 });
@@ -180,7 +180,7 @@ test("credential paused: 403 on the repository itself pauses the credential, and
 test("a job that failed before is expired once its log is", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ agoMs: 91 * day, log: none });
-  await harness.query("update archive.obligations set log_state = 'failed', log_reason = 'incomplete'");
+  await harness.query("update archive.log_jobs set log_state = 'failed', log_reason = 'incomplete'");
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("expired");
 });
@@ -190,7 +190,7 @@ async function openSecondLook() {
   const harness = await openHarness();
   const job = await harness.addJob({ log: none });
   await harness.deliverTwice(job);
-  const { object } = (await harness.query("select object from archive.obligations"))[0] ?? {};
+  const { object } = (await harness.query("select object from archive.log_jobs"))[0] ?? {};
   const [key = ""] = await harness.listKeys("records/");
   await harness.worker.db.transaction().execute(async (trx) => {
     await upsertJobs(trx, [{ repository_id: harness.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
@@ -214,13 +214,13 @@ async function openSecondLook() {
     await upsertLogs(trx, [{ ...state, log_flags: [], copied_from_job_id: null, ...nothing, ...noTimes, ...record }]);
     await recordTerminalStates(trx, [job.id]);
   });
-  await harness.query("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.log_jobs set recheck_at = now()");
   harness.simulator.control.clearJournal({});
   return { ...harness, job };
 }
 
 const checkAgain = ({ query }: Harness) =>
-  query("select log_state, relook_at > now() as later, relook_at is null as done from archive.obligations");
+  query("select log_state, recheck_at > now() as later, recheck_at is null as done from archive.log_jobs");
 
 test("a log recorded as deleted that a recheck finds is archived as a further version of the record", async () => {
   await using harness = await openSecondLook();
@@ -254,7 +254,7 @@ test.each([
 
 test("a recheck does not run before it is due, whatever the queue delivers", async () => {
   await using harness = await openSecondLook();
-  await harness.query("update archive.obligations set relook_at = now() + interval '1 day'");
+  await harness.query("update archive.log_jobs set recheck_at = now() + interval '1 day'");
   await harness.deliver(harness.job);
   expect(harness.requests()).toEqual([]);
   expect(await checkAgain(harness)).toEqual([{ log_state: "absent", later: true, done: false }]);

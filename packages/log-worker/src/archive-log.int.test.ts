@@ -82,7 +82,7 @@ test("a queue entry for a job that is not in the ledger is dropped", async () =>
 test("a job whose log is in a terminal state is skipped", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob();
-  await harness.query("update archive.obligations set log_state = 'archived'");
+  await harness.query("update archive.log_jobs set log_state = 'archived'");
   await harness.deliver(job);
   expect(harness.requests()).toEqual([]);
   expect(await harness.listKeys("records/")).toEqual([]);
@@ -186,7 +186,7 @@ async function openRerun(originalState: string) {
   const copy = original.run.attempts[1]?.jobs[0];
   if (copy?.copyOf === undefined) throw new Error("no copy");
   await harness.see(copy);
-  await harness.query(`update archive.obligations set log_state = '${originalState}' where job_id = ${original.id}`);
+  await harness.query(`update archive.log_jobs set log_state = '${originalState}' where job_id = ${original.id}`);
   return { ...harness, original, copy };
 }
 
@@ -238,7 +238,7 @@ test.each(["archived", "pending"])(
     await using harness = await openRerun("absent");
     await harness.deliver(harness.copy);
     await harness.forgetRecord(harness.copy);
-    await harness.query(`update archive.obligations set log_state = '${state}' where job_id = ${harness.original.id}`);
+    await harness.query(`update archive.log_jobs set log_state = '${state}' where job_id = ${harness.original.id}`);
     await harness.deliver(harness.copy);
     expect((await harness.recordOf(harness.copy))?.log).toMatchObject({
       state: "archived",
@@ -252,7 +252,7 @@ test.each(["archived", "pending"])(
 test("the log of a skipped job that had a runner is requested", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ conclusion: "failure" });
-  await harness.query(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  await harness.query(`update archive.log_jobs set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
 });
@@ -262,7 +262,7 @@ test("stored before copied: the log of a skipped job that has a stored log is re
   const job = await harness.addJob();
   await harness.deliver(job);
   await harness.forgetRecord(job);
-  await harness.query(`update archive.obligations set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
+  await harness.query(`update archive.log_jobs set object = jsonb_set(object::jsonb, '{conclusion}', '"skipped"')::json`);
   harness.simulator.control.setLog({ jobId: job.id, kind: "not-found" });
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["adopted"] });
@@ -333,7 +333,7 @@ test("same bytes: a log with the raw bytes of another job's is stored and flagge
   await harness.deliver(one);
   const log = (await harness.recordOf(one))?.log;
   if (log?.state !== "archived") throw new Error("not archived");
-  const { object } = (await harness.query(`select object from archive.obligations where job_id = ${one.id}`))[0] ?? {};
+  const { object } = (await harness.query(`select object from archive.log_jobs where job_id = ${one.id}`))[0] ?? {};
   await harness.worker.db.transaction().execute(async (trx) => {
     await upsertJobs(trx, [{ repository_id: harness.repository.id, run_attempt: 1, last_listed_attempt: 1, object }]);
     const times = { first_line_at: log.first_time, last_line_at: log.last_time, archived_at: new Date().toISOString() };

@@ -23,16 +23,16 @@ import { handleFailure } from "./handle-failure.ts";
 import { type JobFacts, jobFacts } from "./job-facts.ts";
 import type { LogWorker } from "./log-worker.ts";
 import { repairLog } from "./repair-log.ts";
-import { findOwnRecord, handOverExisting, writeAbsence, writeOutcome } from "./write-outcome.ts";
+import { findOwnRecord, enqueueExistingRecord, writeAbsence, writeOutcome } from "./write-outcome.ts";
 
 /** Archives the log of a job in the ledger, or records why there is none. Idempotent. */
 export function archiveLog(worker: LogWorker): Handler<"archive"> {
   return async ({ job_id }, delivery) => {
-    const { gate } = worker;
+    const { rwLock } = worker;
     const { signal } = delivery;
-    const outcome = await gate.shared(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: false }));
+    const outcome = await rwLock.shared(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: false }));
     if (outcome === "exclusive")
-      await gate.exclusive(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: true }));
+      await rwLock.exclusive(signal, () => archiveUnderLease(worker, job_id, { ...delivery, isAlone: true }));
   };
 }
 
@@ -45,10 +45,10 @@ async function archiveUnderLease(worker: LogWorker, jobId: number, delivery: Lea
   if (job === undefined)
     throw new PermanentError("queue/unknown-payload", `Job ${jobId} is not in the ledger; its queue entry is dropped`);
   const isSettled = job.log_state === "archived" || job.log_state === "absent";
-  if (isSettled && job.relook_at === null) return "done";
-  return worker.logLeases.take({ jobId, isAlone: delivery.isAlone }, async (deaths) => {
-    if (deaths > crashLimit) return failCrashed(worker, job);
-    if (deaths === crashLimit && !delivery.isAlone) return "exclusive";
+  if (isSettled && job.recheck_at === null) return "done";
+  return worker.logLeases.take({ jobId, isAlone: delivery.isAlone }, async (crashes) => {
+    if (crashes > crashLimit) return failCrashed(worker, job);
+    if (crashes === crashLimit && !delivery.isAlone) return "exclusive";
     try {
       await archiveOne(worker, job, delivery.signal);
     } catch (error) {
@@ -72,7 +72,7 @@ async function archiveOne(worker: LogWorker, job: LogJob, signal: AbortSignal): 
   const damaged = job.log_state === "archived" ? await findDamagedLog(worker.db, job.job_id) : undefined;
   if (damaged !== undefined) return await repairLog(worker, job, damaged, signal);
   if (job.log_state === "archived") return await recheckArchived(worker, job, signal);
-  if (await handOverExisting(worker, job)) return;
+  if (await enqueueExistingRecord(worker, job)) return;
   const facts = jobFacts(job.object);
   // Only these two cases need no request to GitHub, and only when the store has no log that lacks its record.
   const mayNeedNoLog = facts.isSkipped || job.run_attempt > 1;
@@ -112,14 +112,14 @@ async function storeLog(
 ): Promise<void> {
   const { db, store, host, settings } = worker;
   if (lacksTimestamps(totals) && (await deferUntimedLog(worker, job, totals.rawSha256, date))) return;
-  if (job.log_state !== "archived" && job.unsettled_at === null && lacksEnd(totals, facts.completedAt)) {
+  if (job.log_state !== "archived" && job.incomplete_read_at === null && lacksEnd(totals, facts.completedAt)) {
     return deferIncompleteLog(db, job.job_id, settings.LOG_SETTLE_SECONDS, "the log lacks its end; it is downloaded once more");
   }
   const put = () => putLog(store, host, job, body, totals, signal);
   const stored = await (worker.activity === undefined ? put() : worker.activity.whileWorking(put));
   // The log already existed without a record: written by an earlier attempt, or by another worker that is about to write the
   // record.
-  if (stored.existing && job.log_state !== "archived" && (await handOverExisting(worker, job))) return;
+  if (stored.existing && job.log_state !== "archived" && (await enqueueExistingRecord(worker, job))) return;
   const { text, flags: textFlags, facts: extracted } = extractLog(totals, facts);
   const flags: LogFlag[] = [
     ...textFlags,
@@ -182,7 +182,7 @@ async function recordAbsent(worker: LogWorker, job: LogJob, reason: Parameters<t
   // A reason is corrected in two cases. A log recorded as expired under a shorter retention was deleted; the reverse only means
   // that time has passed. A log recorded as deleted has none when the job's object only now shows that it did not run.
   const isCorrected = (job.log_reason === "expired" && reason === "deleted") || reason === "not_run" || reason === "not_a_job";
-  if (job.relook_at !== null && !isCorrected) return finishRecheck(worker.db, job.job_id);
+  if (job.recheck_at !== null && !isCorrected) return finishRecheck(worker.db, job.job_id);
   await writeAbsence(worker, job, reason);
 }
 

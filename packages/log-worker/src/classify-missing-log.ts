@@ -65,7 +65,7 @@ export async function classifyMissingLog(
     if (read === undefined || read.neverRan !== undefined) return { kind: "absent", reason: facts.neverRan };
   }
   // A recheck needs no second answer: the state was confirmed when it was recorded.
-  const isRecheck = job.relook_at !== null;
+  const isRecheck = job.recheck_at !== null;
   const agreedSeconds = isRecheck ? day : secondsBetween(unconfirmed.at, date);
   const isFirst = job.unconfirmed_answer !== answer;
   if (!isRecheck && (isFirst || agreedSeconds < LOG_SETTLE_SECONDS)) {
@@ -110,7 +110,7 @@ export async function classifyMissingLog(
 export function classifyGoneLog(job: LogJob, facts: JobFacts, date: Date): MissingLog {
   const ageSeconds = ageOf(job, facts, date);
   const retention = retentionSeconds(job);
-  if (job.relook_at !== null || ageSeconds >= expectedGoneShare * retention) return { kind: "absent", reason: "expired" };
+  if (job.recheck_at !== null || ageSeconds >= expectedGoneShare * retention) return { kind: "absent", reason: "expired" };
   const unconfirmed = firstOf(job, "gone", date);
   const agreedSeconds = secondsBetween(unconfirmed.at, date);
   if (agreedSeconds >= day) return { kind: "gone", ageSeconds: Math.max(0, Math.floor(ageSeconds - agreedSeconds)) };

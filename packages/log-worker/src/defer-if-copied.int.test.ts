@@ -51,7 +51,7 @@ async function openWorker() {
   const { url, prefix } = requireRedis();
   const worker: LogWorker = {
     logLeases: stack.use(new LogLeases({ db, log })),
-    gate: new RwLock(),
+    rwLock: new RwLock(),
     db,
     github,
     store: await openFolderStore(pathToFileURL(join(folder, "archive"))),
@@ -111,10 +111,10 @@ test("a known original decides before any listing", async () => {
   expect(await worker.waits({ ...job, run_attempt: 1 })).toBe(false);
   const copy = { ...job, id: 75 };
   expect(await worker.waits(copy)).toBe(true);
-  await worker.db.updateTable("archive.obligations").set({ log_state: "archived" }).where("job_id", "=", 70).execute();
+  await worker.db.updateTable("archive.log_jobs").set({ log_state: "archived" }).where("job_id", "=", 70).execute();
   expect(await worker.waits(copy)).toBe(true);
   const { record_key } = await worker.db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("record_key")
     .where("job_id", "=", 75)
     .executeTakeFirstOrThrow();
@@ -126,7 +126,7 @@ test("the log of a copy is not requested when the original's was removed, and is
   await using worker = await openWorker();
   await worker.waits({ ...job, run_attempt: 1 });
   const become = (log_reason: string) =>
-    worker.db.updateTable("archive.obligations").set({ log_state: "absent", log_reason }).where("job_id", "=", 70).execute();
+    worker.db.updateTable("archive.log_jobs").set({ log_state: "absent", log_reason }).where("job_id", "=", 70).execute();
   await become("deleted");
   expect(await worker.waits({ ...job, id: 75 })).toBe(false);
   await become("removed");
@@ -140,7 +140,7 @@ test("the log of a copy whose original failed is requested, unless the original'
   await using worker = await openWorker();
   await worker.waits({ ...job, run_attempt: 1 });
   const become = (jobId: number, log_state: string) =>
-    worker.db.updateTable("archive.obligations").set({ log_state, log_reason: null }).where("job_id", "=", jobId).execute();
+    worker.db.updateTable("archive.log_jobs").set({ log_state, log_reason: null }).where("job_id", "=", jobId).execute();
   await become(70, "failed");
   expect(await worker.waits({ ...job, id: 75 })).toBe(false);
   await become(75, "archived");
@@ -157,7 +157,7 @@ test("the waits of a copy double from three seconds to five minutes", async () =
   for (let tries = 0; tries < 10; tries++) {
     expect(await worker.waits({ ...job, id: 75 })).toBe(true);
     const { due_at } = await worker.db
-      .selectFrom("archive.obligations")
+      .selectFrom("archive.log_jobs")
       .select("due_at")
       .where("job_id", "=", 75)
       .executeTakeFirstOrThrow();
@@ -172,7 +172,7 @@ test("the log of a job whose earlier attempts are not listed after an hour is re
   expect(await worker.waits(job)).toBe(true);
   const firstSeen = (minutesAgo: number) =>
     worker.db
-      .updateTable("archive.obligations")
+      .updateTable("archive.log_jobs")
       .set({ first_seen_at: new Date(Date.now() - minutesAgo * 60_000) })
       .execute();
   await firstSeen(58);

@@ -85,10 +85,10 @@ test("a body without timestamps archived during an outage is superseded by the l
   await harness.deliverTwice(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived", flags: ["no_timestamps"] });
   const recheck = async () => {
-    await harness.query("update archive.obligations set log_state = 'archived', decided_at = now(), relook_at = now()");
+    await harness.query("update archive.log_jobs set log_state = 'archived', decided_at = now(), recheck_at = now()");
     await harness.deliver(job);
     const [row] = await harness.query(
-      "select round(extract(epoch from relook_at - now()) / 3600)::int as hours from archive.obligations",
+      "select round(extract(epoch from recheck_at - now()) / 3600)::int as hours from archive.log_jobs",
     );
     return row?.["hours"];
   };

@@ -210,7 +210,7 @@ test("a log that was refused for space runs next, and later logs wait for it", a
 /** Jobs with a lease on their logs. */
 async function logLeasesOf(harness: Harness): Promise<number[]> {
   const rows = await harness.query(
-    "select job_id::float8 as id from archive.logs_in_flight where worker is not null order by job_id",
+    "select job_id::float8 as id from archive.log_leases where worker is not null order by job_id",
   );
   return rows.map(({ id }) => Number(id));
 }

@@ -16,7 +16,7 @@ import type { LogWorker } from "./log-worker.ts";
 const pollOptions = { timeout: 15_000, interval: 20 };
 
 async function logLeaseOf(harness: Harness): Promise<Record<string, unknown> | undefined> {
-  const [row] = await harness.query("select worker is not null as is_taken, deaths from archive.logs_in_flight");
+  const [row] = await harness.query("select worker is not null as is_taken, crashes from archive.log_leases");
   return row;
 }
 
@@ -41,13 +41,13 @@ test("a log leased by a living worker is refused to every other delivery, and no
   for (const worker of [harness.worker, ...Array.from({ length: 4 }, () => otherWorker(harness, resources))]) {
     await expect(archiveLog(worker)({ job_id: job.id }, delivery)).rejects.toThrow("another worker holds the lease");
   }
-  expect(await logLeaseOf(harness)).toEqual({ is_taken: true, deaths: 0 });
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: true, crashes: 0 });
   expect(await harness.stateOf(job)).toMatchObject({ log_state: "pending", tries: 0 });
   stop.abort(new Error("shutting down"));
   await expect(first).rejects.toThrow("shutting down");
   await archiveLog(otherWorker(harness, resources))({ job_id: job.id }, delivery);
   expect(downloadsOf(harness)).toBe(2);
-  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 0 });
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, crashes: 0 });
 });
 
 test("workers suspended until their leases expired count as one crash each, and finish without harm", async () => {
@@ -58,7 +58,7 @@ test("workers suspended until their leases expired count as one crash each, and 
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
   expect(await harness.listKeys("records/")).toHaveLength(1);
   expect(await harness.listKeys("logs/")).toHaveLength(1);
-  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, deaths: 2 });
+  expect(await logLeaseOf(harness)).toEqual({ is_taken: false, crashes: 2 });
 });
 
 test("a connection lost while a lease is released counts as no crash", async () => {
@@ -67,13 +67,13 @@ test("a connection lost while a lease is released counts as no crash", async () 
   await harness.query(`
     create function lose_connection() returns trigger language plpgsql as $$
       begin perform pg_terminate_backend(pg_backend_pid()), pg_sleep(5); return new; end $$;
-    create trigger lost before update on archive.logs_in_flight for each row
+    create trigger lost before update on archive.log_leases for each row
       when (old.worker is not null and new.worker is null) execute function lose_connection()`);
   await harness.deliver(job);
   expect((await harness.recordOf(job))?.log).toMatchObject({ state: "archived" });
-  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: true, deaths: 0 });
-  await harness.query("drop trigger lost on archive.logs_in_flight");
-  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, deaths: 0 });
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: true, crashes: 0 });
+  await harness.query("drop trigger lost on archive.log_leases");
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, crashes: 0 });
 });
 
 test("a queue that loses its state five times causes no second download and no crash", async () => {
@@ -100,5 +100,5 @@ test("a queue that loses its state five times causes no second download and no c
   }
   await expect.poll(() => harness.recordOf(job), pollOptions).toMatchObject({ log: { state: "archived" } });
   expect(downloadsOf(harness)).toBe(1);
-  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, deaths: 0 });
+  await expect.poll(() => logLeaseOf(harness), pollOptions).toEqual({ is_taken: false, crashes: 0 });
 });

@@ -39,14 +39,14 @@ export class LogLeases implements AsyncDisposable {
    */
   async take<T>(
     { jobId, isAlone }: { readonly jobId: number; readonly isAlone: boolean },
-    work: (deaths: number) => Promise<T>,
+    work: (crashes: number) => Promise<T>,
   ): Promise<T> {
     if (this.#held.has(jobId)) throw heldError(jobId, ownRetryMs);
     this.#held.add(jobId);
     try {
-      const deaths = await this.#acquireLogLease(jobId, isAlone);
+      const crashes = await this.#acquireLogLease(jobId, isAlone);
       try {
-        return await work(deaths);
+        return await work(crashes);
       } finally {
         await this.#releaseLogLease(jobId);
       }
@@ -68,7 +68,7 @@ export class LogLeases implements AsyncDisposable {
       throw error;
     }
     if ("heldForMs" in lease) throw heldError(jobId, lease.heldForMs);
-    return lease.deaths;
+    return lease.crashes;
   }
 
   // A failed release does not undo the work; it is retried later.

@@ -13,7 +13,7 @@ import type { RwLock } from "./rw-lock.ts";
 
 export type LogWorker = {
   readonly logLeases: LogLeases;
-  readonly gate: RwLock;
+  readonly rwLock: RwLock;
   readonly db: Database;
   readonly store: Store;
   readonly github: GitHub;

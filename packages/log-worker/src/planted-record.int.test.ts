@@ -38,7 +38,7 @@ test("a log is archived despite a planted record, which stays, and its record ge
   expect(await readLogContent(harness.worker.store, logKey(host, refOf(job)))).toMatchObject({ rawSha256: await logSha256(job) });
   expect(await harness.listKeys("records/")).toEqual([recordKeyOf(job, 2), recordKeyOf(job)].toSorted());
   expect((await harness.worker.store.read(recordKeyOf(job)))?.toString()).toBe("planted");
-  expect(await harness.query("select record_key from archive.obligations")).toEqual([{ record_key: recordKeyOf(job, 2) }]);
+  expect(await harness.query("select record_key from archive.log_jobs")).toEqual([{ record_key: recordKeyOf(job, 2) }]);
   expect(messagesOf(harness)).toContain("record skipped");
   // It was never loaded as a record.
   expect(await damagesOf(harness)).toEqual([]);

@@ -20,7 +20,7 @@ const pathOf = ({ worker }: Harness, key: string) => join(fileURLToPath(worker.s
 async function archive(harness: Harness): Promise<{ job: Job; key: string; conflictingKey: string }> {
   const job = await harness.addJob({ bytes: 20_000 });
   await harness.deliver(job);
-  await harness.query(`update archive.obligations set log_state = 'archived', relook_at = null where job_id = ${job.id}`);
+  await harness.query(`update archive.log_jobs set log_state = 'archived', recheck_at = null where job_id = ${job.id}`);
   const key = logKey(host, refOf(job));
   return { job, key, conflictingKey: conflictingLogKey(host, refOf(job), (await logSha256(job)) ?? "") };
 }
@@ -35,7 +35,7 @@ async function damage(harness: Harness, key: string, finding: "missing" | "damag
     await writeFile(path, bytes);
   }
   await recordDamages(harness.worker.db, [{ key, finding }]);
-  await harness.query("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.log_jobs set recheck_at = now()");
 }
 
 const damagesOf = (harness: Harness) => harness.query("select object_key, repaired_by, sealed_in from archive.damages");
@@ -56,10 +56,10 @@ test.each(["missing", "damaged"] as const)(
     expect(await harness.listKeys("logs/")).toEqual(left === undefined ? [conflictingKey] : [conflictingKey, key].toSorted());
     expect(left).toEqual(left && (await readFile(pathOf(harness, key))));
     expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: conflictingKey, sealed_in: null }]);
-    expect(await harness.query("select relook_at from archive.obligations")).toEqual([{ relook_at: null }]);
+    expect(await harness.query("select recheck_at from archive.log_jobs")).toEqual([{ recheck_at: null }]);
 
     harness.simulator.control.clearJournal({});
-    await harness.query("update archive.obligations set relook_at = now()");
+    await harness.query("update archive.log_jobs set recheck_at = now()");
     await harness.deliver(job);
     expect(harness.requests()).toEqual([]);
   },
@@ -71,7 +71,7 @@ test("a repair whose worker crashed after the record counts as done", async () =
   await damage(harness, key, "missing");
   await harness.deliver(job);
   await harness.query(
-    "update archive.damages set repaired_by = null, repaired_at = null; update archive.obligations set relook_at = now()",
+    "update archive.damages set repaired_by = null, repaired_at = null; update archive.log_jobs set recheck_at = now()",
   );
   harness.simulator.control.clearJournal({});
   await harness.deliver(job);
@@ -88,13 +88,11 @@ test("a damaged log that GitHub does not serve once is requested again a day lat
   harness.simulator.faults.add({ origin: "api", path, status: 410, body: JSON.stringify({ message: "Gone" }) });
   await harness.deliver(job);
   expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: null, sealed_in: null }]);
-  const retry = "round(extract(epoch from relook_at - now()) / 3600)::int as hours";
-  expect(await harness.query(`select log_state, ${retry} from archive.obligations`)).toEqual([
-    { log_state: "archived", hours: 24 },
-  ]);
+  const retry = "round(extract(epoch from recheck_at - now()) / 3600)::int as hours";
+  expect(await harness.query(`select log_state, ${retry} from archive.log_jobs`)).toEqual([{ log_state: "archived", hours: 24 }]);
   expect(await harness.listKeys("records/")).toHaveLength(1);
   expect(harness.lines.some((line) => line.includes("damaged log not repaired"))).toBe(true);
-  await harness.query("update archive.obligations set relook_at = now()");
+  await harness.query("update archive.log_jobs set recheck_at = now()");
   await harness.deliver(job);
   expect(await damagesOf(harness)).toEqual([{ object_key: key, repaired_by: conflictingKey, sealed_in: null }]);
 });
@@ -104,9 +102,9 @@ test("a damaged log that GitHub no longer has is not requested after its expiry"
   const { job, key } = await archive(harness);
   await damage(harness, key, "damaged");
   harness.simulator.control.setLog({ jobId: job.id, kind: "expired" });
-  await harness.query("update archive.obligations set expires_at = now()");
+  await harness.query("update archive.log_jobs set expires_at = now()");
   await harness.deliver(job);
-  expect(await harness.query("select log_state, relook_at from archive.obligations")).toEqual([
-    { log_state: "archived", relook_at: null },
+  expect(await harness.query("select log_state, recheck_at from archive.log_jobs")).toEqual([
+    { log_state: "archived", recheck_at: null },
   ]);
 });

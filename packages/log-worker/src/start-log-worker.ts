@@ -90,7 +90,7 @@ export async function openLogWorker(
   }
   const logLeases = resources.use(new LogLeases({ db, log }));
   return {
-    worker: { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, metrics, settings: config },
+    worker: { logLeases, rwLock: new RwLock(), db, store, github, spool, loadQueue, host, log, metrics, settings: config },
     queue,
   };
 }

@@ -72,11 +72,11 @@ export async function writeAbsence(
  * Enqueues the load of a record that an earlier attempt wrote.
  * @returns whether there was such a record.
  */
-export async function handOverExisting(worker: LogWorker, job: LogJob): Promise<boolean> {
+export async function enqueueExistingRecord(worker: LogWorker, job: LogJob): Promise<boolean> {
   const found = await findOwnRecord(worker, job);
   if (found === undefined) return false;
   const { log } = found.record;
-  if (job.relook_at !== null && log.state === "absent") return false;
+  if (job.recheck_at !== null && log.state === "absent") return false;
   await enqueueLoad(worker, job, found);
   return true;
 }

@@ -13,7 +13,7 @@ async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | u
 }
 
 const change = ({ query }: Harness, patch: string) =>
-  query(`update archive.obligations set object = (object::jsonb || '${patch}')::json`);
+  query(`update archive.log_jobs set object = (object::jsonb || '${patch}')::json`);
 
 test("an object without runner and steps does not make a log not_run while GitHub's job has both", async () => {
   await using harness = await openHarness();
@@ -54,7 +54,7 @@ test("a log recorded as deleted becomes not_run once GitHub's job has no runner"
   const job = await harness.addJob({ log: none, isWithoutRunner: true, conclusion: "cancelled", labels: ["gpu"] });
   await change(harness, '{"steps": null}');
   await harness.query(
-    "update archive.obligations set log_state = 'absent', log_reason = 'deleted', decided_at = now(), relook_at = now()",
+    "update archive.log_jobs set log_state = 'absent', log_reason = 'deleted', decided_at = now(), recheck_at = now()",
   );
   await harness.deliver(job);
   expect(await errorMessage(harness, job)).toBe("not_run");
@@ -67,7 +67,7 @@ test("a log recorded as expired under a shorter retention is deleted or archived
   await harness.deliverTwice(job);
   expect(await errorMessage(harness, job)).toBe("expired");
   await harness.query(
-    "update archive.obligations set log_state = 'absent', log_reason = 'expired', decided_at = now(), relook_at = now(); update archive.repositories set log_retention_days = 90",
+    "update archive.log_jobs set log_state = 'absent', log_reason = 'expired', decided_at = now(), recheck_at = now(); update archive.repositories set log_retention_days = 90",
   );
   await harness.deliver(job);
   expect(await errorMessage(harness, job)).toBe("deleted");

@@ -140,7 +140,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     async stateOf(job) {
       const { rows } = await pool.query<State>(
         `select log_state, log_reason, log_detail, tries, extract(epoch from due_at - now())::float8 as due
-        from archive.obligations where job_id = $1`,
+        from archive.log_jobs where job_id = $1`,
         [job.id],
       );
       const [state] = rows;
@@ -153,7 +153,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     async forgetRecord(job) {
       const runFolder = join(folder, "archive", "records", host, String(repository.id), String(job.run.id));
       await rm(runFolder, { recursive: true, force: true });
-      await pool.query("update archive.obligations set record_key = null, due_at = now() where job_id = $1", [job.id]);
+      await pool.query("update archive.log_jobs set record_key = null, due_at = now() where job_id = $1", [job.id]);
     },
     requests: () => simulator.journal.entries().map(({ origin, url }) => `${origin} ${url.split("?")[0]}`),
     async query(sql) {
@@ -171,11 +171,11 @@ async function deliverInTurn({ worker, pool }: DeliverySetup, { id: job_id }: Jo
   const { promise: allStarted, resolve: releasePuts } = Promise.withResolvers<void>();
   const store = holdPuts(worker.store, allStarted);
   while (deliveries.length < workers) {
-    await pool.query("update archive.logs_in_flight set leased_until = null where job_id = $1", [job_id]);
+    await pool.query("update archive.log_leases set leased_until = null where job_id = $1", [job_id]);
     const handle = archiveLog({ ...worker, store, logLeases: logLeases.use(new LogLeases(worker)) });
     deliveries.push(handle({ job_id }, { signal: AbortSignal.timeout(20_000), attempt: 1, isLastAttempt: false }));
     await vi.waitFor(async () => {
-      const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.logs_in_flight")).rows;
+      const [row] = (await pool.query<{ worker: string | null }>("select worker from archive.log_leases")).rows;
       if (!row?.worker || holders.has(row.worker)) throw new Error("the log is not taken over yet");
       holders.add(row.worker);
     }, 10_000);
@@ -225,7 +225,7 @@ async function openWorker({
   const limits = { LOG_WAIT_SECONDS: 600, LOG_SETTLE_SECONDS: 60, MAX_LOG_BYTES: 32 * 1024 ** 2, ...settings };
   const spool = await openSpool({ dir: spoolDir ?? join(folder, "spool"), maxBytes: spoolBytes });
   const logLeases = resources.use(new LogLeases({ db, log }));
-  const worker: LogWorker = { logLeases, gate: new RwLock(), db, store, github, spool, loadQueue, host, log, settings: limits };
+  const worker: LogWorker = { logLeases, rwLock: new RwLock(), db, store, github, spool, loadQueue, host, log, settings: limits };
   const opened = resources.move();
   return { folder, simulator, worker, lines, pool, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { createRandom } from "@actions-archive/github-simulator/random";
 import { fullNameOf } from "@actions-archive/github-simulator/world/world";
-import type { GetFault, PutFault } from "@actions-archive/testkit/s3-front";
+import type { GetFault, PutFault } from "@actions-archive/testkit/s3-proxy";
 
 import type { Replica } from "../system/replica.ts";
 import type { System } from "../system/system.ts";
@@ -125,7 +125,7 @@ const applyByKind: Readonly<Record<FaultKind, ApplyFault>> = {
       proxy.isSilent = false;
     }),
   async "postgres-lock"({ system: { postgres } }, { durationMs, draw }) {
-    const table = pick(["obligations", "jobs", "logs_in_flight", "attempts", "repositories"], draw) ?? "jobs";
+    const table = pick(["log_jobs", "jobs", "log_leases", "attempts", "repositories"], draw) ?? "jobs";
     // Terminating the session, as a restart does, releases the lock too.
     await postgres
       .ask(`begin; lock table archive.${table} in access exclusive mode; select pg_sleep(${durationMs / 1_000}); commit`)

@@ -45,7 +45,7 @@ export type SoakReport = {
   /** Faults of each kind that were applied, and the requests that they affected. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   readonly spoiled: { readonly github: number; readonly store: number };
-  readonly deaths: number;
+  readonly crashes: number;
   /** Processes that ended without a signal from the test: name, code and last message. */
   readonly unexpectedExits: readonly string[];
   readonly quiesceSeconds: number;
@@ -94,7 +94,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     pass: { code: pass.code, printed: pass.stdout + pass.stderr },
     faults: countsOf(faults),
     spoiled: { github: effects.spoiled, store: front?.hitCount() ?? 0 },
-    deaths: system.replicas.reduce(
+    crashes: system.replicas.reduce(
       (sum, { lifetimes }) => sum + lifetimes.filter(({ sentSignal }) => sentSignal === "SIGKILL").length,
       0,
     ),

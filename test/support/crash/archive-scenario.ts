@@ -65,7 +65,7 @@ export async function openArchiveScenario(credentials: Settings): Promise<Archiv
         await copyObjects(front.store, copy);
         return { settings: { ARCHIVE_URL: own }, drop: async () => {} };
       },
-      forget: { logs_in_flight: ["deaths"] },
+      forget: { log_leases: ["crashes"] },
       // The flag for a log found without its record is set after a crash only.
       objectOf: (key, bytes) => (key.endsWith(`/${large.id}.json`) ? withoutFlags(parse(bytes)) : undefined),
     },
@@ -117,7 +117,7 @@ async function archiveAndLoad(worker: LogWorker, { id: job_id }: Job): Promise<v
   const { signal } = new AbortController();
   await archiveLog(worker)({ job_id }, { signal, attempt: 1, isLastAttempt: false });
   const records = await worker.db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select(["job_id", "record_key as key"])
     .where("record_key", "is not", null)
     .execute();

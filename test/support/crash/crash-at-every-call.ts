@@ -18,7 +18,7 @@ const main = fileURLToPath(new URL("./main.ts", import.meta.url));
 const atOnce = 3;
 
 /** `end` is the final state without a crash, which the state after each crash must equal. */
-export type Crashes = { readonly calls: number; readonly deaths: number; readonly end: Evidence };
+export type Crashes = { readonly calls: number; readonly crashes: number; readonly end: Evidence };
 
 type Copy = AsyncDisposable & { readonly settings: Settings };
 
@@ -28,7 +28,7 @@ export async function crashAtEveryCall(initialState: InitialState): Promise<Cras
   await asAdministrator(settings, (client) => waitUntilDisconnected(client, nameOf(settings)));
   const expected = await runWithoutCrash(initialState);
   const left = everyCrashPoint();
-  const crashes = { calls: 0, deaths: 0, end: expected };
+  const crashes = { calls: 0, crashes: 0, end: expected };
   let isOver = false;
   const worker = async () => {
     for (const at of left) {
@@ -37,7 +37,7 @@ export async function crashAtEveryCall(initialState: InitialState): Promise<Cras
       if (!(await crashOnce(initialState, at, expected))) isOver = true;
       else {
         crashes.calls = Math.max(crashes.calls, at.call);
-        crashes.deaths += 1;
+        crashes.crashes += 1;
       }
     }
   };
@@ -155,7 +155,7 @@ async function endLeases(settings: Settings): Promise<void> {
   try {
     await waitUntilDisconnected(client, nameOf(settings));
     await client.query(`
-      update archive.logs_in_flight set leased_until = null where leased_until is not null;
+      update archive.log_leases set leased_until = null where leased_until is not null;
       update archive.repositories set leased_until = now() where leased_until is not null;
       update archive.backfill_repositories set leased_until = now() where leased_until is not null;
       delete from archive.credential_holders;`);

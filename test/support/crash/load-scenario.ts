@@ -68,7 +68,7 @@ export async function openSealScenario(): Promise<LoaderScenario> {
     const orphan = { repository_id: repositoryId, run_id: runId, job_id: jobId + 2 };
     const put = { sha256: "6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918", contentType: "text/plain" };
     await loader.store.put(logKey(host, orphan), Buffer.from("12"), put);
-    await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${jobId + 2}, 'dead')`);
+    await harness.ask(`insert into archive.log_leases (job_id, worker) values (${jobId + 2}, 'dead')`);
   };
   return openLoaderScenario("seal", fill, { SEAL_KEY: key });
 }

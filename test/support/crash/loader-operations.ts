@@ -32,9 +32,9 @@ function countReads({ store }: Loader): (counter: CallCounter) => void {
 
 export async function openLoad(opening: Opening): Promise<OpenOperation> {
   const { loader, pool } = await openLoader(opening);
-  const { rows: jobs } = await pool.query<{ job_id: number }>("select job_id from archive.obligations order by 1");
+  const { rows: jobs } = await pool.query<{ job_id: number }>("select job_id from archive.log_jobs order by 1");
   const { rows: records } = await pool.query<RecordToLoad>(
-    "select job_id, record_key as key from archive.obligations where record_key is not null order by 1",
+    "select job_id, record_key as key from archive.log_jobs where record_key is not null order by 1",
   );
   const { rows: attempts } = await pool.query<{ run_id: number; run_attempt: number }>(
     "select run_id, run_attempt from archive.attempts where state = 'listed' order by 1, 2",

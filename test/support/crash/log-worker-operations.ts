@@ -11,7 +11,7 @@ const { signal } = new AbortController();
 export async function openArchiving({ env, resources, log }: Opening): Promise<OpenOperation> {
   const { worker } = await openLogWorker(loadLogWorkerConfig(env), { log, resources });
   const due = await worker.db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("log_state", "=", "pending")
     .orderBy("job_id")

@@ -65,7 +65,7 @@ export class LogJobs {
   /** Checks what holds at any time, and records the archived logs. */
   async check({ ask }: System): Promise<void> {
     const rows = await ask<{ id: number; log_state: string; raw_sha256: string | null }>(
-      "select job_id as id, log_state, raw_sha256 from archive.obligations left join archive.logs using (job_id, log_state)",
+      "select job_id as id, log_state, raw_sha256 from archive.log_jobs left join archive.logs using (job_id, log_state)",
     );
     const known = new Map(rows.map((row) => [row.id, row]));
     const [waiting] = await ask<{ stored: number }>(

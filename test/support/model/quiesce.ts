@@ -32,7 +32,7 @@ export async function quiesce(model: LogJobs, system: System): Promise<void> {
     for (let left = (await loadQueue.ids()).length; left > 0; left -= 1) await loadNext(system, 0);
     await model.check(system);
     const owed = await ask(`
-      select job_id as id from archive.obligations where log_state = 'pending' or log_state = 'failed' or rows_loaded_at is null
+      select job_id as id from archive.log_jobs where log_state = 'pending' or log_state = 'failed' or rows_loaded_at is null
       union all select run_id from archive.attempts where state = 'open' or (state = 'listed' and record_key is null)
       union all select backfill_id from archive.backfills where state <> 'done'`);
     if (owed.length === 0) break;

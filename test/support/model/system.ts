@@ -93,7 +93,7 @@ export class System implements AsyncDisposable {
   async restart(): Promise<void> {
     this.workers.lifetime.dieAfter(0);
     await this.workers[Symbol.asyncDispose]();
-    await this.ask("update archive.logs_in_flight set leased_until = null");
+    await this.ask("update archive.log_leases set leased_until = null");
     await this.ask("update archive.repositories set leased_until = now() where leased_until is not null");
     await this.ask("update archive.backfill_repositories set leased_until = now() where leased_until is not null");
     await this.ask("delete from archive.credential_holders");
@@ -102,8 +102,8 @@ export class System implements AsyncDisposable {
 
   /** Makes everything due that waits for a time. */
   async passTime(): Promise<void> {
-    await this.ask("update archive.obligations set due_at = now() where log_state in ('pending', 'failed')");
-    await this.ask("update archive.attempts set visit_due_at = now() where state = 'open'");
+    await this.ask("update archive.log_jobs set due_at = now() where log_state in ('pending', 'failed')");
+    await this.ask("update archive.attempts set check_due_at = now() where state = 'open'");
     await this.ask("update archive.credentials set paused_until = null, guessed_until = null");
   }
 

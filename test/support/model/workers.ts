@@ -68,7 +68,7 @@ export async function openWorkers({ databaseUrl, store, queue, simulator, sealKe
   return {
     lifetime,
     fetcher: { db, github, archiveQueue, loadQueue, log, settings: { POLL_INTERVAL_SECONDS: 60, RUN_SETTLE_SECONDS: 0 } },
-    worker: { ...loader, logLeases, gate: new RwLock(), github, spool, loadQueue, settings: limits },
+    worker: { ...loader, logLeases, rwLock: new RwLock(), github, spool, loadQueue, settings: limits },
     loader,
     async seal() {
       const sealing = { SEAL_KEY: sealKey, SEAL_KEY_FILE: undefined, SEAL_INTERVAL_SECONDS: 3_600 };

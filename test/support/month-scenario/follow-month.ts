@@ -237,9 +237,9 @@ type Counts = { jobs: number; unsettled: number; lagging: number; unloaded: numb
 async function countUnsettled(client: Client): Promise<Counts> {
   const { rows } = await client.query<Counts>(`
     select count(*)::int as jobs, (count(*) filter (where log_state in ('pending', 'failed')))::int as unsettled,
-      (select count(*)::int from archive.attempts where state = 'open' and status = 'completed' and visit_due_at <= now()) as lagging,
+      (select count(*)::int from archive.attempts where state = 'open' and status = 'completed' and check_due_at <= now()) as lagging,
       (count(*) filter (where rows_loaded_at is null))::int as unloaded
-    from archive.obligations`);
+    from archive.log_jobs`);
   return rows[0] ?? { jobs: 0, unsettled: 0, lagging: 0, unloaded: 0 };
 }
 

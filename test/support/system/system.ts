@@ -10,7 +10,7 @@ import { migrateDatabase } from "@actions-archive/database/migration/migrate";
 import type { Simulator } from "@actions-archive/github-simulator/simulator";
 import { openOwnPostgres, type OwnPostgres } from "@actions-archive/testkit/own-postgres";
 import { openOwnRedis, type OwnRedis } from "@actions-archive/testkit/own-redis";
-import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-front";
+import { openS3Proxy, type S3Proxy } from "@actions-archive/testkit/s3-proxy";
 import { openTcpProxy, type TcpProxy } from "@actions-archive/testkit/tcp-proxy";
 import { realS3, startTestS3 } from "@actions-archive/testkit/test-s3";
 import getPort from "get-port";

@@ -19,9 +19,9 @@ export async function countDueWork({ postgres }: System): Promise<DueWork | unde
   const rows = await postgres
     .ask(
       `select count(*) as jobs, count(*) filter (where log_state in ('pending', 'failed')) as unsettled,
-        (select count(*) from archive.attempts where state = 'open' and status = 'completed' and visit_due_at <= now()) as lagging,
+        (select count(*) from archive.attempts where state = 'open' and status = 'completed' and check_due_at <= now()) as lagging,
         count(*) filter (where rows_loaded_at is null) as unloaded
-      from archive.obligations`,
+      from archive.log_jobs`,
     )
     .catch(() => []);
   // The columns of the query above.
@@ -55,8 +55,8 @@ export async function untilSettled(system: System, { jobs = 1, limitSeconds = 24
 async function explainDueWork({ postgres, redis }: System): Promise<string> {
   const logs = await postgres.ask(
     `select log_state, left(log_detail, 100) as detail, count(*) as logs, max(tries) as tries, min(due_at - now())::text as due_from,
-      max(due_at - now())::text as due_to, count(in_flight.job_id) filter (where worker is not null) as in_flight, max(deaths) as deaths
-    from archive.obligations left join archive.logs_in_flight as in_flight using (job_id)
+      max(due_at - now())::text as due_to, count(in_flight.job_id) filter (where worker is not null) as in_flight, max(crashes) as crashes
+    from archive.log_jobs left join archive.log_leases as in_flight using (job_id)
     where log_state in ('pending', 'failed') group by 1, 2 order by 3 desc limit 8`,
   );
   const credentials = await postgres.ask(

@@ -77,12 +77,12 @@ async function passOnce(settings: Settings): Promise<PassReport> {
 const githubTimes: Readonly<Record<string, readonly string[]>> = {
   repositories: ["archive_since"],
   attempts: ["run_updated_at"],
-  obligations: ["started_at", "completed_at", "expires_at", "object_received_at"],
+  log_jobs: ["started_at", "completed_at", "expires_at", "object_received_at"],
   window_checks: ["window_start", "window_end"],
   unusable_objects: ["placed_at"],
   unreadable_repositories: [],
   credentials: [],
-  logs_in_flight: [],
+  log_leases: [],
 };
 
 async function shiftBack(client: Client, span: string): Promise<void> {

@@ -8,7 +8,7 @@ import { z } from "zod";
 
 import type { Damage, Seal, SealEntry, Tombstone } from "../seal/seal.ts";
 import { mark, SealedIndex } from "../seal/sealed-index.ts";
-import { eachOf } from "../store/each-of.ts";
+import { forEachConcurrent } from "../store/for-each-concurrent.ts";
 import { readDocument } from "../store/read-document.ts";
 import { isCorrupt, type Store } from "../store/store.ts";
 import { Findings } from "./findings.ts";
@@ -74,7 +74,7 @@ export async function verifyArchive(store: Store, options: VerifyOptions): Promi
   };
   const { objects, hasVersions } = await listObjects(store);
   const total = index.size;
-  await eachOf(checkListing(verification, objects), atOnce, async (object) => {
+  await forEachConcurrent(checkListing(verification, objects), atOnce, async (object) => {
     await verifyObject(verification, object);
     onProgress?.({ done: verification.totals.listed, total: Math.max(total, verification.totals.listed), unit: "objects" });
   });
@@ -201,7 +201,7 @@ async function checkEntries(verification: Verification, link: ChainLink): Promis
     }
   }
   signal?.throwIfAborted();
-  await eachOf(iterate(loose), atOnce, ({ key, row }) => verifyLooseLog(verification, key, row));
+  await forEachConcurrent(iterate(loose), atOnce, ({ key, row }) => verifyLooseLog(verification, key, row));
 }
 
 async function* iterate<T>(items: readonly T[]): AsyncIterable<T> {

@@ -4,10 +4,10 @@ import { extractionVersion } from "@actions-archive/archive/log/facts/extraction
 import { openArchive } from "@actions-archive/archive/open-archive";
 import { retryingStore } from "@actions-archive/archive/store/retrying-store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { knowsRepository } from "@actions-archive/database/audit/search-jobs";
+import { hasRepository } from "@actions-archive/database/audit/search-jobs";
 import type { Database } from "@actions-archive/database/connection/open-database";
 import { findIdentity } from "@actions-archive/database/ledger/identity";
-import { listLogStandings } from "@actions-archive/database/ledger/log-states";
+import { listLogStatuses } from "@actions-archive/database/ledger/log-states";
 import { measureRereads, type RereadChoice } from "@actions-archive/database/ledger/rereads";
 import { reindex, type ReindexTotals } from "@actions-archive/loader/reread/reread-logs";
 import type { Command } from "commander";
@@ -83,13 +83,13 @@ function collectJobId(text: string, earlier: number[] | undefined): number[] {
 async function checkChoice(db: Database, { jobIds, repository, since, until }: RereadChoice): Promise<void> {
   if (jobIds !== undefined && (repository ?? since ?? until) !== undefined)
     throw new PermanentError("usage/invalid", "--job names the logs itself: give it alone, or --repository, --since and --until");
-  if (repository !== undefined && !(await knowsRepository(db, repository)))
+  if (repository !== undefined && !(await hasRepository(db, repository)))
     throw new PermanentError(
       "usage/invalid",
       `No repository ${repository} is known to this archive: actions-archive status lists them`,
     );
   if (jobIds === undefined) return;
-  const states = new Map((await listLogStandings(db, jobIds)).map((state) => [state.job_id, state]));
+  const states = new Map((await listLogStatuses(db, jobIds)).map((state) => [state.job_id, state]));
   const wrong = jobIds.flatMap((id) => {
     const job = states.get(id);
     if (job === undefined) return [`No job ${id} is known`];

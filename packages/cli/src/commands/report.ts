@@ -9,7 +9,7 @@ import type pg from "pg";
 import { attachLedger } from "../attach-ledger.ts";
 import { type CommandContext, printJson } from "../command-context.ts";
 import { parseValue, reportArgument, reportOption } from "../report/report-option.ts";
-import { type FullAnswer, printDocument, printReportCsv, printTable } from "../report/report-output.ts";
+import { type ReportAnswer, printDocument, printReportCsv, printTable } from "../report/report-output.ts";
 
 type Format = { json?: true; csv?: true };
 
@@ -86,7 +86,7 @@ async function answer(context: CommandContext, { report, values: given, format }
   });
   const { rows, texts } = found;
   if (report.columns.length === 1) return printOnly(context, rows, values);
-  const full: FullAnswer = {
+  const full: ReportAnswer = {
     ...found,
     report,
     values,
@@ -107,7 +107,7 @@ function withDefaults({ parameters }: Report, given: Readonly<Record<string, str
   return { ...Object.fromEntries(own), ...given };
 }
 
-function printOnly(context: CommandContext, rows: FullAnswer["rows"], values: Readonly<Record<string, string>>): void {
+function printOnly(context: CommandContext, rows: ReportAnswer["rows"], values: Readonly<Record<string, string>>): void {
   const [document] = rows.flatMap((row) => Object.values(row));
   if (document === undefined)
     throw new PermanentError(

@@ -3,7 +3,7 @@
 import { PermanentError } from "@actions-archive/core/errors";
 import { FailedReason } from "@actions-archive/core/states";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { listLogStandings, retryFailedLogs } from "@actions-archive/database/ledger/log-states";
+import { listLogStatuses, retryFailedLogs } from "@actions-archive/database/ledger/log-states";
 import { type Command, Option } from "commander";
 
 import { addBy, ascriptionOf } from "../ascription.ts";
@@ -47,7 +47,7 @@ export function addRetry(program: Command, context: CommandContext): void {
 
 /** @throws PermanentError that names the state of each job whose log has not failed; then nothing is retried. */
 async function checkFailed(db: Database, jobIds: readonly number[]): Promise<void> {
-  const standings = new Map((await listLogStandings(db, jobIds)).map((standing) => [standing.job_id, standing]));
+  const standings = new Map((await listLogStatuses(db, jobIds)).map((standing) => [standing.job_id, standing]));
   const wrong = jobIds.flatMap((id) => {
     const job = standings.get(id);
     if (job === undefined) return [`No job ${id} is known`];

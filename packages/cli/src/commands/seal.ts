@@ -133,7 +133,7 @@ async function sealNow(
 ): Promise<PublishedSeal> {
   for (const deadline = Date.now() + maxWaitMs; Date.now() < deadline; await sleep(200)) {
     const published = await sealArchive(sealer, options);
-    if (published?.isAsAsked) return published;
+    if (published?.hasRequestedContent) return published;
   }
   throw new PermanentError(
     "store/unavailable",

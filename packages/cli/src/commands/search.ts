@@ -2,7 +2,7 @@
 
 import { openStore } from "@actions-archive/archive/open-store";
 import { PermanentError } from "@actions-archive/core/errors";
-import { knowsRepository, measureSearch, type SearchChoice } from "@actions-archive/database/audit/search-jobs";
+import { hasRepository, measureSearch, type SearchChoice } from "@actions-archive/database/audit/search-jobs";
 import { type Command, Option } from "commander";
 
 import { attachLedger } from "../attach-ledger.ts";
@@ -68,7 +68,7 @@ async function search(context: CommandContext, { matcher, output, options }: Sea
   const signal = stopOnSignal();
   const { db, config } = await attachLedger(context, { command: "search", resources, uses: ["DATABASE_URL", "ARCHIVE_URL"] });
   const { repository } = choice;
-  if (repository !== undefined && !(await knowsRepository(db, repository)))
+  if (repository !== undefined && !(await hasRepository(db, repository)))
     throw new PermanentError(
       "usage/invalid",
       `No repository ${repository} is known to this archive: actions-archive status lists them`,

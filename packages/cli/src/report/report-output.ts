@@ -8,7 +8,7 @@ import { formatAnswer } from "../format-table.ts";
 import { printCsv } from "../print-csv.ts";
 import { makeSafe } from "../terminal-safe.ts";
 
-export type FullAnswer = Answer & {
+export type ReportAnswer = Answer & {
   readonly report: Report;
   /** The bound value of each parameter. */
   readonly values: Readonly<Record<string, string>>;
@@ -17,21 +17,21 @@ export type FullAnswer = Answer & {
   readonly unread: Readonly<Record<string, number>> | undefined;
 };
 
-export function printTable(context: CommandContext, answer: FullAnswer): void {
+export function printTable(context: CommandContext, answer: ReportAnswer): void {
   print(context, `${formatAnswer(answer)}\n${notes(answer).join("\n")}`);
 }
 
 /** Prints RFC 4180 on stdout, with a head even without rows; remarks on stderr. */
-export function printReportCsv(context: CommandContext, answer: FullAnswer): void {
+export function printReportCsv(context: CommandContext, answer: ReportAnswer): void {
   printCsv(context, { ...answer, columns: answer.report.columns.map(({ name }) => name) });
   context.stderr.write(makeSafe(`${notes(answer).join("\n")}\n`));
 }
 
-export function printDocument(context: CommandContext, { report, values, rows, truncated, unread }: FullAnswer): void {
+export function printDocument(context: CommandContext, { report, values, rows, truncated, unread }: ReportAnswer): void {
   printJson(context, { report: report.name, parameters: values, rows, truncated, ...(unread && { unread }) });
 }
 
-function notes({ values, rows, truncated, unread }: FullAnswer): string[] {
+function notes({ values, rows, truncated, unread }: ReportAnswer): string[] {
   const count = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
   const more = truncated ? ", and there are more: --limit shows them" : "";
   const span = [

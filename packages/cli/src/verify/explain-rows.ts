@@ -172,7 +172,7 @@ export async function explainLedger(
     horizon === undefined ? new Map<number, Date>() : await listRunTimes(trx, [...new Set(absent.map(({ run_id }) => run_id))]);
   return differences.flatMap((difference): Finding[] => {
     const { job_id, run_id, has_row, actual, problem } = difference;
-    const key = rowName("obligations", job_id);
+    const key = rowName("log_jobs", job_id);
     if (!has_row) {
       // A removal deletes the ledger of all runs before it, while rows of later partitions stay.
       const isRemoved = horizon !== undefined && (times.get(run_id) ?? horizon) < horizon;

@@ -6,7 +6,7 @@ import {
   type AttemptDifference,
   findAttemptDifferences,
   findRunDifferences,
-  listLooseRuns,
+  listOrphanRuns,
   ofAttemptObject,
   type RunDifference,
 } from "@actions-archive/database/verify/compare-ledger";
@@ -58,7 +58,7 @@ async function verifyRuns(check: DatabaseCheck): Promise<void> {
       else result.findings.tamper("invalid", name, changes);
     }
   }
-  for (const { run_id, first_seen_at } of await listLooseRuns(db)) {
+  for (const { run_id, first_seen_at } of await listOrphanRuns(db)) {
     if (mayBeLeftOut(check) || isYoung(check, first_seen_at)) waiting += 1;
     else
       result.findings.tamper(

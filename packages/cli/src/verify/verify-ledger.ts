@@ -30,7 +30,7 @@ export async function verifyLedger(check: DatabaseCheck): Promise<void> {
   }
   await verifyWindows(check);
   await verifyFullSeconds(check);
-  const untrusted = new Set((await listSealRows(check.db)).filter((row) => !row.is_vouched_for).map(({ sequence }) => sequence));
+  const untrusted = new Set((await listSealRows(check.db)).filter((row) => !row.is_trusted).map(({ sequence }) => sequence));
   for (const list of sealedListNames) await verifyList(check, list, untrusted);
   for (const { table, key } of await listReorderedRows(check.db))
     check.result.findings.tamper("invalid", rowName(table, key), "its rows are not in the order of the seals that carry them");

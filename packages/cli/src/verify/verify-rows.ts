@@ -14,7 +14,7 @@ import {
   findLedgerDifferences,
   listJobsOutsideLedger,
   listLogRows,
-  listLooseFacts,
+  listOrphanFacts,
   makeExpectedTables,
   takeSnapshot,
 } from "@actions-archive/database/verify/compare-rows";
@@ -24,7 +24,7 @@ import type { Comparison } from "./comparison.ts";
 import { addName, type DatabaseCheck, rowName } from "./database-check.ts";
 import { explain, explainLedger, type Finding, findingOf } from "./explain-rows.ts";
 import { listAgain, listRuns, type ReadRuns, readRuns, type RunKeys } from "./read-runs.ts";
-import { verifyRecentJobs } from "./verify-unsettled.ts";
+import { verifyUnrecordedJobs } from "./verify-unsettled.ts";
 
 /** Records compared in one transaction. */
 const recordsAtOnce = 500;
@@ -53,7 +53,7 @@ export async function verifyRows(check: DatabaseCheck): Promise<number> {
   }
   jobs += await compareRuns(comparison, batch);
   await reportRowsWithoutRecord(comparison);
-  await verifyRecentJobs(comparison);
+  await verifyUnrecordedJobs(comparison);
   reportRemoved(comparison);
   return jobs;
 }
@@ -187,7 +187,7 @@ async function reportRowsWithoutRecord({ db, store, result: { index }, findings,
     if (!last || page.length < pageLength) break;
     after = last.job_id;
   }
-  for (const { table, job_id } of await listLooseFacts(db))
+  for (const { table, job_id } of await listOrphanFacts(db))
     findings.tamper("unexpected", rowName(table, job_id), "says what a log says, and no row says how the log ended");
   for (const jobId of strangers)
     findings.tamper("unexpected", rowName("jobs", jobId), "no record, no run record and no part of the ledger is of this job");

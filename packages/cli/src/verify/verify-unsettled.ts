@@ -12,7 +12,7 @@ const pageLength = 10_000;
 const maxAttempts = 51;
 
 /** Reports jobs that the store contradicts, and counts those that only the ledger has. */
-export async function verifyRecentJobs(comparison: Comparison): Promise<void> {
+export async function verifyUnrecordedJobs(comparison: Comparison): Promise<void> {
   const { db, findings, signal, recordless, strangers } = comparison;
   let [unrecorded, ofLedger] = [0, 0];
   for (let after = 0; ;) {

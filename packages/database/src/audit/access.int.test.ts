@@ -47,7 +47,7 @@ test.each([
   "select from archive.jobs",
   "select from archive.credentials",
   "select from archive.auditor_owners",
-  "select from archive.asker",
+  "select from archive.current_reader",
   "insert into archive.auditor_owners values (current_user, 'acme')",
   "select archive.create_auditor('intruder', null)",
   "select archive.answer_rows_as_auditor('select 1', '{}')",
@@ -77,7 +77,7 @@ test.each([
   await expect(auditor.ask(statement)).rejects.toThrow(/permission denied|must be|denied to|not a table|cannot|must have/i);
 });
 
-const evidence = ["repositories", "runs", "attempts", "obligations", "jobs", "steps", "logs", "identity"];
+const evidence = ["repositories", "runs", "attempts", "log_jobs", "jobs", "steps", "logs", "identity"];
 
 test("a writer deletes no evidence, truncates nothing, and changes no table", async () => {
   await using writer = await openWriter();
@@ -123,7 +123,7 @@ test("a writer cannot grant its privileges", async () => {
   await expect(writer.ask("delete from archive.jobs")).rejects.toThrow("permission denied");
 });
 
-test("a writer sees all owners in the views and the tables, and asks as the auditor", async () => {
+test("a writer sees all owners in the views and the tables, and redelivery_requests as the auditor", async () => {
   await using writer = await openWriter();
   expect(await writer.ask("select count(*)::integer from audit.jobs")).toEqual([{ count: 6 }]);
   expect(await writer.ask("select count(*)::integer from archive.jobs")).toEqual([{ count: 6 }]);

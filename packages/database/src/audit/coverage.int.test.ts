@@ -125,8 +125,8 @@ test("a job that was listed before its completion completes the day once it is r
   expect(before).toMatchObject({ jobs_found: 2, jobs_loaded: 1, complete: false });
   const late = jobIdOf(1001, 90);
   await sql`
-    insert into archive.obligations
-    select (jsonb_populate_record(o, jsonb_build_object('job_id', ${late}::bigint))).* from archive.obligations o`.execute(
+    insert into archive.log_jobs
+    select (jsonb_populate_record(o, jsonb_build_object('job_id', ${late}::bigint))).* from archive.log_jobs o`.execute(
     database.db,
   );
   const [after] = await coverageOf(database.db, id);
@@ -259,7 +259,7 @@ test("a repository's summary has its coverage and its gaps by kind", async () =>
       problem: null,
     }),
   ]);
-  await sql`update archive.obligations set log_state = 'absent', log_reason = 'deleted', record_key = 'records/1'`.execute(
+  await sql`update archive.log_jobs set log_state = 'absent', log_reason = 'deleted', record_key = 'records/1'`.execute(
     database.db,
   );
   await sql`update archive.attempts set state = 'listed'`.execute(database.db);

@@ -218,7 +218,7 @@ test("objects that wait for a seal are one row: without a key at once, else afte
   const note = { keyId: "k", intervalSeconds: 60 };
   await recordSealing(db, { ...note, problem: null });
   expect(await gapsOf(db)).toEqual([]);
-  await sql`update archive.objects set noted_at = now() - interval '121 seconds'`.execute(db);
+  await sql`update archive.objects set recorded_at = now() - interval '121 seconds'`.execute(db);
   expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "overdue" }]);
   await recordSealing(db, { ...note, problem: "the store is away" });
   expect(await gapsOf(db)).toMatchObject([{ ...row, reason: "problem", detail: "the store is away" }]);

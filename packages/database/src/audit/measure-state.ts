@@ -75,7 +75,7 @@ async function measureLedger(db: Database): Promise<LedgerState> {
         from audit.gaps
         where kind in ('window_open', 'list_incomplete') and window_start is not null
       ) as "uncoveredSeconds"
-    from archive.obligations
+    from archive.log_jobs
     where log_state in ('pending', 'failed')
   `.execute(db);
   const [row] = rows;

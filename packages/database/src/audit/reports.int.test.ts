@@ -26,7 +26,7 @@ let shared: ReportedArchive;
 beforeAll(async () => {
   shared = await openReportedArchive();
   await shared.pool.query(
-    "update archive.obligations set expires_at = date_trunc('hour', now()) + interval '2 days' + job_id % 100 * interval '1 minute'",
+    "update archive.log_jobs set expires_at = date_trunc('hour', now()) + interval '2 days' + job_id % 100 * interval '1 minute'",
   );
 });
 afterAll(() => shared[Symbol.asyncDispose]());
@@ -109,7 +109,7 @@ test("unlisted spans count as unread", async () => {
   await using archive = await openReportedArchive();
   const { db, pool, report } = archive;
   await pool.query("update archive.windows set window_start = '2026-05-20' where repository_id = $1", [lib.id]);
-  await pool.query("update archive.obligations set rows_loaded_at = null where job_id = $1", [idOf(1)]);
+  await pool.query("update archive.log_jobs set rows_loaded_at = null where job_id = $1", [idOf(1)]);
   await db.updateTable("archive.attempts").set({ state: "open" }).where("repository_id", "=", lib.id).execute();
   expect((await report("action-uses")).unread).toEqual({
     ...unreadOfApp,
@@ -343,7 +343,7 @@ test("coverage is complete if nothing is owed", async () => {
 test("expiring counts what GitHub deletes next, day by day", async () => {
   await using archive = await openReportedArchive();
   await archive.pool.query(
-    "update archive.obligations set expires_at = date_trunc('day', now()) + case job_id when $1 then interval '84 hours' else interval '60 hours' end where job_id = any($2)",
+    "update archive.log_jobs set expires_at = date_trunc('day', now()) + case job_id when $1 then interval '84 hours' else interval '60 hours' end where job_id = any($2)",
     [idOf(5), [idOf(1), idOf(2), idOf(5)]],
   );
   expect((await archive.report("expiring", {})).rows).toMatchObject([

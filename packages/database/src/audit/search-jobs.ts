@@ -89,7 +89,7 @@ export async function listUnloadedSearchJobs(
   { before, limit }: { readonly before: number | undefined; readonly limit: number },
 ): Promise<SearchJob[]> {
   return db
-    .selectFrom("archive.obligations as jobs")
+    .selectFrom("archive.log_jobs as jobs")
     .innerJoin("archive.repositories as repositories", "repositories.repository_id", "jobs.repository_id")
     .select([
       "repositories.full_name as repository",
@@ -136,7 +136,7 @@ export async function listUnloadedSearchJobs(
  * Whether the archive knows this repository.
  * @param fullName owner/name, case-insensitive.
  */
-export async function knowsRepository(db: Database, fullName: string): Promise<boolean> {
+export async function hasRepository(db: Database, fullName: string): Promise<boolean> {
   const row = await db
     .selectFrom("archive.repositories")
     .select("repository_id")

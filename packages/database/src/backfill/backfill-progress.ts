@@ -84,7 +84,7 @@ export async function listRepositoryProgress(db: Database, backfillId: number): 
         (count(*) filter (where log_state = 'absent'))::integer as absent,
         (count(*) filter (where log_state = 'failed'))::integer as failed,
         (count(*) filter (where log_state = 'pending'))::integer as pending
-      from in_span join archive.obligations using (run_id)
+      from in_span join archive.log_jobs using (run_id)
       group by 1
     )
     select full_name as repository, done_at is not null as done,

@@ -164,7 +164,7 @@ export type BackfillWork = BackfillRef & {
 };
 
 /** @returns the slice's work, or undefined if it is leased by another fetcher, done, or no longer running. */
-export async function takeBackfill(
+export async function leaseBackfillSlice(
   db: Database,
   { backfill_id, repository_id }: BackfillRef,
   holder: string,
@@ -197,7 +197,7 @@ export async function recordListedFrom(
     .execute();
 }
 
-export type BackfillRest = {
+export type BackfillRemainder = {
   /** A completed or unchecked attempt still owes its jobs, and is not a gap of its own yet. */
   readonly isUnlisted: boolean;
   /** The log or the rows of a job are owed. */
@@ -205,17 +205,21 @@ export type BackfillRest = {
 };
 
 /** Counts what the runs of a repository created in `window` still owe. */
-export async function findBackfillRest(db: Database, repositoryId: number, { start, end }: Window): Promise<BackfillRest> {
+export async function findBackfillRemainder(
+  db: Database,
+  repositoryId: number,
+  { start, end }: Window,
+): Promise<BackfillRemainder> {
   const inWindow = sql`runs.created_at >= ${start} and runs.created_at < ${end}`;
   const isOwedWhere = (condition: RawBuilder<unknown>) => sql`exists (
-    select from archive.obligations join archive.runs using (run_id)
-    where obligations.repository_id = ${repositoryId} and ${condition} and ${inWindow})`;
-  const { rows } = await sql<BackfillRest>`
+    select from archive.log_jobs join archive.runs using (run_id)
+    where log_jobs.repository_id = ${repositoryId} and ${condition} and ${inWindow})`;
+  const { rows } = await sql<BackfillRemainder>`
     select
       exists (
         select from archive.attempts join archive.runs using (run_id)
         where attempts.repository_id = ${repositoryId} and attempts.state = 'open' and ${inWindow}
-          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null or attempts.visits = 0)
+          and (attempts.status = 'completed' or attempts.run_attempt < runs.run_attempt or check_reason is not null or attempts.checks = 0)
           and check_reason is distinct from 'settling' and incomplete_since is null
       ) as "isUnlisted",
       ${isOwedWhere(sql`log_state = 'pending'`)} or ${isOwedWhere(sql`rows_loaded_at is null`)} as "isOwed"

@@ -7,7 +7,7 @@ import type { Pause, Permit, RateLimitReading, RequestOutcome } from "@actions-a
 import { RateLimitedError, TransientError } from "@actions-archive/core/errors";
 
 import { translateDatabaseError } from "../connection/failure.ts";
-import type { BudgetGrant, UsageReport } from "./ask-budget.ts";
+import type { BudgetGrant, UsageReport } from "./request-budget.ts";
 
 export type Ask = (question: { running: number; wanted: number; usage: UsageReport }) => Promise<BudgetGrant>;
 

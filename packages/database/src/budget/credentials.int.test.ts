@@ -14,8 +14,8 @@ import { openDatabase } from "../connection/open-database.ts";
 import { listDueLogs } from "../ledger/due-logs.ts";
 import { recordJobs } from "../ledger/log-jobs.ts";
 import { recordCredential, selectRepositories } from "../ledger/repositories.ts";
-import { requestBudget, type UsageReport } from "./ask-budget.ts";
 import { type DatabaseBudgetOptions, listCredentials, openDatabaseBudget } from "./credentials.ts";
+import { requestBudget, type UsageReport } from "./request-budget.ts";
 
 const open = ({ db }: TestDatabase, options: Partial<DatabaseBudgetOptions> = {}) =>
   openDatabaseBudget(db, { reservePercent: 20, ...options });

@@ -6,9 +6,9 @@ import type { Budget } from "@actions-archive/core/budget";
 import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
-import { requestBudget, type BudgetLimits } from "./ask-budget.ts";
 import { BudgetAccount } from "./budget-account.ts";
 import { openReferenceClock } from "./reference-clock.ts";
+import { requestBudget, type BudgetLimits } from "./request-budget.ts";
 
 /** The pace delays no request longer than 63 seconds. */
 const maxPaceMs = 90_000;

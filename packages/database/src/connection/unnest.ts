@@ -39,7 +39,7 @@ function elementLiteral(value: unknown): string {
  * Divides rows into rounds of one statement each: two rows with one key break an upsert, and dropping one would lose its values. Almost
  * always there is one round. Sorted by key, which avoids deadlocks.
  */
-export function roundsOf<R>(rows: readonly R[], keyOf: (row: R) => readonly number[]): R[][] {
+export function divideIntoRounds<R>(rows: readonly R[], keyOf: (row: R) => readonly number[]): R[][] {
   const rounds: Map<string, R>[] = [];
   for (const row of rows) {
     const key = keyOf(row).join("/");

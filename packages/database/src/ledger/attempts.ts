@@ -16,7 +16,7 @@ export type LedgerAttempt = {
   conclusion: string | null;
   /** GitHub's updated_at of the attempt's object; null before it was fetched. */
   run_updated_at: Date | null;
-  visits: number;
+  checks: number;
   check_reason: CheckReason | null;
   check_failures: number;
   same_reason_checks: number;
@@ -41,7 +41,7 @@ export type CheckReason =
  * Defers the check of an attempt that a webhook reported by `seconds`, since further webhooks report its jobs. The check is for jobs
  * that no webhook reported. A delivery from before the end (`isOver` false) that arrives after it defers nothing. Idempotent.
  */
-export async function leaveToWebhooks(
+export async function deferCheckForWebhooks(
   db: Database,
   attempt: { run_id: number; run_attempt: number },
   { isOver, seconds }: { readonly isOver: boolean; readonly seconds: number },
@@ -50,8 +50,8 @@ export async function leaveToWebhooks(
   await db
     .updateTable("archive.attempts")
     .set({
-      told_at: sql<Date>`now()`,
-      visit_due_at: sql<Date>`greatest(visit_due_at, now() + make_interval(secs => ${seconds}))`,
+      webhook_at: sql<Date>`now()`,
+      check_due_at: sql<Date>`greatest(check_due_at, now() + make_interval(secs => ${seconds}))`,
     })
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "=", attempt.run_attempt)
@@ -70,7 +70,7 @@ export async function listOpenAttempts(
   { onlyDue, limit }: { onlyDue: boolean; limit: number },
 ): Promise<LedgerAttempt[]> {
   const wanted = openAttempts(db, repositoryId)
-    .$if(onlyDue, (query) => query.where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`))
+    .$if(onlyDue, (query) => query.where("archive.attempts.check_due_at", "<=", sql<Date>`now()`))
     .where((eb) =>
       eb.not(
         eb.exists(
@@ -97,7 +97,7 @@ export async function listAttemptsByExpiry(
 ): Promise<LedgerAttempt[]> {
   const query = openAttempts(db, repositoryId)
     .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.attempts.repository_id")
-    .where("archive.attempts.visit_due_at", "<=", sql<Date>`now()`)
+    .where("archive.attempts.check_due_at", "<=", sql<Date>`now()`)
     .where("archive.runs.created_at", ">=", start)
     .where("archive.runs.created_at", "<", end)
     .orderBy(sql`runs.created_at + make_interval(days => coalesce(log_retention_days, ${defaultRetentionDays})) > now()`, "desc")
@@ -123,7 +123,7 @@ function openAttempts(db: Database, repositoryId: number) {
       "archive.attempts.status",
       "archive.attempts.conclusion",
       "archive.attempts.run_updated_at",
-      "archive.attempts.visits",
+      "archive.attempts.checks",
       "archive.attempts.check_reason",
       "archive.attempts.check_failures",
       "archive.attempts.same_reason_checks",
@@ -175,7 +175,7 @@ export async function finishCheck(
     .set({
       state: outcome.state,
       ...(outcome.state === "open" ? {} : { sealed_in: null }),
-      visits: sql<number>`visits + 1`,
+      checks: sql<number>`checks + 1`,
       ...seen,
       check_reason: reason,
       check_detail: outcome.state === "open" ? (outcome.detail ?? null) : null,
@@ -187,7 +187,7 @@ export async function finishCheck(
         isFailed && reason !== "lagging"
           ? sql<Date>`case when check_failures + 1 >= ${maxFailedChecks} then coalesce(incomplete_since, now()) end`
           : null,
-      ...(outcome.state === "open" ? { visit_due_at: sql<Date>`now() + make_interval(secs => ${outcome.againInSeconds})` } : {}),
+      ...(outcome.state === "open" ? { check_due_at: sql<Date>`now() + make_interval(secs => ${outcome.againInSeconds})` } : {}),
       ...(outcome.state === "listed"
         ? {
             listed_at: sql<Date>`now()`,
@@ -216,7 +216,7 @@ export async function retractAttempts(db: Database, runId: number, newestAttempt
 export async function reopenGoneAttempts(db: Database, runId: number): Promise<void> {
   await db
     .updateTable("archive.attempts")
-    .set({ state: "open", visit_due_at: sql<Date>`now()`, sealed_in: null })
+    .set({ state: "open", check_due_at: sql<Date>`now()`, sealed_in: null })
     .where("run_id", "=", runId)
     .where("state", "=", "gone")
     .execute();
@@ -231,7 +231,7 @@ export async function listKnownJobs(
   { run_id, run_attempt }: { run_id: number; run_attempt: number },
 ): Promise<number[]> {
   const rows = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("run_id", "=", run_id)
     .where("run_attempt", "<=", run_attempt)

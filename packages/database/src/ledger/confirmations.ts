@@ -47,7 +47,7 @@ export async function finishConfirmation(
     .updateTable("archive.attempts")
     .set({
       confirm_due_at: confirmation === "unanswered" ? nextDay : null,
-      ...(confirmation === "contradicted" ? { state: "open", visit_due_at: sql<Date>`now()`, sealed_in: null } : {}),
+      ...(confirmation === "contradicted" ? { state: "open", check_due_at: sql<Date>`now()`, sealed_in: null } : {}),
     })
     .where("run_id", "=", run_id)
     .where("run_attempt", "=", run_attempt)
@@ -61,7 +61,7 @@ export async function listRecordedJobs(
   { run_id, run_attempt }: { readonly run_id: number; readonly run_attempt: number },
 ): Promise<ReadonlySet<number>> {
   const rows = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("run_id", "=", run_id)
     .where("run_attempt", "<=", run_attempt)

@@ -6,11 +6,11 @@ import { expect, test } from "vitest";
 
 import type { Database } from "../connection/open-database.ts";
 import { changePolicy, planRemovals } from "../retention/retention.ts";
-import { leaveToWebhooks } from "./attempts.ts";
+import { deferCheckForWebhooks } from "./attempts.ts";
 import {
   claimRedelivery,
   type DeliveryRef,
-  dropStoredDelivery,
+  deleteStoredDelivery,
   listStoredDeliveries,
   pruneDeliveries,
   recordDelivery,
@@ -32,7 +32,7 @@ async function outcomes(db: Database): Promise<{ guid: string; outcome: string }
 }
 
 const jobsOf = async (db: Database) =>
-  (await db.selectFrom("archive.obligations").select(["job_id", "object_source"]).execute()).map((row) => row);
+  (await db.selectFrom("archive.log_jobs").select(["job_id", "object_source"]).execute()).map((row) => row);
 
 test("a delivery and its job are written together, and a second time changes nothing", async () => {
   await using database = await openTestDatabase();
@@ -84,7 +84,7 @@ test("nothing is kept of a repository that is unknown or not selected, and none 
   expect(await recordDelivery(db, delivery, named("octo-org/new", later(0)), writeJob)).toBe("not_selected");
   expect([await outcomes(db), await jobsOf(db)]).toEqual([[], []]);
   await storeDelivery(db, delivery, Buffer.from("{}"), "away");
-  await dropStoredDelivery(db, delivery.guid);
+  await deleteStoredDelivery(db, delivery.guid);
   expect(await outcomes(db)).toEqual([]);
 });
 
@@ -175,20 +175,20 @@ test("an attempt reported by webhooks is not checked when the list changes, but 
   await selectRepositories(db, [repository]);
   const attempt = { run_id: 700, run_attempt: 1 };
   const dueInMinutes = async () => {
-    const { visit_due_at } = await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow();
-    return Math.max(0, Math.round((visit_due_at.getTime() - Date.now()) / 60_000));
+    const { check_due_at } = await db.selectFrom("archive.attempts").select("check_due_at").executeTakeFirstOrThrow();
+    return Math.max(0, Math.round((check_due_at.getTime() - Date.now()) / 60_000));
   };
   await recordRuns(db, 7, [run("queued", "00:30")]);
   expect(await dueInMinutes()).toBe(0);
-  await leaveToWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
+  await deferCheckForWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
   expect(await dueInMinutes()).toBe(60);
   await recordRuns(db, 7, [run("completed", "02:00")]);
   expect(await dueInMinutes()).toBe(0);
   // Delivered late: the end is known, and the check is not deferred.
-  await leaveToWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
+  await deferCheckForWebhooks(db, attempt, { isOver: false, seconds: 3_600 });
   expect(await dueInMinutes()).toBe(0);
-  await leaveToWebhooks(db, attempt, { isOver: true, seconds: 600 });
+  await deferCheckForWebhooks(db, attempt, { isOver: true, seconds: 600 });
   await recordRuns(db, 7, [run("completed", "02:00")]);
   expect(await dueInMinutes()).toBe(10);
 });
@@ -199,8 +199,8 @@ test("a delivery of an attempt that was started again puts no visit of it off", 
   await selectRepositories(db, [repository]);
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
   await recordRuns(db, 7, [run("in_progress", "02:00", 2)]);
-  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 3_600 });
-  const due = await db.selectFrom("archive.attempts").select("run_attempt").where("visit_due_at", "<=", new Date()).execute();
+  await deferCheckForWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 3_600 });
+  const due = await db.selectFrom("archive.attempts").select("run_attempt").where("check_due_at", "<=", new Date()).execute();
   expect(due.map(({ run_attempt }) => run_attempt)).toContain(1);
 });
 
@@ -209,11 +209,11 @@ test("an attempt without a webhook for an hour is checked when the list shows a 
   const { db } = database;
   await selectRepositories(db, [repository]);
   await recordRuns(db, 7, [run("queued", "00:30")]);
-  await leaveToWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 7_200 });
-  await sql`update archive.attempts set told_at = now() - interval '61 minutes'`.execute(db);
+  await deferCheckForWebhooks(db, { run_id: 700, run_attempt: 1 }, { isOver: false, seconds: 7_200 });
+  await sql`update archive.attempts set webhook_at = now() - interval '61 minutes'`.execute(db);
   await recordRuns(db, 7, [run("in_progress", "01:00")]);
-  const { visit_due_at } = await db.selectFrom("archive.attempts").select("visit_due_at").executeTakeFirstOrThrow();
-  expect(visit_due_at.getTime()).toBeLessThanOrEqual(Date.now());
+  const { check_due_at } = await db.selectFrom("archive.attempts").select("check_due_at").executeTakeFirstOrThrow();
+  expect(check_due_at.getTime()).toBeLessThanOrEqual(Date.now());
 });
 
 test("a listing that shows a webhook's steps completed replaces its object, and not the other way round", async () => {

@@ -111,7 +111,7 @@ export async function listStoredDeliveries(
 }
 
 /** Deletes a stored delivery whose repository is no longer archived. Idempotent. */
-export async function dropStoredDelivery(db: Database, guid: string): Promise<void> {
+export async function deleteStoredDelivery(db: Database, guid: string): Promise<void> {
   await db.deleteFrom("archive.deliveries").where("guid", "=", guid).where("outcome", "=", "stored").execute();
 }
 
@@ -126,11 +126,11 @@ export async function claimRedelivery(
   { maxRequests, gapSeconds }: { maxRequests: number; gapSeconds: number },
 ): Promise<boolean> {
   const { rows } = await sql`
-    insert into archive.deliveries (guid, event, action, repository_id, outcome, asks, asked_at)
+    insert into archive.deliveries (guid, event, action, repository_id, outcome, redelivery_requests, redelivery_requested_at)
     values (${guid}, ${event}, ${action}, ${repository_id}, 'missed', 1, now())
-    on conflict (guid) do update set asks = deliveries.asks + 1, asked_at = now()
-    where deliveries.outcome = 'missed' and deliveries.asks < ${maxRequests}
-      and deliveries.asked_at <= now() - make_interval(secs => ${gapSeconds})
+    on conflict (guid) do update set redelivery_requests = deliveries.redelivery_requests + 1, redelivery_requested_at = now()
+    where deliveries.outcome = 'missed' and deliveries.redelivery_requests < ${maxRequests}
+      and deliveries.redelivery_requested_at <= now() - make_interval(secs => ${gapSeconds})
     returning guid
   `.execute(db);
   return rows.length > 0;

@@ -48,10 +48,10 @@ async function openLedgerOf(jobs: readonly Job[]): Promise<TestDatabase> {
 async function write({ db }: TestDatabase, jobs: readonly Job[]): Promise<void> {
   const now = Date.now();
   const later = (hours: number | null) => (hours === null ? null : new Date(now + hours * hour));
-  await db.deleteFrom("archive.obligations").execute();
+  await db.deleteFrom("archive.log_jobs").execute();
   for (const [index, { repository, state, dueIn, expiresIn, completedAgo, backfill, recheckIn }] of jobs.entries()) {
     await db
-      .insertInto("archive.obligations")
+      .insertInto("archive.log_jobs")
       .values({
         job_id: jobId + index,
         repository_id: repositoryId + repository,
@@ -65,7 +65,7 @@ async function write({ db }: TestDatabase, jobs: readonly Job[]): Promise<void> 
         due_at: later(dueIn) ?? new Date(),
         expires_at: later(expiresIn),
         completed_at: completedAgo === null ? null : later(-completedAgo),
-        relook_at: later(recheckIn),
+        recheck_at: later(recheckIn),
         backfill_id: backfill,
       })
       .execute();

@@ -21,7 +21,7 @@ export async function listDueLogs(db: Database, { queued, maxPerCredential }: Fe
   const { rows } = await sql<{ job_id: number }>`
     with queued as (
       select coalesce(credential, '') as credential, count(*)::integer as jobs
-      from archive.obligations
+      from archive.log_jobs
       join archive.repositories using (repository_id)
       where job_id = any(${sql.val(queued)}::bigint[])
       group by 1
@@ -49,40 +49,40 @@ export async function listDueLogs(db: Database, { queued, maxPerCredential }: Fe
 // A lane is a range of one index in its own order. No job is in two lanes.
 function lanes(queued: readonly number[]) {
   const isFree = sql`
-    obligations.repository_id = open_repositories.repository_id
+    log_jobs.repository_id = open_repositories.repository_id
     and due_at <= now()
     and job_id <> all(${sql.val(queued)}::bigint[])
     and (backfill_id is null or backfill_id <> all(array(select backfill_id from archive.backfills where state = 'paused')))`;
   const isUrgent = sql`expires_at > now() and expires_at <= now() + interval '48 hours'`;
   return sql`
     (select job_id, 1 as lane, extract(epoch from expires_at) as place
-      from archive.obligations
+      from archive.log_jobs
       where log_state = 'pending' and ${isUrgent} and ${isFree}
       order by expires_at limit open_repositories.room)
     union all
     (select job_id, 2, -extract(epoch from completed_at)
-      from archive.obligations
+      from archive.log_jobs
       where log_state = 'pending' and backfill_id is null and (${isUrgent}) is not true and ${isFree}
       order by completed_at desc nulls last limit open_repositories.room)
     union all
     (select job_id, 3, extract(epoch from due_at)
-      from archive.obligations
+      from archive.log_jobs
       where log_state = 'failed' and ${isFree}
       order by due_at limit open_repositories.room)
     union all
-    (select job_id, 3, extract(epoch from relook_at)
-      from archive.obligations
-      where relook_at <= now() and log_state not in ('pending', 'failed') and obligations.repository_id = open_repositories.repository_id
+    (select job_id, 3, extract(epoch from recheck_at)
+      from archive.log_jobs
+      where recheck_at <= now() and log_state not in ('pending', 'failed') and log_jobs.repository_id = open_repositories.repository_id
         and job_id <> all(${sql.val(queued)}::bigint[])
-      order by relook_at limit open_repositories.room)
+      order by recheck_at limit open_repositories.room)
     union all
     (select job_id, 4, extract(epoch from expires_at)
-      from archive.obligations
+      from archive.log_jobs
       where log_state = 'pending' and backfill_id is not null and expires_at > now() + interval '48 hours' and ${isFree}
       order by expires_at limit open_repositories.room)
     union all
     (select job_id, 5, -extract(epoch from expires_at)
-      from archive.obligations
+      from archive.log_jobs
       where log_state = 'pending' and backfill_id is not null and (expires_at <= now() or expires_at is null) and ${isFree}
       order by expires_at desc nulls last limit open_repositories.room)`;
 }

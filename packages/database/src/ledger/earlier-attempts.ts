@@ -44,8 +44,8 @@ export type Original = { job_id: number; log_state: LogState; log_reason: string
  */
 export async function findOriginal(db: Database, jobId: number): Promise<Original | undefined> {
   const row = await db
-    .selectFrom("archive.obligations as copy")
-    .innerJoin("archive.obligations as twin", (join) =>
+    .selectFrom("archive.log_jobs as copy")
+    .innerJoin("archive.log_jobs as twin", (join) =>
       join
         .onRef("twin.run_id", "=", "copy.run_id")
         .onRef("twin.run_attempt", "<", "copy.run_attempt")
@@ -71,11 +71,11 @@ export async function findOriginal(db: Database, jobId: number): Promise<Origina
  */
 export async function makeCopiesDue(db: Database, jobIds: readonly number[]): Promise<void> {
   await sql`
-    update archive.obligations set due_at = now()
+    update archive.log_jobs set due_at = now()
     where job_id in (
       select copy.job_id
-      from archive.obligations as original
-      join archive.obligations as copy using (run_id, job_name, runner_name, started_at, completed_at)
+      from archive.log_jobs as original
+      join archive.log_jobs as copy using (run_id, job_name, runner_name, started_at, completed_at)
       where original.job_id = any(${sql.val(jobIds)}::bigint[]) and original.runner_name <> ''
         and copy.run_attempt > original.run_attempt and copy.log_state = 'pending' and copy.due_at > now()
       for no key update of copy skip locked

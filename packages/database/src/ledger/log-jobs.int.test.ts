@@ -63,7 +63,7 @@ test("the object with more steps and its columns win in any order", async () => 
     for (const batch of batches) await recordJobs(database.db, repositoryId, batch);
     expect((await findLogJob(database.db, jobId))?.object).toEqual(rich.object);
     const columns = await database.db
-      .selectFrom("archive.obligations")
+      .selectFrom("archive.log_jobs")
       .select(["runner_name", "started_at", "completed_at", "expires_at"])
       .executeTakeFirst();
     expect(columns).toEqual({

@@ -6,7 +6,7 @@ import type { LogState } from "@actions-archive/core/states";
 import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
-import { roundsOf, unnest } from "../connection/unnest.ts";
+import { divideIntoRounds, unnest } from "../connection/unnest.ts";
 import { fullnessOf, type JobColumns, jobColumns } from "../rows/job-rows.ts";
 
 export type JobSnapshot = {
@@ -34,11 +34,11 @@ export type LogJob = {
   log_reason: string | null;
   tries: number;
   first_seen_at: Date;
-  unsettled_at: Date | null;
+  incomplete_read_at: Date | null;
   unconfirmed_answer: string | null;
   unconfirmed_at: Date | null;
   /** Also null until it is due. */
-  relook_at: Date | null;
+  recheck_at: Date | null;
   record_key: string | null;
 };
 
@@ -108,7 +108,7 @@ async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[],
   if (rows.length === 0) return 0;
   return transact(db, async (trx) => {
     let added = 0;
-    for (const round of roundsOf(rows, ({ job_id }) => [job_id])) added += await upsertLogJobs(trx, round, areLoaded);
+    for (const round of divideIntoRounds(rows, ({ job_id }) => [job_id])) added += await upsertLogJobs(trx, round, areLoaded);
     return added;
   });
 }
@@ -116,16 +116,16 @@ async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[],
 // The columns follow the object, and null never replaces a value.
 async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areLoaded: boolean): Promise<number> {
   const loadedAt = areLoaded ? sql`now()` : sql`null::timestamptz`;
-  const isBetter = sql`excluded.object_steps > obligations.object_steps`;
-  const isNew = sql`(not excluded.contents <@ obligations.contents and cardinality(obligations.other_objects) < ${maxOtherObjects})`;
+  const isBetter = sql`excluded.object_steps > log_jobs.object_steps`;
+  const isNew = sql`(not excluded.contents <@ log_jobs.contents and cardinality(log_jobs.other_objects) < ${maxOtherObjects})`;
   const follow = (column: string) => {
-    const [old, fresh] = [sql.ref(`obligations.${column}`), sql.ref(`excluded.${column}`)];
+    const [old, fresh] = [sql.ref(`log_jobs.${column}`), sql.ref(`excluded.${column}`)];
     return sql`${sql.ref(column)} = case when ${isBetter} then coalesce(${fresh}, ${old}) else coalesce(${old}, ${fresh}) end`;
   };
   const followed = ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "expires_at"];
   // xmax is 0 in a row version that no update has replaced: the row is new.
   const { rows: written } = await sql<{ is_new: boolean }>`
-    insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
+    insert into archive.log_jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, job_name, runner_name,
       conclusion, started_at, completed_at, object, object_source, object_steps, contents, object_received_at, first_seen_at, expires_at,
       backfill_id, rows_loaded_at)
     select job_id, incoming.repository_id, run_id, run_attempt, run_attempt, job_name, runner_name,
@@ -137,25 +137,25 @@ async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areL
     join archive.repositories on repositories.repository_id = incoming.repository_id
     order by job_id
     on conflict (job_id) do update set
-      run_attempt = least(obligations.run_attempt, excluded.run_attempt),
-      last_listed_attempt = greatest(obligations.last_listed_attempt, excluded.last_listed_attempt),
+      run_attempt = least(log_jobs.run_attempt, excluded.run_attempt),
+      last_listed_attempt = greatest(log_jobs.last_listed_attempt, excluded.last_listed_attempt),
       ${sql.join(followed.map(follow))},
-      object = case when ${isBetter} then excluded.object else obligations.object end,
-      object_source = case when ${isBetter} then excluded.object_source else obligations.object_source end,
-      object_received_at = case when ${isBetter} then excluded.object_received_at else obligations.object_received_at end,
-      object_steps = greatest(obligations.object_steps, excluded.object_steps),
+      object = case when ${isBetter} then excluded.object else log_jobs.object end,
+      object_source = case when ${isBetter} then excluded.object_source else log_jobs.object_source end,
+      object_received_at = case when ${isBetter} then excluded.object_received_at else log_jobs.object_received_at end,
+      object_steps = greatest(log_jobs.object_steps, excluded.object_steps),
       contents = case
-        when ${isNew} then array(select unnest(obligations.contents) union select unnest(excluded.contents) order by 1)
-        else obligations.contents
+        when ${isNew} then array(select unnest(log_jobs.contents) union select unnest(excluded.contents) order by 1)
+        else log_jobs.contents
       end,
       other_objects = case
-        when not ${isNew} then obligations.other_objects
-        when ${isBetter} then array_append(obligations.other_objects, obligations.object)
-        else array_append(obligations.other_objects, excluded.object)
+        when not ${isNew} then log_jobs.other_objects
+        when ${isBetter} then array_append(log_jobs.other_objects, log_jobs.object)
+        else array_append(log_jobs.other_objects, excluded.object)
       end,
       rows_loaded_at = ${loadedAt}
-    where excluded.run_attempt < obligations.run_attempt
-      or excluded.last_listed_attempt > obligations.last_listed_attempt
+    where excluded.run_attempt < log_jobs.run_attempt
+      or excluded.last_listed_attempt > log_jobs.last_listed_attempt
       or ${isBetter}
       or ${isNew}
     returning xmax = 0 as is_new
@@ -195,7 +195,7 @@ function contentsOf({ run_attempt: _echoed, steps, ...columns }: JobColumns): nu
 /** Jobs whose rows are owed to the auditor's tables. */
 export async function listUnloadedJobs(db: Database, limit: number): Promise<number[]> {
   const rows = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("rows_loaded_at", "is", null)
     .orderBy("job_id")
@@ -206,11 +206,11 @@ export async function listUnloadedJobs(db: Database, limit: number): Promise<num
 
 export async function findLogJob(db: Database, jobId: number): Promise<LogJob | undefined> {
   const row = await db
-    .selectFrom("archive.obligations")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .selectFrom("archive.log_jobs")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.log_jobs.repository_id")
     .select([
       "job_id",
-      "archive.obligations.repository_id",
+      "archive.log_jobs.repository_id",
       "run_id",
       "run_attempt",
       "last_listed_attempt",
@@ -223,11 +223,11 @@ export async function findLogJob(db: Database, jobId: number): Promise<LogJob | 
       "log_state",
       "log_reason",
       "tries",
-      "archive.obligations.first_seen_at",
-      "unsettled_at",
+      "archive.log_jobs.first_seen_at",
+      "incomplete_read_at",
       "unconfirmed_answer",
       "unconfirmed_at",
-      sql<Date | null>`case when relook_at <= now() then relook_at end`.as("relook_at"),
+      sql<Date | null>`case when recheck_at <= now() then recheck_at end`.as("recheck_at"),
       "record_key",
     ])
     .where("job_id", "=", jobId)
@@ -248,7 +248,7 @@ export type UnloadedJob = {
 /** The jobs among `jobIds` whose rows are owed, locked for the rest of the transaction, in the order of their ids. */
 export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[]): Promise<UnloadedJob[]> {
   const rows = await trx
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object", "other_objects"])
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .where("rows_loaded_at", "is", null)
@@ -264,7 +264,7 @@ export async function lockUnloadedJobs(trx: Database, jobIds: readonly number[])
  */
 export async function lockJobs(trx: Database, jobIds: readonly number[]): Promise<Map<number, Date>> {
   const rows = await trx
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select(["job_id", "object_received_at"])
     .select(sql<boolean>`rows_loaded_at is not null and log_reason is distinct from 'unloadable'`.as("is_loaded"))
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
@@ -276,7 +276,7 @@ export async function lockJobs(trx: Database, jobIds: readonly number[]): Promis
 
 export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({ rows_loaded_at: sql<Date>`now()` })
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .execute();
@@ -285,7 +285,7 @@ export async function markRowsLoaded(trx: Database, jobIds: readonly number[]): 
 /** Whether at least `atLeast` records are written but not loaded; refused ones do not count. */
 export async function hasUnloadedRecords(db: Database, atLeast = 1): Promise<boolean> {
   const row = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("log_state", "in", ["pending", "failed"])
     .where("record_key", "is not", null)

@@ -13,7 +13,7 @@ import { expect, test } from "vitest";
 import { openDatabase } from "../connection/open-database.ts";
 import { migrateDatabase } from "../migration/migrate.ts";
 import { recordJobs } from "./log-jobs.ts";
-import { findSameLog, resetCrashCount, forgetLogLeases, releaseLogLease, renewLogLeases, acquireLogLease } from "./log-leases.ts";
+import { findSameLog, resetCrashCount, deleteLogLeases, releaseLogLease, renewLogLeases, acquireLogLease } from "./log-leases.ts";
 import { selectRepositories } from "./repositories.ts";
 
 const jobIds = [70_000_000_001, 70_000_000_002, 70_000_000_003];
@@ -31,26 +31,26 @@ async function openJobs() {
   await recordJobs(db, 1, sightings);
   const begin = (worker: string, isAlone = false) => acquireLogLease(db, { jobId, worker, isAlone });
   /** Simulates the passing of time. */
-  const endLease = () => db.updateTable("archive.logs_in_flight").set({ leased_until: null }).execute();
+  const endLease = () => db.updateTable("archive.log_leases").set({ leased_until: null }).execute();
   const beginAfter = async (worker: string, isAlone = false) => {
     await endLease();
     return begin(worker, isAlone);
   };
   const workerOf = async () =>
-    (await db.selectFrom("archive.logs_in_flight").select("worker").where("job_id", "=", jobId).executeTakeFirst())?.worker;
+    (await db.selectFrom("archive.log_leases").select("worker").where("job_id", "=", jobId).executeTakeFirst())?.worker;
   return { db, begin, beginAfter, endLease, workerOf, [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]() };
 }
 
 test("an expired lease of another worker is a crash, an unfinished one of the same worker is not", async () => {
   await using jobs = await openJobs();
-  expect(await jobs.begin("a")).toEqual({ deaths: 0 });
-  expect(await jobs.begin("a")).toEqual({ deaths: 0 });
-  expect(await jobs.beginAfter("a")).toEqual({ deaths: 0 });
-  expect(await jobs.beginAfter("b")).toEqual({ deaths: 1 });
+  expect(await jobs.begin("a")).toEqual({ crashes: 0 });
+  expect(await jobs.begin("a")).toEqual({ crashes: 0 });
+  expect(await jobs.beginAfter("a")).toEqual({ crashes: 0 });
+  expect(await jobs.beginAfter("b")).toEqual({ crashes: 1 });
   await releaseLogLease(jobs.db, { jobId, worker: "a" });
   expect(await jobs.workerOf()).toBe("b");
   await releaseLogLease(jobs.db, { jobId, worker: "b" });
-  expect(await jobs.begin("c")).toEqual({ deaths: 1 });
+  expect(await jobs.begin("c")).toEqual({ crashes: 1 });
 });
 
 test("a worker whose lease runs has the log for itself, and is no death, however often others are sent", async () => {
@@ -65,7 +65,7 @@ test("a worker whose lease runs has the log for itself, and is no death, however
   }
   expect(await jobs.workerOf()).toBe("a");
   await releaseLogLease(jobs.db, { jobId, worker: "a" });
-  expect(await jobs.begin("b")).toEqual({ deaths: 0 });
+  expect(await jobs.begin("b")).toEqual({ crashes: 0 });
 });
 
 test("a lease that was renewed runs again, and only its own worker renews it", async () => {
@@ -74,7 +74,7 @@ test("a lease that was renewed runs again, and only its own worker renews it", a
   await jobs.endLease();
   await renewLogLeases(jobs.db, { jobIds, worker: "b" });
   await renewLogLeases(jobs.db, { jobIds: [other, third], worker: "a" });
-  expect(await jobs.begin("b")).toEqual({ deaths: 1 });
+  expect(await jobs.begin("b")).toEqual({ crashes: 1 });
   await jobs.endLease();
   await renewLogLeases(jobs.db, { jobIds, worker: "b" });
   expect(await jobs.begin("c")).toMatchObject({ heldForMs: expect.any(Number) as number });
@@ -92,7 +92,7 @@ test("a lease that could not be renewed while Postgres was unavailable counts fr
     await migrateDatabase(server.url);
     await using database = await openDatabase({ url: server.url, applicationName: "test" });
     await acquireLogLease(database.db, { jobId, worker: "a", isAlone: false });
-    await sql`update archive.logs_in_flight set leased_until = now() - interval '1 hour'`.execute(database.db);
+    await sql`update archive.log_leases set leased_until = now() - interval '1 hour'`.execute(database.db);
   }
   const { url } = resources.use(await start());
   const { db } = resources.use(await openDatabase({ url, applicationName: "test" }));
@@ -102,17 +102,17 @@ test("a lease that could not be renewed while Postgres was unavailable counts fr
   expect(await acquireLogLease(db, { jobId, worker: "b", isAlone: false })).toHaveProperty("heldForMs");
 });
 
-test("after three deaths a log is in flight only alone, and a fourth death was its own", async () => {
+test("after three crashes a log is in flight only alone, and a fourth death was its own", async () => {
   await using jobs = await openJobs();
-  for (const [deaths, worker] of ["a", "b", "c"].entries()) expect(await jobs.beginAfter(worker)).toEqual({ deaths });
-  expect(await jobs.beginAfter("d")).toEqual({ deaths: 3 });
+  for (const [crashes, worker] of ["a", "b", "c"].entries()) expect(await jobs.beginAfter(worker)).toEqual({ crashes });
+  expect(await jobs.beginAfter("d")).toEqual({ crashes: 3 });
   expect(await jobs.workerOf()).toBeNull();
-  expect(await jobs.begin("d", true)).toEqual({ deaths: 3 });
+  expect(await jobs.begin("d", true)).toEqual({ crashes: 3 });
   expect(await jobs.workerOf()).toBe("d");
-  expect(await jobs.beginAfter("e")).toEqual({ deaths: 4 });
+  expect(await jobs.beginAfter("e")).toEqual({ crashes: 4 });
   expect(await jobs.workerOf()).toBeNull();
   await resetCrashCount(jobs.db, jobId);
-  expect(await jobs.begin("e")).toEqual({ deaths: 3 });
+  expect(await jobs.begin("e")).toEqual({ crashes: 3 });
 });
 
 test("logs with the same raw hash and length are the same, once they are read and until their records are loaded", async () => {
@@ -125,6 +125,6 @@ test("logs with the same raw hash and length are the same, once they are read an
   expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 3_000_000_000 })).toBe(jobId);
   const both = await Promise.all([jobId, other].map((id) => findSameLog(jobs.db, { jobId: id, rawSha256, rawBytes: 9 })));
   expect(both.some((same) => same !== undefined)).toBe(true);
-  await forgetLogLeases(jobs.db, [jobId]);
+  await deleteLogLeases(jobs.db, [jobId]);
   expect(await findSameLog(jobs.db, { jobId: other, rawSha256, rawBytes: 9 })).toBeUndefined();
 });

@@ -15,7 +15,7 @@ const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
 const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
 const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
 
-export type AcquiredLogLease = { readonly deaths: number } | { readonly heldForMs: number };
+export type AcquiredLogLease = { readonly crashes: number } | { readonly heldForMs: number };
 
 /**
  * Leases the log to `worker`, a name unique to the process, unless its crashes require exclusive execution and it does not run
@@ -26,22 +26,22 @@ export async function acquireLogLease(
   db: Database,
   { jobId, worker, isAlone }: { readonly jobId: number; readonly worker: string; readonly isAlone: boolean },
 ): Promise<AcquiredLogLease> {
-  const deaths = sql<number>`flight.deaths + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
-  const isTaken = sql<boolean>`(${deaths} < ${crashLimit} or ${isAlone})`;
-  const taken = await sql<{ deaths: number }>`
-    insert into archive.logs_in_flight as flight (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
+  const crashes = sql<number>`flight.crashes + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
+  const isTaken = sql<boolean>`(${crashes} < ${crashLimit} or ${isAlone})`;
+  const taken = await sql<{ crashes: number }>`
+    insert into archive.log_leases as flight (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
     on conflict (job_id) do update set
-      deaths = ${deaths},
+      crashes = ${crashes},
       worker = case when ${isTaken} then ${worker} end,
       leased_until = case when ${isTaken} then ${newLease} end
     where flight.worker is not distinct from ${worker} or not ${isLeased}
-    returning deaths
+    returning crashes
   `.execute(db);
   const [row] = taken.rows;
   if (row !== undefined) return row;
   const held = await sql<{ ms: number }>`
     select ceil(extract(epoch from ${leaseEnd} - now()) * 1000)::float8 as ms
-    from archive.logs_in_flight as flight where job_id = ${jobId} and ${isLeased}
+    from archive.log_leases as flight where job_id = ${jobId} and ${isLeased}
   `.execute(db);
   return { heldForMs: held.rows[0]?.ms ?? 0 };
 }
@@ -52,7 +52,7 @@ export async function renewLogLeases(
   { jobIds, worker }: { readonly jobIds: readonly number[]; readonly worker: string },
 ): Promise<void> {
   await sql`
-    update archive.logs_in_flight set leased_until = ${newLease}
+    update archive.log_leases set leased_until = ${newLease}
     where job_id = any(${sql.val(jobIds)}::bigint[]) and worker = ${worker}
   `.execute(db);
 }
@@ -63,7 +63,7 @@ export async function releaseLogLease(
   { jobId, worker }: { readonly jobId: number; readonly worker: string },
 ): Promise<void> {
   await db
-    .updateTable("archive.logs_in_flight")
+    .updateTable("archive.log_leases")
     .set({ worker: null, leased_until: null })
     .where("job_id", "=", jobId)
     .where("worker", "=", worker)
@@ -73,8 +73,8 @@ export async function releaseLogLease(
 /** The worker crashed while the log ran exclusively. The next try runs exclusively, too. */
 export async function resetCrashCount(db: Database, jobId: number): Promise<void> {
   await db
-    .updateTable("archive.logs_in_flight")
-    .set({ deaths: crashLimit, worker: null, leased_until: null })
+    .updateTable("archive.log_leases")
+    .set({ crashes: crashLimit, worker: null, leased_until: null })
     .where("job_id", "=", jobId)
     .execute();
 }
@@ -88,22 +88,18 @@ export type ReadLog = { readonly jobId: number; readonly rawSha256: string; read
  */
 export async function findSameLog(db: Database, { jobId, rawSha256, rawBytes }: ReadLog): Promise<number | undefined> {
   await db
-    .updateTable("archive.logs_in_flight")
+    .updateTable("archive.log_leases")
     .set({ raw_sha256: rawSha256, raw_bytes: rawBytes })
     .where("job_id", "=", jobId)
     .execute();
-  const sameIn = (table: "archive.logs" | "archive.logs_in_flight") =>
+  const sameIn = (table: "archive.logs" | "archive.log_leases") =>
     db
       .selectFrom(table)
       .select("job_id")
       .where("raw_sha256", "=", rawSha256)
       .where("raw_bytes", "=", rawBytes)
       .where("job_id", "!=", jobId);
-  const row = await sameIn("archive.logs")
-    .unionAll(sameIn("archive.logs_in_flight"))
-    .orderBy("job_id")
-    .limit(1)
-    .executeTakeFirst();
+  const row = await sameIn("archive.logs").unionAll(sameIn("archive.log_leases")).orderBy("job_id").limit(1).executeTakeFirst();
   return row?.job_id;
 }
 
@@ -112,19 +108,19 @@ export type LeasedLog = { repository_id: number; run_id: number; job_id: number;
 /** Leased logs that may be in the store already: they were read, or a worker has or had them. */
 export async function listLeasedLogs(db: Database, limit: number): Promise<LeasedLog[]> {
   return db
-    .selectFrom("archive.logs_in_flight")
-    .innerJoin("archive.obligations", "archive.obligations.job_id", "archive.logs_in_flight.job_id")
-    .select(["repository_id", "run_id", "archive.obligations.job_id", "raw_sha256"])
+    .selectFrom("archive.log_leases")
+    .innerJoin("archive.log_jobs", "archive.log_jobs.job_id", "archive.log_leases.job_id")
+    .select(["repository_id", "run_id", "archive.log_jobs.job_id", "raw_sha256"])
     .where((eb) => eb.or([eb("raw_sha256", "is not", null), eb("worker", "is not", null)]))
-    .orderBy("archive.obligations.job_id")
+    .orderBy("archive.log_jobs.job_id")
     .limit(limit)
     .execute();
 }
 
 /** Ends the leases of logs whose records are loaded: the auditor's rows have their facts now. */
-export async function forgetLogLeases(trx: Database, jobIds: readonly number[]): Promise<void> {
+export async function deleteLogLeases(trx: Database, jobIds: readonly number[]): Promise<void> {
   await trx
-    .deleteFrom("archive.logs_in_flight")
+    .deleteFrom("archive.log_leases")
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .execute();
 }

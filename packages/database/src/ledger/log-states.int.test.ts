@@ -19,23 +19,23 @@ async function openLedgerOf({ expiresIn }: { expiresIn: number | null }) {
   const database = await openTestDatabase();
   await addRepository(database.db);
   await recordJobs(database.db, repositoryId, [{ object: jobObject(), source: "listing", listedAttempt: 1 }]);
-  await database.pool.query("update archive.obligations set expires_at = now() + make_interval(secs => $1::float8)", [expiresIn]);
+  await database.pool.query("update archive.log_jobs set expires_at = now() + make_interval(secs => $1::float8)", [expiresIn]);
   return database;
 }
 
 /** State of the job, with times as whole seconds from now. */
 async function look(db: Database) {
   const row = await db
-    .selectFrom("archive.obligations")
-    .select(["log_state", "log_reason", "due_at", "relook_at", "unsettled_at", "record_key", "tries"])
+    .selectFrom("archive.log_jobs")
+    .select(["log_state", "log_reason", "due_at", "recheck_at", "incomplete_read_at", "record_key", "tries"])
     .executeTakeFirstOrThrow();
   const fromNow = (time: Date | null) => time && Math.round((time.getTime() - Date.now()) / 1000);
-  return { ...row, due_at: fromNow(row.due_at), relook_at: fromNow(row.relook_at) };
+  return { ...row, due_at: fromNow(row.due_at), recheck_at: fromNow(row.recheck_at) };
 }
 
 /** The same, with exact times. */
 async function readRow({ pool }: Awaited<ReturnType<typeof openLedgerOf>>): Promise<unknown> {
-  return (await pool.query("select to_jsonb(o) from archive.obligations as o")).rows;
+  return (await pool.query("select to_jsonb(o) from archive.log_jobs as o")).rows;
 }
 
 async function settle(
@@ -81,9 +81,9 @@ test.each(["archived", "failed"])("a copy that waits is due as soon as its origi
 test("a log that is too large is not tried again by itself", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await failLog(database.db, jobId, "too_large", "3 GiB");
-  await database.pool.query("update archive.obligations set expires_at = now() - interval '1 year'");
+  await database.pool.query("update archive.log_jobs set expires_at = now() - interval '1 year'");
   expect(await listDueLogs(database.db, { queued: [], maxPerCredential: 10 })).toEqual([]);
-  const { rows } = await database.pool.query<{ never: boolean }>("select due_at = 'infinity' as never from archive.obligations");
+  const { rows } = await database.pool.query<{ never: boolean }>("select due_at = 'infinity' as never from archive.log_jobs");
   expect(rows).toEqual([{ never: true }]);
 });
 
@@ -100,10 +100,10 @@ test("a log that waits keeps its state and counts its tries", async () => {
 test("a log without its end is remembered as read once, and only the first time counts", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   await deferIncompleteLog(database.db, jobId, 60, "no end");
-  const { unsettled_at } = await look(database.db);
-  expect(unsettled_at).not.toBeNull();
+  const { incomplete_read_at } = await look(database.db);
+  expect(incomplete_read_at).not.toBeNull();
   await deferIncompleteLog(database.db, jobId, 60, "no end");
-  expect((await look(database.db)).unsettled_at).toEqual(unsettled_at);
+  expect((await look(database.db)).incomplete_read_at).toEqual(incomplete_read_at);
 });
 
 test("a record that is written but not loaded defers the log for a minute only", async () => {
@@ -147,7 +147,7 @@ test("archived replaces absent and failed", async () => {
   await settle(db, "absent", 1);
   expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted" });
   await settle(db, "archived", 2);
-  expect(await look(db)).toMatchObject({ log_state: "archived", log_reason: null, relook_at: null });
+  expect(await look(db)).toMatchObject({ log_state: "archived", log_reason: null, recheck_at: null });
 });
 
 test("an older version of a record that arrives later changes nothing", async () => {
@@ -166,22 +166,22 @@ test.each(["deleted", "empty"] as const)(
     await using database = await openLedgerOf({ expiresIn: 40 * day });
     const { db, pool } = database;
     const age = (seconds: number) =>
-      pool.query("update archive.obligations set relook_at = now(), decided_at = now() - make_interval(secs => $1)", [seconds]);
+      pool.query("update archive.log_jobs set recheck_at = now(), decided_at = now() - make_interval(secs => $1)", [seconds]);
     await settle(db, "absent", 1, reason);
-    expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(3_600) });
-    expect(await findLogJob(db, jobId)).toMatchObject({ relook_at: null });
+    expect(await look(db)).toMatchObject({ log_state: "absent", recheck_at: near(3_600) });
+    expect(await findLogJob(db, jobId)).toMatchObject({ recheck_at: null });
     expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([]);
     await age(3_600);
     expect(await listDueLogs(db, { queued: [], maxPerCredential: 10 })).toEqual([jobId]);
-    expect((await findLogJob(db, jobId))?.relook_at).toBeInstanceOf(Date);
+    expect((await findLogJob(db, jobId))?.recheck_at).toBeInstanceOf(Date);
     await finishRecheck(db, jobId);
-    expect(await look(db)).toMatchObject({ relook_at: near(day - 3_600) });
+    expect(await look(db)).toMatchObject({ recheck_at: near(day - 3_600) });
     await age(day);
     await finishRecheck(db, jobId);
-    expect(await look(db)).toMatchObject({ relook_at: near(38 * day) });
-    await pool.query("update archive.obligations set expires_at = now() + interval '2 days'");
+    expect(await look(db)).toMatchObject({ recheck_at: near(38 * day) });
+    await pool.query("update archive.log_jobs set expires_at = now() + interval '2 days'");
     await finishRecheck(db, jobId);
-    expect(await look(db)).toMatchObject({ relook_at: null });
+    expect(await look(db)).toMatchObject({ recheck_at: null });
   },
 );
 
@@ -192,7 +192,7 @@ test("a log archived without timestamps is checked an hour later, another versio
     await upsertJobs(db, [{ repository_id: repositoryId, run_attempt: 1, last_listed_attempt: 1, object: jobObject() }]);
     await upsertLogs(db, [logRow({ state: "archived", version, flags })]);
     await recordTerminalStates(db, [jobId]);
-    return (await look(db)).relook_at;
+    return (await look(db)).recheck_at;
   };
   expect(await archive(1, ["no_timestamps"])).toEqual(near(3_600));
   expect(await archive(2, ["no_timestamps"])).toEqual(near(3_600));
@@ -202,7 +202,7 @@ test("a log archived without timestamps is checked an hour later, another versio
 test("a log that is deleted on its last day is checked again in an hour", async () => {
   await using database = await openLedgerOf({ expiresIn: 5 * hour });
   await settle(database.db, "absent", 1);
-  expect(await look(database.db)).toMatchObject({ log_state: "absent", relook_at: near(hour) });
+  expect(await look(database.db)).toMatchObject({ log_state: "absent", recheck_at: near(hour) });
 });
 
 test.each([
@@ -211,19 +211,19 @@ test.each([
 ] as const)("a log that is %s is not checked again", async (_kind, expiresIn, reason) => {
   await using database = await openLedgerOf({ expiresIn });
   await settle(database.db, "absent", 1, reason);
-  expect(await look(database.db)).toMatchObject({ log_state: "absent", log_reason: reason, relook_at: null });
+  expect(await look(database.db)).toMatchObject({ log_state: "absent", log_reason: reason, recheck_at: null });
 });
 
 test("a second look that fails leaves the state and is taken later, until the expiry", async () => {
   await using database = await openLedgerOf({ expiresIn: 40 * day });
   const { db, pool } = database;
   await settle(db, "absent", 1);
-  await pool.query("update archive.obligations set relook_at = now()");
+  await pool.query("update archive.log_jobs set recheck_at = now()");
   await failLog(db, jobId, "no_access", "404");
-  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", relook_at: near(day) });
+  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", recheck_at: near(day) });
   await deferLog(db, jobId, 60, "the store is away");
-  expect(await look(db)).toMatchObject({ log_state: "absent", relook_at: near(60) });
-  await pool.query("update archive.obligations set expires_at = now()");
+  expect(await look(db)).toMatchObject({ log_state: "absent", recheck_at: near(60) });
+  await pool.query("update archive.log_jobs set expires_at = now()");
   await failLog(db, jobId, "no_access", "404");
-  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", relook_at: null });
+  expect(await look(db)).toMatchObject({ log_state: "absent", log_reason: "deleted", recheck_at: null });
 });

@@ -11,7 +11,7 @@ import { makeCopiesDue } from "./earlier-attempts.ts";
 import { defaultRetentionDays } from "./log-jobs.ts";
 
 /** Where GitHub's object names no end, the expiry is unknown; the log is not retried indefinitely. */
-const expiry = sql<Date>`coalesce(obligations.expires_at, obligations.first_seen_at + make_interval(days => ${defaultRetentionDays}))`;
+const expiry = sql<Date>`coalesce(log_jobs.expires_at, log_jobs.first_seen_at + make_interval(days => ${defaultRetentionDays}))`;
 
 /**
  * Defers the log by `seconds`; its state stays. The recheck of a log in a terminal state is deferred alike, and ends once the log has
@@ -20,15 +20,15 @@ const expiry = sql<Date>`coalesce(obligations.expires_at, obligations.first_seen
 export async function deferLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   const later = sql<Date>`now() + make_interval(secs => ${seconds})`;
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({
       due_at: later,
-      relook_at: sql<Date | null>`case when relook_at is not null and ${expiry} > now() then ${later} end`,
+      recheck_at: sql<Date | null>`case when recheck_at is not null and ${expiry} > now() then ${later} end`,
       log_detail: detail,
       tries: sql<number>`tries + 1`,
     })
     .where("job_id", "=", jobId)
-    .where((eb) => eb.or([eb("log_state", "in", ["pending", "failed"]), eb("relook_at", "is not", null)]))
+    .where((eb) => eb.or([eb("log_state", "in", ["pending", "failed"]), eb("recheck_at", "is not", null)]))
     .execute();
 }
 
@@ -36,10 +36,10 @@ export async function deferLog(db: Database, jobId: number, seconds: number, det
 export async function deferIncompleteLog(db: Database, jobId: number, seconds: number, detail: string): Promise<void> {
   await deferLog(db, jobId, seconds, detail);
   await db
-    .updateTable("archive.obligations")
-    .set({ unsettled_at: sql<Date>`now()` })
+    .updateTable("archive.log_jobs")
+    .set({ incomplete_read_at: sql<Date>`now()` })
     .where("job_id", "=", jobId)
-    .where("unsettled_at", "is", null)
+    .where("incomplete_read_at", "is", null)
     .execute();
 }
 
@@ -53,7 +53,7 @@ export async function deferUntilConfirmed(
 ): Promise<void> {
   await deferLog(db, jobId, seconds, detail);
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({ unconfirmed_answer: unconfirmed?.answer ?? null, unconfirmed_at: unconfirmed?.at ?? null })
     .where("job_id", "=", jobId)
     .execute();
@@ -62,7 +62,7 @@ export async function deferUntilConfirmed(
 /** Makes pending logs with an unconfirmed absence due now. Idempotent; the required age of an answer is measured from the first. */
 export async function makeUnconfirmedDue(db: Database): Promise<void> {
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({ due_at: sql<Date>`now()` })
     .where("log_state", "=", "pending")
     .where("unconfirmed_answer", "is not", null)
@@ -78,9 +78,9 @@ export async function finishRecheck(db: Database, jobId: number): Promise<void> 
   const dayLater = sql`decided_at + interval '1 day'`;
   const lastTime = sql`${expiry} - interval '2 days'`;
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({
-      relook_at: sql<Date | null>`case
+      recheck_at: sql<Date | null>`case
         when ${dayLater} > now() and ${expiry} > now() then ${dayLater}
         when log_state = 'absent' and ${lastTime} > now() then ${lastTime}
       end`,
@@ -104,7 +104,7 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
           else least(now() + make_interval(secs => ${day}), greatest(coalesce(expires_at, 'infinity'), now() + interval '1 hour'))
         end`;
   const { numUpdatedRows } = await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({
       log_state: "failed",
       log_reason: reason,
@@ -123,7 +123,7 @@ export async function failLog(db: Database, jobId: number, reason: FailedReason,
 /** The record is in the store and its load is queued: the log is not due for a minute, in which the loader loads it. */
 export async function recordWrittenRecord(db: Database, jobId: number, recordKey: string): Promise<void> {
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({ record_key: recordKey, due_at: sql<Date>`now() + interval '60 seconds'` })
     .where("job_id", "=", jobId)
     .where("log_state", "in", ["pending", "failed"])
@@ -137,7 +137,7 @@ export async function recordWrittenRecord(db: Database, jobId: number, recordKey
  */
 export async function recordTerminalStates(trx: Database, jobIds: readonly number[]): Promise<void> {
   await sql`
-    update archive.obligations
+    update archive.log_jobs
     set
       log_state = logs.log_state,
       log_reason = logs.log_reason,
@@ -148,17 +148,17 @@ export async function recordTerminalStates(trx: Database, jobIds: readonly numbe
       unconfirmed_answer = null,
       unconfirmed_at = null,
       decided_at = now(),
-      relook_at = case
+      recheck_at = case
         when not (coalesce(logs.log_reason in ('deleted', 'empty'), false) or 'no_timestamps' = any(logs.log_flags)) then null
-        when obligations.log_state = logs.log_state then relook_at
+        when log_jobs.log_state = logs.log_state then recheck_at
         when ${expiry} > now() then now() + interval '1 hour'
       end
     from archive.logs
-    where obligations.job_id = any(${sql.val(jobIds)}::bigint[])
-      and logs.job_id = obligations.job_id
-      and (obligations.log_state <> 'archived' or logs.log_state = 'archived' or logs.log_reason = 'removed')
+    where log_jobs.job_id = any(${sql.val(jobIds)}::bigint[])
+      and logs.job_id = log_jobs.job_id
+      and (log_jobs.log_state <> 'archived' or logs.log_state = 'archived' or logs.log_reason = 'removed')
       and (log_detail is not null
-        or (obligations.log_state, obligations.log_reason, obligations.record_key, obligations.extraction_version, recorded_steps)
+        or (log_jobs.log_state, log_jobs.log_reason, log_jobs.record_key, log_jobs.extraction_version, recorded_steps)
           is distinct from
             (logs.log_state, logs.log_reason, logs.record_key, coalesce(logs.extraction_version, 0), logs.object_steps))
   `.execute(trx);
@@ -187,9 +187,9 @@ export async function retryFailedLogs(
 ): Promise<RetriedLog[]> {
   return transact(db, async (trx) => {
     const failed = await trx
-      .selectFrom("archive.obligations")
-      .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
-      .select(["job_id", "archive.obligations.repository_id", "full_name as repository", "log_reason as reason"])
+      .selectFrom("archive.log_jobs")
+      .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.log_jobs.repository_id")
+      .select(["job_id", "archive.log_jobs.repository_id", "full_name as repository", "log_reason as reason"])
       .where("log_state", "=", "failed")
       .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`))
       .$if(reason !== undefined, (query) => query.where("log_reason", "=", reason ?? null))
@@ -198,7 +198,7 @@ export async function retryFailedLogs(
       .forNoKeyUpdate()
       .execute();
     await trx
-      .updateTable("archive.obligations")
+      .updateTable("archive.log_jobs")
       .set({
         log_state: "pending",
         log_reason: null,
@@ -230,13 +230,13 @@ async function recordRetries(
   `.execute(trx);
 }
 
-export type LogStanding = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };
+export type LogStatus = { job_id: number; repository: string; run_id: number; log_state: string; log_reason: string | null };
 
 /** States of the logs of these jobs; unknown jobs are omitted. */
-export async function listLogStandings(db: Database, jobIds: readonly number[]): Promise<LogStanding[]> {
+export async function listLogStatuses(db: Database, jobIds: readonly number[]): Promise<LogStatus[]> {
   return db
-    .selectFrom("archive.obligations")
-    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.obligations.repository_id")
+    .selectFrom("archive.log_jobs")
+    .innerJoin("archive.repositories", "archive.repositories.repository_id", "archive.log_jobs.repository_id")
     .select(["job_id", "full_name as repository", "run_id", "log_state", "log_reason"])
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
     .orderBy("job_id")

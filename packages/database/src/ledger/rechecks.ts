@@ -28,7 +28,7 @@ export async function listRechecks(db: Database): Promise<Recheck[]> {
   const { rows } = await sql<Recheck>`
     select repository_id, full_name, greatest(0, extract(epoch from min(due_at) - now()))::float8 as due_in_seconds
     from (
-      select attempts.repository_id, visit_due_at as due_at
+      select attempts.repository_id, check_due_at as due_at
       from archive.attempts
       join archive.runs using (run_id)
       left join archive.backfills using (backfill_id)

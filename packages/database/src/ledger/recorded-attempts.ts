@@ -48,7 +48,7 @@ export async function findListedAttempt(
     .executeTakeFirst();
   if (row?.listed_at == null) return undefined;
   const jobs = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select(["job_id", "object", "other_objects", "object_source as source", "object_received_at as received_at"])
     .where("run_id", "=", attempt.run_id)
     .where("run_attempt", "<=", attempt.run_attempt)

@@ -15,7 +15,7 @@ import {
   recordUnreadableRepositories,
   releaseLease,
   selectRepositories,
-  takeLease,
+  acquireLease,
 } from "./repositories.ts";
 
 const holder = (number: number) => `00000000-0000-4000-8000-00000000000${number}`;
@@ -28,33 +28,35 @@ async function openLedger() {
 
 test("of many that want the lease at once, one gets it", async () => {
   await using database = await openLedger();
-  const taken = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => takeLease(database.db, repositoryId, holder(number), 60)));
+  const taken = await Promise.all(
+    [1, 2, 3, 4, 5, 6].map((number) => acquireLease(database.db, repositoryId, holder(number), 60)),
+  );
   expect(taken.filter(Boolean)).toHaveLength(1);
 });
 
 test("only the holder renews or releases its lease, and a released lease is free", async () => {
   await using database = await openLedger();
   const { db } = database;
-  expect(await takeLease(db, repositoryId, holder(1), 60)).toBe(true);
-  expect(await takeLease(db, repositoryId, holder(1), 60)).toBe(true);
+  expect(await acquireLease(db, repositoryId, holder(1), 60)).toBe(true);
+  expect(await acquireLease(db, repositoryId, holder(1), 60)).toBe(true);
   await releaseLease(db, repositoryId, holder(2));
-  expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(false);
+  expect(await acquireLease(db, repositoryId, holder(2), 60)).toBe(false);
   await releaseLease(db, repositoryId, holder(1));
-  expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(true);
+  expect(await acquireLease(db, repositoryId, holder(2), 60)).toBe(true);
 });
 
 test("the lease of a dead holder expires, and a holder that returns late has lost it", async () => {
   await using database = await openLedger();
   const { db } = database;
-  await takeLease(db, repositoryId, holder(1), 1.5);
-  expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(false);
-  await vi.waitFor(async () => expect(await takeLease(db, repositoryId, holder(2), 60)).toBe(true), { timeout: 5_000 });
-  expect(await takeLease(db, repositoryId, holder(1), 60)).toBe(false);
+  await acquireLease(db, repositoryId, holder(1), 1.5);
+  expect(await acquireLease(db, repositoryId, holder(2), 60)).toBe(false);
+  await vi.waitFor(async () => expect(await acquireLease(db, repositoryId, holder(2), 60)).toBe(true), { timeout: 5_000 });
+  expect(await acquireLease(db, repositoryId, holder(1), 60)).toBe(false);
 });
 
 test("there is no lease on a repository that is not there", async () => {
   await using database = await openLedger();
-  expect(await takeLease(database.db, repositoryId + 1, holder(1), 60)).toBe(false);
+  expect(await acquireLease(database.db, repositoryId + 1, holder(1), 60)).toBe(false);
 });
 
 test("an unselected repository stays known and is not polled", async () => {

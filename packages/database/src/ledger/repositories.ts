@@ -82,7 +82,7 @@ export async function listDueRepositories(db: Database, limit: number): Promise<
 }
 
 /** @returns false if another holder has it. The lease expires by the database's clock. */
-export async function takeLease(db: Database, repositoryId: number, holder: string, seconds: number): Promise<boolean> {
+export async function acquireLease(db: Database, repositoryId: number, holder: string, seconds: number): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable("archive.repositories")
     .set({ lease_holder: holder, leased_until: sql<Date>`now() + make_interval(secs => ${seconds})` })
@@ -152,15 +152,15 @@ export async function recordLogRetention(db: Database, repositoryId: number, day
       .where("repository_id", "=", repositoryId)
       .execute();
     await trx
-      .updateTable("archive.obligations")
+      .updateTable("archive.log_jobs")
       .set({ expires_at: expiry })
       .where("repository_id", "=", repositoryId)
       .where("log_state", "in", ["pending", "failed"])
       .where("completed_at", "is not", null)
       .execute();
     await trx
-      .updateTable("archive.obligations")
-      .set({ expires_at: expiry, relook_at: sql<Date>`now()` })
+      .updateTable("archive.log_jobs")
+      .set({ expires_at: expiry, recheck_at: sql<Date>`now()` })
       .where("repository_id", "=", repositoryId)
       .where("log_state", "=", "absent")
       .where("log_reason", "=", "expired")

@@ -33,11 +33,11 @@ export type Reread = {
 };
 
 // The only definition of an owed reread. Records of a newer extraction are left to newer programs.
-const isArchived = sql<boolean>`(obligations.log_state = 'archived'
-  and exists (select from archive.logs where logs.job_id = obligations.job_id and logs.log_state = 'archived'))`;
-const isOlder = (extractionVersion: number) => sql<boolean>`obligations.extraction_version < ${extractionVersion}`;
+const isArchived = sql<boolean>`(log_jobs.log_state = 'archived'
+  and exists (select from archive.logs where logs.job_id = log_jobs.job_id and logs.log_state = 'archived'))`;
+const isOlder = (extractionVersion: number) => sql<boolean>`log_jobs.extraction_version < ${extractionVersion}`;
 const isFuller = (extractionVersion: number) =>
-  sql<boolean>`(obligations.object_steps > recorded_steps and obligations.extraction_version <= ${extractionVersion})`;
+  sql<boolean>`(log_jobs.object_steps > recorded_steps and log_jobs.extraction_version <= ${extractionVersion})`;
 const isOwed = (extractionVersion: number) =>
   sql<boolean>`((${isOlder(extractionVersion)} or ${isFuller(extractionVersion)}) and ${isArchived})`;
 
@@ -58,12 +58,12 @@ export async function listOwedRereads(
   const { choice = {}, skipsBackedOff, before, limit } = page;
   const list = (isDue: RawBuilder<boolean>) =>
     chosen(db, choice)
-      .select("obligations.job_id")
+      .select("log_jobs.job_id")
       .where(isDue)
       .where(isArchived)
       .$if(skipsBackedOff, (query) => query.where(sql<boolean>`coalesce(reread_due_at <= now(), true)`))
-      .$if(before !== undefined, (query) => query.where("obligations.job_id", "<", before ?? 0))
-      .orderBy("obligations.job_id", "desc")
+      .$if(before !== undefined, (query) => query.where("log_jobs.job_id", "<", before ?? 0))
+      .orderBy("log_jobs.job_id", "desc")
       .limit(limit)
       .execute();
   // Separate queries with an index each: with both conditions in one, Postgres expects a third of all jobs and scans the whole ledger.
@@ -83,10 +83,10 @@ export async function measureRereads(db: Database, extractionVersion: number, ch
 
 function chosen(db: Database, { jobIds, repository, since, until }: RereadChoice) {
   return db
-    .selectFrom("archive.obligations as obligations")
-    .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`obligations.job_id = any(${sql.val(jobIds)}::bigint[])`))
+    .selectFrom("archive.log_jobs as log_jobs")
+    .$if(jobIds !== undefined, (query) => query.where(sql<boolean>`log_jobs.job_id = any(${sql.val(jobIds)}::bigint[])`))
     .$if(repository !== undefined, (query) =>
-      query.where(sql<boolean>`obligations.repository_id in (
+      query.where(sql<boolean>`log_jobs.repository_id in (
         select repository_id from archive.repositories where lower(full_name) = lower(${repository ?? null}::text))`),
     )
     .$if(since !== undefined, (query) => query.where(sql<boolean>`coalesce(completed_at >= ${since ?? null}, true)`))
@@ -108,7 +108,7 @@ export async function countRereads(db: Database, extractionVersion: number): Pro
       (count(*) filter (where ${isOlder(extractionVersion)}))::int as older_extraction,
       (count(*) filter (where ${isFuller(extractionVersion)}))::int as fuller_object,
       (count(*) filter (where reread_problem is not null))::int as failing
-    from archive.obligations as obligations
+    from archive.log_jobs as log_jobs
     where ${isOwed(extractionVersion)}
   `.execute(db);
   return rows[0] ?? { older_extraction: 0, fuller_object: 0, failing: 0 };
@@ -119,8 +119,8 @@ export type RereadProblem = { job_id: number; repository: string; problem: strin
 /** Logs that are owed a reread and could not be read, newest first. */
 export async function listRereadProblems(db: Database, extractionVersion: number, limit: number): Promise<RereadProblem[]> {
   return db
-    .selectFrom("archive.obligations as obligations")
-    .innerJoin("archive.repositories as repositories", "repositories.repository_id", "obligations.repository_id")
+    .selectFrom("archive.log_jobs as log_jobs")
+    .innerJoin("archive.repositories as repositories", "repositories.repository_id", "log_jobs.repository_id")
     .select(["job_id", "full_name as repository", "reread_tries as tries", "reread_due_at as next_try_at"])
     .select((eb) => eb.ref("reread_problem").$notNull().as("problem"))
     .where(isOwed(extractionVersion))
@@ -133,14 +133,14 @@ export async function listRereadProblems(db: Database, extractionVersion: number
 /** The job's archived log; undefined if none is archived, or its record is not loaded. */
 export async function findReread(db: Database, extractionVersion: number, jobId: number): Promise<Reread | undefined> {
   return db
-    .selectFrom("archive.obligations as obligations")
-    .innerJoin("archive.repositories as repositories", "repositories.repository_id", "obligations.repository_id")
-    .innerJoin("archive.logs as logs", "logs.job_id", "obligations.job_id")
-    .select(["obligations.job_id", "obligations.repository_id", "obligations.run_id", "full_name as repository"])
+    .selectFrom("archive.log_jobs as log_jobs")
+    .innerJoin("archive.repositories as repositories", "repositories.repository_id", "log_jobs.repository_id")
+    .innerJoin("archive.logs as logs", "logs.job_id", "log_jobs.job_id")
+    .select(["log_jobs.job_id", "log_jobs.repository_id", "log_jobs.run_id", "full_name as repository"])
     .select(["logs.record_key", "logs.record_version", "logs.record_sha256"])
     .select(["object", "object_source", "object_received_at"])
     .select(isOwed(extractionVersion).as("is_owed"))
-    .where("obligations.job_id", "=", jobId)
+    .where("log_jobs.job_id", "=", jobId)
     .where("logs.log_state", "=", "archived")
     .executeTakeFirst();
 }
@@ -149,7 +149,7 @@ export async function findReread(db: Database, extractionVersion: number, jobId:
  * Runs `use` while no other process rereads this log. The lock ends with the process that holds it.
  * @returns undefined, without calling `use`, if another process rereads this log or one that shares its lock: try again later.
  */
-export async function whileRereading<T>(db: Database, jobId: number, use: () => Promise<T>): Promise<T | undefined> {
+export async function withRereadLock<T>(db: Database, jobId: number, use: () => Promise<T>): Promise<T | undefined> {
   return withLock(db, `reread ${jobId % 256}`, use);
 }
 
@@ -158,7 +158,7 @@ export async function whileRereading<T>(db: Database, jobId: number, use: () => 
  * take only seconds.
  * @returns undefined, without calling `use`, if the log was removed or another record is in force.
  */
-export async function whileInForce<T>(
+export async function withRecordInForce<T>(
   db: Database,
   { jobId, recordKey }: { readonly jobId: number; readonly recordKey: string },
   use: () => Promise<T>,
@@ -183,7 +183,7 @@ export async function whileInForce<T>(
  */
 export async function beginReread(db: Database, jobId: number): Promise<void> {
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({
       reread_tries: sql<number>`reread_tries + 1`,
       reread_due_at: sql<Date>`now() + least(interval '1 day', interval '1 minute' * 2 ^ least(reread_tries, 11))`,
@@ -194,12 +194,12 @@ export async function beginReread(db: Database, jobId: number): Promise<void> {
 }
 
 export async function failReread(db: Database, jobId: number, problem: string): Promise<void> {
-  await db.updateTable("archive.obligations").set({ reread_problem: problem }).where("job_id", "=", jobId).execute();
+  await db.updateTable("archive.log_jobs").set({ reread_problem: problem }).where("job_id", "=", jobId).execute();
 }
 
 export async function finishReread(db: Database, jobId: number): Promise<void> {
   await db
-    .updateTable("archive.obligations")
+    .updateTable("archive.log_jobs")
     .set({ reread_tries: 0, reread_due_at: null, reread_problem: null })
     .where("job_id", "=", jobId)
     .execute();

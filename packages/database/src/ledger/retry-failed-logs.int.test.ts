@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { addLedger, addRun, jobIdOf, type JobRow } from "../../test-support/ledger.ts";
 import { listDueLogs } from "./due-logs.ts";
 import { listUnloadedJobs } from "./log-jobs.ts";
-import { failLog, listLogStandings, retryFailedLogs } from "./log-states.ts";
+import { failLog, listLogStatuses, retryFailedLogs } from "./log-states.ts";
 
 const id = 700_000_001;
 const pending: JobRow = { attempt: 1, state: "pending" };
@@ -43,7 +43,7 @@ test("without a choice every failed log is pending and due now", async () => {
     ...jobs,
     jobIdOf(2, 0),
   ]);
-  const standings = await listLogStandings(database.db, [jobs[0] ?? 0, jobIdOf(1, 4), 5]);
+  const standings = await listLogStatuses(database.db, [jobs[0] ?? 0, jobIdOf(1, 4), 5]);
   expect(standings.map(({ job_id, log_state }) => [job_id, log_state])).toEqual([
     [jobs[0], "pending"],
     [jobIdOf(1, 4), "archived"],

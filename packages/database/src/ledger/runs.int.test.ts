@@ -64,7 +64,7 @@ test("a sighting without new facts writes nothing, and one with only a new concl
 test("a later attempt makes the earlier ones due, for which a webhook was waited", async () => {
   const goesOn = runObject({ status: "in_progress", conclusion: null });
   await using database = await openLedgerOf(goesOn);
-  await database.pool.query("update archive.attempts set visit_due_at = now() + interval '1 hour'");
+  await database.pool.query("update archive.attempts set check_due_at = now() + interval '1 hour'");
   expect(await listOpenAttempts(database.db, repositoryId, due)).toEqual([]);
   await recordRuns(database.db, repositoryId, [goesOn]);
   expect(await listOpenAttempts(database.db, repositoryId, due)).toEqual([]);
@@ -110,7 +110,7 @@ test("an open attempt that changed is due at once, one that did not is left alon
   await recordRuns(db, repositoryId, [runObject({ status: "in_progress", conclusion: null })]);
   expect(await listOpenAttempts(db, repositoryId, due)).toEqual([]);
   await recordRuns(db, repositoryId, [runObject({ updated_at: "2026-05-01T10:06:00Z" })]);
-  expect(await listOpenAttempts(db, repositoryId, due)).toMatchObject([{ run_attempt: 1, status: "completed", visits: 1 }]);
+  expect(await listOpenAttempts(db, repositoryId, due)).toMatchObject([{ run_attempt: 1, status: "completed", checks: 1 }]);
 });
 
 test("a listed attempt stays closed while its run has not changed since it was listed", async () => {

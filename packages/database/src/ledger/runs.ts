@@ -4,7 +4,7 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
 import { archiveSchema, type Schema } from "../connection/schema-name.ts";
-import { roundsOf, unnest } from "../connection/unnest.ts";
+import { divideIntoRounds, unnest } from "../connection/unnest.ts";
 import { asFields, id, instant, text } from "../rows/job-rows.ts";
 import { type AttemptFields, attemptFields, attemptFieldTypes, pullRequestNumbers } from "./attempt-fields.ts";
 
@@ -93,7 +93,7 @@ export async function recordRuns(
 
 /** Writes only the rows of runs, in the order of these objects, in a given schema. Idempotent. */
 export async function upsertRunsOf(trx: Database, runs: readonly RunOf[], schema: Schema): Promise<void> {
-  for (const round of roundsOf(readRunsOf(runs), ({ run_id }) => [run_id])) await upsertRuns(trx, round, schema);
+  for (const round of divideIntoRounds(readRunsOf(runs), ({ run_id }) => [run_id])) await upsertRuns(trx, round, schema);
 }
 
 /** Like `recordRuns`, for any repositories whose attempts are in the ledger already, with their objects. */
@@ -116,7 +116,7 @@ async function writeRuns(db: Database, usable: readonly RunColumns[]): Promise<v
   await transact(db, async (trx) => {
     const unchanged = await findUnchanged(trx, usable);
     const changed = usable.filter(({ run_id }) => !unchanged.has(run_id));
-    for (const round of roundsOf(changed, ({ run_id }) => [run_id])) {
+    for (const round of divideIntoRounds(changed, ({ run_id }) => [run_id])) {
       await upsertRuns(trx, round);
       await reopenAttempts(trx, round);
       await upsertAttempts(trx, round);
@@ -204,8 +204,8 @@ async function upsertAttempts(trx: Database, rows: readonly RunColumns[]): Promi
       head_repository = excluded.head_repository,
       object = excluded.object,
       run_updated_at = excluded.run_updated_at,
-      visit_due_at = case
-        when excluded.status is distinct from 'completed' and attempts.told_at > now() - interval '1 hour' then attempts.visit_due_at
+      check_due_at = case
+        when excluded.status is distinct from 'completed' and attempts.webhook_at > now() - interval '1 hour' then attempts.check_due_at
         else now()
       end
     where attempts.state = 'open' and excluded.run_updated_at is not null
@@ -224,7 +224,7 @@ const reopenTypes = { ...attemptTypes, status: "text", updated_at: "timestamptz"
 async function reopenAttempts(trx: Database, rows: readonly RunColumns[]): Promise<void> {
   await sql`
     update archive.attempts set
-      state = 'open', visit_due_at = now(), sealed_in = null, check_reason = null, check_detail = null, check_failures = 0,
+      state = 'open', check_due_at = now(), sealed_in = null, check_reason = null, check_detail = null, check_failures = 0,
       same_reason_checks = 0, same_reason_since = null, incomplete_since = null
     from ${unnest<Pick<RunColumns, keyof typeof reopenTypes>>(reopenTypes, rows)}
     where attempts.run_id = incoming.run_id and attempts.run_attempt <= incoming.run_attempt and (
@@ -241,10 +241,10 @@ async function hurryEarlierAttempts(trx: Database, rows: readonly RunColumns[]):
   const rerun = rows.filter(({ run_attempt }) => run_attempt > 1);
   if (rerun.length === 0) return;
   await sql`
-    update archive.attempts set visit_due_at = now()
+    update archive.attempts set check_due_at = now()
     from ${unnest<Pick<RunColumns, keyof typeof attemptTypes>>(attemptTypes, rerun)}
     where attempts.run_id = incoming.run_id and attempts.run_attempt < incoming.run_attempt
-      and attempts.state = 'open' and attempts.visit_due_at > now()
+      and attempts.state = 'open' and attempts.check_due_at > now()
   `.execute(trx);
 }
 

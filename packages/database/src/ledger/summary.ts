@@ -52,7 +52,7 @@ export async function countWork(db: Database): Promise<WorkCounts> {
         where is_selected and ${isWindowIncomplete})::int as "incompleteWindows",
       (select count(*) from archive.backfill_repositories join archive.backfills using (backfill_id)
         where state = 'running' and done_at is null and problem is null)::int as "openBackfills"
-    from archive.obligations
+    from archive.log_jobs
   `.execute(db);
   const [counts] = rows;
   if (counts === undefined) throw new Error("an aggregate without a group answers with one row");
@@ -62,7 +62,7 @@ export async function countWork(db: Database): Promise<WorkCounts> {
 /** Whether a pending log is due within `seconds`, or its record only waits to be loaded. */
 export async function hasLogsDueWithin(db: Database, seconds: number): Promise<boolean> {
   const row = await db
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select("job_id")
     .where("log_state", "=", "pending")
     .where((eb) =>
@@ -78,9 +78,9 @@ export type ReasonCount = { log_state: string; reason: string | null; jobs: numb
 /** Jobs and bytes by log state and reason. */
 export async function countByReason(db: Database): Promise<ReasonCount[]> {
   const { rows } = await sql<ReasonCount>`
-    select obligations.log_state, obligations.log_reason as reason, count(*)::int as jobs,
+    select log_jobs.log_state, log_jobs.log_reason as reason, count(*)::int as jobs,
       coalesce(sum(logs.raw_bytes), 0)::bigint as raw_bytes, coalesce(sum(logs.stored_bytes), 0)::bigint as stored_bytes
-    from archive.obligations
+    from archive.log_jobs
     left join archive.logs using (job_id)
     group by 1, 2
     order by 1, 2

@@ -11,7 +11,7 @@ test("unusable jobs of an attempt are replaced by those of its next list, and fi
   const { db } = database;
   await addRepository(db, repositoryId);
   // Called as by the fetcher, with an attempt of the ledger and items of a page.
-  const attempt = { repository_id: repositoryId, run_id: 7, run_attempt: 1, newest_attempt: 1, visits: 0 };
+  const attempt = { repository_id: repositoryId, run_id: 7, run_attempt: 1, newest_attempt: 1, checks: 0 };
   const item = (object: unknown, problem: string) => ({ object, problem, place: 0 });
   const list = () =>
     db.selectFrom("archive.unusable_objects").select(["run_id", "job_id", "problem"]).orderBy("problem").execute();

@@ -44,7 +44,7 @@ export async function recordUnusableRuns(
 }
 
 /** Runs with these ids can be used after all. Idempotent. */
-export async function forgetUnusableRuns(db: Database, repositoryId: number, runIds: readonly number[]): Promise<void> {
+export async function deleteUnusableRuns(db: Database, repositoryId: number, runIds: readonly number[]): Promise<void> {
   await db
     .deleteFrom("archive.unusable_objects")
     .where("repository_id", "=", repositoryId)
@@ -54,7 +54,7 @@ export async function forgetUnusableRuns(db: Database, repositoryId: number, run
 }
 
 /** A span was listed completely, and each of its runs can be used. Idempotent. */
-export async function forgetUnusableRunsIn(db: Database, repositoryId: number, { start, end }: Window): Promise<void> {
+export async function deleteUnusableRunsIn(db: Database, repositoryId: number, { start, end }: Window): Promise<void> {
   await db
     .deleteFrom("archive.unusable_objects")
     .where("repository_id", "=", repositoryId)

@@ -5,7 +5,7 @@ import { sql } from "kysely";
 
 import { type Database, transact } from "../connection/open-database.ts";
 import { maxFailedChecks } from "./attempts.ts";
-import { uncover, type Window } from "./windows.ts";
+import { removeFromWindows, type Window } from "./windows.ts";
 
 export type WindowCheckReason = "incomplete" | "unusable" | "second_listing";
 
@@ -34,7 +34,7 @@ export async function recordIncompleteWindow(
 ): Promise<void> {
   await transact(db, async (trx) => {
     await sql`select from archive.repositories where repository_id = ${repositoryId} for no key update`.execute(trx);
-    await uncover(trx, repositoryId, window);
+    await removeFromWindows(trx, repositoryId, window);
     await recordCheck(trx, repositoryId, window, { reason: "incomplete", promised, shown });
   });
 }

@@ -69,12 +69,12 @@ export async function markFullSecond(db: Database, repositoryId: number, secondS
       .values({ repository_id: repositoryId, second_start: secondStart })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    await uncover(trx, repositoryId, { start: secondStart, end: secondEnd });
+    await removeFromWindows(trx, repositoryId, { start: secondStart, end: secondEnd });
   });
 }
 
 /** Removes a span from every window. Call it in a transaction that holds the repository's row. Idempotent. */
-export async function uncover(trx: Database, repositoryId: number, { start, end }: Window): Promise<void> {
+export async function removeFromWindows(trx: Database, repositoryId: number, { start, end }: Window): Promise<void> {
   await sql`
     with opened as (
       delete from archive.windows

@@ -36,7 +36,7 @@ export async function findRebuild(db: Database): Promise<RebuildState | undefine
 export async function isLedgerEmpty(db: Database): Promise<boolean> {
   const { rows } = await sql<{ is_empty: boolean }>`
     select not (
-      exists (select from archive.runs) or exists (select from archive.attempts) or exists (select from archive.obligations)
+      exists (select from archive.runs) or exists (select from archive.attempts) or exists (select from archive.log_jobs)
       or exists (select from archive.jobs) or exists (select from archive.windows)
     ) as is_empty`.execute(db);
   return rows[0]?.is_empty === true;
@@ -94,7 +94,7 @@ export async function recordMissingObjects(db: Database): Promise<void> {
           starts_with(object_key, 'records/')
           and not exists (select from archive.logs where logs.job_id = objects.job_id)
           and not exists (
-            select from archive.obligations where obligations.job_id = objects.job_id and log_reason = 'unloadable'
+            select from archive.log_jobs where log_jobs.job_id = objects.job_id and log_reason = 'unloadable'
           )
         )
       )
@@ -106,7 +106,7 @@ const analyzedTables = [
   "archive.repositories",
   "archive.runs",
   "archive.attempts",
-  "archive.obligations",
+  "archive.log_jobs",
   "archive.objects",
   "archive.jobs",
   "archive.steps",

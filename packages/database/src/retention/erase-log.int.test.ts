@@ -66,8 +66,8 @@ test("an erased log is absent and removed in the rows, with a tombstone that wai
   ]);
   expect(await archive.ask("select from audit.annotations")).toEqual([]);
   expect(await archive.ask("select annotations_left_out from audit.jobs")).toEqual([{ annotations_left_out: null }]);
-  expect(await archive.ask("select log_state, log_reason, relook_at from archive.obligations")).toEqual([
-    { log_state: "absent", log_reason: "removed", relook_at: null },
+  expect(await archive.ask("select log_state, log_reason, recheck_at from archive.log_jobs")).toEqual([
+    { log_state: "absent", log_reason: "removed", recheck_at: null },
   ]);
   expect(await retryFailedLogs(archive.db, { jobIds: [jobId] })).toEqual([]);
 });
@@ -86,9 +86,9 @@ test("no later record replaces a removed log, but the row names the newest recor
   await load({ state: "absent", version: 9 });
   expect(await row()).toEqual([{ log_state: "absent", log_reason: "removed", record_version: 3, log_key: null }]);
   // The ledger was lost, and found the job again.
-  await archive.ask("update archive.obligations set log_state = 'pending', log_reason = null");
+  await archive.ask("update archive.log_jobs set log_state = 'pending', log_reason = null");
   await load({ state: "archived", version: 3 });
-  expect(await archive.ask("select log_state, log_reason from archive.obligations")).toEqual([
+  expect(await archive.ask("select log_state, log_reason from archive.log_jobs")).toEqual([
     { log_state: "absent", log_reason: "removed" },
   ]);
 });

@@ -179,14 +179,14 @@ async function absentError(trx: Database, jobId: number): Promise<PermanentError
     copied_from_job_id: number | null;
   }>`
     select
-      full_name as repository, coalesce(logs.log_state, obligations.log_state, 'pending') as log_state,
-      case when logs.job_id is null then obligations.log_reason else logs.log_reason end as log_reason, logs.copied_from_job_id
+      full_name as repository, coalesce(logs.log_state, log_jobs.log_state, 'pending') as log_state,
+      case when logs.job_id is null then log_jobs.log_reason else logs.log_reason end as log_reason, logs.copied_from_job_id
     from (select ${jobId}::bigint as job_id) as asked
     left join archive.jobs on jobs.job_id = asked.job_id
-    left join archive.obligations on obligations.job_id = asked.job_id
+    left join archive.log_jobs on log_jobs.job_id = asked.job_id
     left join archive.logs on logs.job_id = asked.job_id
-    left join archive.repositories on repositories.repository_id = coalesce(jobs.repository_id, obligations.repository_id)
-    where jobs.job_id is not null or obligations.job_id is not null
+    left join archive.repositories on repositories.repository_id = coalesce(jobs.repository_id, log_jobs.repository_id)
+    where jobs.job_id is not null or log_jobs.job_id is not null
   `.execute(trx);
   const [job] = rows;
   if (job === undefined) return refusal(`No job ${jobId} is known: there is nothing to erase`);

@@ -92,12 +92,12 @@ async function listHoldsOf(trx: Database, jobIds: readonly number[]): Promise<Jo
       case when logs.job_id is null then known.log_reason else logs.log_reason end as log_reason
     from (
       select
-        job_id, coalesce(jobs.repository_id, obligations.repository_id) as repository_id,
-        obligations.log_state, obligations.log_reason
+        job_id, coalesce(jobs.repository_id, log_jobs.repository_id) as repository_id,
+        log_jobs.log_state, log_jobs.log_reason
       from unnest(${sql.val(jobIds)}::bigint[]) as asked(job_id)
       left join archive.jobs using (job_id)
-      left join archive.obligations using (job_id)
-      where jobs.job_id is not null or obligations.job_id is not null
+      left join archive.log_jobs using (job_id)
+      where jobs.job_id is not null or log_jobs.job_id is not null
     ) as known
     left join archive.repositories on repositories.repository_id = known.repository_id
     left join archive.logs using (job_id)
@@ -119,15 +119,15 @@ export async function listHolds(db: Database): Promise<Hold[]> {
   const { rows } = await sql<Hold>`
     select
       newest.job_id, coalesce(full_name, jobs.repository_id::text, '') as repository, newest.reason, newest.by, newest.changed_at,
-      coalesce(logs.log_state, obligations.log_state, 'pending') as log_state,
-      case when logs.job_id is null then obligations.log_reason else logs.log_reason end as log_reason
+      coalesce(logs.log_state, log_jobs.log_state, 'pending') as log_state,
+      case when logs.job_id is null then log_jobs.log_reason else logs.log_reason end as log_reason
     from (
       select distinct on (job_id) job_id, is_held, reason, by, changed_at, hold_id from archive.holds order by job_id, hold_id desc
     ) as newest
     left join archive.jobs on jobs.job_id = newest.job_id
-    left join archive.obligations on obligations.job_id = newest.job_id
+    left join archive.log_jobs on log_jobs.job_id = newest.job_id
     left join archive.logs on logs.job_id = newest.job_id
-    left join archive.repositories on repositories.repository_id = coalesce(jobs.repository_id, obligations.repository_id)
+    left join archive.repositories on repositories.repository_id = coalesce(jobs.repository_id, log_jobs.repository_id)
     where is_held
     order by newest.hold_id desc
   `.execute(db);

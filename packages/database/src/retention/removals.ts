@@ -21,7 +21,7 @@ export type RemovalOutcome =
 
 const mayGo = sql<boolean>`
   due_at <= now()
-  and is_vouched_for
+  and is_trusted
   and exists (
     select from archive.seals where seals.sequence = tombstones.sealed_in and published_at is not null
   )

@@ -154,15 +154,15 @@ export async function propagateTombstones(trx: Database, named: readonly NamedLo
   if (rows.length === 0) return;
   await sql`
     insert into archive.tombstones as known (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason,
-      ${actorColumns}, is_vouched_for)
+      ${actorColumns}, is_trusted)
     select distinct on (object_key)
       incoming.object_key, incoming.job_id, incoming.repository_id, incoming.version_id, incoming.size_bytes, incoming.sha256,
-      earlier.cause, earlier.reason, earlier.by, earlier.os_user, earlier.database_user, earlier.is_vouched_for
+      earlier.cause, earlier.reason, earlier.by, earlier.os_user, earlier.database_user, earlier.is_trusted
     from ${unnest<NewTombstone>(tombstoneTypes, rows)}
     cross join lateral (
-      select cause, reason, ${actorColumns}, is_vouched_for from archive.tombstones
+      select cause, reason, ${actorColumns}, is_trusted from archive.tombstones
       where tombstones.job_id = incoming.job_id
-      order by is_vouched_for desc, decided_at, object_key
+      order by is_trusted desc, decided_at, object_key
       limit 1
     ) as earlier
     order by object_key

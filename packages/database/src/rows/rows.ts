@@ -8,7 +8,7 @@ import { sql } from "kysely";
 
 import type { Database } from "../connection/open-database.ts";
 import { archiveSchema, type Schema } from "../connection/schema-name.ts";
-import { roundsOf, unnest } from "../connection/unnest.ts";
+import { divideIntoRounds, unnest } from "../connection/unnest.ts";
 import { type JobColumns, jobColumns } from "./job-rows.ts";
 import { makePartitions } from "./partitions.ts";
 
@@ -125,9 +125,10 @@ export async function upsertJobs(trx: Database, stories: readonly JobInput[], sc
       trx,
       jobs.map(({ job_id }) => job_id),
     );
-  for (const round of roundsOf(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, schema, round);
+  for (const round of divideIntoRounds(jobs, ({ job_id }) => [job_id])) await writeJobs(trx, schema, round);
   const steps = parsed.flatMap(({ columns }) => columns.steps.map((step) => ({ job_id: columns.job_id, ...step })));
-  for (const round of roundsOf(steps, ({ job_id, step_number }) => [job_id, step_number])) await writeSteps(trx, schema, round);
+  for (const round of divideIntoRounds(steps, ({ job_id, step_number }) => [job_id, step_number]))
+    await writeSteps(trx, schema, round);
   return [...new Set(jobs.map(({ job_id }) => job_id))];
 }
 
@@ -197,7 +198,7 @@ async function writeSteps(
  * Idempotent.
  */
 export async function upsertLogs(trx: Database, logs: readonly LogRow[], schema: Schema = archiveSchema): Promise<void> {
-  for (const round of roundsOf(logs, ({ job_id }) => [job_id])) await writeLogs(trx, schema, round);
+  for (const round of divideIntoRounds(logs, ({ job_id }) => [job_id])) await writeLogs(trx, schema, round);
 }
 
 async function writeLogs(trx: Database, schema: Schema, rows: readonly LogRow[]): Promise<void> {

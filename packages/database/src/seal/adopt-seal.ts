@@ -71,7 +71,7 @@ export async function adoptSeal(db: Database, seal: SealToAdopt): Promise<void> 
         }),
         entries: entries.length,
         published_at: sql<Date>`now()`,
-        is_vouched_for: seal.isTrusted,
+        is_trusted: seal.isTrusted,
       })
       .execute();
     await recordSealedObjects(trx, sequence, entries);

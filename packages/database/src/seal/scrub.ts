@@ -109,9 +109,9 @@ export async function recordDamages(db: Database, damages: readonly Damage[]): P
       if (inserted.length > 0) fresh.push(key);
     }
     await sql`
-      update archive.obligations set relook_at = now()
+      update archive.log_jobs set recheck_at = now()
       from archive.logs
-      where logs.log_key = any(${sql.val(fresh)}::text[]) and obligations.job_id = logs.job_id and obligations.log_state = 'archived'
+      where logs.log_key = any(${sql.val(fresh)}::text[]) and log_jobs.job_id = logs.job_id and log_jobs.log_state = 'archived'
     `.execute(trx);
     return fresh;
   });

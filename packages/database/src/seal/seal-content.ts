@@ -78,7 +78,7 @@ export const maxListItems = 10_000;
  * Takes everything unsealed, and stamps it with `sequence`; it never selects by time. Uncommitted rows of others wait for the next
  * seal. Call it in the transaction that writes the seal.
  */
-export async function pickContent(trx: Database, sequence: number, maxSealEntries: number): Promise<SealContent> {
+export async function selectSealContent(trx: Database, sequence: number, maxSealEntries: number): Promise<SealContent> {
   const clock = await sql<{ sealed_at: Date; database_user: string }>`
     select now() as sealed_at, ${databaseUser} as database_user
   `.execute(trx);
@@ -87,7 +87,7 @@ export async function pickContent(trx: Database, sequence: number, maxSealEntrie
   const entries = await stamp<StoredObject>(trx, sequence, {
     table: "archive.objects",
     key: ["object_key"],
-    order: "noted_at",
+    order: "recorded_at",
     most: maxSealEntries,
     returning: sql`object_key as key, version_id, size_bytes as size, sha256`,
   });
@@ -228,7 +228,7 @@ async function countOpen(trx: Database) {
       (
         select json_build_object(
           'pending', count(*) filter (where log_state = 'pending'), 'failed', count(*) filter (where log_state = 'failed'))
-        from archive.obligations where log_state in ('pending', 'failed')
+        from archive.log_jobs where log_state in ('pending', 'failed')
       ) as open_obligations,
       (select coalesce(json_object_agg(kind, gaps), '{}') from (select kind, count(*) as gaps from audit.gaps group by kind) as by_kind) as gaps
   `.execute(trx);

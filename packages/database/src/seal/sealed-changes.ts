@@ -105,7 +105,7 @@ async function insertSealedTombstones(
   if (tombstones.length === 0) return;
   await sql`
     insert into ${schema}.tombstones (object_key, job_id, repository_id, version_id, size_bytes, sha256, cause, reason, decided_at,
-      ${actorColumns}, sealed_in, is_vouched_for)
+      ${actorColumns}, sealed_in, is_trusted)
     select key, job_id, repository_id, version_id, size, sha256, cause, reason, decided_at, ${actorColumns}, ${sequence}::bigint,
       ${isTrusted}
     from ${unnest<SealedTombstone>(types, tombstones)}

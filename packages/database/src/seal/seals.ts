@@ -5,7 +5,7 @@ import { sql } from "kysely";
 
 import { lock } from "../connection/locks.ts";
 import { type Database, transact } from "../connection/open-database.ts";
-import { maxListItems, pickContent, type SealContent } from "./seal-content.ts";
+import { maxListItems, selectSealContent, type SealContent } from "./seal-content.ts";
 
 export type SealHead = {
   readonly sequence: number;
@@ -94,7 +94,7 @@ export async function prepareSeal(
     // Another loader may have sealed since the caller's check.
     if (!(await isSealDue(trx, request))) return undefined;
     const previous = await findHead(trx);
-    const content = await pickContent(trx, (previous?.sequence ?? 0) + 1, request.maxSealEntries);
+    const content = await selectSealContent(trx, (previous?.sequence ?? 0) + 1, request.maxSealEntries);
     const { sequence, sealed_at } = content;
     const { operator, ...seal } = make(content, previous);
     await trx

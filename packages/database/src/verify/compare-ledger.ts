@@ -202,12 +202,12 @@ export async function findAttemptDifferences(db: Database): Promise<AttemptDiffe
   return rows;
 }
 
-export type LooseRun = { readonly run_id: number; readonly first_seen_at: Date };
+export type OrphanRun = { readonly run_id: number; readonly first_seen_at: Date };
 
 /** Runs that no object of the store has. */
-export async function listLooseRuns(db: Database): Promise<LooseRun[]> {
+export async function listOrphanRuns(db: Database): Promise<OrphanRun[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
-    sql<LooseRun>`
+    sql<OrphanRun>`
       select run_id, first_seen_at from archive.runs
       where not exists (select from pg_temp.runs as recorded where recorded.run_id = runs.run_id)
         and not exists (select from pg_temp.sealed_attempts as sealed where sealed.run_id = runs.run_id)

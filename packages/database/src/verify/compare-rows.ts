@@ -82,7 +82,7 @@ export type LedgerSnapshot = {
 /** The ledger's facts about these jobs. */
 export async function listLedgerSnapshots(trx: Database, jobIds: readonly number[]): Promise<LedgerSnapshot[]> {
   const rows = await trx
-    .selectFrom("archive.obligations")
+    .selectFrom("archive.log_jobs")
     .select(["job_id", "repository_id", "run_attempt", "last_listed_attempt", "object", "other_objects", "log_state"])
     .select(sql<boolean>`rows_loaded_at is not null`.as("is_loaded"))
     .where(sql<boolean>`job_id = any(${sql.val(jobIds)}::bigint[])`)
@@ -124,7 +124,7 @@ export async function findLedgerDifferences(trx: Database): Promise<LedgerDiffer
             then format('last_listed_attempt is %s, and %s by its record', ledger.last_listed_attempt, expected.last_listed_attempt)
         end as problem
       from pg_temp.jobs as expected
-      left join archive.obligations as ledger using (job_id)
+      left join archive.log_jobs as ledger using (job_id)
       where ledger.job_id is null or ledger.repository_id <> expected.repository_id or ledger.run_id <> expected.run_id
         or ledger.run_attempt > expected.run_attempt or ledger.last_listed_attempt < expected.last_listed_attempt or ${isOther}
     ) as differences
@@ -164,7 +164,7 @@ export async function listRecentJobs(db: Database, afterJobId: number, limit: nu
       select jobs.job_id, jobs.repository_id, jobs.run_id, jobs.run_attempt, jobs.last_listed_attempt,
         ledger.log_state, ledger.record_key, ledger.first_seen_at
       from archive.jobs
-      left join archive.obligations as ledger using (job_id)
+      left join archive.log_jobs as ledger using (job_id)
       where jobs.job_id > ${afterJobId} and not exists (select from archive.logs where logs.job_id = jobs.job_id)
       order by jobs.job_id
       limit ${limit}
@@ -177,7 +177,7 @@ export async function listRecentJobs(db: Database, afterJobId: number, limit: nu
 export async function listJobsOutsideLedger(db: Database): Promise<number[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<{ job_id: number }>`
-    select job_id from archive.jobs where not exists (select from archive.obligations where obligations.job_id = jobs.job_id)
+    select job_id from archive.jobs where not exists (select from archive.log_jobs where log_jobs.job_id = jobs.job_id)
   `.execute(trx),
   );
   return rows.map(({ job_id }) => job_id);
@@ -195,7 +195,7 @@ export async function listLogRows(db: Database, afterJobId: number, limit: numbe
 }
 
 /** Rows extracted from logs of jobs without a row of a log state. */
-export async function listLooseFacts(db: Database): Promise<{ table: ComparedTable; job_id: number }[]> {
+export async function listOrphanFacts(db: Database): Promise<{ table: ComparedTable; job_id: number }[]> {
   const { rows } = await withoutTimeout(db, (trx) =>
     sql<{ table: ComparedTable; job_id: number }>`
     select * from (
@@ -225,7 +225,7 @@ export async function findNewestSequence(db: Database): Promise<number> {
 export async function listSealRows(db: Database) {
   return db
     .selectFrom("archive.seals")
-    .select(["sequence", "sealed_at", "entries", "previous_sha256", "sha256", "key_id", "next_key_id", "is_vouched_for"])
+    .select(["sequence", "sealed_at", "entries", "previous_sha256", "sha256", "key_id", "next_key_id", "is_trusted"])
     .select(["by", "os_user", "database_user", "reason"])
     .select(sql<boolean>`published_at is not null`.as("is_published"))
     .orderBy("sequence")

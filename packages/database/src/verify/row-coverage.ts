@@ -39,7 +39,7 @@ const tables: Readonly<Record<string, Table>> = {
     compared:
       "run_id run_attempt repository_id state status conclusion actor triggering_actor pull_request_numbers head_repository listed_at listed_jobs missing_job_ids record_key sealed_in",
     not: {
-      work: "visits visit_due_at told_at confirm_due_at jobs_etag check_reason check_detail check_failures same_reason_checks same_reason_since incomplete_since",
+      work: "checks check_due_at webhook_at confirm_due_at jobs_etag check_reason check_detail check_failures same_reason_checks same_reason_since incomplete_since",
       clock: "first_seen_at",
       derived: "object run_updated_at",
     },
@@ -70,7 +70,8 @@ const tables: Readonly<Record<string, Table>> = {
   },
   deliveries: {
     not: {
-      queue: "guid event action body repository_id received_at outcome problem tries asked_at asks first_seen_at",
+      queue:
+        "guid event action body repository_id received_at outcome problem tries redelivery_requested_at redelivery_requests first_seen_at",
     },
   },
   full_seconds: { with: seals, compared: "repository_id second_start", not: { clock: "seen_at" } },
@@ -95,20 +96,20 @@ const tables: Readonly<Record<string, Table>> = {
     not: {},
   },
   locks: { not: { work: "name" } },
-  logs_in_flight: { not: { work: "job_id deaths leased_until worker raw_bytes raw_sha256" } },
+  log_leases: { not: { work: "job_id crashes leased_until worker raw_bytes raw_sha256" } },
   migrations: { not: { derived: "name timestamp" } },
   migrations_lock: { not: { work: "id is_locked" } },
   objects: {
     with: seals,
     compared: "object_key version_id size_bytes sha256 repository_id run_id job_id sealed_in",
-    not: { clock: "noted_at" },
+    not: { clock: "recorded_at" },
   },
-  obligations: {
+  log_jobs: {
     with: jobRows,
     compared:
       "job_id repository_id run_id run_attempt last_listed_attempt job_name runner_name conclusion started_at completed_at",
     not: {
-      work: "due_at tries relook_at unsettled_at unconfirmed_answer unconfirmed_at log_detail backfill_id reread_tries reread_due_at reread_problem",
+      work: "due_at tries recheck_at incomplete_read_at unconfirmed_answer unconfirmed_at log_detail backfill_id reread_tries reread_due_at reread_problem",
       clock: "first_seen_at decided_at rows_loaded_at object_received_at",
       derived:
         "object other_objects object_source object_steps contents log_state log_reason record_key extraction_version recorded_steps",
@@ -161,7 +162,7 @@ const tables: Readonly<Record<string, Table>> = {
   seals: {
     with: seals,
     compared: "sequence sealed_at entries previous_sha256 sha256 key_id next_key_id by os_user database_user reason",
-    not: { work: "payload", clock: "published_at", access: "is_vouched_for" },
+    not: { work: "payload", clock: "published_at", access: "is_trusted" },
   },
   sections: {
     with: logRows,
@@ -177,7 +178,7 @@ const tables: Readonly<Record<string, Table>> = {
     with: seals,
     compared:
       "object_key job_id repository_id version_id size_bytes sha256 cause reason decided_at by os_user database_user sealed_in",
-    not: { statement: "due_at removed_at retained_until problem", access: "is_vouched_for" },
+    not: { statement: "due_at removed_at retained_until problem", access: "is_trusted" },
   },
   unreadable_repositories: { not: { work: "name problem since" } },
   unusable_objects: {

@@ -177,7 +177,7 @@ function stayOpen(attempt: LedgerAttempt, { object }: RunReading, now: Date): Ch
     Date.parse(object?.run_started_at ?? "") ||
     (attempt.run_attempt === 1 ? attempt.run_created_at : attempt.first_seen_at).getTime();
   if (object !== undefined && now.getTime() - startedMs > maxRunDays * dayMs) return { state: "never_completed" };
-  const againInSeconds = Math.min(maxRecheckSeconds, minRecheckSeconds * 2 ** Math.min(attempt.visits, 10));
+  const againInSeconds = Math.min(maxRecheckSeconds, minRecheckSeconds * 2 ** Math.min(attempt.checks, 10));
   return { state: "open", againInSeconds, reason: null, object };
 }
 

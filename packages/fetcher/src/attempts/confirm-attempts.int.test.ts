@@ -16,8 +16,8 @@ async function openRepository(): Promise<Harness & { readonly id: number }> {
 }
 
 const attempts = ({ query }: Harness) => query("select state, listed_jobs, check_reason from archive.attempts");
-const countJobs = async ({ query }: Harness) => Number((await query("select count(*) from archive.obligations"))[0]?.["count"]);
-const makeDue = ({ query }: Harness) => query("update archive.attempts set visit_due_at = now()");
+const countJobs = async ({ query }: Harness) => Number((await query("select count(*) from archive.log_jobs"))[0]?.["count"]);
+const makeDue = ({ query }: Harness) => query("update archive.attempts set check_due_at = now()");
 const makeConfirmationDue = ({ query }: Harness) => query("update archive.attempts set confirm_due_at = now()");
 const confirmation = async ({ query }: Harness) =>
   (
@@ -94,7 +94,7 @@ test("a job that completes long after its run is found by the next day's list", 
   await harness.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 3_600 }] });
   await harness.poll(harness.id, false);
   await harness.query(
-    "update archive.attempts set visit_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
+    "update archive.attempts set check_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
   );
   await harness.poll(harness.id, false);
   expect([await attempts(harness), await countJobs(harness)]).toMatchObject([[{ state: "listed" }], 2]);

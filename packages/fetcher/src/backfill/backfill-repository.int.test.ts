@@ -7,7 +7,7 @@ import {
   createBackfill,
   listDueBackfills,
   changeBackfillState,
-  takeBackfill,
+  leaseBackfillSlice,
 } from "@actions-archive/database/backfill/backfills";
 import { expect, test } from "vitest";
 
@@ -44,13 +44,13 @@ const stateOf = ({ query }: Harness) =>
   query(`select state, done_at is not null as done, listed_from = since as listed, problem, lease_holder
     from archive.backfills join archive.backfill_repositories using (backfill_id)`);
 const recordTerminalStates = ({ query }: Harness) =>
-  query("update archive.obligations set log_state = 'absent', log_reason = 'expired', record_key = 'x', rows_loaded_at = now()");
+  query("update archive.log_jobs set log_state = 'absent', log_reason = 'expired', record_key = 'x', rows_loaded_at = now()");
 
 test("a slice lists the span and its jobs, covers it, and is done once the logs are in terminal states", async () => {
   await using harness = await openBackfill(3);
   expect(await harness.slice()).toBe("waiting");
   expect(await stateOf(harness)).toEqual([{ state: "running", done: false, listed: true, problem: null, lease_holder: null }]);
-  expect(await harness.query("select backfill_id, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
+  expect(await harness.query("select backfill_id, count(*)::int as jobs from archive.log_jobs group by 1")).toEqual([
     { backfill_id: harness.ref.backfill_id, jobs: 6 },
   ]);
   expect(
@@ -74,7 +74,7 @@ test("slices of zero duration reach the same end, and list again only what confi
     expect(++slices).toBeLessThan(100);
   } while ((await harness.query("select from archive.attempts where state <> 'listed'")).length > 0);
   expect(slices).toBeGreaterThan(30);
-  expect(await harness.query("select from archive.obligations")).toHaveLength(230);
+  expect(await harness.query("select from archive.log_jobs")).toHaveLength(230);
   const created = harness.requests().filter((url) => url.includes("created="));
   // The count of the next page confirms a part; a slice that ends with that part reads the page again.
   expect(created).toHaveLength(5);
@@ -87,12 +87,12 @@ test("attempts are checked by the expiry of their logs, presumably expired ones 
   await harness.query("update archive.backfills set since = now() - interval '200 days'");
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 100 * daySeconds });
   await harness.slice();
-  const visits = harness.requests().flatMap((url) => /runs\/(\d+)\/attempts\/\d+\/jobs/.exec(url)?.[1] ?? []);
+  const checks = harness.requests().flatMap((url) => /runs\/(\d+)\/attempts\/\d+\/jobs/.exec(url)?.[1] ?? []);
   const runs = await harness.query(
     "select run_id from archive.runs order by created_at > now() - interval '90 days' desc, created_at",
   );
   // Each list is confirmed at once, by its ETag.
-  expect([...new Set(visits)]).toEqual(runs.map(({ run_id }) => String(run_id)));
+  expect([...new Set(checks)]).toEqual(runs.map(({ run_id }) => String(run_id)));
 });
 
 test("a span that GitHub lists incompletely is listed again before the backfill is done", async () => {
@@ -113,7 +113,7 @@ test("a span that GitHub lists incompletely is listed again before the backfill 
   expect(await harness.slice()).toBe("waiting");
   await recordTerminalStates(harness);
   expect(await harness.slice()).toBe("done");
-  expect(await harness.query("select from archive.obligations")).toHaveLength(6);
+  expect(await harness.query("select from archive.log_jobs")).toHaveLength(6);
 });
 
 test("a span that stays incomplete is a gap and does not block the backfill", async () => {
@@ -134,7 +134,7 @@ test("a run in progress is checked once and does not block the backfill", async 
   await harness.query("update archive.backfills set until = now() + interval '1 minute'");
   await harness.query("update archive.backfill_repositories set listed_from = now() + interval '1 minute'");
   expect(await harness.slice()).toBe("done");
-  expect(await harness.query("select state, visits from archive.attempts")).toEqual([{ state: "open", visits: 1 }]);
+  expect(await harness.query("select state, checks from archive.attempts")).toEqual([{ state: "open", checks: 1 }]);
 });
 
 test("a poll skips a running backfill's attempts, and checks them once it is cancelled", async () => {
@@ -155,7 +155,7 @@ test("runs that a poll found stay live when a backfill lists them again", async 
   await harness.query("update archive.repositories set is_selected = true");
   await harness.poll(harness.ref.repository_id);
   await harness.slice();
-  expect(await harness.query("select distinct backfill_id from archive.obligations")).toEqual([{ backfill_id: null }]);
+  expect(await harness.query("select distinct backfill_id from archive.log_jobs")).toEqual([{ backfill_id: null }]);
 });
 
 test("a paused backfill sends no requests until it is resumed, a cancelled one never again", async () => {
@@ -182,7 +182,7 @@ test("of two concurrent slices one runs, and a crashed worker's lease expires", 
   await expect.poll(() => harness.requests().length).toBe(1);
   expect(await harness.slice()).toBe("taken");
   expect(await first).toBe("waiting");
-  await takeBackfill(harness.fetcher.db, harness.ref, "00000000-0000-4000-8000-000000000001", 60);
+  await leaseBackfillSlice(harness.fetcher.db, harness.ref, "00000000-0000-4000-8000-000000000001", 60);
   await harness.query("update archive.backfill_repositories set due_at = now()");
   expect(await listDueBackfills(harness.fetcher.db, 4)).toEqual([]);
   await harness.query("update archive.backfill_repositories set leased_until = now()");
@@ -217,7 +217,7 @@ test("a repository renamed meanwhile is found under its new name", async () => {
   harness.simulator.control.moveRepository({ repository, name: "shop" });
   await harness.slice();
   expect(await harness.query("select full_name from archive.repositories")).toEqual([{ full_name: "acme/shop" }]);
-  expect(await harness.query("select from archive.obligations")).toHaveLength(4);
+  expect(await harness.query("select from archive.log_jobs")).toHaveLength(4);
 });
 
 test("all fetchers together run a few backfills concurrently", async () => {
@@ -234,6 +234,6 @@ test("all fetchers together run a few backfills concurrently", async () => {
   const due = await listDueBackfills(db, 4);
   expect(due).toHaveLength(4);
   for (const [index, ref] of due.slice(0, 3).entries())
-    await takeBackfill(db, ref, `00000000-0000-4000-8000-00000000000${index}`, 60);
+    await leaseBackfillSlice(db, ref, `00000000-0000-4000-8000-00000000000${index}`, 60);
   expect(await listDueBackfills(db, 4)).toHaveLength(1);
 });

@@ -9,10 +9,10 @@ import {
   type BackfillRef,
   type BackfillSlice,
   type BackfillWork,
-  findBackfillRest,
+  findBackfillRemainder,
   finishSlice,
   recordListedFrom,
-  takeBackfill,
+  leaseBackfillSlice,
 } from "@actions-archive/database/backfill/backfills";
 import { listAttemptsByExpiry } from "@actions-archive/database/ledger/attempts";
 import { listWindowChecks, type WindowCheck } from "@actions-archive/database/ledger/window-checks";
@@ -54,7 +54,7 @@ export type SliceOutcome = "taken" | BackfillSlice["kind"];
 export async function backfillRepository(fetcher: Fetcher, ref: BackfillRef, options: SliceOptions): Promise<SliceOutcome> {
   const { db, log } = fetcher;
   const holder = randomUUID();
-  const take = () => takeBackfill(db, ref, holder, leaseSeconds);
+  const take = () => leaseBackfillSlice(db, ref, holder, leaseSeconds);
   const work = await take();
   if (work === undefined) return "taken";
   const renew = async () => (await take()) !== undefined;
@@ -88,7 +88,7 @@ async function runSlice(fetcher: Fetcher, work: BackfillWork, options: SliceOpti
       if (over.aborted) return more(0);
     }
   }
-  const { isUnlisted, isOwed } = await findBackfillRest(fetcher.db, repository_id, { start, end });
+  const { isUnlisted, isOwed } = await findBackfillRemainder(fetcher.db, repository_id, { start, end });
   const isRetryPending = (await listIncomplete(fetcher, work)).some(({ isGap }) => !isGap);
   if (isUnlisted || isRetryPending) return more(restPollSeconds);
   return isOwed ? { kind: "waiting", seconds: restPollSeconds } : { kind: "done" };

@@ -55,7 +55,7 @@ test("a new run costs one run list and one job list", async () => {
     // The ETag confirms the list, which does not count against GitHub's limit.
     "304 /repos/acme/app/actions/runs/N/attempts/1/jobs",
   ]);
-  expect(await harness.query("select count(*)::int as jobs from archive.obligations")).toEqual([{ jobs: 1 }]);
+  expect(await harness.query("select count(*)::int as jobs from archive.log_jobs")).toEqual([{ jobs: 1 }]);
 });
 
 test("a run deleted between two pages hides no other", async () => {
@@ -78,7 +78,7 @@ test("a server without job lists per attempt lists all jobs, each for its own at
   const { runId } = harness.simulator.control.addRun({ repository: "acme/app", jobs: [{ name: "build" }, { name: "test" }] });
   harness.simulator.control.rerun({ runId });
   await harness.poll(repositoryId);
-  const rows = await harness.query("select run_attempt, count(*)::int as jobs from archive.obligations group by 1 order by 1");
+  const rows = await harness.query("select run_attempt, count(*)::int as jobs from archive.log_jobs group by 1 order by 1");
   expect(rows).toEqual([
     { run_attempt: 1, jobs: 2 },
     { run_attempt: 2, jobs: 2 },

@@ -2,7 +2,7 @@
 // from unreadable ones.
 
 import { PermanentError, RateLimitedError } from "@actions-archive/core/errors";
-import { takeLease } from "@actions-archive/database/ledger/repositories";
+import { acquireLease } from "@actions-archive/database/ledger/repositories";
 import { expect, test } from "vitest";
 
 import { type Harness, openHarness } from "../../test-support/harness.ts";
@@ -19,8 +19,8 @@ async function openRepository(): Promise<Harness & { readonly id: number }> {
 const attempts = ({ query }: Harness) =>
   query("select run_attempt, state, listed_jobs from archive.attempts order by run_id, run_attempt");
 const jobs = ({ query }: Harness) =>
-  query("select job_id, run_attempt, last_listed_attempt, log_state from archive.obligations order by job_id");
-const makeDue = ({ query }: Harness) => query("update archive.attempts set visit_due_at = now()");
+  query("select job_id, run_attempt, last_listed_attempt, log_state from archive.log_jobs order by job_id");
+const makeDue = ({ query }: Harness) => query("update archive.attempts set check_due_at = now()");
 
 test("a completed run is listed with its jobs, whose logs are then pending", async () => {
   await using harness = await openRepository();
@@ -36,14 +36,12 @@ test("the second poll costs one request and finds nothing new", async () => {
   await using harness = await openRepository();
   harness.simulator.control.addRun({ repository, jobs: twoJobs, completedSecondsAgo: 600 });
   await harness.poll(harness.id, false);
-  const before = await harness.query("select * from archive.runs, archive.attempts, archive.obligations order by job_id");
+  const before = await harness.query("select * from archive.runs, archive.attempts, archive.log_jobs order by job_id");
   harness.simulator.control.clearJournal({});
   await harness.poll(harness.id, false);
   expect(harness.requests()).toHaveLength(1);
   expect(harness.requests()[0]).toContain("/actions/runs?exclude_pull_requests=true&per_page=100&page=1");
-  expect(await harness.query("select * from archive.runs, archive.attempts, archive.obligations order by job_id")).toEqual(
-    before,
-  );
+  expect(await harness.query("select * from archive.runs, archive.attempts, archive.log_jobs order by job_id")).toEqual(before);
   expect(await harness.query("select count(*)::int as windows from archive.windows")).toEqual([{ windows: 1 }]);
 });
 
@@ -66,9 +64,9 @@ test("a job's expiry follows from the repository's retention from the first poll
   found.retentionDays = 7;
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   await harness.poll(id, false);
-  expect(await harness.query("select extract(day from expires_at - completed_at)::int as days from archive.obligations")).toEqual(
-    [{ days: 7 }],
-  );
+  expect(await harness.query("select extract(day from expires_at - completed_at)::int as days from archive.log_jobs")).toEqual([
+    { days: 7 },
+  ]);
 });
 
 test("a run in progress is checked until it is completed, and its jobs are recorded as they complete", async () => {
@@ -263,7 +261,7 @@ test("of two concurrent polls one runs, and the lease is respected until it expi
   await expect.poll(() => harness.requests().length).toBe(1);
   expect(await harness.poll(harness.id)).toBe("leased");
   expect(await first).toBe("polled");
-  await takeLease(harness.fetcher.db, harness.id, "00000000-0000-4000-8000-000000000001", 60);
+  await acquireLease(harness.fetcher.db, harness.id, "00000000-0000-4000-8000-000000000001", 60);
   expect(await harness.poll(harness.id)).toBe("leased");
   await harness.query("update archive.repositories set leased_until = now()");
   expect(await harness.poll(harness.id)).toBe("polled");
@@ -335,7 +333,7 @@ test("a check completes a run of which a rebuilt ledger has only the id, even wh
   const known = await harness.query("select * from archive.runs");
   await harness.query(`update archive.runs
     set run_number = null, workflow_id = null, workflow_name = null, path = null, event = null, actor = null, status = null, updated_at = null`);
-  await harness.query("update archive.attempts set object = null, status = null, run_updated_at = null, visit_due_at = now()");
+  await harness.query("update archive.attempts set object = null, status = null, run_updated_at = null, check_due_at = now()");
   await harness.poll(harness.id, false);
   const { run_id, run_number, path, event, actor, status } = known[0] ?? {};
   expect(await harness.query("select * from archive.runs")).toMatchObject([{ run_id, run_number, path, event, actor, status }]);

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 
 import { ActionsArchiveError, PermanentError, RateLimitedError } from "@actions-archive/core/errors";
-import { findRepository, finishPoll, releaseLease, takeLease } from "@actions-archive/database/ledger/repositories";
+import { findRepository, finishPoll, releaseLease, acquireLease } from "@actions-archive/database/ledger/repositories";
 
 import type { Fetcher } from "../fetcher.ts";
 import { refreshRepository } from "../repositories/refresh-repository.ts";
@@ -24,9 +24,9 @@ export type PollOutcome = "polled" | "leased" | "unknown";
 export async function pollRepository(fetcher: Fetcher, repositoryId: number, options: PollOptions): Promise<PollOutcome> {
   const { db } = fetcher;
   const holder = randomUUID();
-  if (!(await takeLease(db, repositoryId, holder, leaseSeconds)))
+  if (!(await acquireLease(db, repositoryId, holder, leaseSeconds)))
     return (await findRepository(db, repositoryId)) ? "leased" : "unknown";
-  const renew = () => takeLease(db, repositoryId, holder, leaseSeconds);
+  const renew = () => acquireLease(db, repositoryId, holder, leaseSeconds);
   const lease = { renew, log: fetcher.log.child({ repositoryId }), signal: options.signal };
   try {
     await withLease(lease, (signal) => pollByAnyName(fetcher, repositoryId, { ...options, signal }));

@@ -21,14 +21,14 @@ async function openRepository(settings: Partial<FetcherSettings> = {}): Promise<
 
 const attempts = ({ query }: Harness) =>
   query("select run_attempt, state, check_reason from archive.attempts order by run_id, run_attempt");
-const countJobs = async ({ query }: Harness) => Number((await query("select count(*) from archive.obligations"))[0]?.["count"]);
-const makeDue = ({ query }: Harness) => query("update archive.attempts set visit_due_at = now()");
+const countJobs = async ({ query }: Harness) => Number((await query("select count(*) from archive.log_jobs"))[0]?.["count"]);
+const makeDue = ({ query }: Harness) => query("update archive.attempts set check_due_at = now()");
 const gaps = ({ query }: Harness) =>
   query("select kind, reason from audit.gaps where kind not in ('window_open', 'log_pending', 'job_not_loaded')");
 /** Moves the attempts' times back by an hour. */
 const passHour = ({ query }: Harness) =>
   query(
-    "update archive.attempts set visit_due_at = visit_due_at - interval '1 hour', same_reason_since = same_reason_since - interval '1 hour'",
+    "update archive.attempts set check_due_at = check_due_at - interval '1 hour', same_reason_since = same_reason_since - interval '1 hour'",
   );
 
 const listed = { run_attempt: 1, state: "listed", check_reason: null };
@@ -126,7 +126,7 @@ test("only a GHES before 3.5 falls back to the list of all attempts", async () =
   harness.simulator.control.rerun({ runId: run.runId });
   harness.simulator.control.addFault({ path: "*/attempts/1/jobs", times: "forever", lie: { kind: "error", status: 404 } });
   await harness.poll(harness.id);
-  expect(await harness.query("select run_attempt, count(*)::int as jobs from archive.obligations group by 1")).toEqual([
+  expect(await harness.query("select run_attempt, count(*)::int as jobs from archive.log_jobs group by 1")).toEqual([
     { run_attempt: 2, jobs: 3 },
   ]);
   expect(harness.requests().filter((url) => url.includes("filter=all"))).toEqual([]);
@@ -140,7 +140,7 @@ test("a run that completed just now is listed a second time, which finds a job t
   expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: "settling" }]);
   expect(await countJobs(harness)).toBe(2);
   expect(await gaps(harness)).toEqual([{ kind: "run_open", reason: "settling" }]);
-  const [due] = await harness.query("select extract(epoch from visit_due_at - now())::int as seconds from archive.attempts");
+  const [due] = await harness.query("select extract(epoch from check_due_at - now())::int as seconds from archive.attempts");
   expect(Number(due?.["seconds"])).toBeGreaterThan(110);
   harness.simulator.clock.advance(125_000);
   await makeDue(harness);
@@ -178,7 +178,7 @@ test("a job that completes after its long run is loaded: checks during the run d
   await using harness = await openRepository();
   const { runId } = harness.simulator.control.addRun({ repository, jobs, state: "in_progress" });
   await harness.poll(harness.id, false);
-  await harness.query("update archive.attempts set visits = 500, visit_due_at = now()");
+  await harness.query("update archive.attempts set checks = 500, check_due_at = now()");
   await harness.simulator.control.completeRun({ runId, jobs: [{ name: "lint", lagSeconds: 30 }] });
   await harness.poll(harness.id, false);
   expect(await attempts(harness)).toEqual([{ run_attempt: 1, state: "open", check_reason: "lagging" }]);
@@ -198,15 +198,15 @@ test("a job that does not complete for a day is a gap with its id, which no chec
   await makeDue(harness);
   await harness.poll(harness.id, false);
   await harness.query(
-    "update archive.attempts set visit_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
+    "update archive.attempts set check_due_at = now(), same_reason_checks = 19, same_reason_since = now() - interval '25 hours'",
   );
   await harness.poll(harness.id, false);
   expect(await attempts(harness)).toEqual([listed]);
   const missing = () => harness.query("select job_id from audit.gaps where kind = 'job_not_loaded' and reason = 'not_completed'");
   expect(await missing()).toEqual([{ job_id: jobIds[2] }]);
   // A job that a webhook reports for the same attempt and that the list lacks.
-  await harness.query(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at)
-    select 5, repository_id, run_id, 1, 1, '{}', 'webhook', now() from archive.obligations limit 1`);
+  await harness.query(`insert into archive.log_jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source, object_received_at)
+    select 5, repository_id, run_id, 1, 1, '{}', 'webhook', now() from archive.log_jobs limit 1`);
   expect(await missing()).toEqual([{ job_id: jobIds[2] }]);
 });
 

@@ -11,7 +11,7 @@ const oneDay = { path: "*/artifact-and-log-retention", lie: { kind: "odd-object"
 const retention = ({ query }: Harness) => query("select log_retention_days as days from archive.repositories");
 const expiries = ({ query }: Harness) =>
   query(
-    "select extract(day from expires_at - completed_at)::int as days, log_state, relook_at is not null as is_due from archive.obligations",
+    "select extract(day from expires_at - completed_at)::int as days, log_state, recheck_at is not null as is_due from archive.log_jobs",
   );
 
 test("a retention that is wrong once is not recorded, and the next scan reads the right one", async () => {
@@ -40,7 +40,7 @@ test("a retention that was wrong for a while is corrected, and logs that it made
   harness.simulator.control.addFault({ ...oneDay, times: "forever" });
   await harness.poll(id);
   expect(await retention(harness)).toEqual([{ days: 1 }]);
-  await harness.query("update archive.obligations set log_state = 'absent', log_reason = 'expired'");
+  await harness.query("update archive.log_jobs set log_state = 'absent', log_reason = 'expired'");
   harness.simulator.control.clearFaults({});
   await harness.poll(id);
   expect(await retention(harness)).toEqual([{ days: 90 }]);

@@ -31,7 +31,7 @@ const countRuns = async ({ query }: Harness) => Number((await query("select coun
 const uncovered = ({ query }: Harness) =>
   query("select kind, reason from audit.gaps where kind in ('window_open', 'list_incomplete')");
 const makeDue = ({ query }: Harness) =>
-  query("with a as (update archive.attempts set visit_due_at = now()) update archive.window_checks set due_at = now()");
+  query("with a as (update archive.attempts set check_due_at = now()) update archive.window_checks set due_at = now()");
 
 const onceWrong: readonly [string, FaultInput["lie"]][] = [
   ["empty", { kind: "empty-list", totalCount: "kept" }],

@@ -28,7 +28,7 @@ test("work that is not due is not enqueued", async () => {
   const id = await harness.addRepository(repository);
   harness.simulator.control.addRun({ repository, completedSecondsAgo: 600 });
   await harness.poll(id);
-  await harness.query("update archive.obligations set due_at = now() + interval '1 hour', rows_loaded_at = now()");
+  await harness.query("update archive.log_jobs set due_at = now() + interval '1 hour', rows_loaded_at = now()");
   await harness.query("update archive.attempts set record_key = 'runs/x'");
   expect(await feed(harness.fetcher)).toEqual({ logs: 0, loads: 0 });
 });

@@ -1,6 +1,6 @@
 // Records the result of listing runs: covered windows, and spans to list again.
 
-import { forgetUnusableRunsIn } from "@actions-archive/database/ledger/unusable-objects";
+import { deleteUnusableRunsIn } from "@actions-archive/database/ledger/unusable-objects";
 import {
   recordIncompleteWindow,
   recordUnusableWindow,
@@ -33,7 +33,7 @@ export async function coverWindow(
   if (start >= end) return;
   await addWindow(db, repositoryId, window);
   if (unusable > 0) await recordUnusableWindow(db, repositoryId, window);
-  else await forgetUnusableRunsIn(db, repositoryId, window);
+  else await deleteUnusableRunsIn(db, repositoryId, window);
   if (secondListingBefore === undefined || start >= secondListingBefore) return;
   const old = { start, end: end < secondListingBefore ? end : secondListingBefore };
   await scheduleSecondListing(db, repositoryId, old, secondListingSeconds);

@@ -3,7 +3,7 @@
 
 import { PermanentError } from "@actions-archive/core/errors";
 import { recordRuns } from "@actions-archive/database/ledger/runs";
-import { forgetUnusableRuns, recordUnusableRuns } from "@actions-archive/database/ledger/unusable-objects";
+import { deleteUnusableRuns, recordUnusableRuns } from "@actions-archive/database/ledger/unusable-objects";
 import { asFields, instant } from "@actions-archive/database/rows/job-rows";
 import type { Page } from "@actions-archive/github/api";
 import type { WorkflowRun } from "@actions-archive/github/schemas";
@@ -40,7 +40,7 @@ export async function recordPage({ fetcher, repository, backfillId }: PageOf, pa
   const refused = await recordRuns(fetcher.db, repository_id, own, { backfillId, now: fetcher.github.now() });
   const refusedObjects = new Set(refused.map(({ object }) => object));
   const runs = own.filter((run) => !refusedObjects.has(run));
-  await forgetUnusableRuns(
+  await deleteUnusableRuns(
     fetcher.db,
     repository_id,
     runs.map(({ id }) => id),

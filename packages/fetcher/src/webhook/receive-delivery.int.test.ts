@@ -62,7 +62,7 @@ test("a completed job is in the ledger when its delivery is answered, within a s
   const answer = await send(receiver.app, "workflow_job", jobPayload(70));
   expect(performance.now() - began).toBeLessThan(500);
   expect([answer.status, await answer.json()]).toEqual([202, { outcome: "recorded" }]);
-  const rows = await receiver.db.selectFrom("archive.obligations").select(["job_id", "log_state"]).orderBy("job_id").execute();
+  const rows = await receiver.db.selectFrom("archive.log_jobs").select(["job_id", "log_state"]).orderBy("job_id").execute();
   expect(rows).toEqual([
     { job_id: 69, log_state: "pending" },
     { job_id: 70, log_state: "pending" },
@@ -76,7 +76,7 @@ test("a thousand forged deliveries leave no row and cause no query", async () =>
   expect(new Set((await Promise.all(forged)).map(({ status }) => status))).toEqual(new Set([401]));
   await using again = await openDatabase({ url: receiver.url, applicationName: "test" });
   expect(await again.db.selectFrom("archive.deliveries").select("guid").execute()).toEqual([]);
-  expect(await again.db.selectFrom("archive.obligations").select("job_id").execute()).toEqual([]);
+  expect(await again.db.selectFrom("archive.log_jobs").select("job_id").execute()).toEqual([]);
 });
 
 test("hostile names, sizes and fields are stored literally and do no harm", async () => {
@@ -101,7 +101,7 @@ test("hostile names, sizes and fields are stored literally and do no harm", asyn
     await send(receiver.app, "workflow_job", { ...jobPayload(203), repository: { id: 8, full_name: "octo-org/other" } }),
   ];
   expect(passedOver.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202, 202]);
-  const rows = await receiver.db.selectFrom("archive.obligations").select("job_id").orderBy("job_id").execute();
+  const rows = await receiver.db.selectFrom("archive.log_jobs").select("job_id").orderBy("job_id").execute();
   expect(rows.map(({ job_id }) => job_id)).toEqual([100, 101, 102, 103, 104]);
   const outcomes = await receiver.db.selectFrom("archive.deliveries").select("outcome").execute();
   expect(outcomes.filter(({ outcome }) => outcome === "ignored")).toHaveLength(4);
@@ -113,7 +113,7 @@ test("a delivery that the ledger rejects is stored as received and recorded late
   await admin.connect();
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(() => admin.end());
-  await admin.query("alter table archive.obligations rename to obligations_away");
+  await admin.query("alter table archive.log_jobs rename to log_jobs_away");
   const stored = await send(receiver.app, "workflow_job", jobPayload(70));
   expect([stored.status, await stored.json()]).toEqual([202, { outcome: "stored" }]);
   expect(await recordStoredDeliveries(receiver)).toBe(0);
@@ -124,10 +124,10 @@ test("a delivery that the ledger rejects is stored as received and recorded late
   expect(performance.now() - began).toBeLessThan(1_000);
 
   await admin.query("alter table archive.deliveries_away rename to deliveries");
-  await admin.query("alter table archive.obligations_away rename to obligations");
+  await admin.query("alter table archive.log_jobs_away rename to log_jobs");
   expect(await recordStoredDeliveries(receiver)).toBe(1);
   expect(await recordStoredDeliveries(receiver)).toBe(0);
-  expect(await receiver.db.selectFrom("archive.obligations").select("job_id").execute()).toEqual([{ job_id: 70 }]);
+  expect(await receiver.db.selectFrom("archive.log_jobs").select("job_id").execute()).toEqual([{ job_id: 70 }]);
   const kept = await receiver.db.selectFrom("archive.deliveries").select(["outcome", "body", "problem"]).execute();
   expect(kept).toEqual([{ outcome: "recorded", body: null, problem: null }]);
 });

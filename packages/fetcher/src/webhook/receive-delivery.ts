@@ -3,10 +3,10 @@
 import { errorMessage } from "@actions-archive/core/error-message";
 import { TransientError } from "@actions-archive/core/errors";
 import type { Database } from "@actions-archive/database/connection/open-database";
-import { leaveToWebhooks, reopenGoneAttempts } from "@actions-archive/database/ledger/attempts";
+import { deferCheckForWebhooks, reopenGoneAttempts } from "@actions-archive/database/ledger/attempts";
 import {
   type DeliveryOutcome,
-  dropStoredDelivery,
+  deleteStoredDelivery,
   listStoredDeliveries,
   recordDelivery,
   storeDelivery,
@@ -77,7 +77,7 @@ async function recordStored(receiver: Receiver, delivery: Delivery): Promise<Del
   const event = readDelivery(receiver, delivery);
   try {
     const outcome = event === undefined ? "not_selected" : await writeDelivery(receiver, delivery, event);
-    if (outcome === "not_selected") await dropStoredDelivery(db, guid);
+    if (outcome === "not_selected") await deleteStoredDelivery(db, guid);
     return outcome;
   } catch (error) {
     // Without the database the failure cannot be recorded either.
@@ -122,6 +122,6 @@ async function writeSubject(
   await recordRuns(trx, repositoryId, [subject.object]);
   const attempt = { run_id: subject.run_id, run_attempt: subject.attempt };
   const { isOver } = subject;
-  await leaveToWebhooks(trx, attempt, { isOver, seconds: isOver ? completedCheckSeconds : inProgressCheckSeconds });
+  await deferCheckForWebhooks(trx, attempt, { isOver, seconds: isOver ? completedCheckSeconds : inProgressCheckSeconds });
   return 0;
 }

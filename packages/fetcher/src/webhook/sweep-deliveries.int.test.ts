@@ -76,10 +76,10 @@ test("a failed delivery is requested again until it arrives and is recorded, and
   // Two jobs and their run, without events of queued or running jobs and of the repository that is not archived.
   expect([sweep.requested, countRequests()]).toEqual([3, 3]);
   await simulator.webhooks.settled();
-  const jobs = await db.selectFrom("archive.obligations").select("job_id").orderBy("job_id").execute();
+  const jobs = await db.selectFrom("archive.log_jobs").select("job_id").orderBy("job_id").execute();
   expect(jobs.map(({ job_id }) => job_id)).toEqual(jobIds.toSorted((a, b) => a - b));
-  const deliveries = await db.selectFrom("archive.deliveries").select(["outcome", "asks"]).execute();
-  expect(deliveries).toEqual(Array.from({ length: 3 }, () => ({ outcome: "recorded", asks: 1 })));
+  const deliveries = await db.selectFrom("archive.deliveries").select(["outcome", "redelivery_requests"]).execute();
+  expect(deliveries).toEqual(Array.from({ length: 3 }, () => ({ outcome: "recorded", redelivery_requests: 1 })));
 
   expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0 })).requested).toBe(0);
   expect((await sweepDeliveries(fetcher, { signal, gapSeconds: 0, sweptUntil: sweep.sweptUntil })).requested).toBe(0);

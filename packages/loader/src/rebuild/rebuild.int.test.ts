@@ -128,7 +128,7 @@ test("a refused job is unloadable, and the rest of its batch is loaded", async (
   await using empty = await openEmptyDatabase();
   await empty.ask(`alter table archive.jobs add constraint picky check (job_id <> ${jobId + 12})`);
   await rebuildInto(empty, harness, { publicKey });
-  expect(await empty.ask("select job_id, log_reason from archive.obligations where log_state = 'failed'")).toEqual([
+  expect(await empty.ask("select job_id, log_reason from archive.log_jobs where log_state = 'failed'")).toEqual([
     { job_id: jobId + 12, log_reason: "unloadable" },
   ]);
   expect(await empty.ask("select count(*)::integer as jobs from archive.jobs")).toEqual([{ jobs: 5 }]);

@@ -312,7 +312,7 @@ test("a log that stays owed after a reread is not reread at once", async () => {
   await using harness = await openHarness();
   await archiveText(harness, jobId, { writtenBy: "this extraction" });
   await harness.ask("update archive.logs set extraction_version = null");
-  await harness.ask("update archive.obligations set extraction_version = 0");
+  await harness.ask("update archive.log_jobs set extraction_version = 0");
   expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(1);
   expect(await owed(harness)).toEqual([jobId]);
   expect(await owed(harness, true)).toEqual([]);
@@ -336,11 +336,11 @@ test("a selection rereads only its jobs, and loading has priority", async () => 
   expect(await reindex(harness.loader, { choice: { repository: "acme/other" } })).toMatchObject({ read: 0 });
   expect(await reindex(harness.loader, { choice: { until: since, repository: "ACME/app" } })).toMatchObject({ written: 1 });
   expect(await owed(harness)).toEqual([jobId + 1]);
-  await harness.ask(`update archive.obligations set log_state = 'pending', record_key = 'x' where job_id = ${jobId}`);
-  await harness.ask(`insert into archive.obligations (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source,
+  await harness.ask(`update archive.log_jobs set log_state = 'pending', record_key = 'x' where job_id = ${jobId}`);
+  await harness.ask(`insert into archive.log_jobs (job_id, repository_id, run_id, run_attempt, last_listed_attempt, object, object_source,
       object_received_at, log_state, record_key)
     select job_id + 100 + n, repository_id, run_id, 1, 1, object, object_source, now(), 'pending', 'x'
-    from archive.obligations, generate_series(1, 299) as n where job_id = ${jobId}`);
+    from archive.log_jobs, generate_series(1, 299) as n where job_id = ${jobId}`);
   expect(await rereadOwedLogs(harness.loader, { budgetMs: 10_000 })).toBe(0);
   expect(await reindex(harness.loader, { choice: { since } })).toMatchObject({ written: 1 });
 });

@@ -15,8 +15,8 @@ import {
   findReread,
   finishReread,
   type Reread,
-  whileInForce,
-  whileRereading,
+  withRecordInForce,
+  withRereadLock,
 } from "@actions-archive/database/ledger/rereads";
 import { fullnessOf, jobColumns } from "@actions-archive/database/rows/job-rows";
 
@@ -50,7 +50,7 @@ export type RereadOptions = {
 export async function rereadLog(loader: Loader, jobId: number, options: RereadOptions = {}): Promise<RereadResult> {
   const { db, log } = loader;
   const { isForced = false, signal } = options;
-  const result = await whileRereading(db, jobId, async (): Promise<RereadResult> => {
+  const result = await withRereadLock(db, jobId, async (): Promise<RereadResult> => {
     const owed = await findReread(db, extractionVersion, jobId);
     if (owed === undefined || !(owed.is_owed || isForced)) return { outcome: "not_owed" };
     await beginReread(db, jobId);
@@ -95,7 +95,7 @@ async function rereadOnce(
     );
   const totals = await readTotals(loader, record.log, signal);
   const next = makeRecord(owed, record, record.log, totals);
-  const put = await whileInForce(db, { jobId, recordKey: inForce.key }, () => putRecord(store, host, owed, next, inForce));
+  const put = await withRecordInForce(db, { jobId, recordKey: inForce.key }, () => putRecord(store, host, owed, next, inForce));
   if (put === undefined) return "not_owed";
   if (!put.created) return "unchanged";
   await loadWritten(loader, jobId, put, inForce.key);

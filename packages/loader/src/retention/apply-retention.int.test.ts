@@ -137,7 +137,7 @@ test("a database that lost its tombstones restores them from the seals of the st
   await seal(harness);
   await removeTombstoned(harness.loader);
   await harness.ask(
-    "truncate archive.seals, archive.tombstones, archive.holds, archive.objects, archive.logs, archive.obligations cascade",
+    "truncate archive.seals, archive.tombstones, archive.holds, archive.objects, archive.logs, archive.log_jobs cascade",
   );
   for (const [index, key] of records.entries()) await loadRecords(harness.loader, [{ job_id: jobId + index, key }]);
   const states = "select log_state, log_reason from audit.jobs order by job_id";
@@ -405,7 +405,7 @@ test("with crashes, repeats and holds, no object is removed before its tombstone
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
       await harness.ask(
-        "truncate archive.jobs, archive.steps, archive.logs, archive.annotations, archive.obligations, archive.objects, archive.seals, archive.tombstones, archive.holds, archive.retention_policies, archive.retention_walk cascade",
+        "truncate archive.jobs, archive.steps, archive.logs, archive.annotations, archive.log_jobs, archive.objects, archive.seals, archive.tombstones, archive.holds, archive.retention_policies, archive.retention_walk cascade",
       );
       for (const kind of ["logs", "records", "seals"])
         await rm(join(fileURLToPath(harness.loader.store.url), kind), { recursive: true, force: true });

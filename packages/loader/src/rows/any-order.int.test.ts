@@ -101,7 +101,7 @@ async function putRecords(harness: Harness, deliveries: readonly Delivery[]): Pr
 }
 
 async function emptyDatabase({ ask }: Harness): Promise<void> {
-  const filled = [...auditorTables, "obligations", "attempts", "runs", "objects", "tombstones", "seals"];
+  const filled = [...auditorTables, "log_jobs", "attempts", "runs", "objects", "tombstones", "seals"];
   await ask(`truncate ${filled.map((table) => `archive.${table}`).join(", ")}`);
 }
 
@@ -119,7 +119,7 @@ async function bury({ loader, ask }: Harness, job_id: number): Promise<void> {
     await applyTombstones(trx, [job_id]);
     await recordTerminalStates(trx, [job_id]);
   });
-  const left = `select from archive.obligations where job_id = ${job_id} and log_state = 'archived'`;
+  const left = `select from archive.log_jobs where job_id = ${job_id} and log_state = 'archived'`;
   expect(await ask(left)).toEqual([]);
 }
 

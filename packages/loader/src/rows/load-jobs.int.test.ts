@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { openHarness } from "../../test-support/harness.ts";
 import { loadJobs } from "./load-jobs.ts";
 
-const owed = "select job_id, rows_loaded_at is null as owed, log_state, log_reason from archive.obligations order by job_id";
+const owed = "select job_id, rows_loaded_at is null as owed, log_state, log_reason from archive.log_jobs order by job_id";
 
 test("a job's rows are loaded before its log is archived, and its log is pending", async () => {
   await using harness = await openHarness();

@@ -47,7 +47,7 @@ test("a record fills the auditor's tables and settles the log", async () => {
       archived_at: new Date("2026-05-01T10:06:00Z"),
     },
   ]);
-  expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
+  expect(await harness.ask("select log_state, record_key from archive.log_jobs")).toEqual([
     { log_state: "archived", record_key: key },
   ]);
   const sha256 = createHash("sha256")
@@ -133,7 +133,7 @@ test("of a job's records the one in force is loaded, in any order and in one bat
     expect(await harness.ask("select log_state, record_version from archive.logs")).toEqual([
       { log_state: "archived", record_version: 2 },
     ]);
-    expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
+    expect(await harness.ask("select log_state, record_key from archive.log_jobs")).toEqual([
       { log_state: "archived", record_key: keys[1] },
     ]);
   }
@@ -147,7 +147,7 @@ test("a record that no table takes is listed as unloadable, and the rest of its 
     jobs.map(async (job_id) => ({ job_id, key: await harness.record(job_id, archived(job_id)) })),
   );
   await loadRecords(harness.loader, messages);
-  expect(await harness.ask("select job_id, log_state, log_reason from archive.obligations order by 1")).toEqual([
+  expect(await harness.ask("select job_id, log_state, log_reason from archive.log_jobs order by 1")).toEqual([
     { job_id: jobId, log_state: "archived", log_reason: null },
     { job_id: jobId + 1, log_state: "failed", log_reason: "unloadable" },
     { job_id: jobId + 2, log_state: "archived", log_reason: null },
@@ -233,7 +233,7 @@ test("a version that is no record of the job is passed over, and the good one af
   const key = await harness.record(job_id, archived());
   expect(key).toMatch(/\.2\.json$/);
   await loadRecords(harness.loader, [{ job_id, key }]);
-  expect(await harness.ask("select log_state, record_key from archive.obligations")).toEqual([
+  expect(await harness.ask("select log_state, record_key from archive.log_jobs")).toEqual([
     { log_state: "archived", record_key: key },
   ]);
   expect(await harness.ask("select object_key from archive.objects where object_key like 'records/%'")).toEqual([

@@ -27,7 +27,7 @@ test("a listed attempt's record holds the run and its jobs, and its key stands i
   await loadRun(harness.loader, attempt);
   const found = await findRunRecord(harness.loader.store, host, ref);
   expect(found?.record).toMatchObject({ ...ref, host, repository: "acme/app", run: runObject(), job_ids: [jobId, jobId + 1] });
-  const [received] = await harness.ask(`select object_received_at::text as at from archive.obligations where job_id = ${jobId}`);
+  const [received] = await harness.ask(`select object_received_at::text as at from archive.log_jobs where job_id = ${jobId}`);
   const came = { source: "listing", received_at: new Date(String(received?.["at"])).toISOString() };
   expect(found?.record).toMatchObject({ listed_jobs: 3, missing_job_ids: [jobId + 2] });
   expect(found?.record.jobs).toEqual([

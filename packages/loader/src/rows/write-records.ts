@@ -4,7 +4,7 @@ import type { FoundRecord } from "@actions-archive/archive/record/records";
 import { PermanentError } from "@actions-archive/core/errors";
 import { transact } from "@actions-archive/database/connection/open-database";
 import { lockJobs } from "@actions-archive/database/ledger/log-jobs";
-import { forgetLogLeases } from "@actions-archive/database/ledger/log-leases";
+import { deleteLogLeases } from "@actions-archive/database/ledger/log-leases";
 import { failLog, recordTerminalStates } from "@actions-archive/database/ledger/log-states";
 import { recordObjects, type StoredObject } from "@actions-archive/database/ledger/objects";
 import { applyTombstones, propagateTombstones, type NamedLog } from "@actions-archive/database/retention/tombstones";
@@ -61,7 +61,7 @@ export async function writeRows(
     await propagateTombstones(trx, records.flatMap(namedLog));
     await applyTombstones(trx, jobIds);
     await recordTerminalStates(trx, jobIds);
-    await forgetLogLeases(trx, jobIds);
+    await deleteLogLeases(trx, jobIds);
   });
 }
 

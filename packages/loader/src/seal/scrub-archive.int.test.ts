@@ -102,7 +102,7 @@ test("a damaged log in force is requested again", async () => {
   expect(await findingsOf(harness)).toEqual([
     { object_key: logKey(host, { repository_id: repositoryId, run_id: runId, job_id: jobId }), finding: "missing" },
   ]);
-  expect(await harness.ask("select relook_at <= now() as due, log_state from archive.obligations")).toEqual([
+  expect(await harness.ask("select recheck_at <= now() as due, log_state from archive.log_jobs")).toEqual([
     { due: true, log_state: "archived" },
   ]);
 });

@@ -129,7 +129,7 @@ test("a log that no record names is sealed as the store has it", async () => {
   ];
   const left = Buffer.from("left by a worker that died");
   await putFile(harness, logKey(host, one), left);
-  await harness.ask(`insert into archive.logs_in_flight (job_id, worker) values (${one.job_id}, 'dead')`);
+  await harness.ask(`insert into archive.log_leases (job_id, worker) values (${one.job_id}, 'dead')`);
   // Of the other job, other bytes were read later: its record names the extra log.
   await putFile(harness, logKey(host, two), left);
   const raw_sha256 = hashOf(Buffer.from("raw"));
@@ -367,8 +367,8 @@ test("a new key seals after the old one has announced it, and not before", async
   // A prepared seal that a crash left is published first, and announces nothing.
   await expect(sealArchive({ ...sealer, store: dead(sealer.store) })).rejects.toThrow("died");
   const nextKey = next.signer.publicKey;
-  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, isAsAsked: false });
-  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, isAsAsked: true });
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 2, hasRequestedContent: false });
+  expect(await sealArchive(sealer, { nextKey })).toMatchObject({ sequence: 3, hasRequestedContent: true });
   await expect(sealArchive(sealer)).rejects.toThrow(/must be signed by key/);
   const rotated = await openTestSealer(harness, { ...config, SEAL_KEY: next.pem });
   await addJob(harness, jobId);

@@ -49,7 +49,7 @@ export type PublishedSeal = {
   readonly sequence: number;
   readonly sha256: string;
   /** False if a prepared seal that a crash had left was published first: it has neither `nextKey` nor the corrections. */
-  readonly isAsAsked: boolean;
+  readonly hasRequestedContent: boolean;
 };
 
 /**
@@ -87,7 +87,7 @@ async function sealAlone(
   log.info({ sequence, sha256, objectKey: sealKey(sequence), store: store.url }, "sealed");
   const { next_key, corrections: carried = [] } = Seal.parse(JSON.parse(prepared.payload.toString("utf8")));
   const announces = nextKey === undefined || next_key?.key_id === keyIdOf(nextKey);
-  return { sequence, sha256, isAsAsked: announces && carried.length === corrections.length };
+  return { sequence, sha256, hasRequestedContent: announces && carried.length === corrections.length };
 }
 
 /** @returns whether the store has `object` under the seal's key now. */

@@ -41,7 +41,7 @@ test("what was stored while no loader ran is loaded before the first seal", asyn
   await using resources = new AsyncDisposableStack();
   await harness.owe();
   const key = await harness.record(jobId, archived());
-  await harness.ask(`update archive.obligations set record_key = '${key}'`);
+  await harness.ask(`update archive.log_jobs set record_key = '${key}'`);
   await begin(harness, resources);
   await harness.ask("select pg_sleep(1.5)");
   expect(await countSeals(harness)).toBe(0);

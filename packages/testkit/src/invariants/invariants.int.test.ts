@@ -134,7 +134,7 @@ test("an invariant without evidence is not checked", async () => {
 test("I1: a job that is lost, or has a wrong state, or is due without a gap", async () => {
   const { job_id } = logAt(0);
   const take = (table: string) => `delete from archive.${table} where job_id = ${job_id};`;
-  expect(await invariantsOf({}, take("jobs") + take("steps") + take("obligations"))).toContain("I1");
+  expect(await invariantsOf({}, take("jobs") + take("steps") + take("log_jobs"))).toContain("I1");
   expect(await invariantsOf({}, `update archive.steps set conclusion = 'failure' where job_id = ${job_id}`)).toEqual(["I1"]);
   // Lines may be unassigned, but never assigned to another step.
   const lines = (count: string) => `update archive.sections set line_count = ${count} where job_id = ${job_id};`;
@@ -147,7 +147,7 @@ test("I1: a job that is lost, or has a wrong state, or is due without a gap", as
   ).toEqual([]);
   const reason = "update archive.logs set log_reason = 'expired' where log_reason = 'not_run'";
   expect(await invariantsOf({}, reason)).toEqual(["I1", "I11"]);
-  const owed = `${take("logs")} update archive.obligations set log_state = 'pending' where job_id = ${job_id};`;
+  const owed = `${take("logs")} update archive.log_jobs set log_state = 'pending' where job_id = ${job_id};`;
   const silent = "create or replace view audit.gaps as select * from audit.gaps_then where job_id is null";
   const renamed = "alter view audit.gaps rename to gaps_then;";
   const { violations } = await inTransaction(`${owed} ${renamed} ${silent}`);
@@ -206,7 +206,7 @@ test("I4: a row, a name or an object of something that the simulator did not iss
 
 test("I5: a row that once went back to an earlier state", async () => {
   const { job_id } = logAt(0);
-  const back = (change: string, restored: string, table = "obligations") =>
+  const back = (change: string, restored: string, table = "log_jobs") =>
     [change, restored].map((set) => `update archive.${table} set ${set} where job_id = ${job_id};`).join("");
   expect(await invariantsOf({}, back("log_state = 'pending'", "log_state = 'archived'"))).toEqual(["I5"]);
   expect(await invariantsOf({}, back("log_state = 'absent'", "log_state = 'archived'"))).toEqual(["I5"]);
@@ -220,8 +220,8 @@ test("I5: a row that once went back to an earlier state", async () => {
   // Legal transitions: an absent log is archived after all, and a failed one is retried.
   const forward = [["absent", "archived"], ["failed", "pending"], ["pending", "failed"]]; // prettier-ignore
   for (const [from, to] of forward) {
-    const steps = `alter table archive.obligations disable trigger all; update archive.obligations set log_state = '${from}' where job_id = ${job_id};
-      alter table archive.obligations enable trigger all; update archive.obligations set log_state = '${to}' where job_id = ${job_id};`;
+    const steps = `alter table archive.log_jobs disable trigger all; update archive.log_jobs set log_state = '${from}' where job_id = ${job_id};
+      alter table archive.log_jobs enable trigger all; update archive.log_jobs set log_state = '${to}' where job_id = ${job_id};`;
     expect(await invariantsOf({}, steps)).not.toContain("I5");
   }
 });
@@ -251,7 +251,7 @@ test("I7: a secret in an output, an object, a row or the queue", async () => {
   const [canary = "", , key = ""] = correct.canaries ?? [];
   const { job_id } = logAt(0);
   const [signature = ""] = correct.journal.signatures;
-  const detail = (text: string) => `update archive.obligations set log_detail = 'see ${text}' where job_id = ${job_id}`;
+  const detail = (text: string) => `update archive.log_jobs set log_detail = 'see ${text}' where job_id = ${job_id}`;
   expect(await invariantsOf({ outputs: [{ name: "worker", text: `x${canary}` }] })).toEqual(["I7"]);
   expect(await invariantsOf({ outputs: [{ name: "worker", text: JSON.stringify({ key }) }] })).toEqual(["I7"]);
   expect(await invariantsOf({ outputs: [{ name: "worker", text: `?sig=${encodeURIComponent(signature)}&sp=r` }] })).toEqual([

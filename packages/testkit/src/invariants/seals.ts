@@ -67,7 +67,7 @@ export async function checkSealed({ evidence, store }: CheckedSystem): Promise<V
   const late = await ask<{ key: string }>(
     evidence.client,
     `select object_key as key from archive.objects
-    where sealed_in is null and (noted_at >= (select max(sealed_at) - interval '1 minute' from audit.seals)
+    where sealed_in is null and (recorded_at >= (select max(sealed_at) - interval '1 minute' from audit.seals)
       or (select entries >= $1 from audit.seals order by sequence desc limit 1))`,
     [maxSealEntries],
   );

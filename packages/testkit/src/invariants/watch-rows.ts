@@ -33,7 +33,7 @@ const notCompleted = [
 ] as const;
 
 const watches: Readonly<Record<string, Watch>> = {
-  obligations: {
+  log_jobs: {
     id: "job_id",
     fixed: ["job_id", "repository_id", "run_id", "first_seen_at"],
     kept: ["job_name", "runner_name", "conclusion", "started_at", "completed_at", "record_key"],

@@ -25,9 +25,9 @@ const transientNames = new Set([
 ]);
 
 /** The remedy for each error name. */
-export type Cures = Readonly<Record<string, string>>;
+export type Remedies = Readonly<Record<string, string>>;
 
-const cures: Cures = {
+const cures: Remedies = {
   AccessDenied:
     "Grant the credentials s3:PutObject, s3:GetObject and s3:ListBucket on the bucket (and the KMS key, if there is one).",
   InvalidAccessKeyId: "The store does not know the access key: correct AWS_ACCESS_KEY_ID.",
@@ -58,14 +58,14 @@ export function isNotFound(error: unknown): boolean {
  * Converts an error of the SDK, the network or S3 to an archive error. `doing` names the operation, the object and the bucket;
  * `ownCures` adds remedies for this operation.
  */
-export function s3Failure(error: unknown, doing: string, ownCures: Cures = {}): Error {
+export function s3Failure(error: unknown, doing: string, ownCures: Remedies = {}): Error {
   if (error instanceof ActionsArchiveError) return error;
   if (!(error instanceof Error)) return new TransientError("store/unavailable", `${doing}: ${String(error)}. It is tried again.`);
   const status = statusOf(error);
   const what = `${doing}: ${[status, error.name, error.message].filter(Boolean).join(" ")}.`;
   const isRefusal = status !== undefined && status >= 300 && status < 500 && status !== 408 && status !== 409 && status !== 429;
   if (isRefusal && !transientNames.has(error.name)) {
-    const known: Cures = { ...cures, ...ownCures };
+    const known: Remedies = { ...cures, ...ownCures };
     const remedy =
       known[error.name] ?? (status === 403 ? known["AccessDenied"] : "Correct the store's settings or the bucket's policy.");
     return new PermanentError("store/refused", `${what} ${remedy}`, { cause: error });

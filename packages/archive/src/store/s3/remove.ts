@@ -4,7 +4,7 @@ import { TransientError } from "@actions-archive/core/errors";
 import { DeleteObjectCommand, HeadObjectCommand, type HeadObjectCommandOutput, type S3Client } from "@aws-sdk/client-s3";
 
 import type { RemoveOutcome } from "../store.ts";
-import { type Cures, isNotFound, statusOf } from "./failure.ts";
+import { type Remedies, isNotFound, statusOf } from "./failure.ts";
 
 export type RemoveRequest = {
   readonly client: S3Client;
@@ -16,7 +16,7 @@ export type RemoveRequest = {
   readonly isLocking: boolean;
 };
 
-export const removalCures: Cures = {
+export const removalRemedies: Remedies = {
   AccessDenied:
     "For retention and erase, grant the loader's credentials s3:DeleteObject and s3:DeleteObjectVersion on the keys under logs/, and s3:GetObjectRetention if the bucket has Object Lock.",
 };

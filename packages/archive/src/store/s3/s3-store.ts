@@ -34,7 +34,7 @@ import { isNotFound, isTaken, s3Failure } from "./failure.ts";
 import { isRequestedVersion, sendGet } from "./get.ts";
 import { probeBucket } from "./probe.ts";
 import { md5Of, type Protection, sendPut } from "./put.ts";
-import { removalCures, sendRemove } from "./remove.ts";
+import { removalRemedies, sendRemove } from "./remove.ts";
 import { created, type Created, knownVersion, listBucketVersions } from "./versions.ts";
 
 export type S3StoreOptions = {
@@ -155,7 +155,7 @@ class S3Store implements Store {
       try {
         return await sendRemove(place);
       } catch (error) {
-        throw s3Failure(error, `Removing ${this.#name(key)}`, removalCures);
+        throw s3Failure(error, `Removing ${this.#name(key)}`, removalRemedies);
       }
     });
   }

@@ -1,7 +1,7 @@
 -- The owners that the current session may see. In schema archive, since policies depend on it.
 -- Both the login and the current role must be allowed: `set role` and security definer functions do not change the login, and a
 -- connection pool sets the role for its client. Unlike a setting, neither can be forged.
-create or replace view archive.asker as
+create or replace view archive.current_reader as
 select
   asking.sees_all,
   asking.owners,
@@ -28,7 +28,7 @@ from (
       )
     ) as owners
 ) as asking;
-comment on view archive.asker is 'What the current session may see, one row. The policies of the tables read it.';
-comment on column archive.asker.sees_all is 'True if the login and the current role are members of actions_archive_auditor.';
-comment on column archive.asker.owners is 'Owners in archive.auditor_owners that both may see, in lower case.';
-comment on column archive.asker.repositories is 'Ids of these owners'' repositories, by current name; null if none.';
+comment on view archive.current_reader is 'What the current session may see, one row. The policies of the tables read it.';
+comment on column archive.current_reader.sees_all is 'True if the login and the current role are members of actions_archive_auditor.';
+comment on column archive.current_reader.owners is 'Owners in archive.auditor_owners that both may see, in lower case.';
+comment on column archive.current_reader.repositories is 'Ids of these owners'' repositories, by current name; null if none.';

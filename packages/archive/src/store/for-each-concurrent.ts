@@ -4,7 +4,11 @@
  * Calls `fn` for each of `items` in order, at most `atOnce` at a time. Resolves when all calls have settled.
  * @throws the first error of `items` or `fn`; no call starts after it.
  */
-export async function eachOf<T>(items: AsyncIterable<T>, atOnce: number, fn: (item: T) => Promise<void>): Promise<void> {
+export async function forEachConcurrent<T>(
+  items: AsyncIterable<T>,
+  atOnce: number,
+  fn: (item: T) => Promise<void>,
+): Promise<void> {
   const iterator = items[Symbol.asyncIterator]();
   const stop = new AbortController();
   const lanes = Array.from({ length: atOnce }, async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { eachOf } from "./each-of.ts";
+import { forEachConcurrent } from "./for-each-concurrent.ts";
 
 async function* count(to: number): AsyncIterable<number> {
   for (let n = 0; n < to; n += 1) yield n;
@@ -9,7 +9,7 @@ async function* count(to: number): AsyncIterable<number> {
 test("every item is processed once, and never more at a time than allowed", async () => {
   let [running, most] = [0, 0];
   const done: number[] = [];
-  await eachOf(count(50), 4, async (n) => {
+  await forEachConcurrent(count(50), 4, async (n) => {
     most = Math.max(most, (running += 1));
     await new Promise(setImmediate);
     running -= 1;
@@ -22,7 +22,7 @@ test("every item is processed once, and never more at a time than allowed", asyn
 test("the first error is thrown after running calls have settled, and no new call begins", async () => {
   const begun: number[] = [];
   let settled = 0;
-  const failing = eachOf(count(50), 3, async (n) => {
+  const failing = forEachConcurrent(count(50), 3, async (n) => {
     begun.push(n);
     await new Promise(setImmediate);
     settled += 1;
@@ -38,5 +38,5 @@ test("an error of the list itself is thrown", async () => {
     yield 1;
     throw new Error("the list");
   }
-  await expect(eachOf(broken(), 2, async () => {})).rejects.toThrow("the list");
+  await expect(forEachConcurrent(broken(), 2, async () => {})).rejects.toThrow("the list");
 });

@@ -1,5 +1,5 @@
 -- Last statement of reports. As a single statement without a `set` clause it is inlined, and planned with constant times.
-create function audit.unread(list text, span_start timestamptz, span_end timestamptz, of_repository text)
+create function audit.unread_counts(list text, span_start timestamptz, span_end timestamptz, of_repository text)
 returns table (unread text, count bigint)
 language sql stable parallel safe
 as $$
@@ -39,4 +39,4 @@ as $$
   group by cause
 $$;
 
-comment on function audit.unread(text, timestamptz, timestamptz, text) is 'Counts by cause what could not be read of the jobs that completed in a span: pending, failed, missing and unextracted logs, truncated lists, and spans never listed. list is actions, permissions or runners. An empty repository means all.';
+comment on function audit.unread_counts(text, timestamptz, timestamptz, text) is 'Counts by cause what could not be read of the jobs that completed in a span: pending, failed, missing and unextracted logs, truncated lists, and spans never listed. list is actions, permissions or runners. An empty repository means all.';

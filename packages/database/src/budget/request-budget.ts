@@ -48,12 +48,12 @@ export async function requestBudget(
   const { counted, unread, reading, pause } = usage;
   const { rows } = await sql<TimedBudgetGrant>`
     select granted, wait_ms, is_paused, reason, archive.clock() as clock
-    from archive.ask_budget(${credential}, ${holder}::uuid, ${running}::integer, ${wanted}::integer, ${counted}::integer,
+    from archive.request_budget(${credential}, ${holder}::uuid, ${running}::integer, ${wanted}::integer, ${counted}::integer,
       ${unread}::integer, ${jsonOf(reading)}::jsonb, ${jsonOf(pause)}::jsonb, ${reservePercent}::integer,
       ${maxPerHour ?? null}::integer)
   `.execute(db);
   const [answer] = rows;
-  if (answer === undefined) throw new Error("ask_budget answers with one row");
+  if (answer === undefined) throw new Error("request_budget answers with one row");
   return answer;
 }
 

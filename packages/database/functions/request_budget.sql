@@ -1,6 +1,6 @@
 -- One call reports the requests that ended and asks how many may start. `holder_running` is an absolute count, not a difference: the
 -- next call repairs one whose outcome was lost. clock_timestamp(), since a call may have waited for the row's lock.
-create or replace function archive.ask_budget(
+create or replace function archive.request_budget(
   asked_credential text, asking_holder uuid, holder_running integer, wanted integer, counted integer, ended_unread integer,
   reading jsonb, pause jsonb, reserve_percent integer, most_per_hour integer
 ) returns table (granted integer, wait_ms double precision, is_paused boolean, reason text)
@@ -147,4 +147,4 @@ begin
   return next;
 end
 $$;
-comment on function archive.ask_budget is 'Tells how requests of a credential ended, and how many more may start now, by the database''s clock.';
+comment on function archive.request_budget is 'Tells how requests of a credential ended, and how many more may start now, by the database''s clock.';

@@ -1,5 +1,5 @@
 -- Parses the times of reports and options. Without a `set` clause Postgres inlines the function and plans with the constant time.
-create function audit.instant(moment text) returns timestamptz
+create function audit.parse_time(moment text) returns timestamptz
 language sql stable parallel safe
 return case
   when moment ~ '^\d+$' then now() - make_interval(days => moment::integer)
@@ -7,4 +7,4 @@ return case
   else moment::timestamptz
 end;
 
-comment on function audit.instant(text) is 'Parses a number of days before now, or a date or time (UTC unless it has a zone), or infinity and -infinity.';
+comment on function audit.parse_time(text) is 'Parses a number of days before now, or a date or time (UTC unless it has a zone), or infinity and -infinity.';
