@@ -1,15 +1,21 @@
-// Three projects: `unit` does no I/O; `integration` (`*.int.test.ts`) has a real Postgres and Redis, which its set-up starts; `faults`
-// (`*.fault.test.ts`) breaks them, and takes minutes.
+// Four projects: `unit` does no I/O; `integration` (`packages/**/*.int.test.ts`) has a real Postgres and Redis, which its set-up starts;
+// `system` (`test/*.int.test.ts`) runs the programs themselves; `faults` (`*.fault.test.ts`) breaks whole systems, and takes an hour.
 
 import { defineConfig } from "vitest/config";
 
-const nowhere = ["**/node_modules/**"];
+const ignored = ["**/node_modules/**"];
 const servers = "./packages/testkit/src/global-setup.ts";
+const onServers = {
+  exclude: ignored,
+  globalSetup: [servers],
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+};
 
 export default defineConfig({
   test: {
-    // Each test file in a process of its own, two at once: an integration test runs several processes itself, and with four such
-    // files on two cores what must happen within a lease's time did not always.
+    // Each test file in a process of its own, two at once: an integration test runs several processes itself, and four such files on two
+    // cores miss the deadlines of leases.
     pool: "forks",
     maxWorkers: 2,
     restoreMocks: true,
@@ -19,7 +25,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["**/*.{int,fault}.test.ts", ...nowhere],
+          exclude: ["**/*.{int,fault}.test.ts", ...ignored],
           // A time-out only ends what hangs: a machine that is busy elsewhere is no failure.
           testTimeout: 30_000,
         },
@@ -28,11 +34,16 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["packages/*/src/**/*.int.test.ts", "test/**/*.int.test.ts"],
-          exclude: nowhere,
-          globalSetup: [servers],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          include: ["packages/*/src/**/*.int.test.ts"],
+          ...onServers,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "system",
+          include: ["test/**/*.int.test.ts"],
+          ...onServers,
         },
       },
       {
@@ -40,11 +51,9 @@ export default defineConfig({
         test: {
           name: "faults",
           include: ["test/faults/**/*.fault.test.ts"],
-          exclude: nowhere,
-          globalSetup: [servers],
+          ...onServers,
           testTimeout: 1_800_000,
-          hookTimeout: 300_000,
-          // What must happen within a lease's time would not, with two whole systems on two cores.
+          // Two whole systems on two cores would miss the deadlines of their leases.
           fileParallelism: false,
         },
       },

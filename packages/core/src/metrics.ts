@@ -55,13 +55,17 @@ export class Metrics {
   readonly webhooks = this.#counter("webhooks_total", "Webhook deliveries by outcome.", ["outcome"]);
   readonly #log: Logger | undefined;
   readonly #sources: (() => Promise<Readings>)[] = [];
-  readonly #gauges = new Map<string, Gauge>();
+  readonly #gauges = new Map<StateGauge, Gauge>();
+  #rendering: Promise<string> | undefined;
 
   constructor(log?: Logger) {
     this.#log = log;
     collectDefaultMetrics({ register: this.registry });
-    for (const [name, { help, labelNames }] of Object.entries(stateGauges))
+    // The keys of `stateGauges` are of this type; Object.keys widens them.
+    for (const name of Object.keys(stateGauges) as StateGauge[]) {
+      const { help, labelNames } = stateGauges[name];
       this.#gauges.set(name, new Gauge({ name: prefix + name, help, labelNames, registers: [this.registry] }));
+    }
     const build = new Gauge({
       name: `${prefix}build_info`,
       help: "Always 1.",
@@ -78,18 +82,28 @@ export class Metrics {
   }
 
   /** The exposition format of Prometheus. Never rejects. */
-  async render(): Promise<string> {
-    for (const gauge of this.#gauges.values()) gauge.reset();
-    // `reset` leaves a gauge without labels at 0, which would claim that there is nothing; `remove` leaves it out.
-    for (const gauge of this.#gauges.values()) gauge.remove();
+  render(): Promise<string> {
+    // Two scrapes at once would reset each other's gauges.
+    this.#rendering ??= this.#render().finally(() => {
+      this.#rendering = undefined;
+    });
+    return this.#rendering;
+  }
+
+  async #render(): Promise<string> {
+    for (const [name, gauge] of this.#gauges) {
+      gauge.reset();
+      // `reset` leaves a gauge without labels at 0, which would claim that there is nothing; `remove` leaves it out.
+      if (stateGauges[name].labelNames.length === 0) gauge.remove();
+    }
     await Promise.all(this.#sources.map((read) => this.#readSource(read)));
     return this.registry.metrics();
   }
 
   async #readSource(read: () => Promise<Readings>): Promise<void> {
     try {
-      for (const [name, readings] of Object.entries(await read()))
-        for (const { labels = {}, value } of readings ?? []) this.#gauges.get(name)?.set(labels, value);
+      const found = await read();
+      for (const [name, gauge] of this.#gauges) for (const { labels = {}, value } of found[name] ?? []) gauge.set(labels, value);
     } catch (error) {
       this.#log?.debug({ err: error }, "metrics not read");
     }

@@ -11,12 +11,12 @@ import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import { runPeriodically } from "@actions-archive/core/run-periodically";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { createStateSource } from "@actions-archive/database/audit/measure-state";
 import { listDueBackfills } from "@actions-archive/database/backfill/backfills";
 import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
 import { openLedger } from "@actions-archive/database/ledger/open-ledger";
 import { listDueRepositories } from "@actions-archive/database/ledger/repositories";
+import { createStateSource } from "@actions-archive/database/metrics/measure-state";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 import type { Hono } from "hono";
 

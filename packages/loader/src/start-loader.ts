@@ -9,9 +9,9 @@ import { Consumer, type Handler, Producer, type QueueSettings } from "@actions-a
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { createStateSource } from "@actions-archive/database/audit/measure-state";
 import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
 import { openLedger } from "@actions-archive/database/ledger/open-ledger";
+import { createStateSource } from "@actions-archive/database/metrics/measure-state";
 
 import type { LoaderConfig } from "./config.ts";
 import type { Loader } from "./loader.ts";

@@ -10,10 +10,10 @@ import { Consumer, Producer, type QueueSettings } from "@actions-archive/core/qu
 import { checkQueueEngine } from "@actions-archive/core/queue-engine";
 import type { Service } from "@actions-archive/core/service";
 import { githubHost } from "@actions-archive/core/settings";
-import { createStateSource } from "@actions-archive/database/audit/measure-state";
 import { openDatabaseBudget } from "@actions-archive/database/budget/credentials";
 import { claimIdentity, findIdentity } from "@actions-archive/database/ledger/identity";
 import { openLedger } from "@actions-archive/database/ledger/open-ledger";
+import { createStateSource } from "@actions-archive/database/metrics/measure-state";
 import { openGitHubFrom } from "@actions-archive/github/open-from-settings";
 
 import { archiveLog } from "./archive-log.ts";

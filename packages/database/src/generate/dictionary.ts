@@ -1,12 +1,11 @@
-// Generates the data dictionary of all views of schema audit and tables of schema archive from the catalogue and its comments.
+// Generates the data dictionary of the views of schema audit from the catalogue and its comments.
 
 import type pg from "pg";
 
 type Column = { readonly name: string; readonly type: string; readonly nullable: boolean; readonly comment: string };
 type Relation = { readonly name: string; readonly comment: string; readonly columns: readonly Column[] };
 
-// The catalogue has no `not null` for a view's columns, so their comments say when they are null, which a test checks. Partitions,
-// indexes and the migrator's tables are excluded. Types are printed as in psql, except timestamptz.
+// The catalogue has no `not null` for a view's columns, so their comments say when they are null, which a test checks. Types are printed as in psql, except timestamptz.
 const relationsOf = `
   select
     relname as name,
@@ -15,19 +14,19 @@ const relationsOf = `
       json_build_object(
         'name', attname,
         'type', replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz'),
-        'nullable', case when relkind = 'v' then col_description(attrelid, attnum) ~* '\\mnull\\M' else not attnotnull end,
+        'nullable', col_description(attrelid, attnum) ~* '\\mnull\\M',
         'comment', col_description(attrelid, attnum)
       ) order by attnum
     ) as columns
   from pg_class
   join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
-  where relnamespace = $1::regnamespace and relkind in ('r', 'p', 'v') and not relispartition and relname !~ '^migrations'
+  where relnamespace = 'audit'::regnamespace and relkind = 'v'
   group by pg_class.oid
   order by relname`;
 
-/** @returns Markdown: the introduction, then the sections of the views and tables. */
+/** @returns Markdown: the introduction, then a section for each view. */
 export async function writeDictionary(client: pg.ClientBase, introduction: string): Promise<string> {
-  const [views, tables] = [await listRelations(client, "audit"), await listRelations(client, "archive")];
+  const views = await listRelations(client);
   return [
     "<!-- Made by `npx pnpm db:types` from packages/database/dictionary.md and the comments of the database. Do not edit. -->",
     introduction.trim(),
@@ -35,18 +34,16 @@ export async function writeDictionary(client: pg.ClientBase, introduction: strin
     ["```mermaid", ...entityDiagram(views), "```"].join("\n"),
     "## Views of schema `audit`",
     "“null” marks a column that can be null; its meaning says when.",
-    ...views.flatMap((view) => section(view, "audit")),
-    "## Tables of schema `archive`",
-    "Tables may change in any release: query the views. They are listed for operators and developers.",
-    ...tables.flatMap((table) => section(table, "archive")),
+    ...views.flatMap(section),
+    "The tables of schema `archive` may change in any release: query the views. Each table and column has a comment (`\\d+ archive.runs` in psql).",
   ].join("\n\n");
 }
 
-async function listRelations(client: pg.ClientBase, schema: string): Promise<Relation[]> {
-  return (await client.query<Relation>(relationsOf, [schema])).rows;
+async function listRelations(client: pg.ClientBase): Promise<Relation[]> {
+  return (await client.query<Relation>(relationsOf)).rows;
 }
 
-function section({ name, comment, columns }: Relation, schema: string): string[] {
+function section({ name, comment, columns }: Relation): string[] {
   const rows = columns.map((column) => [
     `\`${column.name}\``,
     column.type,
@@ -54,7 +51,7 @@ function section({ name, comment, columns }: Relation, schema: string): string[]
     escapeCell(column.comment),
   ]);
   const table = [["column", "type", "null?", "meaning"], ["---", "---", "---", "---"], ...rows];
-  return [`### ${schema}.${name}`, escapeText(comment), table.map((cells) => `| ${cells.join(" | ")} |`).join("\n")];
+  return [`### audit.${name}`, escapeText(comment), table.map((cells) => `| ${cells.join(" | ")} |`).join("\n")];
 }
 
 /** Each view with its ids, joined to jobs by job, else by run, else by repository. */

@@ -3,11 +3,11 @@
 import type { Readings } from "@actions-archive/core/metrics";
 import { sql } from "kysely";
 
+import { countGaps } from "../audit/gaps.ts";
 import { listCredentials } from "../budget/credentials.ts";
 import type { Database } from "../connection/open-database.ts";
 import { countDamages } from "../seal/scrub.ts";
 import { findSealing } from "../seal/sealing.ts";
-import { countGaps } from "./gaps.ts";
 
 const expiringHours = 48;
 
