@@ -104,7 +104,7 @@ test("logs --step explains why a step is not available, and lists those that are
     [firstJobId, "9", `Step 9 of job ${firstJobId} is not known.`],
     [firstJobId, "3", `Step 3 (Deploy) of job ${firstJobId} was skipped: it has no lines.`],
     [firstJobId, "5", `Step 5 (Post make) of job ${firstJobId} has no lines that could be attributed to it`],
-    [firstJobId + 1, "2", `The record of job ${firstJobId + 1} does not say where its steps are.`],
+    [firstJobId + 1, "2", `The record of job ${firstJobId + 1} has no positions of its steps.`],
   ] as const) {
     const { code, stdout, stderr } = await run(job, step);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

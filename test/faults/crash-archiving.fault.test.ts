@@ -13,7 +13,7 @@ test("kill -9 at every call of archiving into S3 leads to the same records and l
   let orphans = 0;
   const { calls, crashes } = await crashAtEveryCall({
     ...scenario.begin,
-    checkInvariants({ objects }) {
+    check({ objects }) {
       const keys = Object.keys(objects);
       const withoutRecord = keys.filter((key) => key.startsWith("logs/") && !keys.includes(recordOf(key)));
       orphans = Math.max(orphans, withoutRecord.length);

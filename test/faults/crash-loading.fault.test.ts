@@ -32,7 +32,7 @@ test("kill -9 at every call of sealing leads to one chain that holds the same", 
     ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
-    checkInvariants(left) {
+    check(left) {
       const prepared = sealInHand(left);
       const isPut = "seals/000000000002.json" in left.objects;
       if (prepared !== undefined && !isPut) cutBeforePut += 1;

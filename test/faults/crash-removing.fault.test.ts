@@ -32,7 +32,7 @@ test("kill -9 at every call of removing logs: none goes before its tombstone is 
     ...scenario.begin,
     forget: { seals: ["payload", "sha256"] },
     objectOf: sealOf,
-    checkInvariants(left) {
+    check(left) {
       const gone = removedKeys.filter((key) => !(key in left.objects));
       expect(tombstonedKeys(left)).toEqual(expect.arrayContaining(gone));
       expect(keptKeys.filter((key) => !(key in left.objects))).toEqual([]);

@@ -11,7 +11,7 @@ import { type Harness, type JobAt, openHarness, repositoryName } from "../test-s
 
 const none = { kind: "not-found" } as const;
 
-async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | undefined> {
+async function logReasonOf({ recordOf }: Harness, job: Job): Promise<string | undefined> {
   const log = (await recordOf(job))?.log;
   return log?.state === "absent" ? log.reason : log?.state;
 }
@@ -46,7 +46,7 @@ test("a log's age is measured by GitHub's clock, not by this machine's", async (
   const job = await harness.addJob({ agoMs: 20_000, log: none });
   harness.simulator.control.advanceClock({ ms: 700_000 });
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("a job without an end is as old as its object", async () => {
@@ -57,7 +57,7 @@ test("a job without an end is as old as its object", async () => {
   expect(await harness.recordOf(job)).toBeUndefined();
   await harness.query("update archive.log_jobs set object_received_at = now() - interval '1 hour'");
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test.each([{}, { framing: "chunked" as const }])("zero bytes of an old job are empty (%j)", async (fault) => {
@@ -65,7 +65,7 @@ test.each([{}, { framing: "chunked" as const }])("zero bytes of an old job are e
   const job = await harness.addJob({ log: { kind: "text", content: Buffer.alloc(0) } });
   harness.simulator.faults.add({ origin: "log", ...fault });
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("empty");
+  expect(await logReasonOf(harness, job)).toBe("empty");
   expect(await harness.listKeys("logs/")).toEqual([]);
 });
 
@@ -82,7 +82,7 @@ test.each([
   const job = await harness.addJob({ isWithoutRunner: true, ...draft });
   await harness.deliver(job);
   if (reason === "deleted") await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe(reason);
+  expect(await logReasonOf(harness, job)).toBe(reason);
   const looked = harness.requests().some((path) => path === `api /repos/${repositoryName}`);
   expect(looked).toBe(reason === "deleted");
 });
@@ -129,14 +129,14 @@ test.each([
   await harness.query(`update archive.repositories set ${facts}`);
   const job = await harness.addJob({ agoMs: days * day, log: none });
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe(reason);
+  expect(await logReasonOf(harness, job)).toBe(reason);
 });
 
 test("deleted: an old missing blob is deleted, although the job is still readable", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ log: { kind: "blob-missing" } });
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("forbidden: a 403 that is no rate limit is forbidden at the first attempt", async () => {
@@ -182,7 +182,7 @@ test("a job that failed before is expired once its log is", async () => {
   const job = await harness.addJob({ agoMs: 91 * day, log: none });
   await harness.query("update archive.log_jobs set log_state = 'failed', log_reason = 'incomplete'");
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("expired");
+  expect(await logReasonOf(harness, job)).toBe("expired");
 });
 
 /** A job whose log was recorded as deleted, and whose recheck is due. */

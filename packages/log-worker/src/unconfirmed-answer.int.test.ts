@@ -13,7 +13,7 @@ const gone = { path: "*/logs", status: 410, body: `{"message":"Server Error"}` }
 
 type Job = Awaited<ReturnType<Harness["addJob"]>>;
 
-async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | undefined> {
+async function logReasonOf({ recordOf }: Harness, job: Job): Promise<string | undefined> {
   const log = (await recordOf(job))?.log;
   return log?.state === "absent" ? log.reason : log?.state;
 }
@@ -37,7 +37,7 @@ test.each([
   expect(state).toMatchObject({ log_state: "pending", log_detail: expect.stringContaining("retried") });
   expect(Math.abs(due - 60)).toBeLessThan(10);
   await deliverLater(harness, job, minute);
-  expect(await errorMessage(harness, job)).toBe("archived");
+  expect(await logReasonOf(harness, job)).toBe("archived");
 });
 
 test.each([
@@ -49,9 +49,9 @@ test.each([
   const job = await harness.addJob({ log });
   await harness.deliver(job);
   await deliverLater(harness, job, 30_000);
-  expect(await errorMessage(harness, job)).toBeUndefined();
+  expect(await logReasonOf(harness, job)).toBeUndefined();
   await deliverLater(harness, job, 30_000);
-  expect(await errorMessage(harness, job)).toBe(reason);
+  expect(await logReasonOf(harness, job)).toBe(reason);
 });
 
 test("a different answer in between restarts the wait", async () => {
@@ -61,9 +61,9 @@ test("a different answer in between restarts the wait", async () => {
   harness.simulator.faults.add({ origin: "api", ...gone });
   await deliverLater(harness, job, minute);
   await deliverLater(harness, job, minute);
-  expect(await errorMessage(harness, job)).toBeUndefined();
+  expect(await logReasonOf(harness, job)).toBeUndefined();
   await deliverLater(harness, job, minute);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("404s that came before the wait was over count as first answers", async () => {
@@ -71,7 +71,7 @@ test("404s that came before the wait was over count as first answers", async () 
   const job = await harness.addJob({ agoMs: 20_000, log: { kind: "not-found" } });
   await harness.deliver(job);
   await deliverLater(harness, job, 700_000);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("an hour of 404 for every request about jobs makes no log deleted", async () => {
@@ -84,7 +84,7 @@ test("an hour of 404 for every request about jobs makes no log deleted", async (
   expect(due).toBeGreaterThan(30 * 60);
   harness.simulator.faults.clear();
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe("archived");
+  expect(await logReasonOf(harness, job)).toBe("archived");
 });
 
 test("a job that is still not found a day later was deleted", async () => {
@@ -93,16 +93,16 @@ test("a job that is still not found a day later was deleted", async () => {
   harness.simulator.control.deleteRun({ runId: job.run.id });
   await harness.deliver(job);
   await deliverLater(harness, job, 23 * hour);
-  expect(await errorMessage(harness, job)).toBeUndefined();
+  expect(await logReasonOf(harness, job)).toBeUndefined();
   await deliverLater(harness, job, hour);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("a job that never ran needs no second answer for its log: the job itself confirms it", async () => {
   await using harness = await openHarness();
   const job = await harness.addJob({ isWithoutRunner: true, conclusion: "cancelled", labels: ["ubuntu-24.04"] });
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe("not_run");
+  expect(await logReasonOf(harness, job)).toBe("not_run");
   const path = `api /repos/${repositoryName}/actions/jobs/${job.id}`;
   expect(harness.requests()).toEqual([`${path}/logs`, path]);
 });
@@ -120,7 +120,7 @@ test("a single 410 for a young log is retried within seconds, records its cause,
   expect(Math.abs(due - 10)).toBeLessThan(5);
   expect(await harness.query("select youngest_gone_seconds as age from archive.repositories")).toEqual([{ age: null }]);
   await deliverLater(harness, job, 5 * minute);
-  expect(await errorMessage(harness, job)).toBe("archived");
+  expect(await logReasonOf(harness, job)).toBe("archived");
 });
 
 test("a second 410 a day after the first means expired, an earlier one does not, and the delay between them grows", async () => {
@@ -132,9 +132,9 @@ test("a second 410 a day after the first means expired, an earlier one does not,
     dues.push(Math.round((await harness.stateOf(job)).due / 60));
   }
   expect(dues).toEqual([0, 10, 60, 60]);
-  expect(await errorMessage(harness, job)).toBeUndefined();
+  expect(await logReasonOf(harness, job)).toBeUndefined();
   await deliverLater(harness, job, hour);
-  expect(await errorMessage(harness, job)).toBe("expired");
+  expect(await logReasonOf(harness, job)).toBe("expired");
 });
 
 test.each([
@@ -148,7 +148,7 @@ test.each([
   await harness.query(`update archive.repositories set ${facts}`);
   const job = await harness.addJob({ agoMs: days * day, log: { kind: "expired" } });
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe(reason);
+  expect(await logReasonOf(harness, job)).toBe(reason);
 });
 
 test("the retention follows from two jobs with confirmed 410s, not from one", async () => {

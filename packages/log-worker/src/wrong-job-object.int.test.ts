@@ -7,7 +7,7 @@ import { type Harness, openHarness } from "../test-support/harness.ts";
 
 const none = { kind: "not-found" } as const;
 
-async function errorMessage({ recordOf }: Harness, job: Job): Promise<string | undefined> {
+async function logReasonOf({ recordOf }: Harness, job: Job): Promise<string | undefined> {
   const log = (await recordOf(job))?.log;
   return log?.state === "absent" ? log.reason : log?.state;
 }
@@ -20,7 +20,7 @@ test("an object without runner and steps does not make a log not_run while GitHu
   const job = await harness.addJob({ log: none });
   await change(harness, '{"runner_id": 0, "runner_name": null, "steps": [], "labels": ["gpu"]}');
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("an end in the past does not make a log expired while GitHub's job ended later", async () => {
@@ -28,7 +28,7 @@ test("an end in the past does not make a log expired while GitHub's job ended la
   const job = await harness.addJob({ log: none });
   await change(harness, '{"completed_at": "2020-01-01T00:00:00Z"}');
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
 });
 
 test("an object that does not show whether the job ran leaves its log pending until GitHub's job has no runner", async () => {
@@ -46,7 +46,7 @@ test("an object that does not show whether the job ran leaves its log pending un
   });
   harness.simulator.control.clearFaults({ id });
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe("not_run");
+  expect(await logReasonOf(harness, job)).toBe("not_run");
 });
 
 test("a log recorded as deleted becomes not_run once GitHub's job has no runner", async () => {
@@ -57,7 +57,7 @@ test("a log recorded as deleted becomes not_run once GitHub's job has no runner"
     "update archive.log_jobs set log_state = 'absent', log_reason = 'deleted', decided_at = now(), recheck_at = now()",
   );
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe("not_run");
+  expect(await logReasonOf(harness, job)).toBe("not_run");
 });
 
 test("a log recorded as expired under a shorter retention is deleted or archived once the retention is known", async () => {
@@ -65,11 +65,11 @@ test("a log recorded as expired under a shorter retention is deleted or archived
   const job = await harness.addJob({ log: none, agoMs: 3 * 86_400_000 });
   await harness.query("update archive.repositories set log_retention_days = 1");
   await harness.deliverTwice(job);
-  expect(await errorMessage(harness, job)).toBe("expired");
+  expect(await logReasonOf(harness, job)).toBe("expired");
   await harness.query(
     "update archive.log_jobs set log_state = 'absent', log_reason = 'expired', decided_at = now(), recheck_at = now(); update archive.repositories set log_retention_days = 90",
   );
   await harness.deliver(job);
-  expect(await errorMessage(harness, job)).toBe("deleted");
+  expect(await logReasonOf(harness, job)).toBe("deleted");
   expect(await harness.listKeys("records/")).toHaveLength(2);
 });

@@ -63,7 +63,7 @@ async function runWithoutCrash(initialState: InitialState): Promise<Evidence> {
 
 /** @returns false where the operation ended before it came to the call. */
 async function crashOnce(initialState: InitialState, at: CrashPoint, expected: Evidence): Promise<boolean> {
-  const { operation, span, checkInvariants } = initialState;
+  const { operation, span, check } = initialState;
   const crashPoint = `killed ${at.moment} call ${at.call}`;
   await using copy = await copyOf(initialState, `${at.call}-${at.moment}`);
   {
@@ -73,7 +73,7 @@ async function crashOnce(initialState: InitialState, at: CrashPoint, expected: E
     assert.equal(signal, "SIGKILL", `${crashPoint}: ${stdout}${stderr}`);
   }
   await endLeases(copy.settings);
-  if (checkInvariants) checkInvariants(await readEvidence(copy.settings, initialState));
+  if (check) check(await readEvidence(copy.settings, initialState));
   {
     await using resources = new AsyncDisposableStack();
     const { perform } = await openOperation(operation, { env: copy.settings, resources, span });

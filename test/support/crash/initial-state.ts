@@ -26,5 +26,5 @@ export type InitialState = {
   /** @returns what is compared of an object; undefined: the default, its content. */
   readonly objectOf?: (key: string, bytes: Buffer) => unknown;
   /** Checks what each crash left. */
-  readonly checkInvariants?: (left: Evidence) => void;
+  readonly check?: (left: Evidence) => void;
 };

@@ -51,7 +51,7 @@ export type MonthReport = {
   readonly calls: ReadonlyMap<string, number>;
   readonly apiCalls: number;
   readonly deliveries: number;
-  readonly seconds: { readonly month: number; readonly drain: number; readonly pass: number; readonly checkInvariants: number };
+  readonly seconds: { readonly month: number; readonly drain: number; readonly pass: number; readonly check: number };
   /** By worker, and for this process with the simulator and the checks: peak resident size in MB, processor time in seconds. */
   readonly use: Readonly<Record<string, Use>>;
   /** Jobs without a terminal state at the end of the month. */
@@ -122,7 +122,7 @@ export async function followMonth(options: MonthOptions): Promise<MonthReport> {
     calls: journal.calls,
     apiCalls: journal.apiCalls,
     deliveries: simulator.webhooks.sent,
-    seconds: { month: monthSeconds, drain, pass: passSeconds, checkInvariants: secondsSince(checkStartMs) },
+    seconds: { month: monthSeconds, drain, pass: passSeconds, check: secondsSince(checkStartMs) },
     use: { ...use, simulator: await useOf(process.pid) },
     backlog,
     runs: simulator.world.runs.size,

@@ -125,7 +125,7 @@ test("a correct archive violates no invariant, and all of them are checked", asy
 
 test("an invariant without evidence is not checked", async () => {
   const { objects, journal } = correct;
-  await client.query("begin; drop schema checkInvariants cascade");
+  await client.query("begin; drop schema invariants cascade");
   const { checked } = await checkInvariants({ simulator, journal, client, objects, since: undefined, hadFaults: true });
   await client.query("rollback");
   expect(checked).toEqual(["I1", "I2", "I3", "I4", "I6", "I10", "I11"]);
