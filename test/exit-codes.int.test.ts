@@ -175,7 +175,7 @@ test("an archive of another host is refused, and so is a store that cannot be wr
   // Not even root can create a folder below a file.
   const unwritable = { ...settings, ARCHIVE_URL: pathToFileURL(join(workspace.archive, "archive.json", "archive")).href };
   const refused = await runCli(["start", "--once"], { cwd: workspace.folder, settings: unwritable });
-  expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining("Give the process a folder that it may write to") });
+  expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining("Use a folder that the process may write to") });
 });
 
 test("start --once with a repository that does not exist archives the others, ends with 3, and names it", async () => {

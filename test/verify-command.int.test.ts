@@ -115,7 +115,7 @@ describe("verify", () => {
     const ARCHIVE_URL = pathToFileURL(join(workspace.folder, "none")).href;
     expect(await run(["--public-key", "0.pub"], { ARCHIVE_URL })).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("no folder"),
+      stderr: expect.stringContaining("does not exist"),
     });
     expect(await readdir(workspace.folder)).not.toContain("none");
     const unreachable = {
