@@ -50,7 +50,7 @@ begin
     );
   end loop;
 
-  -- The ledger: as if nothing before the horizon had ever been asked for.
+  -- The ledger: as if runs before the horizon had never been requested.
   select horizon, now(), 0, 0, count(*) into removal
   from archive.attempts join archive.runs using (run_id)
   where created_at < horizon and state in ('gone', 'never_completed');

@@ -23,7 +23,7 @@ declare
   cap integer;
   pause_end timestamptz;
 begin
-  -- Counts of the last moments may be lost with the server: GitHub's next answer tells those of the hour again. A pause may not.
+  -- Counts of the last moments may be lost with the server: GitHub's next answer includes those of the hour again. A pause may not.
   if pause is null then perform set_config('synchronous_commit', 'off', true); end if;
   select * into known from archive.credentials where credential = asked_credential for update;
   if not found then
@@ -78,7 +78,7 @@ begin
   if pause is not null then
     pause_end := instant + make_interval(secs => (pause->>'waitMs')::float8 / 1000);
     if (pause->>'isGuess')::boolean then
-      -- Answers to requests that were already on their way tell of the same limit once more.
+      -- Answers to requests that were already sent report the same limit again.
       if known.guessed_until is null or known.guessed_until <= instant then
         known.guesses := case when known.guessed_until > instant - interval '1 hour' then known.guesses + 1 else 1 end;
         known.guessed_until := least(
@@ -112,7 +112,7 @@ begin
       known.pause_reason := format('GITHUB_MAX_REQUESTS_PER_HOUR: %s requests are used', known.hour_requests);
     end if;
   end if;
-  -- A server that told of no limit in the last two hours has none: a reset is at most an hour ahead. 63 seconds are counted:
+  -- A server without a limit in its answers of the last two hours has none: a reset is at most an hour ahead. 63 seconds are counted:
   -- the one in which a minute begins counts whole, and a request may be up to two seconds on its way. 971 arrived within 60
   -- seconds where 61 were counted and the machine had six times the work that it could do.
   has_limits := coalesce(known.reset_at > instant - interval '1 hour', false);
@@ -147,4 +147,4 @@ begin
   return next;
 end
 $$;
-comment on function archive.request_budget is 'Tells how requests of a credential ended, and how many more may start now, by the database''s clock.';
+comment on function archive.request_budget is 'Records how requests of a credential ended, and returns how many may start now, by the database''s clock.';

@@ -30,13 +30,13 @@ comment on column archive.repositories.repository_id is 'GitHub''s id of the rep
 comment on column archive.repositories.full_name is 'The current owner/name.';
 comment on column archive.repositories.named_at is 'When the repository had its current name, as what reported it says: an older webhook does not bring an old name back. It decides nothing else. Null when the name never changed.';
 comment on column archive.repositories.name_seen_at is 'When this archive first saw the current name, by the database''s clock; a policy that governs by it counts a week later. Null: the name under which the repository was found, which counts at once.';
-comment on column archive.repositories.is_private is 'GitHub''s private, at the last look; null where it was not told.';
+comment on column archive.repositories.is_private is 'GitHub''s private at the last read; null if unknown.';
 comment on column archive.repositories.is_selected is 'False once ARCHIVE_REPOSITORIES no longer names it; what was archived stays.';
 comment on column archive.repositories.log_retention_days is 'How many days GitHub keeps logs, by its retention endpoint; null where it does not say.';
 comment on column archive.repositories.youngest_gone_seconds is 'The youngest age, in seconds, at which the logs of two different jobs here answered 410, each confirmed a day later: how long logs are kept where the endpoint does not say. Null until there are two.';
 comment on column archive.repositories.gone_seconds is 'The youngest age, in seconds, at which the log of one job here answered 410, confirmed a day later; a second job must agree before it counts. Null when none did.';
 comment on column archive.repositories.gone_job_id is 'The job of gone_seconds; null when there is none.';
-comment on column archive.repositories.archive_since is 'Runs created earlier are not asked for; null until the first look has ended.';
+comment on column archive.repositories.archive_since is 'Earlier runs are not requested; null until the first scan has ended.';
 comment on column archive.repositories.rescanned_at is 'When the last 30 days were last compared for re-runs; null before the first time.';
 comment on column archive.repositories.polled_at is 'When its runs were last listed, by the database''s clock; null before the first time.';
 comment on column archive.repositories.poll_due_at is 'When its runs are listed next, by the database''s clock.';

@@ -12,13 +12,13 @@ create table archive.backfills (
   check (since < until),
   check ((state in ('cancelled', 'done')) = (ended_at is not null))
 );
-comment on table archive.backfills is 'What operators asked for: the runs of some repositories, created in a span of time.';
+comment on table archive.backfills is 'Requests of operators: the runs of some repositories, created in a span of time.';
 comment on column archive.backfills.backfill_id is 'Our number of it, from 1.';
-comment on column archive.backfills.state is 'Running. Paused: nothing of it is asked of GitHub. Cancelled: nothing more is looked for; what was found is archived. Done: all of it is listed, and each log is archived, absent or failed.';
+comment on column archive.backfills.state is 'running; paused: no requests to GitHub; cancelled: no more runs are listed, and found ones are archived; done: all runs are listed, and each log is archived, absent or failed.';
 comment on column archive.backfills.asked_for is 'Repositories and patterns as the operator wrote them.';
 comment on column archive.backfills.since is 'Runs created at this instant or later.';
 comment on column archive.backfills.until is 'Runs created before this instant.';
-comment on column archive.backfills.created_at is 'When it was asked for, by the database''s clock.';
+comment on column archive.backfills.created_at is 'When it was requested, by the database''s clock.';
 comment on column archive.backfills.ended_at is 'When it was done or cancelled; null before that.';
 
 create table archive.backfill_repositories (
@@ -39,7 +39,7 @@ comment on table archive.backfill_repositories is 'How far a backfill has come i
 comment on column archive.backfill_repositories.backfill_id is 'The backfill.';
 comment on column archive.backfill_repositories.repository_id is 'GitHub''s id of the repository.';
 comment on column archive.backfill_repositories.listed_from is 'Runs created from here until the backfill''s end are listed: it moves from the end to the start.';
-comment on column archive.backfill_repositories.estimated_runs is 'How many runs GitHub counted when it was asked for; null where it could not say.';
+comment on column archive.backfill_repositories.estimated_runs is 'GitHub''s count of runs when it was requested; null if GitHub gave none.';
 comment on column archive.backfill_repositories.done_at is 'When all was listed and each log was archived, absent or failed; null before that.';
 comment on column archive.backfill_repositories.due_at is 'When it is worked on next, by the database''s clock.';
 comment on column archive.backfill_repositories.lease_holder is 'The worker that holds it now; null when none ever did, or the last one gave it back.';

@@ -207,7 +207,7 @@ create table archive.log_facts (
   locked_actions boolean,
   cache_mode text
 ) partition by range (job_id);
-comment on table archive.log_facts is 'What the text of a job''s log says once, and how whole the lists of it are. A row for each job whose record in force looked at the log.';
+comment on table archive.log_facts is 'Facts that occur once in a job''s log, and how many entries its lists lack. One row for each job whose record in force was made from the log.';
 comment on column archive.log_facts.job_id is 'GitHub''s id of the job.';
 comment on column archive.log_facts.action_uses_left_out is 'How many action uses the record''s cap left out; null where the log was not searched for them.';
 comment on column archive.log_facts.annotations_left_out is 'How many annotations the record''s cap left out; null where the log was not searched for them.';

@@ -21,13 +21,13 @@ create table archive.credentials (
 );
 comment on table archive.credentials is 'What each GitHub credential may still ask, shared by all workers. Holds names of credentials, never secrets.';
 comment on column archive.credentials.credential is 'Its name: token, app-ID or installation-ID. Never the secret.';
-comment on column archive.credentials.limit_per_hour is 'GitHub''s primary limit in requests an hour, as of the last answer that told; it holds until reset_at. Null before one did.';
+comment on column archive.credentials.limit_per_hour is 'GitHub''s primary limit in requests an hour, by the last answer with a limit, valid until reset_at; null before the first.';
 comment on column archive.credentials.used is 'Requests of the current window by GitHub''s count, others'' included.';
 comment on column archive.credentials.unread is 'Requests that ended without an answer''s count: in none, until an answer to a request that began after unread_at.';
 comment on column archive.credentials.unread_at is 'When the last of the unread ended; null when there was none.';
-comment on column archive.credentials.reset_at is 'When the window ends, by the database''s clock; null before an answer told.';
-comment on column archive.credentials.reset_seconds is 'The same as reset_at by GitHub''s clock, in seconds since 1970, as its header said it: it tells one window from the next. Null before an answer told.';
-comment on column archive.credentials.observed_at is 'When an answer last told of the limit, by the database''s clock; null before one did.';
+comment on column archive.credentials.reset_at is 'End of the window, by the database''s clock; null before the first answer with a limit.';
+comment on column archive.credentials.reset_seconds is 'The same as reset_at by GitHub''s clock, in seconds since 1970, as in its header: it distinguishes one window from the next. Null before the first answer with a limit.';
+comment on column archive.credentials.observed_at is 'Time of the last answer with a limit, by the database''s clock; null before the first.';
 comment on column archive.credentials.starts is 'How many requests started in the second starts_second, and in each of the 62 before it, newest first.';
 comment on column archive.credentials.starts_second is 'By the database''s clock, in seconds since 1970.';
 comment on column archive.credentials.hour_started_at is 'The hour of our own count, for GITHUB_MAX_REQUESTS_PER_HOUR and for operators; null before the first request.';

@@ -15,7 +15,7 @@ create table archive.objects (
 create index objects_unsealed_idx on archive.objects (recorded_at) where sealed_in is null;
 comment on table archive.objects is 'Records, run records, logs and archive.json, as the loader found them in the store, and the seal that holds each.';
 comment on column archive.objects.object_key is 'Key in the store, under the prefix of ARCHIVE_URL.';
-comment on column archive.objects.version_id is 'The store''s id of this version; null where it has none or did not tell it.';
+comment on column archive.objects.version_id is 'The store''s id of this version; null if it has none or did not return it.';
 comment on column archive.objects.size_bytes is 'Stored bytes.';
 comment on column archive.objects.sha256 is 'SHA-256 of the stored bytes, lower-case hex.';
 comment on column archive.objects.repository_id is 'By the key; null for archive.json.';
@@ -70,7 +70,7 @@ comment on table archive.sealing is 'What the loader that seals said of itself t
 comment on column archive.sealing.singleton is 'Always true: one row.';
 comment on column archive.sealing.key_id is 'The key that it holds.';
 comment on column archive.sealing.interval_seconds is 'SEAL_INTERVAL_SECONDS.';
-comment on column archive.sealing.seen_at is 'When it last looked whether a seal is due.';
+comment on column archive.sealing.seen_at is 'When it last checked whether a seal is due.';
 comment on column archive.sealing.problem is 'Why it does not seal; null when it does.';
 comment on column archive.sealing.problem_since is 'When that problem began; null when there is none.';
 
@@ -105,11 +105,11 @@ create table archive.scrub (
   bytes_read bigint not null default 0,
   last_round_ended_at timestamptz
 );
-comment on table archive.scrub is 'How far the rolling reading of the whole archive has come, one row.';
+comment on table archive.scrub is 'Progress of the scrub, which rereads the archive continuously. One row.';
 comment on column archive.scrub.singleton is 'Always true: one row.';
 comment on column archive.scrub.position is 'The last key that was read in this round; empty at its beginning.';
 comment on column archive.scrub.round_began_at is 'When this round began, by the database''s clock.';
 comment on column archive.scrub.objects is 'How many objects there were when the round began.';
 comment on column archive.scrub.objects_read is 'Objects read in this round.';
 comment on column archive.scrub.bytes_read is 'Stored bytes read in this round.';
-comment on column archive.scrub.last_round_ended_at is 'When the whole archive had last been read; null before the first time.';
+comment on column archive.scrub.last_round_ended_at is 'When a scrub of the complete archive last ended; null before the first.';

@@ -85,7 +85,7 @@ comment on column archive.tombstones.by is 'Who did it, as --by names them, or t
 comment on column archive.tombstones.os_user is 'Login of the operating system''s user whose process did it, or the user''s number where it has no name. Null where it was not recorded.';
 comment on column archive.tombstones.database_user is 'Login (session_user) of the database connection that did it. Null where it was not recorded.';
 comment on column archive.tombstones.decided_at is 'When, by the database''s clock.';
-comment on column archive.tombstones.is_trusted is 'False where it came out of a chain that no key of ours stood for: then no object is removed for it.';
+comment on column archive.tombstones.is_trusted is 'False if it came from a chain that no configured key verified: then no object is removed for it.';
 comment on column archive.tombstones.sealed_in is 'Sequence of the seal that carries it; null while it waits for one.';
 comment on column archive.tombstones.due_at is 'When the store is asked next to remove it; null once it is gone.';
 comment on column archive.tombstones.removed_at is 'When the object was removed, or seen to be gone; null while it is there.';
@@ -105,7 +105,7 @@ comment on table archive.retention_walk is 'How far the policies have been appli
 comment on column archive.retention_walk.singleton is 'Always true: one row.';
 comment on column archive.retention_walk.policy_id is 'The newest policy when this round began: a newer one begins another round.';
 comment on column archive.retention_walk.repository_id is 'The repository that is being walked.';
-comment on column archive.retention_walk.completed_at is 'When the last job completed that was looked at in it.';
+comment on column archive.retention_walk.completed_at is 'completed_at of the last job that was checked.';
 comment on column archive.retention_walk.job_id is 'GitHub''s id of that job; 0 before the first.';
 comment on column archive.retention_walk.round_began_at is 'When this round began, by the database''s clock.';
 comment on column archive.retention_walk.round_ended_at is 'When this round ended; null while it goes on.';

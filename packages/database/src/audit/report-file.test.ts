@@ -19,8 +19,8 @@ const head = `-- What is there.
 --   one, two  both of them
 --   three  the third
 -- Cannot know:
---   What nobody
---   knows.
+--   What is
+--   unknown.
 -- Examples:
 --   actions-archive report x --by a
 
@@ -52,7 +52,7 @@ test("the heading has a report's summary, parameters and columns", () => {
       { name: "two", description: "both of them" },
       { name: "three", description: "the third" },
     ],
-    cannotKnow: "What nobody knows.",
+    cannotKnow: "What is unknown.",
     examples: ["actions-archive report x --by a"],
     rows: "select 1",
     unread: undefined,

@@ -30,7 +30,7 @@ test("three that migrate at once end with one schema", async () => {
   await expect(ledger.ping()).resolves.toBeUndefined();
 });
 
-test("views are rebuilt by each migration, also those that somebody broke", async () => {
+test("views are rebuilt by each migration, also broken ones", async () => {
   await using database = await openTestDatabase();
   await database.pool.query("drop view audit.steps; create view audit.mine as select 1 as one");
   await migrateDatabase(database.url);

@@ -16,7 +16,7 @@ import type { RowWriter } from "../loader.ts";
 import { objectsOf } from "./record-objects.ts";
 
 /**
- * Writes these records' rows in one transaction, and records their objects, and those of `besides`, for sealing. If a row is refused,
+ * Writes these records' rows in one transaction, and records their objects, and those of `extraLogs`, for sealing. If a row is refused,
  * each record is written in a separate transaction, and the refused one becomes `unloadable`. Idempotent.
  */
 export async function writeRecords(
