@@ -65,7 +65,7 @@ test("a table states its span and what could not be read, and so do JSON and CSV
   const table = await run();
   expect(table).toMatchObject({ code: 0, stderr: "" });
   expect(table.stdout).toBe(
-    "(no rows)\n(0 rows, since 2026-05-01T00:00:00Z)\nNot read, so that rows may be missing: 2 × gap: window_open, 1 × log not searched for actions, 1 × log pending.\n",
+    "(no rows)\n(0 rows, since 2026-05-01T00:00:00Z)\nNot read, so rows may be missing: 2 × gap: window_open, 1 × log not searched for actions, 1 × log pending.\n",
   );
   const json = await run("--json", "--repository", "ACME/App");
   expect(JSON.parse(json.stdout)).toEqual({
@@ -77,7 +77,7 @@ test("a table states its span and what could not be read, and so do JSON and CSV
   });
   const csv = await run("--csv");
   expect(csv.stdout).toMatch(/^used_at,repository,workflow_name,[a-z_,0-9]+log_sha256\r\n$/);
-  expect(csv.stderr).toContain("Not read, so that rows may be missing: ");
+  expect(csv.stderr).toContain("Not read, so rows may be missing: ");
   const unknown = await run("--repository", "acme/nobody");
   expect(unknown).toMatchObject({ code: 2, stdout: "" });
   expect(unknown.stderr).toContain("No repository acme/nobody is known");
