@@ -97,7 +97,7 @@ test("seals of another host are corrected by a seal that names them; verify show
   expect(shown.stdout).toMatch(/corrected: 1\n.*seals\/000000000002\.json: names the host github\.com; .*without GITHUB_API_URL/);
   expect(shown.stdout).toContain("CLEAN");
   const again = await run(["seal", "--correct-host", "--reason", "again"]);
-  expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining("is corrected already") as string });
+  expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining("is already corrected") as string });
 
   // A chain that corrects itself is followed without a key.
   const rebuilt = await run(["rebuild"], { DATABASE_URL: await createTestDatabase({ migrated: true }), SEAL_KEY: "" });
