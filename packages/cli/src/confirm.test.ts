@@ -21,7 +21,7 @@ test("yes continues", async () => {
   await expect(confirmed).resolves.toBeUndefined();
   const shown = (terminal.stderr as unknown as PassThrough).setEncoding("utf8").toArray();
   terminal.stderr.end();
-  expect((await shown).join("")).toContain("Remove it for good? Type yes to go on: ");
+  expect((await shown).join("")).toContain("Remove it for good? Type yes to continue: ");
 });
 
 test.each(["no\n", "\n", "y\n", "YES\n"])("the answer %j changes nothing", async (answer) => {

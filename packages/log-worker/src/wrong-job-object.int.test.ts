@@ -42,7 +42,7 @@ test("an object that does not show whether the job ran leaves its log pending un
   await harness.deliverTwice(job);
   expect(await harness.stateOf(job)).toMatchObject({
     log_state: "pending",
-    log_detail: expect.stringContaining("does not say whether it ran"),
+    log_detail: expect.stringContaining("does not show whether it ran"),
   });
   harness.simulator.control.clearFaults({ id });
   await harness.deliver(job);
