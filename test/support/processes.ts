@@ -44,7 +44,8 @@ export function mainOf(name: "cli" | "fetcher" | "loader" | "log-worker"): strin
 /** Starts a program of the project. */
 export function startProgram(main: string, args: readonly string[], options: ProgramOptions): Program {
   const { cwd, settings, isGroupLeader = false } = options;
-  const env = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: cwd, ...settings };
+  // HOME is the working directory, whose content tests check.
+  const env = { NODE_DISABLE_COMPILE_CACHE: "1", PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", HOME: cwd, ...settings };
   const child = spawn(process.execPath, [main, ...args], {
     cwd,
     env,

@@ -19,10 +19,6 @@ export type CommandContext = {
   readonly dir: string;
 };
 
-/** Where the embedded engines are unless `--dir` says otherwise, below the folder that the command runs in. */
-export const defaultDir = ".actions-archive";
-export const defaultDemoDir = `${defaultDir}/demo`;
-
 /** Something failed, is pending, or is not covered. */
 export const exitIncomplete = 3;
 

@@ -6,29 +6,9 @@ import { loadEnvFile } from "@actions-archive/core/load-env-file";
 import { Command, CommanderError } from "commander";
 
 import cliPackage from "../package.json" with { type: "json" };
-import { defaultDemoDir, defaultDir, exitCodeOfCommand } from "./command-context.ts";
-import { addBackfill } from "./commands/backfill.ts";
-import { addDemo } from "./commands/demo.ts";
-import { addDoctor } from "./commands/doctor.ts";
-import { addErase } from "./commands/erase.ts";
-import { addExportCase } from "./commands/export-case.ts";
-import { addGaps } from "./commands/gaps.ts";
-import { addHold } from "./commands/hold.ts";
-import { addJobs } from "./commands/jobs.ts";
-import { addLogs } from "./commands/logs.ts";
-import { addMigrate } from "./commands/migrate.ts";
-import { addProof } from "./commands/proof.ts";
-import { addRebuild } from "./commands/rebuild.ts";
-import { addReindex } from "./commands/reindex.ts";
-import { addReport } from "./commands/report.ts";
-import { addRetention } from "./commands/retention.ts";
-import { addRetry } from "./commands/retry.ts";
-import { addSeal } from "./commands/seal.ts";
-import { addSearch } from "./commands/search.ts";
-import { addSql } from "./commands/sql.ts";
-import { addStart } from "./commands/start.ts";
-import { addStatus } from "./commands/status.ts";
-import { addVerify } from "./commands/verify.ts";
+import { commandTable } from "./command-table.ts";
+import { enableCommandCache } from "./compile-cache.ts";
+import { defaultDemoDir, defaultDir } from "./default-dir.ts";
 import { showLines } from "./terminal-safe.ts";
 
 const { stdin, stdout, stderr } = process;
@@ -43,31 +23,14 @@ const program = new Command("actions-archive")
   .version(cliPackage.version, "--version", "print the version")
   .showHelpAfterError("(see --help)");
 
-for (const add of [
-  addStart,
-  addDemo,
-  addMigrate,
-  addBackfill,
-  addStatus,
-  addGaps,
-  addDoctor,
-  addJobs,
-  addRetry,
-  addLogs,
-  addSearch,
-  addReport,
-  addSql,
-  addSeal,
-  addVerify,
-  addProof,
-  addExportCase,
-  addHold,
-  addRetention,
-  addErase,
-  addRebuild,
-  addReindex,
-])
-  add(program, context);
+enableCommandCache(process.env);
+// Only the command that the arguments name is loaded. The others are listed in the help, and suggested for a mistyped name.
+const named = process.argv.slice(2).find((argument) => !argument.startsWith("-") && argument !== "help");
+for (const { name, description, load } of commandTable) {
+  if (name === named) (await load())(program, context);
+  else program.command(name);
+  program.commands.at(-1)?.description(description);
+}
 const commands = [...program.commands, ...program.commands.flatMap((each) => each.commands)];
 for (const command of commands.filter((each) => each.commands.length === 0 || each.name() === "report"))
   command.option("--dir <dir>", `the folder of embedded engines and archive (${dirOf(command)})`);
@@ -89,6 +52,7 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (!isClosedPipe(error)) {
+    const { exitCodeOfCommand } = await import("./command-context.ts");
     process.exitCode = exitCodeOfCommand(error);
     // Commander has printed its own errors; the project's errors are explained, and unexpected ones shown with their stack.
     if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));

@@ -48,7 +48,6 @@ const participles: Readonly<Record<BackfillStep, string>> = { pause: "paused", r
 
 export function addBackfill(program: Command, context: CommandContext): void {
   const backfill = addAscription(program.command("backfill"))
-    .description("archive the history of repositories, by the creation time of their runs")
     .argument("[repository...]", "owner/name, owner/*, !owner/private-*")
     .option("--since <date|days>", "runs created at or after; default: as far back as GitHub keeps logs", parseTime)
     .option("--until <date|days>", "runs created before; default: now", parseTime)

@@ -6,15 +6,8 @@ import { openDatabase } from "@actions-archive/database/connection/open-database
 import { startSimulator } from "@actions-archive/github-simulator/simulator";
 import type { Command } from "commander";
 
-import {
-  type CommandContext,
-  createCommandLogger,
-  defaultDemoDir,
-  exitIncomplete,
-  print,
-  printJson,
-  stopOnSignal,
-} from "../command-context.ts";
+import { type CommandContext, createCommandLogger, exitIncomplete, print, printJson, stopOnSignal } from "../command-context.ts";
+import { defaultDemoDir } from "../default-dir.ts";
 import { demoDocument, formatDemoReport, makeDemoReport } from "../demo/demo-report.ts";
 import { readDemoState } from "../demo/demo-state.ts";
 import { runPass } from "../once/run-pass.ts";
@@ -28,7 +21,6 @@ const simulatedHost = "github-simulator";
 export function addDemo(program: Command, context: CommandContext): void {
   program
     .command("demo")
-    .description("run the whole pipeline on embedded engines against a simulated GitHub, then print an audit report")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",

@@ -16,7 +16,6 @@ const exitFailed = 2;
 export function addDoctor(program: Command, context: CommandContext): void {
   program
     .command("doctor")
-    .description("check settings, GitHub, engines, disk and keys; names the cure of what is wrong")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",

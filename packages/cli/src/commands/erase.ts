@@ -40,7 +40,6 @@ Replace a secret that was printed, whatever you erase.`;
 
 export function addErase(program: Command, context: CommandContext): void {
   addBy(program.command("erase"))
-    .description("remove the archived log of a job permanently, for example a printed secret or a legal request")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .requiredOption("--reason <text>", "why, for the auditor; it is sealed")
     .option("--dry-run", "print what would be removed, and change nothing")

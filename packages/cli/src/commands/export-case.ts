@@ -32,7 +32,6 @@ Ends with 0 when the case is written, 2 when it could not be.`;
 export function addExportCase(program: Command, context: CommandContext): void {
   program
     .command("export-case")
-    .description("write jobs with logs, records and proofs into a folder that anyone can check without this archive")
     .argument("<job-id...>", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .requiredOption("--to <dir>", "the folder; it must be empty, or not exist yet")
     .option("--public-key <file>", "the archive's public key in PEM; default: that of the key it seals with")

@@ -17,7 +17,6 @@ const maxPrinted = 100;
 export function addGaps(program: Command, context: CommandContext): void {
   program
     .command("gaps")
-    .description("list what is missing or lost: where, since when, why, and what to do")
     .addOption(new Option("--kind <kind>", "only this kind").choices(GapKind.options))
     .option("--repository <owner/name>", "only this repository")
     .option("--json", `one JSON document: all of them counted, and ${maxListed} listed at most`)

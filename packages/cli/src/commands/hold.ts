@@ -24,7 +24,6 @@ log of that one. Holds and releases are sealed, with who did it and why; audit.h
 
 export function addHold(program: Command, context: CommandContext): void {
   addAscription(program.command("hold"))
-    .description("protect logs from retention policies and erase; without a job, list the holds")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .option("--release", "release these jobs again")
     .option("--json", "one JSON document")

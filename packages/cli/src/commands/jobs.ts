@@ -17,7 +17,6 @@ const defaultLimit = 30;
 export function addJobs(program: Command, context: CommandContext): void {
   program
     .command("jobs")
-    .description("list completed jobs, newest first")
     .option("--repository <owner/name>", "of one repository")
     .option("--workflow <name>", "of one workflow, by its name or file")
     .option("--branch <branch>", "of one branch or tag")

@@ -28,7 +28,6 @@ Steps have GitHub's numbers, as audit.steps has them. Where lines cannot be attr
 export function addLogs(program: Command, context: CommandContext): void {
   program
     .command("logs")
-    .description("print an archived log, or one step of it; control characters are made visible, colours pass")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .option("--step <number>", "only the lines of one step", parseStepNumber)
     .option("--raw", "the bytes as GitHub served them, byte order marks included")

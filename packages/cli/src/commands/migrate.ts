@@ -11,7 +11,6 @@ import { openEngineEnvironment } from "../with-engines.ts";
 export function addMigrate(program: Command, context: CommandContext): void {
   program
     .command("migrate")
-    .description("bring the schema up to date, the queue's too when it is on Postgres")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",

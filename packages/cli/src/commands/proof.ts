@@ -34,7 +34,6 @@ proof as PROOF.seal-key.pub, and with docs/check-proof.mjs: one file that needs 
 export function addProof(program: Command, context: CommandContext): void {
   program
     .command("proof")
-    .description("write a small file that proves what was archived of a job, for anyone who has the public key")
     .argument("<job-id>", "GitHub's id of the job", parseJobId)
     .option("--log", "of the log object itself, instead of the job's record")
     .option("--output <file>", "where it goes; default: JOB_ID.proof.json")

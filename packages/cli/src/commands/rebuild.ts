@@ -49,7 +49,6 @@ database is not empty, 78 when the store is no archive, or another one's.`;
 export function addRebuild(program: Command, context: CommandContext): void {
   program
     .command("rebuild")
-    .description("fill an empty database from the store")
     .option(
       "--public-key <file>",
       "the key that signed the newest seal, in PEM; without it that of SEAL_KEY, if there is one",

@@ -44,7 +44,6 @@ the database does not answer, or a job has no archived log.`;
 export function addReindex(program: Command, context: CommandContext): void {
   program
     .command("reindex")
-    .description("read archived logs again where the extraction or the job object has changed since")
     .option("--job <id>", "this job's log, unconditionally; may be repeated", collectJobId)
     .option("--repository <owner/name>", "only this repository")
     .option("--since <date>", "jobs that completed since: a date, or days before now", parseInstant)

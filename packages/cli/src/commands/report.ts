@@ -20,7 +20,6 @@ export function addReport(program: Command, context: CommandContext): void {
   const reports = listReports();
   const command = program
     .command("report")
-    .description("answers the questions of an audit, each by one documented SQL file; alone it lists them")
     .argument("[name]", "a report of the list below")
     .helpCommand(false)
     .configureHelp({ subcommandTerm: (one) => one.name() })

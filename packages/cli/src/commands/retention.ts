@@ -40,7 +40,6 @@ counts after a week. Days count from a job's end. The log object is removed; the
 export function addRetention(program: Command, context: CommandContext): void {
   const retention = program
     .command("retention")
-    .description("how long logs are kept, by owner or repository; without a subcommand, list the policies")
     .option("--json", "one JSON document")
     .addHelpText("after", examples)
     .action(async (_options: unknown, command: Command) => list(context, command));

@@ -19,7 +19,6 @@ const maxPrintedChars = 50;
 
 export function addRetry(program: Command, context: CommandContext): void {
   addBy(program.command("retry"))
-    .description("retry failed logs immediately: those of the given jobs, or all that the options select")
     .argument("[job-id...]", "GitHub's ids of jobs", (text: string, ids: number[]) => [...ids, parseJobId(text)], [])
     .addOption(new Option("--reason <reason>", "only logs that failed for this reason").choices(FailedReason.options))
     .option("--repository <owner/name>", "only logs of this repository")

@@ -38,7 +38,6 @@ The seal and audit.seals record who announced a key or corrected a host (--by, e
 
 export function addSeal(program: Command, context: CommandContext): void {
   addAscription(program.command("seal"))
-    .description("make one seal now, even when nothing changed")
     .option("--next-key <file>", "public key (PEM) of the next seals; this seal announces it")
     .option("--correct-host", "correct earlier seals that name another host than the archive's; needs --reason")
     .option("--json", "one JSON document")

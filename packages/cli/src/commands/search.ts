@@ -38,7 +38,6 @@ read: a log that is pending, failed, lost or damaged may hold a match.`;
 export function addSearch(program: Command, context: CommandContext): void {
   program
     .command("search")
-    .description("search archived logs, newest first, and report what could not be read")
     .argument("<pattern>", "the pattern to find in each line")
     .option("--fixed", "take the pattern as literal text")
     .option("--ignore-case", "ignore case")

@@ -24,7 +24,6 @@ each: a program that reads JSON numbers as 64-bit floats rounds those beyond 2^5
 export function addSql(program: Command, context: CommandContext): void {
   program
     .command("sql")
-    .description("run one read-only SQL statement on the views of schema audit")
     .argument("<query>", "a statement; audit is on the search path")
     .option("--json", "one JSON document: the rows")
     .addOption(

@@ -28,7 +28,6 @@ const isPause = /^GitHub credential \S+ waits until /;
 export function addStatus(program: Command, context: CommandContext): void {
   program
     .command("status")
-    .description("print what is archived, what is missing, and why")
     .option("--json", "one JSON document")
     .addHelpText(
       "after",

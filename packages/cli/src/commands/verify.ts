@@ -52,7 +52,6 @@ Ends with 0 when nothing was found, 1 when tampering was found, 2 when the archi
 export function addVerify(program: Command, context: CommandContext): void {
   program
     .command("verify")
-    .description("prove offline that nothing in the archive was changed, removed or added since it was sealed")
     .option(
       "--since <date>",
       "check only entries of seals since then: a date, or days before now; the complete chain is verified",
