@@ -37,3 +37,10 @@ test("a mistyped command is suggested, and help NAME is the help of the command"
   expect(mistyped).toMatchObject({ code: 2, stderr: expect.stringContaining("Did you mean status?") as string });
   expect((await runCli(["help", "status"], options)).stdout).toBe((await runCli(["status", "--help"], options)).stdout);
 });
+
+test("an argument that an action refuses is named", async () => {
+  await using workspace = await openWorkspace();
+  const { code, stderr } = await runCli(["seal", "--next-key", "/nope"], { cwd: workspace.folder, settings: {} });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^error: --next-key \/nope must name a file/);
+});

@@ -3,7 +3,7 @@
 import { errorMessage } from "@actions-archive/core/error-message";
 import { ActionsArchiveError } from "@actions-archive/core/errors";
 import { loadEnvFile } from "@actions-archive/core/load-env-file";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import cliPackage from "../package.json" with { type: "json" };
 import { commandTable } from "./command-table.ts";
@@ -54,8 +54,10 @@ try {
   if (!isClosedPipe(error)) {
     const { exitCodeOfCommand } = await import("./command-context.ts");
     process.exitCode = exitCodeOfCommand(error);
-    // Commander has printed its own errors; the project's errors are explained, and unexpected ones shown with their stack.
-    if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));
+    // Commander has printed its own errors, but not an InvalidArgumentError of an action. The project's errors are explained, and
+    // unexpected ones shown with their stack.
+    if (error instanceof InvalidArgumentError) process.stderr.write(showLines(`error: ${error.message}\n`));
+    else if (!(error instanceof CommanderError)) process.stderr.write(showLines(`${explain(error)}\n`));
   }
 }
 
