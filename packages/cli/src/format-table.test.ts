@@ -18,7 +18,7 @@ test("without a terminal a table is as wide as its cells", () => {
     " at                   │ repository                              │      job_id │ name
     ──────────────────────┼─────────────────────────────────────────┼─────────────┼───────────────────────────────────────────────────────────────────────
      2026-05-01T10:00:00Z │ acme/a-rather-long-name-of-a-repository │ 61901817921 │ build (ubuntu-24.04, node 26, with everything that a matrix may hold)
-     2026-05-01T10:00:00Z │ acme/a-rather-long-name-of-a-repository │           7 │"
+     2026-05-01T10:00:00Z │ acme/a-rather-long-name-of-a-repository │           7 │ –"
   `);
 });
 
@@ -44,6 +44,13 @@ test("wide characters count twice, and control characters are shown", () => {
   const table = formatTable([{ name: "目黒".repeat(30), job_id: 1, hostile: "\u001B[2J\u202Eevil" }], 60);
   for (const line of table.split("\n")) expect(stringWidth(line)).toBeLessThanOrEqual(60);
   expect(table).toContain("^[[2J<U+202E>");
+});
+
+test("in a pipe no text is shortened, and null differs from an empty text", () => {
+  const detail = "x".repeat(300);
+  expect(formatTable([{ detail }], undefined)).toContain(detail);
+  expect(formatTable([{ one: null }], 40)).toContain("–");
+  expect(formatTable([{ one: "" }], 40)).not.toContain("–");
 });
 
 test("no rows are reported, and rows without columns do no harm", () => {

@@ -9,6 +9,8 @@ import { showControls } from "./terminal-safe.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
+/** Stands for null, which differs from an empty text. */
+const missing = "–";
 const maxCellLength = 100;
 const maxValueLength = 1_000;
 /** The minimum width of a shortened text. */
@@ -25,7 +27,7 @@ type Cell = {
 
 /**
  * Shortens text columns to fit the width, longest first; numbers (so ids) and times are never shortened. When that is not enough,
- * each row becomes a block of lines. Without a terminal the width is unlimited, and a text is cut after 100 characters.
+ * each row becomes a block of lines. Without a terminal the width is unlimited, and nothing is shortened.
  * @param rows of one shape; the keys of the first are the column heads.
  * @param width of the terminal in columns; undefined when there is none.
  */
@@ -40,7 +42,7 @@ export function formatAnswer({ columns, rows, texts }: Answer, width: number | u
   const cells = texts.map((row, at) =>
     row.map((text, index): Cell => {
       const isNumeric = text === null || isJsonNumber(rows[at]?.[columns[index] ?? ""]);
-      return { text: showControls(text ?? ""), isNumeric, isFixed: isNumeric || timePattern.test(text) };
+      return { text: text === null ? missing : showControls(text), isNumeric, isFixed: isNumeric || timePattern.test(text) };
     }),
   );
   return layOut(columns, cells, width);
@@ -51,7 +53,9 @@ const timePattern = /^(-?infinity|\d{4,}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?(\+00)
 
 function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], width: number | undefined): string {
   if (rows.length === 0) return "(no rows)";
-  const cells = rows.map((row) => row.map(({ text, isFixed }) => (isFixed ? text : cut(text, maxCellLength))));
+  const cells = rows.map((row) =>
+    row.map(({ text, isFixed }) => (isFixed || width === undefined ? text : cut(text, maxCellLength))),
+  );
   const natural = heads.map((head, index) =>
     Math.max(...[showControls(head), ...cells.map((row) => row[index] ?? "")].map(measure)),
   );
@@ -115,7 +119,7 @@ function formatBlocks(heads: readonly string[], rows: readonly (readonly Cell[])
 const measure = (text: string) => stringWidth(text);
 
 function toCell(value: unknown): Cell {
-  if (value === null || value === undefined) return { text: "", isNumeric: value === null, isFixed: true };
+  if (value === null || value === undefined) return { text: missing, isNumeric: true, isFixed: true };
   if (value instanceof Date) return { text: formatTime(value), isNumeric: false, isFixed: true };
   const isNumber = typeof value === "number";
   return {
