@@ -64,5 +64,5 @@ test("CSV of sql starts no formula, and JSON refuses two columns of one name", a
   expect(csv.stdout).toBe("a,b,c,a\r\n'=1+1,'-2+3,-5,'-\r\n");
   const json = await runCli(["sql", "--json", "select 1, 2"], archive.options);
   expect(json).toMatchObject({ code: 2, stdout: "" });
-  expect(json.stderr).toContain('Two columns of the query are called "?column?"');
+  expect(json.stderr).toContain('Two columns of the query are named "?column?"');
 });
