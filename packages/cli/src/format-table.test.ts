@@ -22,11 +22,13 @@ test("without a terminal a table is as wide as its cells", () => {
   `);
 });
 
-test("the longest text is shortened first, and ids and times stay complete", () => {
+test("the longest text is wrapped first, and ids and times stay complete", () => {
   expect(formatTable([row], 100).replaceAll(/ +$/gm, "")).toMatchInlineSnapshot(`
     " at                   │ repository                    │      job_id │ name
     ──────────────────────┼───────────────────────────────┼─────────────┼───────────────────────────────
-     2026-05-01T10:00:00Z │ acme/a-rather-long-name-of-a… │ 61901817921 │ build (ubuntu-24.04, node 26…"
+     2026-05-01T10:00:00Z │ acme/a-rather-long-name-of-a- │ 61901817921 │ build (ubuntu-24.04, node 26,
+                          │ repository                    │             │ with everything that a matrix
+                          │                               │             │ may hold)"
   `);
 });
 

@@ -11,9 +11,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Stands for null, which differs from an empty text. */
 const missing = "–";
-const maxCellLength = 100;
-const maxValueLength = 1_000;
-/** The minimum width of a shortened text. */
+/** The minimum width of a wrapped text. */
 const minTextWidth = 10;
 
 /** One value, safe for a terminal. */
@@ -21,13 +19,13 @@ type Cell = {
   readonly text: string;
   /** Also true for null. */
   readonly isNumeric: boolean;
-  /** A number or a time, which is never shortened. */
+  /** A number or a time, which is never broken. */
   readonly isFixed: boolean;
 };
 
 /**
- * Shortens text columns to fit the width, longest first; numbers (so ids) and times are never shortened. When that is not enough,
- * each row becomes a block of lines. Without a terminal the width is unlimited, and nothing is shortened.
+ * Wraps text columns to fit the width, longest first; numbers (so ids) and times are never broken. When that is not enough,
+ * each row becomes a block of lines. Without a terminal the width is unlimited, and nothing is broken.
  * @param rows of one shape; the keys of the first are the column heads.
  * @param width of the terminal in columns; undefined when there is none.
  */
@@ -53,9 +51,7 @@ const timePattern = /^(-?infinity|\d{4,}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?(\+00)
 
 function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], width: number | undefined): string {
   if (rows.length === 0) return "(no rows)";
-  const cells = rows.map((row) =>
-    row.map(({ text, isFixed }) => (isFixed || width === undefined ? text : cut(text, maxCellLength))),
-  );
+  const cells = rows.map((row) => row.map(({ text }) => text));
   const natural = heads.map((head, index) =>
     Math.max(...[showControls(head), ...cells.map((row) => row[index] ?? "")].map(measure)),
   );
@@ -85,7 +81,7 @@ function layOut(heads: readonly string[], rows: readonly (readonly Cell[])[], wi
       middle: "│",
     },
   });
-  table.push(...cells);
+  table.push(...cells.map((row) => row.map((text, index) => breakLines(text, widths[index] ?? Infinity))));
   return table.toString();
 }
 
@@ -108,8 +104,8 @@ function formatBlocks(heads: readonly string[], rows: readonly (readonly Cell[])
       [
         `── ${at + 1} ──`,
         ...names.map((name, index) => {
-          const { text = "", isFixed = true } = row[index] ?? {};
-          return `${name}${" ".repeat(headWidth - measure(name))} │ ${isFixed ? text : cut(text, maxValueLength)}`.trimEnd();
+          const { text = "" } = row[index] ?? {};
+          return `${name}${" ".repeat(headWidth - measure(name))} │ ${text}`.trimEnd();
         }),
       ].join("\n"),
     )
@@ -129,9 +125,31 @@ function toCell(value: unknown): Cell {
   };
 }
 
-function cut(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1).toWellFormed()}…` : text;
+/** Breaks at spaces, and inside a word only where it is wider than the column. */
+function breakLines(text: string, width: number): string {
+  if (measure(text) <= width) return text;
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = lines.length === 0 && line === "" ? word : `${line} ${word}`;
+    if (measure(longer) <= width) {
+      line = longer;
+      continue;
+    }
+    if (line !== "") lines.push(line);
+    line = "";
+    for (const { segment } of graphemes.segment(word)) {
+      if (line !== "" && measure(line + segment) > width) {
+        lines.push(line);
+        line = "";
+      }
+      line += segment;
+    }
+  }
+  return [...lines, line].join("\n");
 }
+
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
 /** ISO 8601 in UTC, without a zero fraction of a second. */
 export function formatTime(time: Date): string {
