@@ -24,7 +24,6 @@ type StartOptions = { once?: true; maxWait: number; json?: true };
 export function addStart(program: Command, context: CommandContext): void {
   program
     .command("start")
-    .description("run all workers in one process")
     .option("--once", "one full pass: every repository from its start to now, then end")
     .option("--max-wait <seconds>", "with --once: how long to wait for back-offs and pauses", parseSeconds, 600)
     .option("--json", "with --once: one JSON document at the end")
