@@ -63,8 +63,8 @@ export async function openFilledArchive(workspace: Workspace): Promise<FilledArc
   );
   const loader = { db, store, host, log };
   const owe = async (job: JobToAdd, isLoaded = true) => {
-    const sighting = { object: jobObject(job), source: "listing", listedAttempt: 1 } as const;
-    await recordJobs(db, refOf(job).repository_id, [sighting]);
+    const snapshot = { object: jobObject(job), source: "listing", listedAttempt: 1 } as const;
+    await recordJobs(db, refOf(job).repository_id, [snapshot]);
     if (isLoaded) await loadJobs(loader, [job.job_id]);
   };
   const settle = async (job: JobToAdd, outcome: Pick<LogRecord, "log" | "sections">) => {

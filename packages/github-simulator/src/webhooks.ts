@@ -187,7 +187,7 @@ export class Webhooks {
     options: SendOptions,
   ): Promise<void> {
     if (this.#options === undefined || this.#options.events?.includes(kind) === false || !this.isWatched(repository)) return;
-    const fate = this.#classifyFailure(this.#options);
+    const fate = this.#chooseFate(this.#options);
     if (this.#dropNext > 0) {
       this.#dropNext--;
     } else if (fate === "lost") {
@@ -204,7 +204,7 @@ export class Webhooks {
     }
   }
 
-  #classifyFailure({ unreliable }: WebhookOptions): "lost" | "doubled" | "sent" {
+  #chooseFate({ unreliable }: WebhookOptions): "lost" | "doubled" | "sent" {
     if (unreliable === undefined) return "sent";
     const random = createRandom(this.#deps.seed, "fate", ++this.#events);
     return random.chance(unreliable.lost) ? "lost" : random.chance(unreliable.doubled) ? "doubled" : "sent";

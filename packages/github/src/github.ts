@@ -131,7 +131,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
   async getIfChanged<S extends z.ZodType>(
     request: ApiRequest & { readonly schema: S },
   ): Promise<(Answer<z.output<S>> & { hasNext: boolean }) | NotModified> {
-    const answer = await this.ask(request);
+    const answer = await this.send(request);
     const { date, skewMs } = answer;
     if (answer.status === 304 && request.etag !== undefined) return { notModified: true, date, skewMs, etag: request.etag };
     if (answer.status !== 200 && answer.status !== 201) throw errorFromAnswer(answer, describe(request));
@@ -143,9 +143,9 @@ export class GitHub implements ApiClient, AsyncDisposable {
    * Sends a request and returns GitHub's response with any status except limits, 401 and 5xx, which are thrown, transient errors after
    * `retries` (default 2) retries. Follows the redirect of a moved repository within the API.
    */
-  async ask(request: ApiRequest): Promise<ApiAnswer> {
+  async send(request: ApiRequest): Promise<ApiAnswer> {
     const { signal, retries, needsDate } = request;
-    const send = () => retry(() => this.#askOnce(request), { signal, ...(retries === undefined ? {} : { retries }) });
+    const send = () => retry(() => this.#sendAndFollow(request), { signal, ...(retries === undefined ? {} : { retries }) });
     return needsDate ? this.#clock.retryWhileSkewed(send, signal) : send();
   }
 
@@ -153,7 +153,7 @@ export class GitHub implements ApiClient, AsyncDisposable {
     await this.transport[Symbol.asyncDispose]();
   }
 
-  async #askOnce(request: ApiRequest): Promise<ApiAnswer> {
+  async #sendAndFollow(request: ApiRequest): Promise<ApiAnswer> {
     const credential = await this.#credentials.find(request.subject, request.signal);
     let url = this.#urlOf(request);
     for (let moves = 0; ; moves++) {

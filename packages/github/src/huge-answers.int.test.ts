@@ -23,7 +23,7 @@ function open(origin: string): GitHub {
   });
 }
 
-const ask = (github: GitHub) => github.ask({ path: "/repos/octo/app", subject: { repository: "octo/app" }, retries: 0 });
+const ask = (github: GitHub) => github.send({ path: "/repos/octo/app", subject: { repository: "octo/app" }, retries: 0 });
 
 test("an answer over 64 MiB is dropped where it passes that, and the connection with it", async () => {
   let sentBytes = 0;

@@ -66,8 +66,8 @@ export async function load(
   await loadRecords(harness.loader, [{ job_id, key: await harness.record(job_id, log, changes) }]);
 }
 
-export const see = (harness: Harness, sightings: readonly JobSnapshot[]) =>
-  recordJobs(harness.loader.db, repositoryId, sightings);
+export const see = (harness: Harness, snapshots: readonly JobSnapshot[]) =>
+  recordJobs(harness.loader.db, repositoryId, snapshots);
 const received = async ({ ask }: Harness, job_id: number) =>
   new Date(
     String((await ask(`select object_received_at::text as at from archive.log_jobs where job_id = ${job_id}`))[0]?.["at"]),

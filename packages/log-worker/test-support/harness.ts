@@ -104,8 +104,8 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
   const refOf = (job: Job) => ({ repository_id: repository.id, run_id: job.run.id, job_id: job.id });
   const see = async (job: Job, listedAttempt = job.attempt) => {
     const { data } = await getJob(github, { repository: repositoryName, jobId: job.id });
-    const sighting: JobSnapshot = { object: data, source: "get", listedAttempt };
-    await recordJobs(db, repository.id, [sighting]);
+    const snapshot: JobSnapshot = { object: data, source: "get", listedAttempt };
+    await recordJobs(db, repository.id, [snapshot]);
     simulator.control.clearJournal({});
   };
   const listKeys = async (prefix = "") => (await Array.fromAsync(store.list(prefix))).map(({ key }) => key);

@@ -6,7 +6,7 @@ import { isOwed } from "@actions-archive/database/audit/gaps";
 import type { JobSummary } from "@actions-archive/github-simulator/summary";
 import { checkInvariants } from "@actions-archive/testkit/invariants/invariants";
 import { folderSource } from "@actions-archive/testkit/invariants/object-source";
-import { ask, type JobRow, readRows } from "@actions-archive/testkit/invariants/rows";
+import { query, type JobRow, readRows } from "@actions-archive/testkit/invariants/rows";
 
 import type { Archive } from "./archive.ts";
 import type { Labels } from "./world.ts";
@@ -53,13 +53,13 @@ type Case = {
 
 export async function checkArchive(archive: Archive, report: PassReport): Promise<CheckResult> {
   const { client, world, folder, journal } = archive;
-  const gaps = await ask<GapRow>(client, "select * from audit.gaps");
-  const coverage = await ask<CoverageRow>(client, "select window_start, window_end, complete from audit.coverage");
+  const gaps = await query<GapRow>(client, "select * from audit.gaps");
+  const coverage = await query<CoverageRow>(client, "select window_start, window_end, complete from audit.coverage");
   const shared: Case = { labels: world.labels, gaps, coverage, report };
   const { states, missing, copies } = await compareStates(archive);
   const named = missing.map((item) => ({ item, gap: gaps.find((gap) => names(gap, item)) }));
   const violations = [...states, ...named.flatMap(({ item, gap }) => checkMissing(shared, item, gap))];
-  const [since] = await ask<{ since: Date | null }>(client, "select max(archive_since) as since from archive.repositories");
+  const [since] = await query<{ since: Date | null }>(client, "select max(archive_since) as since from archive.repositories");
   journal.drain();
   const objects = folderSource(folder);
   const { violations: differences } = await checkInvariants({

@@ -136,7 +136,7 @@ async function checkLog(github: GitHub, { repository, run, signal }: LogRequest)
   const job = page?.data[0];
   if (job === undefined) return "";
   const path = `${repositoryPath(repository)}/actions/jobs/${job.id}/logs`;
-  const { status } = await github.ask({ path, subject: { repository }, signal });
+  const { status } = await github.send({ path, subject: { repository }, signal });
   if (status === 403) throw new PermanentError("github/forbidden", `GitHub answered 403 to the log of job ${job.id}`);
   return ", and their logs read";
 }

@@ -367,8 +367,8 @@ test("no log is fed of a repository whose credential pauses, and those of others
   await using database = await openTestDatabase();
   const { db } = database;
   for (const id of [1, 2]) {
-    const sightings = [1, 2].map((repository_id) => ({ repository_id, full_name: `octo/${repository_id}`, is_private: null }));
-    await selectRepositories(db, sightings);
+    const snapshots = [1, 2].map((repository_id) => ({ repository_id, full_name: `octo/${repository_id}`, is_private: null }));
+    await selectRepositories(db, snapshots);
     await recordCredential(db, id, `installation-${id}`);
     const object = { id: id * 10, run_id: id, run_attempt: 1, name: "build", status: "completed", conclusion: "success" };
     const times = { started_at: "2026-01-01T00:00:00Z", completed_at: "2026-01-01T00:01:00Z", steps: [], labels: [] };

@@ -45,21 +45,21 @@ export type Original = { job_id: number; log_state: LogState; log_reason: string
 export async function findOriginal(db: Database, jobId: number): Promise<Original | undefined> {
   const row = await db
     .selectFrom("archive.log_jobs as copy")
-    .innerJoin("archive.log_jobs as twin", (join) =>
+    .innerJoin("archive.log_jobs as original", (join) =>
       join
-        .onRef("twin.run_id", "=", "copy.run_id")
-        .onRef("twin.run_attempt", "<", "copy.run_attempt")
-        .onRef("twin.job_name", "=", "copy.job_name")
-        .onRef("twin.runner_name", "=", "copy.runner_name")
-        .onRef("twin.started_at", "=", "copy.started_at")
-        .onRef("twin.completed_at", "=", "copy.completed_at"),
+        .onRef("original.run_id", "=", "copy.run_id")
+        .onRef("original.run_attempt", "<", "copy.run_attempt")
+        .onRef("original.job_name", "=", "copy.job_name")
+        .onRef("original.runner_name", "=", "copy.runner_name")
+        .onRef("original.started_at", "=", "copy.started_at")
+        .onRef("original.completed_at", "=", "copy.completed_at"),
     )
-    .select(["twin.job_id", "twin.log_state", "twin.log_reason"])
+    .select(["original.job_id", "original.log_state", "original.log_reason"])
     .where("copy.job_id", "=", jobId)
-    .where("twin.runner_name", "!=", "")
-    .orderBy((eb) => eb("twin.log_state", "=", "archived"), "desc")
-    .orderBy("twin.run_attempt")
-    .orderBy("twin.job_id")
+    .where("original.runner_name", "!=", "")
+    .orderBy((eb) => eb("original.log_state", "=", "archived"), "desc")
+    .orderBy("original.run_attempt")
+    .orderBy("original.job_id")
     .limit(1)
     .executeTakeFirst();
   return row && { ...row, log_state: row.log_state as LogState };

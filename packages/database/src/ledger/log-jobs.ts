@@ -1,4 +1,4 @@
-// The backlog: one row per completed job, from its first sighting to the terminal state of its log.
+// The backlog: one row per completed job, from its first snapshot to the terminal state of its log.
 
 import { createHash } from "node:crypto";
 
@@ -90,21 +90,21 @@ export type JobSnapshotOf = JobSnapshot & { readonly repositoryId: number };
  * Idempotent.
  * @returns the number of jobs that the ledger did not have.
  */
-export async function recordJobs(db: Database, repositoryId: number, sightings: readonly JobSnapshot[]): Promise<number> {
-  return writeSightings(
+export async function recordJobs(db: Database, repositoryId: number, snapshots: readonly JobSnapshot[]): Promise<number> {
+  return writeSnapshots(
     db,
-    sightings.map((sighting) => ({ ...sighting, repositoryId })),
+    snapshots.map((snapshot) => ({ ...snapshot, repositoryId })),
     false,
   );
 }
 
 /** Like `recordJobs`, for any repositories. The caller writes all rows of these jobs in the same transaction, so none are owed. */
-export async function recordLoadedJobs(trx: Database, sightings: readonly JobSnapshotOf[]): Promise<void> {
-  await writeSightings(trx, sightings, true);
+export async function recordLoadedJobs(trx: Database, snapshots: readonly JobSnapshotOf[]): Promise<void> {
+  await writeSnapshots(trx, snapshots, true);
 }
 
-async function writeSightings(db: Database, sightings: readonly JobSnapshotOf[], areLoaded: boolean): Promise<number> {
-  const rows = sightings.map(logJobColumns).filter((row) => row !== undefined);
+async function writeSnapshots(db: Database, snapshots: readonly JobSnapshotOf[], areLoaded: boolean): Promise<number> {
+  const rows = snapshots.map(logJobColumns).filter((row) => row !== undefined);
   if (rows.length === 0) return 0;
   return transact(db, async (trx) => {
     let added = 0;
@@ -163,8 +163,8 @@ async function upsertLogJobs(trx: Database, rows: readonly LogJobColumns[], areL
   return written.filter(({ is_new }) => is_new).length;
 }
 
-function logJobColumns(sighting: JobSnapshotOf): LogJobColumns | undefined {
-  const { repositoryId, object, source, listedAttempt, receivedAt } = sighting;
+function logJobColumns(snapshot: JobSnapshotOf): LogJobColumns | undefined {
+  const { repositoryId, object, source, listedAttempt, receivedAt } = snapshot;
   const job = jobColumns(object);
   if (job === undefined || job.status !== "completed") return undefined;
   const { job_id, run_id, job_name, runner_name, conclusion, started_at, completed_at } = job;

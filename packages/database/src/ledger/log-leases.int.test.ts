@@ -23,12 +23,12 @@ async function openJobs() {
   const database = await openTestDatabase();
   const { db } = database;
   await selectRepositories(db, [{ repository_id: 1, full_name: "octo-org/api", is_private: false }]);
-  const sightings = jobIds.map((id) => ({
+  const snapshots = jobIds.map((id) => ({
     object: { id, run_id: 5, run_attempt: 1, status: "completed", conclusion: "success", steps: [] },
     source: "listing" as const,
     listedAttempt: 1,
   }));
-  await recordJobs(db, 1, sightings);
+  await recordJobs(db, 1, snapshots);
   const begin = (worker: string, isAlone = false) => acquireLogLease(db, { jobId, worker, isAlone });
   /** Simulates the passing of time. */
   const endLease = () => db.updateTable("archive.log_leases").set({ leased_until: null }).execute();

@@ -12,8 +12,8 @@ const leaseSeconds = 25;
 
 const newLease = sql<Date>`now() + make_interval(secs => ${leaseSeconds})`;
 // No worker could renew while Postgres was unavailable: then the lease counts from its start.
-const leaseEnd = sql<Date>`greatest(flight.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
-const isLeased = sql<boolean>`(flight.worker is not null and flight.leased_until is not null and ${leaseEnd} > now())`;
+const leaseEnd = sql<Date>`greatest(lease.leased_until, pg_postmaster_start_time() + make_interval(secs => ${leaseSeconds}))`;
+const isLeased = sql<boolean>`(lease.worker is not null and lease.leased_until is not null and ${leaseEnd} > now())`;
 
 export type AcquiredLogLease = { readonly crashes: number } | { readonly heldForMs: number };
 
@@ -26,22 +26,22 @@ export async function acquireLogLease(
   db: Database,
   { jobId, worker, isAlone }: { readonly jobId: number; readonly worker: string; readonly isAlone: boolean },
 ): Promise<AcquiredLogLease> {
-  const crashes = sql<number>`flight.crashes + (flight.worker is distinct from ${worker} and flight.worker is not null)::integer`;
+  const crashes = sql<number>`lease.crashes + (lease.worker is distinct from ${worker} and lease.worker is not null)::integer`;
   const isTaken = sql<boolean>`(${crashes} < ${crashLimit} or ${isAlone})`;
   const taken = await sql<{ crashes: number }>`
-    insert into archive.log_leases as flight (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
+    insert into archive.log_leases as lease (job_id, worker, leased_until) values (${jobId}, ${worker}, ${newLease})
     on conflict (job_id) do update set
       crashes = ${crashes},
       worker = case when ${isTaken} then ${worker} end,
       leased_until = case when ${isTaken} then ${newLease} end
-    where flight.worker is not distinct from ${worker} or not ${isLeased}
+    where lease.worker is not distinct from ${worker} or not ${isLeased}
     returning crashes
   `.execute(db);
   const [row] = taken.rows;
   if (row !== undefined) return row;
   const held = await sql<{ ms: number }>`
     select ceil(extract(epoch from ${leaseEnd} - now()) * 1000)::float8 as ms
-    from archive.log_leases as flight where job_id = ${jobId} and ${isLeased}
+    from archive.log_leases as lease where job_id = ${jobId} and ${isLeased}
   `.execute(db);
   return { heldForMs: held.rows[0]?.ms ?? 0 };
 }

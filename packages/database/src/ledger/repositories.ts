@@ -33,13 +33,13 @@ const columns = [
   "credential",
 ] as const;
 
-/** Selects exactly `sightings` for archiving, and unselects all others. Idempotent. */
-export async function selectRepositories(db: Database, sightings: readonly RepositorySnapshot[]): Promise<void> {
+/** Selects exactly `snapshots` for archiving, and unselects all others. Idempotent. */
+export async function selectRepositories(db: Database, snapshots: readonly RepositorySnapshot[]): Promise<void> {
   const isSameName = sql`repositories.full_name = excluded.full_name`;
   const namedAt = sql<Date | null>`case when ${isSameName} then repositories.named_at else now() end`;
   const nameSeenAt = sql<Date | null>`case when ${isSameName} then repositories.name_seen_at else now() end`;
   await db.transaction().execute(async (trx) => {
-    for (const { repository_id, full_name, is_private } of sightings.toSorted((a, b) => a.repository_id - b.repository_id)) {
+    for (const { repository_id, full_name, is_private } of snapshots.toSorted((a, b) => a.repository_id - b.repository_id)) {
       await trx
         .insertInto("archive.repositories")
         .values({ repository_id, full_name, is_private, named_at: sql<Date>`now()` })
@@ -50,7 +50,7 @@ export async function selectRepositories(db: Database, sightings: readonly Repos
         )
         .execute();
     }
-    const ids = sightings.map(({ repository_id }) => repository_id);
+    const ids = snapshots.map(({ repository_id }) => repository_id);
     await trx
       .updateTable("archive.repositories")
       .set({ is_selected: false })

@@ -50,7 +50,7 @@ test("a newer attempt updates the run, which stays one row", async () => {
   expect(numbers(await listOpenAttempts(database.db, repositoryId, all))).toEqual([1, 2]);
 });
 
-test("a sighting without new facts writes nothing, and one with only a new conclusion does", async () => {
+test("a snapshot without new facts writes nothing, and one with only a new conclusion does", async () => {
   await using database = await openLedgerOf(runObject());
   const versions = async () =>
     (await database.pool.query("select xmin, ctid from archive.runs union all select xmin, ctid from archive.attempts")).rows;
@@ -72,7 +72,7 @@ test("a later attempt makes the earlier ones due, for which a webhook was waited
   expect(numbers(await listOpenAttempts(database.db, repositoryId, due))).toEqual([1, 2]);
 });
 
-test("an older sighting changes nothing, whether it comes later or in the same page", async () => {
+test("an older snapshot changes nothing, whether it comes later or in the same page", async () => {
   const newer = runObject({ run_attempt: 2, conclusion: "failure", updated_at: "2026-05-02T10:00:00Z" });
   const older = runObject({ actor: { login: "hubot" } });
   const stale = runObject({ run_attempt: 2, status: "queued", conclusion: null, updated_at: "2026-05-02T09:00:00Z" });
@@ -138,16 +138,16 @@ test("runs without a usable id or time are counted and cost the others nothing",
 test("an attempt's story has the jobs that it listed, and is owed until it is recorded", async () => {
   await using database = await openLedgerOf(runObject({ run_attempt: 2 }));
   const { db } = database;
-  const sighting = (id: number, listedAttempt: number) => ({
+  const snapshot = (id: number, listedAttempt: number) => ({
     object: jobObject({ id }),
     source: "listing" as const,
     listedAttempt,
   });
   await recordJobs(db, repositoryId, [
-    sighting(jobId, 1),
-    sighting(jobId + 1, 1),
-    sighting(jobId + 1, 2),
-    sighting(jobId + 2, 2),
+    snapshot(jobId, 1),
+    snapshot(jobId + 1, 1),
+    snapshot(jobId + 1, 2),
+    snapshot(jobId + 2, 2),
   ]);
   expect(await findListedAttempt(db, first)).toBeUndefined();
   const second = { run_id: runId, run_attempt: 2 };

@@ -122,8 +122,8 @@ async function readAttempt(check: Check): Promise<CheckOutcome | undefined> {
 }
 
 async function recordListedJobs({ fetcher, repository, attempt }: Check, { jobs }: AttemptJobs): Promise<void> {
-  const sightings = jobs.map((object) => ({ object, source: "listing" as const, listedAttempt: attempt.run_attempt }));
-  const added = await recordJobs(fetcher.db, repository.repository_id, sightings);
+  const snapshots = jobs.map((object) => ({ object, source: "listing" as const, listedAttempt: attempt.run_attempt }));
+  const added = await recordJobs(fetcher.db, repository.repository_id, snapshots);
   fetcher.metrics?.jobsDiscovered.inc({ source: "listing" }, added);
 }
 

@@ -37,22 +37,22 @@ export async function selectRepositories(fetcher: Fetcher, signal: AbortSignal):
   const { db, log } = fetcher;
   const selection = await findSelection(fetcher, signal);
   const { repositories, unreadable } = selection;
-  const sightings = new Map<number, RepositorySnapshot>(
+  const snapshots = new Map<number, RepositorySnapshot>(
     repositories.map(({ id, full_name, private: is_private }) => [
       id,
       { repository_id: id, full_name, is_private: is_private ?? null },
     ]),
   );
   const missing = (await listSelectedRepositories(db)).filter(
-    ({ repository_id, full_name }) => !sightings.has(repository_id) && selection.includes(full_name),
+    ({ repository_id, full_name }) => !snapshots.has(repository_id) && selection.includes(full_name),
   );
   const selectedNames = new Set(repositories.map(({ full_name }) => full_name.toLowerCase()));
   for (const known of missing) {
     const isReplaced = selectedNames.has(known.full_name.toLowerCase());
-    const sighting = await findById(fetcher, known, { selection, isReplaced, signal });
-    if (sighting !== undefined) sightings.set(sighting.repository_id, sighting);
+    const snapshot = await findById(fetcher, known, { selection, isReplaced, signal });
+    if (snapshot !== undefined) snapshots.set(snapshot.repository_id, snapshot);
   }
-  await writeSelection(db, [...sightings.values()]);
+  await writeSelection(db, [...snapshots.values()]);
   await recordUnreadableRepositories(db, unreadable);
   for (const { name, problem } of unreadable) log.warn({ repository: name, problem }, "repository not readable");
   return unreadable;

@@ -41,7 +41,7 @@ export async function* listAppDeliveries(
   let cursor: string | undefined;
   do {
     const query = { per_page: perPage, status: "failure", cursor };
-    const answer = await github.ask({ path, query, subject: { credential }, signal });
+    const answer = await github.send({ path, query, subject: { credential }, signal });
     if (answer.status !== 200) throw errorFromAnswer(answer, `GET ${path}`);
     const data = parseAs(z.array(AppDelivery), answer, `GET ${path}`);
     yield { data, date: answer.date, skewMs: answer.skewMs, etag: undefined };
@@ -60,7 +60,7 @@ export async function redeliverAppDelivery(
 ): Promise<void> {
   const path = `/app/hook/deliveries/${idOf(deliveryId)}/attempts`;
   // Without retries: a request that seemed to fail may have succeeded, which the next sweep finds out.
-  const answer = await github.ask({ method: "POST", path, subject: { credential }, signal, retries: 0 });
+  const answer = await github.send({ method: "POST", path, subject: { credential }, signal, retries: 0 });
   if (answer.status !== 202) throw errorFromAnswer(answer, `POST ${path}`);
 }
 

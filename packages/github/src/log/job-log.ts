@@ -68,7 +68,7 @@ async function requestLink(
   { needsDate }: { readonly needsDate: boolean },
 ): Promise<{ readonly answer: ApiAnswer; readonly link?: LogLink }> {
   const { repository, jobId, signal } = request;
-  const answer = await github.ask({ path: pathOf(request), subject: { repository }, signal, needsDate });
+  const answer = await github.send({ path: pathOf(request), subject: { repository }, signal, needsDate });
   if (answer.status < 300 || answer.status >= 400) return { answer };
   const location = answer.headers.location;
   const link = location === undefined ? null : URL.parse(location, github.apiUrl);

@@ -40,7 +40,7 @@ export async function restoreRuns(loader: Loader, runs: readonly ReadRun[]): Pro
   try {
     await transact(loader.db, async (trx) => {
       await restoreLedger(trx, runs);
-      await recordLoadedJobs(trx, jobs.flatMap(sightingsOf));
+      await recordLoadedJobs(trx, jobs.flatMap(snapshotsOf));
       await upsertJobs(
         trx,
         jobs.flatMap(({ objects, ...job }) => objects.map(({ object }) => ({ ...job, object }))),
@@ -61,7 +61,7 @@ async function restoreAlone(loader: Loader, run: ReadRun): Promise<Refusal[]> {
   try {
     await transact(loader.db, async (trx) => {
       await restoreLedger(trx, [run]);
-      await recordJobs(trx, run.repository_id, jobs.flatMap(sightingsOf));
+      await recordJobs(trx, run.repository_id, jobs.flatMap(snapshotsOf));
     });
   } catch (error) {
     if (!(error instanceof PermanentError)) throw error;
@@ -162,10 +162,10 @@ function objectsOf({ jobs = [], run_received_at }: ReadRunRecord["record"]) {
   });
 }
 
-function sightingsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSnapshotOf[] {
-  const sightings = objects.map((snapshot) => ({ ...snapshot, repositoryId, listedAttempt: run_attempt }));
-  const [first] = sightings;
+function snapshotsOf({ repository_id: repositoryId, run_attempt, last_listed_attempt, objects }: RestoredJob): JobSnapshotOf[] {
+  const snapshots = objects.map((snapshot) => ({ ...snapshot, repositoryId, listedAttempt: run_attempt }));
+  const [first] = snapshots;
   return first === undefined || last_listed_attempt === run_attempt
-    ? sightings
-    : [...sightings, { ...first, listedAttempt: last_listed_attempt }];
+    ? snapshots
+    : [...snapshots, { ...first, listedAttempt: last_listed_attempt }];
 }

@@ -7,7 +7,7 @@ import { fullNameOf } from "@actions-archive/github-simulator/world/world";
 
 import type { CheckContext } from "./check-context.ts";
 import { type AttemptState, statesOf } from "./oracle.ts";
-import { ask, type JobRow, type Rows } from "./rows.ts";
+import { query, type JobRow, type Rows } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 type CoverageRow = {
@@ -57,7 +57,7 @@ export async function checkCoverage(
   since: Date,
 ): Promise<{ violations: Violation[]; coverage: Coverage }> {
   const { simulator, client } = evidence;
-  const covered = await ask<CoverageRow>(client, "select * from audit.coverage order by repository_id, window_start");
+  const covered = await query<CoverageRow>(client, "select * from audit.coverage order by repository_id, window_start");
   const byRepository = Map.groupBy(covered, ({ repository_id }) => repository_id);
   const jobsOf = Map.groupBy(rows.jobs, ({ run_id }) => run_id);
   const wrong: string[] = [];
@@ -139,12 +139,12 @@ function checkDay(day: CoverageRow, wanted: Counts): string[] {
 }
 
 async function checkGaps({ evidence: { client }, rows }: Pick<CheckContext, "evidence" | "rows">): Promise<string[]> {
-  const gaps = await ask<{ kind: string; gaps: number }>(
+  const gaps = await query<{ kind: string; gaps: number }>(
     client,
     `select case when kind = 'list_incomplete' and run_id is not null then 'run_open' else kind end as kind, count(*)::int as gaps
     from audit.gaps where reason is distinct from 'overdue' group by 1`,
   );
-  const [sealing] = await ask<{ has_key: boolean }>(client, "select exists (select from archive.sealing) as has_key");
+  const [sealing] = await query<{ has_key: boolean }>(client, "select exists (select from archive.sealing) as has_key");
   const all = [...rows.states.values()].flat();
   const attempts = (state: AttemptState) => all.filter((each) => each === state).length;
   const logs = (state: string) => rows.jobs.filter(({ log_state }) => log_state === state).length;

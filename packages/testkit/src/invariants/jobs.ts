@@ -7,7 +7,7 @@ import { z } from "zod";
 
 import type { CheckContext } from "./check-context.ts";
 import type { TrueJob } from "./oracle.ts";
-import { ask, type JobRow } from "./rows.ts";
+import { query, type JobRow } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 /** I1 to I4, for rows of jobs. */
@@ -70,7 +70,10 @@ function flagsOf({ log_flags }: JobRow, hadFaults: boolean): string[] {
 
 // Due work must be reported as due.
 async function checkDueWork({ evidence, rows }: CheckContext): Promise<Violation[]> {
-  const gaps = await ask<{ job_id: number }>(evidence.client, "select distinct job_id from audit.gaps where job_id is not null");
+  const gaps = await query<{ job_id: number }>(
+    evidence.client,
+    "select distinct job_id from audit.gaps where job_id is not null",
+  );
   const listed = new Set(gaps.map(({ job_id }) => job_id));
   const owed = rows.jobs.filter(({ log_state, job_id }) => /pending|failed/.test(log_state) && !listed.has(job_id));
   return violationsOf(
@@ -113,7 +116,7 @@ async function checkSteps({ evidence, rows, oracle }: CheckContext): Promise<Vio
   const known = [...oracle.values()].filter(({ job, ends }) => ends !== undefined && rows.byJob.has(job.id));
   for (let at = 0; at < known.length; at += jobsAtOnce) {
     const some = known.slice(at, at + jobsAtOnce);
-    const found = await ask<StepRow>(
+    const found = await query<StepRow>(
       evidence.client,
       `select job_id, step_number, step_name, conclusion, started_at, completed_at, first_line, line_count
       from audit.steps where job_id = any($1::bigint[]) order by job_id, step_number`,

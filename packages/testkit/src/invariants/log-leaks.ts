@@ -3,7 +3,7 @@
 import type { CheckContext } from "./check-context.ts";
 import { leaksIn, type Secrets, signaturePattern } from "./leaks.ts";
 import type { StoreView } from "./read-store.ts";
-import { ask } from "./rows.ts";
+import { query } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 /** I7. */
@@ -21,7 +21,7 @@ export async function checkLeaks({
 
 // Postgres filters candidates, so that not every row of a large archive is transferred.
 async function leaksInRows(client: CheckContext["evidence"]["client"], secrets: Secrets): Promise<string[]> {
-  const tables = await ask<{ name: string; text: string }>(
+  const tables = await query<{ name: string; text: string }>(
     client,
     `select format('%I.%I', nspname, relname) as name,
       string_agg(case when atttypid = 'bytea'::regtype then format('encode(%I, ''escape'')', attname) else format('%I::text', attname) end,
@@ -34,7 +34,7 @@ async function leaksInRows(client: CheckContext["evidence"]["client"], secrets: 
   );
   const leaks: string[] = [];
   for (const { name, text } of tables) {
-    const rows = await ask<{ text: string }>(
+    const rows = await query<{ text: string }>(
       client,
       `select text from (select concat_ws(' ', ${text}) as text from ${name}) as rows
       where text like any ($1::text[]) or ($2 and text ~ $3)`,

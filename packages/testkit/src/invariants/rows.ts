@@ -9,7 +9,7 @@ const int8Oid = 20;
 const getTypeParser = (oid: number, format?: "text" | "binary") => (oid === int8Oid ? Number : types.getTypeParser(oid, format));
 
 /** @returns the rows of a query, with bigint as number. */
-export async function ask<Row extends object>(client: Client, text: string, values: readonly unknown[] = []): Promise<Row[]> {
+export async function query<Row extends object>(client: Client, text: string, values: readonly unknown[] = []): Promise<Row[]> {
   return (await client.query<Row>({ text, values: [...values], types: { getTypeParser } })).rows;
 }
 
@@ -39,19 +39,19 @@ export type Rows = {
 };
 
 export async function readRows(client: Client): Promise<Rows> {
-  const jobs = await ask<JobRow>(
+  const jobs = await query<JobRow>(
     client,
     `select job_id, run_id, repository_id, run_attempt, conclusion, log_state, log_reason, log_flags, log_key, log_bytes, log_sha256
     from audit.jobs`,
   );
-  const attempts = await ask<{ run_id: number; state: AttemptState }>(
+  const attempts = await query<{ run_id: number; state: AttemptState }>(
     client,
     "select run_id, state from archive.attempts order by run_id, run_attempt",
   );
   const states = new Map<number, AttemptState[]>();
   for (const { run_id, state } of attempts) states.set(run_id, [...(states.get(run_id) ?? []), state]);
-  const tombstones = await ask<{ key: string }>(client, "select object_key as key from archive.tombstones");
-  const repairs = await ask<{ key: string }>(
+  const tombstones = await query<{ key: string }>(client, "select object_key as key from archive.tombstones");
+  const repairs = await query<{ key: string }>(
     client,
     "select unnest(array[object_key, repaired_by]) as key from archive.damages where job_id is not null",
   );

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import type { CheckContext } from "./check-context.ts";
 import type { StoredSeal, StoreView } from "./read-store.ts";
-import { ask } from "./rows.ts";
+import { query } from "./rows.ts";
 import { parseStoredKey } from "./stored-keys.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
@@ -17,7 +17,7 @@ type CheckedSystem = CheckContext & { readonly store: StoreView };
 /** I10: the result of `verify`, and the chain in the store. */
 export async function checkChain({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   const { client, verify } = evidence;
-  const known = await ask<{ sequence: number; sha256: string }>(client, "select sequence, sha256 from audit.seals order by 1");
+  const known = await query<{ sequence: number; sha256: string }>(client, "select sequence, sha256 from audit.seals order by 1");
   const shas = new Map(known.map(({ sequence, sha256 }) => [sequence, sha256]));
   const wrong = store.seals.flatMap((seal, index) => {
     const previous = store.seals[index - 1]?.sha256 ?? noPreviousSeal;
@@ -64,7 +64,7 @@ export function checkSealEntries({ store, oracle, evidence }: CheckedSystem): Vi
 export async function checkSealed({ evidence, store }: CheckedSystem): Promise<Violation[]> {
   if (store.seals.length === 0) return [];
   const sealed = Map.groupBy(entriesOf(store.seals), (key) => key);
-  const late = await ask<{ key: string }>(
+  const late = await query<{ key: string }>(
     evidence.client,
     `select object_key as key from archive.objects
     where sealed_in is null and (recorded_at >= (select max(sealed_at) - interval '1 minute' from audit.seals)

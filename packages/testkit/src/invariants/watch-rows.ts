@@ -2,7 +2,7 @@
 
 import type { Client } from "pg";
 
-import { ask } from "./rows.ts";
+import { query } from "./rows.ts";
 import { type Violation, violationsOf } from "./violation.ts";
 
 type Watch = {
@@ -76,7 +76,7 @@ const watches: Readonly<Record<string, Watch>> = {
     id: "run_id || '/' || run_attempt",
     fixed: ["run_id", "run_attempt", "repository_id"],
     kept: ["object", "record_key", "listed_at", "listed_jobs", "status", "conclusion"],
-    // A new sighting of the run reopens it.
+    // A new snapshot of the run reopens it.
     never: [
       ...notCompleted,
       ["old.state <> 'open' and new.state not in (old.state, 'open')", "a closed attempt changed its state"],
@@ -146,13 +146,13 @@ const windowTrigger = `
 
 /** @returns whether rows were watched. */
 export async function wasWatched(client: Client): Promise<boolean> {
-  const [row] = await ask<{ is_there: boolean }>(client, "select to_regclass('invariants.steps_back') is not null as is_there");
+  const [row] = await query<{ is_there: boolean }>(client, "select to_regclass('invariants.steps_back') is not null as is_there");
   return row?.is_there === true;
 }
 
 /** I5: the updates that the triggers recorded. */
 export async function checkUpdates(client: Client): Promise<Violation[]> {
-  const rows = await ask<{ relation: string; id: string; what: string; times: number }>(
+  const rows = await query<{ relation: string; id: string; what: string; times: number }>(
     client,
     "select relation, id, what, count(*)::int as times from invariants.steps_back group by 1, 2, 3 order by min(recorded_at)",
   );
