@@ -562,7 +562,7 @@ if (real && locked) {
 
   test("a missing bucket and a wrong key are refused at the start, with the remedy", async () => {
     await using missing = await openS3({ ...real, bucket: "no-such-bucket-here" });
-    await expect(probeStore(missing.store)).rejects.toThrow(/Make the bucket, or correct ARCHIVE_URL/);
+    await expect(probeStore(missing.store)).rejects.toThrow(/Create the bucket, or correct ARCHIVE_URL/);
     await using stranger = await openS3({ ...real, accessKeyId: "NOBODY" });
     await expect(probeStore(stranger.store)).rejects.toThrow(/AWS_ACCESS_KEY_ID/);
   });
