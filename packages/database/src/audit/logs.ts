@@ -55,3 +55,31 @@ export async function findSection(db: Database, jobId: number, stepNumber: numbe
     .where("step_number", "=", stepNumber)
     .executeTakeFirst();
 }
+
+export type JobOfRun = { job_id: number; job_name: string | null; conclusion: string | null };
+
+/** The jobs of a run's last listed attempt, in the order in which they started; empty if no completed job of the run is known. */
+export async function listJobsOfRun(db: Database, runId: number): Promise<JobOfRun[]> {
+  return db
+    .selectFrom("archive.log_jobs")
+    .select(["job_id", "job_name", "conclusion"])
+    .where("run_id", "=", runId)
+    .where("last_listed_attempt", "=", (eb) =>
+      eb
+        .selectFrom("archive.log_jobs")
+        .select((max) => max.fn.max("last_listed_attempt").as("attempt"))
+        .where("run_id", "=", runId),
+    )
+    .orderBy("started_at")
+    .orderBy("job_id")
+    .execute();
+}
+
+/** A completed job by its id; undefined if the ledger does not have it. */
+export async function findJobOfRun(db: Database, jobId: number): Promise<JobOfRun | undefined> {
+  return db
+    .selectFrom("archive.log_jobs")
+    .select(["job_id", "job_name", "conclusion"])
+    .where("job_id", "=", jobId)
+    .executeTakeFirst();
+}
