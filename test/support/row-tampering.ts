@@ -289,9 +289,13 @@ async function edit(
 async function remove(ask: Ask, dice: Dice, { table, how }: Target): Promise<string[]> {
   const row = await pick(ask, dice, { table, how });
   if (row === undefined) return [];
-  for (const child of how.children ?? []) await ask(`delete from archive.${child} where ${isRow(how, row)}`);
+  const names = [nameOf(table, how, row)];
+  for (const child of how.children ?? []) {
+    const deleted = await ask(`delete from archive.${child} where ${isRow(how, row)} returning *`);
+    for (const each of deleted) names.push(nameOf(child, tables[child] ?? { key: [] }, each));
+  }
   await ask(`delete from archive.${table} where ${isRow(how, row)}`);
-  return [nameOf(table, how, row)];
+  return names;
 }
 
 async function add(ask: Ask, dice: Dice, { table, how }: Target): Promise<string[]> {
